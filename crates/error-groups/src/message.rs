@@ -1,0 +1,1 @@
+//! Replaces the values in a message by placeholders.
