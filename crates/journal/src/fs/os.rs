@@ -1,0 +1,119 @@
+//! The operating system's files.
+
+use std::any::Any;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::path::Path;
+use std::sync::Arc;
+
+use super::{FileEntry, FileSystem, JournalFile};
+
+// Telemetry may hold secrets: nobody but the owner reads the journal.
+const FILE_MODE: u32 = 0o600;
+const DIR_MODE: u32 = 0o700;
+
+/// The operating system's files.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct OsFileSystem;
+
+impl FileSystem for OsFileSystem {
+    fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
+        if dir.is_dir() {
+            return Ok(());
+        }
+        let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty());
+        if let Some(parent) = parent {
+            self.create_dir_all(parent)?;
+        }
+        match std::fs::DirBuilder::new().mode(DIR_MODE).create(dir) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+        self.sync_dir(parent.unwrap_or(Path::new(".")))
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<FileEntry>> {
+        std::fs::read_dir(dir)?
+            .map(|entry| {
+                let entry = entry?;
+                let metadata = entry.metadata()?;
+                Ok(FileEntry {
+                    name: entry.file_name().to_string_lossy().into_owned(),
+                    len: metadata.len(),
+                    is_file: metadata.is_file(),
+                })
+            })
+            .collect()
+    }
+
+    fn create_new(&self, path: &Path) -> io::Result<Arc<dyn JournalFile>> {
+        open(
+            OpenOptions::new().read(true).write(true).create_new(true),
+            path,
+        )
+    }
+
+    fn open_write(&self, path: &Path) -> io::Result<Arc<dyn JournalFile>> {
+        open(OpenOptions::new().read(true).write(true), path)
+    }
+
+    fn open_read(&self, path: &Path) -> io::Result<Arc<dyn JournalFile>> {
+        open(OpenOptions::new().read(true), path)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        std::fs::rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        std::fs::remove_file(path)
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        File::open(dir)?.sync_all()
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn Any + Send + Sync>> {
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(FILE_MODE)
+            .open(path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Box::new(file)),
+            Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+}
+
+fn open(options: &mut OpenOptions, path: &Path) -> io::Result<Arc<dyn JournalFile>> {
+    Ok(Arc::new(OsFile(options.mode(FILE_MODE).open(path)?)))
+}
+
+struct OsFile(File);
+
+impl JournalFile for OsFile {
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.0.read_at(buf, offset)
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
+        self.0.write_at(bytes, offset)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.len())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        // The length is part of what fdatasync must write, so this is enough for an append.
+        self.0.sync_data()
+    }
+}

@@ -1,0 +1,98 @@
+//! Figures a journal reports about itself.
+
+use std::path::PathBuf;
+
+use crate::config::OnFull;
+
+/// A view of the journal at one moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct JournalStats {
+    /// Segments on disk, the active one included.
+    pub segments: u64,
+    /// Bytes of all segments.
+    pub disk_bytes: u64,
+    /// The budget.
+    pub disk_bytes_max: u64,
+    /// First sequence still on disk; `last_sequence + 1` when none is.
+    pub oldest_sequence: u64,
+    /// Highest durable sequence; 0 before the first append.
+    pub last_sequence: u64,
+    /// Records acknowledged since the journal was opened.
+    pub appended_records: u64,
+    /// Payload bytes acknowledged since the journal was opened.
+    pub appended_bytes: u64,
+    /// Append calls that failed since the journal was opened.
+    pub failed_appends: u64,
+    /// Syncs of segment data since the journal was opened.
+    pub syncs: u64,
+    /// Segments deleted since the journal was opened.
+    pub deleted_segments: u64,
+    /// Corrupt ranges known in the segments on disk or met since the journal was opened.
+    pub quarantined_ranges: u64,
+    /// Bytes of those ranges.
+    pub quarantined_bytes: u64,
+    /// Whether a failed sync has closed the journal for appends.
+    pub poisoned: bool,
+    /// One line per cursor, by name.
+    pub cursors: Vec<CursorStats>,
+}
+
+/// Where one cursor stands.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CursorStats {
+    /// Its name.
+    pub name: String,
+    /// Highest committed sequence; 0 when none.
+    pub committed: u64,
+    /// Records on disk after the committed one.
+    pub lag_records: u64,
+    /// Bytes of those records on disk. Exact at segment borders, in proportion inside a segment.
+    pub lag_bytes: u64,
+    /// Records taken from it by `OnFull::DropOldest` since the journal was opened.
+    pub dropped_records: u64,
+    /// Bytes of those records, record headers included.
+    pub dropped_bytes: u64,
+    /// What an append does when the budget is used up by this cursor.
+    pub on_full: OnFull,
+}
+
+/// What opening a journal found and did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RecoveryReport {
+    /// Segments found.
+    pub segments: u64,
+    /// Intact records found.
+    pub records: u64,
+    /// Payload bytes of those records.
+    pub payload_bytes: u64,
+    /// Bytes cut off the end of the last segment: an append that had not been acknowledged.
+    pub torn_bytes: u64,
+    /// Corrupt ranges elsewhere; each was copied aside and is skipped by readers.
+    pub quarantined: Vec<QuarantinedRange>,
+    /// Cursors whose file was corrupt. The file was moved aside; the cursor starts again at the
+    /// oldest record, so its consumer sees records again.
+    pub corrupt_cursors: Vec<String>,
+    /// Files that are not the journal's; left alone.
+    pub ignored_files: Vec<PathBuf>,
+}
+
+impl RecoveryReport {
+    /// Whether anything but an ordinary torn tail was found.
+    #[must_use]
+    pub fn found_damage(&self) -> bool {
+        !self.quarantined.is_empty() || !self.corrupt_cursors.is_empty()
+    }
+}
+
+/// A range of a segment that holds no valid record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuarantinedRange {
+    /// The segment file.
+    pub segment: PathBuf,
+    /// First byte of the range.
+    pub offset: u64,
+    /// Bytes in the range.
+    pub bytes: u64,
+    /// Where a copy lies; `None` when it could not be copied or the quarantine is full.
+    pub copy: Option<PathBuf>,
+}
