@@ -1,1 +1,24 @@
+//! A PromQL engine over a [`Queryable`] store.
+//!
+//! In: a query text, a moment or a time range, and a store that answers selectors. Out: a [`QueryOutput`]
+//! with Prometheus 3 semantics, or a [`QueryError`] that says whose fault it is. The engine does no I/O of
+//! its own and keeps no state; it evaluates on the calling thread.
+//!
+//! Invariants: each selector of a query reads the store once, for the whole time range; what the engine
+//! does not support is an error, never a wrong answer. Limits are in [`EngineOptions`].
 
+mod engine;
+mod error;
+mod format;
+mod queryable;
+mod selector;
+mod value;
+
+pub use engine::{Engine, EngineOptions};
+pub use error::{ErrorType, Position, QueryError};
+pub use format::format_value;
+pub use queryable::{
+    Queryable, QueryableError, STALE_NAN, Sample, SelectLimits, SelectRequest, Series, is_stale,
+};
+pub use selector::parse_selector;
+pub use value::{InstantSample, QueryOutput, Value};

@@ -1,0 +1,68 @@
+//! Numbers as Prometheus writes them.
+
+/// A sample value as the Prometheus HTTP API writes it: `NaN`, `+Inf`, `-Inf`, otherwise the shortest text
+/// that reads back as the same number, with an exponent below 1e-6 and from 1e21 on.
+pub fn format_value(value: f64) -> String {
+    let size = value.abs();
+    if size.is_finite() && size != 0.0 && !(1e-6..1e21).contains(&size) {
+        return scientific(value);
+    }
+    format_plain(value)
+}
+
+/// The shortest text without an exponent, as `count_values` writes it into a label.
+pub(crate) fn format_plain(value: f64) -> String {
+    if value.is_nan() {
+        "NaN".to_owned()
+    } else if value.is_infinite() {
+        if value > 0.0 { "+Inf" } else { "-Inf" }.to_owned()
+    } else {
+        value.to_string()
+    }
+}
+
+/// The shortest text as messages have it: an exponent below 1e-4 and from 1e21 on.
+pub(crate) fn format_message(value: f64) -> String {
+    let size = value.abs();
+    if size.is_finite() && size != 0.0 && !(1e-4..1e21).contains(&size) {
+        return scientific(value);
+    }
+    format_plain(value)
+}
+
+/// `1.5e-07`: the exponent has a sign and at least two digits.
+fn scientific(value: f64) -> String {
+    let text = format!("{value:e}");
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let (sign, digits) = match exponent.strip_prefix('-') {
+        Some(digits) => ('-', digits),
+        None => ('+', exponent),
+    };
+    format!("{mantissa}e{sign}{digits:0>2}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_like_prometheus() {
+        for (value, text) in [
+            (f64::NAN, "NaN"),
+            (f64::INFINITY, "+Inf"),
+            (f64::NEG_INFINITY, "-Inf"),
+            (0.0, "0"),
+            (-0.0, "-0"),
+            (1.0, "1"),
+            (0.1 + 0.2, "0.30000000000000004"),
+            (1e-6, "0.000001"),
+            (1.5e-7, "1.5e-07"),
+            (1e20, "100000000000000000000"),
+            (1e21, "1e+21"),
+            (-2.5e300, "-2.5e+300"),
+        ] {
+            assert_eq!(format_value(value), text);
+        }
+        assert_eq!(format_plain(1e21), "1000000000000000000000");
+    }
+}

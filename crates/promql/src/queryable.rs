@@ -1,0 +1,76 @@
+//! What the engine knows of storage: one trait that answers a selector with whole series.
+
+use vervet_model::{Labels, Matcher, UnixMillis, UnixNanos};
+
+/// The bit pattern that marks the end of a series ("staleness marker"). It is a NaN, so it can be told
+/// from an ordinary NaN by its bits only.
+pub const STALE_NAN: f64 = f64::from_bits(0x7ff0_0000_0000_0002);
+
+/// Whether a value is the staleness marker.
+pub fn is_stale(value: f64) -> bool {
+    value.to_bits() == STALE_NAN.to_bits()
+}
+
+/// One value of a series.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sample {
+    /// Milliseconds since the Unix epoch.
+    pub timestamp: i64,
+    pub value: f64,
+}
+
+/// A label set with its samples, sorted by time, at most one per timestamp.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Series {
+    pub labels: Labels,
+    pub samples: Vec<Sample>,
+}
+
+/// What one `select` may return. A store that would exceed it should stop early with the matching error;
+/// the engine checks again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SelectLimits {
+    pub series_max: usize,
+    pub samples_max: usize,
+    /// After this moment the query is given up.
+    pub deadline: UnixNanos,
+}
+
+/// One selector, with the window of time the whole query needs of it.
+#[derive(Debug, Clone, Copy)]
+pub struct SelectRequest<'a> {
+    /// All must hold.
+    pub matchers: &'a [Matcher],
+    /// Inclusive.
+    pub start: UnixMillis,
+    /// Inclusive.
+    pub end: UnixMillis,
+    pub limits: SelectLimits,
+}
+
+/// A source of series. It is called from a blocking thread, once per selector of a query.
+pub trait Queryable: Send + Sync {
+    /// All series that match and have at least one sample in the window, each label set once, in any
+    /// order. Staleness markers are samples and are returned as such.
+    ///
+    /// # Errors
+    /// The store failed or a limit was hit; no partial result is returned.
+    fn select(&self, request: &SelectRequest<'_>) -> Result<Vec<Series>, QueryableError>;
+}
+
+/// Why a store gave no series.
+#[derive(Debug, thiserror::Error)]
+pub enum QueryableError {
+    /// Narrow the selector.
+    #[error("the selector matches more than {limit} series")]
+    TooManySeries { limit: usize },
+    /// Narrow the selector or the time range.
+    #[error("the selector reads more than {limit} samples")]
+    TooManySamples { limit: usize },
+    /// The deadline of the request passed.
+    #[error("the store did not answer in time")]
+    Timeout,
+    /// The store itself failed; a retry may help.
+    #[error("the store failed to answer")]
+    Store(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
