@@ -1,1 +1,5 @@
 
+
+pub mod catalog;
+pub mod segment;
+pub mod tables;

@@ -1,0 +1,188 @@
+//! Which files make up each table, at which snapshot: DuckLake 1.0 tables in one SQLite file.
+//!
+//! In: [`Commit`]s of written and replaced segments, with the journal position they cover. Out: the live
+//! [`DataFile`]s of a snapshot, pruned by column statistics.
+//!
+//! Invariants: a commit is one SQLite transaction, durable when it returns. There is one committer.
+//! Readers in any number and process see whole commits only. A replaced file stays in the catalog, ended,
+//! until [`Catalog::reclaim`] expires every snapshot that shows it. `ducklake_table_column_stats` stays
+//! empty: DuckDB trusts it blindly, so a stale row there hides rows.
+//!
+//! About 250 bytes per statistics column and file: 50,000 log files are some 50 MB.
+
+mod sqlite;
+mod stats;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+
+use vervet_model::{Signal, UnixNanos};
+
+use crate::segment::WrittenFile;
+use crate::tables::Table;
+
+pub use sqlite::SqliteCatalog;
+pub use stats::{ColumnStats, StatValue};
+
+/// A version of the whole catalog; grows by one with each commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SnapshotId(pub i64);
+
+/// A data file's id in the catalog, never given twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FileId(pub i64);
+
+/// A live Parquet file of one table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DataFile {
+    pub id: FileId,
+    pub table: Table,
+    /// Absolute path.
+    pub path: PathBuf,
+    /// Days since 1970-01-01 of every row in the file.
+    pub day: i32,
+    pub rows: u64,
+    pub bytes: u64,
+    /// Length of the Parquet metadata at the end of the file, without the 8 bytes after it.
+    pub footer_bytes: u64,
+    /// The earliest and latest `time` in the file, nanoseconds, both inclusive. `None` for `series`.
+    pub time_range: Option<(UnixNanos, UnixNanos)>,
+}
+
+/// The live files at one snapshot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    pub id: SnapshotId,
+    /// Ordered by day, then id. Every table's files when none was asked for.
+    pub files: Vec<DataFile>,
+}
+
+impl Snapshot {
+    /// The files of one table.
+    pub fn table(&self, table: Table) -> impl Iterator<Item = &DataFile> {
+        self.files.iter().filter(move |file| file.table == table)
+    }
+}
+
+/// What a reader asks of a table. Files that cannot hold a matching row are left out; a file that is
+/// returned may still hold none.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct FileFilter {
+    /// Earliest and latest time, both inclusive. On `series`, whose rows have only a day, whole days.
+    pub time: Option<(UnixNanos, UnixNanos)>,
+    /// Columns of [`Table::stats_columns`] that must equal one value. Other columns are ignored.
+    pub equals: Vec<(&'static str, StatValue)>,
+}
+
+/// The last known type, help and unit of a metric.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MetricMetadata {
+    pub metric: String,
+    pub kind: String,
+    pub help: String,
+    pub unit: String,
+}
+
+/// One atomic change of the catalog.
+#[derive(Debug, Clone, Default)]
+pub struct Commit {
+    pub add: Vec<(Table, WrittenFile)>,
+    /// Files replaced or dropped. Each must be live, or the commit fails as a whole.
+    pub remove: Vec<FileId>,
+    /// Everything before this journal position is in files now. `None` leaves it as it is; it never
+    /// goes back.
+    pub journal_position: Option<u64>,
+    /// Highest sequence stored per agent and signal. A lower one than the recorded is ignored.
+    pub agent_sequences: Vec<(String, Signal, u64)>,
+    pub metric_metadata: Vec<MetricMetadata>,
+}
+
+/// What [`Catalog::reclaim`] deleted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Reclaimed {
+    pub snapshots: u64,
+    pub files: u64,
+    pub bytes: u64,
+}
+
+/// The catalog as the rest of the store sees it. All calls block on disk: use a blocking thread.
+pub trait Catalog: Send + Sync + 'static {
+    /// The live files of all tables.
+    fn snapshot(&self) -> Result<Snapshot, CatalogError>;
+
+    /// The live files of one table that can hold rows which `filter` asks for.
+    fn files(&self, table: Table, filter: &FileFilter) -> Result<Snapshot, CatalogError>;
+
+    /// Applies `commit` in one transaction and returns the snapshot that shows it, durable on return.
+    fn commit(&self, commit: &Commit) -> Result<SnapshotId, CatalogError>;
+
+    /// The journal position of the last commit that set one, 0 before.
+    fn journal_position(&self) -> Result<u64, CatalogError>;
+
+    /// The highest stored sequence per agent and signal.
+    fn agent_sequences(&self) -> Result<Vec<(String, Signal, u64)>, CatalogError>;
+
+    /// The metadata of all metrics, ordered by metric.
+    fn metric_metadata(&self) -> Result<Vec<MetricMetadata>, CatalogError>;
+
+    /// Forgets all snapshots taken before `before` but the newest, and deletes the files that only they
+    /// show. `before` must lie further back than the longest query.
+    fn reclaim(&self, before: UnixNanos) -> Result<Reclaimed, CatalogError>;
+}
+
+/// Why the catalog could not be read or written. After any of these the catalog is unchanged.
+#[derive(Debug, thiserror::Error)]
+pub enum CatalogError {
+    /// SQLite failed: a full disk, a lock held longer than the busy timeout, a damaged file. Retry.
+    #[error("catalog database failed while it was to {action}")]
+    Sqlite {
+        action: &'static str,
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// A folder of the store could not be made or a file not deleted.
+    #[error("file operation failed on {}", path.display())]
+    Io {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    /// A newer version wrote this catalog. Give up: this version would damage it.
+    #[error(
+        "the catalog {} has schema version {found}, written by a newer version of Vervet; this one knows \
+         up to {known}: upgrade, or point data_dir elsewhere",
+        path.display()
+    )]
+    NewerSchema {
+        path: PathBuf,
+        found: i64,
+        known: i64,
+    },
+    /// The file holds tables that are not a DuckLake 1.0 catalog of Vervet. Give up.
+    #[error("{} is not a catalog of Vervet: {reason}", path.display())]
+    NotACatalog { path: PathBuf, reason: &'static str },
+    /// A file to be removed is not live: it was replaced before. The commit was made on an old view.
+    #[error("file {} cannot be removed, it is not live", id.0)]
+    NotLive { id: FileId },
+    /// The journal position would go back. The caller mixed up two journals.
+    #[error("journal position {given} lies before the committed {committed}")]
+    JournalPositionWentBack { given: u64, committed: u64 },
+    /// A row of the catalog cannot be what this program wrote. Give up; restore from a backup.
+    #[error("catalog row is damaged: {table} {id}: {reason}")]
+    Damaged {
+        table: &'static str,
+        id: i64,
+        reason: &'static str,
+    },
+    /// A number is larger than SQLite's 63 bits.
+    #[error("{what} {value} does not fit the catalog")]
+    OutOfRange { what: &'static str, value: u64 },
+}
+
+impl CatalogError {
+    /// Whether the same call may succeed later.
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, Self::Sqlite { .. } | Self::Io { .. })
+    }
+}

@@ -1,0 +1,40 @@
+//! Parquet segments: sorted rows of one table and one day.
+//!
+//! In: record batches of [`Table::schema`]. Out: one file `data/<table>/day=<n>/<uuid>.parquet`, synced to
+//! disk together with its folders before it is reported, and the [`WrittenFile`] that a commit needs.
+//! Until that commit nobody reads the file; [`remove_orphans`] deletes what a crash left behind.
+//!
+//! Limits: row groups of 122,880 rows, data pages of 20,000 rows, zstd level 3.
+
+mod error;
+mod orphans;
+mod properties;
+mod sort;
+#[cfg(test)]
+mod tests;
+mod write;
+
+use crate::catalog::ColumnStats;
+
+pub use error::SegmentError;
+pub use orphans::remove_orphans;
+pub use sort::{sort_batch, split_by_day};
+pub use write::{write_segment, write_sorted};
+
+/// Rows in a row group: the unit that statistics and the page index skip.
+pub const ROW_GROUP_ROWS_MAX: usize = 122_880;
+
+/// A segment on disk that no commit shows yet.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WrittenFile {
+    /// Below the table's folder: `day=<n>/<uuid>.parquet`.
+    pub relative_path: String,
+    /// Days since 1970-01-01 of every row.
+    pub day: i32,
+    pub rows: u64,
+    pub bytes: u64,
+    /// Length of the Parquet metadata, without the 8 bytes after it.
+    pub footer_bytes: u64,
+    /// Exact statistics of [`Table::stats_columns`](crate::tables::Table::stats_columns).
+    pub column_stats: Vec<ColumnStats>,
+}

@@ -1,0 +1,110 @@
+//! Puts rows into the order of their table and parts them by day.
+
+use std::collections::BTreeSet;
+
+use arrow::array::{Array, AsArray, BooleanArray, Int32Array, RecordBatch, UInt32Array};
+use arrow::compute::{filter_record_batch, take_record_batch};
+use arrow::datatypes::Int32Type;
+use arrow::error::ArrowError;
+use arrow::row::{Row, RowConverter, SortField};
+
+use super::SegmentError;
+use crate::tables::{Table, column};
+
+/// The rows of `batch` in the order of [`Table::sort_columns`]; equal rows keep their order.
+///
+/// # Errors
+/// [`SegmentError::Schema`] when the batch is not of this table.
+pub fn sort_batch(table: Table, batch: &RecordBatch) -> Result<RecordBatch, SegmentError> {
+    let arrow = |source| SegmentError::Arrow {
+        table: table.name(),
+        source,
+    };
+    check_schema(table, batch)?;
+    match sorted_indices(table, batch).map_err(arrow)? {
+        None => Ok(batch.clone()),
+        Some(indices) => take_record_batch(batch, &indices).map_err(arrow),
+    }
+}
+
+/// `None` when the rows are in order already.
+fn sorted_indices(table: Table, batch: &RecordBatch) -> Result<Option<UInt32Array>, ArrowError> {
+    let keys: Vec<_> = table
+        .sort_columns()
+        .iter()
+        .filter_map(|name| batch.column_by_name(name).cloned())
+        .collect();
+    let fields = keys
+        .iter()
+        .map(|key| SortField::new(key.data_type().clone()))
+        .collect();
+    let rows = RowConverter::new(fields)?.convert_columns(&keys)?;
+    let mut order: Vec<(Row<'_>, u32)> = rows.iter().zip(0..).collect();
+    if order.is_sorted() {
+        return Ok(None);
+    }
+    order.sort_unstable();
+    Ok(Some(order.into_iter().map(|(_row, index)| index).collect()))
+}
+
+/// Parts a batch by its `day` column, days ascending, rows in their order. A batch of one day, the
+/// usual case, is not copied.
+///
+/// # Errors
+/// [`SegmentError::Schema`] when the batch is not of this table.
+pub fn split_by_day(
+    table: Table,
+    batch: &RecordBatch,
+) -> Result<Vec<(i32, RecordBatch)>, SegmentError> {
+    let days = day_column(table, batch)?;
+    let distinct: BTreeSet<i32> = days.values().iter().copied().collect();
+    if distinct.len() == 1 {
+        return Ok(distinct
+            .into_iter()
+            .map(|day| (day, batch.clone()))
+            .collect());
+    }
+    distinct
+        .into_iter()
+        .map(|day| {
+            let of_day: BooleanArray = days.values().iter().map(|d| Some(*d == day)).collect();
+            let part =
+                filter_record_batch(batch, &of_day).map_err(|source| SegmentError::Arrow {
+                    table: table.name(),
+                    source,
+                })?;
+            Ok((day, part))
+        })
+        .collect()
+}
+
+/// The `day` column of a batch that has the schema of `table`.
+pub(super) fn day_column(table: Table, batch: &RecordBatch) -> Result<&Int32Array, SegmentError> {
+    check_schema(table, batch)?;
+    batch
+        .column_by_name(column::DAY)
+        .and_then(|days| days.as_primitive_opt::<Int32Type>())
+        .filter(|days| days.null_count() == 0)
+        .ok_or(SegmentError::Schema {
+            table: table.name(),
+        })
+}
+
+/// Names and types must be those of the table; metadata of the top-level fields may be missing.
+fn check_schema(table: Table, batch: &RecordBatch) -> Result<(), SegmentError> {
+    let expected = table.schema();
+    let given = batch.schema_ref();
+    let same = expected.fields().len() == given.fields().len()
+        && expected
+            .fields()
+            .iter()
+            .zip(given.fields())
+            .all(|(a, b)| a.name() == b.name() && a.data_type() == b.data_type());
+    if same {
+        Ok(())
+    } else {
+        Err(SegmentError::Schema {
+            table: table.name(),
+        })
+    }
+}

@@ -1,0 +1,175 @@
+//! Writes one segment and measures it.
+
+mod measure;
+
+use std::fs::{self, File};
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use arrow::array::RecordBatch;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::errors::ParquetError;
+use parquet::file::metadata::ParquetMetaData;
+
+use self::measure::Measure;
+use super::properties::writer_properties;
+use super::sort::{day_column, sort_batch};
+use super::{SegmentError, WrittenFile};
+use crate::tables::Table;
+
+/// Length of the metadata (4 bytes) and the magic number (4 bytes) that end a Parquet file.
+const PARQUET_TAIL_BYTES: i64 = 8;
+
+/// Sorts `batch` and writes it as one segment below `data_dir`.
+///
+/// # Errors
+/// As [`write_sorted`].
+pub fn write_segment(
+    data_dir: &Path,
+    table: Table,
+    day: i32,
+    batch: &RecordBatch,
+) -> Result<WrittenFile, SegmentError> {
+    let sorted = sort_batch(table, batch)?;
+    write_sorted(data_dir, table, day, std::iter::once(Ok(sorted)))
+}
+
+/// Writes batches that are in the table's order, one after the other, as one segment below `data_dir`.
+/// When it returns, the file and the folders above it are on disk. Memory: one row group in encoded
+/// form and one batch.
+///
+/// # Errors
+/// Any [`SegmentError`]; an error of `batches` is handed on. The unfinished file is deleted.
+pub fn write_sorted(
+    data_dir: &Path,
+    table: Table,
+    day: i32,
+    batches: impl IntoIterator<Item = Result<RecordBatch, SegmentError>>,
+) -> Result<WrittenFile, SegmentError> {
+    let relative_path = format!("day={day}/{}.parquet", uuid::Uuid::new_v4());
+    let path = data_dir.join(table.name()).join(&relative_path);
+    create_parent(data_dir, &path)?;
+    let written = write_file(&path, table, day, batches.into_iter());
+    if written.is_err() {
+        // The cause is worth more than a second error; what stays is an orphan.
+        let _ = fs::remove_file(&path);
+    }
+    let (measure, metadata, bytes, footer_bytes) = written?;
+    sync_parent(&path)?;
+    Ok(WrittenFile {
+        relative_path,
+        day,
+        rows: measure.rows(),
+        bytes,
+        footer_bytes,
+        column_stats: measure.finish(&metadata),
+    })
+}
+
+type Written = (Measure, ParquetMetaData, u64, u64);
+
+fn write_file(
+    path: &Path,
+    table: Table,
+    day: i32,
+    batches: impl Iterator<Item = Result<RecordBatch, SegmentError>>,
+) -> Result<Written, SegmentError> {
+    let io = |source| io_error(path, source);
+    let parquet = |source| SegmentError::Parquet {
+        path: path.to_owned(),
+        source,
+    };
+    let mut file = File::options()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .open(path)
+        .map_err(io)?;
+    let mut writer = open_writer(&mut file, table).map_err(parquet)?;
+    let mut measure = Measure::new(table);
+    for batch in batches {
+        let batch = batch?;
+        check_day(table, day, &batch)?;
+        measure.add(&batch);
+        writer.write(&batch).map_err(parquet)?;
+    }
+    if measure.rows() == 0 {
+        return Err(SegmentError::Empty {
+            table: table.name(),
+        });
+    }
+    // An index blob goes here: flush, note `bytes_written` as its offset in a key-value, write it.
+    let metadata = writer.finish().map_err(parquet)?;
+    drop(writer);
+    file.sync_all().map_err(io)?;
+    let (bytes, footer_bytes) = lengths(&mut file).map_err(io)?;
+    Ok((measure, metadata, bytes, footer_bytes))
+}
+
+fn open_writer(file: &mut File, table: Table) -> Result<ArrowWriter<&mut File>, ParquetError> {
+    // The types follow from the Parquet schema alone, so the Arrow schema is not stored a second time.
+    let options = ArrowWriterOptions::new()
+        .with_properties(writer_properties(table)?)
+        .with_skip_arrow_metadata(true);
+    ArrowWriter::try_new_with_options(file, table.schema(), options)
+}
+
+fn check_day(table: Table, day: i32, batch: &RecordBatch) -> Result<(), SegmentError> {
+    match day_column(table, batch)?
+        .values()
+        .iter()
+        .find(|found| **found != day)
+    {
+        None => Ok(()),
+        Some(found) => Err(SegmentError::Day {
+            table: table.name(),
+            expected: day,
+            found: *found,
+        }),
+    }
+}
+
+/// Length of the file and of the Parquet metadata in it.
+fn lengths(file: &mut File) -> std::io::Result<(u64, u64)> {
+    let mut length = [0_u8; 4];
+    let position = file.seek(SeekFrom::End(-PARQUET_TAIL_BYTES))?;
+    file.read_exact(&mut length)?;
+    let bytes = position.saturating_add(PARQUET_TAIL_BYTES.unsigned_abs());
+    Ok((bytes, u64::from(u32::from_le_bytes(length))))
+}
+
+/// Makes the folder of `path`. Folders that are new are synced from the top down.
+fn create_parent(data_dir: &Path, path: &Path) -> Result<(), SegmentError> {
+    let Some(parent) = path.parent().filter(|parent| !parent.is_dir()) else {
+        return Ok(());
+    };
+    fs::create_dir_all(parent).map_err(|source| io_error(parent, source))?;
+    let above: Vec<PathBuf> = parent
+        .ancestors()
+        .skip(1)
+        .take_while(|folder| folder.starts_with(data_dir))
+        .map(Path::to_owned)
+        .collect();
+    above
+        .iter()
+        .rev()
+        .try_for_each(|folder| sync_folder(folder))
+}
+
+fn sync_parent(path: &Path) -> Result<(), SegmentError> {
+    path.parent().map_or(Ok(()), sync_folder)
+}
+
+fn sync_folder(folder: &Path) -> Result<(), SegmentError> {
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(|source| io_error(folder, source))
+}
+
+fn io_error(path: &Path, source: std::io::Error) -> SegmentError {
+    SegmentError::Io {
+        path: path.to_owned(),
+        source,
+    }
+}
