@@ -1,1 +1,24 @@
+//! OTLP on the wire.
+//!
+//! In: request bodies of OTLP/gRPC and OTLP/HTTP (protobuf or JSON, gzip or zstd), as untrusted bytes.
+//! Out: one uncompressed protobuf body per request, and borrowed views over it ([`otlp`]) from which the
+//! store fills its columns and the agent's pipelines read. The same types encode: what the agent collects
+//! is written straight to protobuf, no intermediate tree of messages.
+//!
+//! Limits, all checked before memory is taken: a body at most [`BODY_BYTES_MAX`] before and after
+//! decompression, [`NESTING_MAX`] levels of attribute values.
 
+pub mod grpc;
+pub mod http;
+pub mod otlp;
+pub mod protobuf;
+pub mod receiver;
+
+pub use protobuf::DecodeError;
+pub use receiver::{Accepted, OtlpRequest, OtlpSink, Refusal, Source};
+
+/// Largest request body, compressed and decompressed (bytes).
+pub const BODY_BYTES_MAX: usize = 64 << 20;
+
+/// Deepest nesting of arrays and maps inside one attribute value or log body.
+pub const NESTING_MAX: usize = 32;

@@ -1,0 +1,123 @@
+//! The three export services.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use tonic::body::Body;
+use tonic::codec::CompressionEncoding;
+use tonic::server::{Grpc, NamedService, UnaryService};
+use tonic::service::Routes;
+use tonic::{Request, Response, Status};
+use vervet_model::Signal;
+
+use super::codec::BytesCodec;
+use super::{source_of, status_of};
+use crate::otlp::encode_response;
+use crate::receiver::{OtlpRequest, OtlpSink};
+
+/// The export services of all three signals. A body over `body_bytes_max`, compressed or not, is answered
+/// with `RESOURCE_EXHAUSTED` before it is held in memory.
+pub fn routes<S: OtlpSink>(sink: &S, body_bytes_max: usize) -> Routes {
+    let export = |signal| Export {
+        sink: sink.clone(),
+        signal,
+        body_bytes_max,
+    };
+    Routes::default()
+        .add_service(Logs(export(Signal::Logs)))
+        .add_service(Metrics(export(Signal::Metrics)))
+        .add_service(Traces(export(Signal::Traces)))
+}
+
+type ResponseFuture<T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send>>;
+
+/// One signal's `Export` method.
+#[derive(Debug, Clone)]
+struct Export<S> {
+    sink: S,
+    signal: Signal,
+    body_bytes_max: usize,
+}
+
+impl<S: OtlpSink> UnaryService<Bytes> for Export<S> {
+    type Response = Bytes;
+    type Future = ResponseFuture<Response<Bytes>, Status>;
+
+    fn call(&mut self, request: Request<Bytes>) -> Self::Future {
+        let sink = self.sink.clone();
+        let signal = self.signal;
+        Box::pin(async move {
+            let source = source_of(request.metadata());
+            let request = OtlpRequest {
+                signal,
+                body: request.into_inner(),
+                source,
+            };
+            match sink.accept(request).await {
+                Ok(accepted) => Ok(Response::new(encode_response(
+                    accepted.rejected,
+                    &accepted.message,
+                ))),
+                Err(refusal) => Err(status_of(&refusal)),
+            }
+        })
+    }
+}
+
+impl<S: OtlpSink> Export<S> {
+    fn serve(
+        &self,
+        request: http::Request<Body>,
+    ) -> ResponseFuture<http::Response<Body>, Infallible> {
+        let export = self.clone();
+        Box::pin(async move {
+            if !request.uri().path().ends_with("/Export") {
+                return Ok(Status::unimplemented("the service has one method, Export").into_http());
+            }
+            let mut grpc = Grpc::new(BytesCodec)
+                .accept_compressed(CompressionEncoding::Gzip)
+                .accept_compressed(CompressionEncoding::Zstd)
+                .max_decoding_message_size(export.body_bytes_max);
+            Ok(grpc.unary(export, request).await)
+        })
+    }
+}
+
+/// tonic finds a service by the name of its type, so each signal has one.
+macro_rules! named_service {
+    ($name:ident, $service:literal) => {
+        #[derive(Debug, Clone)]
+        struct $name<S>(Export<S>);
+
+        impl<S> NamedService for $name<S> {
+            const NAME: &'static str = $service;
+        }
+
+        impl<S: OtlpSink> tower::Service<http::Request<Body>> for $name<S> {
+            type Response = http::Response<Body>;
+            type Error = Infallible;
+            type Future = ResponseFuture<Self::Response, Infallible>;
+
+            fn poll_ready(&mut self, _context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+                Poll::Ready(Ok(()))
+            }
+
+            fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+                self.0.serve(request)
+            }
+        }
+    };
+}
+
+named_service!(Logs, "opentelemetry.proto.collector.logs.v1.LogsService");
+named_service!(
+    Metrics,
+    "opentelemetry.proto.collector.metrics.v1.MetricsService"
+);
+named_service!(
+    Traces,
+    "opentelemetry.proto.collector.trace.v1.TraceService"
+);

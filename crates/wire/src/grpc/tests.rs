@@ -1,0 +1,126 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tonic::codec::CompressionEncoding;
+use tonic::transport::{Channel, Server, server::TcpIncoming};
+use vervet_model::Signal;
+
+use super::*;
+use crate::receiver::{Accepted, OtlpRequest, OtlpSink};
+
+const LIMIT: usize = 1 << 20;
+
+#[derive(Clone, Default)]
+struct Recorder(Arc<Mutex<Vec<OtlpRequest>>>);
+
+impl OtlpSink for Recorder {
+    async fn accept(&self, request: OtlpRequest) -> Result<Accepted, Refusal> {
+        let answer = match &request.body[..] {
+            b"busy" => Err(Refusal::Overloaded {
+                retry_after: Duration::from_secs(2),
+            }),
+            b"bad" => Err(Refusal::Invalid("no".to_owned())),
+            _ => Ok(Accepted {
+                rejected: 3,
+                message: "three".to_owned(),
+            }),
+        };
+        self.0.lock().push(request);
+        answer
+    }
+}
+
+async fn serve() -> (Recorder, Channel) {
+    let recorder = Recorder::default();
+    let incoming = TcpIncoming::bind("127.0.0.1:0".parse().expect("address")).expect("bind");
+    let address = incoming.local_addr().expect("bound");
+    tokio::spawn(
+        Server::builder()
+            .add_routes(routes(&recorder, LIMIT))
+            .serve_with_incoming(incoming),
+    );
+    let channel = Channel::from_shared(format!("http://{address}"))
+        .expect("uri")
+        .connect()
+        .await
+        .expect("connect");
+    (recorder, channel)
+}
+
+#[tokio::test]
+async fn bodies_and_source_arrive_as_sent() {
+    let (recorder, channel) = serve().await;
+    let source = Source {
+        agent_id: "node-1".to_owned(),
+        sequence: 7,
+    };
+    for (signal, encoding) in [
+        (Signal::Logs, None),
+        (Signal::Metrics, Some(CompressionEncoding::Gzip)),
+        (Signal::Traces, Some(CompressionEncoding::Zstd)),
+    ] {
+        let client = Client::new(channel.clone(), encoding);
+        let accepted = client
+            .export(signal, Bytes::from_static(b"payload"), Some(&source))
+            .await
+            .expect("accepted");
+        assert_eq!(
+            accepted,
+            Accepted {
+                rejected: 3,
+                message: "three".to_owned()
+            }
+        );
+        let request = recorder.0.lock().pop().expect("recorded");
+        assert_eq!(
+            (request.signal, &request.body[..], request.source.as_ref()),
+            (signal, &b"payload"[..], Some(&source))
+        );
+    }
+}
+
+#[tokio::test]
+async fn refusals_become_statuses() {
+    let (_recorder, channel) = serve().await;
+    let client = Client::new(channel, None);
+    let status = client
+        .export(Signal::Logs, Bytes::from_static(b"busy"), None)
+        .await
+        .expect_err("refused");
+    assert_eq!(status.code(), Code::Unavailable);
+    assert_eq!(
+        status
+            .metadata()
+            .get("grpc-retry-pushback-ms")
+            .map(|value| value.as_bytes()),
+        Some(&b"2000"[..])
+    );
+    let status = client
+        .export(Signal::Logs, Bytes::from_static(b"bad"), None)
+        .await
+        .expect_err("refused");
+    assert_eq!(status.code(), Code::InvalidArgument);
+}
+
+#[tokio::test]
+async fn bodies_over_the_limit_never_reach_the_sink() {
+    let (recorder, channel) = serve().await;
+    let body = Bytes::from(vec![0; LIMIT * 8]);
+    for encoding in [
+        None,
+        Some(CompressionEncoding::Gzip),
+        Some(CompressionEncoding::Zstd),
+    ] {
+        let status = Client::new(channel.clone(), encoding)
+            .export(Signal::Logs, body.clone(), None)
+            .await
+            .expect_err("refused");
+        assert!(
+            matches!(status.code(), Code::OutOfRange | Code::ResourceExhausted),
+            "{encoding:?}: {status:?}"
+        );
+    }
+    assert!(recorder.0.lock().is_empty());
+}

@@ -1,0 +1,142 @@
+//! Bodies of OTLP/HTTP: content type, content encoding, and the size limit on both sides of it.
+
+mod router;
+
+pub use router::router;
+
+use std::io::Read;
+
+use bytes::Bytes;
+use opentelemetry_proto::tonic::collector::{
+    logs::v1::ExportLogsServiceRequest, metrics::v1::ExportMetricsServiceRequest,
+    trace::v1::ExportTraceServiceRequest,
+};
+use prost::Message;
+use serde::de::DeserializeOwned;
+use vervet_model::Signal;
+
+use crate::receiver::{Accepted, Refusal};
+
+/// How a body is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Encoding {
+    Protobuf,
+    Json,
+}
+
+impl Encoding {
+    /// The encoding named by a `Content-Type` header; `None` when it is neither.
+    pub fn from_content_type(content_type: &str) -> Option<Self> {
+        match content_type.split(';').next().unwrap_or_default().trim() {
+            "application/x-protobuf" | "application/protobuf" => Some(Self::Protobuf),
+            "application/json" => Some(Self::Json),
+            _ => None,
+        }
+    }
+
+    /// The `Content-Type` of an answer.
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Self::Protobuf => "application/x-protobuf",
+            Self::Json => "application/json",
+        }
+    }
+}
+
+/// Undoes the `Content-Encoding`: none, `identity`, `gzip`, `deflate` (zlib) or `zstd`.
+///
+/// # Errors
+/// An unknown encoding or broken data is [`Refusal::Invalid`]; more than `bytes_max` after decompression is
+/// [`Refusal::TooLarge`], found while decompressing.
+pub fn decompress(body: Bytes, content_encoding: &str, bytes_max: usize) -> Result<Bytes, Refusal> {
+    if body.len() > bytes_max {
+        return Err(Refusal::TooLarge { limit: bytes_max });
+    }
+    match content_encoding.trim() {
+        "" | "identity" => Ok(body),
+        "gzip" => read_limited(flate2::read::MultiGzDecoder::new(&body[..]), bytes_max),
+        "deflate" => read_limited(flate2::read::ZlibDecoder::new(&body[..]), bytes_max),
+        "zstd" => {
+            let mut decoder =
+                zstd::stream::read::Decoder::new(&body[..]).map_err(|error| broken(&error))?;
+            // 2^27 bytes, the most that RFC 9659 lets a content-encoding ask for is 8 MiB; be lenient, bounded.
+            decoder.window_log_max(27).map_err(|error| broken(&error))?;
+            read_limited(decoder, bytes_max)
+        }
+        other => Err(Refusal::Invalid(format!(
+            "content encoding {other:?} is not one of gzip, deflate, zstd, identity"
+        ))),
+    }
+}
+
+fn read_limited(reader: impl Read, bytes_max: usize) -> Result<Bytes, Refusal> {
+    let mut out = Vec::new();
+    reader
+        .take(bytes_max as u64 + 1)
+        .read_to_end(&mut out)
+        .map_err(|error| broken(&error))?;
+    if out.len() > bytes_max {
+        return Err(Refusal::TooLarge { limit: bytes_max });
+    }
+    Ok(out.into())
+}
+
+fn broken(error: &std::io::Error) -> Refusal {
+    Refusal::Invalid(format!("the body does not decompress: {error}"))
+}
+
+/// Turns a decompressed body into protobuf; a JSON body follows OTLP's JSON mapping.
+///
+/// # Errors
+/// [`Refusal::Invalid`] when JSON does not parse; protobuf passes through unchecked.
+pub fn to_protobuf(signal: Signal, encoding: Encoding, body: Bytes) -> Result<Bytes, Refusal> {
+    match (encoding, signal) {
+        (Encoding::Protobuf, _) => Ok(body),
+        (Encoding::Json, Signal::Logs) => json_to_protobuf::<ExportLogsServiceRequest>(&body),
+        (Encoding::Json, Signal::Metrics) => json_to_protobuf::<ExportMetricsServiceRequest>(&body),
+        (Encoding::Json, Signal::Traces) => json_to_protobuf::<ExportTraceServiceRequest>(&body),
+    }
+}
+
+fn json_to_protobuf<M: Message + DeserializeOwned>(body: &[u8]) -> Result<Bytes, Refusal> {
+    let message: M = serde_json::from_slice(body)
+        .map_err(|error| Refusal::Invalid(format!("the body is not OTLP JSON: {error}")))?;
+    Ok(message.encode_to_vec().into())
+}
+
+/// The answer to an accepted request.
+pub fn encode_accepted(encoding: Encoding, accepted: &Accepted, signal: Signal) -> Bytes {
+    if encoding == Encoding::Protobuf {
+        return crate::otlp::encode_response(accepted.rejected, &accepted.message);
+    }
+    let field = match signal {
+        Signal::Logs => "rejectedLogRecords",
+        Signal::Metrics => "rejectedDataPoints",
+        Signal::Traces => "rejectedSpans",
+    };
+    let body = if *accepted == Accepted::default() {
+        serde_json::json!({})
+    } else {
+        serde_json::json!({"partialSuccess": {field: accepted.rejected.to_string(), "errorMessage": accepted.message}})
+    };
+    body.to_string().into()
+}
+
+/// The answer to a refused request: a `google.rpc.Status` with the gRPC `code`.
+pub fn encode_refusal(encoding: Encoding, code: u32, message: &str) -> Bytes {
+    match encoding {
+        Encoding::Json => serde_json::json!({"code": code, "message": message})
+            .to_string()
+            .into(),
+        Encoding::Protobuf => {
+            let mut out = Vec::new();
+            let mut writer = crate::protobuf::Writer::new(&mut out);
+            writer.varint(1, u64::from(code));
+            writer.string(2, message);
+            out.into()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,198 @@
+//! Views over OTLP export requests, and their encoders.
+//!
+//! `for_each_*` walks a request once and hands each record to a closure as a struct of borrowed fields;
+//! nothing outlives the request's bytes. A malformed request is an error as a whole: check it with the
+//! same walk before acting on it. Invalid UTF-8 in strings is replaced by U+FFFD rather than refused.
+//! The `write_*` functions append one resource's records to a request body.
+
+mod logs;
+mod metrics;
+mod traces;
+mod value;
+
+pub use logs::{LogRecord, LogRecordsWriter, for_each_log, write_resource_logs};
+pub use metrics::{
+    ExponentialBuckets, ExponentialHistogramPoint, HistogramPoint, Metric, MetricData,
+    MetricsWriter, Number, NumberPoint, SummaryPoint, Temporality, for_each_metric,
+    write_resource_metrics,
+};
+pub use traces::{
+    Link, Span, SpanEvent, SpanKind, SpansWriter, StatusCode, for_each_span, write_resource_spans,
+};
+pub use value::{KeyValue, Value, find};
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use vervet_model::Signal;
+
+use crate::protobuf::{DecodeError, Reader, Writer};
+use value::{read_key_value, text, write_attributes};
+
+/// What produced the telemetry.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Resource<'a> {
+    pub attributes: Vec<KeyValue<'a>>,
+}
+
+impl Resource<'_> {
+    /// The text of a string attribute; empty when absent or of another type.
+    pub fn str(&self, key: &str) -> &str {
+        find(&self.attributes, key)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    }
+}
+
+/// The instrumentation scope: the library that wrote the records.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Scope<'a> {
+    pub name: Cow<'a, str>,
+    pub version: Cow<'a, str>,
+    pub attributes: Vec<KeyValue<'a>>,
+}
+
+/// Counts the records of a request (log records, spans or data points), reading all of it.
+///
+/// # Errors
+/// The request is malformed.
+pub fn count_records(signal: Signal, request: &[u8]) -> Result<u64, DecodeError> {
+    let mut count = 0_u64;
+    match signal {
+        Signal::Logs => for_each_log(request, |_, _, _| count += 1)?,
+        Signal::Traces => for_each_span(request, |_, _, _| count += 1)?,
+        Signal::Metrics => {
+            for_each_metric(request, |_, _, metric| count += metric.data.points() as u64)?
+        }
+    }
+    Ok(count)
+}
+
+/// The response of every export service: empty, or a partial success.
+pub fn encode_response(rejected: u64, message: &str) -> Bytes {
+    let mut out = Vec::new();
+    if rejected > 0 || !message.is_empty() {
+        Writer::new(&mut out).message(1, |w| {
+            w.varint(1, rejected);
+            w.string(2, message);
+        });
+    }
+    out.into()
+}
+
+/// Reads a response: the number of rejected records and the reason given.
+///
+/// # Errors
+/// The response is malformed.
+pub fn decode_response(response: &[u8]) -> Result<(u64, String), DecodeError> {
+    let mut partial = (0, String::new());
+    let mut reader = Reader::new(response);
+    while let Some((number, field)) = reader.next_field()? {
+        if number != 1 {
+            continue;
+        }
+        let mut inner = Reader::new(field.bytes(number)?);
+        while let Some((number, field)) = inner.next_field()? {
+            match number {
+                1 => partial.0 = field.varint(number)?,
+                2 => partial.1 = text(field.bytes(number)?).into_owned(),
+                _ => {}
+            }
+        }
+    }
+    Ok(partial)
+}
+
+/// Walks `request` -> resource groups -> scope groups -> records, the nesting all three signals share:
+/// resource = 1 and scope groups = 2 in a resource group, scope = 1 and records = 2 in a scope group.
+/// Resource and scope may stand after the records they describe, so each level is read twice.
+fn walk<'a>(
+    request: &'a [u8],
+    mut record: impl FnMut(&Resource<'a>, &Scope<'a>, &'a [u8]) -> Result<(), DecodeError>,
+) -> Result<(), DecodeError> {
+    let mut groups = Reader::new(request);
+    while let Some((number, field)) = groups.next_field()? {
+        if number != 1 {
+            continue;
+        }
+        let group = field.bytes(number)?;
+        let resource = read_resource(group)?;
+        let mut scopes = Reader::new(group);
+        while let Some((number, field)) = scopes.next_field()? {
+            if number != 2 {
+                continue;
+            }
+            let scope_group = field.bytes(number)?;
+            let scope = read_scope(scope_group)?;
+            let mut records = Reader::new(scope_group);
+            while let Some((number, field)) = records.next_field()? {
+                if number == 2 {
+                    record(&resource, &scope, field.bytes(number)?)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn read_resource(group: &[u8]) -> Result<Resource<'_>, DecodeError> {
+    let mut resource = Resource::default();
+    let mut reader = Reader::new(group);
+    while let Some((number, field)) = reader.next_field()? {
+        if number != 1 {
+            continue;
+        }
+        let mut inner = Reader::new(field.bytes(number)?);
+        while let Some((number, field)) = inner.next_field()? {
+            if number == 1 {
+                resource
+                    .attributes
+                    .push(read_key_value(field.bytes(number)?)?);
+            }
+        }
+    }
+    Ok(resource)
+}
+
+fn read_scope(group: &[u8]) -> Result<Scope<'_>, DecodeError> {
+    let mut scope = Scope::default();
+    let mut reader = Reader::new(group);
+    while let Some((number, field)) = reader.next_field()? {
+        if number != 1 {
+            continue;
+        }
+        let mut inner = Reader::new(field.bytes(number)?);
+        while let Some((number, field)) = inner.next_field()? {
+            match number {
+                1 => scope.name = text(field.bytes(number)?),
+                2 => scope.version = text(field.bytes(number)?),
+                3 => scope.attributes.push(read_key_value(field.bytes(number)?)?),
+                _ => {}
+            }
+        }
+    }
+    Ok(scope)
+}
+
+/// Writes one resource group holding one scope group.
+fn write_group(
+    out: &mut Vec<u8>,
+    resource: &Resource<'_>,
+    scope: &Scope<'_>,
+    records: impl FnOnce(&mut Writer<'_>),
+) {
+    Writer::new(out).message(1, |group| {
+        group.message(1, |w| write_attributes(w, 1, &resource.attributes));
+        group.message(2, |w| {
+            w.message(1, |w| {
+                w.string(1, &scope.name);
+                w.string(2, &scope.version);
+                write_attributes(w, 3, &scope.attributes);
+            });
+            records(w);
+        });
+    });
+}
+
+#[cfg(test)]
+mod tests;

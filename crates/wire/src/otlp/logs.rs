@@ -1,0 +1,101 @@
+//! `ExportLogsServiceRequest`.
+
+use std::borrow::Cow;
+
+use super::value::{
+    KeyValue, Value, read_key_value, read_value, text, write_attributes, write_value,
+};
+use super::{Resource, Scope, walk, write_group};
+use crate::protobuf::{DecodeError, Reader, Writer};
+
+/// One log record. Times are nanoseconds since the epoch, 0 meaning unset; ids are 16 and 8 bytes or empty.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct LogRecord<'a> {
+    pub time_unix_nano: u64,
+    pub observed_time_unix_nano: u64,
+    pub severity_number: i32,
+    pub severity_text: Cow<'a, str>,
+    pub body: Value<'a>,
+    pub attributes: Vec<KeyValue<'a>>,
+    pub dropped_attributes_count: u32,
+    pub flags: u32,
+    pub trace_id: &'a [u8],
+    pub span_id: &'a [u8],
+    pub event_name: Cow<'a, str>,
+}
+
+/// Hands every log record of an `ExportLogsServiceRequest` to `each`, in order.
+///
+/// # Errors
+/// The request is malformed; records before the fault have been handed out.
+pub fn for_each_log<'a>(
+    request: &'a [u8],
+    mut each: impl FnMut(&Resource<'a>, &Scope<'a>, LogRecord<'a>),
+) -> Result<(), DecodeError> {
+    walk(request, |resource, scope, record| {
+        each(resource, scope, read_log_record(record)?);
+        Ok(())
+    })
+}
+
+fn read_log_record(message: &[u8]) -> Result<LogRecord<'_>, DecodeError> {
+    let mut record = LogRecord::default();
+    let mut reader = Reader::new(message);
+    while let Some((number, field)) = reader.next_field()? {
+        match number {
+            1 => record.time_unix_nano = field.fixed64(number)?,
+            2 => record.severity_number = i32::try_from(field.varint(number)?).unwrap_or(0),
+            3 => record.severity_text = text(field.bytes(number)?),
+            5 => record.body = read_value(field.bytes(number)?)?,
+            6 => record
+                .attributes
+                .push(read_key_value(field.bytes(number)?)?),
+            7 => {
+                record.dropped_attributes_count =
+                    u32::try_from(field.varint(number)?).unwrap_or(u32::MAX)
+            }
+            8 => record.flags = field.fixed32(number)?,
+            9 => record.trace_id = field.bytes(number)?,
+            10 => record.span_id = field.bytes(number)?,
+            11 => record.observed_time_unix_nano = field.fixed64(number)?,
+            12 => record.event_name = text(field.bytes(number)?),
+            _ => {}
+        }
+    }
+    Ok(record)
+}
+
+/// Appends log records to one resource and scope of a request.
+#[derive(Debug)]
+pub struct LogRecordsWriter<'w, 'o>(&'w mut Writer<'o>);
+
+impl LogRecordsWriter<'_, '_> {
+    pub fn push(&mut self, record: &LogRecord<'_>) {
+        self.0.message(2, |w| {
+            w.fixed64(1, record.time_unix_nano);
+            w.varint(2, u64::try_from(record.severity_number).unwrap_or(0));
+            w.string(3, &record.severity_text);
+            if record.body != Value::Empty {
+                w.message(5, |w| write_value(w, &record.body));
+            }
+            write_attributes(w, 6, &record.attributes);
+            w.varint(7, u64::from(record.dropped_attributes_count));
+            w.fixed32(8, record.flags);
+            w.bytes(9, record.trace_id);
+            w.bytes(10, record.span_id);
+            w.fixed64(11, record.observed_time_unix_nano);
+            w.string(12, &record.event_name);
+        });
+    }
+}
+
+/// Appends one resource's log records to the request in `out`. Calls add up: an export request is the
+/// concatenation of its resource groups.
+pub fn write_resource_logs(
+    out: &mut Vec<u8>,
+    resource: &Resource<'_>,
+    scope: &Scope<'_>,
+    fill: impl FnOnce(&mut LogRecordsWriter<'_, '_>),
+) {
+    write_group(out, resource, scope, |w| fill(&mut LogRecordsWriter(w)));
+}

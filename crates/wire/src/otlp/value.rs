@@ -1,0 +1,251 @@
+//! Attribute values.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use crate::NESTING_MAX;
+use crate::protobuf::{DecodeError, Reader, Writer};
+
+/// A value of OpenTelemetry's `AnyValue`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub enum Value<'a> {
+    #[default]
+    Empty,
+    String(Cow<'a, str>),
+    Bool(bool),
+    Int(i64),
+    Double(f64),
+    Bytes(Cow<'a, [u8]>),
+    Array(Vec<Value<'a>>),
+    Map(Vec<KeyValue<'a>>),
+}
+
+/// One attribute.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct KeyValue<'a> {
+    pub key: Cow<'a, str>,
+    pub value: Value<'a>,
+}
+
+impl<'a> KeyValue<'a> {
+    pub fn new(key: impl Into<Cow<'a, str>>, value: impl Into<Value<'a>>) -> Self {
+        Self {
+            key: key.into(),
+            value: value.into(),
+        }
+    }
+}
+
+impl<'a> From<&'a str> for Value<'a> {
+    fn from(value: &'a str) -> Self {
+        Self::String(Cow::Borrowed(value))
+    }
+}
+
+impl From<String> for Value<'_> {
+    fn from(value: String) -> Self {
+        Self::String(Cow::Owned(value))
+    }
+}
+
+impl<'a> From<Cow<'a, str>> for Value<'a> {
+    fn from(value: Cow<'a, str>) -> Self {
+        Self::String(value)
+    }
+}
+
+impl From<i64> for Value<'_> {
+    fn from(value: i64) -> Self {
+        Self::Int(value)
+    }
+}
+
+impl From<f64> for Value<'_> {
+    fn from(value: f64) -> Self {
+        Self::Double(value)
+    }
+}
+
+impl From<bool> for Value<'_> {
+    fn from(value: bool) -> Self {
+        Self::Bool(value)
+    }
+}
+
+/// The value of the first attribute named `key`.
+pub fn find<'v, 'a>(attributes: &'v [KeyValue<'a>], key: &str) -> Option<&'v Value<'a>> {
+    attributes
+        .iter()
+        .find(|attribute| attribute.key == key)
+        .map(|attribute| &attribute.value)
+}
+
+impl<'a> Value<'a> {
+    pub fn as_str(&self) -> Option<&str> {
+        match self {
+            Self::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The value as text, as labels and stored attributes hold it: strings as they are, scalars in their
+    /// plain form, bytes as hexadecimal digits, arrays and maps as JSON.
+    pub fn to_text(&self) -> Cow<'_, str> {
+        match self {
+            Self::Empty => Cow::Borrowed(""),
+            Self::String(text) => Cow::Borrowed(text),
+            Self::Bool(value) => Cow::Borrowed(if *value { "true" } else { "false" }),
+            Self::Int(value) => Cow::Owned(value.to_string()),
+            Self::Double(value) => Cow::Owned(value.to_string()),
+            Self::Bytes(bytes) => Cow::Owned(hex::encode(bytes)),
+            Self::Array(_) | Self::Map(_) => {
+                let mut out = String::new();
+                self.write_json(&mut out);
+                Cow::Owned(out)
+            }
+        }
+    }
+
+    /// Appends the value as JSON; non-finite numbers become `null`.
+    pub fn write_json(&self, out: &mut String) {
+        match self {
+            Self::Empty => out.push_str("null"),
+            Self::Bool(_) | Self::Int(_) => out.push_str(&self.to_text()),
+            Self::Double(value) if value.is_finite() => {
+                // Writing to a String cannot fail.
+                let _ = write!(out, "{value}");
+            }
+            Self::Double(_) => out.push_str("null"),
+            Self::String(text) => write_json_string(out, text),
+            Self::Bytes(_) => write_json_string(out, &self.to_text()),
+            Self::Array(values) => {
+                out.push('[');
+                for (index, value) in values.iter().enumerate() {
+                    if index > 0 {
+                        out.push(',');
+                    }
+                    value.write_json(out);
+                }
+                out.push(']');
+            }
+            Self::Map(entries) => {
+                out.push('{');
+                for (index, entry) in entries.iter().enumerate() {
+                    if index > 0 {
+                        out.push(',');
+                    }
+                    write_json_string(out, &entry.key);
+                    out.push(':');
+                    entry.value.write_json(out);
+                }
+                out.push('}');
+            }
+        }
+    }
+}
+
+/// Appends `text` as a JSON string with quotes.
+fn write_json_string(out: &mut String, text: &str) {
+    match serde_json::to_string(text) {
+        Ok(quoted) => out.push_str(&quoted),
+        Err(_a_string_always_serialises) => out.push_str("\"\""),
+    }
+}
+
+/// UTF-8 text of a field; invalid sequences are replaced.
+pub(super) fn text(bytes: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(bytes)
+}
+
+pub(super) fn read_key_value(message: &[u8]) -> Result<KeyValue<'_>, DecodeError> {
+    read_key_value_at(message, 0)
+}
+
+fn read_key_value_at(message: &[u8], depth: usize) -> Result<KeyValue<'_>, DecodeError> {
+    let mut attribute = KeyValue::default();
+    let mut reader = Reader::new(message);
+    while let Some((number, field)) = reader.next_field()? {
+        match number {
+            1 => attribute.key = text(field.bytes(number)?),
+            2 => attribute.value = read_value_at(field.bytes(number)?, depth)?,
+            _ => {}
+        }
+    }
+    Ok(attribute)
+}
+
+pub(super) fn read_value(message: &[u8]) -> Result<Value<'_>, DecodeError> {
+    read_value_at(message, 0)
+}
+
+fn read_value_at(message: &[u8], depth: usize) -> Result<Value<'_>, DecodeError> {
+    if depth > NESTING_MAX {
+        return Err(DecodeError::TooDeep);
+    }
+    let mut value = Value::Empty;
+    let mut reader = Reader::new(message);
+    while let Some((number, field)) = reader.next_field()? {
+        value = match number {
+            1 => Value::String(text(field.bytes(number)?)),
+            2 => Value::Bool(field.varint(number)? != 0),
+            3 => Value::Int(field.varint(number)?.cast_signed()),
+            4 => Value::Double(f64::from_bits(field.fixed64(number)?)),
+            5 => Value::Array(read_list(field.bytes(number)?, |item| {
+                read_value_at(item, depth + 1)
+            })?),
+            6 => Value::Map(read_list(field.bytes(number)?, |item| {
+                read_key_value_at(item, depth + 1)
+            })?),
+            7 => Value::Bytes(Cow::Borrowed(field.bytes(number)?)),
+            _ => continue,
+        };
+    }
+    Ok(value)
+}
+
+/// The items (field 1) of an `ArrayValue` or `KeyValueList`.
+fn read_list<'a, T>(
+    message: &'a [u8],
+    read: impl Fn(&'a [u8]) -> Result<T, DecodeError>,
+) -> Result<Vec<T>, DecodeError> {
+    let mut items = Vec::new();
+    let mut reader = Reader::new(message);
+    while let Some((number, field)) = reader.next_field()? {
+        if number == 1 {
+            items.push(read(field.bytes(number)?)?);
+        }
+    }
+    Ok(items)
+}
+
+pub(super) fn write_attributes(w: &mut Writer<'_>, field: u32, attributes: &[KeyValue<'_>]) {
+    for attribute in attributes {
+        w.message(field, |w| write_key_value(w, attribute));
+    }
+}
+
+fn write_key_value(w: &mut Writer<'_>, attribute: &KeyValue<'_>) {
+    w.string(1, &attribute.key);
+    w.message(2, |w| write_value(w, &attribute.value));
+}
+
+pub(super) fn write_value(w: &mut Writer<'_>, value: &Value<'_>) {
+    match value {
+        Value::Empty => {}
+        Value::String(text) => w.bytes_always(1, text.as_bytes()),
+        Value::Bool(value) => w.varint_always(2, u64::from(*value)),
+        Value::Int(value) => w.varint_always(3, value.cast_unsigned()),
+        Value::Double(value) => w.fixed64_always(4, value.to_bits()),
+        Value::Array(values) => w.message(5, |w| {
+            for value in values {
+                w.message(1, |w| write_value(w, value));
+            }
+        }),
+        Value::Map(entries) => w.message(6, |w| {
+            for entry in entries {
+                w.message(1, |w| write_key_value(w, entry));
+            }
+        }),
+        Value::Bytes(bytes) => w.bytes_always(7, bytes),
+    }
+}

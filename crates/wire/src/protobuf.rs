@@ -1,0 +1,12 @@
+//! Reading and writing the protobuf wire format, field by field.
+//!
+//! The reader borrows from the message and never allocates; the writer appends to one buffer.
+
+mod reader;
+mod writer;
+
+pub use reader::{DecodeError, Field, Reader};
+pub use writer::Writer;
+
+#[cfg(test)]
+mod tests;
