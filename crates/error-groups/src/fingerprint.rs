@@ -1,12 +1,27 @@
 //! Names a failure: the same failure has the same fingerprint wherever and however it was seen.
+//!
+//! Version 1: a built-in rule if one fits; else the type and up to [`FRAMES_COUNTED_MAX`] in-app
+//! frames from the crash outwards, each as module and function; without in-app frames, all frames
+//! but the runtime's; without a stack, the type and the message with placeholders, and for a
+//! failure without a type its logger. Lines, columns, path prefixes and build hashes never count;
+//! a function that calls itself counts once.
 
 use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_128;
 
+use crate::message::parameterise;
 use crate::occurrence::Occurrence;
-use crate::stack::ParsedStack;
+use crate::stack::{Frame, Language, ParsedStack};
+
+mod rules;
+
+#[cfg(test)]
+mod tests;
 
 /// The version of the algorithm; part of every hash.
 pub const FINGERPRINT_VERSION: u32 = 1;
+/// The most frames that count.
+pub const FRAMES_COUNTED_MAX: usize = 20;
 
 /// One part of what a fingerprint was made of, for a view that explains the grouping.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,13 +31,22 @@ pub struct Component {
     pub value: String,
 }
 
+impl Component {
+    fn new(kind: &str, value: impl Into<String>) -> Self {
+        Self {
+            kind: kind.to_owned(),
+            value: value.into(),
+        }
+    }
+}
+
 /// The identity of a failure, hashes as 32 hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprint {
     pub version: u32,
-    /// What groups: type and frames, or type and message.
+    /// What groups: a rule, type and frames, or type and message.
     pub full: String,
-    /// Type and the in-app frame nearest the crash; equals `message` when there is no stack.
+    /// Type and the counted frame nearest the crash; equals `message` when there is no stack.
     pub top_frame: String,
     /// Type and message with placeholders.
     pub message: String,
@@ -34,13 +58,142 @@ pub struct Fingerprint {
 
 /// The fingerprint of `occurrence`, whose stack was parsed to `stack`.
 pub fn fingerprint(occurrence: &Occurrence, stack: Option<&ParsedStack>) -> Fingerprint {
-    let _ = stack;
+    let exception_type = exception_type(occurrence, stack);
+    let text = message_of(occurrence, stack);
+    let type_part = Component::new("type", exception_type.as_str());
+    let message_part = Component::new("message", parameterise(text));
+    let by_message = vec![type_part.clone(), message_part];
+
+    let mut by_frames = vec![type_part];
+    if let Some(stack) = stack {
+        by_frames.extend(
+            counted_frames(stack)
+                .into_iter()
+                .map(|key| Component::new("frame", key)),
+        );
+    }
+    let message = hash(&by_message);
+    let top_frame = match by_frames.get(..2) {
+        Some(top) => hash(top),
+        None => message.clone(),
+    };
+    let components = match rules::built_in(occurrence, &exception_type, text) {
+        Some(components) => components,
+        None if by_frames.len() > 1 => by_frames,
+        None => with_logger(by_message, &exception_type, &occurrence.logger),
+    };
     Fingerprint {
         version: FINGERPRINT_VERSION,
-        full: String::new(),
-        top_frame: String::new(),
-        message: String::new(),
-        exception_type: occurrence.exception_type.clone(),
-        components: Vec::new(),
+        full: hash(&components),
+        top_frame,
+        message,
+        exception_type,
+        components,
     }
+}
+
+/// The message of the occurrence, or else of its stack.
+pub(crate) fn message_of<'a>(
+    occurrence: &'a Occurrence,
+    stack: Option<&'a ParsedStack>,
+) -> &'a str {
+    match stack {
+        Some(stack) if occurrence.message.is_empty() => &stack.message,
+        _ => &occurrence.message,
+    }
+}
+
+/// The logger tells messages without a type apart; with a type it would part a span event, which
+/// has no logger, from the log record of the same failure.
+fn with_logger(mut parts: Vec<Component>, exception_type: &str, logger: &str) -> Vec<Component> {
+    if exception_type.is_empty() && !logger.is_empty() {
+        parts.push(Component::new("logger", logger));
+    }
+    parts
+}
+
+/// The type that the stack names, except where that is a bare `Error` or missing: class names set
+/// after the stack was taken, and error codes given as type, differ between the sources.
+fn exception_type(occurrence: &Occurrence, stack: Option<&ParsedStack>) -> String {
+    let given = occurrence.exception_type.trim();
+    let given = given.strip_prefix("__main__.").unwrap_or(given);
+    let given = given.strip_prefix("builtins.").unwrap_or(given);
+    let printed = stack.map_or("", |stack| stack.exception_type.as_str());
+    let is_class = given.contains(|c: char| c.is_ascii_lowercase());
+    let chosen = match printed {
+        "" => given,
+        "Error" if is_class => given,
+        printed => printed,
+    };
+    crate::occurrence::truncated(chosen, crate::occurrence::FIELD_BYTES_MAX).into_owned()
+}
+
+/// The frames that count, as text, from the crash outwards.
+fn counted_frames(stack: &ParsedStack) -> Vec<String> {
+    let in_app: Vec<&Frame> = stack.frames.iter().filter(|frame| frame.in_app).collect();
+    let chosen: Vec<&Frame> = if in_app.is_empty() {
+        let quiet = |frame: &&Frame| !is_runtime_noise(stack.language, frame);
+        stack.frames.iter().filter(quiet).collect()
+    } else {
+        in_app
+    };
+    let all = stack.frames.iter().collect();
+    let chosen = if chosen.is_empty() { all } else { chosen };
+    let mut keys: Vec<String> = chosen.into_iter().map(frame_key).collect();
+    keys.dedup();
+    keys.truncate(FRAMES_COUNTED_MAX);
+    keys
+}
+
+/// `module function`, without what a minifier chose.
+fn frame_key(frame: &Frame) -> String {
+    let bundled = frame.module.starts_with(".next/") || frame.module.starts_with("_next/");
+    let minified = bundled
+        && frame
+            .function
+            .rsplit('.')
+            .next()
+            .is_none_or(|name| name.len() <= 2);
+    match frame.function.as_str() {
+        "" => frame.module.clone(),
+        _ if minified => frame.module.clone(),
+        function => format!("{} {function}", frame.module),
+    }
+}
+
+/// Frames of the language itself, which tell nothing about a failure in a library.
+fn is_runtime_noise(language: Language, frame: &Frame) -> bool {
+    let begins = |names: &[&str]| names.iter().any(|name| frame.module.starts_with(name));
+    match language {
+        Language::Javascript => {
+            begins(&["node:", "internal/", "index ", "native", "<anonymous>"])
+                || frame.module.is_empty()
+        }
+        Language::Python => begins(&["python/", "<"]),
+        Language::Java => begins(&["java.", "jdk.", "sun."]),
+        Language::Go => begins(&["runtime"]),
+        Language::Rust => begins(&["std::", "core::", "alloc::"]) || frame.module.is_empty(),
+    }
+}
+
+fn hash(parts: &[Component]) -> String {
+    let mut bytes = FINGERPRINT_VERSION.to_le_bytes().to_vec();
+    for part in parts {
+        bytes.extend_from_slice(part.kind.as_bytes());
+        bytes.push(0);
+        bytes.extend_from_slice(part.value.as_bytes());
+        bytes.push(0);
+    }
+    hex::encode(xxh3_128(&bytes).to_be_bytes())
+}
+
+/// The identifier of a group: the first 16 digits of a hash over service and fingerprint.
+pub(crate) fn group_id(service_name: &str, fingerprint: &str) -> String {
+    let parts = [
+        Component::new("service", service_name),
+        Component::new("full", fingerprint),
+    ];
+    let mut id = hash(&parts);
+    id.truncate(16);
+    id
 }

@@ -7,7 +7,20 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::occurrence::{STACK_BYTES_MAX, prefix};
+use crate::occurrence::{FIELD_BYTES_MAX, MESSAGE_BYTES_MAX, STACK_BYTES_MAX, prefix, truncated};
+
+mod header;
+mod paths;
+
+mod go;
+mod java;
+mod javascript;
+mod python;
+mod rust;
+
+#[cfg(test)]
+mod tests;
+
 
 /// The most frames kept of one exception: the half nearest the crash and the half farthest from it.
 pub const FRAMES_MAX: usize = 200;
@@ -64,7 +77,91 @@ pub struct ParsedStack {
 
 /// Parses a stack trace, or returns `None` when `text` holds none that has at least one frame.
 pub fn parse_stack(text: &str) -> Option<ParsedStack> {
+    parse_with_start(text, None).map(|(_, stack)| stack)
+}
+
+/// As [`parse_stack`], with `hint` read first, and with the byte offset in `text` at which the
+/// stack (its exception type where that is printed first) begins.
+pub(crate) fn parse_with_start(text: &str, hint: Option<Language>) -> Option<(usize, ParsedStack)> {
     let text = prefix(text, STACK_BYTES_MAX);
-    let _ = text;
-    None
+    let order = [
+        Language::Python,
+        Language::Go,
+        Language::Rust,
+        Language::Java,
+        Language::Javascript,
+    ];
+    hint.into_iter().chain(order).find_map(|language| {
+        let (start, chain) = match language {
+            Language::Javascript => javascript::parse(text),
+            Language::Python => python::parse(text),
+            Language::Java => java::parse(text),
+            Language::Go => go::parse(text),
+            Language::Rust => rust::parse(text),
+        }?;
+        Some((start, into_stack(language, chain)?))
+    })
+}
+
+/// The reported exception first, its causes after it.
+fn into_stack(language: Language, chain: Vec<Exception>) -> Option<ParsedStack> {
+    let mut chain = chain.into_iter().map(limited);
+    let reported = chain.next()?;
+    Some(ParsedStack {
+        language,
+        exception_type: reported.exception_type,
+        message: reported.message,
+        frames: reported.frames,
+        causes: chain.take(CAUSES_MAX).collect(),
+    })
+}
+
+/// Cuts texts, and frames in the middle.
+fn limited(mut exception: Exception) -> Exception {
+    let cut = |text: &mut String, bytes_max: usize| {
+        if text.len() > bytes_max {
+            *text = truncated(text, bytes_max).into_owned();
+        }
+    };
+    cut(&mut exception.exception_type, FIELD_BYTES_MAX);
+    cut(&mut exception.message, MESSAGE_BYTES_MAX);
+    if exception.frames.len() > FRAMES_MAX {
+        let far = exception
+            .frames
+            .split_off(exception.frames.len() - FRAMES_MAX / 2);
+        exception.frames.truncate(FRAMES_MAX / 2);
+        exception.frames.extend(far);
+    }
+    for frame in &mut exception.frames {
+        cut(&mut frame.function, FIELD_BYTES_MAX);
+        cut(&mut frame.module, FIELD_BYTES_MAX);
+        cut(&mut frame.file, FIELD_BYTES_MAX);
+    }
+    exception
+}
+
+/// The lines of `text`, each with its byte offset, without line ends.
+fn lines_with_offset(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let mut offset = 0;
+    text.split_inclusive('\n').map(move |line| {
+        let start = offset;
+        offset += line.len();
+        (start, line.trim_end_matches(['\n', '\r']))
+    })
+}
+
+/// `file:line:column` or `file:line` apart; numbers are 0 when they are not there.
+fn split_location(location: &str) -> (&str, u32, u32) {
+    let number_after_colon = |text: &'_ str| -> Option<(usize, u32)> {
+        let (head, digits) = text.rsplit_once(':')?;
+        Some((head.len(), digits.parse().ok()?))
+    };
+    let Some((end, last)) = number_after_colon(location) else {
+        return (location, 0, 0);
+    };
+    let head = location.get(..end).unwrap_or_default();
+    match number_after_colon(head) {
+        Some((end, line)) => (head.get(..end).unwrap_or_default(), line, last),
+        None => (head, last, 0),
+    }
 }
