@@ -1,0 +1,556 @@
+//! Groups of alerts, their timers, and one flush of one group.
+//!
+//! A flush takes a copy of the group under the lock ([`Dispatcher::due_jobs`]), delivers without it
+//! ([`FlushJob::run`]) and comes back with a report ([`Dispatcher::finish`]).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use serde::Serialize;
+use vervet_model::{Labels, UnixMillis};
+
+use super::dedup::{Decision, LogEntry, decide, expires_at};
+use super::ledger::{Ledger, LedgerEntry, Outcome};
+use super::message::{Envelope, Notification, fingerprint_text, notification, text_map};
+use super::route::{NotifyConfig, RouteConfig};
+use super::{Integration, Notifier};
+use crate::duration::millis;
+use crate::rule_file::TextMap;
+use crate::snapshot::rfc3339;
+
+const FLUSH_TIME_MIN: Duration = Duration::from_secs(10);
+const BACKOFF_MAX: Duration = Duration::from_secs(60);
+const LEDGER_ALERT_NAMES_MAX: usize = 10;
+
+/// An alert on its way to a receiver.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct DispatchAlert {
+    pub(crate) fingerprint: u64,
+    pub(crate) labels: Labels,
+    pub(crate) annotations: TextMap,
+    pub(crate) starts_at: UnixMillis,
+    /// In the future while the alert fires: then it says how long this news holds.
+    pub(crate) ends_at: UnixMillis,
+    pub(crate) generator_url: String,
+}
+
+impl DispatchAlert {
+    pub(crate) fn resolved(&self, now: UnixMillis) -> bool {
+        self.ends_at <= now
+    }
+
+    fn merge(&mut self, news: Self, now: UnixMillis) {
+        let starts_at = if self.resolved(now) {
+            news.starts_at
+        } else {
+            self.starts_at.min(news.starts_at)
+        };
+        *self = Self { starts_at, ..news };
+    }
+}
+
+/// A group of alerts as Alertmanager's `/api/v2/alerts/groups` shows it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct AlertGroupView {
+    pub labels: TextMap,
+    pub receiver: String,
+    pub alerts: Vec<NotifiedAlertView>,
+}
+
+/// An alert of a group. Times are RFC 3339.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NotifiedAlertView {
+    pub labels: TextMap,
+    pub annotations: TextMap,
+    pub starts_at: String,
+    pub ends_at: String,
+    #[serde(rename = "generatorURL")]
+    pub generator_url: String,
+    pub fingerprint: String,
+    pub resolved: bool,
+}
+
+#[derive(Debug)]
+struct Group {
+    route: Arc<RouteConfig>,
+    labels: Labels,
+    alerts: BTreeMap<u64, DispatchAlert>,
+    next_flush: UnixMillis,
+    flushing: bool,
+}
+
+type LogKey = (String, String, usize);
+
+#[derive(Debug, Default)]
+struct State {
+    config: NotifyConfig,
+    /// By group key.
+    groups: BTreeMap<String, Group>,
+    log: BTreeMap<LogKey, LogEntry>,
+    ledger: Ledger,
+}
+
+/// Holds the groups; knows the time only as an argument.
+#[derive(Debug)]
+pub(crate) struct Dispatcher {
+    state: Mutex<State>,
+    external_url: String,
+    backoff: Duration,
+}
+
+impl Dispatcher {
+    pub(crate) fn new(
+        config: NotifyConfig,
+        external_url: String,
+        backoff: Duration,
+        log: Vec<LogEntry>,
+    ) -> Self {
+        let log = log.into_iter().map(|entry| (entry.key(), entry)).collect();
+        let state = State {
+            config,
+            log,
+            ..State::default()
+        };
+        Self {
+            state: Mutex::new(state),
+            external_url,
+            backoff,
+        }
+    }
+
+    /// Takes over new routes; alerts move to the groups they now belong to.
+    pub(crate) fn reconfigure(&self, config: NotifyConfig, now: UnixMillis) {
+        let mut state = self.state.lock();
+        state.config = config;
+        let groups = std::mem::take(&mut state.groups);
+        let alerts = groups
+            .into_values()
+            .flat_map(|group| group.alerts.into_values());
+        let alerts: BTreeMap<u64, DispatchAlert> =
+            alerts.map(|alert| (alert.fingerprint, alert)).collect();
+        for alert in alerts.into_values() {
+            state.insert(&alert, now);
+        }
+    }
+
+    pub(crate) fn receive(&self, alerts: &[DispatchAlert], now: UnixMillis) {
+        let mut state = self.state.lock();
+        for alert in alerts {
+            state.insert(alert, now);
+        }
+    }
+
+    /// When the next group is due.
+    pub(crate) fn next_flush(&self) -> Option<UnixMillis> {
+        let state = self.state.lock();
+        let waiting = state.groups.values().filter(|group| !group.flushing);
+        waiting.map(|group| group.next_flush).min()
+    }
+
+    /// Starts the flush of every group that is due.
+    pub(crate) fn due_jobs(&self, now: UnixMillis) -> Vec<FlushJob> {
+        let mut state = self.state.lock();
+        state.log.retain(|_, entry| entry.expires_at > now.0);
+        let State { groups, log, .. } = &mut *state;
+        let due = groups
+            .iter_mut()
+            .filter(|(_, group)| !group.flushing && group.next_flush <= now);
+        due.map(|(key, group)| {
+            group.flushing = true;
+            group.next_flush = later(now, group.route.group_interval);
+            FlushJob {
+                group_key: key.clone(),
+                route: Arc::clone(&group.route),
+                labels: group.labels.clone(),
+                alerts: in_order(group.alerts.values()),
+                entries: (group.route.integrations.iter())
+                    .map(|integration| log.get(&log_key(key, integration)).cloned())
+                    .collect(),
+                external_url: self.external_url.clone(),
+                backoff: self.backoff,
+                now,
+            }
+        })
+        .collect()
+    }
+
+    /// Takes the result of a flush: log, ledger, and resolved alerts that need not be kept. Whether the
+    /// log changed, so that it must be saved.
+    pub(crate) fn finish(&self, report: FlushReport) -> bool {
+        let mut state = self.state.lock();
+        let changed = !report.entries.is_empty();
+        state
+            .log
+            .extend(report.entries.into_iter().map(|entry| (entry.key(), entry)));
+        for entry in report.ledger {
+            state.ledger.push(entry);
+        }
+        if let Some(group) = state.groups.get_mut(&report.group_key) {
+            group.flushing = false;
+            if report.delivered {
+                let sent = &report.resolved;
+                group.alerts.retain(|_, alert| !sent.contains(alert));
+            }
+            if group.alerts.is_empty() {
+                state.groups.remove(&report.group_key);
+            }
+        }
+        changed
+    }
+
+    pub(crate) fn log_entries(&self) -> Vec<LogEntry> {
+        self.state.lock().log.values().cloned().collect()
+    }
+
+    pub(crate) fn ledger(&self) -> Vec<LedgerEntry> {
+        self.state.lock().ledger.entries()
+    }
+
+    pub(crate) fn groups(&self, now: UnixMillis) -> Vec<AlertGroupView> {
+        let state = self.state.lock();
+        let view = |group: &Group| AlertGroupView {
+            labels: text_map(&group.labels),
+            receiver: group.route.receiver.clone(),
+            alerts: group
+                .alerts
+                .values()
+                .map(|alert| alert_view(alert, now))
+                .collect(),
+        };
+        state.groups.values().map(view).collect()
+    }
+}
+
+fn alert_view(alert: &DispatchAlert, now: UnixMillis) -> NotifiedAlertView {
+    NotifiedAlertView {
+        labels: text_map(&alert.labels),
+        annotations: alert.annotations.clone(),
+        starts_at: rfc3339(alert.starts_at),
+        ends_at: rfc3339(alert.ends_at),
+        generator_url: alert.generator_url.clone(),
+        fingerprint: fingerprint_text(alert.fingerprint),
+        resolved: alert.resolved(now),
+    }
+}
+
+impl State {
+    fn insert(&mut self, alert: &DispatchAlert, now: UnixMillis) {
+        for route in self.config.routes_for(&alert.labels) {
+            let labels = group_labels(&route, &alert.labels);
+            let key = format!("{}:{}", route.key, labels);
+            if let Some(group) = self.groups.get_mut(&key) {
+                match group.alerts.get_mut(&alert.fingerprint) {
+                    Some(known) => known.merge(alert.clone(), now),
+                    None if alert.resolved(now) && !self.log.told(&key, alert.fingerprint) => {}
+                    None => {
+                        group.alerts.insert(alert.fingerprint, alert.clone());
+                    }
+                }
+            } else if !alert.resolved(now) || self.log.told(&key, alert.fingerprint) {
+                let group = Group {
+                    next_flush: first_flush(&route, alert, now),
+                    route,
+                    labels,
+                    alerts: BTreeMap::from([(alert.fingerprint, alert.clone())]),
+                    flushing: false,
+                };
+                self.groups.insert(key, group);
+            }
+        }
+    }
+}
+
+/// A resolved alert is news only to those who were told that it fired.
+trait Told {
+    fn told(&self, group_key: &str, fingerprint: u64) -> bool;
+}
+
+impl Told for BTreeMap<LogKey, LogEntry> {
+    fn told(&self, group_key: &str, fingerprint: u64) -> bool {
+        self.values()
+            .any(|entry| entry.group_key == group_key && entry.firing.contains(&fingerprint))
+    }
+}
+
+impl LogEntry {
+    fn key(&self) -> LogKey {
+        (
+            self.group_key.clone(),
+            self.receiver.clone(),
+            self.integration,
+        )
+    }
+}
+
+fn log_key(group_key: &str, integration: &Integration) -> LogKey {
+    (
+        group_key.to_owned(),
+        integration.receiver.clone(),
+        integration.index,
+    )
+}
+
+/// A group whose first alert is older than `group_wait` has waited enough.
+fn first_flush(route: &RouteConfig, alert: &DispatchAlert, now: UnixMillis) -> UnixMillis {
+    let waited = later(alert.starts_at, route.group_wait) < now;
+    if waited {
+        now
+    } else {
+        later(now, route.group_wait)
+    }
+}
+
+fn later(at: UnixMillis, by: Duration) -> UnixMillis {
+    UnixMillis(at.0.saturating_add(millis(by)))
+}
+
+fn group_labels(route: &RouteConfig, labels: &Labels) -> Labels {
+    match &route.group_by {
+        Some(names) => labels.filter(|name| names.iter().any(|wanted| wanted == name)),
+        None => labels.clone(),
+    }
+}
+
+/// Alertmanager's order: by `job`, `instance`, then the whole label set.
+fn in_order<'a>(alerts: impl Iterator<Item = &'a DispatchAlert>) -> Vec<DispatchAlert> {
+    let mut alerts: Vec<DispatchAlert> = alerts.cloned().collect();
+    alerts.sort_by(|a, b| {
+        let by = |name| a.labels.get(name).cmp(&b.labels.get(name));
+        by("job")
+            .then_with(|| by("instance"))
+            .then_with(|| a.labels.cmp(&b.labels))
+    });
+    alerts
+}
+
+/// One flush of one group, independent of the dispatcher's lock.
+#[derive(Debug)]
+pub(crate) struct FlushJob {
+    group_key: String,
+    route: Arc<RouteConfig>,
+    labels: Labels,
+    alerts: Vec<DispatchAlert>,
+    /// The log entry of each integration.
+    entries: Vec<Option<LogEntry>>,
+    external_url: String,
+    backoff: Duration,
+    now: UnixMillis,
+}
+
+/// What a flush did.
+#[derive(Debug)]
+pub(crate) struct FlushReport {
+    group_key: String,
+    /// The alerts that were resolved at the time of the flush.
+    resolved: Vec<DispatchAlert>,
+    /// Whether every integration is up to date.
+    delivered: bool,
+    entries: Vec<LogEntry>,
+    ledger: Vec<LedgerEntry>,
+}
+
+/// How a delivery ended.
+struct Delivery {
+    attempts: u32,
+    error: Option<String>,
+}
+
+impl FlushJob {
+    pub(crate) async fn run(self, notifier: &dyn Notifier) -> FlushReport {
+        let (resolved, firing): (Vec<_>, Vec<_>) = self
+            .alerts
+            .iter()
+            .cloned()
+            .partition(|alert| alert.resolved(self.now));
+        let firing: BTreeSet<u64> = firing.iter().map(|alert| alert.fingerprint).collect();
+        let resolved_keys: BTreeSet<u64> = resolved.iter().map(|alert| alert.fingerprint).collect();
+        let mut report = FlushReport {
+            group_key: self.group_key.clone(),
+            resolved,
+            delivered: true,
+            entries: Vec::new(),
+            ledger: Vec::new(),
+        };
+        if self.route.integrations.is_empty() {
+            let reason = "the receiver has no target";
+            report
+                .ledger
+                .push(self.ledger_entry(0, Outcome::NoTarget, reason, None));
+        }
+        for (integration, entry) in self.route.integrations.iter().zip(&self.entries) {
+            let decision = decide(
+                entry.as_ref(),
+                &firing,
+                &resolved_keys,
+                integration.webhook.send_resolved,
+                self.route.repeat_interval,
+                self.now,
+            );
+            let ok = self
+                .notify(notifier, integration, decision, &mut report)
+                .await;
+            report.delivered &= ok;
+            if ok && decision.notifies() {
+                report
+                    .entries
+                    .push(self.log_entry(integration, &firing, &resolved_keys));
+            }
+        }
+        report
+    }
+
+    /// Acts on a decision; false when a delivery was due and failed.
+    async fn notify(
+        &self,
+        notifier: &dyn Notifier,
+        integration: &Integration,
+        decision: Decision,
+        report: &mut FlushReport,
+    ) -> bool {
+        let index = integration.index;
+        let mut reason = decision.as_str();
+        let message = decision.notifies().then(|| self.message(integration));
+        let (outcome, delivery) = match message {
+            None => (Outcome::NotNeeded, None),
+            Some(message) if message.alerts.is_empty() => {
+                reason = "all alerts resolved, and the target has send_resolved: false";
+                (Outcome::NoTarget, None)
+            }
+            Some(message) => {
+                let delivery = self.deliver(notifier, integration, &message).await;
+                let failed = delivery.error.is_some();
+                (
+                    if failed {
+                        Outcome::Failed
+                    } else {
+                        Outcome::Sent
+                    },
+                    Some(delivery),
+                )
+            }
+        };
+        report
+            .ledger
+            .push(self.ledger_entry(index, outcome, reason, delivery));
+        outcome != Outcome::Failed
+    }
+
+    fn message(&self, integration: &Integration) -> Notification {
+        let wanted =
+            |alert: &&DispatchAlert| integration.webhook.send_resolved || !alert.resolved(self.now);
+        let alerts: Vec<DispatchAlert> = self.alerts.iter().filter(wanted).cloned().collect();
+        let envelope = Envelope {
+            receiver: &self.route.receiver,
+            group_key: &self.group_key,
+            group_labels: &self.labels,
+            external_url: &self.external_url,
+            alerts_max: integration.webhook.max_alerts,
+        };
+        notification(&envelope, &alerts, self.now)
+    }
+
+    /// Tries until it works, cannot work, or the time for this flush is over; waits twice as long
+    /// after each failure.
+    async fn deliver(
+        &self,
+        notifier: &dyn Notifier,
+        integration: &Integration,
+        message: &Notification,
+    ) -> Delivery {
+        let deadline = tokio::time::Instant::now() + self.route.group_interval.max(FLUSH_TIME_MIN);
+        let mut wait = self.backoff;
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let attempt = tokio::time::timeout_at(deadline, notifier.send(integration, message));
+            let error = match attempt.await {
+                Ok(Ok(())) => {
+                    return Delivery {
+                        attempts,
+                        error: None,
+                    };
+                }
+                Ok(Err(error)) => error,
+                Err(_elapsed) => super::NotifyError {
+                    message: "the target did not answer in time".to_owned(),
+                    retryable: false,
+                },
+            };
+            if !error.retryable || tokio::time::Instant::now() + wait >= deadline {
+                tracing::warn!(
+                    receiver = integration.receiver,
+                    integration = integration.index,
+                    group_key = self.group_key,
+                    attempts,
+                    error = error.message,
+                    "notification not delivered"
+                );
+                return Delivery {
+                    attempts,
+                    error: Some(error.message),
+                };
+            }
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(BACKOFF_MAX);
+        }
+    }
+
+    fn log_entry(
+        &self,
+        integration: &Integration,
+        firing: &BTreeSet<u64>,
+        resolved: &BTreeSet<u64>,
+    ) -> LogEntry {
+        LogEntry {
+            group_key: self.group_key.clone(),
+            receiver: integration.receiver.clone(),
+            integration: integration.index,
+            sent_at: self.now.0,
+            expires_at: expires_at(self.now, self.route.repeat_interval),
+            firing: firing.clone(),
+            resolved: resolved.clone(),
+        }
+    }
+
+    fn ledger_entry(
+        &self,
+        integration: usize,
+        outcome: Outcome,
+        reason: &str,
+        delivery: Option<Delivery>,
+    ) -> LedgerEntry {
+        let names: BTreeSet<&str> = self
+            .alerts
+            .iter()
+            .filter_map(|alert| alert.labels.get("alertname"))
+            .collect();
+        let resolved = self
+            .alerts
+            .iter()
+            .filter(|alert| alert.resolved(self.now))
+            .count();
+        let at = rfc3339(self.now);
+        LedgerEntry {
+            last_at: at.clone(),
+            at,
+            count: 1,
+            group_key: self.group_key.clone(),
+            receiver: self.route.receiver.clone(),
+            integration,
+            outcome,
+            reason: reason.to_owned(),
+            attempts: delivery.as_ref().map_or(0, |delivery| delivery.attempts),
+            error: delivery.and_then(|delivery| delivery.error),
+            firing: self.alerts.len() - resolved,
+            resolved,
+            alerts: names
+                .into_iter()
+                .take(LEDGER_ALERT_NAMES_MAX)
+                .map(str::to_owned)
+                .collect(),
+        }
+    }
+}
