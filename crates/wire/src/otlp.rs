@@ -29,6 +29,10 @@ use vervet_model::Signal;
 use crate::protobuf::{DecodeError, Reader, Writer};
 use value::{read_key_value, text, write_attributes};
 
+/// The scope of scraped Prometheus samples: name and point attributes of such a metric are the final
+/// metric name and labels, verbatim, and its resource adds none.
+pub const PROMETHEUS_SCOPE: &str = "vervet.prometheus";
+
 /// What produced the telemetry.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Resource<'a> {
