@@ -15,6 +15,7 @@ mod stats;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use vervet_model::{Signal, UnixNanos};
@@ -22,7 +23,7 @@ use vervet_model::{Signal, UnixNanos};
 use crate::segment::WrittenFile;
 use crate::tables::Table;
 
-pub use sqlite::SqliteCatalog;
+pub use sqlite::{CATALOG_FILE, DATA_FOLDER, SqliteCatalog};
 pub use stats::{ColumnStats, StatValue};
 
 /// A version of the whole catalog; grows by one with each commit.
@@ -125,6 +126,9 @@ pub trait Catalog: Send + Sync + 'static {
 
     /// The metadata of all metrics, ordered by metric.
     fn metric_metadata(&self) -> Result<Vec<MetricMetadata>, CatalogError>;
+
+    /// Absolute paths of all files the catalog knows, ended ones too. Any other file is an orphan.
+    fn known_files(&self) -> Result<HashSet<PathBuf>, CatalogError>;
 
     /// Forgets all snapshots taken before `before` but the newest, and deletes the files that only they
     /// show. `before` must lie further back than the longest query.

@@ -1,4 +1,212 @@
-//! The catalog in a SQLite file.
+//! The catalog in one SQLite file, `catalog.sqlite`, beside the folder `data` it describes.
+//!
+//! Write-ahead mode lets readers, DuckDB among them, go on while a commit runs; `synchronous=FULL` makes
+//! a commit durable when it returns. A call waits at most 30 s for a lock. All paths in the catalog are
+//! relative, so the folder may be moved or copied as a whole.
 
-/// The one catalog implementation there is.
-pub struct SqliteCatalog {}
+mod commit;
+mod ducklake_type;
+mod layout;
+mod read;
+mod reclaim;
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+use vervet_model::{Clock, Signal, SystemClock, UnixNanos};
+
+use super::{
+    Catalog, CatalogError, Commit, FileFilter, MetricMetadata, Reclaimed, Snapshot, SnapshotId,
+};
+use crate::tables::Table;
+
+/// The catalog's file in the store's folder.
+pub const CATALOG_FILE: &str = "catalog.sqlite";
+/// The folder of the segments in the store's folder.
+pub const DATA_FOLDER: &str = "data";
+
+const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+/// Reading connections kept open for the next caller; more are opened when needed.
+const READERS_IDLE_MAX: usize = 8;
+
+/// The catalog of one store folder. Shared by reference: one commit runs at a time, readers do not wait.
+pub struct SqliteCatalog {
+    dir: PathBuf,
+    clock: Arc<dyn Clock>,
+    writer: Mutex<Connection>,
+    idle_readers: Mutex<Vec<Connection>>,
+}
+
+impl SqliteCatalog {
+    /// Opens the catalog in `dir`, and makes folder and catalog when there are none.
+    ///
+    /// # Errors
+    /// [`CatalogError::NewerSchema`] and [`CatalogError::NotACatalog`] leave the file untouched.
+    pub fn open(dir: &Path) -> Result<Self, CatalogError> {
+        Self::open_with_clock(dir, Arc::new(SystemClock))
+    }
+
+    /// As [`SqliteCatalog::open`], with the clock that dates snapshots.
+    ///
+    /// # Errors
+    /// As [`SqliteCatalog::open`].
+    pub fn open_with_clock(dir: &Path, clock: Arc<dyn Clock>) -> Result<Self, CatalogError> {
+        let data_dir = dir.join(DATA_FOLDER);
+        std::fs::create_dir_all(&data_dir).map_err(|source| CatalogError::Io {
+            path: data_dir,
+            source,
+        })?;
+        let path = dir.join(CATALOG_FILE);
+        let mut writer = connect(&path, OpenFlags::SQLITE_OPEN_CREATE)?;
+        layout::prepare(&mut writer, &path, clock.now())?;
+        sync_folder(dir)?;
+        Ok(Self {
+            dir: dir.to_owned(),
+            clock,
+            writer: Mutex::new(writer),
+            idle_readers: Mutex::default(),
+        })
+    }
+
+    /// The folder that segments are written below.
+    pub fn data_dir(&self) -> PathBuf {
+        self.dir.join(DATA_FOLDER)
+    }
+
+    /// The catalog's file, for a backup or for a foreign reader.
+    pub fn path(&self) -> PathBuf {
+        self.dir.join(CATALOG_FILE)
+    }
+
+    /// Runs `read` in one read transaction: all it sees belongs to one snapshot.
+    fn reading<T>(
+        &self,
+        read: impl FnOnce(&Transaction<'_>) -> Result<T, CatalogError>,
+    ) -> Result<T, CatalogError> {
+        let idle = self.idle_readers.lock().pop();
+        let mut connection = match idle {
+            Some(connection) => connection,
+            None => connect(&self.path(), OpenFlags::empty())?,
+        };
+        let result = {
+            let transaction = connection
+                .transaction()
+                .map_err(sqlite("begin a read transaction"))?;
+            read(&transaction)
+        };
+        let mut idle = self.idle_readers.lock();
+        if idle.len() < READERS_IDLE_MAX {
+            idle.push(connection);
+        }
+        result
+    }
+
+    /// Runs `write` in one write transaction, which is rolled back when it fails.
+    fn writing<T>(
+        &self,
+        write: impl FnOnce(&Transaction<'_>) -> Result<T, CatalogError>,
+    ) -> Result<T, CatalogError> {
+        let mut connection = self.writer.lock();
+        let transaction = connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(sqlite("begin a write transaction"))?;
+        let result = write(&transaction)?;
+        transaction.commit().map_err(sqlite("commit"))?;
+        Ok(result)
+    }
+}
+
+impl Catalog for SqliteCatalog {
+    fn snapshot(&self) -> Result<Snapshot, CatalogError> {
+        self.reading(|transaction| {
+            let mut files = Vec::new();
+            for table in Table::ALL {
+                let filter = FileFilter::default();
+                files.extend(read::files(transaction, &self.data_dir(), table, &filter)?);
+            }
+            let id = read::newest_snapshot(transaction)?;
+            Ok(Snapshot { id, files })
+        })
+    }
+
+    fn files(&self, table: Table, filter: &FileFilter) -> Result<Snapshot, CatalogError> {
+        self.reading(|transaction| {
+            Ok(Snapshot {
+                files: read::files(transaction, &self.data_dir(), table, filter)?,
+                id: read::newest_snapshot(transaction)?,
+            })
+        })
+    }
+
+    fn commit(&self, commit: &Commit) -> Result<SnapshotId, CatalogError> {
+        self.writing(|transaction| commit::apply(transaction, commit, self.clock.now()))
+    }
+
+    fn journal_position(&self) -> Result<u64, CatalogError> {
+        self.reading(|transaction| read::journal_position(transaction))
+    }
+
+    fn agent_sequences(&self) -> Result<Vec<(String, Signal, u64)>, CatalogError> {
+        self.reading(|transaction| read::agent_sequences(transaction))
+    }
+
+    fn metric_metadata(&self) -> Result<Vec<MetricMetadata>, CatalogError> {
+        self.reading(|transaction| read::metric_metadata(transaction))
+    }
+
+    fn known_files(&self) -> Result<HashSet<PathBuf>, CatalogError> {
+        self.reading(|transaction| read::known_files(transaction, &self.data_dir()))
+    }
+
+    fn reclaim(&self, before: UnixNanos) -> Result<Reclaimed, CatalogError> {
+        let snapshots = self.writing(|transaction| reclaim::expire(transaction, before))?;
+        let scheduled =
+            self.reading(|transaction| reclaim::scheduled(transaction, &self.data_dir()))?;
+        let mut reclaimed = Reclaimed {
+            snapshots,
+            ..Reclaimed::default()
+        };
+        for file in &scheduled {
+            reclaimed.files += 1;
+            reclaimed.bytes += reclaim::delete_file(&file.path)?;
+        }
+        if !scheduled.is_empty() {
+            self.writing(|transaction| reclaim::forget(transaction, &scheduled))?;
+        }
+        Ok(reclaimed)
+    }
+}
+
+fn connect(path: &Path, more: OpenFlags) -> Result<Connection, CatalogError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | more;
+    let open = || -> Result<Connection, rusqlite::Error> {
+        let connection = Connection::open_with_flags(path, flags)?;
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        Ok(connection)
+    };
+    open().map_err(sqlite("open the catalog"))
+}
+
+fn sync_folder(folder: &Path) -> Result<(), CatalogError> {
+    std::fs::File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(|source| CatalogError::Io {
+            path: folder.to_owned(),
+            source,
+        })
+}
+
+/// Names what was tried when SQLite failed.
+fn sqlite(action: &'static str) -> impl FnOnce(rusqlite::Error) -> CatalogError {
+    move |source| CatalogError::Sqlite { action, source }
+}
+
+/// SQLite's integers have 63 bits and a sign.
+fn to_i64(what: &'static str, value: u64) -> Result<i64, CatalogError> {
+    i64::try_from(value).map_err(|_too_large| CatalogError::OutOfRange { what, value })
+}

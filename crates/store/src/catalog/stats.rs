@@ -98,6 +98,13 @@ pub(super) fn timestamp_text(time: UnixNanos) -> Option<String> {
     Some(text)
 }
 
+/// A snapshot's time in UTC. Always six digits of a second, so that the texts sort as the times do.
+pub(super) fn snapshot_time(time: UnixNanos) -> String {
+    timestamp_ns_to_datetime(time.0)
+        .map(|time| time.format("%Y-%m-%d %H:%M:%S%.6f+00").to_string())
+        .unwrap_or_default()
+}
+
 /// The inverse of [`timestamp_text`].
 pub(super) fn parse_timestamp(text: &str) -> Option<UnixNanos> {
     string_to_timestamp_nanos(text).ok().map(UnixNanos)

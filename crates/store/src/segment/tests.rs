@@ -1,1 +1,231 @@
+use std::collections::HashSet;
+use std::fs::File;
+use std::sync::Arc;
 
+use arrow::array::{
+    Array, ArrayRef, AsArray, Float64Array, Int32Array, RecordBatch, StringArray,
+    TimestampMillisecondArray, UInt64Array,
+};
+use arrow::datatypes::{Float64Type, Int32Type};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use vervet_model::{Clock as _, SystemClock, UnixNanos};
+
+use super::*;
+use crate::catalog::StatValue;
+use crate::tables::{Table, column};
+
+/// Rows of `samples`: day, metric, series, time in ms, value.
+fn samples(rows: &[(i32, &str, u64, i64, f64)]) -> RecordBatch {
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(rows.iter().map(|row| row.0).collect::<Int32Array>()),
+        Arc::new(StringArray::from_iter_values(rows.iter().map(|row| row.1))),
+        Arc::new(UInt64Array::from_iter_values(rows.iter().map(|row| row.2))),
+        Arc::new(TimestampMillisecondArray::from_iter_values(
+            rows.iter().map(|row| row.3),
+        )),
+        Arc::new(Float64Array::from_iter_values(rows.iter().map(|row| row.4))),
+    ];
+    RecordBatch::try_new(Table::Samples.schema(), columns).unwrap()
+}
+
+fn values(batch: &RecordBatch) -> Vec<f64> {
+    let values = batch.column_by_name(column::VALUE).unwrap();
+    values.as_primitive::<Float64Type>().values().to_vec()
+}
+
+fn stats<'a>(file: &'a WrittenFile, name: &str) -> &'a ColumnStats {
+    let schema = Table::Samples.schema();
+    let id = crate::tables::column_id(schema.field_with_name(name).unwrap()).unwrap();
+    file.column_stats
+        .iter()
+        .find(|stats| stats.column_id == id)
+        .unwrap()
+}
+
+#[test]
+fn segment_reads_back_sorted_and_with_the_schema_of_its_table() {
+    let dir = tempfile::tempdir().unwrap();
+    let batch = samples(&[
+        (7, "b", 1, 5, 1.0),
+        (7, "a", u64::MAX, 5, 2.0),
+        (7, "a", 2, 9, 3.0),
+        (7, "a", 2, 4, 4.0),
+    ]);
+    let file = write_segment(dir.path(), Table::Samples, 7, &batch).unwrap();
+    let path = dir.path().join("samples").join(&file.relative_path);
+    assert_eq!(std::fs::metadata(&path).unwrap().len(), file.bytes);
+    assert!(file.relative_path.starts_with("day=7/"));
+
+    let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(&path).unwrap()).unwrap();
+    assert_eq!(reader.schema(), &Table::Samples.schema());
+    let batches: Vec<_> = reader.build().unwrap().map(Result::unwrap).collect();
+    assert_eq!(
+        batches.iter().flat_map(values).collect::<Vec<_>>(),
+        [4.0, 3.0, 2.0, 1.0]
+    );
+
+    assert_eq!((file.rows, file.day), (4, 7));
+    let time = stats(&file, column::TIME);
+    assert_eq!(time.min, Some(StatValue::Time(UnixNanos(4_000_000))));
+    assert_eq!(time.max, Some(StatValue::Time(UnixNanos(9_000_000))));
+    assert_eq!(
+        stats(&file, column::SERIES_ID).max,
+        Some(StatValue::UInt(u64::MAX))
+    );
+    assert_eq!(
+        stats(&file, column::METRIC).min,
+        Some(StatValue::Text("a".to_owned()))
+    );
+    assert!(stats(&file, column::METRIC).bytes > 0);
+}
+
+#[test]
+fn every_table_reads_back_with_its_own_schema() {
+    let dir = tempfile::tempdir().unwrap();
+    for table in Table::ALL {
+        let schema = table.schema();
+        let columns = schema
+            .fields()
+            .iter()
+            .map(|field| default_row(table, field))
+            .collect();
+        let batch = RecordBatch::try_new(Arc::clone(&schema), columns).unwrap();
+        let file = write_segment(dir.path(), table, 0, &batch).unwrap();
+        let path = dir.path().join(table.name()).join(&file.relative_path);
+        let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(&path).unwrap()).unwrap();
+        assert_eq!(reader.schema(), &schema);
+        assert_eq!(reader.build().unwrap().next().unwrap().unwrap(), batch);
+        let measured: HashSet<i64> = file
+            .column_stats
+            .iter()
+            .map(|stats| stats.column_id)
+            .collect();
+        assert_eq!(measured.len(), table.stats_columns().len());
+    }
+}
+
+/// One value of a column: zero, empty, or a map with one entry.
+fn default_row(table: Table, field: &arrow::datatypes::Field) -> ArrayRef {
+    if let Some(mut builder) = table.map_builder(field.name()) {
+        builder.keys().append_value("k");
+        builder.values().append_value("v");
+        builder.append(true).unwrap();
+        return Arc::new(builder.finish());
+    }
+    let zero: ArrayRef = match field.data_type() {
+        arrow::datatypes::DataType::Utf8 => Arc::new(StringArray::from(vec![""])),
+        arrow::datatypes::DataType::Binary => {
+            Arc::new(arrow::array::BinaryArray::from_vec(vec![&[1, 2]]))
+        }
+        _ => Arc::new(Int32Array::from(vec![0])),
+    };
+    arrow::compute::cast(&zero, field.data_type()).unwrap()
+}
+
+#[test]
+fn time_beyond_nanoseconds_has_no_bounds() {
+    let dir = tempfile::tempdir().unwrap();
+    let batch = samples(&[(7, "a", 1, i64::MAX, 1.0), (7, "a", 1, 3, 1.0)]);
+    let file = write_segment(dir.path(), Table::Samples, 7, &batch).unwrap();
+    let time = stats(&file, column::TIME);
+    assert_eq!((&time.min, &time.max, time.values), (&None, &None, 2));
+}
+
+#[test]
+fn rows_are_parted_by_day() {
+    let batch = samples(&[
+        (9, "a", 1, 1, 1.0),
+        (8, "a", 1, 1, 2.0),
+        (9, "a", 1, 1, 3.0),
+    ]);
+    let parts = split_by_day(Table::Samples, &batch).unwrap();
+    let parts: Vec<_> = parts
+        .iter()
+        .map(|(day, batch)| (*day, values(batch)))
+        .collect();
+    assert_eq!(parts, [(8, vec![2.0]), (9, vec![1.0, 3.0])]);
+    assert!(
+        split_by_day(Table::Samples, &batch.slice(0, 0))
+            .unwrap()
+            .is_empty()
+    );
+}
+
+#[test]
+fn equal_rows_keep_their_order() {
+    let rows: Vec<_> = (0..1_000)
+        .map(|i| (1, "a", u64::from(i % 3 == 0), 1, f64::from(i)))
+        .collect();
+    let sorted = values(&sort_batch(Table::Samples, &samples(&rows)).unwrap());
+    let (of_zero, of_one) = sorted.split_at(666);
+    assert!(of_zero.is_sorted() && of_one.is_sorted());
+    assert!(of_one.iter().all(|value| value % 3.0 == 0.0));
+}
+
+#[test]
+fn wrong_batches_leave_no_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let batch = samples(&[(7, "a", 1, 1, 1.0)]);
+    let wrong_day = write_segment(dir.path(), Table::Samples, 8, &batch).unwrap_err();
+    assert!(matches!(
+        wrong_day,
+        SegmentError::Day {
+            expected: 8,
+            found: 7,
+            ..
+        }
+    ));
+    let wrong_table = write_segment(dir.path(), Table::Logs, 7, &batch).unwrap_err();
+    assert!(matches!(
+        wrong_table,
+        SegmentError::Schema { table: "logs" }
+    ));
+    let empty = write_segment(dir.path(), Table::Samples, 7, &batch.slice(0, 0)).unwrap_err();
+    assert!(matches!(empty, SegmentError::Empty { .. }));
+    let known = HashSet::new();
+    let later = UnixNanos(i64::MAX);
+    assert_eq!(remove_orphans(dir.path(), &known, later).unwrap(), 0);
+}
+
+#[test]
+fn orphans_are_removed_and_known_or_young_files_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let batch = samples(&[(7, "a", 1, 1, 1.0)]);
+    let [known, orphan] = [0, 1].map(|_| {
+        let file = write_segment(dir.path(), Table::Samples, 7, &batch).unwrap();
+        dir.path().join("samples").join(file.relative_path)
+    });
+    let known_files = HashSet::from([known.clone()]);
+    let remove = |before| remove_orphans(dir.path(), &known_files, before).unwrap();
+    assert_eq!(remove(UnixNanos(0)), 0);
+    assert!(orphan.exists());
+    let later = SystemClock
+        .now()
+        .saturating_add(std::time::Duration::from_secs(60));
+    assert_eq!(remove(later), 1);
+    assert!(known.exists() && !orphan.exists());
+}
+
+#[test]
+fn row_groups_are_bounded_and_pages_indexed() {
+    let dir = tempfile::tempdir().unwrap();
+    let rows: Vec<_> = (0..130_000).map(|i| (1, "a", 1, i, 0.5)).collect();
+    let file = write_segment(dir.path(), Table::Samples, 1, &samples(&rows)).unwrap();
+    let path = dir.path().join("samples").join(&file.relative_path);
+    let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(&path).unwrap()).unwrap();
+    let groups: Vec<i64> = reader
+        .metadata()
+        .row_groups()
+        .iter()
+        .map(|g| g.num_rows())
+        .collect();
+    assert_eq!(groups, [122_880, 7_120]);
+    let time = reader.metadata().row_group(0).column(3);
+    assert!(time.column_index_offset().is_some() && time.offset_index_offset().is_some());
+    assert!(
+        time.encodings()
+            .any(|e| e == parquet::basic::Encoding::DELTA_BINARY_PACKED)
+    );
+    let days = reader.build().unwrap().next().unwrap().unwrap();
+    assert_eq!(days.column(0).as_primitive::<Int32Type>().null_count(), 0);
+}

@@ -1,0 +1,265 @@
+//! Applies a commit inside of one write transaction.
+
+use std::collections::BTreeSet;
+
+use rusqlite::{OptionalExtension as _, Transaction, params};
+use vervet_model::UnixNanos;
+
+use super::super::{CatalogError, ColumnStats, Commit, FileId, SnapshotId, StatValue, stats};
+use super::{layout, read, sqlite, to_i64};
+use crate::segment::WrittenFile;
+use crate::tables::Table;
+
+/// Writes all of `commit`. A commit without a change of files makes no snapshot.
+pub(super) fn apply(
+    transaction: &Transaction<'_>,
+    commit: &Commit,
+    now: UnixNanos,
+) -> Result<SnapshotId, CatalogError> {
+    set_journal_position(transaction, commit.journal_position)?;
+    set_agent_sequences(transaction, commit)?;
+    set_metric_metadata(transaction, commit).map_err(sqlite("write metric metadata"))?;
+    let newest = read::newest_snapshot(transaction)?;
+    if commit.add.is_empty() && commit.remove.is_empty() {
+        return Ok(newest);
+    }
+    let snapshot = SnapshotId(newest.0 + 1);
+    let mut changes = BTreeSet::new();
+    for id in &commit.remove {
+        let table_id = end_file(transaction, *id, snapshot)?;
+        changes.insert(format!("deleted_from_table:{table_id}"));
+    }
+    let mut next_file_id = next_file_id(transaction, newest)?;
+    for (table, file) in &commit.add {
+        add_file(transaction, *table, file, FileId(next_file_id), snapshot)?;
+        next_file_id += 1;
+        changes.insert(format!("inserted_into_table:{}", table.id()));
+    }
+    let changes: Vec<String> = changes.into_iter().collect();
+    insert_snapshot(transaction, newest, snapshot, next_file_id, now)
+        .map_err(sqlite("write a snapshot"))?;
+    transaction
+        .prepare("INSERT INTO ducklake_snapshot_changes VALUES (?1, ?2, NULL, NULL, NULL)")
+        .and_then(|mut statement| statement.execute(params![snapshot.0, changes.join(",")]))
+        .map_err(sqlite("write the changes of a snapshot"))?;
+    Ok(snapshot)
+}
+
+fn next_file_id(transaction: &Transaction<'_>, newest: SnapshotId) -> Result<i64, CatalogError> {
+    transaction
+        .prepare("SELECT next_file_id FROM ducklake_snapshot WHERE snapshot_id = ?1")
+        .and_then(|mut statement| statement.query_row([newest.0], |row| row.get(0)))
+        .map_err(sqlite("read the next file id"))
+}
+
+fn insert_snapshot(
+    transaction: &Transaction<'_>,
+    newest: SnapshotId,
+    snapshot: SnapshotId,
+    next_file_id: i64,
+    now: UnixNanos,
+) -> Result<(), rusqlite::Error> {
+    transaction
+        .prepare(
+            "INSERT INTO ducklake_snapshot
+             SELECT ?1, ?2, schema_version, next_catalog_id, ?3
+             FROM ducklake_snapshot WHERE snapshot_id = ?4",
+        )?
+        .execute(params![
+            snapshot.0,
+            stats::snapshot_time(now),
+            next_file_id,
+            newest.0
+        ])?;
+    Ok(())
+}
+
+/// Ends a live file and takes it out of the totals of its table, whose id is returned.
+fn end_file(
+    transaction: &Transaction<'_>,
+    id: FileId,
+    snapshot: SnapshotId,
+) -> Result<i64, CatalogError> {
+    let action = "end a replaced file";
+    let ended: Option<(i64, i64, i64)> = transaction
+        .prepare(
+            "UPDATE ducklake_data_file SET end_snapshot = ?1
+             WHERE data_file_id = ?2 AND end_snapshot IS NULL
+             RETURNING table_id, record_count, file_size_bytes",
+        )
+        .and_then(|mut statement| {
+            statement
+                .query_row([snapshot.0, id.0], |row| {
+                    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+                })
+                .optional()
+        })
+        .map_err(sqlite(action))?;
+    let (table_id, rows, bytes) = ended.ok_or(CatalogError::NotLive { id })?;
+    transaction
+        .prepare(
+            "UPDATE ducklake_table_stats
+             SET record_count = record_count - ?2, file_size_bytes = file_size_bytes - ?3
+             WHERE table_id = ?1",
+        )
+        .and_then(|mut statement| statement.execute([table_id, rows, bytes]))
+        .map_err(sqlite(action))?;
+    Ok(table_id)
+}
+
+fn add_file(
+    transaction: &Transaction<'_>,
+    table: Table,
+    file: &WrittenFile,
+    id: FileId,
+    snapshot: SnapshotId,
+) -> Result<(), CatalogError> {
+    let rows = to_i64("row count", file.rows)?;
+    let bytes = to_i64("file size", file.bytes)?;
+    let footer_bytes = to_i64("footer size", file.footer_bytes)?;
+    let row_id_start = take_row_ids(transaction, table, rows, bytes)
+        .map_err(sqlite("update the totals of a table"))?;
+    transaction
+        .prepare(
+            "INSERT INTO ducklake_data_file VALUES
+                (?1, ?2, ?3, NULL, NULL, ?4, 1, 'parquet', ?5, ?6, ?7, ?8, ?9, NULL, NULL, NULL)",
+        )
+        .and_then(|mut statement| {
+            statement.execute(params![
+                id.0,
+                table.id(),
+                snapshot.0,
+                file.relative_path,
+                rows,
+                bytes,
+                footer_bytes,
+                row_id_start,
+                layout::partition_id(table)
+            ])
+        })
+        .map_err(sqlite("add a file"))?;
+    transaction
+        .prepare("INSERT INTO ducklake_file_partition_value VALUES (?1, ?2, 0, ?3)")
+        .and_then(|mut statement| {
+            statement.execute(params![id.0, table.id(), file.day.to_string()])
+        })
+        .map_err(sqlite("add the day of a file"))?;
+    let action = "add the statistics of a file";
+    let mut statement = transaction.prepare(ADD_STATS).map_err(sqlite(action))?;
+    for stats in &file.column_stats {
+        let row = stats_row(stats)?;
+        statement
+            .execute(params![
+                id.0,
+                table.id(),
+                stats.column_id,
+                row.bytes,
+                row.values,
+                row.nulls,
+                row.min,
+                row.max
+            ])
+            .map_err(sqlite(action))?;
+    }
+    Ok(())
+}
+
+/// Adds to the totals of a table and returns the id of the first new row.
+fn take_row_ids(
+    transaction: &Transaction<'_>,
+    table: Table,
+    rows: i64,
+    bytes: i64,
+) -> Result<i64, rusqlite::Error> {
+    transaction
+        .prepare(
+            "UPDATE ducklake_table_stats
+             SET record_count = record_count + ?2, next_row_id = next_row_id + ?2,
+                 file_size_bytes = file_size_bytes + ?3
+             WHERE table_id = ?1
+             RETURNING next_row_id - ?2",
+        )?
+        .query_row([table.id(), rows, bytes], |row| row.get(0))
+}
+
+const ADD_STATS: &str = "INSERT INTO ducklake_file_column_stats VALUES
+    (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, NULL, NULL)";
+
+struct StatsRow {
+    bytes: i64,
+    values: i64,
+    nulls: i64,
+    min: Option<String>,
+    max: Option<String>,
+}
+
+fn stats_row(stats: &ColumnStats) -> Result<StatsRow, CatalogError> {
+    // Both bounds or none: a reader could take a missing one for a null.
+    let bounds = stats
+        .min
+        .as_ref()
+        .and_then(StatValue::to_ducklake)
+        .zip(stats.max.as_ref().and_then(StatValue::to_ducklake));
+    let (min, max) = bounds.unzip();
+    Ok(StatsRow {
+        bytes: to_i64("column size", stats.bytes)?,
+        values: to_i64("value count", stats.values)?,
+        nulls: to_i64("null count", stats.nulls)?,
+        min,
+        max,
+    })
+}
+
+fn set_journal_position(
+    transaction: &Transaction<'_>,
+    position: Option<u64>,
+) -> Result<(), CatalogError> {
+    let Some(given) = position else {
+        return Ok(());
+    };
+    let committed = read::journal_position(transaction)?;
+    if given < committed {
+        return Err(CatalogError::JournalPositionWentBack { given, committed });
+    }
+    let given = to_i64("journal position", given)?;
+    transaction
+        .prepare("UPDATE vervet_journal_position SET position = ?1")
+        .and_then(|mut statement| statement.execute([given]))
+        .map_err(sqlite("write the journal position"))?;
+    Ok(())
+}
+
+fn set_agent_sequences(transaction: &Transaction<'_>, commit: &Commit) -> Result<(), CatalogError> {
+    for (agent_id, signal, sequence) in &commit.agent_sequences {
+        let sequence = to_i64("agent sequence", *sequence)?;
+        transaction
+            .prepare(
+                "INSERT INTO vervet_agent_sequence VALUES (?1, ?2, ?3)
+                 ON CONFLICT DO UPDATE SET sequence = max(sequence, excluded.sequence)",
+            )
+            .and_then(|mut statement| statement.execute(params![agent_id, *signal as u8, sequence]))
+            .map_err(sqlite("write an agent's sequence"))?;
+    }
+    Ok(())
+}
+
+fn set_metric_metadata(
+    transaction: &Transaction<'_>,
+    commit: &Commit,
+) -> Result<(), rusqlite::Error> {
+    for metadata in &commit.metric_metadata {
+        transaction
+            .prepare(
+                "INSERT INTO vervet_metric_metadata VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT DO UPDATE
+                 SET type = excluded.type, help = excluded.help, unit = excluded.unit",
+            )?
+            .execute(params![
+                metadata.metric,
+                metadata.kind,
+                metadata.help,
+                metadata.unit
+            ])?;
+    }
+    Ok(())
+}
