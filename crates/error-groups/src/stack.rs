@@ -21,7 +21,6 @@ mod rust;
 #[cfg(test)]
 mod tests;
 
-
 /// The most frames kept of one exception: the half nearest the crash and the half farthest from it.
 pub const FRAMES_MAX: usize = 200;
 /// The most causes kept of one failure.

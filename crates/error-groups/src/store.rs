@@ -1,12 +1,36 @@
 //! The SQLite store of groups, counts and events.
+//!
+//! ```text
+//! position   journal sequence up to which occurrences are counted
+//! groups     one row a group, its state and its totals
+//! counts     occurrences by (group, minute, version, environment)
+//! events     the newest occurrences of each group, in full
+//! sightings  the newest 100,000 identities, to count one failure once
+//! ```
+//! Invariants: a call of `apply` is one transaction together with its position, so a crash or a
+//! replay counts nothing twice. An occurrence is either counted or a duplicate of a sighting.
+//! A time before `resolved_at` never makes a regression.
 
 use std::path::Path;
 
-use crate::group::{GroupChange, GroupDetail, GroupSummary, ListQuery};
-use crate::occurrence::Occurrence;
 use parking_lot::Mutex;
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension, params};
 use vervet_model::UnixNanos;
+
+use crate::group::{GroupChange, GroupDetail, GroupSummary, ListQuery};
+use crate::occurrence::{FIELD_BYTES_MAX, Occurrence, truncated};
+
+mod schema;
+
+mod apply;
+mod pending;
+mod rows;
+mod sightings;
+
+mod query;
+
+#[cfg(test)]
+mod tests;
 
 /// Why the store could not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +42,13 @@ pub enum ErrorStoreError {
         #[source]
         source: rusqlite::Error,
     },
+    /// A stored or new value is no JSON. Give up on the call.
+    #[error("error store: column {column} is no valid JSON")]
+    Json {
+        column: &'static str,
+        #[source]
+        source: serde_json::Error,
+    },
     /// The file was written by a newer program. Give up: run that program instead.
     #[error("error store {path} has schema version {found}, this program knows up to {known}")]
     NewerSchema {
@@ -25,6 +56,9 @@ pub enum ErrorStoreError {
         found: i64,
         known: i64,
     },
+    /// A journal sequence does not fit 63 bits. Give up: it cannot be stored.
+    #[error("journal sequence {sequence} is too large")]
+    SequenceTooLarge { sequence: u64 },
     /// There is no such group.
     #[error("no error group {id}")]
     UnknownGroup { id: String },
@@ -45,6 +79,13 @@ impl ErrorStoreError {
             )
         )
     }
+}
+
+type Result<T> = std::result::Result<T, ErrorStoreError>;
+
+/// Names what SQLite was doing when it failed.
+fn sqlite(action: &'static str) -> impl FnOnce(rusqlite::Error) -> ErrorStoreError {
+    move |source| ErrorStoreError::Sqlite { action, source }
 }
 
 /// The limits of the store.
@@ -71,10 +112,11 @@ pub struct ErrorStore {
     config: StoreConfig,
 }
 
-type Result<T> = std::result::Result<T, ErrorStoreError>;
-
 impl ErrorStore {
     /// Opens or creates the store with the default limits.
+    ///
+    /// # Errors
+    /// As [`Self::open_with`].
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         Self::open_with(path, StoreConfig::default())
     }
@@ -84,10 +126,7 @@ impl ErrorStore {
     /// # Errors
     /// [`ErrorStoreError::NewerSchema`] for a file of a newer program; otherwise what SQLite says.
     pub fn open_with(path: impl AsRef<Path>, config: StoreConfig) -> Result<Self> {
-        let connection = Connection::open(path).map_err(|source| ErrorStoreError::Sqlite {
-            action: "open",
-            source,
-        })?;
+        let connection = schema::open(path.as_ref())?;
         Ok(Self {
             connection: Mutex::new(connection),
             config,
@@ -95,46 +134,124 @@ impl ErrorStore {
     }
 
     /// The journal sequence up to which occurrences are stored; 0 at first.
+    ///
+    /// # Errors
+    /// What SQLite says.
     pub fn applied_sequence(&self) -> Result<u64> {
-        Ok(0)
+        apply::applied_sequence(&self.connection.lock())
     }
 
     /// Counts `occurrences` and moves the position to `journal_sequence`, in one transaction.
     ///
     /// A sequence at or below the stored one changes nothing and returns no changes, so a replay
-    /// counts nothing twice. Sequences begin at 1.
-    pub fn apply(&self, _occurrences: &[Occurrence], _sequence: u64) -> Result<Vec<GroupChange>> {
-        let _ = (&self.connection, &self.config);
-        Ok(Vec::new())
+    /// counts nothing twice. Sequences begin at 1. A group is named once in the answer, and only
+    /// if something was counted.
+    ///
+    /// # Errors
+    /// What SQLite says; nothing is stored then.
+    pub fn apply(
+        &self,
+        occurrences: &[Occurrence],
+        journal_sequence: u64,
+    ) -> Result<Vec<GroupChange>> {
+        // Parsing is the larger part of the work and needs no lock.
+        let prepared = apply::prepare(occurrences);
+        apply::apply(
+            &mut self.connection.lock(),
+            &self.config,
+            &prepared,
+            journal_sequence,
+        )
     }
 
     /// The groups that match `query`.
-    pub fn list(&self, _query: &ListQuery) -> Result<Vec<GroupSummary>> {
-        Ok(Vec::new())
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn list(&self, query: &ListQuery) -> Result<Vec<GroupSummary>> {
+        query::list(&self.connection.lock(), query)
     }
 
     /// One group with its newest `events_max` events, or `None` when there is no such group.
-    pub fn get(&self, _id: &str, _events_max: usize) -> Result<Option<GroupDetail>> {
-        Ok(None)
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn get(&self, id: &str, events_max: usize) -> Result<Option<GroupDetail>> {
+        query::get(&self.connection.lock(), id, events_max)
     }
 
-    /// Groups first seen or regressed at or after `since`, newest first.
-    pub fn recent(&self, _since: UnixNanos) -> Result<Vec<GroupSummary>> {
-        Ok(Vec::new())
+    /// Groups first seen or regressed at or after `since`, the newest change first, at most 1,000.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn recent(&self, since: UnixNanos) -> Result<Vec<GroupSummary>> {
+        query::recent(&self.connection.lock(), since.to_millis().0)
     }
 
     /// Marks a group as fixed at `at`, in `version` if that is known.
-    pub fn resolve(&self, id: &str, _at: UnixNanos, _version: Option<&str>) -> Result<()> {
-        Err(ErrorStoreError::UnknownGroup { id: id.to_owned() })
+    ///
+    /// # Errors
+    /// [`ErrorStoreError::UnknownGroup`], or what SQLite says.
+    pub fn resolve(&self, id: &str, at: UnixNanos, version: Option<&str>) -> Result<()> {
+        let version = version.map(|version| truncated(version, FIELD_BYTES_MAX));
+        self.change(
+            id,
+            "UPDATE groups SET state = 1, resolved_at_ms = ?2, resolved_in_version = ?3,
+                regressed = 0, regressed_at_ms = NULL WHERE id = ?1",
+            params![id, at.to_millis().0, version],
+        )
     }
 
     /// Opens a resolved or ignored group again; this is no regression.
+    ///
+    /// # Errors
+    /// [`ErrorStoreError::UnknownGroup`], or what SQLite says.
     pub fn reopen(&self, id: &str) -> Result<()> {
-        Err(ErrorStoreError::UnknownGroup { id: id.to_owned() })
+        self.change(
+            id,
+            "UPDATE groups SET state = 0, resolved_at_ms = NULL, resolved_in_version = NULL
+                WHERE id = ?1",
+            params![id],
+        )
     }
 
     /// Keeps counting a group without reporting it.
+    ///
+    /// # Errors
+    /// [`ErrorStoreError::UnknownGroup`], or what SQLite says.
     pub fn ignore(&self, id: &str) -> Result<()> {
-        Err(ErrorStoreError::UnknownGroup { id: id.to_owned() })
+        self.change(id, "UPDATE groups SET state = 2 WHERE id = ?1", params![id])
     }
+
+    /// Forgets the per-minute counts before `before`; totals of groups stay. Returns the rows
+    /// removed.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn prune_counts(&self, before: UnixNanos) -> Result<usize> {
+        self.connection
+            .lock()
+            .execute(
+                "DELETE FROM counts WHERE minute < ?1",
+                params![rows::minute(before.to_millis().0)],
+            )
+            .map_err(sqlite("prune counts"))
+    }
+
+    fn change(&self, id: &str, sql: &str, values: &[&dyn rusqlite::ToSql]) -> Result<()> {
+        let changed = self
+            .connection
+            .lock()
+            .execute(sql, values)
+            .map_err(sqlite("change a group"))?;
+        if changed == 0 {
+            return Err(ErrorStoreError::UnknownGroup { id: id.to_owned() });
+        }
+        Ok(())
+    }
+}
+
+/// One row or none, with the action named on failure.
+fn optional<T>(result: rusqlite::Result<T>, action: &'static str) -> Result<Option<T>> {
+    result.optional().map_err(sqlite(action))
 }
