@@ -1,0 +1,194 @@
+//! The agent's own figures, all named `vervet_agent_*`.
+//!
+//! Receiver side, per receiver and signal since the process started:
+//! `received = buffered + waiting + dropped{reason}`; what a sender was told to retry is `refused` and
+//! counts as never received.
+
+use std::fmt;
+
+use parking_lot::RwLock;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+use vervet_model::Signal;
+
+/// A set of label pairs.
+pub type Labels = Vec<(&'static str, String)>;
+/// Counters by label set.
+pub type Counters = Family<Labels, Counter>;
+/// Gauges by label set.
+pub type Gauges = Family<Labels, Gauge>;
+
+/// Every metric of one agent. Shared by all its parts.
+pub struct AgentMetrics {
+    registry: RwLock<Registry>,
+    receivers: ReceiverMetrics,
+}
+
+/// A pair of families that count the same things in records and in bytes.
+#[derive(Clone, Default)]
+pub(crate) struct Amounts {
+    pub(crate) records: Counters,
+    pub(crate) bytes: Counters,
+}
+
+#[derive(Clone, Default)]
+struct ReceiverMetrics {
+    received: Amounts,
+    buffered: Amounts,
+    dropped: Amounts,
+    refused: Counters,
+    waiting_records: Gauges,
+    waiting_bytes: Gauges,
+}
+
+impl Default for AgentMetrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("vervet_agent");
+        let receivers = ReceiverMetrics::default();
+        receivers.register(&mut registry);
+        Self {
+            registry: RwLock::new(registry),
+            receivers,
+        }
+    }
+}
+
+impl AgentMetrics {
+    /// Lets a part add its own metrics; the prefix `vervet_agent_` is put before their names, and
+    /// counters get the suffix `_total`. Call once per metric name.
+    pub fn register(&self, add: impl FnOnce(&mut Registry)) {
+        add(&mut self.registry.write());
+    }
+
+    /// All metrics in OpenMetrics text format.
+    pub fn encode_text(&self) -> String {
+        let mut text = String::new();
+        if encode(&mut text, &self.registry.read()).is_err() {
+            tracing::warn!("metrics could not be encoded");
+        }
+        text
+    }
+
+    /// Counts records a receiver gives up on before they reach the pipeline, such as a line over the
+    /// limit. They count as received, too.
+    pub fn receiver_dropped(
+        &self,
+        receiver: &str,
+        signal: Signal,
+        reason: &'static str,
+        records: u64,
+        bytes: u64,
+    ) {
+        self.receivers
+            .received
+            .add(&labels(receiver, signal), records, bytes);
+        self.drop_received(receiver, signal, reason, records, bytes);
+    }
+
+    /// Records given up on after they were counted as received.
+    pub(crate) fn drop_received(
+        &self,
+        receiver: &str,
+        signal: Signal,
+        reason: &'static str,
+        records: u64,
+        bytes: u64,
+    ) {
+        let mut labels = labels(receiver, signal);
+        labels.push(("reason", reason.to_owned()));
+        self.receivers.dropped.add(&labels, records, bytes);
+    }
+
+    pub(crate) fn received(&self, receiver: &str, signal: Signal, records: u64, bytes: u64) {
+        let labels = labels(receiver, signal);
+        self.receivers.received.add(&labels, records, bytes);
+    }
+
+    pub(crate) fn buffered(&self, receiver: &str, signal: Signal, records: u64, bytes: u64) {
+        let labels = labels(receiver, signal);
+        self.receivers.buffered.add(&labels, records, bytes);
+    }
+
+    pub(crate) fn refused(&self, receiver: &str, signal: Signal) {
+        let labels = labels(receiver, signal);
+        self.receivers.refused.get_or_create(&labels).inc();
+    }
+
+    pub(crate) fn waiting(&self, receiver: &str, signal: Signal, records: i64, bytes: i64) {
+        let labels = labels(receiver, signal);
+        let metrics = &self.receivers;
+        metrics
+            .waiting_records
+            .get_or_create(&labels)
+            .inc_by(records);
+        metrics.waiting_bytes.get_or_create(&labels).inc_by(bytes);
+    }
+}
+
+impl Amounts {
+    pub(crate) fn register(&self, registry: &mut Registry, name: &str, help: &str) {
+        registry.register(
+            format!("{name}_records"),
+            format!("{help}, in records"),
+            self.records.clone(),
+        );
+        registry.register(
+            format!("{name}_bytes"),
+            format!("{help}, in bytes of OTLP protobuf"),
+            self.bytes.clone(),
+        );
+    }
+
+    pub(crate) fn add(&self, labels: &Labels, records: u64, bytes: u64) {
+        self.records.get_or_create(labels).inc_by(records);
+        self.bytes.get_or_create(labels).inc_by(bytes);
+    }
+}
+
+impl ReceiverMetrics {
+    fn register(&self, registry: &mut Registry) {
+        self.received
+            .register(registry, "receiver_received", "Taken in by receivers");
+        self.buffered.register(
+            registry,
+            "receiver_buffered",
+            "Handed over to the disk buffer",
+        );
+        self.dropped.register(
+            registry,
+            "receiver_dropped",
+            "Given up on before the disk buffer, by reason",
+        );
+        registry.register(
+            "receiver_refused_requests",
+            "Requests whose sender was told to retry",
+            self.refused.clone(),
+        );
+        registry.register(
+            "receiver_waiting_records",
+            "Records on their way to the disk buffer",
+            self.waiting_records.clone(),
+        );
+        registry.register(
+            "receiver_waiting_bytes",
+            "Bytes on their way to the disk buffer",
+            self.waiting_bytes.clone(),
+        );
+    }
+}
+
+impl fmt::Debug for AgentMetrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AgentMetrics").finish_non_exhaustive()
+    }
+}
+
+fn labels(receiver: &str, signal: Signal) -> Labels {
+    vec![
+        ("receiver", receiver.to_owned()),
+        ("signal", signal.as_str().to_owned()),
+    ]
+}

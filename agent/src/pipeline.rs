@@ -1,0 +1,318 @@
+//! What receivers hand over, and the bounded way to the disk buffer.
+//!
+//! In: [`Batch`]es from receivers. Out: the same batches in the same order per receiver, read by the buffer.
+//! There are two lanes, so that a file being read as fast as the disk allows never starves a client that
+//! waits for its answer: [`BatchSender::send`] waits for room, [`BatchSender::send_durable`] is refused
+//! when there is none. Each lane holds at most [`LANE_BATCHES_MAX`] batches and its budget of bytes.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use vervet_model::{Clock, Signal};
+
+use crate::metrics::AgentMetrics;
+
+/// Batches waiting in one lane, at most.
+pub const LANE_BATCHES_MAX: usize = 256;
+/// Bytes one permit of a lane's budget stands for.
+const PERMIT_BYTES: usize = 1 << 10;
+/// When a refused sender should come back.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Records of one signal, ready to be stored and sent.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    pub signal: Signal,
+    /// An OTLP export request (protobuf, not compressed), at most 64 MiB less a few KiB.
+    pub payload: Bytes,
+    /// Log records, data points or spans in it.
+    pub records: u64,
+    /// Where the files it was read from resume once it is durable.
+    pub positions: Vec<FilePosition>,
+}
+
+/// How far a file has been read.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct FilePosition {
+    pub path: String,
+    pub device: u64,
+    pub inode: u64,
+    /// Hash of the first `prefix_len` bytes, which tells a reused inode from the same file.
+    pub prefix_hash: u64,
+    pub prefix_len: u16,
+    /// The next byte to read.
+    pub offset: u64,
+}
+
+/// The agent is shutting down; nothing more is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the pipeline is closed")]
+pub struct PipelineClosed;
+
+/// Why a batch was not made durable.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PipelineError {
+    /// The agent is shutting down. Retry against the next instance.
+    #[error("the pipeline is closed")]
+    Closed,
+    /// The buffer or the way to it is full. Back off and retry.
+    #[error("the buffer is full; retry in {} s", retry_after.as_secs())]
+    Overloaded { retry_after: Duration },
+    /// The batch can never be stored. Give up.
+    #[error("a batch of {bytes} bytes is over the limit of {bytes_max}")]
+    TooLarge { bytes: usize, bytes_max: usize },
+    /// No pipeline takes this signal from this receiver. Give up.
+    #[error("no pipeline takes {signal} from this receiver")]
+    NoPipeline { signal: Signal },
+}
+
+/// What every receiver is given.
+#[derive(Clone)]
+pub struct ReceiverContext {
+    pub output: BatchSender,
+    /// Resource attributes from the configuration, to be put on everything the receiver makes.
+    pub resource: Vec<(String, String)>,
+    /// Where this receiver's files resume, as of the last batch that became durable.
+    pub resume: Vec<FilePosition>,
+    pub metrics: Arc<AgentMetrics>,
+    pub shutdown: CancellationToken,
+    pub clock: Arc<dyn Clock>,
+}
+
+/// The receivers' end of the way to the buffer. Clones share lanes and budgets.
+#[derive(Clone)]
+pub struct BatchSender {
+    receiver: Arc<str>,
+    signals: SignalSet,
+    ordinary: Lane,
+    durable: Lane,
+    metrics: Arc<AgentMetrics>,
+}
+
+/// The buffer's end.
+pub struct BatchQueue {
+    pub(crate) ordinary: mpsc::Receiver<Queued>,
+    pub(crate) durable: mpsc::Receiver<Queued>,
+}
+
+/// One batch on its way, with the receiver it came from.
+pub struct Queued {
+    pub receiver: Arc<str>,
+    pub batch: Batch,
+    pub(crate) reply: Option<oneshot::Sender<Result<(), PipelineError>>>,
+    _permit: OwnedSemaphorePermit,
+}
+
+#[derive(Clone)]
+struct Lane {
+    queue: mpsc::Sender<Queued>,
+    budget: Arc<Semaphore>,
+    permits_max: usize,
+}
+
+/// The signals a receiver may send, as pipelines allow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SignalSet(u8);
+
+impl SignalSet {
+    pub const ALL: Self = Self(0b1110);
+
+    #[must_use]
+    pub fn with(self, signal: Signal) -> Self {
+        Self(self.0 | 1 << signal as u8)
+    }
+
+    pub fn contains(self, signal: Signal) -> bool {
+        self.0 & (1 << signal as u8) != 0
+    }
+}
+
+/// Opens the way: both lanes, each with `lane_bytes_max` of budget. The sender is named
+/// `receiver` and may send every signal; see [`BatchSender::for_receiver`].
+pub fn channel(
+    receiver: &str,
+    lane_bytes_max: usize,
+    metrics: Arc<AgentMetrics>,
+) -> (BatchSender, BatchQueue) {
+    let (ordinary, ordinary_queue) = lane(lane_bytes_max);
+    let (durable, durable_queue) = lane(lane_bytes_max);
+    let sender = BatchSender {
+        receiver: receiver.into(),
+        signals: SignalSet::ALL,
+        ordinary,
+        durable,
+        metrics,
+    };
+    let queue = BatchQueue {
+        ordinary: ordinary_queue,
+        durable: durable_queue,
+    };
+    (sender, queue)
+}
+
+fn lane(bytes_max: usize) -> (Lane, mpsc::Receiver<Queued>) {
+    let (queue, receiver) = mpsc::channel(LANE_BATCHES_MAX);
+    let permits_max = (bytes_max / PERMIT_BYTES).clamp(1, Semaphore::MAX_PERMITS / 2);
+    let budget = Arc::new(Semaphore::new(permits_max));
+    let lane = Lane {
+        queue,
+        budget,
+        permits_max,
+    };
+    (lane, receiver)
+}
+
+impl BatchSender {
+    /// The same way under another receiver's name, for the signals its pipelines take.
+    #[must_use]
+    pub fn for_receiver(&self, receiver: &str, signals: SignalSet) -> Self {
+        Self {
+            receiver: receiver.into(),
+            signals,
+            ..self.clone()
+        }
+    }
+
+    /// The receiver this end belongs to.
+    pub fn receiver(&self) -> &str {
+        &self.receiver
+    }
+
+    /// Queues a batch, waiting for room as long as it takes. Batches of one receiver stay in order.
+    /// A batch whose signal no pipeline takes is dropped and counted.
+    ///
+    /// # Errors
+    /// The agent is shutting down; the batch was not taken.
+    pub async fn send(&self, batch: Batch) -> Result<(), PipelineClosed> {
+        let (signal, records, bytes) = (batch.signal, batch.records, batch.payload.len() as u64);
+        if !self.signals.contains(signal) {
+            self.metrics
+                .receiver_dropped(&self.receiver, signal, "no_pipeline", records, bytes);
+            return Ok(());
+        }
+        let permits = self.ordinary.permits_for(&batch);
+        let permit = Arc::clone(&self.ordinary.budget).acquire_many_owned(permits);
+        let permit = permit.await.map_err(|_closed| PipelineClosed)?;
+        let slot = self.ordinary.queue.reserve().await;
+        let slot = slot.map_err(|_closed| PipelineClosed)?;
+        self.metrics
+            .received(&self.receiver, signal, records, bytes);
+        self.metrics
+            .waiting(&self.receiver, signal, signed(records), signed(bytes));
+        slot.send(self.queued(batch, permit, None));
+        Ok(())
+    }
+
+    /// Stores a batch and returns once it is durable in the journal.
+    ///
+    /// # Errors
+    /// See [`PipelineError`]; the batch is not stored, except that a crash while waiting may leave it stored.
+    pub async fn send_durable(&self, batch: Batch) -> Result<(), PipelineError> {
+        let signal = batch.signal;
+        if !self.signals.contains(signal) {
+            return Err(PipelineError::NoPipeline { signal });
+        }
+        let result = self.try_durable(batch).await;
+        if matches!(
+            result,
+            Err(PipelineError::Overloaded { .. } | PipelineError::Closed)
+        ) {
+            self.metrics.refused(&self.receiver, signal);
+        }
+        result
+    }
+
+    async fn try_durable(&self, batch: Batch) -> Result<(), PipelineError> {
+        let permits = self.durable.permits_for(&batch);
+        let permit = Arc::clone(&self.durable.budget)
+            .try_acquire_many_owned(permits)
+            .map_err(|_none| PipelineError::overloaded())?;
+        let (reply, answer) = oneshot::channel();
+        let queued = self.queued(batch, permit, Some(reply));
+        self.durable
+            .queue
+            .try_send(queued)
+            .map_err(|error| match error {
+                mpsc::error::TrySendError::Full(_) => PipelineError::overloaded(),
+                mpsc::error::TrySendError::Closed(_) => PipelineError::Closed,
+            })?;
+        answer.await.unwrap_or(Err(PipelineError::Closed))
+    }
+
+    fn queued(
+        &self,
+        batch: Batch,
+        permit: OwnedSemaphorePermit,
+        reply: Option<oneshot::Sender<Result<(), PipelineError>>>,
+    ) -> Queued {
+        Queued {
+            receiver: Arc::clone(&self.receiver),
+            batch,
+            reply,
+            _permit: permit,
+        }
+    }
+}
+
+impl BatchQueue {
+    /// The next batch of either lane; `None` when every sender is gone and both lanes are empty.
+    pub async fn next(&mut self) -> Option<Queued> {
+        let (ordinary, durable) = (&mut self.ordinary, &mut self.durable);
+        tokio::select! {
+            biased;
+            Some(queued) = durable.recv() => Some(queued),
+            Some(queued) = ordinary.recv() => Some(queued),
+            else => None,
+        }
+    }
+}
+
+impl Queued {
+    /// Tells a waiting sender what became of the batch and gives its budget back.
+    pub fn settle(self, result: Result<(), PipelineError>) {
+        if let Some(reply) = self.reply {
+            // A sender that has gone away does not want the answer.
+            let _gone = reply.send(result);
+        }
+    }
+
+    /// Whether a sender waits for the batch to be durable.
+    pub fn is_awaited(&self) -> bool {
+        self.reply.is_some()
+    }
+}
+
+impl PipelineError {
+    pub(crate) fn overloaded() -> Self {
+        Self::Overloaded {
+            retry_after: RETRY_AFTER,
+        }
+    }
+}
+
+impl Lane {
+    /// A batch larger than the whole budget may pass when the lane is empty.
+    fn permits_for(&self, batch: &Batch) -> u32 {
+        let positions: usize = batch.positions.iter().map(|p| p.path.len() + 64).sum();
+        let permits = (batch.payload.len() + positions).div_ceil(PERMIT_BYTES);
+        u32::try_from(permits.clamp(1, self.permits_max)).unwrap_or(u32::MAX)
+    }
+}
+
+impl fmt::Debug for BatchSender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BatchSender")
+            .field("receiver", &self.receiver)
+            .field("signals", &self.signals)
+            .finish_non_exhaustive()
+    }
+}
+
+pub(crate) fn signed(amount: u64) -> i64 {
+    i64::try_from(amount).unwrap_or(i64::MAX)
+}
