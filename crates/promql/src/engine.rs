@@ -3,11 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use vervet_model::{Clock, SystemClock, UnixMillis};
+use vervet_model::{Clock, Labels, METRIC_NAME, SystemClock, UnixMillis};
 
 use crate::error::QueryError;
-use crate::queryable::Queryable;
-use crate::value::QueryOutput;
+use crate::eval::{
+    Evaluated, Evaluator, Grid, Query, RangeSource, Track, merge_same_labels, whole_millis,
+};
+use crate::queryable::{Queryable, Sample, Series};
+use crate::syntax::{Bounds, Node, ValueType, parse_query};
+use crate::value::{InstantSample, QueryOutput, Value};
 
 /// Limits and defaults of an engine.
 #[derive(Debug, Clone)]
@@ -41,8 +45,8 @@ impl Default for EngineOptions {
 
 /// Evaluates queries. It holds no state between them; share one by reference.
 pub struct Engine {
-    pub(crate) options: EngineOptions,
-    pub(crate) clock: Arc<dyn Clock>,
+    options: EngineOptions,
+    clock: Arc<dyn Clock>,
 }
 
 impl Engine {
@@ -61,13 +65,24 @@ impl Engine {
     /// See [`QueryError`].
     pub fn instant(
         &self,
-        _storage: &dyn Queryable,
-        _query: &str,
-        _at: UnixMillis,
+        storage: &dyn Queryable,
+        query: &str,
+        at: UnixMillis,
     ) -> Result<QueryOutput, QueryError> {
-        Err(QueryError::Execution(
-            "evaluation is not there yet".to_owned(),
-        ))
+        let UnixMillis(time) = at;
+        let bounds = Bounds {
+            start: time,
+            end: time,
+        };
+        let node = parse_query(query, bounds)?;
+        let state = Query::new(storage, &*self.clock, &self.options);
+        let evaluator = Evaluator::new(&state, Grid::instant(time))?;
+        let value = if node.value_type() == ValueType::Matrix {
+            Value::Matrix(range_value(&evaluator, &node, time)?)
+        } else {
+            instant_value(evaluator.eval(&node)?, time)?
+        };
+        Ok(output(value, state))
     }
 
     /// Evaluates a query at `start`, `start + step`, ... up to `end` inclusive; the value is a matrix. It
@@ -77,14 +92,139 @@ impl Engine {
     /// See [`QueryError`].
     pub fn range(
         &self,
-        _storage: &dyn Queryable,
-        _query: &str,
-        _start: UnixMillis,
-        _end: UnixMillis,
-        _step: Duration,
+        storage: &dyn Queryable,
+        query: &str,
+        start: UnixMillis,
+        end: UnixMillis,
+        step: Duration,
     ) -> Result<QueryOutput, QueryError> {
-        Err(QueryError::Execution(
-            "evaluation is not there yet".to_owned(),
-        ))
+        let grid = self.range_grid(start, end, step)?;
+        let bounds = Bounds {
+            start: grid.start,
+            end: grid.end,
+        };
+        let node = parse_query(query, bounds)?;
+        let value_type = node.value_type();
+        if !matches!(value_type, ValueType::Scalar | ValueType::Vector) {
+            return Err(QueryError::InvalidParameter(format!(
+                "invalid expression type {:?} for range query, must be Scalar or instant Vector",
+                value_type.as_str()
+            )));
+        }
+        let state = Query::new(storage, &*self.clock, &self.options);
+        let tracks = match Evaluator::new(&state, grid)?.eval(&node)? {
+            Evaluated::Scalar(values) => vec![Track {
+                labels: Labels::empty(),
+                drop_name: false,
+                samples: grid
+                    .times()
+                    .zip(values)
+                    .map(|(timestamp, value)| Sample { timestamp, value })
+                    .collect(),
+            }],
+            Evaluated::Vector(tracks) => finished(tracks)?,
+            Evaluated::Text(_) => Vec::new(),
+        };
+        Ok(output(Value::Matrix(sorted_series(tracks)), state))
     }
+
+    fn range_grid(
+        &self,
+        start: UnixMillis,
+        end: UnixMillis,
+        step: Duration,
+    ) -> Result<Grid, QueryError> {
+        let invalid = |text: String| Err(QueryError::InvalidParameter(text));
+        let step = whole_millis(step);
+        if step <= 0 {
+            return invalid(
+                "zero or negative query resolution step widths are not accepted. Try a positive \
+                 integer"
+                    .to_owned(),
+            );
+        }
+        if end < start {
+            return invalid("end timestamp must not be before start time".to_owned());
+        }
+        let grid = Grid {
+            start: start.0,
+            end: end.0,
+            step,
+        };
+        if grid.len() > self.options.steps_max {
+            return invalid(format!(
+                "exceeded maximum resolution of {} points per timeseries. Try decreasing the query \
+                 resolution (?step=XX)",
+                self.options.steps_max
+            ));
+        }
+        Ok(grid)
+    }
+}
+
+fn output(value: Value, state: Query<'_>) -> QueryOutput {
+    let samples_read = state.samples_read();
+    let (warnings, infos) = state.into_notes();
+    QueryOutput {
+        value,
+        warnings,
+        infos,
+        samples_read,
+    }
+}
+
+/// The value of an instant query for a range selector or subquery: the samples themselves.
+fn range_value(
+    evaluator: &Evaluator<'_>,
+    node: &Node,
+    time: i64,
+) -> Result<Vec<Series>, QueryError> {
+    let source = evaluator.eval_range_source(node)?;
+    let end = source.shift.reference(time);
+    let mut tracks = source.tracks;
+    for track in &mut tracks {
+        track.samples = RangeSource::window(track, end, source.range).to_vec();
+    }
+    tracks.retain(|track| !track.samples.is_empty());
+    Ok(sorted_series(finished(tracks)?))
+}
+
+fn instant_value(evaluated: Evaluated, timestamp: i64) -> Result<Value, QueryError> {
+    Ok(match evaluated {
+        Evaluated::Scalar(values) => Value::Scalar(Sample {
+            timestamp,
+            value: values.first().copied().unwrap_or(f64::NAN),
+        }),
+        Evaluated::Text(value) => Value::String { timestamp, value },
+        Evaluated::Vector(tracks) => Value::Vector(
+            finished(tracks)?
+                .into_iter()
+                .filter_map(|track| {
+                    let sample = *track.samples.first()?;
+                    Some(InstantSample {
+                        labels: track.labels,
+                        sample,
+                    })
+                })
+                .collect(),
+        ),
+    })
+}
+
+/// Takes away the metric names that functions have dropped, and joins what is then one series.
+fn finished(mut tracks: Vec<Track>) -> Result<Vec<Track>, QueryError> {
+    for track in tracks.iter_mut().filter(|track| track.drop_name) {
+        track.labels = track.labels.filter(|name| name != METRIC_NAME);
+        track.drop_name = false;
+    }
+    merge_same_labels(tracks)
+}
+
+fn sorted_series(mut tracks: Vec<Track>) -> Vec<Series> {
+    tracks.sort_by(|a, b| a.labels.cmp(&b.labels));
+    let series = |track: Track| Series {
+        labels: track.labels,
+        samples: track.samples,
+    };
+    tracks.into_iter().map(series).collect()
 }

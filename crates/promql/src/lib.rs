@@ -9,9 +9,13 @@
 
 mod engine;
 mod error;
+mod eval;
 mod format;
+mod functions;
+mod histogram;
+mod math;
 mod queryable;
-mod selector;
+mod syntax;
 mod value;
 
 pub use engine::{Engine, EngineOptions};
@@ -20,5 +24,5 @@ pub use format::format_value;
 pub use queryable::{
     Queryable, QueryableError, STALE_NAN, Sample, SelectLimits, SelectRequest, Series, is_stale,
 };
-pub use selector::parse_selector;
+pub use syntax::{QUERY_DEPTH_MAX, QUERY_TOKENS_MAX, parse_selector};
 pub use value::{InstantSample, QueryOutput, Value};

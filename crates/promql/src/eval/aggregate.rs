@@ -1,0 +1,258 @@
+//! Aggregations that give one value per group: sums, means, extremes, spreads, quantiles.
+
+use std::collections::HashMap;
+
+use vervet_model::{Labels, LabelsBuilder, METRIC_NAME};
+
+use crate::error::QueryError;
+use crate::eval::group::{Numbering, key_labels};
+use crate::eval::{Evaluator, Track};
+use crate::format::format_plain;
+use crate::math::{KahanSum, Mean, Variance, quantile};
+use crate::queryable::Sample;
+use crate::syntax::{Aggregate, AggregateOp, Expr, Node};
+
+/// Series that are aggregated together, in the order of the input.
+pub(crate) struct Group {
+    pub(crate) labels: Labels,
+    pub(crate) drop_name: bool,
+    pub(crate) members: Vec<Track>,
+}
+
+impl Evaluator<'_> {
+    pub(crate) fn eval_aggregate(&self, aggregate: &Aggregate) -> Result<Vec<Track>, QueryError> {
+        let param = |evaluator: &Self| match &aggregate.param {
+            Some(node) => evaluator.eval_scalar(node),
+            None => Ok(Vec::new()),
+        };
+        let groups = self.eval_groups(aggregate)?;
+        match aggregate.op {
+            AggregateOp::Topk | AggregateOp::Bottomk | AggregateOp::Limitk => {
+                self.eval_ranked(aggregate.op, &param(self)?, groups)
+            }
+            AggregateOp::Quantile => {
+                let phis = param(self)?;
+                if let Some(node) = &aggregate.param {
+                    self.warn_quantiles(&phis, node.position);
+                }
+                self.eval_quantile(&phis, groups)
+            }
+            AggregateOp::CountValues => {
+                self.eval_count_values(aggregate.param.as_ref(), aggregate, groups)
+            }
+            op => self.eval_folded(op, groups),
+        }
+    }
+
+    fn eval_groups(&self, aggregate: &Aggregate) -> Result<Vec<Group>, QueryError> {
+        let mut numbering = Numbering::default();
+        let mut groups: Vec<Group> = Vec::new();
+        for track in self.eval_vector(&aggregate.expr)? {
+            let key = key_labels(&track.labels, !aggregate.without, &aggregate.labels);
+            let number = numbering.number(key.clone());
+            match groups.get_mut(number) {
+                Some(group) => group.members.push(track),
+                None => groups.push(Group {
+                    labels: key,
+                    drop_name: track.drop_name,
+                    members: vec![track],
+                }),
+            }
+        }
+        Ok(groups)
+    }
+
+    fn eval_folded(&self, op: AggregateOp, groups: Vec<Group>) -> Result<Vec<Track>, QueryError> {
+        let mut results = Vec::with_capacity(groups.len());
+        let mut folds: Vec<Option<Fold>> = Vec::new();
+        for group in groups {
+            self.query.check_deadline()?;
+            folds.clear();
+            folds.resize(self.grid.len(), None);
+            for sample in group.members.iter().flat_map(|track| &track.samples) {
+                if let Some(fold) = folds.get_mut(self.grid.index(sample.timestamp)) {
+                    fold.get_or_insert_with(|| Fold::new(op)).add(sample.value);
+                }
+            }
+            let samples = self.at_steps(folds.iter().map(|fold| fold.as_ref().map(Fold::value)));
+            self.query.charge(samples.len())?;
+            results.push(group.into_track(samples));
+        }
+        Ok(results)
+    }
+
+    fn eval_quantile(&self, phis: &[f64], groups: Vec<Group>) -> Result<Vec<Track>, QueryError> {
+        let mut results = Vec::with_capacity(groups.len());
+        for group in groups {
+            self.query.check_deadline()?;
+            let mut values: Vec<Vec<f64>> = vec![Vec::new(); self.grid.len()];
+            for sample in group.members.iter().flat_map(|track| &track.samples) {
+                if let Some(at_step) = values.get_mut(self.grid.index(sample.timestamp)) {
+                    at_step.push(sample.value);
+                }
+            }
+            let of_step = |(at_step, phi): (&mut Vec<f64>, &f64)| {
+                (!at_step.is_empty()).then(|| quantile(*phi, at_step))
+            };
+            let samples = self.at_steps(values.iter_mut().zip(phis).map(of_step));
+            self.query.charge(samples.len())?;
+            results.push(group.into_track(samples));
+        }
+        Ok(results)
+    }
+
+    fn eval_count_values(
+        &self,
+        label: Option<&Node>,
+        aggregate: &Aggregate,
+        groups: Vec<Group>,
+    ) -> Result<Vec<Track>, QueryError> {
+        let Some(Expr::Text(label)) = label.map(Node::bare) else {
+            return Err(QueryError::Execution(
+                "count_values needs a label name".to_owned(),
+            ));
+        };
+        if label.is_empty() {
+            return Err(QueryError::Execution(format!(
+                "invalid label name {label:?}"
+            )));
+        }
+        let mut results = Vec::new();
+        for group in groups {
+            self.query.check_deadline()?;
+            let mut numbering = Numbering::default();
+            let mut counts: Vec<HashMap<usize, f64>> = vec![HashMap::new(); self.grid.len()];
+            for sample in group.members.iter().flat_map(|track| &track.samples) {
+                let value = Labels::from_pairs([("", format_plain(sample.value))]);
+                let number = numbering.number(value);
+                if let Some(at_step) = counts.get_mut(self.grid.index(sample.timestamp)) {
+                    *at_step.entry(number).or_default() += 1.0;
+                }
+            }
+            for (number, value) in numbering.labels.iter().enumerate() {
+                let samples =
+                    self.at_steps(counts.iter().map(|at_step| at_step.get(&number).copied()));
+                self.query.charge(samples.len())?;
+                let mut labels = LabelsBuilder::from_labels(&group.labels);
+                labels.set(&**label, value.get("").unwrap_or_default());
+                results.push(Track {
+                    labels: labels.build(),
+                    drop_name: group.drop_name
+                        && label != METRIC_NAME
+                        && aggregate.labels.iter().any(|name| name == METRIC_NAME),
+                    samples,
+                });
+            }
+        }
+        merge_same_labels(results)
+    }
+
+    /// The samples of the steps that have a value.
+    fn at_steps(&self, values: impl Iterator<Item = Option<f64>>) -> Vec<Sample> {
+        self.grid
+            .times()
+            .zip(values)
+            .filter_map(|(timestamp, value)| value.map(|value| Sample { timestamp, value }))
+            .collect()
+    }
+}
+
+impl Group {
+    fn into_track(self, samples: Vec<Sample>) -> Track {
+        Track {
+            labels: self.labels,
+            drop_name: self.drop_name,
+            samples,
+        }
+    }
+}
+
+/// Joins series with the same labels: their samples must lie at different times.
+///
+/// # Errors
+/// Two samples of the same label set fall on the same time.
+pub(crate) fn merge_same_labels(tracks: Vec<Track>) -> Result<Vec<Track>, QueryError> {
+    let mut numbering = Numbering::default();
+    let mut merged: Vec<Track> = Vec::with_capacity(tracks.len());
+    let mut touched = Vec::new();
+    for track in tracks {
+        let number = numbering.number(track.labels.clone());
+        match merged.get_mut(number) {
+            Some(existing) => {
+                existing.samples.extend(track.samples);
+                touched.push(number);
+            }
+            None => merged.push(track),
+        }
+    }
+    for number in touched {
+        let Some(track) = merged.get_mut(number) else {
+            continue;
+        };
+        track.samples.sort_by_key(|sample| sample.timestamp);
+        let pairs = track.samples.iter().zip(track.samples.iter().skip(1));
+        if pairs.into_iter().any(|(a, b)| a.timestamp == b.timestamp) {
+            return Err(QueryError::Execution(
+                "vector cannot contain metrics with the same labelset".to_owned(),
+            ));
+        }
+    }
+    Ok(merged)
+}
+
+/// The state of one aggregation over the values of one group at one step.
+#[derive(Debug, Clone, Copy)]
+enum Fold {
+    Sum(KahanSum),
+    Avg(Mean),
+    Count(f64),
+    Group,
+    Min(f64),
+    Max(f64),
+    Stddev(Variance),
+    Stdvar(Variance),
+}
+
+impl Fold {
+    fn new(op: AggregateOp) -> Self {
+        match op {
+            AggregateOp::Sum => Self::Sum(KahanSum::default()),
+            AggregateOp::Avg => Self::Avg(Mean::default()),
+            AggregateOp::Count => Self::Count(0.0),
+            AggregateOp::Min => Self::Min(f64::NAN),
+            AggregateOp::Max => Self::Max(f64::NAN),
+            AggregateOp::Stddev => Self::Stddev(Variance::default()),
+            AggregateOp::Stdvar => Self::Stdvar(Variance::default()),
+            AggregateOp::Group
+            | AggregateOp::Topk
+            | AggregateOp::Bottomk
+            | AggregateOp::Limitk
+            | AggregateOp::Quantile
+            | AggregateOp::CountValues => Self::Group,
+        }
+    }
+
+    fn add(&mut self, value: f64) {
+        match self {
+            Self::Sum(sum) => *sum = sum.add(value),
+            Self::Avg(mean) => mean.add(value),
+            Self::Count(count) => *count += 1.0,
+            Self::Group => {}
+            Self::Min(least) if value < *least || least.is_nan() => *least = value,
+            Self::Max(most) if value > *most || most.is_nan() => *most = value,
+            Self::Min(_) | Self::Max(_) => {}
+            Self::Stddev(variance) | Self::Stdvar(variance) => variance.add(value),
+        }
+    }
+
+    fn value(&self) -> f64 {
+        match self {
+            Self::Sum(sum) => sum.total(),
+            Self::Avg(mean) => mean.value(),
+            Self::Count(value) | Self::Min(value) | Self::Max(value) => *value,
+            Self::Group => 1.0,
+            Self::Stddev(variance) => variance.value().sqrt(),
+            Self::Stdvar(variance) => variance.value(),
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Which series belong together: by some labels, or without some.
+
+use std::collections::HashMap;
+
+use vervet_model::{Labels, METRIC_NAME};
+
+use crate::eval::Track;
+
+/// The part of a label set that decides, with the metric name only where it is asked for.
+pub(crate) fn key_labels(labels: &Labels, only_listed: bool, listed: &[String]) -> Labels {
+    if only_listed {
+        if listed.is_empty() {
+            return Labels::empty();
+        }
+        labels.filter(|name| listed.iter().any(|label| label == name))
+    } else {
+        labels.filter(|name| name != METRIC_NAME && !listed.iter().any(|label| label == name))
+    }
+}
+
+/// Numbers label sets from 0 in the order of their first appearance.
+#[derive(Debug, Default)]
+pub(crate) struct Numbering {
+    numbers: HashMap<Labels, usize>,
+    pub(crate) labels: Vec<Labels>,
+}
+
+impl Numbering {
+    pub(crate) fn number(&mut self, labels: Labels) -> usize {
+        let next = self.labels.len();
+        let number = *self.numbers.entry(labels.clone()).or_insert(next);
+        if number == next {
+            self.labels.push(labels);
+        }
+        number
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.labels.len()
+    }
+}
+
+/// Walks many series in step: each step asks every series for its value at that time.
+pub(crate) struct Steps<'t> {
+    tracks: &'t [Track],
+    next: Vec<usize>,
+}
+
+impl<'t> Steps<'t> {
+    pub(crate) fn new(tracks: &'t [Track]) -> Self {
+        Self {
+            tracks,
+            next: vec![0; tracks.len()],
+        }
+    }
+
+    /// Collects (series index, value) of the series with a sample at a time. Times must not go backwards.
+    pub(crate) fn at(&mut self, time: i64, present: &mut Vec<(usize, f64)>) {
+        present.clear();
+        for (index, (track, next)) in self.tracks.iter().zip(&mut self.next).enumerate() {
+            while track
+                .samples
+                .get(*next)
+                .is_some_and(|sample| sample.timestamp < time)
+            {
+                *next += 1;
+            }
+            if let Some(sample) = track.samples.get(*next)
+                && sample.timestamp == time
+            {
+                present.push((index, sample.value));
+            }
+        }
+    }
+}

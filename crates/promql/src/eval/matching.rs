@@ -1,0 +1,348 @@
+//! Operators between two vectors: elements find each other by the labels of `on` or `ignoring`.
+//!
+//! The match group of every series is numbered once; each step then works on numbers only.
+
+use std::collections::HashMap;
+
+use vervet_model::{Labels, LabelsBuilder, METRIC_NAME};
+
+use crate::error::QueryError;
+use crate::eval::binary::apply;
+use crate::eval::group::{Numbering, Steps, key_labels};
+use crate::eval::{Evaluator, Track};
+use crate::queryable::Sample;
+use crate::syntax::{Binary, Cardinality, Matching};
+
+/// The numbers of the match groups of some series.
+fn group_numbers(tracks: &[Track], matching: &Matching, numbering: &mut Numbering) -> Vec<usize> {
+    tracks
+        .iter()
+        .map(|track| numbering.number(key_labels(&track.labels, matching.on, &matching.labels)))
+        .collect()
+}
+
+impl Evaluator<'_> {
+    /// `and`, `or`, `unless`.
+    pub(crate) fn eval_set(
+        &self,
+        binary: &Binary,
+        lhs: Vec<Track>,
+        rhs: Vec<Track>,
+    ) -> Result<Vec<Track>, QueryError> {
+        let mut numbering = Numbering::default();
+        let lhs_groups = group_numbers(&lhs, &binary.matching, &mut numbering);
+        let rhs_groups = group_numbers(&rhs, &binary.matching, &mut numbering);
+        let union = binary.op == crate::syntax::BinaryOp::Or;
+        let wanted = binary.op == crate::syntax::BinaryOp::And;
+        // Of `or` the right side is filtered by the left, of the others the left by the right.
+        let (kept, kept_groups, other, other_groups) = if union {
+            (rhs, rhs_groups, &lhs, lhs_groups)
+        } else {
+            (lhs.clone(), lhs_groups, &rhs, rhs_groups)
+        };
+        let seen = self.groups_per_step(other, &other_groups, numbering.len());
+        let mut filtered = Vec::with_capacity(kept.len());
+        for (mut track, group) in kept.into_iter().zip(kept_groups) {
+            self.query.check_deadline()?;
+            track.samples.retain(|sample| {
+                let step = self.grid.index(sample.timestamp);
+                let found = seen
+                    .get(group)
+                    .is_some_and(|steps| steps.get(step).copied().unwrap_or(false));
+                found == wanted
+            });
+            if !track.samples.is_empty() {
+                filtered.push(track);
+            }
+        }
+        if union {
+            let mut all = lhs;
+            all.extend(filtered);
+            return Ok(all);
+        }
+        Ok(filtered)
+    }
+
+    /// For each match group, at which steps one of its series has a sample.
+    fn groups_per_step(&self, tracks: &[Track], groups: &[usize], count: usize) -> Vec<Vec<bool>> {
+        let mut seen = vec![Vec::new(); count];
+        for (track, group) in tracks.iter().zip(groups) {
+            let Some(steps) = seen.get_mut(*group) else {
+                continue;
+            };
+            steps.resize(self.grid.len(), false);
+            for sample in &track.samples {
+                if let Some(step) = steps.get_mut(self.grid.index(sample.timestamp)) {
+                    *step = true;
+                }
+            }
+        }
+        seen
+    }
+
+    /// Arithmetic and comparison operators.
+    pub(crate) fn eval_matched(
+        &self,
+        binary: &Binary,
+        lhs: Vec<Track>,
+        rhs: Vec<Track>,
+    ) -> Result<Vec<Track>, QueryError> {
+        // From here on `many` is the side that may have several elements in a group, `one` the other.
+        let swapped = binary.matching.cardinality == Cardinality::OneToMany;
+        let (many, one) = if swapped { (rhs, lhs) } else { (lhs, rhs) };
+        let mut numbering = Numbering::default();
+        let many_groups = group_numbers(&many, &binary.matching, &mut numbering);
+        let one_groups = group_numbers(&one, &binary.matching, &mut numbering);
+        let mut join = Join {
+            binary,
+            swapped,
+            many: &many,
+            one: &one,
+            many_groups,
+            one_groups,
+            groups: vec![GroupState::default(); numbering.len()],
+            group_labels: &numbering.labels,
+            results: Results::default(),
+        };
+        let (mut many_steps, mut one_steps) = (Steps::new(&many), Steps::new(&one));
+        let (mut many_present, mut one_present) = (Vec::new(), Vec::new());
+        for time in self.grid.times() {
+            self.query.check_deadline()?;
+            many_steps.at(time, &mut many_present);
+            one_steps.at(time, &mut one_present);
+            let added = join.step(time, &many_present, &one_present)?;
+            self.query.charge(added)?;
+        }
+        Ok(join.results.tracks)
+    }
+}
+
+/// What one match group has seen at the current step.
+#[derive(Debug, Clone, Copy, Default)]
+struct GroupState {
+    /// The element of the "one" side: series index and value.
+    one: Option<(usize, f64)>,
+    matched: bool,
+}
+
+struct Join<'t> {
+    binary: &'t Binary,
+    swapped: bool,
+    many: &'t [Track],
+    one: &'t [Track],
+    many_groups: Vec<usize>,
+    one_groups: Vec<usize>,
+    groups: Vec<GroupState>,
+    group_labels: &'t [Labels],
+    results: Results,
+}
+
+impl Join<'_> {
+    /// Matches the elements of one step and returns how many results that gave.
+    fn step(
+        &mut self,
+        time: i64,
+        many: &[(usize, f64)],
+        one: &[(usize, f64)],
+    ) -> Result<usize, QueryError> {
+        let matching = &self.binary.matching;
+        let (fill_many, fill_one) = if self.swapped {
+            (matching.fill_right, matching.fill_left)
+        } else {
+            (matching.fill_left, matching.fill_right)
+        };
+        if (many.is_empty() && fill_many.is_none()) || (one.is_empty() && fill_one.is_none()) {
+            return Ok(0);
+        }
+        self.groups.fill(GroupState::default());
+        for element in one {
+            self.enter_one(*element)?;
+        }
+        let mut added = 0;
+        for (index, value) in many {
+            let Some(group) = self.many_groups.get(*index).copied() else {
+                continue;
+            };
+            let partner = self.groups.get(group).and_then(|state| state.one);
+            let (one_index, one_value) = match (partner, fill_one) {
+                (Some((index, value)), _) => (Some(index), value),
+                (None, Some(fill)) => (None, fill),
+                (None, None) => continue,
+            };
+            added += usize::from(self.combine(
+                time,
+                group,
+                (Some(*index), *value),
+                (one_index, one_value),
+            )?);
+        }
+        if let Some(fill) = fill_many {
+            for (index, value) in one {
+                let Some(group) = self.one_groups.get(*index).copied() else {
+                    continue;
+                };
+                let has_many = many
+                    .iter()
+                    .any(|(many, _)| self.many_groups.get(*many) == Some(&group));
+                if !has_many {
+                    added += usize::from(self.combine(
+                        time,
+                        group,
+                        (None, fill),
+                        (Some(*index), *value),
+                    )?);
+                }
+            }
+        }
+        Ok(added)
+    }
+
+    fn enter_one(&mut self, (index, value): (usize, f64)) -> Result<(), QueryError> {
+        let Some(group) = self.one_groups.get(index).copied() else {
+            return Ok(());
+        };
+        let Some(state) = self.groups.get_mut(group) else {
+            return Ok(());
+        };
+        let Some((other, _)) = state.one.replace((index, value)) else {
+            return Ok(());
+        };
+        let labels = |index: usize| {
+            self.one
+                .get(index)
+                .map_or_else(String::new, |track| track.labels.to_string())
+        };
+        let group_labels = self
+            .group_labels
+            .get(group)
+            .map_or_else(String::new, Labels::to_string);
+        Err(QueryError::Execution(format!(
+            "found duplicate series for the match group {group_labels} on the {} hand-side of the \
+             operation: [{}, {}];many-to-many matching not allowed: matching labels must be \
+             unique on one side",
+            if self.swapped { "left" } else { "right" },
+            labels(other),
+            labels(index),
+        )))
+    }
+
+    /// Adds the result of one pair, of which one side may be a fill value without a series.
+    fn combine(
+        &mut self,
+        time: i64,
+        group: usize,
+        many: (Option<usize>, f64),
+        one: (Option<usize>, f64),
+    ) -> Result<bool, QueryError> {
+        let (lhs, rhs) = if self.swapped {
+            (one.1, many.1)
+        } else {
+            (many.1, one.1)
+        };
+        let outcome = apply(self.binary.op, lhs, rhs);
+        let Some(value) = outcome.element(lhs, self.binary.return_bool) else {
+            return Ok(false);
+        };
+        if self.binary.matching.cardinality == Cardinality::OneToOne
+            && let Some(state) = self.groups.get_mut(group)
+            && std::mem::replace(&mut state.matched, true)
+        {
+            return Err(QueryError::Execution(
+                "multiple matches for labels: many-to-one matching must be explicit \
+                 (group_left/group_right)"
+                    .to_owned(),
+            ));
+        }
+        let result = match self.results.of_pair.get(&(many.0, one.0, group)) {
+            Some(result) => *result,
+            None => {
+                let (labels, drop_name) = self.result_labels(group, many.0, one.0);
+                self.results.add((many.0, one.0, group), labels, drop_name)
+            }
+        };
+        self.results.push(
+            result,
+            Sample {
+                timestamp: time,
+                value,
+            },
+        )?;
+        Ok(true)
+    }
+
+    /// The labels of a result, and whether its metric name is to be dropped at the end.
+    fn result_labels(
+        &self,
+        group: usize,
+        many: Option<usize>,
+        one: Option<usize>,
+    ) -> (Labels, bool) {
+        let many = many.and_then(|index| self.many.get(index));
+        let one = one.and_then(|index| self.one.get(index));
+        let matching = &self.binary.matching;
+        let empty = Labels::empty();
+        let base = many.map_or_else(
+            || self.group_labels.get(group).unwrap_or(&empty),
+            |track| &track.labels,
+        );
+        let mut labels = base.clone();
+        let arithmetic = self.binary.op.is_arithmetic();
+        if arithmetic {
+            labels = labels.filter(|name| name != METRIC_NAME);
+        }
+        if matching.cardinality == Cardinality::OneToOne {
+            labels = labels
+                .filter(|name| matching.on == matching.labels.iter().any(|label| label == name));
+        }
+        let mut labels = LabelsBuilder::from_labels(&labels);
+        for name in &matching.include {
+            let value = one
+                .and_then(|track| track.labels.get(name))
+                .unwrap_or_default();
+            labels.set(&**name, value);
+        }
+        let drop_name = self.binary.return_bool || many.is_some_and(|track| track.drop_name);
+        (labels.build(), drop_name && !arithmetic)
+    }
+}
+
+/// A pair of series by index (`None` for a fill value), and its match group.
+type Pair = (Option<usize>, Option<usize>, usize);
+
+/// The results so far. Pairs of different steps may share a result when their labels come out the same.
+#[derive(Debug, Default)]
+struct Results {
+    tracks: Vec<Track>,
+    numbering: Numbering,
+    of_pair: HashMap<Pair, usize>,
+}
+
+impl Results {
+    fn add(&mut self, pair: Pair, labels: Labels, drop_name: bool) -> usize {
+        let number = self.numbering.number(labels.clone());
+        if number == self.tracks.len() {
+            self.tracks.push(Track {
+                labels,
+                drop_name,
+                samples: Vec::new(),
+            });
+        }
+        self.of_pair.insert(pair, number);
+        number
+    }
+
+    fn push(&mut self, result: usize, sample: Sample) -> Result<(), QueryError> {
+        let Some(track) = self.tracks.get_mut(result) else {
+            return Ok(());
+        };
+        let last = track.samples.last();
+        if last.is_some_and(|last| last.timestamp == sample.timestamp) {
+            return Err(QueryError::Execution(
+                "multiple matches for labels: grouping labels must ensure unique matches"
+                    .to_owned(),
+            ));
+        }
+        track.samples.push(sample);
+        Ok(())
+    }
+}

@@ -1,0 +1,222 @@
+//! Functions of range vectors, step by step.
+
+use std::collections::HashSet;
+
+use vervet_model::{Labels, LabelsBuilder, METRIC_NAME, MatchOp, Matcher};
+
+use crate::error::{Position, QueryError};
+use crate::eval::select::RangeSource;
+use crate::eval::{Evaluator, Track};
+use crate::format::format_message;
+use crate::functions::{Window, WindowFunction};
+use crate::queryable::Sample;
+use crate::syntax::{Expr, Node, ValueType};
+
+/// Endings of metric names that make a counter likely.
+const COUNTER_SUFFIXES: [&str; 4] = ["_total", "_sum", "_count", "_bucket"];
+
+impl Evaluator<'_> {
+    pub(crate) fn eval_window_function(
+        &self,
+        function: WindowFunction,
+        args: &[Node],
+    ) -> Result<Vec<Track>, QueryError> {
+        let (ranges, scalars): (Vec<&Node>, Vec<&Node>) = args
+            .iter()
+            .partition(|arg| arg.value_type() == ValueType::Matrix);
+        let Some(range_node) = ranges.first() else {
+            return Err(QueryError::Execution(
+                "a range vector is missing".to_owned(),
+            ));
+        };
+        let params = scalars
+            .iter()
+            .map(|node| self.eval_scalar(node))
+            .collect::<Result<Vec<_>, _>>()?;
+        self.check_params(function, &params, &scalars)?;
+        let source = self.eval_range_source(range_node)?;
+        let mut results = Vec::with_capacity(source.tracks.len());
+        for track in &source.tracks {
+            self.query.check_deadline()?;
+            let samples = self.apply_to_track(function, &source, track, &params);
+            if samples.is_empty() {
+                continue;
+            }
+            if function.wants_counter() {
+                self.hint_counter(track.labels.metric_name(), range_node.position);
+            }
+            self.query.charge(samples.len())?;
+            results.push(Track {
+                labels: track.labels.clone(),
+                drop_name: track.drop_name || !function.keeps_name(),
+                samples,
+            });
+        }
+        Ok(results)
+    }
+
+    fn apply_to_track(
+        &self,
+        function: WindowFunction,
+        source: &RangeSource,
+        track: &Track,
+        params: &[Vec<f64>],
+    ) -> Vec<Sample> {
+        let mut at_step = vec![f64::NAN; params.len()];
+        let (mut from, mut to) = (0, 0);
+        let mut results = Vec::new();
+        for (index, step) in self.grid.times().enumerate() {
+            let end = source.shift.reference(step);
+            let start = end.saturating_sub(source.range);
+            let reached = |at: usize, time: i64| {
+                track
+                    .samples
+                    .get(at)
+                    .is_some_and(|sample| sample.timestamp <= time)
+            };
+            while reached(to, end) {
+                to += 1;
+            }
+            while reached(from, start) {
+                from += 1;
+            }
+            for (slot, values) in at_step.iter_mut().zip(params) {
+                *slot = values.get(index).copied().unwrap_or(f64::NAN);
+            }
+            let window = Window {
+                samples: track.samples.get(from..to).unwrap_or_default(),
+                end,
+                range: source.range,
+                step,
+            };
+            if let Some(value) = function.apply(&window, &at_step) {
+                results.push(Sample {
+                    timestamp: step,
+                    value,
+                });
+            }
+        }
+        results
+    }
+
+    fn check_params(
+        &self,
+        function: WindowFunction,
+        params: &[Vec<f64>],
+        nodes: &[&Node],
+    ) -> Result<(), QueryError> {
+        match function {
+            WindowFunction::Quantile => {
+                if let (Some(values), Some(node)) = (params.first(), nodes.first()) {
+                    self.warn_quantiles(values, node.position);
+                }
+            }
+            WindowFunction::DoubleExponentialSmoothing => {
+                for (values, name) in params.iter().zip(["smoothing", "trend"]) {
+                    let outside = |value: &&f64| !(**value > 0.0 && **value < 1.0);
+                    if let Some(value) = values.iter().find(outside) {
+                        return Err(QueryError::Execution(format!(
+                            "invalid {name} factor: expected a value between 0 and 1, got {value}"
+                        )));
+                    }
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Warns of quantiles outside 0 to 1.
+    pub(crate) fn warn_quantiles(&self, values: &[f64], position: Position) {
+        for value in values.iter().filter(|value| !(0.0..=1.0).contains(*value)) {
+            let shown = format_message(*value);
+            self.query.warn(
+                &format!("quantile value should be between 0 and 1, got {shown}"),
+                position,
+            );
+        }
+    }
+
+    fn hint_counter(&self, name: &str, position: Position) {
+        let likely = COUNTER_SUFFIXES.iter().any(|suffix| name.ends_with(suffix));
+        if !name.is_empty() && !likely {
+            self.query.info(
+                &format!(
+                    "metric might not be a counter, name does not end in \
+                     _total/_sum/_count/_bucket: {name:?}"
+                ),
+                position,
+            );
+        }
+    }
+
+    /// 1 at the steps where no series of a range vector has a sample.
+    pub(crate) fn eval_absent_over_time(&self, arg: &Node) -> Result<Vec<Track>, QueryError> {
+        let source = self.eval_range_source(arg)?;
+        let mut present = vec![false; self.grid.len()];
+        for track in &source.tracks {
+            self.query.check_deadline()?;
+            for (slot, step) in present.iter_mut().zip(self.grid.times()) {
+                let end = source.shift.reference(step);
+                *slot |= !RangeSource::window(track, end, source.range).is_empty();
+            }
+        }
+        Ok(self.absent_track(arg, &present))
+    }
+
+    /// 1 at the steps where an instant vector is empty.
+    pub(crate) fn eval_absent(&self, arg: &Node) -> Result<Vec<Track>, QueryError> {
+        let mut present = vec![false; self.grid.len()];
+        for track in self.eval_vector(arg)? {
+            for sample in &track.samples {
+                if let Some(slot) = present.get_mut(self.grid.index(sample.timestamp)) {
+                    *slot = true;
+                }
+            }
+        }
+        Ok(self.absent_track(arg, &present))
+    }
+
+    fn absent_track(&self, arg: &Node, present: &[bool]) -> Vec<Track> {
+        let samples: Vec<Sample> = self
+            .grid
+            .times()
+            .zip(present)
+            .filter(|(_, present)| !**present)
+            .map(|(timestamp, _)| Sample {
+                timestamp,
+                value: 1.0,
+            })
+            .collect();
+        if samples.is_empty() {
+            return Vec::new();
+        }
+        vec![Track {
+            labels: absent_labels(arg),
+            drop_name: false,
+            samples,
+        }]
+    }
+}
+
+/// The labels that an absent series would surely have: those of a selector with exactly one condition, an
+/// equality.
+fn absent_labels(arg: &Node) -> Labels {
+    let matchers: &[Matcher] = match arg.bare() {
+        Expr::Vector(selector) | Expr::Matrix { selector, .. } => &selector.matchers,
+        _ => &[],
+    };
+    let mut labels = LabelsBuilder::default();
+    let mut seen = HashSet::new();
+    for matcher in matchers
+        .iter()
+        .filter(|matcher| matcher.name != METRIC_NAME)
+    {
+        if matcher.op == MatchOp::Equal && seen.insert(&matcher.name) {
+            labels.set(&*matcher.name, &*matcher.value);
+        } else {
+            labels.remove(&matcher.name);
+        }
+    }
+    labels.build()
+}

@@ -1,0 +1,224 @@
+//! The query as the evaluator wants it: types checked, durations in milliseconds, matchers compiled,
+//! `@ start()` resolved, and every node with its position in the text.
+//!
+//! In: query text, read by `promql-parser`. That parser keeps no positions, so `tokens` scans the text a
+//! second time and `lower` walks both side by side. Limits: [`QUERY_TOKENS_MAX`] tokens and
+//! [`QUERY_DEPTH_MAX`] nested expressions, which bounds the stack of everything that recurses later.
+
+mod lower;
+mod modifiers;
+mod selector;
+mod tokens;
+
+use vervet_model::Matcher;
+
+use crate::error::Position;
+use crate::functions::Function;
+
+pub(crate) use lower::{Bounds, parse_query};
+pub use selector::parse_selector;
+
+/// Words, numbers and signs in one query, at most.
+pub const QUERY_TOKENS_MAX: usize = 4096;
+/// Expressions nested in one another, at most.
+pub const QUERY_DEPTH_MAX: usize = 128;
+
+/// An expression and where it begins.
+#[derive(Debug, Clone)]
+pub(crate) struct Node {
+    pub(crate) expr: Expr,
+    pub(crate) position: Position,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum Expr {
+    Number(f64),
+    Text(String),
+    Vector(Selector),
+    Matrix {
+        selector: Selector,
+        range: i64,
+    },
+    Subquery(Box<Subquery>),
+    Call {
+        function: Function,
+        args: Vec<Node>,
+    },
+    Aggregate(Box<Aggregate>),
+    Binary(Box<Binary>),
+    Negate(Box<Node>),
+    /// Has the same value at every step, because `@` fixes the time of all it reads.
+    StepInvariant(Box<Node>),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ValueType {
+    Scalar,
+    Text,
+    Vector,
+    Matrix,
+}
+
+impl ValueType {
+    /// The word that messages use.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Scalar => "scalar",
+            Self::Text => "string",
+            Self::Vector => "instant vector",
+            Self::Matrix => "range vector",
+        }
+    }
+}
+
+impl Node {
+    pub(crate) fn value_type(&self) -> ValueType {
+        match &self.expr {
+            Expr::Number(_) => ValueType::Scalar,
+            Expr::Text(_) => ValueType::Text,
+            Expr::Vector(_) | Expr::Aggregate(_) => ValueType::Vector,
+            Expr::Matrix { .. } | Expr::Subquery(_) => ValueType::Matrix,
+            Expr::Call { function, .. } => function.result_type(),
+            Expr::Binary(binary) => binary.value_type,
+            Expr::Negate(inner) | Expr::StepInvariant(inner) => inner.value_type(),
+        }
+    }
+
+    /// The expression without the step-invariant wrapper.
+    pub(crate) fn bare(&self) -> &Expr {
+        match &self.expr {
+            Expr::StepInvariant(inner) => inner.bare(),
+            other => other,
+        }
+    }
+}
+
+/// When a selector or subquery reads, relative to the step (milliseconds).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TimeShift {
+    pub(crate) offset: i64,
+    /// Set by `@`: the fixed time to read at, before the offset.
+    pub(crate) at: Option<i64>,
+}
+
+impl TimeShift {
+    /// The time that is read at a step.
+    pub(crate) fn reference(self, step: i64) -> i64 {
+        self.at.unwrap_or(step).saturating_sub(self.offset)
+    }
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Selector {
+    pub(crate) matchers: Vec<Matcher>,
+    pub(crate) shift: TimeShift,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Subquery {
+    pub(crate) expr: Node,
+    pub(crate) range: i64,
+    /// Milliseconds; `None` means the engine's default.
+    pub(crate) step: Option<i64>,
+    pub(crate) shift: TimeShift,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AggregateOp {
+    Sum,
+    Avg,
+    Count,
+    Min,
+    Max,
+    Group,
+    Stddev,
+    Stdvar,
+    Topk,
+    Bottomk,
+    Limitk,
+    Quantile,
+    CountValues,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Aggregate {
+    pub(crate) op: AggregateOp,
+    pub(crate) param: Option<Node>,
+    pub(crate) expr: Node,
+    pub(crate) without: bool,
+    pub(crate) labels: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BinaryOp {
+    Add,
+    Sub,
+    Mul,
+    Div,
+    Mod,
+    Pow,
+    Atan2,
+    Equal,
+    NotEqual,
+    Greater,
+    Less,
+    GreaterEqual,
+    LessEqual,
+    And,
+    Or,
+    Unless,
+}
+
+impl BinaryOp {
+    pub(crate) fn is_comparison(self) -> bool {
+        matches!(
+            self,
+            Self::Equal
+                | Self::NotEqual
+                | Self::Greater
+                | Self::Less
+                | Self::GreaterEqual
+                | Self::LessEqual
+        )
+    }
+
+    pub(crate) fn is_set(self) -> bool {
+        matches!(self, Self::And | Self::Or | Self::Unless)
+    }
+
+    pub(crate) fn is_arithmetic(self) -> bool {
+        !self.is_comparison() && !self.is_set()
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cardinality {
+    OneToOne,
+    ManyToOne,
+    OneToMany,
+}
+
+/// How the elements of two vectors find each other.
+#[derive(Debug, Clone)]
+pub(crate) struct Matching {
+    pub(crate) cardinality: Cardinality,
+    /// `on` rather than `ignoring`.
+    pub(crate) on: bool,
+    pub(crate) labels: Vec<String>,
+    /// Labels that `group_left` or `group_right` copies from the "one" side.
+    pub(crate) include: Vec<String>,
+    /// Value for a left (right) element that is missing.
+    pub(crate) fill_left: Option<f64>,
+    pub(crate) fill_right: Option<f64>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Binary {
+    pub(crate) op: BinaryOp,
+    pub(crate) lhs: Node,
+    pub(crate) rhs: Node,
+    /// A comparison gives 0 or 1 instead of filtering.
+    pub(crate) return_bool: bool,
+    pub(crate) matching: Matching,
+    pub(crate) value_type: ValueType,
+}
