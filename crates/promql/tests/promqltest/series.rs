@@ -1,0 +1,191 @@
+//! The notation of series: `name{label="value"} 1 2+3x4 _ stale`.
+
+use vervet_model::{Labels, LabelsBuilder, METRIC_NAME};
+use vervet_promql::STALE_NAN;
+
+/// One place in a sequence of points.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Point {
+    Missing,
+    Float(f64),
+    /// A native histogram, which the engine does not have.
+    Histogram,
+}
+
+#[derive(Debug)]
+pub(crate) struct SeriesLine {
+    pub(crate) labels: Labels,
+    pub(crate) points: Vec<Point>,
+    /// The line holds start timestamps instead of samples.
+    pub(crate) start_timestamps: bool,
+}
+
+pub(crate) fn parse_line(line: &str) -> Result<SeriesLine, String> {
+    let mut rest = line.trim();
+    let mut labels = LabelsBuilder::default();
+    let name_end = rest
+        .find(|next: char| next == '{' || next == '@' || next.is_whitespace())
+        .unwrap_or(rest.len());
+    labels.set(METRIC_NAME, &rest[..name_end]);
+    rest = &rest[name_end..];
+    if rest.starts_with('{') && !rest.starts_with("{{") {
+        rest = parse_labels(&rest[1..], &mut labels)?;
+    }
+    let start_timestamps = rest.starts_with("@st");
+    let points = match rest.strip_prefix("@st") {
+        Some(_timestamps) => Vec::new(),
+        None => parse_points(rest)?,
+    };
+    Ok(SeriesLine {
+        labels: labels.build(),
+        points,
+        start_timestamps,
+    })
+}
+
+/// Reads `a="b", "metric", "c d"="e"}` and returns what follows.
+fn parse_labels<'l>(text: &'l str, labels: &mut LabelsBuilder) -> Result<&'l str, String> {
+    let mut rest = text.trim_start();
+    loop {
+        if let Some(after) = rest.strip_prefix('}') {
+            return Ok(after);
+        }
+        let quoted = rest.starts_with(['"', '\'', '`']);
+        let (name, after) = if quoted {
+            parse_string(rest)?
+        } else {
+            let end = rest
+                .find(['=', '}', ','])
+                .ok_or("a label without a value")?;
+            (rest[..end].trim().to_owned(), &rest[end..])
+        };
+        rest = after.trim_start();
+        if let Some(after) = rest.strip_prefix('=') {
+            let (value, after) = parse_string(after.trim_start())?;
+            labels.set(name, value);
+            rest = after.trim_start();
+        } else {
+            labels.set(METRIC_NAME, name);
+        }
+        rest = rest.strip_prefix(',').unwrap_or(rest).trim_start();
+        if rest.is_empty() {
+            return Err("labels without an end".to_owned());
+        }
+    }
+}
+
+/// Reads a quoted string at the front and returns its content and what follows.
+pub(crate) fn parse_string(text: &str) -> Result<(String, &str), String> {
+    let quote = text.chars().next().ok_or("a string is missing")?;
+    let mut content = String::new();
+    let mut chars = text.char_indices().skip(1);
+    while let Some((index, next)) = chars.next() {
+        if next == quote {
+            return Ok((content, &text[index + next.len_utf8()..]));
+        }
+        if next != '\\' || quote == '`' {
+            content.push(next);
+            continue;
+        }
+        match chars.next() {
+            Some((_, 'n')) => content.push('\n'),
+            Some((_, 't')) => content.push('\t'),
+            Some((_, other)) => content.push(other),
+            None => break,
+        }
+    }
+    Err(format!("a string without an end: {text}"))
+}
+
+pub(crate) fn parse_points(text: &str) -> Result<Vec<Point>, String> {
+    let mut points = Vec::new();
+    let mut rest = text.trim();
+    while !rest.is_empty() {
+        let end = word_end(rest);
+        expand(&rest[..end], &mut points)?;
+        rest = rest[end..].trim_start();
+    }
+    Ok(points)
+}
+
+/// The end of the first word; a histogram between double braces may hold spaces.
+fn word_end(text: &str) -> usize {
+    let mut index = 0;
+    let mut inside = false;
+    while index < text.len() {
+        let rest = &text[index..];
+        if rest.starts_with("{{") {
+            inside = true;
+        } else if rest.starts_with("}}") {
+            inside = false;
+        } else if !inside && rest.starts_with(char::is_whitespace) {
+            break;
+        }
+        index += rest.chars().next().map_or(1, char::len_utf8);
+    }
+    index
+}
+
+fn expand(word: &str, points: &mut Vec<Point>) -> Result<(), String> {
+    if word.starts_with("{{") {
+        let count = match word.rsplit_once('x') {
+            Some((before, count)) if before.contains("}}") => count.parse().unwrap_or(0) + 1,
+            _ => 1,
+        };
+        points.extend(std::iter::repeat_n(Point::Histogram, count));
+        return Ok(());
+    }
+    let Some((sequence, count)) = word.rsplit_once('x') else {
+        points.push(parse_point(word)?);
+        return Ok(());
+    };
+    let count: u32 = count
+        .parse()
+        .map_err(|_invalid| format!("no count in {word:?}"))?;
+    if sequence == "_" {
+        points.extend(std::iter::repeat_n(Point::Missing, count as usize));
+        return Ok(());
+    }
+    let (start, step) = split_sequence(sequence);
+    let Point::Float(start) = parse_point(start)? else {
+        return Err(format!("no number in {word:?}"));
+    };
+    let step = if step.is_empty() {
+        0.0
+    } else {
+        parse_number(step)?
+    };
+    let mut value = start;
+    for _ in 0..=count {
+        points.push(Point::Float(value));
+        value += step;
+    }
+    Ok(())
+}
+
+/// Splits `1+2` before the sign of the step.
+fn split_sequence(sequence: &str) -> (&str, &str) {
+    let bytes = sequence.as_bytes();
+    let sign = (1..bytes.len()).find(|index| {
+        matches!(bytes[*index], b'+' | b'-') && !matches!(bytes[index - 1], b'e' | b'E')
+    });
+    sign.map_or((sequence, ""), |index| sequence.split_at(index))
+}
+
+fn parse_point(word: &str) -> Result<Point, String> {
+    Ok(match word {
+        "_" => Point::Missing,
+        "stale" => Point::Float(STALE_NAN),
+        _ => Point::Float(parse_number(word)?),
+    })
+}
+
+pub(crate) fn parse_number(word: &str) -> Result<f64, String> {
+    if let Some(hex) = word.strip_prefix("0x") {
+        return i32::from_str_radix(hex, 16)
+            .map(f64::from)
+            .map_err(|error| error.to_string());
+    }
+    word.parse()
+        .map_err(|_invalid| format!("not a number: {word:?}"))
+}
