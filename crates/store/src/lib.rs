@@ -1,5 +1,34 @@
-
+//! Where telemetry is kept and found again: recent rows in memory, older ones in Parquet segments under a
+//! DuckLake catalog.
+//!
+//! In: export requests, decoded in parallel by [`decode`] and applied in journal order by
+//! [`Store::apply`]; [`Store::flush`] moves the head into segments. Out: log rows, traces, samples and SQL
+//! results.
+//!
+//! Invariants: a query sees one cut, so an applied row is in its answer exactly once, be it in the head or
+//! in a segment. Segments, journal position and agent sequences are committed together, so that a journal
+//! replayed after a crash stores every row once. A flush that fails loses nothing and is tried again.
+//!
+//! Limits: see [`StoreConfig`] and [`DecodeOptions`].
 
 pub mod catalog;
+mod columns;
+pub mod error;
+pub mod flush;
+mod head;
+pub mod ingest;
+pub mod query;
 pub mod segment;
+mod store;
 pub mod tables;
+
+pub use error::StoreError;
+pub use flush::FlushReport;
+pub use ingest::{Decoded, DecodeOptions, decode};
+pub use query::logs::{
+    Direction, GroupBy, LineFilter, LineFilterOp, LogCount, LogCountSeries, LogQuery, LogRow,
+};
+pub use query::samples::{SampleLimits, SeriesSamples};
+pub use query::services::{ServiceStats, SparkPoint};
+pub use query::traces::{SpanBrief, SpanRow, TraceQuery, TraceSummary};
+pub use store::{Applied, AppliedSource, Store, StoreConfig, StoreStats, TableStats};

@@ -1,0 +1,171 @@
+//! Moves the head into segments.
+//!
+//! The active generation is frozen and stays visible while its rows are sorted, written and committed.
+//! One swap then replaces it by the snapshot that shows its rows. A frozen generation whose flush failed is
+//! the first to be written at the next one.
+
+mod rows;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use crate::catalog::{Commit, SnapshotId};
+use crate::head::{Generation, View};
+use crate::segment::WrittenFile;
+use crate::store::Inner;
+use crate::tables::Table;
+use crate::{Store, StoreError};
+
+/// What a flush wrote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FlushReport {
+    pub snapshot: SnapshotId,
+    /// Everything up to this journal sequence is in segments now.
+    pub journal_position: u64,
+    /// Rows of all tables.
+    pub rows: u64,
+    pub files: u64,
+    pub bytes: u64,
+}
+
+/// Guards the one flush at a time.
+#[derive(Debug, Default)]
+pub(crate) struct Flusher {
+    /// The frozen generation is committed, but the snapshot that shows it could not be read.
+    committed: Option<FlushReport>,
+}
+
+impl Store {
+    /// Writes the rows of the head to segments and commits them; blocks on disk. One runs at a time. `None`
+    /// when there was nothing to write.
+    ///
+    /// # Errors
+    /// A segment or the commit failed. The rows stay visible and are tried again at the next call.
+    pub fn flush(&self) -> Result<Option<FlushReport>, StoreError> {
+        let mut flusher = self.0.flushing.lock();
+        let mut report = None;
+        if self.0.cut().generations.len() > 1 {
+            report = add(report, self.0.finish_frozen(&mut flusher)?);
+        }
+        if self.0.freeze() {
+            report = add(report, self.0.finish_frozen(&mut flusher)?);
+        }
+        Ok(report)
+    }
+}
+
+impl Inner {
+    /// Puts a new generation in front of the active one. `false` when nothing was applied to it.
+    fn freeze(&self) -> bool {
+        let _no_apply = self.applying.lock();
+        let view = self.cut();
+        if view.generations.last().is_none_or(|active| active.is_empty()) {
+            return false;
+        }
+        let mut generations = view.generations.clone();
+        generations.push(Arc::new(Generation::default()));
+        *self.view.write() = Arc::new(View {
+            snapshot: Arc::clone(&view.snapshot),
+            generations,
+        });
+        true
+    }
+
+    /// Writes and commits the oldest generation, which is frozen, then swaps it for its snapshot.
+    fn finish_frozen(&self, flusher: &mut Flusher) -> Result<Option<FlushReport>, StoreError> {
+        let view = self.cut();
+        let Some(frozen) = view.generations.first() else {
+            return Ok(None);
+        };
+        let report = match flusher.committed {
+            Some(report) => report,
+            None => self.write_and_commit(frozen)?,
+        };
+        flusher.committed = Some(report);
+        let snapshot = Arc::new(self.catalog.snapshot()?);
+        flusher.committed = None;
+        let _no_apply = self.applying.lock();
+        let generations = self.cut().generations.iter().skip(1).cloned().collect();
+        *self.view.write() = Arc::new(View {
+            snapshot,
+            generations,
+        });
+        Ok(Some(report))
+    }
+
+    fn write_and_commit(&self, frozen: &Generation) -> Result<FlushReport, StoreError> {
+        let mut add = Vec::new();
+        let series = match self.write_rows(frozen, &mut add) {
+            Ok(series) => series,
+            Err(error) => {
+                self.delete(&add);
+                return Err(error);
+            }
+        };
+        let progress = frozen.progress.lock().clone();
+        let commit = Commit {
+            add,
+            remove: Vec::new(),
+            journal_position: Some(progress.journal_position),
+            agent_sequences: progress
+                .agent_sequences
+                .into_iter()
+                .map(|((agent_id, signal), sequence)| (agent_id, signal, sequence))
+                .collect(),
+            metric_metadata: progress.metadata.into_values().collect(),
+        };
+        let snapshot = match self.catalog.commit(&commit) {
+            Ok(snapshot) => snapshot,
+            Err(error) => {
+                self.delete(&commit.add);
+                return Err(error.into());
+            }
+        };
+        let mut index = self.series.write();
+        for (id, day) in series {
+            index.mark_stored(id, day);
+        }
+        Ok(FlushReport {
+            snapshot,
+            journal_position: progress.journal_position,
+            rows: commit.add.iter().map(|(_table, file)| file.rows).sum(),
+            files: commit.add.len() as u64,
+            bytes: commit.add.iter().map(|(_table, file)| file.bytes).sum(),
+        })
+    }
+
+    /// Writes all rows of a generation. Returns the series whose rows were among them, with their day.
+    fn write_rows(
+        &self,
+        frozen: &Generation,
+        written: &mut Vec<(Table, WrittenFile)>,
+    ) -> Result<HashSet<(u64, i32)>, StoreError> {
+        let dir = self.config.segments_dir();
+        for table in [Table::Logs, Table::Spans] {
+            rows::write_batches(&dir, table, &frozen.batches(table), written)?;
+        }
+        let list = rows::sorted_series(&frozen.samples.read(), &self.series.read());
+        rows::write_samples(&dir, &list, written)?;
+        rows::write_series(&dir, &list, &self.series, written)
+    }
+
+    /// Deletes segments that no commit shows. What cannot be deleted is an orphan of the next start.
+    fn delete(&self, written: &[(Table, WrittenFile)]) {
+        for (table, file) in written {
+            let folder = self.config.segments_dir().join(table.name());
+            let _ = std::fs::remove_file(folder.join(&file.relative_path));
+        }
+    }
+}
+
+fn add(sum: Option<FlushReport>, report: Option<FlushReport>) -> Option<FlushReport> {
+    match (sum, report) {
+        (Some(sum), Some(report)) => Some(FlushReport {
+            rows: sum.rows + report.rows,
+            files: sum.files + report.files,
+            bytes: sum.bytes + report.bytes,
+            ..report
+        }),
+        (sum, report) => report.or(sum),
+    }
+}

@@ -1,0 +1,213 @@
+//! The rows of a generation as segments.
+
+use std::collections::{BTreeSet, HashSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, Float64Array, Int32Array, RecordBatch, StringBuilder, TimestampMillisecondArray,
+    UInt64Array,
+};
+use arrow::compute::concat_batches;
+use arrow::error::ArrowError;
+use parking_lot::RwLock;
+use vervet_model::{Labels, UnixMillis};
+
+use crate::StoreError;
+use crate::head::SampleMap;
+use crate::head::series::SeriesIndex;
+use crate::segment::{SegmentError, WrittenFile, split_by_day, write_segment, write_sorted};
+use crate::tables::{Table, column};
+
+/// Rows that are sorted at once, at most (bytes in memory): well below the 2 GiB that the text of one
+/// column can address.
+const SORT_BYTES_MAX: usize = 512 << 20;
+/// Samples in one batch handed to the segment writer.
+const SAMPLE_BATCH_ROWS: usize = 65_536;
+
+type Written = Vec<(Table, WrittenFile)>;
+
+/// Writes batches of logs or spans, one segment per day.
+pub(super) fn write_batches(
+    dir: &Path,
+    table: Table,
+    batches: &[RecordBatch],
+    written: &mut Written,
+) -> Result<(), StoreError> {
+    for chunk in chunks(batches) {
+        let all = concat_batches(&table.schema(), chunk).map_err(|source| arrow(table, source))?;
+        for (day, rows) in split_by_day(table, &all)? {
+            written.push((table, write_segment(dir, table, day, &rows)?));
+        }
+    }
+    Ok(())
+}
+
+/// Parts batches into runs of at most [`SORT_BYTES_MAX`], at least one batch each.
+fn chunks(batches: &[RecordBatch]) -> Vec<&[RecordBatch]> {
+    let mut chunks = Vec::new();
+    let (mut from, mut bytes) = (0, 0);
+    for (index, batch) in batches.iter().enumerate() {
+        let size = batch.get_array_memory_size();
+        if index > from && bytes + size > SORT_BYTES_MAX {
+            chunks.extend(batches.get(from..index));
+            (from, bytes) = (index, 0);
+        }
+        bytes += size;
+    }
+    chunks.extend(batches.get(from..).filter(|rest| !rest.is_empty()));
+    chunks
+}
+
+/// A series with its samples by time, each time once.
+pub(super) struct SortedSeries {
+    id: u64,
+    labels: Labels,
+    samples: Vec<(i64, f64)>,
+}
+
+/// The series of a generation in the order of the `samples` table. Of samples with the same time the
+/// first applied stays.
+pub(super) fn sorted_series(samples: &SampleMap, index: &SeriesIndex) -> Vec<SortedSeries> {
+    let mut list: Vec<SortedSeries> = samples
+        .iter()
+        .filter_map(|(id, samples)| {
+            let mut samples = samples.clone();
+            samples.sort_by_key(|(time_ms, _value)| *time_ms);
+            samples.dedup_by_key(|(time_ms, _value)| *time_ms);
+            Some(SortedSeries {
+                id: *id,
+                labels: index.get(*id)?.labels.clone(),
+                samples,
+            })
+        })
+        .collect();
+    list.sort_by(|a, b| (a.labels.metric_name(), a.id).cmp(&(b.labels.metric_name(), b.id)));
+    list
+}
+
+fn day_of(time_ms: i64) -> i32 {
+    UnixMillis(time_ms).to_nanos().day()
+}
+
+/// The days that have a sample.
+fn days(list: &[SortedSeries]) -> BTreeSet<i32> {
+    list.iter()
+        .flat_map(|series| &series.samples)
+        .map(|(time_ms, _value)| day_of(*time_ms))
+        .collect()
+}
+
+pub(super) fn write_samples(
+    dir: &Path,
+    list: &[SortedSeries],
+    written: &mut Written,
+) -> Result<(), StoreError> {
+    for day in days(list) {
+        let mut rows = list.iter().flat_map(|series| {
+            series
+                .samples
+                .iter()
+                .filter(move |(time_ms, _value)| day_of(*time_ms) == day)
+                .map(move |sample| (series, *sample))
+        });
+        let batches = std::iter::from_fn(move || {
+            let chunk: Vec<_> = rows.by_ref().take(SAMPLE_BATCH_ROWS).collect();
+            (!chunk.is_empty()).then(|| {
+                sample_batch(day, &chunk).map_err(|source| SegmentError::Arrow {
+                    table: Table::Samples.name(),
+                    source,
+                })
+            })
+        });
+        let file = write_sorted(dir, Table::Samples, day, batches)?;
+        written.push((Table::Samples, file));
+    }
+    Ok(())
+}
+
+fn sample_batch(
+    day: i32,
+    rows: &[(&SortedSeries, (i64, f64))],
+) -> Result<RecordBatch, ArrowError> {
+    let mut metric = StringBuilder::with_capacity(rows.len(), rows.len() * 32);
+    for (series, _sample) in rows {
+        metric.append_value(series.labels.metric_name());
+    }
+    let times = rows.iter().map(|(_series, (time_ms, _value))| *time_ms);
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(Int32Array::from_value(day, rows.len())),
+        Arc::new(metric.finish()),
+        Arc::new(UInt64Array::from_iter_values(rows.iter().map(|(series, _sample)| series.id))),
+        Arc::new(TimestampMillisecondArray::from_iter_values(times)),
+        Arc::new(Float64Array::from_iter_values(rows.iter().map(|(_series, (_time, value))| *value))),
+    ];
+    RecordBatch::try_new(Table::Samples.schema(), columns)
+}
+
+/// Writes a row for each series and day that has none yet. Returns them.
+pub(super) fn write_series(
+    dir: &Path,
+    list: &[SortedSeries],
+    index: &RwLock<SeriesIndex>,
+    written: &mut Written,
+) -> Result<HashSet<(u64, i32)>, StoreError> {
+    let mut stored = HashSet::new();
+    for day in days(list) {
+        let index = index.read();
+        let new: Vec<&SortedSeries> = list
+            .iter()
+            .filter(|series| {
+                !index.is_stored(series.id, day)
+                    && series.samples.iter().any(|(time_ms, _value)| day_of(*time_ms) == day)
+            })
+            .collect();
+        if new.is_empty() {
+            continue;
+        }
+        let batch = series_batch(day, &new, &index).map_err(|source| arrow(Table::Series, source))?;
+        drop(index);
+        written.push((Table::Series, write_segment(dir, Table::Series, day, &batch)?));
+        stored.extend(new.iter().map(|series| (series.id, day)));
+    }
+    Ok(stored)
+}
+
+fn series_batch(
+    day: i32,
+    list: &[&SortedSeries],
+    index: &SeriesIndex,
+) -> Result<RecordBatch, ArrowError> {
+    let mut labels = Table::Series
+        .map_builder(column::LABELS)
+        .ok_or_else(|| ArrowError::SchemaError("labels is not a map".to_owned()))?;
+    let (mut metric, mut kind, mut unit) =
+        (StringBuilder::new(), StringBuilder::new(), StringBuilder::new());
+    for series in list {
+        for label in &series.labels {
+            labels.keys().append_value(&label.name);
+            labels.values().append_value(&label.value);
+        }
+        labels.append(true)?;
+        metric.append_value(series.labels.metric_name());
+        let entry = index.get(series.id);
+        kind.append_value(entry.map(|entry| &*entry.kind).unwrap_or_default());
+        unit.append_value(entry.map(|entry| &*entry.unit).unwrap_or_default());
+    }
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(Int32Array::from_value(day, list.len())),
+        Arc::new(metric.finish()),
+        Arc::new(UInt64Array::from_iter_values(list.iter().map(|series| series.id))),
+        Arc::new(labels.finish()),
+        Arc::new(kind.finish()),
+        Arc::new(unit.finish()),
+    ];
+    RecordBatch::try_new(Table::Series.schema(), columns)
+}
+
+fn arrow(table: Table, source: ArrowError) -> StoreError {
+    StoreError::Segment(SegmentError::Arrow {
+        table: table.name(),
+        source,
+    })
+}

@@ -1,0 +1,269 @@
+//! All series the store knows, by id and by label.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use vervet_model::{Labels, LabelsBuilder, MatchOp, Matcher};
+
+/// Days a series remembers to have been written for; earlier days are written once more when needed.
+const REMEMBERED_DAYS: u32 = u64::BITS;
+
+/// One series.
+#[derive(Debug, Clone)]
+pub(crate) struct SeriesEntry {
+    pub(crate) labels: Labels,
+    pub(crate) kind: Arc<str>,
+    pub(crate) unit: Arc<str>,
+    /// First and last day with a sample.
+    days: (i32, i32),
+    /// Days for which the `series` table has a row: bit n stands for `newest_stored_day - n`.
+    newest_stored_day: i32,
+    stored_days: u64,
+}
+
+/// Why a series is not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SeriesRefusal {
+    /// The index is full.
+    Limit,
+    /// Another label set has the same fingerprint.
+    Collision,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct SeriesIndex {
+    entries: HashMap<u64, SeriesEntry>,
+    postings: HashMap<Arc<str>, BTreeMap<Arc<str>, Vec<u64>>>,
+}
+
+impl SeriesIndex {
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(crate) fn get(&self, id: u64) -> Option<&SeriesEntry> {
+        self.entries.get(&id)
+    }
+
+    /// Makes sure that a series is known and was seen on `day`.
+    pub(crate) fn observe(
+        &mut self,
+        id: u64,
+        labels: &Labels,
+        kind: &str,
+        unit: &str,
+        day: i32,
+        series_max: usize,
+    ) -> Result<(), SeriesRefusal> {
+        if let Some(entry) = self.entries.get_mut(&id) {
+            if entry.labels != *labels {
+                return Err(SeriesRefusal::Collision);
+            }
+            entry.days = (entry.days.0.min(day), entry.days.1.max(day));
+            return Ok(());
+        }
+        if self.entries.len() >= series_max {
+            return Err(SeriesRefusal::Limit);
+        }
+        let labels = self.add_postings(id, labels);
+        let entry = SeriesEntry {
+            labels,
+            kind: Arc::from(kind),
+            unit: Arc::from(unit),
+            days: (day, day),
+            newest_stored_day: day,
+            stored_days: 0,
+        };
+        self.entries.insert(id, entry);
+        Ok(())
+    }
+
+    pub(crate) fn is_stored(&self, id: u64, day: i32) -> bool {
+        self.entries.get(&id).is_some_and(|entry| entry.is_stored(day))
+    }
+
+    pub(crate) fn mark_stored(&mut self, id: u64, day: i32) {
+        if let Some(entry) = self.entries.get_mut(&id) {
+            entry.mark_stored(day);
+        }
+    }
+
+    /// The series that fulfil all matchers, with their labels.
+    pub(crate) fn select(&self, matchers: &[Matcher]) -> Vec<(u64, Labels)> {
+        let matched = |(id, entry): (u64, &SeriesEntry)| {
+            matchers
+                .iter()
+                .all(|matcher| matcher.matches_labels(&entry.labels))
+                .then(|| (id, entry.labels.clone()))
+        };
+        match self.candidates(matchers) {
+            Some(ids) => ids
+                .into_iter()
+                .filter_map(|id| matched((id, self.entries.get(&id)?)))
+                .collect(),
+            None => self
+                .entries
+                .iter()
+                .filter_map(|(id, entry)| matched((*id, entry)))
+                .collect(),
+        }
+    }
+
+    /// The label sets that fulfil the matchers and were seen between the days, both inclusive.
+    pub(crate) fn select_seen(&self, matchers: &[Matcher], days: (i32, i32)) -> Vec<Labels> {
+        self.select(matchers)
+            .into_iter()
+            .filter(|(id, _labels)| {
+                self.entries
+                    .get(id)
+                    .is_some_and(|entry| entry.days.0 <= days.1 && entry.days.1 >= days.0)
+            })
+            .map(|(_id, labels)| labels)
+            .collect()
+    }
+
+    /// A superset of the series that can match; `None` for all series.
+    fn candidates(&self, matchers: &[Matcher]) -> Option<Vec<u64>> {
+        let equal = matchers
+            .iter()
+            .filter(|matcher| matcher.op == MatchOp::Equal && !matcher.value.is_empty())
+            .map(|matcher| self.ids(matcher))
+            .min_by_key(|ids| ids.len());
+        if let Some(ids) = equal {
+            return Some(ids.to_vec());
+        }
+        let matcher = matchers.iter().find(|matcher| !matcher.matches_empty())?;
+        let ids: BTreeSet<u64> = self
+            .postings
+            .get(matcher.name.as_str())?
+            .iter()
+            .filter(|(value, _ids)| matcher.matches(value))
+            .flat_map(|(_value, ids)| ids.iter().copied())
+            .collect();
+        Some(ids.into_iter().collect())
+    }
+
+    fn ids(&self, matcher: &Matcher) -> &[u64] {
+        self.postings
+            .get(matcher.name.as_str())
+            .and_then(|values| values.get(matcher.value.as_str()))
+            .map(Vec::as_slice)
+            .unwrap_or_default()
+    }
+
+    /// Enters the series under each of its labels. The labels returned share their texts with all others
+    /// in the index.
+    fn add_postings(&mut self, id: u64, labels: &Labels) -> Labels {
+        let mut shared = LabelsBuilder::default();
+        for label in labels {
+            let name = match self.postings.get_key_value(&label.name) {
+                Some((name, _values)) => Arc::clone(name),
+                None => Arc::clone(&label.name),
+            };
+            let values = self.postings.entry(Arc::clone(&name)).or_default();
+            let value = match values.get_key_value(&label.value) {
+                Some((value, _ids)) => Arc::clone(value),
+                None => Arc::clone(&label.value),
+            };
+            values.entry(Arc::clone(&value)).or_default().push(id);
+            shared.set(name, value);
+        }
+        shared.build()
+    }
+}
+
+impl SeriesEntry {
+    fn is_stored(&self, day: i32) -> bool {
+        u32::try_from(self.newest_stored_day.saturating_sub(day))
+            .ok()
+            .filter(|age| *age < REMEMBERED_DAYS)
+            .is_some_and(|age| self.stored_days & (1 << age) != 0)
+    }
+
+    fn mark_stored(&mut self, day: i32) {
+        if day > self.newest_stored_day {
+            let shift = day.abs_diff(self.newest_stored_day);
+            self.stored_days = self.stored_days.checked_shl(shift).unwrap_or(0);
+            self.newest_stored_day = day;
+        }
+        let age = self.newest_stored_day.abs_diff(day);
+        if age < REMEMBERED_DAYS {
+            self.stored_days |= 1 << age;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn index(sets: &[&[(&str, &str)]]) -> SeriesIndex {
+        let mut index = SeriesIndex::default();
+        for set in sets {
+            let labels = Labels::from_pairs(set.iter().copied());
+            index
+                .observe(labels.fingerprint(), &labels, "gauge", "", 10, 100)
+                .unwrap();
+        }
+        index
+    }
+
+    fn selected(index: &SeriesIndex, matchers: &[Matcher]) -> Vec<String> {
+        let mut labels: Vec<_> = index
+            .select(matchers)
+            .into_iter()
+            .map(|(_id, labels)| labels.to_string())
+            .collect();
+        labels.sort();
+        labels
+    }
+
+    #[test]
+    fn matchers_select_with_and_without_the_label() {
+        let index = index(&[&[("a", "1")], &[("a", "2"), ("b", "x")], &[("b", "y")]]);
+        let check = |op, name: &str, value: &str, expect: &[&str]| {
+            let matcher = Matcher::new(name, op, value).unwrap();
+            assert_eq!(selected(&index, &[matcher]), expect);
+        };
+        check(MatchOp::Equal, "a", "1", &[r#"{a="1"}"#]);
+        check(MatchOp::Equal, "a", "", &[r#"{b="y"}"#]);
+        check(MatchOp::NotEqual, "a", "1", &[r#"{a="2", b="x"}"#, r#"{b="y"}"#]);
+        check(MatchOp::Regex, "a", ".+", &[r#"{a="1"}"#, r#"{a="2", b="x"}"#]);
+        check(MatchOp::NotRegex, "b", ".+", &[r#"{a="1"}"#]);
+        check(MatchOp::Equal, "none", "x", &[]);
+        check(MatchOp::Regex, "none", "x.*", &[]);
+    }
+
+    #[test]
+    fn stored_days_move_with_the_newest() {
+        let mut index = index(&[&[("a", "1")]]);
+        let id = Labels::from_pairs([("a", "1")]).fingerprint();
+        for day in [10, 12, 9] {
+            index.mark_stored(id, day);
+        }
+        let stored: Vec<i32> = (0..20).filter(|day| index.is_stored(id, *day)).collect();
+        assert_eq!(stored, [9, 10, 12]);
+        index.mark_stored(id, 300);
+        assert!(index.is_stored(id, 300) && !index.is_stored(id, 12));
+    }
+
+    #[test]
+    fn a_full_index_takes_known_series_only() {
+        let mut index = index(&[&[("a", "1")]]);
+        let (old, new) = (
+            Labels::from_pairs([("a", "1")]),
+            Labels::from_pairs([("a", "2")]),
+        );
+        let id = old.fingerprint();
+        assert_eq!(index.observe(id, &old, "", "", 1, 1), Ok(()));
+        assert_eq!(
+            index.observe(new.fingerprint(), &new, "", "", 1, 1),
+            Err(SeriesRefusal::Limit)
+        );
+        assert_eq!(
+            index.observe(id, &new, "", "", 1, 9),
+            Err(SeriesRefusal::Collision)
+        );
+        assert_eq!(index.select_seen(&[], (2, 9)), [old]);
+    }
+}

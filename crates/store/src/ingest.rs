@@ -1,0 +1,189 @@
+//! Turns an OTLP export request into columns and samples.
+//!
+//! In: the uncompressed protobuf body of one request, untrusted. Out: one [`Decoded`]: a record batch of
+//! logs or spans, or series with their samples. [`decode`] touches nothing else, so requests are decoded in
+//! parallel, before they are acknowledged.
+//!
+//! What does not fit the limits of [`DecodeOptions`] is cut (counted in [`Decoded::adjusted`]) or refused
+//! record by record (counted in [`Decoded::rejected`]); a malformed request is refused as a whole.
+
+mod attributes;
+mod histograms;
+mod logs;
+mod metrics;
+mod names;
+mod spans;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use arrow::array::RecordBatch;
+use vervet_model::{Labels, Signal, UnixNanos};
+use vervet_wire::DecodeError;
+
+use crate::catalog::MetricMetadata;
+
+/// Resource attributes that become labels of every metric series.
+pub const PROMOTED_ATTRIBUTES: [&str; 6] = [
+    "service.name",
+    "deployment.environment.name",
+    "host.name",
+    "k8s.namespace.name",
+    "k8s.pod.name",
+    "k8s.container.name",
+];
+
+/// The attribute that holds the time a record came with, when that time was out of range.
+pub const ORIGINAL_TIME_ATTRIBUTE: &str = "vervet.original_time";
+
+/// Limits and choices of [`decode`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DecodeOptions {
+    /// Resource attributes that become labels of metric series.
+    pub promote: Vec<String>,
+    pub label_name_bytes_max: usize,
+    pub label_value_bytes_max: usize,
+    pub labels_per_series_max: usize,
+    /// Further attributes of a record, a resource, an event or a link are dropped.
+    pub attributes_max: usize,
+    /// Longer attribute values are cut.
+    pub attribute_value_bytes_max: usize,
+    /// Longer log bodies are cut.
+    pub body_bytes_max: usize,
+    /// Records earlier than this are out of range.
+    pub time_min: UnixNanos,
+    /// Records later than the time of receipt by more than this are out of range.
+    pub future_max: Duration,
+    /// What one request may come to in memory. A small request can be far larger decoded, because every
+    /// record repeats its resource. Records beyond are refused.
+    pub decoded_bytes_max: usize,
+}
+
+impl Default for DecodeOptions {
+    fn default() -> Self {
+        const ONE_YEAR_NANOS: i64 = 365 * 86_400 * 1_000_000_000;
+        Self {
+            promote: PROMOTED_ATTRIBUTES.map(str::to_owned).to_vec(),
+            label_name_bytes_max: 1024,
+            label_value_bytes_max: 4096,
+            labels_per_series_max: 64,
+            attributes_max: 128,
+            attribute_value_bytes_max: 64 << 10,
+            body_bytes_max: 1 << 20,
+            time_min: UnixNanos(ONE_YEAR_NANOS),
+            future_max: Duration::from_secs(86_400),
+            decoded_bytes_max: 256 << 20,
+        }
+    }
+}
+
+/// Why records were refused; the values of the `reason` label.
+pub mod reason {
+    pub const DELTA_TEMPORALITY: &str = "delta_temporality";
+    pub const EXPONENTIAL_HISTOGRAM: &str = "exponential_histogram";
+    pub const INTERNAL: &str = "internal";
+    pub const INVALID_HISTOGRAM: &str = "invalid_histogram";
+    pub const INVALID_METRIC_NAME: &str = "invalid_metric_name";
+    pub const INVALID_SPAN_ID: &str = "invalid_span_id";
+    pub const INVALID_TRACE_ID: &str = "invalid_trace_id";
+    pub const LABEL_TOO_LONG: &str = "label_too_long";
+    pub const REQUEST_TOO_LARGE: &str = "request_too_large";
+    pub const SERIES_COLLISION: &str = "series_collision";
+    pub const SERIES_LIMIT: &str = "series_limit";
+    pub const TIMESTAMP_OUT_OF_RANGE: &str = "timestamp_out_of_range";
+    pub const TOO_MANY_LABELS: &str = "too_many_labels";
+}
+
+/// What was changed in records that were kept.
+pub mod adjustment {
+    pub const ATTRIBUTES_DROPPED: &str = "attributes_dropped";
+    pub const ATTRIBUTE_TRUNCATED: &str = "attribute_truncated";
+    pub const BODY_TRUNCATED: &str = "body_truncated";
+    pub const TIMESTAMP_REPLACED: &str = "timestamp_replaced";
+}
+
+/// One request, ready to be applied.
+#[derive(Debug, Clone)]
+pub struct Decoded {
+    pub signal: Signal,
+    /// Log records, spans or data points that are in here.
+    pub records: u64,
+    /// Records that are not, by reason (see [`reason`]).
+    pub rejected: Vec<(&'static str, u64)>,
+    /// Records that were changed to fit, by what was done (see [`adjustment`]).
+    pub adjusted: Vec<(&'static str, u64)>,
+    pub received_at: UnixNanos,
+    pub(crate) content: Content,
+}
+
+impl Decoded {
+    /// How many records were refused.
+    pub fn rejected_total(&self) -> u64 {
+        self.rejected.iter().map(|(_reason, count)| count).sum()
+    }
+
+    /// The log records or spans as columns; `None` for metrics.
+    pub fn batch(&self) -> Option<&RecordBatch> {
+        match &self.content {
+            Content::Logs(batch) | Content::Spans(batch) => Some(batch),
+            Content::Metrics(_) => None,
+        }
+    }
+
+    /// The type, help and unit of each metric; empty for logs and spans.
+    pub fn metric_metadata(&self) -> &[MetricMetadata] {
+        match &self.content {
+            Content::Metrics(metrics) => &metrics.metadata,
+            Content::Logs(_) | Content::Spans(_) => &[],
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum Content {
+    Logs(RecordBatch),
+    Spans(RecordBatch),
+    Metrics(DecodedMetrics),
+}
+
+/// The samples of a request, each pointing at its series.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct DecodedMetrics {
+    pub(crate) series: Vec<DecodedSeries>,
+    pub(crate) samples: Vec<DecodedSample>,
+    pub(crate) metadata: Vec<MetricMetadata>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct DecodedSeries {
+    pub(crate) id: u64,
+    pub(crate) labels: Labels,
+    pub(crate) kind: &'static str,
+    pub(crate) unit: String,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct DecodedSample {
+    /// Index into the series of the request.
+    pub(crate) series: u32,
+    pub(crate) time_ms: i64,
+    pub(crate) value: f64,
+}
+
+/// Decodes one export request of `signal`. Pure: call it from any thread.
+///
+/// # Errors
+/// The request is malformed and nothing of it can be used.
+pub fn decode(
+    signal: Signal,
+    body: &[u8],
+    options: &DecodeOptions,
+    received_at: UnixNanos,
+) -> Result<Decoded, DecodeError> {
+    match signal {
+        Signal::Logs => logs::decode(body, options, received_at),
+        Signal::Traces => spans::decode(body, options, received_at),
+        Signal::Metrics => metrics::decode(body, options, received_at),
+    }
+}

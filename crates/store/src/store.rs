@@ -1,0 +1,214 @@
+//! The store: opening it, applying requests, and what it holds.
+
+mod apply;
+mod open;
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use datafusion::execution::runtime_env::RuntimeEnv;
+use parking_lot::{Mutex, RwLock};
+use vervet_model::{Signal, UnixNanos};
+
+use crate::StoreError;
+use crate::catalog::{Catalog, DATA_FOLDER, MetricMetadata};
+use crate::flush::Flusher;
+use crate::head::View;
+use crate::head::series::SeriesIndex;
+use crate::ingest::Decoded;
+use crate::tables::Table;
+
+/// Where the store lies and what it may take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreConfig {
+    /// Holds `catalog.sqlite` and `data/`.
+    pub data_dir: PathBuf,
+    /// A flush is due when the head holds this much.
+    pub head_bytes_max: usize,
+    /// A flush is due when the oldest row in the head was received this long ago.
+    pub flush_interval: Duration,
+    /// Metric series known at most; samples of further ones are refused.
+    pub series_max: usize,
+    /// Memory of one query.
+    pub query_memory_bytes: usize,
+    /// A query that takes longer is given up.
+    pub query_timeout: Duration,
+}
+
+impl StoreConfig {
+    /// The defaults: 64 MiB or 60 s of head, a million series, 256 MiB and 60 s per query.
+    pub fn new(data_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            data_dir: data_dir.into(),
+            head_bytes_max: 64 << 20,
+            flush_interval: Duration::from_secs(60),
+            series_max: 1_000_000,
+            query_memory_bytes: 256 << 20,
+            query_timeout: Duration::from_secs(60),
+        }
+    }
+
+    /// The folder of the tables' segments.
+    pub(crate) fn segments_dir(&self) -> PathBuf {
+        self.data_dir.join(DATA_FOLDER)
+    }
+}
+
+/// Where an applied request came from, when an agent sent it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AppliedSource<'a> {
+    pub agent_id: &'a str,
+    pub signal: Signal,
+    /// The agent's own sequence of the request, growing per agent and signal.
+    pub sequence: u64,
+}
+
+/// What became of an applied request.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// Log records, spans or samples that are visible now.
+    pub stored: u64,
+    /// Samples refused, by reason.
+    pub rejected: Vec<(&'static str, u64)>,
+    /// The request was stored before: its journal sequence or its agent sequence is not new.
+    pub repeated: bool,
+}
+
+/// What the store holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StoreStats {
+    pub logs: TableStats,
+    pub spans: TableStats,
+    pub samples: TableStats,
+    /// `rows_head` counts the series known, whether stored or not.
+    pub series: TableStats,
+    pub head_bytes: usize,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TableStats {
+    pub rows_head: u64,
+    pub rows_stored: u64,
+    pub files: u64,
+    pub bytes: u64,
+}
+
+/// Telemetry on disk and in memory. Cloning shares it.
+#[derive(Clone)]
+pub struct Store(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) config: StoreConfig,
+    pub(crate) catalog: Arc<dyn Catalog>,
+    pub(crate) runtime: Arc<RuntimeEnv>,
+    pub(crate) view: RwLock<Arc<View>>,
+    pub(crate) series: RwLock<SeriesIndex>,
+    pub(crate) metadata: RwLock<BTreeMap<String, MetricMetadata>>,
+    /// Highest sequences, those in the head included.
+    pub(crate) applied: RwLock<AppliedSequences>,
+    /// Held while rows are pushed and while a generation is frozen, so that a frozen one never changes.
+    pub(crate) applying: Mutex<()>,
+    pub(crate) flushing: Mutex<Flusher>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct AppliedSequences {
+    pub(crate) journal: u64,
+    pub(crate) agents: HashMap<Signal, HashMap<String, u64>>,
+}
+
+impl AppliedSequences {
+    pub(crate) fn agent(&self, agent_id: &str, signal: Signal) -> u64 {
+        self.agents
+            .get(&signal)
+            .and_then(|agents| agents.get(agent_id))
+            .copied()
+            .unwrap_or(0)
+    }
+}
+
+impl Store {
+    /// Opens the store in `config.data_dir`, making it when there is none. Segments that a crash left
+    /// uncommitted are deleted, and all series are loaded. Blocks on disk.
+    ///
+    /// # Errors
+    /// The catalog or the series in it cannot be read.
+    pub fn open(config: StoreConfig) -> Result<Self, StoreError> {
+        open::open(config)
+    }
+
+    /// The highest journal sequence whose rows are in segments, 0 for none. Replay the journal after it.
+    ///
+    /// # Errors
+    /// The catalog cannot be read.
+    pub fn journal_position(&self) -> Result<u64, StoreError> {
+        Ok(self.0.catalog.journal_position()?)
+    }
+
+    /// The highest sequence applied of an agent and signal, 0 for none; head included.
+    pub fn agent_sequence(&self, agent_id: &str, signal: Signal) -> u64 {
+        self.0.applied.read().agent(agent_id, signal)
+    }
+
+    /// Makes a request's rows visible. Call it in journal order, one at a time. A request whose journal
+    /// sequence or agent sequence was applied before is skipped.
+    pub fn apply(
+        &self,
+        journal_sequence: u64,
+        decoded: Decoded,
+        source: Option<AppliedSource<'_>>,
+    ) -> Applied {
+        self.0.apply(journal_sequence, decoded, source)
+    }
+
+    /// Memory of the rows that are not in segments yet.
+    pub fn head_bytes(&self) -> usize {
+        let view = self.0.cut();
+        view.generations.iter().map(|head| head.bytes()).sum()
+    }
+
+    /// Whether the head is large or old enough to be flushed.
+    pub fn should_flush(&self, now: UnixNanos) -> bool {
+        self.head_bytes() >= self.0.config.head_bytes_max
+            || self.0.cut().generations.iter().any(|head| {
+                let since = head.progress.lock().since;
+                since.is_some_and(|since| now.since(since) >= self.0.config.flush_interval)
+            })
+    }
+
+    /// Rows, files and bytes of each table.
+    pub fn stats(&self) -> StoreStats {
+        let view = self.0.cut();
+        let mut series = table_stats(&view, Table::Series);
+        series.rows_head = self.0.series.read().len() as u64;
+        StoreStats {
+            logs: table_stats(&view, Table::Logs),
+            spans: table_stats(&view, Table::Spans),
+            samples: table_stats(&view, Table::Samples),
+            series,
+            head_bytes: view.generations.iter().map(|head| head.bytes()).sum(),
+        }
+    }
+}
+
+impl Inner {
+    /// The state that one query sees.
+    pub(crate) fn cut(&self) -> Arc<View> {
+        Arc::clone(&self.view.read())
+    }
+}
+
+fn table_stats(view: &View, table: Table) -> TableStats {
+    let mut stats = TableStats {
+        rows_head: view.generations.iter().map(|head| head.rows(table)).sum(),
+        ..TableStats::default()
+    };
+    for file in view.snapshot.table(table) {
+        stats.rows_stored += file.rows;
+        stats.files += 1;
+        stats.bytes += file.bytes;
+    }
+    stats
+}

@@ -1,0 +1,175 @@
+//! Puts a decoded request into the head.
+
+use std::collections::BTreeMap;
+
+use vervet_model::UnixMillis;
+
+use super::{Applied, AppliedSource, Inner};
+use crate::catalog::MetricMetadata;
+use crate::head::Generation;
+use crate::head::series::SeriesRefusal;
+use crate::ingest::{Content, Decoded, DecodedMetrics, reason};
+use crate::tables::Table;
+
+impl Inner {
+    pub(super) fn apply(
+        &self,
+        journal_sequence: u64,
+        decoded: Decoded,
+        source: Option<AppliedSource<'_>>,
+    ) -> Applied {
+        let _no_freeze = self.applying.lock();
+        {
+            let applied = self.applied.read();
+            if journal_sequence <= applied.journal {
+                return repeated();
+            }
+        }
+        let view = self.cut();
+        let Some(active) = view.generations.last() else {
+            return Applied::default();
+        };
+        let known = source.is_some_and(|source| {
+            source.sequence <= self.applied.read().agent(source.agent_id, source.signal)
+        });
+        let received_at = decoded.received_at;
+        let outcome = if known {
+            repeated()
+        } else {
+            self.store_rows(active, decoded)
+        };
+        self.record(active, journal_sequence, source, received_at);
+        outcome
+    }
+
+    fn store_rows(&self, active: &Generation, decoded: Decoded) -> Applied {
+        match decoded.content {
+            Content::Logs(batch) => push_batch(active, Table::Logs, batch),
+            Content::Spans(batch) => push_batch(active, Table::Spans, batch),
+            Content::Metrics(metrics) => self.push_metrics(active, metrics),
+        }
+    }
+
+    /// Notes the sequences after the rows, so that a flush in between cannot commit one without the other.
+    fn record(
+        &self,
+        active: &Generation,
+        journal_sequence: u64,
+        source: Option<AppliedSource<'_>>,
+        received_at: vervet_model::UnixNanos,
+    ) {
+        let mut progress = active.progress.lock();
+        progress.journal_position = journal_sequence;
+        progress.since.get_or_insert(received_at);
+        let mut applied = self.applied.write();
+        applied.journal = journal_sequence;
+        let Some(source) = source else { return };
+        let agents = applied.agents.entry(source.signal).or_default();
+        let highest = agents.entry(source.agent_id.to_owned()).or_default();
+        *highest = source.sequence.max(*highest);
+        progress
+            .agent_sequences
+            .insert((source.agent_id.to_owned(), source.signal), *highest);
+    }
+
+    fn push_metrics(&self, active: &Generation, metrics: DecodedMetrics) -> Applied {
+        let refusals = self.observe_series(&metrics);
+        let mut counts: BTreeMap<&'static str, u64> = BTreeMap::new();
+        let mut stored = 0;
+        active.push_samples(metrics.samples.iter().filter_map(|sample| {
+            let index = usize::try_from(sample.series).ok()?;
+            match refusals.get(index)? {
+                Some(reason) => {
+                    *counts.entry(reason).or_default() += 1;
+                    None
+                }
+                None => {
+                    stored += 1;
+                    let series = metrics.series.get(index)?;
+                    Some((series.id, sample.time_ms, sample.value))
+                }
+            }
+        }));
+        self.update_metadata(active, metrics.metadata);
+        Applied {
+            stored,
+            rejected: counts.into_iter().collect(),
+            repeated: false,
+        }
+    }
+
+    /// Enters the request's series in the index; per series the reason it was refused, if it was.
+    fn observe_series(&self, metrics: &DecodedMetrics) -> Vec<Option<&'static str>> {
+        let mut days: Vec<Option<(i32, i32)>> = vec![None; metrics.series.len()];
+        for sample in &metrics.samples {
+            let day = UnixMillis(sample.time_ms).to_nanos().day();
+            let index = usize::try_from(sample.series).unwrap_or(usize::MAX);
+            if let Some(range) = days.get_mut(index) {
+                let (first, last) = range.unwrap_or((day, day));
+                *range = Some((first.min(day), last.max(day)));
+            }
+        }
+        let mut index = self.series.write();
+        let series_max = self.config.series_max;
+        metrics
+            .series
+            .iter()
+            .zip(days)
+            .map(|(series, days)| {
+                let (first, last) = days?;
+                [first, last]
+                    .iter()
+                    .try_for_each(|day| {
+                        index.observe(
+                            series.id,
+                            &series.labels,
+                            series.kind,
+                            &series.unit,
+                            *day,
+                            series_max,
+                        )
+                    })
+                    .err()
+                    .map(|refusal| match refusal {
+                        SeriesRefusal::Limit => reason::SERIES_LIMIT,
+                        SeriesRefusal::Collision => reason::SERIES_COLLISION,
+                    })
+            })
+            .collect()
+    }
+
+    fn update_metadata(&self, active: &Generation, metadata: Vec<MetricMetadata>) {
+        let changed: Vec<MetricMetadata> = {
+            let known = self.metadata.read();
+            metadata
+                .into_iter()
+                .filter(|new| known.get(&new.metric) != Some(new))
+                .collect()
+        };
+        if changed.is_empty() {
+            return;
+        }
+        let mut known = self.metadata.write();
+        let mut progress = active.progress.lock();
+        for new in changed {
+            known.insert(new.metric.clone(), new.clone());
+            progress.metadata.insert(new.metric.clone(), new);
+        }
+    }
+}
+
+fn push_batch(active: &Generation, table: Table, batch: arrow::array::RecordBatch) -> Applied {
+    let stored = batch.num_rows() as u64;
+    active.push_batch(table, batch);
+    Applied {
+        stored,
+        ..Applied::default()
+    }
+}
+
+fn repeated() -> Applied {
+    Applied {
+        repeated: true,
+        ..Applied::default()
+    }
+}

@@ -1,0 +1,122 @@
+//! Opens the store and loads what is kept in memory.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use vervet_model::{Clock as _, Labels, SystemClock};
+
+use super::{AppliedSequences, Inner, Store, StoreConfig};
+use crate::StoreError;
+use crate::catalog::{Catalog, Snapshot, SqliteCatalog};
+use crate::columns::{Columns, map_entries};
+use crate::flush::Flusher;
+use crate::head::series::SeriesIndex;
+use crate::head::{Generation, View};
+use crate::segment::remove_orphans;
+use crate::tables::{Table, column};
+
+/// Parquet footers kept in memory (bytes).
+const METADATA_CACHE_BYTES: usize = 64 << 20;
+/// Disk space that sorting and grouping may take in all (bytes).
+const SPILL_BYTES_MAX: u64 = 4 << 30;
+
+pub(super) fn open(config: StoreConfig) -> Result<Store, StoreError> {
+    let started = SystemClock.now();
+    let catalog = SqliteCatalog::open(&config.data_dir)?;
+    let snapshot = catalog.snapshot()?;
+    let known: HashSet<_> = snapshot.files.iter().map(|file| file.path.clone()).collect();
+    remove_orphans(&config.segments_dir(), &known, started)?;
+    open_with(config, Arc::new(catalog), snapshot)
+}
+
+/// Opens a store over a catalog, which tests replace.
+pub(super) fn open_with(
+    config: StoreConfig,
+    catalog: Arc<dyn Catalog>,
+    snapshot: Snapshot,
+) -> Result<Store, StoreError> {
+    let mut applied = AppliedSequences {
+        journal: catalog.journal_position()?,
+        ..AppliedSequences::default()
+    };
+    for (agent_id, signal, sequence) in catalog.agent_sequences()? {
+        let agents = applied.agents.entry(signal).or_default();
+        agents.insert(agent_id, sequence);
+    }
+    let metadata = catalog
+        .metric_metadata()?
+        .into_iter()
+        .map(|metadata| (metadata.metric.clone(), metadata))
+        .collect();
+    let runtime = RuntimeEnvBuilder::new()
+        .with_metadata_cache_limit(METADATA_CACHE_BYTES)
+        .with_max_temp_directory_size(SPILL_BYTES_MAX)
+        .build_arc()
+        .map_err(|error| StoreError::Engine(Box::new(error)))?;
+    let series = load_series(&snapshot)?;
+    let view = View {
+        snapshot: Arc::new(snapshot),
+        generations: vec![Arc::new(Generation::default())],
+    };
+    tracing::info!(
+        files = view.snapshot.files.len(),
+        series = series.len(),
+        journal_position = applied.journal,
+        "store opened"
+    );
+    Ok(Store(Arc::new(Inner {
+        config,
+        catalog,
+        runtime,
+        view: Arc::new(view).into(),
+        series: series.into(),
+        metadata: parking_lot::RwLock::new(metadata),
+        applied: applied.into(),
+        applying: parking_lot::Mutex::new(()),
+        flushing: Flusher::default().into(),
+    })))
+}
+
+/// Reads every row of the `series` table. Series beyond the limit are taken too: they are stored already.
+fn load_series(snapshot: &Snapshot) -> Result<SeriesIndex, StoreError> {
+    let mut index = SeriesIndex::default();
+    for file in snapshot.table(Table::Series) {
+        load_file(&mut index, &file.path)?;
+    }
+    Ok(index)
+}
+
+fn load_file(index: &mut SeriesIndex, path: &Path) -> Result<(), StoreError> {
+    let read = |source| StoreError::Read {
+        path: path.to_owned(),
+        source,
+    };
+    let file = File::open(path).map_err(|source| StoreError::Io {
+        path: path.to_owned(),
+        source,
+    })?;
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file)
+        .and_then(|builder| builder.build())
+        .map_err(read)?;
+    for batch in reader {
+        let batch = batch.map_err(|error| read(error.into()))?;
+        let columns = Columns::new(Table::Series.name(), &batch);
+        let (days, ids) = (columns.i32(column::DAY)?, columns.u64(column::SERIES_ID)?);
+        let (kinds, units) = (columns.text(column::TYPE)?, columns.text(column::UNIT)?);
+        let labels = columns.map(column::LABELS)?;
+        for row in 0..batch.num_rows() {
+            let (id, day) = (ids.value(row), days.value(row));
+            let set = Labels::from_pairs(map_entries(labels, row));
+            let (kind, unit) = (kinds.value(row), units.value(row));
+            // A collision cannot be: only one set of each id was ever stored.
+            if index.observe(id, &set, kind, unit, day, usize::MAX).is_ok() {
+                index.mark_stored(id, day);
+            }
+        }
+    }
+    Ok(())
+}
