@@ -1,8 +1,10 @@
 //! The catalog in one SQLite file, `catalog.sqlite`, beside the folder `data` it describes.
 //!
 //! Write-ahead mode lets readers, DuckDB among them, go on while a commit runs; `synchronous=FULL` makes
-//! a commit durable when it returns. A call waits at most 30 s for a lock. All paths in the catalog are
-//! relative, so the folder may be moved or copied as a whole.
+//! a commit durable when it returns. A call waits at most 30 s for a lock.
+//!
+//! Paths of files are relative to `data_path`, the absolute path of the folder `data`: DuckDB takes a
+//! relative one from where it runs. Opening a store that was moved or copied corrects it.
 
 mod commit;
 mod ducklake_type;
@@ -42,7 +44,8 @@ pub struct SqliteCatalog {
 }
 
 impl SqliteCatalog {
-    /// Opens the catalog in `dir`, and makes folder and catalog when there are none.
+    /// Opens the catalog in `dir`, and makes folder and catalog when there are none. Absolute paths that
+    /// it hands out are without symbolic links.
     ///
     /// # Errors
     /// [`CatalogError::NewerSchema`] and [`CatalogError::NotACatalog`] leave the file untouched.
@@ -55,17 +58,14 @@ impl SqliteCatalog {
     /// # Errors
     /// As [`SqliteCatalog::open`].
     pub fn open_with_clock(dir: &Path, clock: Arc<dyn Clock>) -> Result<Self, CatalogError> {
-        let data_dir = dir.join(DATA_FOLDER);
-        std::fs::create_dir_all(&data_dir).map_err(|source| CatalogError::Io {
-            path: data_dir,
-            source,
-        })?;
+        let dir = make_folders(dir)?;
         let path = dir.join(CATALOG_FILE);
         let mut writer = connect(&path, OpenFlags::SQLITE_OPEN_CREATE)?;
         layout::prepare(&mut writer, &path, clock.now())?;
-        sync_folder(dir)?;
+        layout::set_data_path(&writer, &dir.join(DATA_FOLDER))?;
+        sync_folder(&dir)?;
         Ok(Self {
-            dir: dir.to_owned(),
+            dir,
             clock,
             writer: Mutex::new(writer),
             idle_readers: Mutex::default(),
@@ -190,6 +190,16 @@ fn connect(path: &Path, more: OpenFlags) -> Result<Connection, CatalogError> {
         Ok(connection)
     };
     open().map_err(sqlite("open the catalog"))
+}
+
+/// Makes the folder of the store, and returns its absolute path.
+fn make_folders(dir: &Path) -> Result<PathBuf, CatalogError> {
+    std::fs::create_dir_all(dir.join(DATA_FOLDER))
+        .and_then(|()| dir.canonicalize())
+        .map_err(|source| CatalogError::Io {
+            path: dir.to_owned(),
+            source,
+        })
 }
 
 fn sync_folder(folder: &Path) -> Result<(), CatalogError> {

@@ -1,7 +1,7 @@
 //! Minimum and maximum of a column in a file, in the text form DuckLake gives them.
 //!
 //! DuckDB skips a file on these texts, so a wrong one loses rows without a word. The forms are those that
-//! DuckDB 1.5.5 writes: integers in decimal, blobs in upper-case hex, timestamps as
+//! DuckDB 1.5.5 writes: integers in decimal, timestamps as
 //! `YYYY-MM-DD HH:MM:SS` with a fraction only when it is not zero, trailing zeros cut.
 
 use std::cmp::Ordering;
@@ -24,8 +24,6 @@ pub enum StatValue {
     UInt(u64),
     /// `Utf8` columns.
     Text(String),
-    /// `Binary` columns.
-    Blob(Vec<u8>),
     /// `Timestamp` columns of either unit.
     Time(UnixNanos),
 }
@@ -51,7 +49,6 @@ impl StatValue {
             Self::Int(value) => Some(value.to_string()),
             Self::UInt(value) => Some(value.to_string()),
             Self::Text(value) => bounded_text(value),
-            Self::Blob(value) => Some(hex::encode_upper(value)),
             Self::Time(time) => timestamp_text(*time),
         }
     }
@@ -62,7 +59,6 @@ impl StatValue {
             Self::Int(_) => Self::Int(text.parse().ok()?),
             Self::UInt(_) => Self::UInt(text.parse().ok()?),
             Self::Text(_) => Self::Text(text.to_owned()),
-            Self::Blob(_) => Self::Blob(hex::decode(text).ok()?),
             Self::Time(_) => Self::Time(parse_timestamp(text)?),
         })
     }
@@ -73,7 +69,6 @@ impl StatValue {
             (Self::Int(a), Self::Int(b)) => Some(a.cmp(b)),
             (Self::UInt(a), Self::UInt(b)) => Some(a.cmp(b)),
             (Self::Text(a), Self::Text(b)) => Some(a.cmp(b)),
-            (Self::Blob(a), Self::Blob(b)) => Some(a.cmp(b)),
             (Self::Time(a), Self::Time(b)) => Some(a.cmp(b)),
             _ => None,
         }

@@ -95,7 +95,7 @@ fn commit_is_seen_by_the_next_opening() {
     };
     assert_eq!(
         file.path,
-        dir.path().join("data/logs/day=20000/one.parquet")
+        catalog.data_dir().join("logs/day=20000/one.parquet")
     );
     assert_eq!(
         (file.day, file.rows, file.bytes, file.footer_bytes),

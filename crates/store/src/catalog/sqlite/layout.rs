@@ -12,7 +12,7 @@ use vervet_model::UnixNanos;
 
 use super::super::{CatalogError, stats};
 use super::ducklake_type::ducklake_type;
-use super::{DATA_FOLDER, sqlite};
+use super::sqlite;
 use crate::tables::{Table, column, column_id, map_fields};
 
 /// The version of everything in the catalog that DuckLake's own version does not cover.
@@ -60,6 +60,27 @@ pub(super) fn prepare(
         create(&transaction, now)?;
         transaction.commit().map_err(sqlite("commit"))?;
     }
+    Ok(())
+}
+
+/// Writes where the data is now, when it is elsewhere than the catalog says.
+pub(super) fn set_data_path(connection: &Connection, data_dir: &Path) -> Result<(), CatalogError> {
+    let Some(data_path) = data_dir.to_str() else {
+        return Err(CatalogError::Io {
+            path: data_dir.to_owned(),
+            source: std::io::Error::new(
+                std::io::ErrorKind::InvalidInput,
+                "the path of the store must be UTF-8",
+            ),
+        });
+    };
+    connection
+        .execute(
+            "UPDATE ducklake_metadata SET \"value\" = ?1
+             WHERE \"key\" = 'data_path' AND \"value\" <> ?1",
+            [format!("{data_path}/")],
+        )
+        .map_err(sqlite("write where the data is"))?;
     Ok(())
 }
 
@@ -114,7 +135,7 @@ fn insert_base(transaction: &Transaction<'_>, now: UnixNanos) -> Result<(), rusq
         transaction.prepare("INSERT INTO ducklake_metadata VALUES (?1, ?2, NULL, NULL)")?;
     metadata.execute(["version", DUCKLAKE_VERSION])?;
     metadata.execute(["created_by", CREATED_BY])?;
-    metadata.execute(["data_path", &format!("{DATA_FOLDER}/")])?;
+    metadata.execute(["data_path", ""])?;
     metadata.execute(["encrypted", "false"])?;
     transaction.execute(
         "INSERT INTO vervet_schema_version VALUES (?1)",

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, RecordBatch};
-use arrow::compute::{max, max_binary, max_string, min, min_binary, min_string};
+use arrow::compute::{max, max_string, min, min_string};
 use arrow::datatypes::{
     ArrowNumericType, DataType, Int32Type, Int64Type, TimeUnit, TimestampMillisecondType,
     TimestampNanosecondType, UInt64Type,
@@ -135,11 +135,6 @@ fn bounds(array: &ArrayRef) -> Bounds {
             let texts = array.as_string_opt::<i32>()?;
             let text = |value: &str| StatValue::Text(value.to_owned());
             Some((text(min_string(texts)?), text(max_string(texts)?)))
-        }
-        DataType::Binary => {
-            let blobs = array.as_binary_opt::<i32>()?;
-            let blob = |value: &[u8]| StatValue::Blob(value.to_owned());
-            Some((blob(min_binary(blobs)?), blob(max_binary(blobs)?)))
         }
         _ => None,
     }
