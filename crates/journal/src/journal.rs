@@ -5,10 +5,17 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::config::{JournalConfig, OnFull};
+use crate::config::{JournalConfig, SyncPolicy};
+use crate::core::Core;
+use crate::cursor::{self, Cursor};
 use crate::error::JournalError;
+use crate::format::SEGMENT_HEADER_BYTES;
 use crate::fs::{FileSystem, OsFileSystem};
+use crate::group::GroupCommit;
+use crate::recovery::{Recovered, recover};
+use crate::request::Request;
 use crate::stats::{JournalStats, RecoveryReport};
+use crate::sync_thread;
 
 /// One record to append. Its payload is the parts, one after the other.
 #[derive(Debug, Clone, Copy)]
@@ -33,106 +40,120 @@ pub struct Record {
 /// Called with the last durable sequence.
 pub type Listener = Box<dyn Fn(u64) + Send + Sync>;
 
-/// A segmented append-only log. Clones share one log.
+/// A segmented append-only log. Clones share one log; the folder stays locked until the last
+/// clone and the last cursor are dropped.
 #[derive(Clone)]
 pub struct Journal {
-    config: Arc<JournalConfig>,
+    core: Arc<Core>,
+    group: Arc<GroupCommit>,
 }
 
 impl Journal {
-    /// Opens or creates the journal.
+    /// Opens or creates the journal. Reads every record's checksum once (about the speed of the
+    /// disk), repairs what a crash has left, and reports what it found.
+    ///
+    /// # Errors
+    /// `Locked`, `InvalidConfig`, `UnsupportedVersion`, or `Io`/`NoSpace` when the operating
+    /// system refuses. Damaged content is never an error.
     pub fn open(config: JournalConfig) -> Result<(Self, RecoveryReport), JournalError> {
         Self::open_with(config, Arc::new(OsFileSystem))
     }
 
     /// Opens or creates the journal on the given files.
+    ///
+    /// # Errors
+    /// As `open`.
     pub fn open_with(
         config: JournalConfig,
-        _fs: Arc<dyn FileSystem>,
+        fs: Arc<dyn FileSystem>,
     ) -> Result<(Self, RecoveryReport), JournalError> {
         config.validate()?;
-        Ok((
-            Self {
-                config: Arc::new(config),
-            },
-            RecoveryReport::default(),
-        ))
+        let Recovered {
+            core,
+            writer,
+            report,
+        } = recover(config, fs)?;
+        let group = Arc::new(GroupCommit::new(Arc::clone(&core), writer));
+        if let SyncPolicy::Interval(interval) = core.config.sync {
+            sync_thread::spawn(&core, &group, interval)
+                .map_err(|error| JournalError::io("start a thread for", &core.config.dir, error))?;
+        }
+        Ok((Self { core, group }, report))
     }
 
-    /// Appends records; durable on return under `SyncPolicy::Always`.
-    pub fn append(&self, _entries: &[Entry<'_>]) -> Result<RangeInclusive<u64>, JournalError> {
-        Err(JournalError::EmptyAppend)
+    /// Appends all entries or none and returns their sequences. Durable on return under
+    /// `SyncPolicy::Always`. Blocks for a disk write and a sync, which concurrent callers share.
+    /// The entries stay together in one segment.
+    ///
+    /// # Errors
+    /// `Full` and `NoSpace`: retry later, nothing of it is visible. `TooLarge`, `EmptyAppend`:
+    /// never retry. `Io`: nothing of it is visible. `Poisoned`: reopen the journal; whether the
+    /// entries of the append that failed in its sync are found then is not known.
+    pub fn append(&self, entries: &[Entry<'_>]) -> Result<RangeInclusive<u64>, JournalError> {
+        let config = &self.core.config;
+        let append_bytes_max = config.disk_bytes_max - SEGMENT_HEADER_BYTES;
+        let request = Request::encode(entries, config.record_bytes_max, append_bytes_max)?;
+        let sequences = self.group.append(request)?;
+        if config.sync == SyncPolicy::Always {
+            self.core.notify();
+        }
+        Ok(sequences)
+    }
+
+    /// Syncs now what `SyncPolicy::Interval` has not synced yet.
+    ///
+    /// # Errors
+    /// `Poisoned` when the sync fails.
+    pub fn sync(&self) -> Result<(), JournalError> {
+        if self.group.sync()? {
+            self.core.notify();
+        }
+        Ok(())
     }
 
     /// Highest durable sequence; 0 before the first.
+    #[must_use]
     pub fn last_sequence(&self) -> u64 {
-        0
+        self.core.last_sequence()
     }
 
-    /// Adds a function called after each sync that made records durable.
-    pub fn add_listener(&self, _listener: Listener) {}
+    /// Adds a function called with the last durable sequence after records have become durable,
+    /// on the appending thread (the sync thread under `SyncPolicy::Interval`). It must not block.
+    /// Under concurrency one call may stand for several appends, and a value may come twice.
+    pub fn add_listener(&self, listener: Listener) {
+        self.core.add_listener(listener);
+    }
 
-    /// Opens the named cursor, or creates it at the oldest record.
+    /// Opens the named cursor, or creates it at the oldest record on disk. Once created it holds
+    /// segments until it commits beyond them or is removed.
+    ///
+    /// # Errors
+    /// `CursorName`, `CursorInUse`, `NoSpace`, `Io`.
     pub fn cursor(&self, name: &str) -> Result<Cursor, JournalError> {
-        Ok(Cursor {
-            name: name.to_owned(),
-            committed: 0,
-            state: Vec::new(),
-        })
+        Cursor::open(&self.core, name)
     }
 
-    /// Removes a cursor that is not open, so that it holds no segment any more.
-    pub fn remove_cursor(&self, _name: &str) -> Result<(), JournalError> {
-        Ok(())
+    /// Removes a cursor that is not open, so that it holds no segment any more. Succeeds when
+    /// there is none.
+    ///
+    /// # Errors
+    /// `CursorName`, `CursorInUse`, `Io`.
+    pub fn remove_cursor(&self, name: &str) -> Result<(), JournalError> {
+        cursor::remove(&self.core, name)
     }
 
     /// A view of the journal now.
+    #[must_use]
     pub fn stats(&self) -> JournalStats {
-        JournalStats {
-            disk_bytes_max: self.config.disk_bytes_max,
-            ..Default::default()
-        }
+        self.core.stats()
     }
 }
 
-/// A named, durable read position.
-pub struct Cursor {
-    name: String,
-    committed: u64,
-    state: Vec<u8>,
-}
-
-impl Cursor {
-    /// Its name.
-    pub fn name(&self) -> &str {
-        &self.name
+impl std::fmt::Debug for Journal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Journal")
+            .field("dir", &self.core.config.dir)
+            .field("last_sequence", &self.last_sequence())
+            .finish_non_exhaustive()
     }
-
-    /// Highest committed sequence; 0 when none.
-    pub fn committed(&self) -> u64 {
-        self.committed
-    }
-
-    /// The bytes stored with the last commit.
-    pub fn state(&self) -> &[u8] {
-        &self.state
-    }
-
-    /// The next durable records; empty when caught up.
-    pub fn read(&mut self, _bytes_max: usize) -> Result<Vec<Record>, JournalError> {
-        Ok(Vec::new())
-    }
-
-    /// Moves the read position back to the committed one.
-    pub fn rewind(&mut self) {}
-
-    /// Stores the position and `state` durably.
-    pub fn commit(&mut self, through: u64, state: &[u8]) -> Result<(), JournalError> {
-        self.committed = through;
-        self.state = state.to_vec();
-        Ok(())
-    }
-
-    /// What an append does when the budget is used up by this cursor.
-    pub fn set_policy(&mut self, _policy: OnFull) {}
 }

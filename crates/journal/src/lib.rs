@@ -1,15 +1,83 @@
 //! Segmented append-only log: the agent's disk buffer and the collector's write-ahead log.
+//!
+//! In: records (a kind byte and a payload) appended by any thread. Out: the same records, in
+//! order, to each named [`Cursor`], which remembers durably how far its consumer has come.
+//!
+//! # Invariants
+//! - A record is acknowledged, and visible to readers, only after its sync (under
+//!   [`SyncPolicy::Interval`] it is acknowledged after the write, but visible only after the sync).
+//! - Sequences start at 1 and strictly increase, also after everything has been deleted. A gap
+//!   means records lost to damage.
+//! - An append is in the log whole or not at all; its records share a segment.
+//! - A failed sync is never tried again: the journal refuses appends until it is reopened.
+//! - A segment is deleted when every cursor has let go of it and it is not the active one. Without
+//!   a cursor nothing is deleted.
+//! - Opening succeeds on any content: a torn tail of the last segment is cut, other damage is
+//!   copied to `quarantine/`, skipped, counted and reported.
+//! - One process at a time: an exclusive lock on the file `lock`.
+//!
+//! # Limits
+//! Payload 64 MiB, cursor state 16 MiB, cursor name 64 bytes, quarantine 64 MiB in all, sequences
+//! below 2^62. Segments are 16 MiB by default; an append larger than a segment gets one of its
+//! own. A reader holds one window of 256 KiB, or of one record where that is larger.
+//!
+//! # Files
+//! ```text
+//! lock                         empty, locked while open
+//! 00000000000000000001.seg     segment, named by its first sequence in 20 digits
+//! cursors/NAME.cur             one per cursor, replaced by rename
+//! quarantine/FIRST-OFFSET-BYTES.bin   a corrupt range of segment FIRST; NAME.cur: a corrupt cursor
+//! ```
+//!
+//! # Format, version 1 (integers little-endian, CRC32C everywhere)
+//! ```text
+//! segment header, 32 bytes            record, 24 bytes + payload
+//! offset bytes                        offset bytes
+//!      0     8 magic "VRVTJRNL"            0     4 payload length, at most 64 MiB
+//!      8     4 version = 1                 4     4 CRC of the payload
+//!     12     4 zero                        8     8 sequence
+//!     16     8 first sequence             16     1 kind
+//!     24     4 zero                       17     1 flags: bit 0 = last record of its append
+//!     28     4 CRC of bytes 0..28         18     2 zero
+//!                                         20     4 CRC of the segment's first sequence (8 bytes)
+//! cursor file, 28 bytes + state                    and of bytes 0..20
+//! offset bytes                            24     n payload
+//!      0     8 magic "VRVTCURS"
+//!      8     4 version = 1
+//!     12     8 committed sequence
+//!     20     4 state length, at most 16 MiB
+//!     24     4 CRC of bytes 0..24 and of the state
+//!     28     n state
+//! ```
+//! The header has its own checksum so that a damaged payload costs one record, and so that a
+//! search behind a corrupt range needs no payload to recognise a header. It covers the segment's
+//! first sequence, which keeps a record that was copied from elsewhere from being taken for one
+//! of this segment. The file's name repeats the first sequence, so a segment survives the loss of
+//! its header.
 
 mod config;
+mod core;
+mod cursor;
+mod cursor_file;
 mod error;
 mod format;
 mod fs;
+mod group;
 mod journal;
+mod quarantine;
+mod recovery;
+mod request;
+mod scan;
 mod stats;
+mod sync_thread;
+mod table;
+mod writer;
 
 pub use config::{JournalConfig, OnFull, SyncPolicy};
+pub use cursor::Cursor;
+pub use cursor_file::CURSOR_STATE_BYTES_MAX;
 pub use error::JournalError;
 pub use format::RECORD_BYTES_LIMIT;
 pub use fs::{FileEntry, FileSystem, JournalFile, OsFileSystem};
-pub use journal::{Cursor, Entry, Journal, Listener, Record};
+pub use journal::{Entry, Journal, Listener, Record};
 pub use stats::{CursorStats, JournalStats, QuarantinedRange, RecoveryReport};

@@ -1,0 +1,133 @@
+//! What appenders, cursors and the sync thread share.
+
+use std::any::Any;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use parking_lot::{Mutex, RwLock};
+
+use crate::config::JournalConfig;
+use crate::format::segment_file_name;
+use crate::fs::{FileSystem, JournalFile};
+use crate::journal::Listener;
+use crate::quarantine::{CorruptRange, quarantine_range};
+use crate::stats::JournalStats;
+use crate::table::Table;
+
+pub(crate) struct Core {
+    pub(crate) config: JournalConfig,
+    pub(crate) fs: Arc<dyn FileSystem>,
+    pub(crate) table: Mutex<Table>,
+    /// Highest durable sequence. Written after the table, so what it promises can be read.
+    last_sequence: AtomicU64,
+    pub(crate) counters: Counters,
+    listeners: RwLock<Vec<Arc<Listener>>>,
+    pub(crate) poisoned: AtomicBool,
+    /// Held until the last clone of the journal and the last cursor are gone.
+    _lock: Box<dyn Any + Send + Sync>,
+}
+
+#[derive(Default)]
+pub(crate) struct Counters {
+    pub(crate) appended_records: AtomicU64,
+    pub(crate) appended_bytes: AtomicU64,
+    pub(crate) failed_appends: AtomicU64,
+    pub(crate) syncs: AtomicU64,
+    deleted_segments: AtomicU64,
+}
+
+impl Core {
+    pub(crate) fn new(
+        config: JournalConfig,
+        fs: Arc<dyn FileSystem>,
+        table: Table,
+        last_sequence: u64,
+        lock: Box<dyn Any + Send + Sync>,
+    ) -> Self {
+        Self {
+            config,
+            fs,
+            table: Mutex::new(table),
+            last_sequence: AtomicU64::new(last_sequence),
+            counters: Counters::default(),
+            listeners: RwLock::default(),
+            poisoned: AtomicBool::new(false),
+            _lock: lock,
+        }
+    }
+
+    pub(crate) fn segment_path(&self, first: u64) -> PathBuf {
+        self.config.dir.join(segment_file_name(first))
+    }
+
+    pub(crate) fn last_sequence(&self) -> u64 {
+        self.last_sequence.load(Ordering::Acquire)
+    }
+
+    /// Lets readers see the active segment up to `bytes` and `last`.
+    pub(crate) fn publish(&self, bytes: u64, last: u64, records: u64) {
+        self.table.lock().publish(bytes, last, records);
+        self.last_sequence.store(last, Ordering::Release);
+    }
+
+    pub(crate) fn add_listener(&self, listener: Listener) {
+        self.listeners.write().push(Arc::new(listener));
+    }
+
+    /// Calls every listener, holding no lock.
+    pub(crate) fn notify(&self) {
+        let listeners = self.listeners.read().clone();
+        for listener in listeners {
+            listener(self.last_sequence());
+        }
+    }
+
+    /// Deletes the segments that no cursor needs.
+    pub(crate) fn delete_released(&self) -> bool {
+        let taken = self.table.lock().take_released();
+        for first in &taken {
+            let path = self.segment_path(*first);
+            if let Err(error) = self.fs.remove(&path) {
+                // It comes back at the next opening and is deleted then.
+                tracing::warn!(%error, path = %path.display(), "cannot delete a segment");
+            }
+        }
+        self.counters
+            .deleted_segments
+            .fetch_add(taken.len() as u64, Ordering::Relaxed);
+        !taken.is_empty()
+    }
+
+    /// A reader has met a corrupt range; it is copied aside and counted unless it is known.
+    pub(crate) fn met_corrupt_range(&self, source: Option<&dyn JournalFile>, range: CorruptRange) {
+        let mut table = self.table.lock();
+        let fresh = table
+            .segment_mut(range.first)
+            .is_some_and(|segment| segment.corrupt_offsets.insert(range.offset));
+        if !fresh {
+            return;
+        }
+        table.quarantined_ranges += 1;
+        table.quarantined_bytes += range.end - range.offset;
+        drop(table);
+        quarantine_range(&*self.fs, &self.config.dir, source, range);
+    }
+
+    pub(crate) fn stats(&self) -> JournalStats {
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let mut stats = JournalStats {
+            disk_bytes_max: self.config.disk_bytes_max,
+            appended_records: load(&self.counters.appended_records),
+            appended_bytes: load(&self.counters.appended_bytes),
+            failed_appends: load(&self.counters.failed_appends),
+            syncs: load(&self.counters.syncs),
+            deleted_segments: load(&self.counters.deleted_segments),
+            poisoned: self.poisoned.load(Ordering::Acquire),
+            last_sequence: self.last_sequence(),
+            ..JournalStats::default()
+        };
+        self.table.lock().describe(&mut stats);
+        stats
+    }
+}

@@ -1,0 +1,208 @@
+//! A named consumer: reads records in order and remembers, durably, how far it has come.
+
+mod reader;
+
+use std::sync::Arc;
+
+use crate::config::OnFull;
+use crate::core::Core;
+use crate::cursor_file::{self, Loaded, StoredCursor};
+use crate::error::JournalError;
+use crate::journal::Record;
+use crate::table::CursorEntry;
+
+use reader::Reader;
+
+/// A named, durable read position. One consumer holds it; dropping it closes it, and it goes on
+/// holding its uncommitted segments on disk.
+pub struct Cursor {
+    core: Arc<Core>,
+    name: String,
+    stored: StoredCursor,
+    reader: Reader,
+}
+
+impl Cursor {
+    /// Opens the cursor, or creates it at the oldest record.
+    pub(crate) fn open(core: &Arc<Core>, name: &str) -> Result<Self, JournalError> {
+        cursor_file::check_name(name)?;
+        let created_at = register(core, name)?;
+        let stored = match created_at {
+            Some(committed) => create(core, name, committed),
+            None => load(core, name),
+        };
+        let stored = stored.inspect_err(|_| unregister(core, name, created_at.is_some()))?;
+        let reader = Reader::new(Arc::clone(core), stored.committed);
+        Ok(Self {
+            core: Arc::clone(core),
+            name: name.to_owned(),
+            stored,
+            reader,
+        })
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Highest committed sequence; 0 when none.
+    #[must_use]
+    pub fn committed(&self) -> u64 {
+        self.stored.committed
+    }
+
+    /// The bytes stored with the last commit; empty before the first.
+    #[must_use]
+    pub fn state(&self) -> &[u8] {
+        &self.stored.state
+    }
+
+    /// The next durable records after the read position, which moves behind them: at least one
+    /// if any is there, then as many as fit in `bytes_max` payload bytes. Empty when caught up.
+    /// Corrupt ranges are skipped and counted.
+    ///
+    /// # Errors
+    /// `Io` when a segment cannot be read; the read position stays before the failing record.
+    pub fn read(&mut self, bytes_max: usize) -> Result<Vec<Record>, JournalError> {
+        self.reader.read(bytes_max)
+    }
+
+    /// Moves the read position back behind the committed record.
+    pub fn rewind(&mut self) {
+        self.reader = Reader::new(Arc::clone(&self.core), self.stored.committed);
+    }
+
+    /// Stores `through` as the committed sequence, with `state` (at most 16 MiB) beside it: both
+    /// or neither, durable on return. Segments that no cursor needs any more are deleted. The
+    /// read position moves only if it was before `through`.
+    ///
+    /// # Errors
+    /// `CommitOutOfRange` when `through` is before the committed sequence or after the last
+    /// durable one; `TooLarge` for the state; `NoSpace` and `Io` from the disk, after which this
+    /// handle still stands at the old position and a restart may find the old or the new one.
+    pub fn commit(&mut self, through: u64, state: &[u8]) -> Result<(), JournalError> {
+        let (committed, last_sequence) = (self.stored.committed, self.core.last_sequence());
+        if !(committed..=last_sequence.max(committed)).contains(&through) {
+            return Err(JournalError::CommitOutOfRange {
+                through,
+                committed,
+                last_sequence,
+            });
+        }
+        let dir = &self.core.config.dir;
+        cursor_file::store(&*self.core.fs, dir, &self.name, through, state)?;
+        self.stored.committed = through;
+        state.clone_into(&mut self.stored.state);
+        self.reader.skip_to(through);
+        self.core.table.lock().release(&self.name, through);
+        self.core.delete_released();
+        Ok(())
+    }
+
+    /// What an append does when the disk budget is used up by this cursor. Not stored: set it
+    /// after each opening. Until then, and by default, `Block`.
+    pub fn set_policy(&mut self, policy: OnFull) {
+        if let Some(entry) = self.core.table.lock().cursors.get_mut(&self.name) {
+            entry.on_full = policy;
+        }
+    }
+}
+
+impl Drop for Cursor {
+    fn drop(&mut self) {
+        if let Some(entry) = self.core.table.lock().cursors.get_mut(&self.name) {
+            entry.open = false;
+        }
+    }
+}
+
+impl std::fmt::Debug for Cursor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cursor")
+            .field("name", &self.name)
+            .field("committed", &self.stored.committed)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Removes a cursor that nobody has open.
+pub(crate) fn remove(core: &Core, name: &str) -> Result<(), JournalError> {
+    cursor_file::check_name(name)?;
+    let mut table = core.table.lock();
+    match table.cursors.get(name) {
+        None => return Ok(()),
+        Some(entry) if entry.open => {
+            return Err(JournalError::CursorInUse {
+                name: name.to_owned(),
+            });
+        }
+        Some(_) => {}
+    }
+    // The file goes first: a cursor on disk that is not in the table would hold nothing.
+    let path = cursor_file::path(&core.config.dir, name);
+    let removed = core.fs.remove(&path);
+    removed
+        .and_then(|()| core.fs.sync_dir(&cursor_file::folder(&core.config.dir)))
+        .map_err(|error| JournalError::io("remove", &path, error))?;
+    table.cursors.remove(name);
+    drop(table);
+    core.delete_released();
+    Ok(())
+}
+
+/// Marks the cursor open. For a new one, holds the oldest segment from now on and returns the
+/// sequence before it.
+fn register(core: &Core, name: &str) -> Result<Option<u64>, JournalError> {
+    let mut table = core.table.lock();
+    let released = table.oldest_sequence() - 1;
+    match table.cursors.get_mut(name) {
+        Some(entry) if entry.open => Err(JournalError::CursorInUse {
+            name: name.to_owned(),
+        }),
+        Some(entry) => {
+            entry.open = true;
+            Ok(None)
+        }
+        None => {
+            let entry = CursorEntry {
+                released,
+                open: true,
+                ..CursorEntry::default()
+            };
+            table.cursors.insert(name.to_owned(), entry);
+            Ok(Some(released))
+        }
+    }
+}
+
+fn unregister(core: &Core, name: &str, created: bool) {
+    let mut table = core.table.lock();
+    if created {
+        table.cursors.remove(name);
+    } else if let Some(entry) = table.cursors.get_mut(name) {
+        entry.open = false;
+    }
+}
+
+fn create(core: &Core, name: &str, committed: u64) -> Result<StoredCursor, JournalError> {
+    cursor_file::store(&*core.fs, &core.config.dir, name, committed, &[])?;
+    Ok(StoredCursor {
+        committed,
+        state: Vec::new(),
+    })
+}
+
+fn load(core: &Core, name: &str) -> Result<StoredCursor, JournalError> {
+    let path = cursor_file::path(&core.config.dir, name);
+    let loaded = cursor_file::load(&*core.fs, &path);
+    match loaded.map_err(|error| JournalError::io("read", &path, error))? {
+        Loaded::Intact(stored) => Ok(stored),
+        // Recovery has read it; it went bad while the journal was open.
+        Loaded::Newer { .. } | Loaded::Corrupt => {
+            let error = std::io::ErrorKind::InvalidData.into();
+            Err(JournalError::io("read", &path, error))
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! Reads durable records in order across segments, through its own file handle.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::core::Core;
+use crate::error::JournalError;
+use crate::format::SEGMENT_HEADER_BYTES;
+use crate::fs::JournalFile;
+use crate::journal::Record;
+use crate::quarantine::CorruptRange;
+use crate::scan::{Found, Scanner};
+
+pub(super) struct Reader {
+    core: Arc<Core>,
+    /// Everything up to here has been returned or skipped.
+    position: u64,
+    open: Option<OpenSegment>,
+    /// A record that did not fit into the last answer.
+    ahead: Option<Record>,
+}
+
+struct OpenSegment {
+    file: Arc<dyn JournalFile>,
+    scanner: Scanner,
+    last: u64,
+}
+
+impl Reader {
+    /// Reads on after sequence `position`.
+    pub(super) fn new(core: Arc<Core>, position: u64) -> Self {
+        Self {
+            core,
+            position,
+            open: None,
+            ahead: None,
+        }
+    }
+
+    /// Reads on after sequence `through`, unless reading has come further.
+    pub(super) fn skip_to(&mut self, through: u64) {
+        self.position = self.position.max(through);
+        self.ahead = self.ahead.take().filter(|record| record.sequence > through);
+    }
+
+    pub(super) fn read(&mut self, bytes_max: usize) -> Result<Vec<Record>, JournalError> {
+        let mut records = Vec::new();
+        let mut bytes = 0_usize;
+        loop {
+            let next = match self.ahead.take() {
+                Some(record) => Ok(Some(record)),
+                None => self.next_record(),
+            };
+            let record = match next {
+                Ok(Some(record)) => record,
+                Ok(None) => return Ok(records),
+                // What has been read is good; the failure comes again with the next call.
+                Err(_) if !records.is_empty() => return Ok(records),
+                Err(error) => return Err(error),
+            };
+            bytes = bytes.saturating_add(record.payload.len());
+            if bytes > bytes_max && !records.is_empty() {
+                self.ahead = Some(record);
+                return Ok(records);
+            }
+            records.push(record);
+            if bytes >= bytes_max {
+                return Ok(records);
+            }
+        }
+    }
+
+    fn next_record(&mut self) -> Result<Option<Record>, JournalError> {
+        while self.open_segment()? {
+            let Some(open) = &mut self.open else {
+                return Ok(None);
+            };
+            let first = open.scanner.first();
+            let found = open
+                .scanner
+                .next()
+                .map_err(|error| JournalError::io("read", &self.core.segment_path(first), error))?;
+            match found {
+                Some(Found::Record { header, .. }) if header.sequence <= self.position => {}
+                Some(Found::Record { offset, header }) => {
+                    let payload = Bytes::copy_from_slice(open.scanner.payload(offset, &header));
+                    self.position = header.sequence;
+                    let (sequence, kind) = (header.sequence, header.kind);
+                    return Ok(Some(Record {
+                        sequence,
+                        kind,
+                        payload,
+                    }));
+                }
+                Some(Found::Corrupt { offset, end }) => {
+                    let range = CorruptRange { first, offset, end };
+                    self.core.met_corrupt_range(Some(&*open.file), range);
+                }
+                // The records up to `last` that were not found are lost to a corrupt range.
+                None => self.position = self.position.max(open.last),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Opens the segment that holds the next record, or learns how far it can be read by now.
+    /// `false` when there is no further record.
+    fn open_segment(&mut self) -> Result<bool, JournalError> {
+        let Some((first, last, end)) = self.locate() else {
+            return Ok(false);
+        };
+        if let Some(open) = self
+            .open
+            .as_mut()
+            .filter(|open| open.scanner.first() == first)
+        {
+            open.scanner.extend_to(end);
+            open.last = last;
+            return Ok(true);
+        }
+        let path = self.core.segment_path(first);
+        let file = match self.core.fs.open_read(&path) {
+            Ok(file) => file,
+            // Taken from this cursor since `locate`; the next round finds what follows.
+            Err(_) if self.locate().is_none_or(|(now, ..)| now != first) => {
+                return self.open_segment();
+            }
+            Err(error) => return Err(JournalError::io("open", &path, error)),
+        };
+        let scanner = Scanner::new(Arc::clone(&file), first, SEGMENT_HEADER_BYTES, end);
+        self.open = Some(OpenSegment {
+            file,
+            scanner,
+            last,
+        });
+        Ok(true)
+    }
+
+    /// First sequence, last sequence and readable bytes of the segment to read next.
+    fn locate(&self) -> Option<(u64, u64, u64)> {
+        let table = self.core.table.lock();
+        let segment = table.segment_for(self.position + 1)?;
+        Some((segment.first, segment.last, segment.readable_bytes))
+    }
+}

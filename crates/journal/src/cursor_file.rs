@@ -1,0 +1,161 @@
+//! Cursor files: `cursors/<name>.cur`, replaced whole at each commit (temporary file, sync,
+//! rename, folder sync), so a crash leaves the old or the new one.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::error::JournalError;
+use crate::format::{FORMAT_VERSION, SEQUENCE_LIMIT, read_u32, read_u64};
+use crate::fs::FileSystem;
+use crate::fs::exact::{read_full_at, write_all_at};
+
+/// Largest `state` of a commit: 16 MiB.
+pub const CURSOR_STATE_BYTES_MAX: u32 = 16 << 20;
+
+const MAGIC: [u8; 8] = *b"VRVTCURS";
+const HEADER_BYTES: usize = 28;
+const CRC_OFFSET: usize = 24;
+const NAME_BYTES_MAX: usize = 64;
+const SUFFIX: &str = ".cur";
+const TEMPORARY_SUFFIX: &str = ".cur.tmp";
+
+/// What a cursor file holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct StoredCursor {
+    pub(crate) committed: u64,
+    pub(crate) state: Vec<u8>,
+}
+
+/// What reading a cursor file gave.
+pub(crate) enum Loaded {
+    Intact(StoredCursor),
+    Newer { version: u32 },
+    Corrupt,
+}
+
+pub(crate) fn folder(dir: &Path) -> PathBuf {
+    dir.join("cursors")
+}
+
+pub(crate) fn path(dir: &Path, name: &str) -> PathBuf {
+    folder(dir).join(format!("{name}{SUFFIX}"))
+}
+
+pub(crate) fn check_name(name: &str) -> Result<(), JournalError> {
+    let allowed = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-');
+    if (1..=NAME_BYTES_MAX).contains(&name.len()) && name.bytes().all(allowed) {
+        return Ok(());
+    }
+    Err(JournalError::CursorName {
+        name: name.to_owned(),
+    })
+}
+
+/// The cursor's name in a file name.
+pub(crate) fn parse_file_name(file_name: &str) -> Option<&str> {
+    file_name
+        .strip_suffix(SUFFIX)
+        .filter(|name| check_name(name).is_ok())
+}
+
+/// Whether the file is what an interrupted commit leaves.
+pub(crate) fn is_temporary(file_name: &str) -> bool {
+    file_name
+        .strip_suffix(TEMPORARY_SUFFIX)
+        .is_some_and(|name| check_name(name).is_ok())
+}
+
+pub(crate) fn load(fs: &dyn FileSystem, path: &Path) -> io::Result<Loaded> {
+    let file = fs.open_read(path)?;
+    let len = file.len()?;
+    let len_max = HEADER_BYTES as u64 + u64::from(CURSOR_STATE_BYTES_MAX);
+    let Some(len) = usize::try_from(len).ok().filter(|_| len <= len_max) else {
+        return Ok(Loaded::Corrupt);
+    };
+    let mut bytes = vec![0; len];
+    let read = read_full_at(&*file, &mut bytes, 0)?;
+    bytes.truncate(read);
+    Ok(decode(&bytes))
+}
+
+/// Replaces the cursor's file, durably and atomically.
+pub(crate) fn store(
+    fs: &dyn FileSystem,
+    dir: &Path,
+    name: &str,
+    committed: u64,
+    state: &[u8],
+) -> Result<(), JournalError> {
+    let bytes = encode(committed, state)?;
+    let path = path(dir, name);
+    let temporary = folder(dir).join(format!("{name}{TEMPORARY_SUFFIX}"));
+    let stored = write_temporary(fs, &temporary, &bytes)
+        .and_then(|()| fs.rename(&temporary, &path))
+        .and_then(|()| fs.sync_dir(&folder(dir)));
+    stored.map_err(|error| {
+        // Best effort: a leftover is replaced by the next commit and removed at the next opening.
+        fs.remove(&temporary).ok();
+        JournalError::io("commit", &path, error)
+    })
+}
+
+fn write_temporary(fs: &dyn FileSystem, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let file = match fs.create_new(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            fs.remove(path)?;
+            fs.create_new(path)?
+        }
+        created => created?,
+    };
+    write_all_at(&*file, bytes, 0)?;
+    file.sync()
+}
+
+fn encode(committed: u64, state: &[u8]) -> Result<Vec<u8>, JournalError> {
+    let state_bytes = u32::try_from(state.len())
+        .ok()
+        .filter(|bytes| *bytes <= CURSOR_STATE_BYTES_MAX)
+        .ok_or(JournalError::TooLarge {
+            what: "cursor state",
+            bytes: state.len() as u64,
+            bytes_max: u64::from(CURSOR_STATE_BYTES_MAX),
+        })?;
+    let mut bytes = Vec::with_capacity(HEADER_BYTES + state.len());
+    bytes.extend_from_slice(&MAGIC);
+    bytes.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
+    bytes.extend_from_slice(&committed.to_le_bytes());
+    bytes.extend_from_slice(&state_bytes.to_le_bytes());
+    let crc = crc32c::crc32c_append(crc32c::crc32c(&bytes), state);
+    bytes.extend_from_slice(&crc.to_le_bytes());
+    bytes.extend_from_slice(state);
+    Ok(bytes)
+}
+
+fn decode(bytes: &[u8]) -> Loaded {
+    let parts = bytes
+        .split_at_checked(CRC_OFFSET)
+        .zip(bytes.get(HEADER_BYTES..));
+    let (Some(((header, _), state)), Some(crc)) = (parts, read_u32(bytes, CRC_OFFSET)) else {
+        return Loaded::Corrupt;
+    };
+    let intact = crc32c::crc32c_append(crc32c::crc32c(header), state) == crc;
+    if !intact || !header.starts_with(&MAGIC) {
+        return Loaded::Corrupt;
+    }
+    match (
+        read_u32(header, 8),
+        read_u64(header, 12),
+        read_u32(header, 20),
+    ) {
+        (Some(FORMAT_VERSION), Some(committed), Some(state_bytes))
+            if committed < SEQUENCE_LIMIT && state_bytes as usize == state.len() =>
+        {
+            Loaded::Intact(StoredCursor {
+                committed,
+                state: state.to_vec(),
+            })
+        }
+        (Some(version), ..) if version > FORMAT_VERSION => Loaded::Newer { version },
+        _ => Loaded::Corrupt,
+    }
+}

@@ -1,0 +1,255 @@
+//! Opens a folder in whatever state a crash, a full disk or a failing disk has left it.
+//!
+//! In: the folder. Out: the segment and cursor tables, a writer at the end of the last segment,
+//! and a report. Only a failing operating system call, a file of a later format version or the
+//! lock keeps a journal from opening; damage never does. Every record's checksum is read once,
+//! in sequential order.
+
+mod cursors;
+mod segment;
+
+use std::any::Any;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::config::JournalConfig;
+use crate::core::Core;
+use crate::error::JournalError;
+use crate::format::{
+    FORMAT_VERSION, SEGMENT_HEADER_BYTES, encode_segment_header, parse_segment_file_name,
+    segment_file_name,
+};
+use crate::fs::exact::write_all_at;
+use crate::fs::{FileSystem, JournalFile};
+use crate::quarantine::{CorruptRange, quarantine_range};
+use crate::stats::RecoveryReport;
+use crate::table::{Segment, Table};
+use crate::writer::Writer;
+
+use segment::{ScannedSegment, scan_segment};
+
+const LOCK_FILE: &str = "lock";
+const OWN_FOLDERS: [&str; 2] = ["cursors", "quarantine"];
+
+/// An opened journal, before anyone uses it.
+pub(crate) struct Recovered {
+    pub(crate) core: Arc<Core>,
+    pub(crate) writer: Writer,
+    pub(crate) report: RecoveryReport,
+}
+
+/// Where the writer goes on.
+struct Active {
+    file: Arc<dyn JournalFile>,
+    first: u64,
+    len: u64,
+}
+
+struct Recovery {
+    config: JournalConfig,
+    fs: Arc<dyn FileSystem>,
+    table: Table,
+    report: RecoveryReport,
+}
+
+/// Locks and reads the folder.
+pub(crate) fn recover(
+    config: JournalConfig,
+    fs: Arc<dyn FileSystem>,
+) -> Result<Recovered, JournalError> {
+    let dir = config.dir.clone();
+    for folder in [&dir, &crate::cursor_file::folder(&dir)] {
+        fs.create_dir_all(folder)
+            .map_err(|error| JournalError::io("create", folder, error))?;
+    }
+    let lock = lock(&*fs, &dir)?;
+    let recovery = Recovery {
+        config,
+        fs,
+        table: Table::default(),
+        report: RecoveryReport::default(),
+    };
+    recovery.run(lock)
+}
+
+fn lock(fs: &dyn FileSystem, dir: &Path) -> Result<Box<dyn Any + Send + Sync>, JournalError> {
+    let path = dir.join(LOCK_FILE);
+    fs.lock(&path).map_err(|error| match error.kind() {
+        io::ErrorKind::WouldBlock => JournalError::Locked { path },
+        _ => JournalError::io("lock", &path, error),
+    })
+}
+
+impl Recovery {
+    fn run(mut self, lock: Box<dyn Any + Send + Sync>) -> Result<Recovered, JournalError> {
+        let firsts = self.list_segments()?;
+        let last_first = firsts.last().copied();
+        let mut previous = 0;
+        let mut active = None;
+        for first in firsts {
+            let scanned = self.scan(first, previous)?;
+            previous = previous.max(scanned.segment.last);
+            if Some(first) == last_first {
+                active = self.reopen_last(scanned)?;
+                // A segment given up as unreadable keeps its name, so its first number is taken.
+                let taken = if active.is_some() { first - 1 } else { first };
+                previous = self.table.last_sequence().max(taken);
+            } else {
+                self.quarantine(&scanned);
+                self.add(scanned);
+            }
+        }
+        self.load_cursors()?;
+        // A cursor may have committed records that a damaged tail has lost since; their numbers
+        // are not given out again, or the cursor would skip the new ones.
+        let last_sequence = previous.max(self.table.highest_released());
+        let active = match active {
+            Some(active) => active,
+            None => self.start_segment(last_sequence + 1)?,
+        };
+        self.warn_of_ignored_files();
+        let Self {
+            config,
+            fs,
+            table,
+            report,
+        } = self;
+        let core = Arc::new(Core::new(config, fs, table, last_sequence, lock));
+        core.delete_released();
+        let writer = Writer::new(
+            Arc::clone(&core),
+            active.file,
+            active.first,
+            active.len,
+            last_sequence + 1,
+        );
+        Ok(Recovered {
+            core,
+            writer,
+            report,
+        })
+    }
+
+    fn list_segments(&mut self) -> Result<Vec<u64>, JournalError> {
+        let dir = &self.config.dir;
+        let entries = self
+            .fs
+            .list(dir)
+            .map_err(|error| JournalError::io("list", dir, error))?;
+        let mut firsts = Vec::new();
+        for entry in entries {
+            match parse_segment_file_name(&entry.name) {
+                Some(first) if entry.is_file => firsts.push(first),
+                _ if entry.name == LOCK_FILE => {}
+                _ if OWN_FOLDERS.contains(&entry.name.as_str()) && !entry.is_file => {}
+                _ => self.report.ignored_files.push(dir.join(entry.name)),
+            }
+        }
+        firsts.sort_unstable();
+        self.report.segments = firsts.len() as u64;
+        Ok(firsts)
+    }
+
+    fn scan(&self, first: u64, previous: u64) -> Result<ScannedSegment, JournalError> {
+        let path = self.config.dir.join(segment_file_name(first));
+        let file = self
+            .fs
+            .open_write(&path)
+            .map_err(|error| JournalError::io("open", &path, error))?;
+        let scanned = scan_segment(file, first, previous)
+            .map_err(|error| JournalError::io("read", &path, error))?;
+        match scanned.newer_version {
+            None => Ok(scanned),
+            Some(version) => {
+                let version_max = FORMAT_VERSION;
+                Err(JournalError::UnsupportedVersion {
+                    path,
+                    version,
+                    version_max,
+                })
+            }
+        }
+    }
+
+    /// Cuts the torn tail, restores the header if need be, and makes what remains durable: it may
+    /// have been only in the page cache when its writer died.
+    fn reopen_last(&mut self, mut scanned: ScannedSegment) -> Result<Option<Active>, JournalError> {
+        let first = scanned.segment.first;
+        let path = self.config.dir.join(segment_file_name(first));
+        if scanned.unreadable {
+            // The writer must not go on behind bytes that cannot be read.
+            self.quarantine(&scanned);
+            self.add(scanned);
+            return Ok(None);
+        }
+        let len_before = scanned.segment.disk_bytes;
+        scanned.cut_torn_tail();
+        self.quarantine(&scanned);
+        let file = Arc::clone(&scanned.file);
+        let len = scanned.segment.disk_bytes.max(SEGMENT_HEADER_BYTES);
+        self.report.torn_bytes = len_before.saturating_sub(scanned.segment.disk_bytes);
+        let mut repaired = file.set_len(len);
+        if !scanned.header_intact {
+            repaired =
+                repaired.and_then(|()| write_all_at(&*file, &encode_segment_header(first), 0));
+        }
+        repaired
+            .and_then(|()| file.sync())
+            .and_then(|()| self.fs.sync_dir(&self.config.dir))
+            .map_err(|error| JournalError::io("repair", &path, error))?;
+        scanned.segment.disk_bytes = len;
+        scanned.segment.readable_bytes = len;
+        self.add(scanned);
+        Ok(Some(Active { file, first, len }))
+    }
+
+    fn start_segment(&mut self, first: u64) -> Result<Active, JournalError> {
+        let path = self.config.dir.join(segment_file_name(first));
+        let created = || {
+            let file = self.fs.create_new(&path)?;
+            write_all_at(&*file, &encode_segment_header(first), 0)?;
+            file.sync()?;
+            self.fs.sync_dir(&self.config.dir)?;
+            Ok(file)
+        };
+        let file = created().map_err(|error| {
+            // Best effort: an empty last segment is also what recovery can start from.
+            self.fs.remove(&path).ok();
+            JournalError::io("create", &path, error)
+        })?;
+        self.table.push(Segment::empty(first, SEGMENT_HEADER_BYTES));
+        Ok(Active {
+            file,
+            first,
+            len: SEGMENT_HEADER_BYTES,
+        })
+    }
+
+    fn add(&mut self, scanned: ScannedSegment) {
+        self.report.records += scanned.segment.records;
+        self.report.payload_bytes += scanned.payload_bytes;
+        self.table.push(scanned.segment);
+    }
+
+    fn quarantine(&mut self, scanned: &ScannedSegment) {
+        for (offset, end) in &scanned.corrupt {
+            let range = CorruptRange {
+                first: scanned.segment.first,
+                offset: *offset,
+                end: *end,
+            };
+            let source = Some(&*scanned.file).filter(|_| !scanned.unreadable);
+            let found = quarantine_range(&*self.fs, &self.config.dir, source, range);
+            self.table.quarantined_ranges += 1;
+            self.table.quarantined_bytes += found.bytes;
+            self.report.quarantined.push(found);
+        }
+    }
+
+    fn warn_of_ignored_files(&self) {
+        if !self.report.ignored_files.is_empty() {
+            tracing::warn!(files = ?self.report.ignored_files, "files in the journal folder ignored");
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! The cursors as recovery finds them.
+
+use crate::cursor_file::{self, Loaded};
+use crate::error::JournalError;
+use crate::format::FORMAT_VERSION;
+use crate::quarantine::quarantine_file;
+use crate::table::CursorEntry;
+
+use super::Recovery;
+
+impl Recovery {
+    /// Registers every cursor on disk, so that each holds its segments before anyone opens it.
+    pub(super) fn load_cursors(&mut self) -> Result<(), JournalError> {
+        let folder = cursor_file::folder(&self.config.dir);
+        let entries = self
+            .fs
+            .list(&folder)
+            .map_err(|error| JournalError::io("list", &folder, error))?;
+        for entry in entries {
+            let path = folder.join(&entry.name);
+            if cursor_file::is_temporary(&entry.name) {
+                // An interrupted commit; the next commit would replace it as well.
+                self.fs.remove(&path).ok();
+                continue;
+            }
+            match cursor_file::parse_file_name(&entry.name).filter(|_| entry.is_file) {
+                Some(name) => self.load_cursor(name)?,
+                None => self.report.ignored_files.push(path),
+            }
+        }
+        Ok(())
+    }
+
+    fn load_cursor(&mut self, name: &str) -> Result<(), JournalError> {
+        let path = cursor_file::path(&self.config.dir, name);
+        let released = match cursor_file::load(&*self.fs, &path) {
+            Ok(Loaded::Intact(stored)) => stored.committed,
+            Ok(Loaded::Newer { version }) => {
+                let version_max = FORMAT_VERSION;
+                return Err(JournalError::UnsupportedVersion {
+                    path,
+                    version,
+                    version_max,
+                });
+            }
+            Ok(Loaded::Corrupt) => self.restart_cursor(name),
+            Err(error) => {
+                tracing::error!(%error, cursor = name, "cursor file unreadable");
+                self.restart_cursor(name)
+            }
+        };
+        self.table.cursors.insert(
+            name.to_owned(),
+            CursorEntry {
+                released,
+                ..CursorEntry::default()
+            },
+        );
+        Ok(())
+    }
+
+    /// Moves a corrupt cursor file aside and starts the cursor at the oldest record.
+    fn restart_cursor(&mut self, name: &str) -> u64 {
+        tracing::error!(
+            cursor = name,
+            "corrupt cursor, starting again at the oldest record"
+        );
+        let dir = &self.config.dir;
+        let released = self.table.oldest_sequence() - 1;
+        let path = cursor_file::path(dir, name);
+        let moved = quarantine_file(&*self.fs, dir, &path, &format!("{name}.cur"));
+        let stored = cursor_file::store(&*self.fs, dir, name, released, &[]);
+        if let Err(error) = moved {
+            tracing::warn!(%error, cursor = name, "cannot move the corrupt cursor file aside");
+        }
+        if let Err(error) = stored {
+            // It holds its segments in this run; the next commit stores it.
+            tracing::warn!(%error, cursor = name, "cannot store the restarted cursor");
+        }
+        self.report.corrupt_cursors.push(name.to_owned());
+        released
+    }
+}

@@ -1,0 +1,142 @@
+//! One segment as recovery finds it.
+
+use std::io;
+use std::sync::Arc;
+
+use crate::format::{SEGMENT_HEADER_BYTES, SegmentHeader, decode_segment_header};
+use crate::fs::JournalFile;
+use crate::fs::exact::read_full_at;
+use crate::scan::{Found, Scanner};
+use crate::table::Segment;
+
+pub(super) struct ScannedSegment {
+    pub(super) file: Arc<dyn JournalFile>,
+    pub(super) segment: Segment,
+    pub(super) payload_bytes: u64,
+    /// Corrupt ranges as (first byte, byte after).
+    pub(super) corrupt: Vec<(u64, u64)>,
+    pub(super) header_intact: bool,
+    /// The header is too short or empty, as a crash during the segment's creation leaves it.
+    header_torn: bool,
+    pub(super) newer_version: Option<u32>,
+    /// Reading failed at the end of `readable_bytes`; nothing behind it is known.
+    pub(super) unreadable: bool,
+    whole: Whole,
+}
+
+/// The state after the last record that ended its append.
+#[derive(Clone, Copy)]
+struct Whole {
+    end: u64,
+    last: u64,
+    records: u64,
+    payload_bytes: u64,
+}
+
+/// Reads the segment that starts at `first`; its records must follow `previous`.
+pub(super) fn scan_segment(
+    file: Arc<dyn JournalFile>,
+    first: u64,
+    previous: u64,
+) -> io::Result<ScannedSegment> {
+    let len = file.len()?;
+    let mut header = [0; 32];
+    let (read, header_unreadable) = match read_full_at(&*file, &mut header, 0) {
+        Ok(read) => (read, false),
+        Err(_) => (0, true),
+    };
+    let parsed = decode_segment_header(header.get(..read).unwrap_or_default());
+    let header_bytes = SEGMENT_HEADER_BYTES.min(len);
+    let mut segment = Segment::empty(first, len);
+    segment.last = segment.last.max(previous);
+    let mut scanned = ScannedSegment {
+        file,
+        payload_bytes: 0,
+        corrupt: Vec::new(),
+        header_intact: parsed == SegmentHeader::Valid { first },
+        header_torn: len < SEGMENT_HEADER_BYTES || (header == [0; 32] && !header_unreadable),
+        newer_version: match parsed {
+            SegmentHeader::Newer { version } => Some(version),
+            _ => None,
+        },
+        unreadable: header_unreadable,
+        whole: Whole {
+            end: header_bytes,
+            last: segment.last,
+            records: 0,
+            payload_bytes: 0,
+        },
+        segment,
+    };
+    if !scanned.header_intact && len > 0 {
+        scanned.add_corrupt(0, header_bytes);
+    }
+    if header_unreadable {
+        scanned.segment.readable_bytes = 0;
+    } else if scanned.newer_version.is_none() {
+        scanned.read_records(header_bytes, len, previous);
+    }
+    Ok(scanned)
+}
+
+impl ScannedSegment {
+    fn read_records(&mut self, from: u64, len: u64, previous: u64) {
+        let file = Arc::clone(&self.file);
+        let mut scanner = Scanner::new(file, self.segment.first, from, len).after(previous);
+        loop {
+            match scanner.next() {
+                Ok(None) => return,
+                Ok(Some(Found::Corrupt { offset, end })) => self.add_corrupt(offset, end),
+                Ok(Some(Found::Record { header, .. })) => {
+                    self.segment.last = header.sequence;
+                    self.segment.records += 1;
+                    self.payload_bytes += u64::from(header.payload_bytes);
+                    if header.last_of_append {
+                        self.whole = Whole {
+                            end: scanner.offset(),
+                            last: self.segment.last,
+                            records: self.segment.records,
+                            payload_bytes: self.payload_bytes,
+                        };
+                    }
+                }
+                Err(error) => {
+                    tracing::error!(%error, segment = self.segment.first, "segment unreadable");
+                    self.unreadable = true;
+                    self.segment.readable_bytes = scanner.offset();
+                    self.add_corrupt(scanner.offset(), len);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn add_corrupt(&mut self, offset: u64, end: u64) {
+        self.segment.corrupt_offsets.insert(offset);
+        self.corrupt.push((offset, end));
+    }
+
+    /// Forgets what follows the last whole append: an append that a crash interrupted. A header
+    /// cut short by a crash is no damage either.
+    pub(super) fn cut_torn_tail(&mut self) {
+        let Whole {
+            end,
+            last,
+            records,
+            payload_bytes,
+        } = self.whole;
+        let nothing_kept = records == 0;
+        let header_torn = self.header_torn && nothing_kept;
+        self.segment.disk_bytes = end;
+        self.segment.last = last;
+        self.segment.records = records;
+        self.payload_bytes = payload_bytes;
+        if nothing_kept && !self.header_intact && !header_torn {
+            // The whole file is damaged, not just its tail: keep a copy of all of it.
+            return;
+        }
+        self.corrupt
+            .retain(|(offset, _)| *offset < end && !header_torn);
+        self.segment.corrupt_offsets = self.corrupt.iter().map(|(offset, _)| *offset).collect();
+    }
+}

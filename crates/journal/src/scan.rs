@@ -1,0 +1,190 @@
+//! Reads the records of one segment in order and finds the next one behind a corrupt range.
+//!
+//! In: a file, the segment's first sequence, a byte range. Out: valid records and the corrupt
+//! ranges between them. Memory: one window of 256 KiB, or of one record where that is larger. A
+//! length is believed only after the header's checksum and the range have agreed with it.
+
+use std::io;
+use std::sync::Arc;
+
+use crate::format::{RECORD_HEADER_BYTES, RecordHeader};
+use crate::fs::JournalFile;
+use crate::fs::exact::read_full_at;
+
+const WINDOW_BYTES: u64 = 256 << 10;
+
+/// What lies at a place in a segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// A record whose checksums fit; `Scanner::payload` has its bytes until the next call.
+    Record { offset: u64, header: RecordHeader },
+    /// Bytes from `offset` up to `end` that hold no valid record.
+    Corrupt { offset: u64, end: u64 },
+}
+
+enum Parsed {
+    Good(RecordHeader),
+    /// The header is intact, the payload is not.
+    BadPayload(RecordHeader),
+    /// The header is intact and promises more bytes than there are.
+    CutOff,
+    NoHeader,
+}
+
+pub(crate) struct Scanner {
+    file: Arc<dyn JournalFile>,
+    first: u64,
+    offset: u64,
+    end: u64,
+    previous: u64,
+    window: Vec<u8>,
+    window_start: u64,
+}
+
+impl Scanner {
+    /// Scans `file` from byte `offset` to byte `end`, as part of the segment that starts at
+    /// sequence `first`.
+    pub(crate) fn new(file: Arc<dyn JournalFile>, first: u64, offset: u64, end: u64) -> Self {
+        let previous = first.saturating_sub(1);
+        Self {
+            file,
+            first,
+            offset,
+            end,
+            previous,
+            window: Vec::new(),
+            window_start: 0,
+        }
+    }
+
+    /// Accepts only records after sequence `previous`.
+    pub(crate) fn after(mut self, previous: u64) -> Self {
+        self.previous = self.previous.max(previous);
+        self
+    }
+
+    /// First sequence of the segment being read.
+    pub(crate) fn first(&self) -> u64 {
+        self.first
+    }
+
+    /// Where the next call starts.
+    pub(crate) fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// Moves the end forward, after more of the segment has become durable.
+    pub(crate) fn extend_to(&mut self, end: u64) {
+        self.end = self.end.max(end);
+    }
+
+    /// The next record or corrupt range; `None` at the end.
+    pub(crate) fn next(&mut self) -> io::Result<Option<Found>> {
+        let offset = self.offset;
+        if offset >= self.end {
+            return Ok(None);
+        }
+        let found = match self.parse(offset)? {
+            Parsed::Good(header) => {
+                self.previous = header.sequence;
+                self.offset = offset + header.record_bytes();
+                return Ok(Some(Found::Record { offset, header }));
+            }
+            Parsed::BadPayload(header) => {
+                self.previous = header.sequence;
+                Found::Corrupt {
+                    offset,
+                    end: offset + header.record_bytes(),
+                }
+            }
+            Parsed::CutOff => Found::Corrupt {
+                offset,
+                end: self.end,
+            },
+            Parsed::NoHeader => Found::Corrupt {
+                offset,
+                end: self.find_record(offset + 1)?,
+            },
+        };
+        let Found::Corrupt { end, .. } = found else {
+            return Ok(Some(found));
+        };
+        self.offset = end;
+        Ok(Some(found))
+    }
+
+    /// The payload of the record that `next` has just returned.
+    pub(crate) fn payload(&self, offset: u64, header: &RecordHeader) -> &[u8] {
+        self.slice(
+            offset + RECORD_HEADER_BYTES,
+            u64::from(header.payload_bytes),
+        )
+    }
+
+    /// First place from `at` on where a valid record starts, or the end.
+    fn find_record(&mut self, mut at: u64) -> io::Result<u64> {
+        while at + RECORD_HEADER_BYTES <= self.end {
+            match self.parse(at)? {
+                Parsed::Good(_) => return Ok(at),
+                // An intact header is believed, which also keeps this search linear.
+                Parsed::BadPayload(header) => at += header.record_bytes(),
+                Parsed::CutOff => return Ok(self.end),
+                Parsed::NoHeader => at += 1,
+            }
+        }
+        Ok(self.end)
+    }
+
+    fn parse(&mut self, at: u64) -> io::Result<Parsed> {
+        if self.end - at < RECORD_HEADER_BYTES {
+            return Ok(Parsed::NoHeader);
+        }
+        self.fill(at, RECORD_HEADER_BYTES)?;
+        let decoded = RecordHeader::decode(self.slice(at, RECORD_HEADER_BYTES), self.first);
+        let Some(header) = decoded.filter(|header| header.sequence > self.previous) else {
+            return Ok(Parsed::NoHeader);
+        };
+        if header.record_bytes() > self.end - at {
+            return Ok(Parsed::CutOff);
+        }
+        self.fill(at, header.record_bytes())?;
+        let intact = crc32c::crc32c(self.payload(at, &header)) == header.payload_crc;
+        Ok(if intact {
+            Parsed::Good(header)
+        } else {
+            Parsed::BadPayload(header)
+        })
+    }
+
+    /// Makes the window cover `bytes` bytes from `at`, which must lie before the end.
+    fn fill(&mut self, at: u64, bytes: u64) -> io::Result<()> {
+        if !self.slice(at, bytes).is_empty() {
+            return Ok(());
+        }
+        let window_bytes = bytes.max(WINDOW_BYTES).min(self.end - at);
+        let window_bytes = usize::try_from(window_bytes).map_err(io::Error::other)?;
+        self.window.clear();
+        // One large record must not keep its memory for ever.
+        self.window.shrink_to(window_bytes);
+        self.window.resize(window_bytes, 0);
+        self.window_start = at;
+        let read = read_full_at(&*self.file, &mut self.window, at);
+        self.window.truncate(*read.as_ref().unwrap_or(&0));
+        if (read? as u64) < bytes {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(())
+    }
+
+    /// The bytes at `at` in the window; empty when the window does not cover them all.
+    fn slice(&self, at: u64, bytes: u64) -> &[u8] {
+        at.checked_sub(self.window_start)
+            .and_then(|start| usize::try_from(start).ok())
+            .zip(usize::try_from(bytes).ok())
+            .and_then(|(start, bytes)| self.window.get(start..)?.get(..bytes))
+            .unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,228 @@
+//! What is on disk and who still needs it: the segments in order and the cursors by name.
+//!
+//! Only memory is touched here, so the lock around it is held for microseconds. The last segment
+//! is the active one; every sequence and length in here is durable.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use crate::config::OnFull;
+use crate::stats::{CursorStats, JournalStats};
+
+#[derive(Debug, Clone)]
+pub(crate) struct Segment {
+    pub(crate) first: u64,
+    /// Last durable sequence; `first - 1` while there is none.
+    pub(crate) last: u64,
+    pub(crate) records: u64,
+    /// Durable bytes that can be read.
+    pub(crate) readable_bytes: u64,
+    /// Bytes on disk.
+    pub(crate) disk_bytes: u64,
+    /// Where the corrupt ranges that have been counted start.
+    pub(crate) corrupt_offsets: BTreeSet<u64>,
+}
+
+#[derive(Debug, Clone, Default)]
+pub(crate) struct CursorEntry {
+    /// Everything up to here is of no more use to the cursor: committed, or dropped from it.
+    pub(crate) released: u64,
+    pub(crate) on_full: OnFull,
+    pub(crate) open: bool,
+    pub(crate) dropped_records: u64,
+    pub(crate) dropped_bytes: u64,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Table {
+    segments: VecDeque<Segment>,
+    pub(crate) cursors: BTreeMap<String, CursorEntry>,
+    pub(crate) quarantined_ranges: u64,
+    pub(crate) quarantined_bytes: u64,
+}
+
+impl Segment {
+    pub(crate) fn empty(first: u64, bytes: u64) -> Self {
+        Self {
+            first,
+            last: first.saturating_sub(1),
+            records: 0,
+            readable_bytes: bytes,
+            disk_bytes: bytes,
+            corrupt_offsets: BTreeSet::new(),
+        }
+    }
+
+    /// Records and bytes after sequence `released`; in proportion inside the segment.
+    fn beyond(&self, released: u64) -> (u64, u64) {
+        if released < self.first {
+            return (self.records, self.disk_bytes);
+        }
+        let records = self.last.saturating_sub(released).min(self.records);
+        let share = u128::from(self.disk_bytes) * u128::from(records);
+        let bytes = share.checked_div(u128::from(self.records)).unwrap_or(0);
+        (records, u64::try_from(bytes).unwrap_or(self.disk_bytes))
+    }
+}
+
+impl Table {
+    pub(crate) fn push(&mut self, segment: Segment) {
+        self.segments.push_back(segment);
+    }
+
+    /// The active segment has become durable up to `bytes` and `last`, with `records` more.
+    pub(crate) fn publish(&mut self, bytes: u64, last: u64, records: u64) {
+        if let Some(active) = self.segments.back_mut() {
+            active.records += records;
+            active.last = last;
+            active.readable_bytes = bytes;
+            active.disk_bytes = bytes;
+        }
+    }
+
+    /// The first segment that holds sequence `next` or a later one.
+    pub(crate) fn segment_for(&self, next: u64) -> Option<&Segment> {
+        let at = self.segments.partition_point(|segment| segment.last < next);
+        // An empty segment in the middle breaks no order: its last is below its first.
+        self.segments
+            .iter()
+            .skip(at)
+            .find(|segment| segment.records > 0)
+    }
+
+    pub(crate) fn segment_mut(&mut self, first: u64) -> Option<&mut Segment> {
+        self.segments
+            .iter_mut()
+            .find(|segment| segment.first == first)
+    }
+
+    pub(crate) fn oldest_sequence(&self) -> u64 {
+        self.segment_for(0)
+            .or(self.segments.back())
+            .map_or(1, |segment| segment.first)
+    }
+
+    /// Last sequence of the last segment.
+    pub(crate) fn last_sequence(&self) -> u64 {
+        self.segments.back().map_or(0, |segment| segment.last)
+    }
+
+    /// The furthest any cursor has come.
+    pub(crate) fn highest_released(&self) -> u64 {
+        self.cursors
+            .values()
+            .map(|cursor| cursor.released)
+            .max()
+            .unwrap_or(0)
+    }
+
+    pub(crate) fn closed_bytes(&self) -> u64 {
+        let closed = self.segments.len().saturating_sub(1);
+        self.segments
+            .iter()
+            .take(closed)
+            .map(|segment| segment.disk_bytes)
+            .sum()
+    }
+
+    pub(crate) fn has_closed(&self) -> bool {
+        self.segments.len() > 1
+    }
+
+    /// Takes out every closed segment that no cursor needs; returns their first sequences. With
+    /// no cursor at all nothing is taken.
+    pub(crate) fn take_released(&mut self) -> Vec<u64> {
+        let Some(released) = self.cursors.values().map(|cursor| cursor.released).min() else {
+            return Vec::new();
+        };
+        let mut taken = Vec::new();
+        while self.has_closed()
+            && self
+                .segments
+                .front()
+                .is_some_and(|old| old.last <= released)
+        {
+            taken.extend(self.segments.pop_front().map(|segment| segment.first));
+        }
+        taken
+    }
+
+    /// Whether the oldest segment is needed by nobody, or only by cursors that let it go.
+    pub(crate) fn oldest_can_go(&self) -> bool {
+        let Some(oldest) = self.segments.front() else {
+            return false;
+        };
+        !self.cursors.is_empty()
+            && (self.has_closed() || oldest.records > 0)
+            && self.cursors.values().all(|cursor| {
+                cursor.released >= oldest.last || cursor.on_full == OnFull::DropOldest
+            })
+    }
+
+    /// Takes the oldest segment from the cursors that still need it, counting what they lose.
+    pub(crate) fn drop_oldest(&mut self) {
+        let Some(oldest) = self.segments.front() else {
+            return;
+        };
+        for (name, cursor) in &mut self.cursors {
+            if cursor.released >= oldest.last {
+                continue;
+            }
+            let (records, bytes) = oldest.beyond(cursor.released);
+            tracing::warn!(
+                cursor = name,
+                records,
+                bytes,
+                "journal full, oldest records dropped"
+            );
+            cursor.dropped_records += records;
+            cursor.dropped_bytes += bytes;
+            cursor.released = oldest.last;
+        }
+    }
+
+    pub(crate) fn release(&mut self, name: &str, through: u64) {
+        if let Some(cursor) = self.cursors.get_mut(name) {
+            cursor.released = cursor.released.max(through);
+        }
+    }
+
+    /// Fills in what the table knows.
+    pub(crate) fn describe(&self, stats: &mut JournalStats) {
+        stats.segments = self.segments.len() as u64;
+        stats.disk_bytes = self.segments.iter().map(|segment| segment.disk_bytes).sum();
+        stats.oldest_sequence = self.oldest_sequence();
+        stats.quarantined_ranges = self.quarantined_ranges;
+        stats.quarantined_bytes = self.quarantined_bytes;
+        stats.cursors = self
+            .cursors
+            .iter()
+            .map(|entry| self.describe_cursor(entry))
+            .collect();
+    }
+
+    fn describe_cursor(&self, (name, cursor): (&String, &CursorEntry)) -> CursorStats {
+        let (mut lag_records, mut lag_bytes) = (0, 0);
+        let from = self
+            .segments
+            .partition_point(|segment| segment.last <= cursor.released);
+        for segment in self
+            .segments
+            .iter()
+            .skip(from)
+            .filter(|segment| segment.records > 0)
+        {
+            let (records, bytes) = segment.beyond(cursor.released);
+            lag_records += records;
+            lag_bytes += bytes;
+        }
+        CursorStats {
+            name: name.clone(),
+            committed: cursor.released,
+            lag_records,
+            lag_bytes,
+            dropped_records: cursor.dropped_records,
+            dropped_bytes: cursor.dropped_bytes,
+            on_full: cursor.on_full,
+        }
+    }
+}

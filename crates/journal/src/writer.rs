@@ -1,0 +1,225 @@
+//! Writes appends to the active segment, closes it when it is full, and keeps the disk budget.
+//!
+//! In: encoded requests, one after the other. Out: bytes in the active segment, and after
+//! `sync` their publication to readers. A request that cannot be written whole is cut away again.
+//! A failed sync or a failed cut leaves unknown bytes on disk, so it ends all appends.
+
+use std::io;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::config::SyncPolicy;
+use crate::core::Core;
+use crate::error::JournalError;
+use crate::format::{SEGMENT_HEADER_BYTES, encode_segment_header};
+use crate::fs::JournalFile;
+use crate::fs::exact::write_all_at;
+use crate::request::Request;
+use crate::table::Segment;
+
+pub(crate) struct Writer {
+    core: Arc<Core>,
+    file: Arc<dyn JournalFile>,
+    first: u64,
+    /// Bytes written to the active segment.
+    len: u64,
+    next_sequence: u64,
+    /// Bytes of the active segment known to be durable.
+    durable_len: u64,
+    /// Records written since the last sync.
+    unsynced_records: u64,
+    poison: Option<(PathBuf, Arc<io::Error>)>,
+}
+
+impl Writer {
+    /// Goes on after `len` durable bytes of the segment that starts at `first`.
+    pub(crate) fn new(
+        core: Arc<Core>,
+        file: Arc<dyn JournalFile>,
+        first: u64,
+        len: u64,
+        next_sequence: u64,
+    ) -> Self {
+        Self {
+            core,
+            file,
+            first,
+            len,
+            next_sequence,
+            durable_len: len,
+            unsynced_records: 0,
+            poison: None,
+        }
+    }
+
+    /// Writes one request whole or not at all; not durable before `sync`.
+    pub(crate) fn write(
+        &mut self,
+        request: &mut Request,
+    ) -> Result<RangeInclusive<u64>, JournalError> {
+        self.check_poison()?;
+        self.make_room(request.bytes())?;
+        if self.must_rotate(request.bytes()) {
+            self.rotate()?;
+        }
+        let sequences = request.number(self.next_sequence, self.first);
+        if let Err(error) = write_all_at(&*self.file, request.encoded(), self.len) {
+            self.cut_back()?;
+            return Err(JournalError::io("write", &self.path(), error));
+        }
+        self.len += request.bytes();
+        self.next_sequence += request.records();
+        self.unsynced_records += request.records();
+        Ok(sequences)
+    }
+
+    /// Makes everything written durable and visible to readers. Returns whether there was any.
+    pub(crate) fn sync(&mut self) -> Result<bool, JournalError> {
+        self.check_poison()?;
+        if self.unsynced_records == 0 {
+            return Ok(false);
+        }
+        self.core.counters.syncs.fetch_add(1, Ordering::Relaxed);
+        if let Err(error) = self.file.sync() {
+            if self.core.config.sync == SyncPolicy::Always {
+                // Nothing after this length was acknowledged. If the cut fails too, recovery
+                // decides by checksums.
+                self.file.set_len(self.durable_len).ok();
+            }
+            return Err(self.poison(error));
+        }
+        self.core
+            .publish(self.len, self.next_sequence - 1, self.unsynced_records);
+        self.durable_len = self.len;
+        self.unsynced_records = 0;
+        Ok(true)
+    }
+
+    fn path(&self) -> PathBuf {
+        self.core.segment_path(self.first)
+    }
+
+    fn must_rotate(&self, needed_bytes: u64) -> bool {
+        self.len > SEGMENT_HEADER_BYTES
+            && self.len + needed_bytes > self.core.config.segment_bytes_max
+    }
+
+    /// Frees segments until `needed_bytes` more fit into the disk budget.
+    fn make_room(&mut self, needed_bytes: u64) -> Result<(), JournalError> {
+        let disk_bytes_max = self.core.config.disk_bytes_max;
+        if needed_bytes + SEGMENT_HEADER_BYTES > disk_bytes_max {
+            let (what, bytes_max) = ("append", disk_bytes_max - SEGMENT_HEADER_BYTES);
+            return Err(JournalError::TooLarge {
+                what,
+                bytes: needed_bytes,
+                bytes_max,
+            });
+        }
+        loop {
+            let header = if self.must_rotate(needed_bytes) {
+                SEGMENT_HEADER_BYTES
+            } else {
+                0
+            };
+            let disk_bytes = self.core.table.lock().closed_bytes() + self.len;
+            if disk_bytes + header + needed_bytes <= disk_bytes_max {
+                return Ok(());
+            }
+            if self.core.delete_released() {
+                continue;
+            }
+            let mut table = self.core.table.lock();
+            if !table.oldest_can_go() {
+                return Err(JournalError::Full {
+                    needed_bytes,
+                    disk_bytes,
+                    disk_bytes_max,
+                });
+            }
+            if table.has_closed() {
+                table.drop_oldest();
+            } else {
+                drop(table);
+                self.rotate()?;
+            }
+        }
+    }
+
+    /// Closes the active segment and starts the next one.
+    fn rotate(&mut self) -> Result<(), JournalError> {
+        self.sync()?;
+        let first = self.next_sequence;
+        let path = self.core.segment_path(first);
+        let file = match self.create_segment(first) {
+            Ok(file) => file,
+            Err(error) => {
+                self.undo_creation(first)?;
+                return Err(JournalError::io("create", &path, error));
+            }
+        };
+        self.core
+            .table
+            .lock()
+            .push(Segment::empty(first, SEGMENT_HEADER_BYTES));
+        self.file = file;
+        self.first = first;
+        self.len = SEGMENT_HEADER_BYTES;
+        self.durable_len = SEGMENT_HEADER_BYTES;
+        self.core.delete_released();
+        Ok(())
+    }
+
+    fn create_segment(&self, first: u64) -> io::Result<Arc<dyn JournalFile>> {
+        let file = self.core.fs.create_new(&self.core.segment_path(first))?;
+        write_all_at(&*file, &encode_segment_header(first), 0)?;
+        file.sync()?;
+        self.core.fs.sync_dir(&self.core.config.dir)?;
+        Ok(file)
+    }
+
+    /// Removes what a failed creation has left. A leftover would claim sequences that go on in
+    /// the segment before it, so failing here ends all appends.
+    fn undo_creation(&mut self, first: u64) -> Result<(), JournalError> {
+        let fs = &self.core.fs;
+        let removed = match fs.remove(&self.core.segment_path(first)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+            Ok(()) => fs.sync_dir(&self.core.config.dir),
+        };
+        removed.map_err(|error| self.poison(error))
+    }
+
+    /// Removes a partly written request, durably, so that no trace of it can surface later.
+    fn cut_back(&mut self) -> Result<(), JournalError> {
+        let cut = self.file.set_len(self.len).and_then(|()| self.file.sync());
+        cut.map_err(|error| self.poison(error))
+    }
+
+    fn poison(&mut self, error: io::Error) -> JournalError {
+        let (path, source) = (self.path(), Arc::new(error));
+        tracing::error!(path = %path.display(), error = %source, "journal closed for appends");
+        self.core.poisoned.store(true, Ordering::Release);
+        self.poison = Some((path.clone(), Arc::clone(&source)));
+        JournalError::Poisoned { path, source }
+    }
+
+    fn check_poison(&self) -> Result<(), JournalError> {
+        match &self.poison {
+            None => Ok(()),
+            Some((path, source)) => Err(JournalError::Poisoned {
+                path: path.clone(),
+                source: Arc::clone(source),
+            }),
+        }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        if self.poison.is_none() && self.sync().is_err() {
+            tracing::error!("journal closed without its last sync");
+        }
+    }
+}

@@ -1,0 +1,211 @@
+use std::path::Path;
+
+use vervet_journal::{Journal, JournalError};
+
+use crate::support::{append, append_all, config, drain, fill, open, segment_files, sequences};
+
+/// A closed journal of records 1..=count in segments of two.
+fn written(dir: &Path, count: u64) {
+    let (journal, _) = open(dir);
+    fill(&journal, count);
+}
+
+fn flip(path: &Path, offset: usize) {
+    let mut bytes = std::fs::read(path).unwrap();
+    bytes[offset] ^= 0x10;
+    std::fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn a_torn_tail_is_cut_at_every_length() {
+    let dir = tempfile::tempdir().unwrap();
+    written(dir.path(), 2);
+    let path = &segment_files(dir.path())[0];
+    let whole = std::fs::read(path).unwrap();
+    for len in 0..whole.len() {
+        std::fs::write(path, &whole[..len]).unwrap();
+        let (journal, report) = open(dir.path());
+        let kept = len.saturating_sub(32) as u64 / 84;
+        assert_eq!(
+            (report.records, journal.last_sequence()),
+            (kept, kept),
+            "length {len}"
+        );
+        assert!(!report.found_damage(), "length {len}: {report:?}");
+        fill(&journal, 1);
+        let mut cursor = journal.cursor("main").unwrap();
+        assert_eq!(sequences(&mut cursor), (1..=kept + 1).collect::<Vec<_>>());
+        drop((journal, cursor));
+        std::fs::remove_dir_all(dir.path().join("cursors")).unwrap();
+    }
+}
+
+#[test]
+fn an_append_torn_between_its_records_is_cut_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let (journal, _) = open(dir.path());
+    append(&journal, b"kept").unwrap();
+    append_all(&journal, &[vec![b'a'; 20], vec![b'b'; 20], vec![b'c'; 20]]).unwrap();
+    drop(journal);
+    let path = &segment_files(dir.path())[0];
+    let bytes = std::fs::read(path).unwrap();
+    std::fs::write(path, &bytes[..bytes.len() - 1]).unwrap();
+    let (journal, report) = open(dir.path());
+    assert_eq!((report.records, report.torn_bytes), (1, 3 * 44 - 1));
+    assert_eq!(append(&journal, b"next").unwrap(), 2);
+    let mut cursor = journal.cursor("main").unwrap();
+    assert_eq!(
+        drain(&mut cursor),
+        [(1, "kept".to_owned()), (2, "next".to_owned())]
+    );
+}
+
+#[test]
+fn a_flipped_bit_anywhere_costs_at_most_its_record() {
+    let dir = tempfile::tempdir().unwrap();
+    written(dir.path(), 5);
+    let path = segment_files(dir.path())[1].clone();
+    let whole = std::fs::read(&path).unwrap();
+    for offset in 0..whole.len() {
+        flip(&path, offset);
+        let (journal, report) = open(dir.path());
+        assert_eq!(report.quarantined.len(), 1, "offset {offset}: {report:?}");
+        let lost = offset.checked_sub(32).map(|offset| 3 + offset as u64 / 84);
+        let mut cursor = journal.cursor("main").unwrap();
+        let expected: Vec<_> = (1..=5).filter(|sequence| Some(*sequence) != lost).collect();
+        assert_eq!(sequences(&mut cursor), expected, "offset {offset}");
+        // What recovery has reported is not counted again by the reader.
+        assert_eq!(journal.stats().quarantined_ranges, 1);
+        let range = &report.quarantined[0];
+        let copy = std::fs::read(range.copy.as_ref().unwrap()).unwrap();
+        let damaged = std::fs::read(&path).unwrap();
+        let start = usize::try_from(range.offset).unwrap();
+        assert_eq!(copy, damaged[start..start + copy.len()]);
+        drop((journal, cursor));
+        std::fs::write(&path, &whole).unwrap();
+        std::fs::remove_dir_all(dir.path().join("quarantine")).unwrap();
+    }
+}
+
+#[test]
+fn damage_in_the_middle_of_the_last_segment_is_skipped() {
+    let dir = tempfile::tempdir().unwrap();
+    written(dir.path(), 2);
+    flip(&segment_files(dir.path())[0], 32 + 30);
+    let (journal, report) = open(dir.path());
+    assert_eq!((report.quarantined.len(), report.torn_bytes), (1, 0));
+    fill(&journal, 1);
+    let mut cursor = journal.cursor("main").unwrap();
+    assert_eq!(sequences(&mut cursor), [2, 3]);
+}
+
+#[test]
+fn damage_met_while_reading_is_skipped_and_counted_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let (journal, _) = open(dir.path());
+    fill(&journal, 6);
+    flip(&segment_files(dir.path())[1], 32 + 84 + 30);
+    let mut cursor = journal.cursor("main").unwrap();
+    assert_eq!(sequences(&mut cursor), [1, 2, 3, 5, 6]);
+    cursor.rewind();
+    assert_eq!(sequences(&mut cursor), [1, 2, 3, 5, 6]);
+    let stats = journal.stats();
+    assert_eq!((stats.quarantined_ranges, stats.quarantined_bytes), (1, 84));
+}
+
+#[test]
+fn numbers_a_cursor_has_committed_are_not_given_out_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let (journal, _) = open(dir.path());
+    fill(&journal, 4);
+    let mut cursor = journal.cursor("main").unwrap();
+    cursor.commit(4, &[]).unwrap();
+    drop((journal, cursor));
+    let last = segment_files(dir.path()).pop().unwrap();
+    std::fs::write(&last, &std::fs::read(&last).unwrap()[..40]).unwrap();
+    let (journal, _) = open(dir.path());
+    let mut cursor = journal.cursor("main").unwrap();
+    assert_eq!(append(&journal, b"5").unwrap(), 5);
+    assert_eq!(sequences(&mut cursor), [5]);
+}
+
+#[test]
+fn a_wholly_damaged_last_segment_is_kept_aside_and_replaced() {
+    let dir = tempfile::tempdir().unwrap();
+    written(dir.path(), 3);
+    let last = segment_files(dir.path()).pop().unwrap();
+    std::fs::write(&last, [0xa5; 500]).unwrap();
+    let (journal, report) = open(dir.path());
+    let held: u64 = report.quarantined.iter().map(|range| range.bytes).sum();
+    assert_eq!((held, journal.last_sequence()), (500, 2));
+    fill(&journal, 2);
+    drop(journal);
+    let (journal, report) = open(dir.path());
+    assert!(!report.found_damage());
+    assert_eq!(
+        sequences(&mut journal.cursor("main").unwrap()),
+        [1, 2, 3, 4]
+    );
+}
+
+#[test]
+fn garbage_files_are_ignored() {
+    let dir = tempfile::tempdir().unwrap();
+    written(dir.path(), 3);
+    for name in [
+        "1.seg",
+        "notes.txt",
+        "00000000000000000002.seg.bak",
+        "cursors/Bad Name.cur",
+    ] {
+        std::fs::write(dir.path().join(name), b"garbage").unwrap();
+    }
+    std::fs::create_dir(dir.path().join("00000000000000000077.seg")).unwrap();
+    std::fs::write(dir.path().join("cursors/main.cur.tmp"), b"half").unwrap();
+    let (journal, report) = open(dir.path());
+    assert_eq!((report.ignored_files.len(), report.records), (5, 3));
+    assert!(dir.path().join("notes.txt").exists());
+    assert!(!dir.path().join("cursors/main.cur.tmp").exists());
+    assert_eq!(sequences(&mut journal.cursor("main").unwrap()), [1, 2, 3]);
+}
+
+#[test]
+fn a_corrupt_cursor_starts_again_at_the_oldest_record() {
+    let dir = tempfile::tempdir().unwrap();
+    let (journal, _) = open(dir.path());
+    fill(&journal, 5);
+    journal.cursor("main").unwrap().commit(3, b"state").unwrap();
+    drop(journal);
+    let path = dir.path().join("cursors/main.cur");
+    let whole = std::fs::read(&path).unwrap();
+    for offset in 0..whole.len() {
+        std::fs::write(&path, &whole).unwrap();
+        flip(&path, offset);
+        let (journal, report) = open(dir.path());
+        assert_eq!(report.corrupt_cursors, ["main"], "offset {offset}");
+        let mut cursor = journal.cursor("main").unwrap();
+        assert_eq!((cursor.committed(), cursor.state()), (2, [].as_slice()));
+        assert_eq!(sequences(&mut cursor), [3, 4, 5]);
+        assert!(dir.path().join("quarantine/main.cur").exists());
+    }
+    let (_, report) = open(dir.path());
+    assert!(!report.found_damage(), "the restarted cursor is stored");
+}
+
+#[test]
+fn a_later_format_version_is_refused_and_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    written(dir.path(), 1);
+    let path = &segment_files(dir.path())[0];
+    let mut bytes = std::fs::read(path).unwrap();
+    bytes[8] = 2;
+    let crc = crc32c::crc32c(&bytes[..28]);
+    bytes[28..32].copy_from_slice(&crc.to_le_bytes());
+    std::fs::write(path, &bytes).unwrap();
+    let error = Journal::open(config(dir.path())).unwrap_err();
+    assert!(
+        matches!(error, JournalError::UnsupportedVersion { version: 2, .. }),
+        "{error}"
+    );
+    assert_eq!(std::fs::read(path).unwrap(), bytes);
+}

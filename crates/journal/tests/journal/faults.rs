@@ -1,0 +1,192 @@
+use std::path::Path;
+use std::time::Duration;
+
+use vervet_journal::{Journal, JournalConfig, JournalError, RecoveryReport, SyncPolicy};
+
+use crate::sim::Disk;
+use crate::support::{append, append_all, config, drain, fill, sequences};
+
+fn boot(disk: &Disk) -> (Journal, RecoveryReport) {
+    Journal::open_with(config(Path::new("/j")), disk.mount()).unwrap()
+}
+
+#[test]
+fn a_full_volume_leaves_nothing_of_the_append_behind() {
+    let disk = Disk::default();
+    let (journal, _) = boot(&disk);
+    fill(&journal, 1);
+    // Room for two of three records: the failed append must not show its first two.
+    disk.faults(|faults| faults.room = Some(2 * 34 + 5));
+    let batch = vec![vec![b'x'; 10]; 3];
+    let error = append_all(&journal, &batch).unwrap_err();
+    assert!(
+        matches!(error, JournalError::NoSpace { .. }) && error.is_retryable(),
+        "{error}"
+    );
+    disk.faults(|faults| faults.room = None);
+    fill(&journal, 1);
+    disk.crash(1);
+    let (journal, report) = boot(&disk);
+    assert_eq!(
+        (report.records, report.torn_bytes, report.quarantined.len()),
+        (2, 0, 0)
+    );
+    assert_eq!(sequences(&mut journal.cursor("main").unwrap()), [1, 2]);
+}
+
+#[test]
+fn a_full_volume_at_a_segment_border_leaves_the_old_segment_in_use() {
+    let disk = Disk::default();
+    let (journal, _) = boot(&disk);
+    fill(&journal, 2);
+    disk.faults(|faults| faults.room = Some(20));
+    assert!(append(&journal, &[b'x'; 60]).unwrap_err().is_retryable());
+    disk.faults(|faults| faults.room = None);
+    fill(&journal, 2);
+    disk.crash(2);
+    let (journal, _) = boot(&disk);
+    assert_eq!(
+        sequences(&mut journal.cursor("main").unwrap()),
+        [1, 2, 3, 4]
+    );
+}
+
+#[test]
+fn short_writes_are_continued() {
+    let disk = Disk::default();
+    let (journal, _) = boot(&disk);
+    disk.faults(|faults| faults.write_bytes_max = Some(7));
+    fill(&journal, 5);
+    assert_eq!(
+        sequences(&mut journal.cursor("main").unwrap()),
+        [1, 2, 3, 4, 5]
+    );
+}
+
+#[test]
+fn a_failed_sync_closes_the_journal_for_appends_until_it_is_reopened() {
+    let disk = Disk::default();
+    let (journal, _) = boot(&disk);
+    fill(&journal, 1);
+    disk.faults(|faults| faults.fail_syncs = true);
+    assert!(matches!(
+        append(&journal, b"a"),
+        Err(JournalError::Poisoned { .. })
+    ));
+    disk.faults(|faults| faults.fail_syncs = false);
+    let syncs = disk.syncs();
+    assert!(matches!(
+        append(&journal, b"b"),
+        Err(JournalError::Poisoned { .. })
+    ));
+    assert_eq!(disk.syncs(), syncs, "a failed sync is not tried again");
+    assert!(journal.stats().poisoned);
+    // What was durable before can still be read.
+    let mut cursor = journal.cursor("main").unwrap();
+    assert_eq!(sequences(&mut cursor), [1]);
+    drop((journal, cursor));
+    let (journal, _) = boot(&disk);
+    fill(&journal, 1);
+    assert_eq!(sequences(&mut journal.cursor("main").unwrap()), [1, 2]);
+}
+
+#[test]
+fn an_unreadable_end_is_given_up_and_numbering_goes_on() {
+    let disk = Disk::default();
+    let (journal, _) = boot(&disk);
+    fill(&journal, 2);
+    drop(journal);
+    for (limit, kept) in [(32 + 90, vec![1, 3]), (0, vec![])] {
+        disk.faults(|faults| faults.unreadable_from = Some(limit));
+        let (journal, report) = boot(&disk);
+        assert!(report.found_damage());
+        disk.faults(|faults| faults.unreadable_from = None);
+        fill(&journal, 1);
+        let read = sequences(&mut journal.cursor("main").unwrap());
+        assert!(read.ends_with(&[journal.last_sequence()]), "{read:?}");
+        assert!(kept.is_empty() || read == kept, "{read:?}");
+    }
+}
+
+#[test]
+fn a_failed_commit_leaves_the_cursor_where_it_was() {
+    let disk = Disk::default();
+    let (journal, _) = boot(&disk);
+    fill(&journal, 3);
+    let mut cursor = journal.cursor("main").unwrap();
+    cursor.commit(1, b"one").unwrap();
+    disk.faults(|faults| faults.room = Some(10));
+    assert!(matches!(
+        cursor.commit(2, b"two"),
+        Err(JournalError::NoSpace { .. })
+    ));
+    assert_eq!((cursor.committed(), cursor.state()), (1, b"one".as_slice()));
+    disk.faults(|faults| faults.room = None);
+    disk.crash(3);
+    let (journal, report) = boot(&disk);
+    assert!(!report.found_damage());
+    let cursor = journal.cursor("main").unwrap();
+    assert_eq!((cursor.committed(), cursor.state()), (1, b"one".as_slice()));
+}
+
+#[test]
+fn interval_sync_loses_only_what_was_not_synced() {
+    let disk = Disk::default();
+    let sync = SyncPolicy::Interval(Duration::from_secs(3600));
+    let lazy = JournalConfig {
+        sync,
+        ..config(Path::new("/j"))
+    };
+    let (journal, _) = Journal::open_with(lazy, disk.mount()).unwrap();
+    append(&journal, b"kept").unwrap();
+    journal.sync().unwrap();
+    append(&journal, b"at risk").unwrap();
+    disk.crash(0);
+    let (journal, _) = boot(&disk);
+    let read = drain(&mut journal.cursor("main").unwrap());
+    assert_eq!(read[0], (1, "kept".to_owned()));
+}
+
+#[test]
+fn concurrent_appends_share_syncs() {
+    const THREADS: usize = 8;
+    const APPENDS: usize = 25;
+    let disk = Disk::default();
+    let (journal, _) = Journal::open_with(JournalConfig::new("/j"), disk.mount()).unwrap();
+    disk.faults(|faults| faults.sync_duration = Duration::from_millis(2));
+    let before = disk.syncs();
+    std::thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let journal = &journal;
+            scope.spawn(move || {
+                for number in 0..APPENDS {
+                    let payload = format!("{thread}-{number}");
+                    let sequence = append(journal, payload.as_bytes()).unwrap();
+                    assert!(
+                        journal.last_sequence() >= sequence,
+                        "acknowledged before its sync"
+                    );
+                }
+            });
+        }
+    });
+    let syncs = disk.syncs() - before;
+    assert!(syncs < (THREADS * APPENDS / 2) as u64, "{syncs} syncs");
+    let read = drain(&mut journal.cursor("main").unwrap());
+    assert_eq!(read.len(), THREADS * APPENDS);
+    assert!(
+        read.iter()
+            .zip(1..)
+            .all(|((sequence, _), expected)| *sequence == expected)
+    );
+    for thread in 0..THREADS {
+        let prefix = format!("{thread}-");
+        let own = read
+            .iter()
+            .filter_map(|(_, text)| text.strip_prefix(&prefix));
+        assert!(
+            own.eq((0..APPENDS).map(|number| number.to_string())),
+            "thread {thread}"
+        );
+    }
+}
