@@ -75,7 +75,7 @@ pub fn format_duration(duration: Duration) -> String {
     }
     let mut text = String::new();
     for (unit, factor) in UNITS {
-        if rest >= factor && (!matches!(unit, "y" | "w") || rest % factor == 0) {
+        if rest >= factor && (!matches!(unit, "y" | "w") || rest.is_multiple_of(factor)) {
             text.push_str(&format!("{}{unit}", rest / factor));
             rest %= factor;
         }

@@ -193,3 +193,50 @@ impl From<AlertEntry> for ActiveAlert {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_store_keeps_the_last_document() {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let store = FileStateStore::new(dir.path().join("alerts.json"));
+        assert_eq!(store.load().expect("loads"), None);
+        store.save(b"one").expect("saves");
+        store.save(b"two").expect("saves");
+        assert_eq!(
+            store.load().expect("loads").as_deref(),
+            Some(b"two".as_slice())
+        );
+        let names = fs::read_dir(dir.path()).expect("lists").count();
+        assert_eq!(names, 1, "no temporary file is left");
+    }
+
+    #[test]
+    fn alerts_survive_the_document_with_any_value() {
+        for value in [1.5, f64::INFINITY, f64::NAN] {
+            let alert = ActiveAlert {
+                labels: Labels::from_pairs([("alertname", "A")]),
+                annotations: TextMap::from([("a".to_owned(), "b".to_owned())]),
+                value,
+                state: AlertState::Firing,
+                active_at: UnixMillis(1),
+                fired_at: Some(UnixMillis(2)),
+                resolved_at: None,
+                keep_firing_since: Some(UnixMillis(3)),
+            };
+            let json = serde_json::to_vec(&AlertEntry::from(&alert)).expect("serialises");
+            let entry: AlertEntry = serde_json::from_slice(&json).expect("parses");
+            let back = ActiveAlert::from(entry);
+            assert_eq!(back.value.to_bits(), value.to_bits());
+            assert_eq!(
+                ActiveAlert { value: 0.0, ..back },
+                ActiveAlert {
+                    value: 0.0,
+                    ..alert
+                }
+            );
+        }
+    }
+}

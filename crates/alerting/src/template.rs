@@ -1,6 +1,22 @@
 //! Templates of labels and annotations: a subset of Go's `text/template` with Prometheus's functions.
+//!
+//! Understood: `$labels.x`, `.Labels.x`, `$value`, `.Value`, `$externalURL`, `.ExternalURL`, literals, pipes,
+//! parentheses, `if` / `else if` / `else` / `end`, trim markers, comments, and the functions of
+//! [`functions`]. Not understood: `range`, `with`, `define`, own variables, `query` and what goes with it.
+//! A template that cannot be expanded becomes `<error expanding template: ...>`, as in Prometheus.
+//!
+//! Limits: 32 levels of nesting, 64 KiB of output.
+
+mod eval;
+mod functions;
+mod number;
+mod parse;
+#[cfg(test)]
+mod tests;
 
 use vervet_model::Labels;
+
+pub(crate) use number::exponent_text;
 
 /// What a template can refer to.
 #[derive(Debug, Clone, Copy)]
@@ -13,23 +29,33 @@ pub struct TemplateData<'a> {
     pub external_url: &'a str,
 }
 
-/// Expands a template. What cannot be expanded becomes an error text, as in Prometheus.
-pub fn expand_or_explain(text: &str, _data: &TemplateData<'_>) -> String {
-    text.to_owned()
+/// A template cannot be expanded.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TemplateError {
+    /// Go's language has it, this subset has not.
+    #[error("{0} is not supported")]
+    Unsupported(String),
+    #[error("{0}")]
+    Syntax(String),
+    /// A function got what it cannot use.
+    #[error("{function}: {problem}")]
+    Call { function: String, problem: String },
+    #[error("the text is longer than {max} bytes")]
+    TooLong { max: usize },
 }
 
-/// A number in Go's shortest exponent form: `1e+00`, `2.5e-03`.
-pub(crate) fn exponent_text(value: f64) -> String {
-    if value.is_nan() {
-        return "NaN".to_owned();
+/// Expands a template.
+///
+/// # Errors
+/// The template is not understood, or a function got what it cannot use.
+pub fn expand(text: &str, data: &TemplateData<'_>) -> Result<String, TemplateError> {
+    if !text.contains("{{") {
+        return Ok(text.to_owned());
     }
-    if value.is_infinite() {
-        return if value > 0.0 { "+Inf" } else { "-Inf" }.to_owned();
-    }
-    let text = format!("{value:e}");
-    let (digits, exponent) = text.split_once('e').unwrap_or((text.as_str(), "0"));
-    let (sign, exponent) = exponent
-        .strip_prefix('-')
-        .map_or(('+', exponent), |e| ('-', e));
-    format!("{digits}e{sign}{exponent:0>2}")
+    eval::run(&parse::parse(text)?, data)
+}
+
+/// Expands a template; what cannot be expanded becomes an error text, as in Prometheus.
+pub fn expand_or_explain(text: &str, data: &TemplateData<'_>) -> String {
+    expand(text, data).unwrap_or_else(|error| format!("<error expanding template: {error}>"))
 }

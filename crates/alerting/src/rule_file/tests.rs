@@ -1,1 +1,156 @@
+use super::*;
 
+fn check(text: &str) -> Result<RuleFile, String> {
+    let check_expr = |_: GroupKind, expr: &str| {
+        if expr.contains("bad") {
+            Err("no such function".to_owned())
+        } else {
+            Ok(())
+        }
+    };
+    RuleFile::parse("rules.yaml", text, &check_expr).map_err(|errors| {
+        errors
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join("\n")
+    })
+}
+
+#[test]
+fn a_whole_file_parses() {
+    let file = check(
+        "groups:
+- name: one
+  type: logs
+  interval: 30s
+  query_offset: 1m
+  limit: 5
+  labels: {team: a, tier: x}
+  rules:
+  - alert: A
+    expr: up == 0
+    for: 5m
+    keep_firing_for: 10m
+    labels: {tier: y, n: 1}
+    annotations: {summary: 'is {{ $value }}'}
+  - record: job:up:sum
+    expr: sum(up)
+",
+    )
+    .expect("valid");
+    let group = &file.groups[0];
+    assert_eq!((group.kind, group.limit), (GroupKind::Logs, 5));
+    assert_eq!(group.interval, Some(Duration::from_secs(30)));
+    assert_eq!(group.key(), "rules.yaml;one");
+    let RuleConfig::Alerting(rule) = &group.rules[0] else {
+        panic!("not an alert")
+    };
+    assert_eq!(
+        (rule.hold.as_secs(), rule.keep_firing_for.as_secs()),
+        (300, 600)
+    );
+    let labels: Vec<_> = rule
+        .labels
+        .iter()
+        .map(|(k, v)| format!("{k}={v}"))
+        .collect();
+    assert_eq!(labels, ["n=1", "team=a", "tier=y"]);
+    assert_eq!(group.rules[1].name(), "job:up:sum");
+}
+
+#[test]
+fn errors_name_line_column_and_nearest_key() {
+    for (text, expected) in [
+        (
+            "groups:\n- name: a\n  rules:\n  - alert: A\n    exprs: up\n",
+            "rules.yaml:5:5: unknown key `exprs`, did you mean `expr`?",
+        ),
+        (
+            "groups:\n- name: a\n  intervall: 5m\n",
+            "rules.yaml:3:3: unknown key `intervall`, did you mean `interval`?",
+        ),
+        (
+            "groups:\n- name: a\n  rules:\n  - alert: A\n    expr: bad(up)\n",
+            "rules.yaml:5:11: invalid expression: no such function",
+        ),
+        (
+            "groups:\n- name: a\n  rules:\n  - record: 1x\n    expr: up\n    for: 5m\n",
+            "rules.yaml:4:5: `for` has no meaning in a recording rule\nrules.yaml:4:13: \"1x\" is not a metric name",
+        ),
+        (
+            "groups:\n- name: a\n- name: a\n",
+            "rules.yaml:3:9: a second group named \"a\" in this file",
+        ),
+        (
+            "groups:\n- name: a\n  rules:\n  - expr: up\n",
+            "rules.yaml:4:5: a rule needs `record` or `alert`",
+        ),
+    ] {
+        assert_eq!(check(text).expect_err("invalid"), expected);
+    }
+    let error = check("groups:\n- name: a\n  interval: 5 minutes\n").expect_err("invalid");
+    assert!(error.starts_with("rules.yaml:3:13: "), "{error}");
+    assert!(error.contains("is not a duration"), "{error}");
+}
+
+#[test]
+fn a_bad_file_is_refused_and_the_good_ones_load() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let write =
+        |name: &str, text: &str| std::fs::write(dir.path().join(name), text).expect("write");
+    write("a.yaml", "groups:\n- name: good\n");
+    write("b.yml", "groups:\n- nam: bad\n");
+    write("a.test.yaml", "rule_files: [a.yaml]\n");
+    write("notes.txt", "no rules");
+    let loaded = load_dir(dir.path(), &|_, _| Ok(()));
+    assert_eq!(loaded.groups.len(), 1);
+    assert_eq!(loaded.errors.len(), 1);
+    let error = loaded.errors[0].to_string();
+    assert!(
+        error.ends_with("b.yml:2:3: unknown key `nam`, did you mean `name`?"),
+        "{error}"
+    );
+}
+
+#[test]
+fn shipped_rules_parse() {
+    let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../alert-rules");
+    let loaded = load_dir(&dir, &|_, _| Ok(()));
+    assert_eq!(loaded.errors, []);
+    let rules = loaded.groups.iter().flat_map(|group| &group.rules);
+    let alerts: Vec<&AlertingConfig> = rules
+        .filter_map(|rule| match rule {
+            RuleConfig::Alerting(rule) => Some(rule),
+            RuleConfig::Recording(_) => None,
+        })
+        .collect();
+    for name in [
+        "TargetDown",
+        "AgentSilent",
+        "DiskWillFill",
+        "HighErrorRatio",
+        "NewErrorGroup",
+        "ErrorGroupRegressed",
+        "CrashLoopingLogPattern",
+    ] {
+        assert!(
+            alerts.iter().any(|rule| rule.alert == name),
+            "{name} is missing"
+        );
+    }
+    for rule in alerts {
+        assert!(
+            rule.labels.contains_key("severity"),
+            "{} has no severity",
+            rule.alert
+        );
+        for annotation in ["summary", "description", "runbook"] {
+            assert!(
+                rule.annotations.contains_key(annotation),
+                "{}: {annotation}",
+                rule.alert
+            );
+        }
+    }
+}
