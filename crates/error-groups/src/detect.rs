@@ -1,10 +1,12 @@
 //! Finds a stack trace inside the text of an ordinary log record.
 //!
 //! Runs on every log record. A text of one line is refused after one search for a line break; one
-//! of several lines after one search each for what begins a frame or a panic. Only then is it
-//! parsed. At most [`STACK_BYTES_MAX`] bytes are looked at.
+//! of several lines after a look at the beginning of each line and one search for a panic. Only
+//! then is it parsed. At most [`STACK_BYTES_MAX`] bytes are looked at.
 
-use memchr::{memchr, memmem};
+use std::sync::LazyLock;
+
+use memchr::{memchr, memchr_iter, memmem};
 
 use crate::occurrence::{STACK_BYTES_MAX, prefix};
 use crate::stack::{ParsedStack, parse_with_start};
@@ -35,21 +37,28 @@ pub fn detect_in_log_body(body: &str) -> Option<DetectedStack<'_>> {
     })
 }
 
+/// Rust panics without a backtrace have no line that begins like a frame.
+static PANICKED: LazyLock<memmem::Finder<'static>> =
+    LazyLock::new(|| memmem::Finder::new("panicked at "));
+
 fn looks_like_stack(body: &[u8]) -> bool {
-    memmem::find_iter(body, b"at ").any(|at| begins_line(body, at))
-        || memmem::find(body, b"Traceback (most recent call last)").is_some()
-        || memmem::find(body, b"goroutine ").is_some()
-        || memmem::find(body, b"panicked at ").is_some()
+    let next_line = |at: usize| body.get(at + 1..).unwrap_or_default();
+    begins_frame(body)
+        || memchr_iter(b'\n', body).any(|at| begins_frame(next_line(at)))
+        || PANICKED.find(body).is_some()
 }
 
-/// Whether only blanks stand between the line break before `at` and `at`.
-fn begins_line(body: &[u8], at: usize) -> bool {
-    let before = body.get(..at).unwrap_or_default();
-    before
-        .iter()
-        .rev()
-        .find(|byte| !matches!(byte, b' ' | b'\t'))
-        == Some(&b'\n')
+/// Whether a line begins like a frame of any language, behind blanks or a Python group's rulers.
+fn begins_frame(line: &[u8]) -> bool {
+    let is_margin = |byte: &u8| matches!(byte, b' ' | b'\t' | b'|');
+    let margin = line.iter().take_while(|byte| is_margin(byte)).count();
+    let content = line.get(margin..).unwrap_or_default();
+    match content.first() {
+        Some(b'a') => content.starts_with(b"at "),
+        Some(b'F') => content.starts_with(b"File \""),
+        Some(b'g') => content.starts_with(b"goroutine "),
+        _ => false,
+    }
 }
 
 #[cfg(test)]

@@ -23,6 +23,19 @@ fn finds_a_python_traceback_behind_a_logger_line() {
 }
 
 #[test]
+fn finds_what_every_language_prints() {
+    for body in [
+        "at f (/app/src/a.js:1:2)\nat g (/app/src/a.js:1:2)",
+        "x Traceback (most recent call last):\n  File \"/app/a.py\", line 1, in f\nE: x",
+        "boom java.lang.IllegalStateException: x\n\tat com.shop.A.b(A.java:1)",
+        "panic: x\n\ngoroutine 1 [running]:\nmain.main()\n\t/app/main.go:3 +0x1d",
+        "log: thread 'main' panicked at src/a.rs:1:2:\nno stock",
+    ] {
+        assert!(detect_in_log_body(body).is_some(), "{body:?}");
+    }
+}
+
+#[test]
 fn ordinary_texts_have_no_stack() {
     for body in [
         "",

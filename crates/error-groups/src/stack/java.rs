@@ -31,6 +31,16 @@ const LIBRARIES: [&str; 24] = [
     "org.junit.",
 ];
 
+/// How a place without a line number ends.
+const WITHOUT_LINE: [&str; 6] = [
+    "Native Method",
+    "Unknown Source",
+    ".java",
+    ".kt",
+    ".scala",
+    "<generated>",
+];
+
 /// The reported exception and its causes, with the offset where the exception begins.
 pub(super) fn parse(text: &str) -> Option<(usize, Vec<Exception>)> {
     let mut chain: Vec<Exception> = Vec::new();
@@ -83,6 +93,9 @@ fn frame(line: &str) -> Option<Frame> {
         .map_or(call, |x| x.1);
     let (class, method) = call.rsplit_once('.')?;
     let (file, line, _) = split_location(location);
+    if line == 0 && !WITHOUT_LINE.iter().any(|end| location.ends_with(end)) {
+        return None;
+    }
     let class = stable_class(class);
     Some(Frame {
         function: stable_method(method).to_owned(),

@@ -108,9 +108,13 @@ fn call(rest: &str) -> Option<(&str, &str)> {
     Some((function.trim(), location))
 }
 
+/// V8 always prints line and column; `at 12:30:45` in prose has no path before them.
 fn is_location(text: &str) -> bool {
-    let (file, line, _column) = split_location(text);
-    (line > 0 && !file.is_empty()) || text.starts_with("eval at ")
+    let (file, line, column) = split_location(text);
+    let is_file = file.contains(['/', '\\', '.']) || file == "<anonymous>";
+    let is_named = file.starts_with("node:") || file.starts_with("webpack");
+    let is_clock = file.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    (line > 0 && column > 0 && (is_file || is_named) && !is_clock) || text.starts_with("eval at ")
 }
 
 fn is_native(text: &str) -> bool {

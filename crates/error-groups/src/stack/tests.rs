@@ -255,6 +255,8 @@ fn text_without_frames_is_no_stack() {
         "Traceback (most recent call last):\n",
         "goroutine 1 [running]:\n",
         "    at somewhere nice\n    at (x)",
+        "the job starts\n at 12:30:45\n at noon (12:30:45)\n at 10.0.0.3:80:1",
+        "see\n  at config.load(x)",
     ] {
         assert_eq!(parse_stack(text), None, "{text:?}");
     }

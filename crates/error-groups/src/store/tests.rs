@@ -319,87 +319,93 @@ fn states_change_and_unknown_groups_are_refused() {
     assert_eq!(store.get("0000", 1).expect("read"), None);
 }
 
-#[test]
-fn lists_filter_sort_and_count_within_a_range() {
-    let (_folder, store) = store();
+/// Two groups of `shop`, one of `mail`, four minutes in all.
+fn filled() -> (TempDir, ErrorStore) {
+    let (folder, store) = store();
     let mut staging = seen(SpanEvent, 120_000, OTHER_STACK);
     staging.environment = "staging".to_owned();
-    staging.service_version = "1.1.0".to_owned();
     let mut other_service = seen(SpanEvent, 0, STACK);
     other_service.service_name = "mail".to_owned();
-    store
-        .apply(
-            &[
-                seen(SpanEvent, 0, STACK),
-                seen(SpanEvent, 61_000, STACK),
-                seen(SpanEvent, 90_000, OTHER_STACK),
-                staging,
-                other_service,
-            ],
-            1,
-        )
-        .expect("applied");
-    let ids = |query: ListQuery| -> Vec<(String, u64)> {
-        let found = store.list(&query).expect("a list");
-        found
-            .into_iter()
-            .map(|g| (g.service_name + " " + &g.exception_type, g.count_in_range))
-            .collect()
-    };
-    let pair = |name: &str, count: u64| (name.to_owned(), count);
+    let all = [
+        seen(SpanEvent, 0, STACK),
+        seen(SpanEvent, 61_000, STACK),
+        seen(SpanEvent, 90_000, OTHER_STACK),
+        staging,
+        other_service,
+    ];
+    store.apply(&all, 1).expect("applied");
+    (folder, store)
+}
+
+/// Lists `query` and compares service, type and count within the range.
+fn check_list(query: ListQuery, expect: &[(&str, &str, u64)]) {
+    let (_folder, store) = filled();
+    let found = store.list(&query).expect("a list");
+    let found: Vec<_> = found
+        .iter()
+        .map(|g| {
+            (
+                g.service_name.as_str(),
+                g.exception_type.as_str(),
+                g.count_in_range,
+            )
+        })
+        .collect();
+    assert_eq!(found, expect, "{query:?}");
+}
+
+#[test]
+fn lists_filter_sort_and_count_within_a_range() {
+    let all = ListQuery::default;
     let shop = || ListQuery {
         service: Some("shop".to_owned()),
-        ..ListQuery::default()
+        ..all()
     };
+    let text = |text: &str| ListQuery {
+        text: Some(text.to_owned()),
+        ..shop()
+    };
+    let (error, range_error) = (("shop", "Error", 2), ("shop", "RangeError", 2));
 
-    assert_eq!(
-        ids(shop()),
-        [pair("shop RangeError", 2), pair("shop Error", 2)]
-    );
-    assert_eq!(
-        ids(ListQuery {
+    check_list(shop(), &[range_error, error]);
+    check_list(
+        ListQuery {
             environment: Some("staging".to_owned()),
-            ..shop()
-        }),
-        [pair("shop RangeError", 1)]
+            ..all()
+        },
+        &[("shop", "RangeError", 1)],
     );
-    assert_eq!(
-        ids(ListQuery {
-            text: Some("ORDERS.js show".to_owned()),
-            ..ListQuery::default()
-        })
-        .len(),
-        2
-    );
-    assert_eq!(
-        ids(ListQuery {
-            text: Some("100%".to_owned()),
-            ..shop()
-        }),
-        []
-    );
-    assert_eq!(
-        ids(ListQuery {
+    check_list(text("ORDERS.js show"), &[error]);
+    check_list(text("100%"), &[]);
+    check_list(
+        ListQuery {
             until_unix_ms: Some(START_MS + 60_000),
             sort: SortBy::Count,
             ..shop()
-        }),
-        [pair("shop Error", 1)]
+        },
+        &[("shop", "Error", 1)],
     );
-    assert_eq!(
-        ids(ListQuery {
+    check_list(
+        ListQuery {
+            since_unix_ms: Some(START_MS + 120_000),
+            ..all()
+        },
+        &[("shop", "RangeError", 1)],
+    );
+    check_list(
+        ListQuery {
             limit: 1,
             offset: 1,
             ..shop()
-        }),
-        [pair("shop Error", 2)]
+        },
+        &[error],
     );
-    assert_eq!(
-        ids(ListQuery {
+    check_list(
+        ListQuery {
             state: Some(GroupState::Resolved),
-            ..shop()
-        }),
-        []
+            ..all()
+        },
+        &[],
     );
 }
 
@@ -477,7 +483,7 @@ fn recent_names_new_and_regressed_groups() {
             .map(|group| group.id)
             .collect()
     };
-    assert_eq!(recent(), [new.clone()]);
+    assert_eq!(recent(), std::slice::from_ref(&new));
     store.resolve(&old, at(1_000), None).expect("resolved");
     store
         .apply(&[seen(SpanEvent, 600_000, STACK)], 3)
