@@ -91,9 +91,14 @@ impl Recovery {
             let scanned = self.scan(first, previous)?;
             previous = previous.max(scanned.segment.last);
             if Some(first) == last_first {
+                let hidden = scanned.hidden_records_max();
                 active = self.reopen_last(scanned)?;
-                // A segment given up as unreadable keeps its name, so its first number is taken.
-                let taken = if active.is_some() { first - 1 } else { first };
+                // Numbers that unreadable records may have are not given out again.
+                let taken = if active.is_some() {
+                    first - 1
+                } else {
+                    first + hidden
+                };
                 previous = self.table.last_sequence().max(taken);
             } else {
                 self.quarantine(&scanned);

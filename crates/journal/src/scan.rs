@@ -161,19 +161,27 @@ impl Scanner {
         if !self.slice(at, bytes).is_empty() {
             return Ok(());
         }
-        let window_bytes = bytes.max(WINDOW_BYTES).min(self.end - at);
-        let window_bytes = usize::try_from(window_bytes).map_err(io::Error::other)?;
-        self.window.clear();
-        // One large record must not keep its memory for ever.
-        self.window.shrink_to(window_bytes);
-        self.window.resize(window_bytes, 0);
-        self.window_start = at;
-        let read = read_full_at(&*self.file, &mut self.window, at);
-        self.window.truncate(*read.as_ref().unwrap_or(&0));
-        if (read? as u64) < bytes {
+        let ahead = bytes.max(WINDOW_BYTES).min(self.end - at);
+        if self.load(at, ahead).is_err() {
+            // A bad sector further on must not take the readable bytes before it along.
+            self.load(at, bytes)?;
+        }
+        if (self.window.len() as u64) < bytes {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         Ok(())
+    }
+
+    fn load(&mut self, at: u64, bytes: u64) -> io::Result<()> {
+        let bytes = usize::try_from(bytes).map_err(io::Error::other)?;
+        self.window.clear();
+        // One large record must not keep its memory for ever.
+        self.window.shrink_to(bytes);
+        self.window.resize(bytes, 0);
+        self.window_start = at;
+        let read = read_full_at(&*self.file, &mut self.window, at);
+        self.window.truncate(*read.as_ref().unwrap_or(&0));
+        read.map(drop)
     }
 
     /// The bytes at `at` in the window; empty when the window does not cover them all.

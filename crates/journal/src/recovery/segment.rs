@@ -3,7 +3,9 @@
 use std::io;
 use std::sync::Arc;
 
-use crate::format::{SEGMENT_HEADER_BYTES, SegmentHeader, decode_segment_header};
+use crate::format::{
+    RECORD_HEADER_BYTES, SEGMENT_HEADER_BYTES, SegmentHeader, decode_segment_header,
+};
 use crate::fs::JournalFile;
 use crate::fs::exact::read_full_at;
 use crate::scan::{Found, Scanner};
@@ -109,6 +111,12 @@ impl ScannedSegment {
                 }
             }
         }
+    }
+
+    /// How many records the bytes that cannot be read could hold, with those before them.
+    pub(super) fn hidden_records_max(&self) -> u64 {
+        let hidden_bytes = self.segment.disk_bytes - self.segment.readable_bytes;
+        self.segment.records + hidden_bytes / RECORD_HEADER_BYTES
     }
 
     fn add_corrupt(&mut self, offset: u64, end: u64) {

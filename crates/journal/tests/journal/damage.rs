@@ -1,5 +1,6 @@
 use std::path::Path;
 
+use proptest::prelude::*;
 use vervet_journal::{Journal, JournalError};
 
 use crate::support::{append, append_all, config, drain, fill, open, segment_files, sequences};
@@ -208,4 +209,39 @@ fn a_later_format_version_is_refused_and_left_alone() {
         "{error}"
     );
     assert_eq!(std::fs::read(path).unwrap(), bytes);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    /// Bytes overwritten, inserted or cut out anywhere: the journal opens, what it reads is
+    /// intact and in order, and it takes new records that are found again.
+    #[test]
+    fn any_damage_leaves_a_journal_that_works(
+        edits in prop::collection::vec(
+            (0..3_usize, 0..200_usize, 0..120_usize, prop::collection::vec(any::<u8>(), 0..120)),
+            1..6,
+        ),
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        written(dir.path(), 6);
+        let paths = segment_files(dir.path());
+        for (segment, offset, removed, inserted) in edits {
+            let mut bytes = std::fs::read(&paths[segment]).unwrap();
+            let start = offset.min(bytes.len());
+            let end = (start + removed).min(bytes.len());
+            bytes.splice(start..end, inserted);
+            std::fs::write(&paths[segment], bytes).unwrap();
+        }
+        let (journal, report) = open(dir.path());
+        let before = sequences(&mut journal.cursor("main").unwrap());
+        prop_assert_eq!(before.len() as u64, report.records);
+        prop_assert!(before.is_sorted_by(|left, right| left < right));
+        fill(&journal, 3);
+        let last = journal.last_sequence();
+        drop(journal);
+        let (journal, _) = open(dir.path());
+        let after = sequences(&mut journal.cursor("main").unwrap());
+        prop_assert_eq!(after, before.into_iter().chain(last - 2..=last).collect::<Vec<_>>());
+    }
 }

@@ -96,15 +96,19 @@ fn an_unreadable_end_is_given_up_and_numbering_goes_on() {
     let (journal, _) = boot(&disk);
     fill(&journal, 2);
     drop(journal);
-    for (limit, kept) in [(32 + 90, vec![1, 3]), (0, vec![])] {
+    for (limit, kept) in [(32 + 90, 1), (0, 0)] {
         disk.faults(|faults| faults.unreadable_from = Some(limit));
         let (journal, report) = boot(&disk);
         assert!(report.found_damage());
         disk.faults(|faults| faults.unreadable_from = None);
         fill(&journal, 1);
-        let read = sequences(&mut journal.cursor("main").unwrap());
+        let read = sequences(&mut journal.cursor(&format!("after-{limit}")).unwrap());
+        assert_eq!(read.len(), kept + 1, "{read:?}");
         assert!(read.ends_with(&[journal.last_sequence()]), "{read:?}");
-        assert!(kept.is_empty() || read == kept, "{read:?}");
+        assert!(
+            journal.last_sequence() > 2,
+            "number 2 may have been seen by a consumer"
+        );
     }
 }
 

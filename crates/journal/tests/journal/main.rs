@@ -1,7 +1,13 @@
 //! The journal through its public surface: life cycle, damage, faults and a model.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper of a test fails the test by panicking"
+)]
+
 mod damage;
 mod faults;
+mod formats;
 mod life_cycle;
 mod model;
 mod sim;
