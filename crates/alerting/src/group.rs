@@ -112,6 +112,7 @@ impl Group {
         seams: &Seams,
         settings: &ManagerConfig,
     ) -> Evaluated {
+        let _claim = Claim(&self.evaluating);
         let started = seams.clock.now();
         let mut evaluated = Evaluated::default();
         let rules = self.config.rules.len();
@@ -137,7 +138,6 @@ impl Group {
         state.last_evaluation = Some(ts);
         state.evaluation_time = seams.clock.now().since(started);
         evaluated.alerts = self.news(&state.rules, ts, &settings.external_url);
-        self.evaluating.store(false, Ordering::Release);
         evaluated
     }
 
@@ -233,27 +233,31 @@ impl Group {
         kept.map(|rule| RuleEntry {
             group: self.key.clone(),
             rule: rule.config.name().to_owned(),
+            expr: rule.config.expr().to_owned(),
             labels: rule.config.labels().clone(),
             alerts: rule.active.values().map(AlertEntry::from).collect(),
         })
         .collect()
     }
 
-    /// Gives saved alerts to the rules they belong to, and takes those entries out of `entries`.
+    /// Gives saved alerts to the rules they belong to, and takes those entries out of `entries`. A rule
+    /// whose expression was changed gets what no other rule of its name and labels claims.
     pub(crate) fn restore(&self, entries: &mut Vec<RuleEntry>) {
         let mut state = self.state.lock();
-        for rule in &mut state.rules {
-            let RuleConfig::Alerting(config) = &rule.config else {
-                continue;
-            };
-            let found = entries.iter().position(|entry| {
-                entry.group == self.key
-                    && entry.rule == config.alert
-                    && entry.labels == config.labels
-            });
-            if let Some(found) = found {
-                let entry = entries.swap_remove(found);
-                rule.restore(entry.alerts.into_iter().map(ActiveAlert::from));
+        for exact in [true, false] {
+            for rule in state.rules.iter_mut().filter(|rule| rule.active.is_empty()) {
+                let RuleConfig::Alerting(config) = &rule.config else {
+                    continue;
+                };
+                let found = entries.iter().position(|entry| {
+                    (&entry.group, &entry.rule, &entry.labels)
+                        == (&self.key, &config.alert, &config.labels)
+                        && (!exact || entry.expr == config.expr)
+                });
+                if let Some(found) = found {
+                    let entry = entries.remove(found);
+                    rule.restore(entry.alerts.into_iter().map(ActiveAlert::from));
+                }
             }
         }
     }
@@ -298,6 +302,15 @@ impl Group {
             evaluation_time: seconds(state.evaluation_time),
             last_evaluation: time_or_zero(state.last_evaluation),
         }
+    }
+}
+
+/// Gives the group free again, also when the evaluation panics or is cut off.
+struct Claim<'a>(&'a AtomicBool);
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
     }
 }
 

@@ -213,7 +213,11 @@ impl Manager {
                 biased;
                 () = shutdown.cancelled() => break,
                 // A finished task may make its group due again.
-                Some(_) = tasks.join_next(), if !tasks.is_empty() => {}
+                Some(ended) = tasks.join_next(), if !tasks.is_empty() => {
+                    if let Err(error) = ended {
+                        tracing::error!(%error, "an evaluation or delivery broke off");
+                    }
+                }
                 () = tokio::time::sleep(idle) => {}
             }
         }

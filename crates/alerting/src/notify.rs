@@ -11,6 +11,7 @@
 
 mod dedup;
 mod dispatch;
+mod flush;
 mod ledger;
 mod message;
 mod route;
@@ -20,7 +21,8 @@ mod tests;
 
 pub(crate) use dedup::LogEntry;
 pub use dispatch::{AlertGroupView, NotifiedAlertView};
-pub(crate) use dispatch::{DispatchAlert, Dispatcher, FlushJob};
+pub(crate) use dispatch::{DispatchAlert, Dispatcher};
+pub(crate) use flush::FlushJob;
 pub use ledger::{LedgerEntry, Outcome};
 pub(crate) use message::text_map;
 pub use message::{MessageAlert, Notification};

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! {"version": 1,
-//!  "rules": [{"group": "file;name", "rule": "Name", "labels": {..}, "alerts": [{..}]}],
+//!  "rules": [{"group": "file;name", "rule": "Name", "expr": "..", "labels": {..}, "alerts": [{..}]}],
 //!  "notifications": [{"group_key": .., "receiver": .., "integration": 0, "sent_at": ms,
 //!                     "firing": ["16 hex digits"], "resolved": [..]}]}
 //! ```
@@ -119,6 +119,7 @@ pub(crate) struct StateDocument {
 pub(crate) struct RuleEntry {
     pub(crate) group: String,
     pub(crate) rule: String,
+    pub(crate) expr: String,
     pub(crate) labels: TextMap,
     pub(crate) alerts: Vec<AlertEntry>,
 }

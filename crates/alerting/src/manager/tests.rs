@@ -23,10 +23,12 @@ route: {receiver: hook, group_by: [alertname], group_wait: 30s, group_interval: 
 receivers: [{name: hook, webhook_configs: [{url: http://hook/}]}]
 ";
 
+type Answer = Result<Vec<(Labels, f64)>, QueryFailure>;
+
 /// Scripted seams: what queries answer, and what was written and sent.
 #[derive(Default)]
 struct World {
-    answers: Mutex<BTreeMap<String, Result<Vec<(Labels, f64)>, QueryFailure>>>,
+    answers: Mutex<BTreeMap<String, Answer>>,
     asked_at: Mutex<Vec<i64>>,
     samples: Mutex<Vec<RuleSample>>,
     sent: Mutex<Vec<String>>,
@@ -288,11 +290,11 @@ async fn firing_alerts_are_not_notified_again_after_a_restart_and_resolve_once()
     stage.pass(4).await;
     assert_eq!(stage.sent(), ["hook firing api:firing web:firing"]);
     stage.restart(Duration::from_secs(120));
-    stage.pass(20).await;
+    stage.pass(21).await;
     assert_eq!(stage.states(), ["api:firing", "web:firing"]);
     assert_eq!(stage.sent(), [""; 0]);
     stage.down(&[]);
-    // The transition is saved, the notification not yet sent.
+    // Between two ticks of the group: the transition is saved, the notification not yet sent.
     stage.pass(1).await;
     assert_eq!(stage.sent(), [""; 0]);
     stage.restart(Duration::from_secs(60));
@@ -402,4 +404,30 @@ async fn run_evaluates_and_stops_on_shutdown() {
         .expect("stops")
         .expect("no panic");
     assert!(stage.world.document.lock().is_some());
+}
+
+#[tokio::test]
+async fn a_changed_expression_keeps_the_alerts_of_its_rule_only() {
+    let two = "
+groups:
+- name: g
+  rules:
+  - {alert: Down, expr: first}
+  - {alert: Down, expr: down}
+";
+    let stage = Stage::new();
+    stage.manager.reload(groups(two), notify()).await;
+    stage.down(&["api"]);
+    stage.pass(2).await;
+    let changed = two.replace("expr: first", "expr: changed");
+    stage.manager.reload(groups(&changed), notify()).await;
+    let json = serde_json::to_value(stage.manager.snapshot()).expect("serialises");
+    let rules = &json["groups"][0]["rules"];
+    assert_eq!(
+        rules[0]["alerts"].as_array().map(Vec::len),
+        Some(0),
+        "{rules}"
+    );
+    assert_eq!(rules[1]["alerts"][0]["state"], "firing");
+    assert_eq!(rules[1]["alerts"][0]["value"], "1e+00");
 }

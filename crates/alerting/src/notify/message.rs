@@ -66,13 +66,15 @@ pub(super) fn notification(
     } else {
         envelope.alerts_max
     };
+    let truncated_alerts = alerts.len().saturating_sub(shown);
+    // As in Alertmanager, what is left out counts for nothing else.
+    let alerts = alerts.get(..shown).unwrap_or(alerts);
     let firing = alerts.iter().any(|alert| !alert.resolved(now));
     Notification {
         receiver: envelope.receiver.to_owned(),
         status: if firing { FIRING } else { RESOLVED },
         alerts: alerts
             .iter()
-            .take(shown)
             .map(|alert| message_alert(alert, now))
             .collect(),
         group_labels: text_map(envelope.group_labels),
@@ -81,7 +83,7 @@ pub(super) fn notification(
         external_url: envelope.external_url.to_owned(),
         version: "4",
         group_key: envelope.group_key.to_owned(),
-        truncated_alerts: alerts.len().saturating_sub(shown),
+        truncated_alerts,
     }
 }
 

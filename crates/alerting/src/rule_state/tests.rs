@@ -70,7 +70,7 @@ fn states_follow_results() {
     // A gap while pending starts from the beginning.
     check("2m", "0s", "xx.xxx", "pp-ppf");
     // keep_firing_for bridges a short gap and ends a long one.
-    check("0s", "2m", "x.x...", "ffffff");
+    check("0s", "2m", "x.x...", "fffffi");
     check("0s", "2m", "x...x", "fffif");
     // A resolved alert is kept for 15 minutes; a new result is a new alert either way.
     check("1m", "0s", "xx..xx", "pfiipf");

@@ -63,9 +63,9 @@ pub(super) fn parse(text: &str) -> Result<Vec<Node>, TemplateError> {
     };
     let (nodes, end) = parser.block()?;
     match end {
-        End::Text => Ok(nodes),
-        End::Else(_) => Err(syntax("{{else}} without {{if}}")),
-        End::End => Err(syntax("{{end}} without {{if}}")),
+        BlockEnd::Text => Ok(nodes),
+        BlockEnd::Else(_) => Err(syntax("{{else}} without {{if}}")),
+        BlockEnd::Closed => Err(syntax("{{end}} without {{if}}")),
     }
 }
 
@@ -219,11 +219,11 @@ fn number(rest: &str) -> Result<(Token, usize), TemplateError> {
     Ok((Token::Literal(value), text.len()))
 }
 
-/// What ended a block.
-enum End {
+/// What ended a block: the text itself, an `else` with what follows it, or an `end`.
+enum BlockEnd {
     Text,
     Else(Vec<Token>),
-    End,
+    Closed,
 }
 
 struct Parser {
@@ -232,7 +232,7 @@ struct Parser {
 }
 
 impl Parser {
-    fn block(&mut self) -> Result<(Vec<Node>, End), TemplateError> {
+    fn block(&mut self) -> Result<(Vec<Node>, BlockEnd), TemplateError> {
         let mut nodes = Vec::new();
         while let Some(piece) = self.pieces.next() {
             let tokens = match piece {
@@ -249,15 +249,15 @@ impl Parser {
             let rest = || tokens.get(1..).unwrap_or_default().to_vec();
             match keyword {
                 "if" => nodes.push(self.condition(rest())?),
-                "else" => return Ok((nodes, End::Else(rest()))),
-                "end" => return Ok((nodes, End::End)),
+                "else" => return Ok((nodes, BlockEnd::Else(rest()))),
+                "end" => return Ok((nodes, BlockEnd::Closed)),
                 "range" | "with" | "define" | "template" | "block" | "break" | "continue" => {
                     return Err(unsupported(keyword));
                 }
                 _ => nodes.push(Node::Output(whole_pipeline(tokens)?)),
             }
         }
-        Ok((nodes, End::Text))
+        Ok((nodes, BlockEnd::Text))
     }
 
     fn condition(&mut self, first: Vec<Token>) -> Result<Node, TemplateError> {
@@ -281,10 +281,10 @@ impl Parser {
                 }
             };
             match end {
-                End::End => break,
-                End::Text => return Err(syntax("{{if}} without {{end}}")),
-                End::Else(_) if closed => return Err(syntax("a second {{else}}")),
-                End::Else(tokens) => condition = else_condition(tokens)?,
+                BlockEnd::Closed => break,
+                BlockEnd::Text => return Err(syntax("{{if}} without {{end}}")),
+                BlockEnd::Else(_) if closed => return Err(syntax("a second {{else}}")),
+                BlockEnd::Else(tokens) => condition = else_condition(tokens)?,
             }
         }
         self.depth -= 1;
