@@ -23,6 +23,7 @@ use crate::occurrence::{FIELD_BYTES_MAX, Occurrence, truncated};
 mod schema;
 
 mod apply;
+mod events;
 mod pending;
 mod rows;
 mod sightings;

@@ -1,7 +1,7 @@
 //! What identifies a source file on every machine and in every build.
 
 /// Where containers and hosts keep an application; cut off wherever they are at the beginning.
-const ROOTS: [&str; 14] = [
+const ROOTS: [&str; 13] = [
     "/usr/src/app/",
     "/usr/app/",
     "/app/",
@@ -14,7 +14,6 @@ const ROOTS: [&str; 14] = [
     "/srv/app/",
     "/opt/app/",
     "/home/node/app/",
-    "/root/app/",
     "/build/",
 ];
 /// Directories that begin the part of a path which a project fixes itself; the last one counts.

@@ -113,11 +113,11 @@ fn path_tails_do_not_depend_on_the_prefix() {
     for (path, tail) in [
         ("/app/src/routes/orders.ts", "src/routes/orders.ts"),
         (
-            "/home/dev/work/shop/src/routes/orders.ts",
+            "/home/dev/code/shop/src/routes/orders.ts",
             "src/routes/orders.ts",
         ),
         (
-            "C:\\work\\shop\\src\\routes\\orders.ts",
+            "C:\\code\\shop\\src\\routes\\orders.ts",
             "src/routes/orders.ts",
         ),
         ("/usr/src/app/server.js", "server.js"),

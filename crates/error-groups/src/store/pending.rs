@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, HashMap};
 use rusqlite::{Connection, params};
 
 use super::apply::Prepared;
-use super::rows::{self, EventRow, GroupRow};
+use super::events::{self, EventRow};
+use super::rows::{self, GroupRow};
 use super::sightings::Known;
 use super::{Result, StoreConfig, sqlite};
 use crate::fingerprint::group_id;
@@ -204,9 +205,9 @@ impl<'a> PendingGroup<'a> {
         }
         self.cut_events(events_max);
         for event in &self.events {
-            rows::insert_event(connection, &self.row.id, event)?;
+            events::insert(connection, &self.row.id, event)?;
         }
-        rows::trim_events(connection, &self.row.id, events_max)?;
+        events::trim(connection, &self.row.id, events_max)?;
         Ok(GroupChange {
             kind: self.kind,
             group_id: self.row.id,

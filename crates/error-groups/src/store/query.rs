@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, ToSql, params};
 
+use super::events;
 use super::rows::{self, GROUP_COLUMNS, GroupRow, minute};
 use super::{Result, sqlite};
 use crate::group::{CountPoint, GroupDetail, GroupSummary, ListQuery, NamedCount, SortBy};
@@ -120,7 +121,7 @@ pub(super) fn get(
         components,
         by_version: counts_by(connection, "version", id)?,
         by_environment: counts_by(connection, "environment", id)?,
-        events: rows::load_events(connection, id, events_max)?,
+        events: events::load(connection, id, events_max)?,
     }))
 }
 
