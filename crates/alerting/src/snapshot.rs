@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use vervet_model::UnixMillis;
 
 use crate::alert::{ActiveAlert, AlertState};
@@ -30,8 +30,10 @@ pub struct GroupView {
     #[serde(skip)]
     pub kind: GroupKind,
     pub rules: Vec<RuleView>,
+    #[serde(serialize_with = "whole_without_point")]
     pub interval: f64,
     pub limit: usize,
+    #[serde(serialize_with = "whole_without_point")]
     pub evaluation_time: f64,
     pub last_evaluation: String,
 }
@@ -50,7 +52,9 @@ pub struct AlertingRuleView {
     pub state: AlertState,
     pub name: String,
     pub query: String,
+    #[serde(serialize_with = "whole_without_point")]
     pub duration: f64,
+    #[serde(serialize_with = "whole_without_point")]
     pub keep_firing_for: f64,
     pub labels: TextMap,
     pub annotations: TextMap,
@@ -58,6 +62,7 @@ pub struct AlertingRuleView {
     pub health: Health,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,
+    #[serde(serialize_with = "whole_without_point")]
     pub evaluation_time: f64,
     pub last_evaluation: String,
     /// `alerting`.
@@ -75,6 +80,7 @@ pub struct RecordingRuleView {
     pub health: Health,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,
+    #[serde(serialize_with = "whole_without_point")]
     pub evaluation_time: f64,
     pub last_evaluation: String,
     /// `recording`.
@@ -160,6 +166,16 @@ pub(crate) fn time_or_zero(at: Option<UnixMillis>) -> String {
 
 pub(crate) fn seconds(duration: Duration) -> f64 {
     duration.as_secs_f64()
+}
+
+/// Go writes 60 where Rust writes 60.0.
+fn whole_without_point<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
+    if value.fract() == 0.0 && value.abs() < EXACT_MAX {
+        #[expect(clippy::cast_possible_truncation, reason = "a whole number below 2^53")]
+        return serializer.serialize_i64(*value as i64);
+    }
+    serializer.serialize_f64(*value)
 }
 
 /// RFC 3339 in UTC with as many decimals as needed.

@@ -431,3 +431,64 @@ groups:
     assert_eq!(rules[1]["alerts"][0]["state"], "firing");
     assert_eq!(rules[1]["alerts"][0]["value"], "1e+00");
 }
+
+#[tokio::test]
+async fn rules_and_alerts_have_the_json_of_prometheus() {
+    let stage = Stage::new();
+    stage.down(&["api"]);
+    stage.pass(4).await;
+    let json = serde_json::json!({
+        "rules": stage.manager.snapshot(),
+        "alerts": stage.manager.alerts(),
+        "groups": stage.manager.alert_groups(),
+        "ledger": stage.manager.ledger(),
+    });
+    insta::assert_json_snapshot!(json);
+}
+
+#[tokio::test]
+async fn a_target_without_send_resolved_hears_only_of_firing_alerts() {
+    let stage = Stage::new();
+    let yaml = NOTIFY.replace(
+        "url: http://hook/",
+        "url: http://hook/, send_resolved: false",
+    );
+    let spec: crate::NotifySpec = serde_saphyr::from_str(&yaml).expect("valid YAML");
+    let settings = NotifyConfig::try_from(spec).expect("valid settings");
+    stage.manager.reload(groups(RULES), settings).await;
+    stage.down(&["api"]);
+    stage.pass(5).await;
+    stage.down(&[]);
+    stage.pass(10).await;
+    stage.down(&["api"]);
+    stage.pass(10).await;
+    assert_eq!(
+        stage.sent(),
+        ["hook firing api:firing", "hook firing api:firing"]
+    );
+    let outcomes: Vec<Outcome> = stage.manager.ledger().iter().map(|e| e.outcome).collect();
+    assert!(outcomes.contains(&Outcome::NoTarget), "{outcomes:?}");
+}
+
+#[tokio::test]
+async fn exceeding_the_limit_shows_an_error_and_lets_old_news_expire() {
+    let stage = Stage::new();
+    stage
+        .manager
+        .reload(
+            groups(&RULES.replace("query_offset", "limit: 1\n  query_offset")),
+            notify(),
+        )
+        .await;
+    stage.down(&["api"]);
+    stage.pass(4).await;
+    assert_eq!(stage.sent(), ["hook firing api:firing"]);
+    stage.down(&["api", "web"]);
+    stage.pass(2).await;
+    assert_eq!(stage.states(), [""; 0]);
+    assert_eq!(stage.sent(), [""; 0]);
+    // News about a firing alert holds for four intervals.
+    stage.pass(10).await;
+    assert_eq!(stage.sent(), ["hook resolved api:resolved"]);
+    assert!(stage.manager.stats().rule_failures > 5);
+}
