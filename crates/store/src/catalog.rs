@@ -8,7 +8,8 @@
 //! until [`Catalog::reclaim`] expires every snapshot that shows it. `ducklake_table_column_stats` stays
 //! empty: DuckDB trusts it blindly, so a stale row there hides rows.
 //!
-//! About 250 bytes per statistics column and file: 50,000 log files are some 50 MB.
+//! About 0.6 KB a file. With 20,000 files a commit of ten takes 1 to 4 ms, most of it the sync, and listing
+//! all of them 80 ms.
 
 mod sqlite;
 mod stats;
@@ -116,6 +117,10 @@ pub trait Catalog: Send + Sync + 'static {
     fn files(&self, table: Table, filter: &FileFilter) -> Result<Snapshot, CatalogError>;
 
     /// Applies `commit` in one transaction and returns the snapshot that shows it, durable on return.
+    ///
+    /// On an error the commit is not visible and may be tried again with the same files. Never delete
+    /// the files of a commit that failed with [`CatalogError::Sqlite`]: when the sync itself failed, a
+    /// crash right after it may bring the commit back. Those that stay are orphans of the next start.
     fn commit(&self, commit: &Commit) -> Result<SnapshotId, CatalogError>;
 
     /// The journal position of the last commit that set one, 0 before.
@@ -135,7 +140,7 @@ pub trait Catalog: Send + Sync + 'static {
     fn reclaim(&self, before: UnixNanos) -> Result<Reclaimed, CatalogError>;
 }
 
-/// Why the catalog could not be read or written. After any of these the catalog is unchanged.
+/// Why the catalog could not be read or written. After any of these readers see what they saw before.
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogError {
     /// SQLite failed: a full disk, a lock held longer than the busy timeout, a damaged file. Retry.

@@ -147,15 +147,15 @@ impl Catalog for SqliteCatalog {
     }
 
     fn journal_position(&self) -> Result<u64, CatalogError> {
-        self.reading(|transaction| read::journal_position(transaction))
+        self.reading(read::journal_position)
     }
 
     fn agent_sequences(&self) -> Result<Vec<(String, Signal, u64)>, CatalogError> {
-        self.reading(|transaction| read::agent_sequences(transaction))
+        self.reading(read::agent_sequences)
     }
 
     fn metric_metadata(&self) -> Result<Vec<MetricMetadata>, CatalogError> {
-        self.reading(|transaction| read::metric_metadata(transaction))
+        self.reading(read::metric_metadata)
     }
 
     fn known_files(&self) -> Result<HashSet<PathBuf>, CatalogError> {

@@ -12,6 +12,9 @@ use crate::tables::Table;
 /// Deletes every Parquet file below `data_dir` that is not `known` and was last written before
 /// `before`, the start of this process: younger files may be waiting for their commit. Returns how many.
 ///
+/// `known` must be all of [`Catalog::known_files`](crate::catalog::Catalog::known_files), not only the
+/// live files: somebody may still read a replaced one. Its paths have no symbolic links; `data_dir` may.
+///
 /// # Errors
 /// [`SegmentError::Io`] when a folder cannot be read or a file not deleted.
 pub fn remove_orphans(
@@ -19,8 +22,12 @@ pub fn remove_orphans(
     known: &HashSet<PathBuf>,
     before: UnixNanos,
 ) -> Result<u64, SegmentError> {
+    // A path that only looks different from a known one would cost the rows in it.
+    let data_dir = data_dir
+        .canonicalize()
+        .map_err(|source| io_error(data_dir, source))?;
     let mut removed = 0;
-    for path in segments(data_dir)? {
+    for path in segments(&data_dir)? {
         if !known.contains(&path) && modified(&path)? < before {
             fs::remove_file(&path).map_err(|source| io_error(&path, source))?;
             tracing::warn!(path = %path.display(), "removed a segment that was never committed");

@@ -193,7 +193,11 @@ fn orphans_are_removed_and_known_or_young_files_kept() {
     let batch = samples(&[(7, "a", 1, 1, 1.0)]);
     let [known, orphan] = [0, 1].map(|_| {
         let file = write_segment(dir.path(), Table::Samples, 7, &batch).unwrap();
-        dir.path().join("samples").join(file.relative_path)
+        dir.path()
+            .canonicalize()
+            .unwrap()
+            .join("samples")
+            .join(file.relative_path)
     });
     let known_files = HashSet::from([known.clone()]);
     let remove = |before| remove_orphans(dir.path(), &known_files, before).unwrap();
@@ -228,4 +232,21 @@ fn row_groups_are_bounded_and_pages_indexed() {
     );
     let days = reader.build().unwrap().next().unwrap().unwrap();
     assert_eq!(days.column(0).as_primitive::<Int32Type>().null_count(), 0);
+}
+
+#[test]
+fn known_files_behind_a_symbolic_link_are_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let real = dir.path().canonicalize().unwrap().join("real");
+    std::fs::create_dir(&real).unwrap();
+    let link = dir.path().join("link");
+    std::os::unix::fs::symlink(&real, &link).unwrap();
+    let batch = samples(&[(7, "a", 1, 1, 1.0)]);
+    let file = write_segment(&link, Table::Samples, 7, &batch).unwrap();
+    let known = HashSet::from([real.join("samples").join(&file.relative_path)]);
+    assert_eq!(
+        remove_orphans(&link, &known, UnixNanos(i64::MAX)).unwrap(),
+        0
+    );
+    assert!(real.join("samples").join(&file.relative_path).exists());
 }

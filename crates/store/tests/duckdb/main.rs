@@ -3,6 +3,12 @@
 //! Needs Python with duckdb 1.5.5 and the ducklake and sqlite_scanner extensions of the same version;
 //! `VERVET_DUCKDB_PYTHON` names the interpreter.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "the helpers of tests fail them by a panic and say what they skipped"
+)]
+
 mod commits;
 mod oracle;
 mod predicates;

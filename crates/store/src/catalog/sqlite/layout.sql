@@ -84,6 +84,8 @@ CREATE INDEX vervet_data_file_live ON ducklake_data_file (table_id, end_snapshot
 CREATE INDEX vervet_file_column_stats ON ducklake_file_column_stats (table_id, column_id, data_file_id);
 CREATE INDEX vervet_file_column_stats_file ON ducklake_file_column_stats (data_file_id);
 CREATE INDEX vervet_file_partition_value ON ducklake_file_partition_value (data_file_id);
+CREATE INDEX vervet_file_day
+    ON ducklake_file_partition_value (table_id, CAST(partition_value AS INTEGER));
 
 -- Ours: what else changes together with the files.
 CREATE TABLE vervet_schema_version (version INTEGER NOT NULL);

@@ -39,7 +39,7 @@ pub(super) fn files(
              JOIN ducklake_file_partition_value p ON p.data_file_id = f.data_file_id
              LEFT JOIN ducklake_file_column_stats t
                  ON t.table_id = f.table_id AND t.column_id = ?2 AND t.data_file_id = f.data_file_id
-             WHERE f.table_id = ?1 AND f.end_snapshot IS NULL AND day BETWEEN ?3 AND ?4
+             WHERE p.table_id = ?1 AND f.table_id = ?1 AND f.end_snapshot IS NULL AND day BETWEEN ?3 AND ?4
              ORDER BY day, f.data_file_id",
         )
         .map_err(sqlite(action))?;
