@@ -1,18 +1,144 @@
-//! The configuration file.
+//! The configuration file: YAML, strict.
+//!
+//! In: text and the sources of `${env:NAME}` and `${file:/path}`. Out: an [`AgentConfig`] that can run, or a
+//! [`ConfigError`] with every mistake found, each with its line. Reading the text does no I/O but the
+//! substitutions. A key nobody knows is a mistake, and the answer names the nearest known one.
 
+mod error;
+mod read;
+mod spec;
+mod strict;
+pub mod substitute;
 pub mod units;
+mod yaml;
 
-use serde::Deserialize;
+pub use error::{ConfigError, Problem};
+pub use read::listen_address;
+pub(crate) use read::listen_address;
+pub use spec::{
+    AdminSpec, Auth, Compression, LimitsSpec, MemoryLimit, OtlpExporterSpec, OtlpReceiverSpec,
+    PipelineSpec, QueuePolicy, QueueSpec, ReceiverSpec, RetrySpec, TelemetrySpec, TracesSpec,
+};
 
-use crate::receivers::filelog::FilelogSpec;
-use crate::receivers::hostmetrics::HostmetricsSpec;
-use crate::receivers::prometheus::PrometheusSpec;
+pub use strict::read_document;
 
-/// One receiver, by its `type`.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(tag = "type", rename_all = "lowercase")]
-pub enum ReceiverSpec {
-    Filelog(FilelogSpec),
-    Hostmetrics(HostmetricsSpec),
-    Prometheus(PrometheusSpec),
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use vervet_model::Signal;
+
+use crate::pipeline::SignalSet;
+use crate::receivers::filelog::FilelogConfig;
+use crate::receivers::hostmetrics::HostmetricsConfig;
+use crate::receivers::otlp::OtlpReceiverConfig;
+use crate::receivers::prometheus::PrometheusConfig;
+use substitute::{Sources, SystemSources};
+
+/// Where the admin listener is unless the configuration says otherwise.
+pub const ADMIN_ADDRESS_DEFAULT: &str = "127.0.0.1:7421";
+
+/// A checked configuration.
+#[derive(Debug, Clone)]
+pub struct AgentConfig {
+    pub data_dir: PathBuf,
+    /// Budget of what is in memory between receivers and buffer, and buffer and exporters (bytes).
+    pub memory_bytes: u64,
+    /// Budget of the disk buffer (bytes).
+    pub disk_bytes: u64,
+    /// Put on everything the agent itself makes, and on received OTLP where the key is absent.
+    pub resource: Vec<(String, String)>,
+    pub receivers: BTreeMap<String, ReceiverConfig>,
+    pub exporters: BTreeMap<String, OtlpExporterConfig>,
+    pub pipelines: Vec<PipelineConfig>,
+    /// `None` when the agent runs inside another program that serves its admin routes.
+    pub admin: Option<SocketAddr>,
+    /// Where the agent's own traces go.
+    pub traces_endpoint: Option<String>,
 }
+
+/// The settings of one receiver, by its kind.
+#[derive(Debug, Clone)]
+pub enum ReceiverConfig {
+    Filelog(FilelogConfig),
+    Hostmetrics(HostmetricsConfig),
+    Prometheus(PrometheusConfig),
+    Otlp(OtlpReceiverConfig),
+}
+
+/// The settings of one OTLP exporter.
+#[derive(Debug, Clone)]
+pub struct OtlpExporterConfig {
+    /// `http://host:port` or `https://host:port`.
+    pub endpoint: String,
+    pub compression: Compression,
+    /// PEM file of the authorities trusted for `https`; the system's when absent.
+    pub ca_file: Option<PathBuf>,
+    /// Time for one request.
+    pub timeout: Duration,
+    /// First and longest pause between attempts.
+    pub retry_initial: Duration,
+    pub retry_max: Duration,
+    pub on_full: QueuePolicy,
+}
+
+/// What flows from where to where, for one signal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PipelineConfig {
+    pub signal: Signal,
+    pub from: Vec<String>,
+    pub to: Vec<String>,
+}
+
+impl AgentConfig {
+    /// Reads a configuration file.
+    ///
+    /// # Errors
+    /// The file cannot be read, or what it says cannot be used.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let file = path.display().to_string();
+        match std::fs::read_to_string(path) {
+            Ok(text) => Self::parse(&file, &text, &SystemSources),
+            Err(error) => Err(ConfigError {
+                file,
+                problems: vec![Problem {
+                    line: None,
+                    path: Vec::new(),
+                    message: format!("cannot be read: {error}"),
+                }],
+            }),
+        }
+    }
+
+    /// Reads a configuration from text; `file` is the name used in errors.
+    ///
+    /// # Errors
+    /// All mistakes found.
+    pub fn parse(file: &str, text: &str, sources: &dyn Sources) -> Result<Self, ConfigError> {
+        read::read(text, sources).map_err(|problems| ConfigError {
+            file: file.to_owned(),
+            problems,
+        })
+    }
+
+    /// The signals that pipelines take from a receiver.
+    pub fn signals_from(&self, receiver: &str) -> SignalSet {
+        self.signals(|pipeline| &pipeline.from, receiver)
+    }
+
+    /// The signals that pipelines send to an exporter.
+    pub fn signals_to(&self, exporter: &str) -> SignalSet {
+        self.signals(|pipeline| &pipeline.to, exporter)
+    }
+
+    fn signals(&self, names: impl Fn(&PipelineConfig) -> &Vec<String>, name: &str) -> SignalSet {
+        self.pipelines
+            .iter()
+            .filter(|pipeline| names(pipeline).iter().any(|known| known == name))
+            .fold(SignalSet::default(), |set, pipeline| set.with(pipeline.signal))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,308 @@
+//! From text to a checked configuration, section by section, so that one mistake does not hide the next.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use vervet_model::Signal;
+
+use super::error::{Problem, unknown};
+use super::spec::{
+    AdminSpec, Auth, LimitsSpec, MemoryLimit, OtlpExporterSpec, PipelineSpec, ReceiverSpec,
+    TelemetrySpec,
+};
+use super::substitute::{Sources, substitute};
+use super::yaml::{Key, Node, Value, from_node, parse};
+use super::{
+    ADMIN_ADDRESS_DEFAULT, AgentConfig, OtlpExporterConfig, PipelineConfig, ReceiverConfig,
+};
+use crate::receivers::filelog::FilelogConfig;
+use crate::receivers::hostmetrics::HostmetricsConfig;
+use crate::receivers::otlp::OtlpReceiverConfig;
+use crate::receivers::prometheus::PrometheusConfig;
+
+const SECTIONS: [&str; 9] = [
+    "data_dir", "limits", "resource", "receivers", "processors", "exporters", "pipelines", "admin",
+    "telemetry",
+];
+const RECEIVER_TYPES: [&str; 4] = ["filelog", "hostmetrics", "prometheus", "otlp"];
+const EXPORTER_TYPES: [&str; 1] = ["otlp"];
+const PROCESSOR_TYPES: [&str; 0] = [];
+const SIGNALS: [&str; 3] = ["logs", "metrics", "traces"];
+const DATA_DIR_DEFAULT: &str = "/var/lib/vervet-agent";
+const MEMORY_BYTES_AUTO: u64 = 128 << 20;
+const MEMORY_BYTES_MIN: u64 = 4 << 20;
+const DISK_BYTES_DEFAULT: u64 = 4 << 30;
+const DISK_BYTES_MIN: u64 = 1 << 20;
+const NAME_BYTES_MAX: usize = 48;
+
+/// Reads, substitutes, checks.
+pub(super) fn read(text: &str, sources: &dyn Sources) -> Result<AgentConfig, Vec<Problem>> {
+    let mut root = parse(text).map_err(|problem| vec![problem])?;
+    let mut reader = Reader::default();
+    substitute(&mut root, sources, &mut reader.problems);
+    let config = reader.config(&root);
+    match config {
+        Some(config) if reader.problems.is_empty() => Ok(config),
+        _ => {
+            reader.problems.sort_by_key(|problem| problem.line);
+            Err(reader.problems)
+        }
+    }
+}
+
+#[derive(Default)]
+struct Reader {
+    problems: Vec<Problem>,
+}
+
+impl Reader {
+    fn config(&mut self, root: &Node) -> Option<AgentConfig> {
+        let Value::Map(sections) = &root.value else {
+            self.problems.push(Problem::at(root.line, "the file must hold keys and values"));
+            return None;
+        };
+        for (key, _) in sections {
+            if !SECTIONS.contains(&key.name.as_str()) {
+                self.problems.push(Problem::at(key.line, unknown("key", &key.name, &SECTIONS)));
+            }
+        }
+        let data_dir = self.section::<PathBuf>(sections, "data_dir");
+        let limits: LimitsSpec = self.section(sections, "limits").unwrap_or_default();
+        let resource: BTreeMap<String, String> =
+            self.section(sections, "resource").unwrap_or_default();
+        let receivers = self.components(sections, "receivers", Self::receiver);
+        let exporters = self.components(sections, "exporters", Self::exporter);
+        let processors = self.components(sections, "processors", Self::processor);
+        let pipelines = self.pipelines(sections, &receivers, &processors, &exporters);
+        let admin: AdminSpec = self.section(sections, "admin").unwrap_or_default();
+        let admin = self.admin(sections, admin);
+        let telemetry: TelemetrySpec = self.section(sections, "telemetry").unwrap_or_default();
+        let (memory_bytes, disk_bytes) = self.limits(sections, &limits);
+        Some(AgentConfig {
+            data_dir: data_dir.unwrap_or_else(|| DATA_DIR_DEFAULT.into()),
+            memory_bytes,
+            disk_bytes,
+            resource: resource.into_iter().collect(),
+            receivers: values(receivers),
+            exporters: values(exporters),
+            pipelines,
+            admin: Some(admin?),
+            traces_endpoint: telemetry.traces.map(|traces| traces.endpoint),
+        })
+    }
+
+    fn section<'n, T: Deserialize<'n>>(
+        &mut self,
+        sections: &'n [(Key, Node)],
+        name: &str,
+    ) -> Option<T> {
+        let node = find(sections, name).filter(|node| !node.is_null())?;
+        match from_node(node) {
+            Ok(value) => Some(value),
+            Err(problem) => {
+                self.problems.push(problem.inside(name));
+                None
+            }
+        }
+    }
+
+    fn limits(&mut self, sections: &[(Key, Node)], limits: &LimitsSpec) -> (u64, u64) {
+        let memory_bytes = match limits.memory {
+            None | Some(MemoryLimit::Auto) => MEMORY_BYTES_AUTO,
+            Some(MemoryLimit::Bytes(size)) => size.0,
+        };
+        let disk_bytes = limits.disk.map_or(DISK_BYTES_DEFAULT, |size| size.0);
+        let line = find(sections, "limits").map_or(1, |node| node.line);
+        if memory_bytes < MEMORY_BYTES_MIN {
+            let problem = Problem::at(line, "memory must be at least 4MiB");
+            self.problems.push(problem.inside("limits"));
+        }
+        if disk_bytes < DISK_BYTES_MIN {
+            let problem = Problem::at(line, "disk must be at least 1MiB");
+            self.problems.push(problem.inside("limits"));
+        }
+        (memory_bytes, disk_bytes)
+    }
+
+    /// Reads a section of named components; one that cannot be read stays in the result as `None`.
+    fn components<T>(
+        &mut self,
+        sections: &[(Key, Node)],
+        section: &str,
+        read: impl Fn(&Node) -> Result<T, Problem>,
+    ) -> BTreeMap<String, Option<T>> {
+        let mut components = BTreeMap::new();
+        let Some(node) = find(sections, section).filter(|node| !node.is_null()) else {
+            return components;
+        };
+        let Value::Map(entries) = &node.value else {
+            let problem = Problem::at(node.line, "must hold names and components");
+            self.problems.push(problem.inside(section));
+            return components;
+        };
+        for (key, node) in entries {
+            let component = check_name(key).and_then(|()| read(node));
+            let component = component.map_err(|problem| {
+                let problem = problem.or_line(node.line).inside(&key.name);
+                self.problems.push(problem.inside(section));
+            });
+            components.insert(key.name.clone(), component.ok());
+        }
+        components
+    }
+
+    fn receiver(node: &Node) -> Result<ReceiverConfig, Problem> {
+        let line = node.line;
+        let (kind, rest) = split_type(node, "receiver", &RECEIVER_TYPES)?;
+        let spec = match kind.as_str() {
+            "filelog" => ReceiverSpec::Filelog(from_node(&rest)?),
+            "hostmetrics" => ReceiverSpec::Hostmetrics(from_node(&rest)?),
+            "prometheus" => ReceiverSpec::Prometheus(from_node(&rest)?),
+            _otlp => ReceiverSpec::Otlp(from_node(&rest)?),
+        };
+        ReceiverConfig::try_from(spec).map_err(|message| Problem::at(line, message))
+    }
+
+    fn exporter(node: &Node) -> Result<OtlpExporterConfig, Problem> {
+        let (_otlp, rest) = split_type(node, "exporter", &EXPORTER_TYPES)?;
+        let spec: OtlpExporterSpec = from_node(&rest)?;
+        OtlpExporterConfig::try_from(spec).map_err(|message| Problem::at(node.line, message))
+    }
+
+    fn processor(node: &Node) -> Result<(), Problem> {
+        split_type(node, "processor", &PROCESSOR_TYPES).map(|_| ())
+    }
+
+    fn pipelines<R, P, E>(
+        &mut self,
+        sections: &[(Key, Node)],
+        receivers: &BTreeMap<String, Option<R>>,
+        processors: &BTreeMap<String, Option<P>>,
+        exporters: &BTreeMap<String, Option<E>>,
+    ) -> Vec<PipelineConfig> {
+        let read = |node: &Node| -> Result<PipelineSpec, Problem> {
+            let spec: PipelineSpec = from_node(node)?;
+            check_references("receiver", &spec.from, receivers)?;
+            check_references("processor", &spec.via, processors)?;
+            check_references("exporter", &spec.to, exporters)?;
+            Ok(spec)
+        };
+        let specs = self.components(sections, "pipelines", read);
+        let mut pipelines = Vec::new();
+        for (name, spec) in specs {
+            let signal = Signal::ALL.into_iter().find(|signal| signal.as_str() == name);
+            match (signal, spec) {
+                (Some(signal), Some(PipelineSpec { from, to, .. })) => {
+                    pipelines.push(PipelineConfig { signal, from, to });
+                }
+                (Some(_), None) => {}
+                (None, _) => {
+                    let line = find(sections, "pipelines").map_or(1, |node| key_line(node, &name));
+                    let problem = Problem::at(line, unknown("pipeline", &name, &SIGNALS));
+                    self.problems.push(problem.inside("pipelines"));
+                }
+            }
+        }
+        pipelines
+    }
+
+    fn admin(&mut self, sections: &[(Key, Node)], spec: AdminSpec) -> Option<SocketAddr> {
+        let listen = spec.listen.unwrap_or_else(|| ADMIN_ADDRESS_DEFAULT.to_owned());
+        match listen_address(&listen, spec.auth) {
+            Ok(address) => Some(address),
+            Err(message) => {
+                let line = find(sections, "admin").map_or(1, |node| node.line);
+                self.problems.push(Problem::at(line, message).inside("admin"));
+                None
+            }
+        }
+    }
+}
+
+/// Reads an address to listen on. One that others can reach needs `auth: disabled` beside it.
+pub fn listen_address(text: &str, auth: Option<Auth>) -> Result<SocketAddr, String> {
+    let text = text.strip_prefix("localhost").map_or(text.to_owned(), |port| format!("127.0.0.1{port}"));
+    let address: SocketAddr = text
+        .parse()
+        .map_err(|_error| format!("`{text}` is not an address such as 127.0.0.1:4317"))?;
+    if !address.ip().is_loopback() && auth != Some(Auth::Disabled) {
+        return Err(format!(
+            "{address} can be reached from other machines; say `auth: disabled` to allow it without authentication"
+        ));
+    }
+    Ok(address)
+}
+
+impl TryFrom<ReceiverSpec> for ReceiverConfig {
+    type Error = String;
+
+    fn try_from(spec: ReceiverSpec) -> Result<Self, String> {
+        Ok(match spec {
+            ReceiverSpec::Filelog(spec) => {
+                Self::Filelog(FilelogConfig::try_from(spec).map_err(|error| error.to_string())?)
+            }
+            ReceiverSpec::Hostmetrics(spec) => Self::Hostmetrics(
+                HostmetricsConfig::try_from(spec).map_err(|error| error.to_string())?,
+            ),
+            ReceiverSpec::Prometheus(spec) => Self::Prometheus(
+                PrometheusConfig::try_from(spec).map_err(|error| error.to_string())?,
+            ),
+            ReceiverSpec::Otlp(spec) => Self::Otlp(OtlpReceiverConfig::try_from(spec)?),
+        })
+    }
+}
+
+/// Takes `type` out of a component, so that what is left is its own settings.
+fn split_type(node: &Node, what: &str, known: &[&str]) -> Result<(String, Node), Problem> {
+    let Value::Map(entries) = &node.value else {
+        return Err(Problem::at(node.line, format!("a {what} must hold keys and values")));
+    };
+    let Some((_, kind)) = entries.iter().find(|(key, _)| key.name == "type") else {
+        return Err(Problem::at(node.line, "key `type` is missing"));
+    };
+    let name: String = from_node(kind)?;
+    if !known.contains(&name.as_str()) {
+        let problem = Problem::at(kind.line, unknown(&format!("{what} type"), &name, known));
+        return Err(problem);
+    }
+    let rest = entries.iter().filter(|(key, _)| key.name != "type").cloned().collect();
+    Ok((name, Node { line: node.line, value: Value::Map(rest) }))
+}
+
+fn check_name(key: &Key) -> Result<(), Problem> {
+    let valid = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-');
+    if key.name.is_empty() || key.name.len() > NAME_BYTES_MAX || !key.name.bytes().all(valid) {
+        return Err(Problem::at(key.line, "a name is 1 to 48 of a-z, 0-9, _ and -"));
+    }
+    Ok(())
+}
+
+fn check_references<T>(
+    what: &str,
+    names: &[String],
+    known: &BTreeMap<String, T>,
+) -> Result<(), Problem> {
+    let Some(name) = names.iter().find(|name| !known.contains_key(*name)) else { return Ok(()) };
+    let known: Vec<&str> = known.keys().map(String::as_str).collect();
+    Err(serde::de::Error::custom(unknown(what, name, &known)))
+}
+
+fn find<'n>(sections: &'n [(Key, Node)], name: &str) -> Option<&'n Node> {
+    sections.iter().find(|(key, _)| key.name == name).map(|(_, node)| node)
+}
+
+fn key_line(node: &Node, name: &str) -> usize {
+    match &node.value {
+        Value::Map(entries) => entries
+            .iter()
+            .find(|(key, _)| key.name == name)
+            .map_or(node.line, |(key, _)| key.line),
+        _ => node.line,
+    }
+}
+
+fn values<T>(components: BTreeMap<String, Option<T>>) -> BTreeMap<String, T> {
+    components.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+}
