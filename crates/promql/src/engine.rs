@@ -73,6 +73,7 @@ impl Engine {
         let bounds = Bounds {
             start: time,
             end: time,
+            step: 0,
         };
         let node = parse_query(query, bounds)?;
         let state = Query::new(storage, &*self.clock, &self.options);
@@ -102,6 +103,7 @@ impl Engine {
         let bounds = Bounds {
             start: grid.start,
             end: grid.end,
+            step: grid.step,
         };
         let node = parse_query(query, bounds)?;
         let value_type = node.value_type();

@@ -22,15 +22,14 @@ pub(crate) enum Function {
     Clamp,
     ClampMin,
     ClampMax,
-    End,
     HistogramFraction,
     HistogramQuantile,
+    HistogramQuantiles,
     LabelJoin,
     LabelReplace,
     MaxOf,
     MinOf,
     Pi,
-    Range,
     Round,
     Scalar,
     Sort {
@@ -39,8 +38,6 @@ pub(crate) enum Function {
     SortByLabel {
         descending: bool,
     },
-    Start,
-    Step,
     Time,
     Timestamp,
     Vector,
@@ -64,23 +61,20 @@ impl Function {
             "clamp" => Self::Clamp,
             "clamp_min" => Self::ClampMin,
             "clamp_max" => Self::ClampMax,
-            "end" => Self::End,
             "histogram_fraction" => Self::HistogramFraction,
             "histogram_quantile" => Self::HistogramQuantile,
+            "histogram_quantiles" => Self::HistogramQuantiles,
             "label_join" => Self::LabelJoin,
             "label_replace" => Self::LabelReplace,
             "max_of" => Self::MaxOf,
             "min_of" => Self::MinOf,
             "pi" => Self::Pi,
-            "range" => Self::Range,
             "round" => Self::Round,
             "scalar" => Self::Scalar,
             "sort" => Self::Sort { descending: false },
             "sort_desc" => Self::Sort { descending: true },
             "sort_by_label" => Self::SortByLabel { descending: false },
             "sort_by_label_desc" => Self::SortByLabel { descending: true },
-            "start" => Self::Start,
-            "step" => Self::Step,
             "time" => Self::Time,
             "timestamp" => Self::Timestamp,
             "vector" => Self::Vector,
@@ -90,15 +84,7 @@ impl Function {
 
     pub(crate) fn result_type(self) -> ValueType {
         match self {
-            Self::End
-            | Self::MaxOf
-            | Self::MinOf
-            | Self::Pi
-            | Self::Range
-            | Self::Scalar
-            | Self::Start
-            | Self::Step
-            | Self::Time => ValueType::Scalar,
+            Self::MaxOf | Self::MinOf | Self::Pi | Self::Scalar | Self::Time => ValueType::Scalar,
             _ => ValueType::Vector,
         }
     }
@@ -110,6 +96,11 @@ impl Function {
             Self::Window(WindowFunction::Quantile) if index == 1 => ValueType::Matrix,
             Self::AbsentOverTime | Self::Window(_) if index == 0 => ValueType::Matrix,
             Self::Window(_) | Self::Vector | Self::MaxOf | Self::MinOf => ValueType::Scalar,
+            Self::HistogramQuantiles => match index {
+                0 => ValueType::Vector,
+                1 => ValueType::Text,
+                _ => ValueType::Scalar,
+            },
             Self::HistogramQuantile if index == 0 => ValueType::Scalar,
             Self::HistogramFraction if index <= 1 => ValueType::Scalar,
             Self::HistogramQuantile | Self::HistogramFraction => ValueType::Vector,

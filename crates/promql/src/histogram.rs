@@ -68,7 +68,9 @@ impl Buckets {
             return None;
         }
         let rank = phi * highest.count;
-        let index = below.partition_point(|bucket| !(bucket.count >= rank));
+        // A NaN count does not reach the rank either.
+        let reaches = |bucket: &Bucket| bucket.count >= rank;
+        let index = below.partition_point(|bucket| !reaches(bucket));
         let Some(bucket) = below.get(index) else {
             return Some(last_finite.upper_bound);
         };

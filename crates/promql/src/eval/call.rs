@@ -29,9 +29,6 @@ impl Evaluator<'_> {
             Function::Time => {
                 return Ok(Evaluated::Scalar(self.grid.times().map(seconds).collect()));
             }
-            Function::Start | Function::End | Function::Step | Function::Range => {
-                return Ok(Evaluated::Scalar(vec![self.bound(function); steps]));
-            }
             Function::MaxOf | Function::MinOf => {
                 let pairs = self
                     .eval_scalar(arg(0)?)?
@@ -64,23 +61,12 @@ impl Evaluator<'_> {
             Function::LabelReplace => self.eval_label_replace(args)?,
             Function::LabelJoin => self.eval_label_join(args)?,
             Function::HistogramQuantile => self.eval_histogram_quantile(arg(0)?, arg(1)?)?,
+            Function::HistogramQuantiles => self.eval_histogram_quantiles(args)?,
             Function::HistogramFraction => {
                 self.eval_histogram_fraction(arg(0)?, arg(1)?, arg(2)?)?
             }
         };
         Ok(Evaluated::Vector(vector))
-    }
-
-    /// What `start()`, `end()`, `step()` and `range()` tell of the grid, in seconds.
-    fn bound(&self, function: Function) -> f64 {
-        let millis = match function {
-            Function::Start => self.grid.start,
-            Function::End => self.grid.end,
-            Function::Step if self.grid.len() > 1 => self.grid.step,
-            Function::Step => 0,
-            _ => self.grid.end - self.grid.start,
-        };
-        millis as f64 / 1000.0
     }
 
     /// The value of the only element at each step, NaN where there is none or more than one.
@@ -170,7 +156,7 @@ impl Evaluator<'_> {
             track.samples.retain_mut(|sample| {
                 let (low, high) = bounds_at(sample.timestamp);
                 sample.value = go_max(low, go_min(high, sample.value));
-                !(high < low)
+                low <= high || low.is_nan() || high.is_nan()
             });
         }
         tracks.retain(|track| !track.samples.is_empty());

@@ -5,6 +5,7 @@ use vervet_model::{LabelsBuilder, METRIC_NAME};
 
 use crate::error::QueryError;
 use crate::eval::group::{Numbering, Steps};
+use crate::eval::labels::text;
 use crate::eval::{Evaluator, Track};
 use crate::format::format_message;
 use crate::histogram::{Bucket, Buckets, Correction};
@@ -33,6 +34,35 @@ impl Evaluator<'_> {
             let (value, correction) = buckets.quantile(phis.get(index).copied()?);
             Some((value, correction))
         })
+    }
+
+    /// Several quantiles at once, told apart by a label that holds the quantile.
+    pub(crate) fn eval_histogram_quantiles(&self, args: &[Node]) -> Result<Vec<Track>, QueryError> {
+        let [buckets, label, phis @ ..] = args else {
+            return Err(QueryError::Execution(
+                "histogram_quantiles takes at least three arguments".to_owned(),
+            ));
+        };
+        let label = text(label)?;
+        let mut results = Vec::new();
+        for phi in phis {
+            let shown = self
+                .eval_scalar(phi)?
+                .first()
+                .map(|phi| format_message(*phi));
+            for mut track in self.eval_histogram_quantile(phi, buckets)? {
+                if track.labels.get(label).is_some() {
+                    return Err(QueryError::Execution(format!(
+                        "the label {label:?} of histogram_quantiles is there already"
+                    )));
+                }
+                let mut labels = LabelsBuilder::from_labels(&track.labels);
+                labels.set(label, shown.clone().unwrap_or_default());
+                track.labels = labels.build();
+                results.push(track);
+            }
+        }
+        Ok(results)
     }
 
     pub(crate) fn eval_histogram_fraction(

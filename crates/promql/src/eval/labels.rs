@@ -1,14 +1,13 @@
 //! Functions that change or order labels.
 
 use std::cmp::Ordering;
-use std::collections::HashSet;
 
 use regex::RegexBuilder;
 use vervet_model::matcher::REGEX_SIZE_BYTES_MAX;
 use vervet_model::{LabelsBuilder, METRIC_NAME};
 
 use crate::error::QueryError;
-use crate::eval::{Evaluator, Track};
+use crate::eval::{Evaluator, Track, merge_same_labels};
 use crate::syntax::{Expr, Node};
 
 impl Evaluator<'_> {
@@ -39,8 +38,7 @@ impl Evaluator<'_> {
             captures.expand(replacement, &mut replaced);
             set_label(track, target, &replaced);
         }
-        check_unique(&tracks)?;
-        Ok(tracks)
+        merge_same_labels(tracks)
     }
 
     pub(crate) fn eval_label_join(&self, args: &[Node]) -> Result<Vec<Track>, QueryError> {
@@ -66,8 +64,7 @@ impl Evaluator<'_> {
             let joined = values.join(separator);
             set_label(track, target, &joined);
         }
-        check_unique(&tracks)?;
-        Ok(tracks)
+        merge_same_labels(tracks)
     }
 
     pub(crate) fn eval_sort_by_label(
@@ -92,7 +89,7 @@ impl Evaluator<'_> {
 }
 
 /// The content of an argument whose type is known to be text.
-fn text(node: &Node) -> Result<&str, QueryError> {
+pub(crate) fn text(node: &Node) -> Result<&str, QueryError> {
     match node.bare() {
         Expr::Text(text) => Ok(text),
         _ => Err(QueryError::Parse {
@@ -121,16 +118,6 @@ fn set_label(track: &mut Track, name: &str, value: &str) {
     if name == METRIC_NAME {
         track.drop_name = false;
     }
-}
-
-fn check_unique(tracks: &[Track]) -> Result<(), QueryError> {
-    let mut seen = HashSet::with_capacity(tracks.len());
-    if tracks.iter().all(|track| seen.insert(&track.labels)) {
-        return Ok(());
-    }
-    Err(QueryError::Execution(
-        "vector cannot contain metrics with the same labelset".to_owned(),
-    ))
 }
 
 /// Orders texts with the numbers inside them by value: `a2` before `a10`.

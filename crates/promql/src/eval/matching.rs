@@ -11,7 +11,7 @@ use crate::eval::binary::apply;
 use crate::eval::group::{Numbering, Steps, key_labels};
 use crate::eval::{Evaluator, Track};
 use crate::queryable::Sample;
-use crate::syntax::{Binary, Cardinality, Matching};
+use crate::syntax::{Binary, BinaryOp, Cardinality, Matching};
 
 /// The numbers of the match groups of some series.
 fn group_numbers(tracks: &[Track], matching: &Matching, numbering: &mut Numbering) -> Vec<usize> {
@@ -32,35 +32,39 @@ impl Evaluator<'_> {
         let mut numbering = Numbering::default();
         let lhs_groups = group_numbers(&lhs, &binary.matching, &mut numbering);
         let rhs_groups = group_numbers(&rhs, &binary.matching, &mut numbering);
-        let union = binary.op == crate::syntax::BinaryOp::Or;
-        let wanted = binary.op == crate::syntax::BinaryOp::And;
-        // Of `or` the right side is filtered by the left, of the others the left by the right.
-        let (kept, kept_groups, other, other_groups) = if union {
-            (rhs, rhs_groups, &lhs, lhs_groups)
-        } else {
-            (lhs.clone(), lhs_groups, &rhs, rhs_groups)
-        };
-        let seen = self.groups_per_step(other, &other_groups, numbering.len());
-        let mut filtered = Vec::with_capacity(kept.len());
-        for (mut track, group) in kept.into_iter().zip(kept_groups) {
-            self.query.check_deadline()?;
-            track.samples.retain(|sample| {
-                let step = self.grid.index(sample.timestamp);
-                let found = seen
-                    .get(group)
-                    .is_some_and(|steps| steps.get(step).copied().unwrap_or(false));
-                found == wanted
-            });
-            if !track.samples.is_empty() {
-                filtered.push(track);
+        match binary.op {
+            // Of `or` the right side is filtered by the left, of the others the left by the right.
+            BinaryOp::Or => {
+                let seen = self.groups_per_step(&lhs, &lhs_groups, numbering.len());
+                let mut all = lhs;
+                all.extend(self.filter_by(rhs, &rhs_groups, &seen, false)?);
+                Ok(all)
+            }
+            op => {
+                let seen = self.groups_per_step(&rhs, &rhs_groups, numbering.len());
+                self.filter_by(lhs, &lhs_groups, &seen, op == BinaryOp::And)
             }
         }
-        if union {
-            let mut all = lhs;
-            all.extend(filtered);
-            return Ok(all);
+    }
+
+    /// Keeps the samples whose match group was seen at their step (`wanted`), or was not.
+    fn filter_by(
+        &self,
+        mut tracks: Vec<Track>,
+        groups: &[usize],
+        seen: &[Vec<bool>],
+        wanted: bool,
+    ) -> Result<Vec<Track>, QueryError> {
+        self.query.check_deadline()?;
+        for (track, group) in tracks.iter_mut().zip(groups) {
+            let steps = seen.get(*group).map(Vec::as_slice).unwrap_or_default();
+            track.samples.retain(|sample| {
+                let step = self.grid.index(sample.timestamp);
+                steps.get(step).copied().unwrap_or(false) == wanted
+            });
         }
-        Ok(filtered)
+        tracks.retain(|track| !track.samples.is_empty());
+        Ok(tracks)
     }
 
     /// For each match group, at which steps one of its series has a sample.

@@ -12,11 +12,27 @@ use crate::syntax::{
     Aggregate, AggregateOp, Binary, Expr, Node, QUERY_DEPTH_MAX, Selector, Subquery, ValueType,
 };
 
-/// First and last step of the whole query, for `@ start()` and `@ end()` (milliseconds).
+/// First and last step of the whole query and the time between steps, for `@ start()`, `end()` and the like
+/// (milliseconds). An instant query has a step of zero.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bounds {
     pub(crate) start: i64,
     pub(crate) end: i64,
+    pub(crate) step: i64,
+}
+
+impl Bounds {
+    /// What a function without arguments tells of the bounds, in seconds.
+    fn of_function(self, name: &str) -> Option<f64> {
+        let millis = match name {
+            "start" => self.start,
+            "end" => self.end,
+            "step" => self.step,
+            "range" => self.end - self.start,
+            _ => return None,
+        };
+        Some(millis as f64 / 1000.0)
+    }
 }
 
 /// Reads a query.
@@ -25,10 +41,7 @@ pub(crate) struct Bounds {
 /// The text is invalid, or uses a part of the language that is not supported.
 pub(crate) fn parse_query(query: &str, bounds: Bounds) -> Result<Node, QueryError> {
     let tokens = Tokens::scan(query)?;
-    let tree = parsed::parse(query).map_err(|message| QueryError::Parse {
-        message,
-        position: None,
-    })?;
+    let tree = parsed::parse(query).map_err(|message| tokens.explain(message))?;
     let mut lowering = Lowering {
         tokens,
         bounds,
@@ -167,6 +180,11 @@ impl Lowering<'_> {
         position: Position,
     ) -> Result<(Expr, bool), QueryError> {
         let name = call.func.name;
+        if let Some(value) = self.bounds.of_function(name) {
+            self.tokens.advance();
+            self.tokens.skip_group();
+            return Ok((Expr::Number(value), true));
+        }
         let Some(function) = Function::by_name(name) else {
             return Err(unsupported(format!("function {name}"), position));
         };

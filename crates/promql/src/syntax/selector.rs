@@ -5,17 +5,15 @@ use promql_parser::parser::{Expr, VectorSelector, parse};
 use vervet_model::{METRIC_NAME, MatchOp, Matcher};
 
 use crate::error::QueryError;
+use crate::syntax::tokens::Tokens;
 
 /// The matchers of a series selector such as `up{job="api"}`, for `match[]` parameters.
 ///
 /// # Errors
 /// The text is no selector, has a range, offset or `@`, or an invalid regular expression.
 pub fn parse_selector(text: &str) -> Result<Vec<Matcher>, QueryError> {
-    let parsed = parse(text).map_err(|message| QueryError::Parse {
-        message,
-        position: None,
-    })?;
-    match parsed {
+    let tokens = Tokens::scan(text)?;
+    match parse(text).map_err(|message| tokens.explain(message))? {
         Expr::VectorSelector(selector) if selector.offset.is_none() && selector.at.is_none() => {
             matchers_of(&selector)
         }

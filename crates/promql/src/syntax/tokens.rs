@@ -121,6 +121,42 @@ impl<'q> Tokens<'q> {
         }
     }
 
+    /// The error for a text that the parser rejects with a message: where a part of the language is used that
+    /// it does not know, the error names it.
+    pub(crate) fn explain(&self, message: String) -> QueryError {
+        let mut in_brackets = false;
+        let mut previous = "";
+        for (offset, text) in &self.all {
+            match *text {
+                "[" => in_brackets = true,
+                "]" => in_brackets = false,
+                _ => {}
+            }
+            let what = match *text {
+                "anchored" | "smoothed" if is_selector_end(previous) => text.to_string(),
+                "+" | "-" | "*" | "/" | "%" | "^" | "(" if in_brackets => {
+                    "duration expressions".to_owned()
+                }
+                "(" if previous == "offset" => "duration expressions".to_owned(),
+                "/" if matches!(previous, "<" | ">") => {
+                    format!("the histogram operator {previous}/")
+                }
+                _ => {
+                    previous = text;
+                    continue;
+                }
+            };
+            return QueryError::Unsupported {
+                what,
+                position: Some(Position::of(self.query, *offset)),
+            };
+        }
+        QueryError::Parse {
+            message,
+            position: None,
+        }
+    }
+
     fn check_durations(&self) -> Result<(), QueryError> {
         let mut in_brackets = false;
         let mut previous = "";
@@ -143,6 +179,12 @@ impl<'q> Tokens<'q> {
         }
         Ok(())
     }
+}
+
+/// Whether a selector may end with a token.
+fn is_selector_end(token: &str) -> bool {
+    matches!(token, "]" | "}" | ")")
+        || token.ends_with(|last: char| last.is_ascii_alphanumeric() || last == '_')
 }
 
 /// Whether a token is no duration, or one that the parser can hold.

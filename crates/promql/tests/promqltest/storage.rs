@@ -22,6 +22,8 @@ impl Storage {
         });
         let existing = &mut self.series[index].samples;
         existing.extend(samples);
+        // Of two samples at the same time the later line wins; the sort is stable.
+        existing.reverse();
         existing.sort_by_key(|sample| sample.timestamp);
         existing.dedup_by_key(|sample| sample.timestamp);
     }

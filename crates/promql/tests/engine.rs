@@ -1,0 +1,259 @@
+//! The engine's interface: what it asks of a store, how it fails, where it stops.
+
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use vervet_model::{Clock, Labels, MatchOp, UnixMillis, UnixNanos};
+use vervet_promql::{
+    Engine, EngineOptions, ErrorType, QueryError, Queryable, QueryableError, Sample, SelectRequest,
+    Series, Value, parse_selector,
+};
+
+/// Answers every selector with the same series and remembers what it was asked.
+#[derive(Default)]
+struct Recorder {
+    requests: Mutex<Vec<(String, i64, i64)>>,
+    series: usize,
+    samples: i64,
+}
+
+impl Queryable for Recorder {
+    fn select(&self, request: &SelectRequest<'_>) -> Result<Vec<Series>, QueryableError> {
+        let matchers = format!("{:?}", request.matchers);
+        self.requests
+            .lock()
+            .push((matchers, request.start.0, request.end.0));
+        let series = |index: usize| Series {
+            labels: Labels::from_pairs([("__name__", "m".to_owned()), ("i", index.to_string())]),
+            samples: (0..self.samples)
+                .map(|minute| Sample {
+                    timestamp: minute * 60_000,
+                    value: 1.0,
+                })
+                .collect(),
+        };
+        Ok((0..self.series).map(series).collect())
+    }
+}
+
+/// Each look at this clock costs a second.
+struct SlowClock(Mutex<i64>);
+
+impl Clock for SlowClock {
+    fn now(&self) -> UnixNanos {
+        let mut seconds = self.0.lock();
+        *seconds += 1;
+        UnixNanos(*seconds * 1_000_000_000)
+    }
+}
+
+fn range(engine: &Engine, store: &Recorder, query: &str) -> Result<Value, QueryError> {
+    let (start, end) = (UnixMillis(600_000), UnixMillis(1_200_000));
+    engine
+        .range(store, query, start, end, Duration::from_secs(60))
+        .map(|output| output.value)
+}
+
+fn error_of(query: &str) -> QueryError {
+    Engine::new(EngineOptions::default())
+        .instant(&Recorder::default(), query, UnixMillis(0))
+        .expect_err("the query is invalid")
+}
+
+#[test]
+fn each_selector_reads_the_store_once_with_the_window_of_the_whole_query() {
+    let store = Recorder::default();
+    let engine = Engine::new(EngineOptions::default());
+    range(&engine, &store, r#"rate(a_total{x="1"}[2m] offset 1m) + b"#).expect("valid");
+    let requests = store.requests.lock().clone();
+    assert_eq!(
+        requests,
+        [
+            // (600s - 1m - 2m, 1200s - 1m], and (600s - 5m, 1200s].
+            (
+                r#"[__name__="a_total", x="1"]"#.to_owned(),
+                420_001,
+                1_140_000
+            ),
+            (r#"[__name__="b"]"#.to_owned(), 300_001, 1_200_000),
+        ]
+    );
+}
+
+#[test]
+fn limits_end_a_query() {
+    let store = Recorder {
+        series: 10,
+        samples: 20,
+        ..Recorder::default()
+    };
+    let few_samples = EngineOptions {
+        samples_max: 150,
+        ..EngineOptions::default()
+    };
+    let error = range(&Engine::new(few_samples), &store, "m").expect_err("too many samples");
+    assert!(
+        matches!(error, QueryError::TooManySamples { limit: 150 }),
+        "{error}"
+    );
+    let few_series = EngineOptions {
+        series_max: 9,
+        ..EngineOptions::default()
+    };
+    let error = range(&Engine::new(few_series), &store, "m").expect_err("too many series");
+    assert!(
+        matches!(error, QueryError::TooManySeries { limit: 9 }),
+        "{error}"
+    );
+    let few_steps = EngineOptions {
+        steps_max: 10,
+        ..EngineOptions::default()
+    };
+    let error = range(&Engine::new(few_steps), &store, "m").expect_err("too many steps");
+    assert_eq!(error.error_type(), ErrorType::BadData);
+    let error = range(
+        &Engine::new(EngineOptions::default()),
+        &store,
+        "sum_over_time(m[1y:1ms])",
+    )
+    .expect_err("too many steps of a subquery");
+    assert!(
+        matches!(error, QueryError::TooManySamples { .. }),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_query_over_its_deadline_times_out() {
+    let options = EngineOptions {
+        timeout: Duration::from_secs(5),
+        ..EngineOptions::default()
+    };
+    let engine = Engine::with_clock(options, std::sync::Arc::new(SlowClock(Mutex::new(0))));
+    let store = Recorder {
+        series: 10,
+        samples: 20,
+        ..Recorder::default()
+    };
+    let error = range(&engine, &store, "m").expect_err("too slow");
+    assert_eq!(error.error_type(), ErrorType::Timeout);
+}
+
+#[test]
+fn samples_that_the_store_returned_are_counted() {
+    let store = Recorder {
+        series: 3,
+        samples: 4,
+        ..Recorder::default()
+    };
+    let engine = Engine::new(EngineOptions::default());
+    let output = engine
+        .instant(&store, "m + m", UnixMillis(60_000))
+        .expect("valid");
+    assert_eq!(output.samples_read, 24);
+}
+
+#[test]
+fn what_is_not_supported_is_named_with_its_place() {
+    for (query, expected) in [
+        ("1 +\n info(up)", "2:2: not supported: function info"),
+        (
+            "sum(limit_ratio(0.5, up))",
+            "1:5: not supported: aggregation limit_ratio",
+        ),
+        ("rate(up[5m] anchored)", "1:13: not supported: anchored"),
+        ("up[5m * 2]", "1:7: not supported: duration expressions"),
+        (
+            r#"{a="1" or b="2"}"#,
+            "1:1: not supported: `or` between label matchers",
+        ),
+    ] {
+        assert_eq!(error_of(query).to_string(), expected);
+    }
+}
+
+#[test]
+fn invalid_queries_are_bad_data_and_do_not_panic() {
+    for query in [
+        "",
+        "sum(",
+        "up[5m]",
+        "up{",
+        "rate(up)",
+        "up[1e300]",
+        "up[NaN]",
+        "up[-5m]",
+        "up offset inf",
+        "up[99999999999999y]",
+        "up[5000000000ms]",
+        "up[0]",
+        "ln(5)",
+        r#"up{a=~"("}"#,
+        r#"topk("x", up)"#,
+        "nosuchfunction(up)",
+    ] {
+        let engine = Engine::new(EngineOptions::default());
+        let (start, end) = (UnixMillis(0), UnixMillis(60_000));
+        let error = engine
+            .range(
+                &Recorder::default(),
+                query,
+                start,
+                end,
+                Duration::from_secs(60),
+            )
+            .expect_err(query);
+        assert_eq!(error.error_type(), ErrorType::BadData, "{query}: {error}");
+    }
+}
+
+#[test]
+fn deep_and_long_queries_are_refused() {
+    let deep = format!("{}1{}", "(".repeat(500), ")".repeat(500));
+    assert!(error_of(&deep).to_string().contains("nested"));
+    let long = vec!["1"; 5_000].join("+");
+    assert!(error_of(&long).to_string().contains("tokens"));
+}
+
+#[test]
+fn selectors_parse_into_matchers() {
+    let matchers = parse_selector(r#"up{job=~"api|web", zone!=""}"#).expect("valid");
+    let ops: Vec<MatchOp> = matchers.iter().map(|matcher| matcher.op).collect();
+    assert_eq!(ops, [MatchOp::Equal, MatchOp::Regex, MatchOp::NotEqual]);
+    assert_eq!(matchers[0].value, "up");
+    for invalid in [
+        "up[5m]",
+        "up offset 5m",
+        "1",
+        "sum(up)",
+        "{}",
+        r#"up{a=~"("}"#,
+    ] {
+        let error = parse_selector(invalid).expect_err(invalid);
+        assert_eq!(error.error_type(), ErrorType::BadData);
+    }
+}
+
+#[test]
+fn reading_a_query_never_panics() {
+    use proptest::prelude::*;
+    let word = prop_oneof![
+        Just("up".to_owned()),
+        Just("sum".to_owned()),
+        Just("rate".to_owned()),
+        Just("offset".to_owned()),
+        Just("by".to_owned()),
+        Just("start".to_owned()),
+        "[-+*/%^@()\\[\\]{}<>=!~,:\"'`#.]",
+        "[0-9]{1,20}(ms|s|m|h|d|w|y|e[0-9]{1,3})?",
+        "\\PC{0,3}",
+    ];
+    let query = prop::collection::vec(word, 0..12).prop_map(|words| words.join(" "));
+    let engine = Engine::new(EngineOptions::default());
+    let store = Recorder::default();
+    proptest!(ProptestConfig::with_cases(2_000), |(query in query)| {
+        // Both outcomes are fine; what matters is that there is one.
+        let _outcome = engine.instant(&store, &query, UnixMillis(0));
+        let _selector = parse_selector(&query);
+    });
+}
