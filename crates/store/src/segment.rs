@@ -7,6 +7,7 @@
 //! Limits: row groups of 122,880 rows, data pages of 20,000 rows, zstd level 3.
 
 mod error;
+mod order;
 mod orphans;
 mod properties;
 mod sort;

@@ -36,6 +36,9 @@ pub enum SegmentError {
         expected: i32,
         found: i32,
     },
+    /// Rows that were said to be sorted are not. A mistake of the caller.
+    #[error("segment of {table} was given rows out of order")]
+    Unsorted { table: &'static str },
     /// There was no row. An empty segment is never written.
     #[error("segment of {table} has no rows")]
     Empty { table: &'static str },

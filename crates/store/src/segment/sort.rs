@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use arrow::array::{Array, AsArray, BooleanArray, Int32Array, RecordBatch, UInt32Array};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int32Array, RecordBatch, UInt32Array};
 use arrow::compute::{filter_record_batch, take_record_batch};
 use arrow::datatypes::Int32Type;
 use arrow::error::ArrowError;
@@ -29,22 +29,33 @@ pub fn sort_batch(table: Table, batch: &RecordBatch) -> Result<RecordBatch, Segm
 
 /// `None` when the rows are in order already.
 fn sorted_indices(table: Table, batch: &RecordBatch) -> Result<Option<UInt32Array>, ArrowError> {
-    let keys: Vec<_> = table
-        .sort_columns()
-        .iter()
-        .filter_map(|name| batch.column_by_name(name).cloned())
-        .collect();
-    let fields = keys
-        .iter()
-        .map(|key| SortField::new(key.data_type().clone()))
-        .collect();
-    let rows = RowConverter::new(fields)?.convert_columns(&keys)?;
+    let rows = row_converter(table)?.convert_columns(&sort_keys(table, batch))?;
     let mut order: Vec<(Row<'_>, u32)> = rows.iter().zip(0..).collect();
     if order.is_sorted() {
         return Ok(None);
     }
     order.sort_unstable();
     Ok(Some(order.into_iter().map(|(_row, index)| index).collect()))
+}
+
+/// Compares rows byte by byte in the order of the table.
+pub(super) fn row_converter(table: Table) -> Result<RowConverter, ArrowError> {
+    let schema = table.schema();
+    let fields = table
+        .sort_columns()
+        .iter()
+        .filter_map(|name| schema.field_with_name(name).ok())
+        .map(|field| SortField::new(field.data_type().clone()))
+        .collect();
+    RowConverter::new(fields)
+}
+
+pub(super) fn sort_keys(table: Table, batch: &RecordBatch) -> Vec<ArrayRef> {
+    table
+        .sort_columns()
+        .iter()
+        .filter_map(|name| batch.column_by_name(name).cloned())
+        .collect()
 }
 
 /// Parts a batch by its `day` column, days ascending, rows in their order. A batch of one day, the
@@ -91,7 +102,7 @@ pub(super) fn day_column(table: Table, batch: &RecordBatch) -> Result<&Int32Arra
 }
 
 /// Names and types must be those of the table; metadata of the top-level fields may be missing.
-fn check_schema(table: Table, batch: &RecordBatch) -> Result<(), SegmentError> {
+pub(super) fn check_schema(table: Table, batch: &RecordBatch) -> Result<(), SegmentError> {
     let expected = table.schema();
     let given = batch.schema_ref();
     let same = expected.fields().len() == given.fields().len()

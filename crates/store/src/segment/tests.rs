@@ -250,3 +250,26 @@ fn known_files_behind_a_symbolic_link_are_kept() {
     );
     assert!(real.join("samples").join(&file.relative_path).exists());
 }
+
+#[test]
+fn sorted_batches_become_one_segment_and_unsorted_ones_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let low = samples(&[(7, "a", 1, 1, 1.0), (7, "a", 1, 1, 2.0)]);
+    let high = samples(&[(7, "a", 1, 2, 3.0), (7, "b", 0, 0, 4.0)]);
+    let none = low.slice(0, 0);
+    let write = |batches: &[&RecordBatch]| {
+        let batches: Vec<_> = batches.iter().map(|batch| Ok((*batch).clone())).collect();
+        write_sorted(dir.path(), Table::Samples, 7, batches)
+    };
+    assert_eq!(write(&[&low, &none, &high]).unwrap().rows, 4);
+    let between = write(&[&high, &none, &low]).unwrap_err();
+    assert!(matches!(
+        between,
+        SegmentError::Unsorted { table: "samples" }
+    ));
+    let within = samples(&[(7, "b", 1, 1, 1.0), (7, "a", 1, 1, 2.0)]);
+    assert!(matches!(
+        write(&[&within]),
+        Err(SegmentError::Unsorted { .. })
+    ));
+}

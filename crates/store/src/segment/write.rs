@@ -13,6 +13,7 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
 
 use self::measure::Measure;
+use super::order::OrderCheck;
 use super::properties::writer_properties;
 use super::sort::{day_column, sort_batch};
 use super::{SegmentError, WrittenFile};
@@ -32,7 +33,7 @@ pub fn write_segment(
     batch: &RecordBatch,
 ) -> Result<WrittenFile, SegmentError> {
     let sorted = sort_batch(table, batch)?;
-    write_sorted(data_dir, table, day, std::iter::once(Ok(sorted)))
+    write_batches(data_dir, table, day, std::iter::once(Ok(sorted)))
 }
 
 /// Writes batches that are in the table's order, one after the other, as one segment below `data_dir`.
@@ -47,10 +48,21 @@ pub fn write_sorted(
     day: i32,
     batches: impl IntoIterator<Item = Result<RecordBatch, SegmentError>>,
 ) -> Result<WrittenFile, SegmentError> {
+    let mut order = OrderCheck::new(table)?;
+    let checked = batches.into_iter().map(|batch| order.pass(batch?));
+    write_batches(data_dir, table, day, checked)
+}
+
+fn write_batches(
+    data_dir: &Path,
+    table: Table,
+    day: i32,
+    batches: impl Iterator<Item = Result<RecordBatch, SegmentError>>,
+) -> Result<WrittenFile, SegmentError> {
     let relative_path = format!("day={day}/{}.parquet", uuid::Uuid::new_v4());
     let path = data_dir.join(table.name()).join(&relative_path);
     create_parent(data_dir, &path)?;
-    let written = write_file(&path, table, day, batches.into_iter());
+    let written = write_file(&path, table, day, batches);
     if written.is_err() {
         // The cause is worth more than a second error; what stays is an orphan.
         let _ = fs::remove_file(&path);

@@ -210,3 +210,28 @@ fn totals_in_the_catalog_are_those_duckdb_counts() {
     assert_eq!(stats.2, files[0].bytes);
     assert_eq!(stats.1, duckdb.number("SELECT max(rowid) + 1 FROM logs"));
 }
+
+/// Somebody attached the catalog for writing: the bounds DuckDB then keeps per table must not hide what
+/// is committed later.
+#[test]
+fn foreign_table_bounds_do_not_hide_later_rows() {
+    let dir = tempfile::tempdir().unwrap();
+    let catalog = SqliteCatalog::open(dir.path()).unwrap();
+    let mut seed = Seed(7);
+    store(dir.path(), &catalog, &[(Table::Logs, logs(&mut seed))]);
+    let severity_of_9 =
+        "INSERT INTO ducklake_table_column_stats VALUES (1, 4, 0, NULL, '1', '2', NULL)";
+    rusqlite::Connection::open(catalog.path())
+        .unwrap()
+        .execute(severity_of_9, [])
+        .unwrap();
+    let test = "foreign_table_bounds_do_not_hide_later_rows";
+    let Some(mut duckdb) = DuckDb::attach(test, dir.path()) else {
+        return;
+    };
+    let sql = "SELECT count(*) FROM logs WHERE severity_number > 5";
+    assert_eq!(duckdb.number(sql), 0, "the trap this test is about is gone");
+    store(dir.path(), &catalog, &[(Table::Logs, logs(&mut seed))]);
+    let mut duckdb = DuckDb::attach(test, dir.path()).unwrap();
+    assert_eq!(duckdb.number(sql), 2 * ROWS as u64);
+}

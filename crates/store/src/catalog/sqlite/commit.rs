@@ -23,6 +23,7 @@ pub(super) fn apply(
     if commit.add.is_empty() && commit.remove.is_empty() {
         return Ok(newest);
     }
+    forget_table_bounds(transaction)?;
     let snapshot = SnapshotId(newest.0 + 1);
     let mut changes = BTreeSet::new();
     for id in &commit.remove {
@@ -43,6 +44,15 @@ pub(super) fn apply(
         .and_then(|mut statement| statement.execute(params![snapshot.0, changes.join(",")]))
         .map_err(sqlite("write the changes of a snapshot"))?;
     Ok(snapshot)
+}
+
+/// Nobody but DuckDB, writing against the documentation, puts rows there. They go stale with this commit,
+/// and DuckDB would take what lies outside of them for absent.
+fn forget_table_bounds(transaction: &Transaction<'_>) -> Result<(), CatalogError> {
+    transaction
+        .execute("DELETE FROM ducklake_table_column_stats", [])
+        .map_err(sqlite("forget the bounds of tables"))?;
+    Ok(())
 }
 
 fn next_file_id(transaction: &Transaction<'_>, newest: SnapshotId) -> Result<i64, CatalogError> {
