@@ -133,6 +133,11 @@ fn replaced_files_are_seen_once_even_while_duckdb_reads() {
         }
     });
     assert_eq!(duckdb.row(sql), json!([rows, rows, 1]));
+    // Snapshot 1 made the tables, the next two added a file each.
+    let earlier = "SELECT count(*) FROM logs AT (VERSION => 3)";
+    assert_eq!(duckdb.number(earlier), 2 * ROWS as u64);
+    let dated = "SELECT count(*) FROM ducklake_snapshots('lake') WHERE snapshot_time > now() - INTERVAL 1 HOUR";
+    assert_eq!(duckdb.number(dated), 2 + 4 + 30);
 }
 
 #[test]
