@@ -4,7 +4,7 @@ import { useIsFetching } from '@tanstack/react-query'
 import { useState, type FormEvent } from 'react'
 import { formatInstant, zoneOffset } from '../lib/format'
 import { isRelative, parseTime, PRESETS } from '../lib/time'
-import { useZone } from './settings'
+import { useSettings, useZone } from './settings'
 import { REFRESH_CHOICES, useRange, useUrlState } from './state'
 import css from './TimePicker.module.css'
 import shell from './Shell.module.css'
@@ -50,7 +50,7 @@ function rangeLabel(range: { from: string; to: string; startMs: number; endMs: n
 
 function CustomRange({ onDone }: { onDone: () => void }) {
   const range = useRange()
-  const zone = useZone()
+  const { zone, setZone } = useSettings()
   const [from, setFrom] = useState(range.from)
   const [to, setTo] = useState(range.to)
   const startMs = parseTime(from, Date.now())
@@ -76,7 +76,13 @@ function CustomRange({ onDone }: { onDone: () => void }) {
         {problem ?? `${formatInstant(startMs ?? 0, zone)} to ${formatInstant(endMs ?? 0, zone)} ${zoneOffset(startMs ?? 0, zone)}`}
       </p>
       <p className={css.hint}>Such as <span className="mono">now-90m</span>, <span className="mono">now-1d/d</span>, <span className="mono">2026-05-01 14:30</span> (UTC).</p>
-      <button type="submit" className="btn btn-primary" disabled={problem !== undefined}>Apply</button>
+      <div className="row" style={{ marginTop: 6, justifyContent: 'space-between' }}>
+        <span className="seg" role="group" aria-label="Zone of times">
+          <button type="button" aria-pressed={zone === 'utc'} onClick={() => setZone('utc')}>UTC</button>
+          <button type="button" aria-pressed={zone === 'local'} onClick={() => setZone('local')}>Local</button>
+        </span>
+        <button type="submit" className="btn btn-primary" disabled={problem !== undefined}>Apply</button>
+      </div>
     </form>
   )
 }

@@ -1,7 +1,7 @@
 import { useEffect, type ReactNode } from 'react'
 import { EnvSwitcher } from '../app/EnvSwitcher'
 import { RefreshButton, TimePicker } from '../app/TimePicker'
-import { SchemeButton, ZoneButton } from '../app/Nav'
+import { SchemeButton } from '../app/Nav'
 import css from '../app/Shell.module.css'
 
 interface PageProps {
@@ -29,7 +29,6 @@ export function Page({ title, parent, flush, children }: PageProps) {
           <TimePicker />
           <RefreshButton />
           <span className="only-narrow row" style={{ marginLeft: 'auto', gap: 0 }}><SchemeButton /></span>
-          <span className="sr-only only-narrow"><ZoneButton /></span>
         </div>
       </header>
       {flush ? <div className={css.bodyFlush}>{children}</div> : <div className={css.body} tabIndex={0} role="region" aria-label={title}>{children}</div>}

@@ -12,7 +12,7 @@ export function ErrorTable({ groups, total, page }: { groups: ErrorGroup[]; tota
   return (
     <>
       <div className="scroll-x" tabIndex={0} role="region" aria-label="Error groups table">
-        <table className="table">
+        <table className="table stack">
           <thead><tr><th>Error</th><th>Over time</th><th className="num">Events</th><th>Versions</th><th className="num">First seen</th><th className="num">Last seen</th></tr></thead>
           <tbody>{groups.map((group) => <Row key={group.id} group={group} />)}</tbody>
         </table>
@@ -46,10 +46,10 @@ function Row({ group }: { group: ErrorGroup }) {
         </div>
       </td>
       <td className={css.spark}>{group.sparkline?.length ? <Sparkbars values={group.sparkline} label="Events over time" /> : null}</td>
-      <td className="num">{formatCount(group.count)}</td>
+      <td className="num" data-label="events">{formatCount(group.count)}</td>
       <td className="mono dim" style={{ whiteSpace: 'nowrap' }}>{versions(group)}</td>
-      <td className="num dim">{formatAgo(group.first_seen_unix_ms, nowMs)}</td>
-      <td className="num">{formatAgo(group.last_seen_unix_ms, nowMs)}</td>
+      <td className="num dim" data-label="first">{formatAgo(group.first_seen_unix_ms, nowMs)}</td>
+      <td className="num" data-label="last">{formatAgo(group.last_seen_unix_ms, nowMs)}</td>
     </tr>
   )
 }

@@ -1,5 +1,6 @@
 import { IconFilter, IconFilterOff, IconTimeline, IconZoomIn } from '@tabler/icons-react'
 import { Link } from '@tanstack/react-router'
+import { Fragment } from 'react'
 import type { LogRow } from '../../api/loki'
 import { useZone } from '../../app/settings'
 import { useLinkSearch, useUrlState } from '../../app/state'
@@ -53,7 +54,7 @@ function Fields({ entries }: { entries: [string, string][] }) {
       <tbody>
         {entries.sort(([a], [b]) => a.localeCompare(b)).map(([key, value]) => (
           <tr key={key}>
-            <th scope="row">{key}</th>
+            <th scope="row">{key.split(/(?<=[_.])/).map((part, i) => <Fragment key={i}>{part}<wbr /></Fragment>)}</th>
             <td>{value}</td>
             <td>
               <button type="button" className="btn btn-ghost btn-small btn-icon" aria-label={`Only ${key} = ${value}`} title="Only this value" onClick={() => filter(key, value, false)}><IconFilter size={14} /></button>

@@ -96,7 +96,7 @@ function Line({ row, zone, terms, top, current, index, measure, onOpen }: LinePr
       style={{ transform: `translateY(${top}px)` }} onClick={onOpen}
     >
       <span className={css.mark} style={{ background: levelColor(normalizeLevel(level)) }} aria-hidden />
-      <span className={css.time} title={formatInstantFull(row.timeMs, zone)}>{formatClock(row.timeMs, zone, true)}</span>
+      <span className={css.time} title={formatInstantFull(row.timeMs, zone)}>{formatClock(row.timeMs, zone)}<span className={css.ms}>.{String(row.timeMs % 1000).padStart(3, '0')}</span></span>
       <span className={css.lvl}><LevelTag level={level} /></span>
       <span className={css.service}>{row.stream['service_name'] ?? ''}</span>
       <span className={css.text}><Highlighted text={row.line.slice(0, LINE_CHARS_SHOWN)} terms={terms} /></span>

@@ -1,3 +1,4 @@
+import { IconArrowsSort, IconTextWrap } from '@tabler/icons-react'
 import { lazy, Suspense } from 'react'
 import { useRange, useUrlState } from '../../app/state'
 import { LevelHistogram } from '../../charts/LevelHistogram'
@@ -31,6 +32,8 @@ function LogExplorer() {
   const [search, patch] = useUrlState()
   const { pages, rows, query } = useLogPages()
   const counts = useLogCounts()
+  // The buckets reach a little past both ends of the range; once every line is loaded, the lines are the better count.
+  const total = pages.hasNextPage ? Math.max(counts.total, rows.length) : rows.length
   const selected = search.row ? rows.find((row) => row.key === search.row) : undefined
 
   return (
@@ -44,15 +47,15 @@ function LogExplorer() {
         </section>
         <div className={css.bar}>
           <span role="status">
-            {pages.isPending ? 'Searching…' : <><strong>{formatCount(counts.counts.isSuccess ? counts.total : rows.length)}</strong> lines{rows.length > 0 && <span className="dim">, {formatCount(rows.length)} loaded</span>}</>}
+            {pages.isPending ? 'Searching…' : <><strong>{formatCount(total)}</strong> lines{rows.length < total && <span className="dim">, {formatCount(rows.length)} loaded</span>}</>}
           </span>
           <span className={`mono dim cut hide-narrow ${css.effective}`} title={query}>{query}</span>
           <div className="row" style={{ marginLeft: 'auto', gap: 4 }}>
             <button type="button" className="btn btn-ghost btn-small" aria-pressed={search.wrap === '1'} onClick={() => patch({ wrap: search.wrap ? undefined : '1' }, true)}>
-              {search.wrap ? 'Unwrap lines' : 'Wrap lines'}
+              <IconTextWrap size={14} aria-hidden />{search.wrap ? 'Unwrap lines' : 'Wrap lines'}
             </button>
             <button type="button" className="btn btn-ghost btn-small" onClick={() => patch({ dir: search.dir ? undefined : 'forward', row: undefined }, true)}>
-              {search.dir ? 'Oldest first' : 'Newest first'}
+              <IconArrowsSort size={14} aria-hidden />{search.dir ? 'Oldest first' : 'Newest first'}
             </button>
           </div>
         </div>

@@ -9,7 +9,7 @@ import { formatAgo, formatCount, formatDuration, formatNumber, formatShare } fro
 import { Empty } from '../../ui/States'
 import css from './overview.module.css'
 
-type Column = 'service_name' | 'rate' | 'error_ratio' | 'p50_ms' | 'p99_ms' | 'log_errors' | 'new_errors' | 'last_seen_unix_ms'
+type Column = 'trouble' | 'service_name' | 'rate' | 'error_ratio' | 'p50_ms' | 'p99_ms' | 'log_errors' | 'last_seen_unix_ms'
 
 const COLUMNS: { key: Column; label: string; numeric: boolean; spark?: boolean }[] = [
   { key: 'service_name', label: 'Service', numeric: false },
@@ -18,7 +18,7 @@ const COLUMNS: { key: Column; label: string; numeric: boolean; spark?: boolean }
   { key: 'p50_ms', label: 'p50', numeric: true },
   { key: 'p99_ms', label: 'p99', numeric: true },
   { key: 'log_errors', label: 'Error lines', numeric: true },
-  { key: 'new_errors', label: 'Issues', numeric: false },
+  { key: 'trouble', label: 'Issues', numeric: false },
   { key: 'last_seen_unix_ms', label: 'Last seen', numeric: true },
 ]
 
@@ -26,12 +26,12 @@ export function ServiceTable({ rows }: { rows: ServiceRow[] }) {
   const [search, patch] = useUrlState()
   const [filter, setFilter] = useState('')
   const { nowMs } = useRange()
-  const [key, direction] = (search.sort ?? 'service_name.asc').split('.') as [Column, string]
+  const [key, direction] = (search.sort ?? 'trouble.desc').split('.') as [Column, string]
   const shown = sortRows(rows, key, direction === 'desc').filter((row) => row.service_name.toLowerCase().includes(filter.toLowerCase()))
   const sortBy = (column: Column) => {
     const first = column === 'service_name' ? 'asc' : 'desc'
     const next = key === column && direction === first ? (first === 'asc' ? 'desc' : 'asc') : first
-    patch({ sort: column === 'service_name' && next === 'asc' ? undefined : `${column}.${next}` }, true)
+    patch({ sort: column === 'trouble' && next === 'desc' ? undefined : `${column}.${next}` }, true)
   }
 
   if (rows.length === 0) return <div className="card"><NoServices env={search.env} /></div>
@@ -45,7 +45,7 @@ export function ServiceTable({ rows }: { rows: ServiceRow[] }) {
         />
       </div>
       <div className="scroll-x" tabIndex={0} role="region" aria-label="Services table">
-        <table className="table">
+        <table className="table stack">
           <thead>
             <tr>
               {COLUMNS.map((column) => (
@@ -86,15 +86,15 @@ function Row({ row, nowMs }: { row: ServiceRow; nowMs: number }) {
           {row.environment && <span className="row" style={{ gap: 5 }}><i className="dot" style={{ background: ENVIRONMENT_COLOR[environmentKind(row.environment)], width: 6, height: 6 }} />{row.environment}</span>}
         </div>
       </td>
-      <td className="num">{formatNumber(row.rate)}</td>
+      <td className="num" data-label="req/s">{formatNumber(row.rate)}</td>
       <td className={css.sparkCell}>{row.sparkline?.length ? <Sparkline values={row.sparkline} label={`Requests of ${row.service_name} over time`} /> : null}</td>
-      <td className={`num ${ratio >= 0.01 ? 'bad' : ''}`}>
+      <td data-label="errors" className={`num ${ratio >= 0.01 ? 'bad' : ''}`}>
         {formatShare(row.error_ratio)}
         <span className={css.meter} aria-hidden><i style={{ width: `${Math.min(100, ratio * 1000)}%` }} /></span>
       </td>
-      <td className="num">{formatDuration(row.p50_ms)}</td>
-      <td className="num">{formatDuration(row.p99_ms)}</td>
-      <td className="num">
+      <td className="num" data-label="p50">{formatDuration(row.p50_ms)}</td>
+      <td className="num" data-label="p99">{formatDuration(row.p99_ms)}</td>
+      <td className="num" data-label="error lines">
         <Link to="/logs" search={linkSearch({ ...own, service: row.service_name, level: (row.log_errors ?? 0) > 0 ? 'error,fatal' : undefined }) as never} aria-label={`${row.log_errors ?? 0} error lines of ${row.service_name}: open its logs`}>
           {formatCount(row.log_errors)}
         </Link>
@@ -110,13 +110,19 @@ function Row({ row, nowMs }: { row: ServiceRow; nowMs: number }) {
           {!row.firing_alerts && !row.new_errors && <span className="dim">none</span>}
         </span>
       </td>
-      <td className="num dim">{formatAgo(row.last_seen_unix_ms, nowMs)}</td>
+      <td className="num dim" data-label="seen">{formatAgo(row.last_seen_unix_ms, nowMs)}</td>
     </tr>
   )
 }
 
+/** Firing alerts weigh most, then new errors, then a visible share of failures; traffic breaks ties. */
+function trouble(row: ServiceRow): number {
+  const share = (row.error_ratio ?? 0) >= 0.01 ? 1 + (row.error_ratio ?? 0) : 0
+  return (row.firing_alerts ?? 0) * 1e6 + (row.new_errors ?? 0) * 1e4 + share * 1e3 + Math.min(row.rate ?? 0, 1e5) / 1e3
+}
+
 function sortRows(rows: ServiceRow[], key: Column, descending: boolean): ServiceRow[] {
-  const value = (row: ServiceRow) => row[key] ?? (typeof row[key] === 'string' ? '' : -Infinity)
+  const value = (row: ServiceRow) => (key === 'trouble' ? trouble(row) : (row[key] ?? -Infinity))
   const sign = descending ? -1 : 1
   return [...rows].sort((a, b) => {
     const [x, y] = [value(a), value(b)]

@@ -4,7 +4,7 @@ import { queryRange } from '../../api/prometheus'
 import { getStatus, type Status, type TableStatus } from '../../api/vervet'
 import { useRange } from '../../app/state'
 import { Sparkline } from '../../charts/Sparkline'
-import { formatAgo, formatBytes, formatCount, formatShare } from '../../lib/format'
+import { formatAgo, formatBytes, formatCount, formatNumber, formatShare } from '../../lib/format'
 import { niceStepSeconds } from '../../lib/time'
 import css from './overview.module.css'
 
@@ -34,7 +34,7 @@ export function SummaryCards() {
       <AgentsCard status={data} nowMs={nowMs} pending={status.isPending} />
       <TableCard title="Log records" table={data?.tables?.logs} pending={status.isPending} />
       <TableCard title="Spans" table={data?.tables?.spans} pending={status.isPending} />
-      <TableCard title="Metric samples" table={data?.tables?.samples} pending={status.isPending} extra={data?.tables?.series && `${formatCount(rows(data.tables.series))} series`} />
+      <TableCard title="Metric samples" table={data?.tables?.samples} pending={status.isPending} extra={data?.tables?.series && `${formatNumber(rows(data.tables.series))} series`} />
       <HostCard title="Host CPU" expr={CPU} color="var(--accent)" />
       <HostCard title="Host memory" expr={MEMORY} color="#5b7fd6" />
     </section>
@@ -56,7 +56,7 @@ const rows = (table: TableStatus) => (table.rows_head ?? 0) + (table.rows_stored
 
 function TableCard({ title, table, pending, extra }: { title: string; table: TableStatus | undefined; pending: boolean; extra?: string | undefined }) {
   if (!table) return <Card title={title} value={pending ? '…' : '–'} />
-  const size = table.bytes === undefined ? undefined : `${formatBytes(table.bytes)} in ${formatCount(table.files ?? 0)} files`
+  const size = table.bytes === undefined ? undefined : extra ? formatBytes(table.bytes) : `${formatBytes(table.bytes)} in ${formatCount(table.files ?? 0)} files`
   return <Card title={title} value={formatCount(rows(table))} sub={[extra, size].filter(Boolean).join(' · ')} />
 }
 

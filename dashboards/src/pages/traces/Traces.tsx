@@ -55,7 +55,7 @@ function TraceTable({ traces, limit }: { traces: TraceSummary[]; limit: number }
         </div>
       </div>
       <div className="scroll-x" tabIndex={0} role="region" aria-label="Traces table">
-        <table className="table">
+        <table className="table stack">
           <thead><tr><th>Root span</th><th>Duration</th><th className="num" aria-label="Duration value" /><th className="num">Spans</th><th>Services</th><th className="num">Started</th></tr></thead>
           <tbody>{sorted.map((trace) => <TraceRow key={trace.traceID} trace={trace} longest={longest} />)}</tbody>
         </table>
@@ -78,7 +78,7 @@ function TraceRow({ trace, longest }: { trace: TraceSummary; longest: number }) 
           <span>{trace.rootServiceName || 'unknown service'} <span className="mono">{trace.traceID.slice(0, 8)}</span></span>
         </div>
       </td>
-      <td style={{ width: '26%' }}>
+      <td className={css.barCell}>
         <div className={css.bar} data-error={errors > 0 || undefined}><i style={{ width: `${Math.max(1, ((trace.durationMs ?? 0) / longest) * 100)}%` }} /></div>
       </td>
       <td className="num">{formatDuration(trace.durationMs)}</td>

@@ -92,6 +92,8 @@ function Row({ node, top, columns, color, startMs, total, selected, folded, onSe
   const { span, children, depth } = node
   const left = ((span.startMs - startMs) / total) * 100
   const width = ((span.endMs - span.startMs) / total) * 100
+  // No room on either side: the figure goes onto the bar.
+  const inside = left < 14 && left + width > 80
   return (
     <div
       id={`span-${span.spanId}`} role="option" aria-selected={selected} className={css.row} style={{ transform: `translateY(${top}px)`, gridTemplateColumns: columns }}
@@ -114,7 +116,7 @@ function Row({ node, top, columns, color, startMs, total, selected, folded, onSe
         {span.events.map((event, i) => (
           <span key={i} className={css.event} data-exception={event.name === 'exception' || undefined} style={{ left: `${((event.timeMs - startMs) / total) * 100}%` }} title={event.name} />
         ))}
-        <span className={css.dur} style={left + width > 80 ? { right: `${100 - left}%` } : { left: `${left + width}%` }}>{formatDuration(span.endMs - span.startMs)}</span>
+        <span className={inside ? `${css.dur} ${css.durInside}` : css.dur} style={inside ? undefined : left + width > 80 ? { right: `${100 - left}%` } : { left: `${left + width}%` }}>{formatDuration(span.endMs - span.startMs)}</span>
       </div>
     </div>
   )
