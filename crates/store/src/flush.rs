@@ -6,6 +6,8 @@
 
 mod rows;
 
+pub(crate) use rows::head_batches;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -122,9 +124,12 @@ impl Inner {
             }
         };
         let mut index = self.series.write();
-        for (id, day) in series {
-            index.mark_stored(id, day);
+        for (id, day) in &series {
+            index.mark_stored(*id, *day);
         }
+        // Queries that still read this generation ask it, not the index, which series rows are in files.
+        let _ = frozen.stored_series.set(series);
+        drop(index);
         Ok(FlushReport {
             snapshot,
             journal_position: progress.journal_position,

@@ -7,8 +7,8 @@
 mod batches;
 pub(crate) mod series;
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use arrow::array::RecordBatch;
@@ -52,6 +52,8 @@ pub(crate) struct Generation {
     spans: RwLock<Batches>,
     pub(crate) samples: RwLock<SampleMap>,
     pub(crate) progress: Mutex<Progress>,
+    /// The rows of the `series` table that were committed with this generation, once they were.
+    pub(crate) stored_series: OnceLock<HashSet<(u64, i32)>>,
     bytes: AtomicUsize,
     sample_rows: AtomicU64,
 }

@@ -9,10 +9,11 @@
 
 mod attributes;
 mod histograms;
-mod logs;
+pub(crate) mod logs;
 mod metrics;
 mod names;
 mod spans;
+mod target;
 #[cfg(test)]
 mod tests;
 

@@ -18,6 +18,7 @@ use crate::flush::Flusher;
 use crate::head::View;
 use crate::head::series::SeriesIndex;
 use crate::ingest::Decoded;
+use crate::query::Executor;
 use crate::tables::Table;
 
 /// Where the store lies and what it may take.
@@ -103,6 +104,7 @@ pub(crate) struct Inner {
     pub(crate) config: StoreConfig,
     pub(crate) catalog: Arc<dyn Catalog>,
     pub(crate) runtime: Arc<RuntimeEnv>,
+    pub(crate) executor: Executor,
     pub(crate) view: RwLock<Arc<View>>,
     pub(crate) series: RwLock<SeriesIndex>,
     pub(crate) metadata: RwLock<BTreeMap<String, MetricMetadata>>,

@@ -14,7 +14,7 @@ use parking_lot::RwLock;
 use vervet_model::{Labels, UnixMillis};
 
 use crate::StoreError;
-use crate::head::SampleMap;
+use crate::head::{SampleMap, View};
 use crate::head::series::SeriesIndex;
 use crate::segment::{SegmentError, WrittenFile, split_by_day, write_segment, write_sorted};
 use crate::tables::{Table, column};
@@ -203,6 +203,61 @@ fn series_batch(
         Arc::new(unit.finish()),
     ];
     RecordBatch::try_new(Table::Series.schema(), columns)
+}
+
+/// The rows of one table in the head, in the table's columns. For SQL on `samples` and `series`, which the
+/// head keeps in another form, they are made here.
+pub(crate) fn head_batches(view: &View, table: Table, index: &SeriesIndex) -> Vec<RecordBatch> {
+    let made = match table {
+        Table::Logs | Table::Spans => return view.batches(table),
+        Table::Samples => head_samples(view, index),
+        Table::Series => head_series(view, index),
+    };
+    made.unwrap_or_else(|error| {
+        tracing::error!(%error, table = table.name(), "rows of the head cannot be shown as columns");
+        Vec::new()
+    })
+}
+
+fn head_samples(view: &View, index: &SeriesIndex) -> Result<Vec<RecordBatch>, ArrowError> {
+    let mut batches = Vec::new();
+    for generation in &view.generations {
+        let list = sorted_series(&generation.samples.read(), index);
+        for day in days(&list) {
+            let rows: Vec<_> = list
+                .iter()
+                .flat_map(|series| series.samples.iter().map(move |sample| (series, *sample)))
+                .filter(|(_series, (time_ms, _value))| day_of(*time_ms) == day)
+                .collect();
+            for chunk in rows.chunks(SAMPLE_BATCH_ROWS) {
+                batches.push(sample_batch(day, chunk)?);
+            }
+        }
+    }
+    Ok(batches)
+}
+
+fn head_series(view: &View, index: &SeriesIndex) -> Result<Vec<RecordBatch>, ArrowError> {
+    let mut batches = Vec::new();
+    let mut shown = HashSet::new();
+    for generation in &view.generations {
+        let list = sorted_series(&generation.samples.read(), index);
+        let own = generation.stored_series.get();
+        for day in days(&list) {
+            let new: Vec<&SortedSeries> = list
+                .iter()
+                .filter(|series| series.samples.iter().any(|(time_ms, _value)| day_of(*time_ms) == day))
+                .filter(|series| {
+                    let key = (series.id, day);
+                    let pending = own.is_some_and(|own| own.contains(&key))
+                        || !index.is_stored(series.id, day);
+                    pending && shown.insert(key)
+                })
+                .collect();
+            batches.push(series_batch(day, &new, index)?);
+        }
+    }
+    Ok(batches)
 }
 
 fn arrow(table: Table, source: ArrowError) -> StoreError {

@@ -1,0 +1,147 @@
+//! What logs and spans share: attributes as map columns, resources read once per group, counts.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use arrow::array::{MapBuilder, StringBuilder};
+use vervet_model::UnixNanos;
+use vervet_wire::otlp::{KeyValue, Resource, Value};
+
+use super::{DecodeOptions, adjustment};
+
+/// The service of a resource that names none, as OpenTelemetry SDKs call it.
+const UNKNOWN_SERVICE: &str = "unknown_service";
+
+/// The older name of `deployment.environment.name`, which many SDKs still send.
+const OLD_ENVIRONMENT: &str = "deployment.environment";
+
+pub(super) type TextMapBuilder = MapBuilder<StringBuilder, StringBuilder>;
+
+/// Counts by name.
+#[derive(Debug, Default)]
+pub(super) struct Tally(BTreeMap<&'static str, u64>);
+
+impl Tally {
+    pub(super) fn add(&mut self, name: &'static str, count: u64) {
+        if count > 0 {
+            *self.0.entry(name).or_default() += count;
+        }
+    }
+
+    pub(super) fn into_vec(self) -> Vec<(&'static str, u64)> {
+        self.0.into_iter().collect()
+    }
+}
+
+/// Whether two resources have the same attributes in the same order. Attributes that lie at the same
+/// place of the request are not compared byte by byte, so the usual case costs two words each.
+pub(super) fn same_resource(a: &Resource<'_>, b: &Resource<'_>) -> bool {
+    a.attributes.len() == b.attributes.len()
+        && a.attributes
+            .iter()
+            .zip(&b.attributes)
+            .all(|(a, b)| same_text(&a.key, &b.key) && same_value(&a.value, &b.value))
+}
+
+fn same_text(a: &str, b: &str) -> bool {
+    std::ptr::eq(a, b) || a == b
+}
+
+fn same_value(a: &Value<'_>, b: &Value<'_>) -> bool {
+    match (a, b) {
+        (Value::String(a), Value::String(b)) => same_text(a, b),
+        (a, b) => a == b,
+    }
+}
+
+/// The first attribute of that name as text, empty when there is none.
+pub(super) fn attribute_text<'v>(attributes: &'v [KeyValue<'_>], key: &str) -> Cow<'v, str> {
+    vervet_wire::otlp::find(attributes, key)
+        .map(Value::to_text)
+        .unwrap_or_default()
+}
+
+pub(super) fn service_name(attributes: &[KeyValue<'_>], options: &DecodeOptions) -> String {
+    let name = attribute_text(attributes, "service.name");
+    let name = if name.is_empty() { UNKNOWN_SERVICE } else { &name };
+    truncated(name, options.label_value_bytes_max).to_owned()
+}
+
+pub(super) fn environment(attributes: &[KeyValue<'_>], options: &DecodeOptions) -> String {
+    let mut name = attribute_text(attributes, "deployment.environment.name");
+    if name.is_empty() {
+        name = attribute_text(attributes, OLD_ENVIRONMENT);
+    }
+    truncated(&name, options.label_value_bytes_max).to_owned()
+}
+
+/// `text` cut to at most `bytes_max` bytes at a character boundary.
+pub(super) fn truncated(text: &str, bytes_max: usize) -> &str {
+    text.get(..text.floor_char_boundary(bytes_max))
+        .unwrap_or(text)
+}
+
+/// Attributes as they are stored: unique keys, limited in number and length.
+pub(super) fn stored_attributes<'v>(
+    attributes: &'v [KeyValue<'_>],
+    leave_out: &[&str],
+    options: &DecodeOptions,
+    adjusted: &mut Tally,
+) -> Vec<(&'v str, Cow<'v, str>)> {
+    let mut stored: Vec<(&str, Cow<'_, str>)> = Vec::with_capacity(attributes.len());
+    for attribute in attributes {
+        let key = truncated(&attribute.key, options.label_name_bytes_max);
+        if leave_out.contains(&key) || stored.iter().any(|(known, _value)| *known == key) {
+            continue;
+        }
+        if stored.len() >= options.attributes_max {
+            adjusted.add(adjustment::ATTRIBUTES_DROPPED, 1);
+            break;
+        }
+        let mut value = attribute.value.to_text();
+        if value.len() > options.attribute_value_bytes_max {
+            adjusted.add(adjustment::ATTRIBUTE_TRUNCATED, 1);
+            value = Cow::Owned(truncated(&value, options.attribute_value_bytes_max).to_owned());
+        }
+        stored.push((key, value));
+    }
+    stored
+}
+
+/// Appends the entries of one row's map, without closing it. Returns their bytes.
+pub(super) fn append_entries<K: AsRef<str>, V: AsRef<str>>(
+    builder: &mut TextMapBuilder,
+    entries: impl IntoIterator<Item = (K, V)>,
+) -> usize {
+    let mut bytes = 0;
+    for (key, value) in entries {
+        let (key, value) = (key.as_ref(), value.as_ref());
+        builder.keys().append_value(key);
+        builder.values().append_value(value);
+        bytes += key.len() + value.len();
+    }
+    bytes
+}
+
+/// A time on the wire, `None` when unset. Times after 2262 become the latest there is.
+pub(super) fn wire_time(unix_nano: u64) -> Option<UnixNanos> {
+    (unix_nano != 0).then(|| UnixNanos(i64::try_from(unix_nano).unwrap_or(i64::MAX)))
+}
+
+/// Whether a record may have this time.
+pub(super) fn in_range(time: UnixNanos, options: &DecodeOptions, received_at: UnixNanos) -> bool {
+    time >= options.time_min && time <= received_at.saturating_add(options.future_max)
+}
+
+/// The time to store: `time`, or the time of receipt when it is out of range, with the original as text.
+pub(super) fn checked_time(
+    time: UnixNanos,
+    options: &DecodeOptions,
+    received_at: UnixNanos,
+) -> (UnixNanos, Option<String>) {
+    if in_range(time, options, received_at) {
+        (time, None)
+    } else {
+        (received_at, Some(time.0.to_string()))
+    }
+}

@@ -1,7 +1,357 @@
-use vervet_model::UnixNanos;
-use vervet_wire::DecodeError;
+//! Data points into samples, by OpenTelemetry's rules for Prometheus.
+//!
+//! Metrics of the scope [`PROMETHEUS_SCOPE`] were scraped: their names and point attributes are final.
 
-use super::{Content, DecodeOptions, Decoded};
-pub(super) fn decode(_: &[u8], _: &DecodeOptions, received_at: UnixNanos) -> Result<Decoded, DecodeError> {
-    Ok(Decoded { signal: vervet_model::Signal::Metrics, records: 0, rejected: vec![], adjusted: vec![], received_at, content: Content::Metrics(Default::default()) })
+use std::collections::{BTreeMap, HashMap};
+
+use vervet_model::{Labels, LabelsBuilder, METRIC_NAME, Signal, UnixNanos};
+use vervet_wire::DecodeError;
+use vervet_wire::otlp::{
+    KeyValue, Metric, MetricData, NumberPoint, PROMETHEUS_SCOPE, Resource, Scope, Temporality,
+    for_each_metric,
+};
+
+use super::attributes::{Tally, in_range, same_resource, truncated, wire_time};
+use super::names::{NameKind, label_name, metric_name};
+use super::target::Target;
+use super::{
+    Content, DecodeOptions, Decoded, DecodedMetrics, DecodedSample, DecodedSeries, reason,
+};
+use crate::catalog::MetricMetadata;
+
+/// The value that marks the end of a series: a NaN told from others by its bits.
+pub(super) const STALE_NAN: f64 = f64::from_bits(0x7ff0_0000_0000_0002);
+
+/// Memory of a sample and of a series besides its texts.
+const SAMPLE_BYTES: usize = 24;
+const SERIES_BYTES: usize = 64;
+const LABEL_BYTES: usize = 64;
+
+/// Longest help text kept (bytes).
+const HELP_BYTES_MAX: usize = 4096;
+
+pub(super) fn decode(
+    body: &[u8],
+    options: &DecodeOptions,
+    received_at: UnixNanos,
+) -> Result<Decoded, DecodeError> {
+    let mut decoder = Decoder {
+        options,
+        received_at,
+        target: None,
+        out: DecodedMetrics::default(),
+        series: HashMap::new(),
+        metadata: BTreeMap::new(),
+        rejected: Tally::default(),
+        bytes: 0,
+        records: 0,
+    };
+    for_each_metric(body, |resource, scope, metric| {
+        decoder.push(resource, scope, &metric);
+    })?;
+    Ok(decoder.finish())
+}
+
+pub(super) struct Decoder<'o, 'a> {
+    pub(super) options: &'o DecodeOptions,
+    received_at: UnixNanos,
+    target: Option<(Resource<'a>, Target)>,
+    out: DecodedMetrics,
+    series: HashMap<u64, u32>,
+    metadata: BTreeMap<String, MetricMetadata>,
+    rejected: Tally,
+    bytes: usize,
+    records: u64,
+}
+
+/// What the samples of a metric share.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Family<'m> {
+    pub(super) name: &'m str,
+    /// The Prometheus type: `counter`, `gauge`, `histogram` or `summary`.
+    pub(super) kind: &'static str,
+    pub(super) unit: &'m str,
+}
+
+/// A point that passed: its labels without a name, and its time.
+pub(super) struct Point {
+    pub(super) labels: Labels,
+    pub(super) time_ms: i64,
+}
+
+impl<'a> Decoder<'_, 'a> {
+    fn push(&mut self, resource: &Resource<'a>, scope: &Scope<'a>, metric: &Metric<'a>) {
+        let scraped = scope.name == PROMETHEUS_SCOPE;
+        if !scraped {
+            self.enter(resource);
+        }
+        let points = metric.data.points() as u64;
+        let (kind, name_kind) = match kind(&metric.data) {
+            Ok(kind) => kind,
+            Err(reason) => return self.rejected.add(reason, points),
+        };
+        let name = if scraped {
+            metric.name.to_string()
+        } else {
+            metric_name(&metric.name, &metric.unit, name_kind)
+        };
+        if name.is_empty() {
+            return self.rejected.add(reason::INVALID_METRIC_NAME, points);
+        }
+        if name.len() > self.options.label_value_bytes_max {
+            return self.rejected.add(reason::LABEL_TOO_LONG, points);
+        }
+        let family = Family {
+            name: &name,
+            kind,
+            unit: &metric.unit,
+        };
+        let before = self.records;
+        self.push_points(scraped, family, &metric.data);
+        if self.records > before {
+            self.note_metadata(family, &metric.description);
+        }
+    }
+
+    fn push_points(&mut self, scraped: bool, family: Family<'_>, data: &MetricData<'a>) {
+        match data {
+            MetricData::Empty | MetricData::ExponentialHistogram { .. } => {}
+            MetricData::Gauge(points) | MetricData::Sum { points, .. } => {
+                for point in points {
+                    let result = self.push_number(scraped, family, point);
+                    self.count(result);
+                }
+            }
+            MetricData::Histogram { points, .. } => {
+                for point in points {
+                    let result = self.push_histogram(scraped, family, point);
+                    self.count(result);
+                }
+            }
+            MetricData::Summary(points) => {
+                for point in points {
+                    let result = self.push_summary(scraped, family, point);
+                    self.count(result);
+                }
+            }
+        }
+    }
+
+    fn count(&mut self, result: Result<(), &'static str>) {
+        match result {
+            Ok(()) => self.records += 1,
+            Err(reason) => self.rejected.add(reason, 1),
+        }
+    }
+
+    fn push_number(
+        &mut self,
+        scraped: bool,
+        family: Family<'_>,
+        point: &NumberPoint<'_>,
+    ) -> Result<(), &'static str> {
+        let value = if point.no_recorded_value() {
+            STALE_NAN
+        } else {
+            point.value.as_f64()
+        };
+        let point = self.point(scraped, &point.attributes, point.time_unix_nano)?;
+        self.sample(family, family.name, &point, None, value);
+        Ok(())
+    }
+
+    /// Checks a point's time and labels.
+    pub(super) fn point(
+        &mut self,
+        scraped: bool,
+        attributes: &[KeyValue<'_>],
+        time_unix_nano: u64,
+    ) -> Result<Point, &'static str> {
+        if self.bytes > self.options.decoded_bytes_max {
+            return Err(reason::REQUEST_TOO_LARGE);
+        }
+        let time = wire_time(time_unix_nano).unwrap_or(self.received_at);
+        if !in_range(time, self.options, self.received_at) {
+            return Err(reason::TIMESTAMP_OUT_OF_RANGE);
+        }
+        let time_ms = time.to_millis().0;
+        let labels = if scraped {
+            self.checked(verbatim(attributes))?
+        } else {
+            self.checked(self.translated(attributes))?
+        };
+        if let Some((_resource, target)) = self.target.as_mut().filter(|_target| !scraped) {
+            target.latest_ms = Some(target.latest_ms.map_or(time_ms, |t| t.max(time_ms)));
+        }
+        Ok(Point { labels, time_ms })
+    }
+
+    /// Adds one sample of a point, with one more label if given.
+    pub(super) fn sample(
+        &mut self,
+        family: Family<'_>,
+        name: &str,
+        point: &Point,
+        extra: Option<(&str, &str)>,
+        value: f64,
+    ) {
+        let mut labels = LabelsBuilder::from_labels(&point.labels);
+        labels.set(METRIC_NAME, name);
+        if let Some((name, value)) = extra {
+            labels.set(name, value);
+        }
+        let labels = labels.build();
+        let id = labels.fingerprint();
+        let series = match self.series.get(&id) {
+            Some(series) => *series,
+            None => self.add_series(id, labels, family),
+        };
+        self.bytes += SAMPLE_BYTES;
+        self.out.samples.push(DecodedSample {
+            series,
+            time_ms: point.time_ms,
+            value,
+        });
+    }
+
+    fn add_series(&mut self, id: u64, labels: Labels, family: Family<'_>) -> u32 {
+        // Samples are bounded by `decoded_bytes_max`, far below 2^32 series.
+        let index = u32::try_from(self.out.series.len()).unwrap_or(u32::MAX);
+        self.bytes += SERIES_BYTES + labels.len() * LABEL_BYTES;
+        self.out.series.push(DecodedSeries {
+            id,
+            labels,
+            kind: family.kind,
+            unit: family.unit.to_owned(),
+        });
+        self.series.insert(id, index);
+        index
+    }
+
+    /// The labels of a point: promoted resource attributes, its own, then `job` and `instance`. Attributes
+    /// whose names become the same label are joined by `;` in the order of their names.
+    fn translated(&self, attributes: &[KeyValue<'_>]) -> LabelsBuilder {
+        let mut labels = LabelsBuilder::default();
+        let Some((_resource, target)) = &self.target else {
+            return labels;
+        };
+        for (name, value) in &target.promoted {
+            labels.set(&**name, &**value);
+        }
+        let mut sorted: Vec<&KeyValue<'_>> = attributes.iter().collect();
+        sorted.sort_by(|a, b| a.key.cmp(&b.key));
+        let mut own: Vec<(std::borrow::Cow<'_, str>, String)> = Vec::with_capacity(sorted.len());
+        for attribute in sorted {
+            let (name, value) = (label_name(&attribute.key), attribute.value.to_text());
+            match own.iter_mut().find(|(known, _value)| *known == name) {
+                Some((_name, joined)) => {
+                    joined.push(';');
+                    joined.push_str(&value);
+                }
+                None => own.push((name, value.into_owned())),
+            }
+        }
+        for (name, value) in own {
+            labels.set(&*name, value);
+        }
+        target.identify(&mut labels);
+        labels
+    }
+
+    fn checked(&self, labels: LabelsBuilder) -> Result<Labels, &'static str> {
+        let labels = labels.build();
+        if labels.len() >= self.options.labels_per_series_max {
+            return Err(reason::TOO_MANY_LABELS);
+        }
+        let too_long = labels.iter().any(|label| {
+            label.name.len() > self.options.label_name_bytes_max
+                || label.value.len() > self.options.label_value_bytes_max
+        });
+        if too_long {
+            return Err(reason::LABEL_TOO_LONG);
+        }
+        Ok(labels)
+    }
+
+    /// Reads the resource when it is not that of the metric before.
+    fn enter(&mut self, resource: &Resource<'a>) {
+        let same = |(known, _target): &(Resource<'a>, Target)| same_resource(known, resource);
+        if self.target.as_ref().is_some_and(same) {
+            return;
+        }
+        self.push_target_info();
+        let target = Target::new(resource, self.options);
+        self.target = Some((resource.clone(), target));
+    }
+
+    /// Adds the `target_info` sample of the resource that was read last. It is no data point of the request
+    /// and not counted as one.
+    fn push_target_info(&mut self) {
+        let Some((_resource, target)) = self.target.take() else {
+            return;
+        };
+        let family = Family {
+            name: "target_info",
+            kind: "gauge",
+            unit: "",
+        };
+        let (Some(time_ms), Some(labels)) = (target.latest_ms, target.info_labels()) else {
+            return;
+        };
+        if let Ok(labels) = self.checked(labels) {
+            let point = Point { labels, time_ms };
+            self.sample(family, family.name, &point, None, 1.0);
+            self.note_metadata(family, "Target metadata");
+        }
+    }
+
+    fn note_metadata(&mut self, family: Family<'_>, help: &str) {
+        if !self.metadata.contains_key(family.name) {
+            let metadata = MetricMetadata {
+                metric: family.name.to_owned(),
+                kind: family.kind.to_owned(),
+                help: truncated(help, HELP_BYTES_MAX).to_owned(),
+                unit: family.unit.to_owned(),
+            };
+            self.metadata.insert(family.name.to_owned(), metadata);
+        }
+    }
+
+    fn finish(mut self) -> Decoded {
+        self.push_target_info();
+        self.out.metadata = self.metadata.into_values().collect();
+        Decoded {
+            signal: Signal::Metrics,
+            records: self.records,
+            rejected: self.rejected.into_vec(),
+            adjusted: Vec::new(),
+            received_at: self.received_at,
+            content: Content::Metrics(self.out),
+        }
+    }
+}
+
+/// The Prometheus type of a metric, or why its points are refused.
+fn kind(data: &MetricData<'_>) -> Result<(&'static str, NameKind), &'static str> {
+    match data {
+        MetricData::Sum { temporality: Temporality::Delta, .. }
+        | MetricData::Histogram { temporality: Temporality::Delta, .. } => {
+            Err(reason::DELTA_TEMPORALITY)
+        }
+        MetricData::ExponentialHistogram { .. } => Err(reason::EXPONENTIAL_HISTOGRAM),
+        MetricData::Sum { monotonic: true, .. } => Ok(("counter", NameKind::MonotonicSum)),
+        // A sum that also falls is a gauge to Prometheus, but never a ratio.
+        MetricData::Sum { .. } => Ok(("gauge", NameKind::Other)),
+        MetricData::Gauge(_) | MetricData::Empty => Ok(("gauge", NameKind::Gauge)),
+        MetricData::Histogram { .. } => Ok(("histogram", NameKind::Other)),
+        MetricData::Summary(_) => Ok(("summary", NameKind::Other)),
+    }
+}
+
+fn verbatim(attributes: &[KeyValue<'_>]) -> LabelsBuilder {
+    let mut labels = LabelsBuilder::default();
+    for attribute in attributes {
+        labels.set(&*attribute.key, &*attribute.value.to_text());
+    }
+    labels
 }

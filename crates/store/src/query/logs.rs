@@ -1,9 +1,21 @@
 //! Log search and log counts.
 
+mod rows;
+
+use std::sync::Arc;
 use std::time::Duration;
 
+use arrow::array::RecordBatch;
+use datafusion::dataframe::DataFrame;
+use datafusion::functions::string::expr_fn::octet_length;
+use datafusion::functions_aggregate::expr_fn::{count, sum};
+use datafusion::logical_expr::{Expr, col, lit};
 use vervet_model::{Labels, Matcher, TraceId, UnixNanos};
 
+use super::filters::{bucket_index, label_column, label_columns, line_matches, matches, time_between, trace_is};
+use super::session::Access;
+use crate::store::Inner;
+use crate::tables::{Table, column};
 use crate::{Store, StoreError};
 
 /// A condition on the body of a log record.
@@ -86,8 +98,19 @@ impl Store {
     ///
     /// # Errors
     /// Any [`StoreError`] of a query.
-    pub async fn logs(&self, _query: &LogQuery) -> Result<Vec<LogRow>, StoreError> {
-        Ok(Vec::new())
+    pub async fn logs(&self, query: &LogQuery) -> Result<Vec<LogRow>, StoreError> {
+        let (inner, query) = (Arc::clone(&self.0), query.clone());
+        let search = async move {
+            let newest_first = query.direction == Direction::NewestFirst;
+            let order = col(column::TIME).sort(!newest_first, false);
+            let frame = inner
+                .log_records(&query, true)?
+                .sort(vec![order])
+                .and_then(|frame| frame.limit(0, Some(query.limit)))
+                .map_err(|error| inner.engine_error(error))?;
+            rows::log_rows(&inner.collect(frame).await?)
+        };
+        self.0.run(search).await
     }
 
     /// Records and bytes per bucket and label set, ordered by labels.
@@ -96,11 +119,34 @@ impl Store {
     /// Any [`StoreError`] of a query; [`StoreError::Invalid`] when the bucket is zero.
     pub async fn log_counts(
         &self,
-        _query: &LogQuery,
-        _group_by: &GroupBy,
-        _bucket: Duration,
+        query: &LogQuery,
+        group_by: &GroupBy,
+        bucket: Duration,
     ) -> Result<Vec<LogCountSeries>, StoreError> {
-        Ok(Vec::new())
+        let (inner, query) = (Arc::clone(&self.0), query.clone());
+        let labels = group_by.labels();
+        let bucket_nanos = i64::try_from(bucket.as_nanos()).unwrap_or(i64::MAX);
+        if bucket_nanos == 0 {
+            return Err(StoreError::Invalid {
+                reason: "the bucket of a count must be longer than zero".to_owned(),
+            });
+        }
+        let counting = async move {
+            let mut groups = label_exprs(&labels);
+            groups.push(bucket_index(query.start, bucket_nanos).alias(rows::BUCKET));
+            let bytes = octet_length(col(column::BODY));
+            let sums = vec![
+                count(lit(1_i64)).alias(rows::COUNT),
+                sum(bytes).alias(rows::BYTES),
+            ];
+            let frame = inner
+                .log_records(&query, false)?
+                .aggregate(groups, sums)
+                .map_err(|error| inner.engine_error(error))?;
+            let batches = inner.collect(frame).await?;
+            rows::log_counts(&batches, &labels, query.start, bucket_nanos)
+        };
+        self.0.run(counting).await
     }
 
     /// The names of the labels that matching records have, sorted.
@@ -109,11 +155,16 @@ impl Store {
     /// Any [`StoreError`] of a query.
     pub async fn log_label_names(
         &self,
-        _matchers: &[Matcher],
-        _start: UnixNanos,
-        _end: UnixNanos,
+        matchers: &[Matcher],
+        start: UnixNanos,
+        end: UnixNanos,
     ) -> Result<Vec<String>, StoreError> {
-        Ok(Vec::new())
+        let sets = self.log_series(matchers, start, end).await?;
+        let names: std::collections::BTreeSet<&str> = sets
+            .iter()
+            .flat_map(|labels| labels.iter().map(|label| &*label.name))
+            .collect();
+        Ok(names.into_iter().map(str::to_owned).collect())
     }
 
     /// The values of one label among matching records, sorted.
@@ -122,12 +173,14 @@ impl Store {
     /// Any [`StoreError`] of a query.
     pub async fn log_label_values(
         &self,
-        _name: &str,
-        _matchers: &[Matcher],
-        _start: UnixNanos,
-        _end: UnixNanos,
+        name: &str,
+        matchers: &[Matcher],
+        start: UnixNanos,
+        end: UnixNanos,
     ) -> Result<Vec<String>, StoreError> {
-        Ok(Vec::new())
+        let sets = self.distinct(GroupBy::Some(vec![name.to_owned()]).labels(), matchers, start, end);
+        let values = sets.await?.into_iter().filter_map(|labels| Some(labels.get(name)?.to_owned()));
+        Ok(values.collect())
     }
 
     /// The distinct label sets of matching records, `level` included, sorted.
@@ -136,10 +189,87 @@ impl Store {
     /// Any [`StoreError`] of a query.
     pub async fn log_series(
         &self,
-        _matchers: &[Matcher],
-        _start: UnixNanos,
-        _end: UnixNanos,
+        matchers: &[Matcher],
+        start: UnixNanos,
+        end: UnixNanos,
     ) -> Result<Vec<Labels>, StoreError> {
-        Ok(Vec::new())
+        self.distinct(GroupBy::All.labels(), matchers, start, end).await
+    }
+
+    /// The distinct values of some labels, sorted.
+    async fn distinct(
+        &self,
+        labels: Vec<&'static str>,
+        matchers: &[Matcher],
+        start: UnixNanos,
+        end: UnixNanos,
+    ) -> Result<Vec<Labels>, StoreError> {
+        if labels.is_empty() {
+            return Ok(Vec::new());
+        }
+        let inner = Arc::clone(&self.0);
+        let query = LogQuery {
+            matchers: matchers.to_vec(),
+            filters: Vec::new(),
+            trace_id: None,
+            start,
+            end,
+            limit: 0,
+            direction: Direction::default(),
+        };
+        let search = async move {
+            let frame = inner
+                .log_records(&query, false)?
+                .aggregate(label_exprs(&labels), Vec::new())
+                .map_err(|error| inner.engine_error(error))?;
+            rows::label_sets(&inner.collect(frame).await?, &labels)
+        };
+        self.0.run(search).await
+    }
+}
+
+impl GroupBy {
+    /// The labels meant, of those there are.
+    fn labels(&self) -> Vec<&'static str> {
+        label_columns()
+            .map(|(label, _column)| label)
+            .filter(|label| match self {
+                Self::All => true,
+                Self::Some(names) => names.iter().any(|name| name == label),
+            })
+            .collect()
+    }
+}
+
+fn label_exprs(labels: &[&'static str]) -> Vec<Expr> {
+    labels.iter().filter_map(|label| label_column(label)).map(col).collect()
+}
+
+impl Inner {
+    /// The records that fulfil a query, in no order.
+    fn log_records(&self, query: &LogQuery, filter_first: bool) -> Result<DataFrame, StoreError> {
+        let access = Access {
+            time: Some((query.start, query.end)),
+            filter_first,
+        };
+        let mut condition = time_between(query.start, query.end);
+        for matcher in &query.matchers {
+            condition = condition.and(matches(matcher));
+        }
+        if let Some(trace_id) = query.trace_id {
+            condition = condition.and(trace_is(trace_id));
+        }
+        for filter in &query.filters {
+            condition = condition.and(line_matches(filter)?);
+        }
+        let session = self.session(access)?;
+        self.table(&session, &self.cut(), Table::Logs, access)?
+            .filter(condition)
+            .map_err(|error| self.engine_error(error))
+    }
+
+    /// Runs a plan. Its result is bounded by what the plan says, not here.
+    pub(super) async fn collect(&self, frame: DataFrame) -> Result<Vec<RecordBatch>, StoreError> {
+        frame.collect().await.map_err(|error| self.engine_error(error))
     }
 }

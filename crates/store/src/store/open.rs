@@ -16,6 +16,7 @@ use crate::columns::{Columns, map_entries};
 use crate::flush::Flusher;
 use crate::head::series::SeriesIndex;
 use crate::head::{Generation, View};
+use crate::query::Executor;
 use crate::segment::remove_orphans;
 use crate::tables::{Table, column};
 
@@ -57,6 +58,10 @@ pub(super) fn open_with(
         .with_max_temp_directory_size(SPILL_BYTES_MAX)
         .build_arc()
         .map_err(|error| StoreError::Engine(Box::new(error)))?;
+    let executor = Executor::start().map_err(|source| StoreError::Io {
+        path: config.data_dir.clone(),
+        source,
+    })?;
     let series = load_series(&snapshot)?;
     let view = View {
         snapshot: Arc::new(snapshot),
@@ -72,6 +77,7 @@ pub(super) fn open_with(
         config,
         catalog,
         runtime,
+        executor,
         view: Arc::new(view).into(),
         series: series.into(),
         metadata: parking_lot::RwLock::new(metadata),

@@ -1,0 +1,110 @@
+//! Conditions of queries as DataFusion expressions.
+
+use datafusion::common::ScalarValue;
+use datafusion::functions::string::expr_fn::contains;
+use datafusion::logical_expr::{BinaryExpr, Expr, Operator, cast, col, lit, not};
+use arrow::datatypes::DataType;
+use regex::RegexBuilder;
+use vervet_model::matcher::REGEX_SIZE_BYTES_MAX;
+use vervet_model::{MatchOp, Matcher, TraceId, UnixNanos};
+
+use super::logs::{LineFilter, LineFilterOp};
+use crate::StoreError;
+use crate::ingest::logs::{STREAM_COLUMNS, STREAM_LABELS};
+use crate::tables::column;
+
+/// The label of a log stream that is kept in the column of the same name.
+pub(super) const LEVEL: &str = column::LEVEL;
+
+/// All labels of log records with their columns.
+pub(super) fn label_columns() -> impl Iterator<Item = (&'static str, &'static str)> {
+    STREAM_LABELS
+        .into_iter()
+        .zip(STREAM_COLUMNS)
+        .chain([(LEVEL, column::LEVEL)])
+}
+
+/// The column of a label of log records.
+pub(super) fn label_column(label: &str) -> Option<&'static str> {
+    label_columns()
+        .find(|(name, _column)| *name == label)
+        .map(|(_name, column)| column)
+}
+
+/// `start <= time < end`.
+pub(super) fn time_between(start: UnixNanos, end: UnixNanos) -> Expr {
+    let time = || col(column::TIME);
+    time()
+        .gt_eq(timestamp(start))
+        .and(time().lt(timestamp(end)))
+}
+
+pub(super) fn timestamp(time: UnixNanos) -> Expr {
+    lit(ScalarValue::TimestampNanosecond(Some(time.0), None))
+}
+
+/// The number of the bucket a row's time falls into, counted from `start`.
+pub(super) fn bucket_index(start: UnixNanos, bucket_nanos: i64) -> Expr {
+    (cast(col(column::TIME), DataType::Int64) - lit(start.0)) / lit(bucket_nanos)
+}
+
+pub(super) fn trace_is(trace_id: TraceId) -> Expr {
+    col(column::TRACE_ID).eq(binary(&trace_id.0))
+}
+
+pub(super) fn binary(bytes: &[u8]) -> Expr {
+    lit(ScalarValue::Binary(Some(bytes.to_vec())))
+}
+
+/// A matcher on a label of log records. A label there is not counts as empty.
+pub(super) fn matches(matcher: &Matcher) -> Expr {
+    let Some(column) = label_column(&matcher.name) else {
+        return lit(matcher.matches_empty());
+    };
+    let column = col(column);
+    match matcher.op {
+        MatchOp::Equal => column.eq(lit(&matcher.value)),
+        MatchOp::NotEqual => column.not_eq(lit(&matcher.value)),
+        MatchOp::Regex => regex(column, Operator::RegexMatch, anchored(&matcher.value)),
+        MatchOp::NotRegex => regex(column, Operator::RegexNotMatch, anchored(&matcher.value)),
+    }
+}
+
+fn anchored(pattern: &str) -> String {
+    format!("^(?s:{pattern})$")
+}
+
+fn regex(column: Expr, operator: Operator, pattern: String) -> Expr {
+    Expr::BinaryExpr(BinaryExpr::new(
+        Box::new(column),
+        operator,
+        Box::new(lit(pattern)),
+    ))
+}
+
+/// A condition on the body.
+///
+/// # Errors
+/// [`StoreError::Invalid`] when a regular expression does not compile or is too large.
+pub(super) fn line_matches(filter: &LineFilter) -> Result<Expr, StoreError> {
+    let body = || col(column::BODY);
+    let text = filter.text.clone();
+    Ok(match filter.op {
+        LineFilterOp::Contains => contains(body(), lit(text)),
+        LineFilterOp::NotContains => not(contains(body(), lit(text))),
+        LineFilterOp::Regex => regex(body(), Operator::RegexMatch, checked(text)?),
+        LineFilterOp::NotRegex => regex(body(), Operator::RegexNotMatch, checked(text)?),
+    })
+}
+
+fn checked(pattern: String) -> Result<String, StoreError> {
+    let compiled = RegexBuilder::new(&pattern)
+        .size_limit(REGEX_SIZE_BYTES_MAX)
+        .build();
+    match compiled {
+        Ok(_regex) => Ok(pattern),
+        Err(error) => Err(StoreError::Invalid {
+            reason: format!("invalid regular expression {pattern:?}: {error}"),
+        }),
+    }
+}

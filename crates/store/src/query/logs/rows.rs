@@ -1,0 +1,123 @@
+//! Batches of query results as log rows, counts and label sets.
+
+use std::collections::BTreeMap;
+
+use arrow::array::{Array, RecordBatch};
+use vervet_model::{Labels, LabelsBuilder, SpanId, TraceId, UnixNanos};
+
+use super::{LogCount, LogCountSeries, LogRow};
+use crate::StoreError;
+use crate::columns::{Columns, map_entries};
+use crate::query::filters::{label_column, label_columns};
+use crate::tables::{Table, column};
+
+pub(super) const BUCKET: &str = "bucket";
+pub(super) const COUNT: &str = "records";
+pub(super) const BYTES: &str = "body_bytes";
+
+pub(super) fn log_rows(batches: &[RecordBatch]) -> Result<Vec<LogRow>, StoreError> {
+    let mut rows = Vec::new();
+    for batch in batches {
+        let columns = Columns::new(Table::Logs.name(), batch);
+        let (times, bodies) = (columns.nanos(column::TIME)?, columns.text(column::BODY)?);
+        let names: Vec<_> = label_columns().map(|(label, _column)| label).collect();
+        for row in 0..batch.num_rows() {
+            rows.push(LogRow {
+                time: UnixNanos(times.value(row)),
+                labels: labels(columns, &names, row)?,
+                body: bodies.value(row).to_owned(),
+                metadata: metadata(columns, row)?,
+            });
+        }
+    }
+    Ok(rows)
+}
+
+/// The label set of a row; empty values are no labels.
+fn labels(columns: Columns<'_>, names: &[&str], row: usize) -> Result<Labels, StoreError> {
+    let mut labels = LabelsBuilder::default();
+    for name in names {
+        if let Some(column) = label_column(name) {
+            labels.set(*name, columns.text(column)?.value(row));
+        }
+    }
+    Ok(labels.build())
+}
+
+/// Everything of a record that is neither label nor body, by name. Of an attribute of the record and one of
+/// its resource with the same name, the record's stays.
+fn metadata(columns: Columns<'_>, row: usize) -> Result<Vec<(String, String)>, StoreError> {
+    let mut all = BTreeMap::new();
+    for map in [column::RESOURCE_ATTRIBUTES, column::ATTRIBUTES] {
+        for (key, value) in map_entries(columns.map(map)?, row) {
+            all.insert(key.replace(['.', '-', '/'], "_"), value);
+        }
+    }
+    let mut set = |name: &str, value: String| {
+        if !value.is_empty() {
+            all.insert(name.to_owned(), value);
+        }
+    };
+    let observed = columns.nanos(column::OBSERVED_TIME)?.value(row);
+    set(column::OBSERVED_TIME, observed.to_string());
+    let severity = columns.i32(column::SEVERITY_NUMBER)?.value(row);
+    set(column::SEVERITY_NUMBER, severity.to_string());
+    set(column::SCOPE_NAME, columns.text(column::SCOPE_NAME)?.value(row).to_owned());
+    let events = columns.text(column::EVENT_NAME)?;
+    if events.is_valid(row) {
+        set(column::EVENT_NAME, events.value(row).to_owned());
+    }
+    let (traces, spans) = (columns.binary(column::TRACE_ID)?, columns.binary(column::SPAN_ID)?);
+    if let Some(id) = traces.is_valid(row).then(|| TraceId::from_bytes(traces.value(row))).flatten() {
+        set(column::TRACE_ID, id.to_string());
+    }
+    if let Some(id) = spans.is_valid(row).then(|| SpanId::from_bytes(spans.value(row))).flatten() {
+        set(column::SPAN_ID, id.to_string());
+    }
+    Ok(all.into_iter().collect())
+}
+
+pub(super) fn log_counts(
+    batches: &[RecordBatch],
+    names: &[&'static str],
+    start: UnixNanos,
+    bucket_nanos: i64,
+) -> Result<Vec<LogCountSeries>, StoreError> {
+    let mut series: BTreeMap<Labels, Vec<LogCount>> = BTreeMap::new();
+    for batch in batches {
+        let columns = Columns::new(Table::Logs.name(), batch);
+        let buckets = columns.i64(BUCKET)?;
+        let (counts, bytes) = (columns.i64(COUNT)?, columns.i64(BYTES)?);
+        for row in 0..batch.num_rows() {
+            let offset = buckets.value(row).saturating_mul(bucket_nanos);
+            let count = LogCount {
+                start: UnixNanos(start.0.saturating_add(offset)),
+                count: u64::try_from(counts.value(row)).unwrap_or(0),
+                bytes: u64::try_from(bytes.value(row)).unwrap_or(0),
+            };
+            series.entry(labels(columns, names, row)?).or_default().push(count);
+        }
+    }
+    Ok(series
+        .into_iter()
+        .map(|(labels, mut buckets)| {
+            buckets.sort_by_key(|bucket| bucket.start);
+            LogCountSeries { labels, buckets }
+        })
+        .collect())
+}
+
+pub(super) fn label_sets(
+    batches: &[RecordBatch],
+    names: &[&'static str],
+) -> Result<Vec<Labels>, StoreError> {
+    let mut sets = Vec::new();
+    for batch in batches {
+        let columns = Columns::new(Table::Logs.name(), batch);
+        for row in 0..batch.num_rows() {
+            sets.push(labels(columns, names, row)?);
+        }
+    }
+    sets.sort();
+    Ok(sets)
+}

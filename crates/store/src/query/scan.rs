@@ -1,0 +1,147 @@
+//! One table of a cut as DataFusion sees it: Parquet files and in-memory batches, in union.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::memory::MemorySourceConfig;
+use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
+use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
+use datafusion::datasource::source::DataSourceExec;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::union::UnionExec;
+use object_store::path::Path;
+
+use super::session::Access;
+use crate::catalog::DataFile;
+use crate::flush::head_batches;
+use crate::head::View;
+use crate::store::Inner;
+use crate::tables::Table;
+
+/// Bytes after a Parquet file's metadata: its length and the magic number.
+const PARQUET_TAIL_BYTES: u64 = 8;
+
+#[derive(Debug)]
+pub(super) struct TableScan {
+    table: Table,
+    /// Newest first.
+    files: Vec<DataFile>,
+    batches: Vec<RecordBatch>,
+    runtime: Arc<RuntimeEnv>,
+}
+
+impl TableScan {
+    pub(super) fn new(inner: &Inner, view: &View, table: Table, access: Access) -> Self {
+        let overlaps = |file: &&DataFile| match (access.time, file.time_range) {
+            (Some((start, end)), Some((first, last))) => first <= end && last >= start,
+            _ => true,
+        };
+        let mut files: Vec<DataFile> = view.snapshot.table(table).filter(overlaps).cloned().collect();
+        files.sort_by_key(|file| std::cmp::Reverse(file.time_range.map(|(_first, last)| last)));
+        Self {
+            table,
+            files,
+            batches: head_batches(view, table, &inner.series.read()),
+            runtime: Arc::clone(&inner.runtime),
+        }
+    }
+
+    fn scan_files(
+        &self,
+        partitions: usize,
+        projection: Option<&Vec<usize>>,
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let url = ObjectStoreUrl::local_filesystem();
+        let factory = CachedParquetFileReaderFactory::new(
+            self.runtime.object_store(&url)?,
+            self.runtime.cache_manager.get_file_metadata_cache(),
+        );
+        let source = ParquetSource::new(self.table.schema())
+            .with_parquet_file_reader_factory(Arc::new(factory))
+            .with_enable_page_index(true);
+        let files = self
+            .files
+            .iter()
+            .map(partitioned_file)
+            .collect::<Result<Vec<_>>>()?;
+        let config = FileScanConfigBuilder::new(url, Arc::new(source))
+            .with_file_groups(FileGroup::new(files).split_files(partitions))
+            .with_projection_indices(projection.cloned())?
+            .with_limit(limit)
+            .build();
+        Ok(DataSourceExec::from_data_source(config))
+    }
+
+    fn scan_head(
+        &self,
+        partitions: usize,
+        projection: Option<&Vec<usize>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let mut parts: Vec<Vec<RecordBatch>> = vec![Vec::new(); partitions.clamp(1, self.batches.len().max(1))];
+        let count = parts.len();
+        for (index, batch) in self.batches.iter().enumerate() {
+            if let Some(part) = parts.get_mut(index % count) {
+                part.push(batch.clone());
+            }
+        }
+        let head = MemorySourceConfig::try_new_exec(&parts, self.table.schema(), projection.cloned())?;
+        Ok(head)
+    }
+}
+
+fn partitioned_file(file: &DataFile) -> Result<PartitionedFile> {
+    let location = Path::from_absolute_path(&file.path)
+        .map_err(|error| DataFusionError::External(error.into()))?;
+    let hint = file.footer_bytes.saturating_add(PARQUET_TAIL_BYTES);
+    let mut partitioned = PartitionedFile::new(String::new(), file.bytes)
+        .with_metadata_size_hint(usize::try_from(hint).unwrap_or(usize::MAX));
+    partitioned.object_meta.location = location;
+    Ok(partitioned)
+}
+
+#[async_trait]
+impl TableProvider for TableScan {
+    fn schema(&self) -> SchemaRef {
+        self.table.schema()
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    /// Conditions stay above the scan; the optimizer moves them into the files' half where that pays.
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> Result<Vec<TableProviderFilterPushDown>> {
+        Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let partitions = state.config().target_partitions();
+        if self.files.is_empty() {
+            return self.scan_head(partitions, projection);
+        }
+        let limit = limit.filter(|_limit| filters.is_empty());
+        let files = self.scan_files(partitions, projection, limit)?;
+        if self.batches.is_empty() {
+            return Ok(files);
+        }
+        UnionExec::try_new(vec![self.scan_head(partitions, projection)?, files])
+    }
+}

@@ -1,0 +1,73 @@
+//! A DataFusion session over one cut.
+
+use std::sync::Arc;
+
+use datafusion::dataframe::DataFrame;
+use datafusion::error::DataFusionError;
+use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::prelude::{SessionConfig, SessionContext};
+use vervet_model::UnixNanos;
+
+use super::scan::TableScan;
+use crate::StoreError;
+use crate::head::View;
+use crate::store::Inner;
+use crate::tables::Table;
+
+/// What a query knows beforehand about its access.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Access {
+    /// Earliest and latest time of the rows it wants, both inclusive.
+    pub(super) time: Option<(UnixNanos, UnixNanos)>,
+    /// Decode the columns of conditions first and the others for matching rows only: faster when few rows
+    /// match and many columns are wanted, slower for aggregates.
+    pub(super) filter_first: bool,
+}
+
+impl Inner {
+    /// Runs a query on the query threads, with the deadline of the configuration.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        query: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.executor.run(self.config.query_timeout, query).await
+    }
+
+    /// A session with its own memory budget and no tables.
+    pub(super) fn session(&self, access: Access) -> Result<SessionContext, StoreError> {
+        let mut config = SessionConfig::new().with_information_schema(true);
+        let parquet = &mut config.options_mut().execution.parquet;
+        parquet.pushdown_filters = access.filter_first;
+        parquet.reorder_filters = access.filter_first;
+        let pool = FairSpillPool::new(self.config.query_memory_bytes);
+        let runtime = RuntimeEnvBuilder::from_runtime_env(&self.runtime)
+            .with_memory_pool(Arc::new(pool))
+            .build_arc()
+            .map_err(|error| self.engine_error(error))?;
+        Ok(SessionContext::new_with_config_rt(config, runtime))
+    }
+
+    /// The rows of one table in a cut, as far as `access` wants them.
+    pub(super) fn table(
+        &self,
+        session: &SessionContext,
+        view: &View,
+        table: Table,
+        access: Access,
+    ) -> Result<DataFrame, StoreError> {
+        session
+            .read_table(Arc::new(TableScan::new(self, view, table, access)))
+            .map_err(|error| self.engine_error(error))
+    }
+
+    pub(super) fn engine_error(&self, error: DataFusionError) -> StoreError {
+        match error.find_root() {
+            DataFusionError::ResourcesExhausted(_) => StoreError::QueryTooLarge {
+                what: "bytes of memory",
+                limit: self.config.query_memory_bytes as u64,
+            },
+            _ => StoreError::Engine(Box::new(error)),
+        }
+    }
+}
