@@ -14,7 +14,6 @@ mod yaml;
 
 pub use error::{ConfigError, Problem};
 pub use read::listen_address;
-pub(crate) use read::listen_address;
 pub use spec::{
     AdminSpec, Auth, Compression, LimitsSpec, MemoryLimit, OtlpExporterSpec, OtlpReceiverSpec,
     PipelineSpec, QueuePolicy, QueueSpec, ReceiverSpec, RetrySpec, TelemetrySpec, TracesSpec,
@@ -136,7 +135,9 @@ impl AgentConfig {
         self.pipelines
             .iter()
             .filter(|pipeline| names(pipeline).iter().any(|known| known == name))
-            .fold(SignalSet::default(), |set, pipeline| set.with(pipeline.signal))
+            .fold(SignalSet::default(), |set, pipeline| {
+                set.with(pipeline.signal)
+            })
     }
 }
 

@@ -7,8 +7,26 @@
 //! Invariants: no columns, no SQL and no per-record objects here (never arrow, parquet, datafusion or
 //! SQLite); for every exporter and signal `received = delivered + held + dropped`, in records and bytes.
 
+mod admin;
+mod agent;
+mod agent_id;
+mod books;
+mod buffer;
+pub mod cli;
 pub mod config;
+mod exporters;
 pub mod formats;
+mod health;
 pub mod metrics;
 pub mod pipeline;
 pub mod receivers;
+mod resource;
+pub mod telemetry;
+
+pub use admin::Status;
+pub use agent::{Agent, AgentOptions, RunningAgent, StartError};
+pub use books::BookLine;
+pub use buffer::{Amount, Totals};
+pub use config::AgentConfig;
+pub use exporters::otlp::ConnectError;
+pub use health::STUCK_AFTER;

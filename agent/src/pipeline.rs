@@ -270,6 +270,12 @@ impl BatchQueue {
             else => None,
         }
     }
+
+    /// Takes nothing new; what is queued can still be read.
+    pub(crate) fn close(&mut self) {
+        self.ordinary.close();
+        self.durable.close();
+    }
 }
 
 impl Queued {

@@ -2,4 +2,5 @@
 
 pub mod filelog;
 pub mod hostmetrics;
+pub mod otlp;
 pub mod prometheus;

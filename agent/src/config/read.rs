@@ -23,7 +23,14 @@ use crate::receivers::otlp::OtlpReceiverConfig;
 use crate::receivers::prometheus::PrometheusConfig;
 
 const SECTIONS: [&str; 9] = [
-    "data_dir", "limits", "resource", "receivers", "processors", "exporters", "pipelines", "admin",
+    "data_dir",
+    "limits",
+    "resource",
+    "receivers",
+    "processors",
+    "exporters",
+    "pipelines",
+    "admin",
     "telemetry",
 ];
 const RECEIVER_TYPES: [&str; 4] = ["filelog", "hostmetrics", "prometheus", "otlp"];
@@ -60,12 +67,14 @@ struct Reader {
 impl Reader {
     fn config(&mut self, root: &Node) -> Option<AgentConfig> {
         let Value::Map(sections) = &root.value else {
-            self.problems.push(Problem::at(root.line, "the file must hold keys and values"));
+            self.problems
+                .push(Problem::at(root.line, "the file must hold keys and values"));
             return None;
         };
         for (key, _) in sections {
             if !SECTIONS.contains(&key.name.as_str()) {
-                self.problems.push(Problem::at(key.line, unknown("key", &key.name, &SECTIONS)));
+                self.problems
+                    .push(Problem::at(key.line, unknown("key", &key.name, &SECTIONS)));
             }
         }
         let data_dir = self.section::<PathBuf>(sections, "data_dir");
@@ -192,7 +201,9 @@ impl Reader {
         let specs = self.components(sections, "pipelines", read);
         let mut pipelines = Vec::new();
         for (name, spec) in specs {
-            let signal = Signal::ALL.into_iter().find(|signal| signal.as_str() == name);
+            let signal = Signal::ALL
+                .into_iter()
+                .find(|signal| signal.as_str() == name);
             match (signal, spec) {
                 (Some(signal), Some(PipelineSpec { from, to, .. })) => {
                     pipelines.push(PipelineConfig { signal, from, to });
@@ -209,12 +220,15 @@ impl Reader {
     }
 
     fn admin(&mut self, sections: &[(Key, Node)], spec: AdminSpec) -> Option<SocketAddr> {
-        let listen = spec.listen.unwrap_or_else(|| ADMIN_ADDRESS_DEFAULT.to_owned());
+        let listen = spec
+            .listen
+            .unwrap_or_else(|| ADMIN_ADDRESS_DEFAULT.to_owned());
         match listen_address(&listen, spec.auth) {
             Ok(address) => Some(address),
             Err(message) => {
                 let line = find(sections, "admin").map_or(1, |node| node.line);
-                self.problems.push(Problem::at(line, message).inside("admin"));
+                self.problems
+                    .push(Problem::at(line, message).inside("admin"));
                 None
             }
         }
@@ -223,7 +237,9 @@ impl Reader {
 
 /// Reads an address to listen on. One that others can reach needs `auth: disabled` beside it.
 pub fn listen_address(text: &str, auth: Option<Auth>) -> Result<SocketAddr, String> {
-    let text = text.strip_prefix("localhost").map_or(text.to_owned(), |port| format!("127.0.0.1{port}"));
+    let text = text
+        .strip_prefix("localhost")
+        .map_or(text.to_owned(), |port| format!("127.0.0.1{port}"));
     let address: SocketAddr = text
         .parse()
         .map_err(|_error| format!("`{text}` is not an address such as 127.0.0.1:4317"))?;
@@ -257,7 +273,10 @@ impl TryFrom<ReceiverSpec> for ReceiverConfig {
 /// Takes `type` out of a component, so that what is left is its own settings.
 fn split_type(node: &Node, what: &str, known: &[&str]) -> Result<(String, Node), Problem> {
     let Value::Map(entries) = &node.value else {
-        return Err(Problem::at(node.line, format!("a {what} must hold keys and values")));
+        return Err(Problem::at(
+            node.line,
+            format!("a {what} must hold keys and values"),
+        ));
     };
     let Some((_, kind)) = entries.iter().find(|(key, _)| key.name == "type") else {
         return Err(Problem::at(node.line, "key `type` is missing"));
@@ -267,14 +286,27 @@ fn split_type(node: &Node, what: &str, known: &[&str]) -> Result<(String, Node),
         let problem = Problem::at(kind.line, unknown(&format!("{what} type"), &name, known));
         return Err(problem);
     }
-    let rest = entries.iter().filter(|(key, _)| key.name != "type").cloned().collect();
-    Ok((name, Node { line: node.line, value: Value::Map(rest) }))
+    let rest = entries
+        .iter()
+        .filter(|(key, _)| key.name != "type")
+        .cloned()
+        .collect();
+    Ok((
+        name,
+        Node {
+            line: node.line,
+            value: Value::Map(rest),
+        },
+    ))
 }
 
 fn check_name(key: &Key) -> Result<(), Problem> {
     let valid = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-');
     if key.name.is_empty() || key.name.len() > NAME_BYTES_MAX || !key.name.bytes().all(valid) {
-        return Err(Problem::at(key.line, "a name is 1 to 48 of a-z, 0-9, _ and -"));
+        return Err(Problem::at(
+            key.line,
+            "a name is 1 to 48 of a-z, 0-9, _ and -",
+        ));
     }
     Ok(())
 }
@@ -284,13 +316,18 @@ fn check_references<T>(
     names: &[String],
     known: &BTreeMap<String, T>,
 ) -> Result<(), Problem> {
-    let Some(name) = names.iter().find(|name| !known.contains_key(*name)) else { return Ok(()) };
+    let Some(name) = names.iter().find(|name| !known.contains_key(*name)) else {
+        return Ok(());
+    };
     let known: Vec<&str> = known.keys().map(String::as_str).collect();
     Err(serde::de::Error::custom(unknown(what, name, &known)))
 }
 
 fn find<'n>(sections: &'n [(Key, Node)], name: &str) -> Option<&'n Node> {
-    sections.iter().find(|(key, _)| key.name == name).map(|(_, node)| node)
+    sections
+        .iter()
+        .find(|(key, _)| key.name == name)
+        .map(|(_, node)| node)
 }
 
 fn key_line(node: &Node, name: &str) -> usize {
@@ -304,5 +341,8 @@ fn key_line(node: &Node, name: &str) -> usize {
 }
 
 fn values<T>(components: BTreeMap<String, Option<T>>) -> BTreeMap<String, T> {
-    components.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+    components
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)))
+        .collect()
 }

@@ -29,5 +29,8 @@ pub fn read_document<T: DeserializeOwned>(
             }
         }
     };
-    read().map_err(|problems| ConfigError { file: file.to_owned(), problems })
+    read().map_err(|problems| ConfigError {
+        file: file.to_owned(),
+        problems,
+    })
 }

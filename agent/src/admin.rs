@@ -1,0 +1,133 @@
+//! The agent about itself, over HTTP: `/metrics`, `/livez`, `/readyz`, `/api/health`, `/api/vervet/v1/status`.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use http::{StatusCode, header};
+use serde::Serialize;
+use vervet_journal::Journal;
+
+use crate::books::{BookLine, Books};
+use crate::health::StageHealth;
+use crate::metrics::AgentMetrics;
+
+const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// What the agent knows of itself. Clones share it.
+#[derive(Clone)]
+pub(crate) struct SelfView {
+    pub(crate) agent_id: Arc<str>,
+    pub(crate) metrics: Arc<AgentMetrics>,
+    pub(crate) books: Arc<Books>,
+    pub(crate) journal: Journal,
+    pub(crate) stages: Arc<[StageHealth]>,
+}
+
+/// The answer of `/api/vervet/v1/status`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Status {
+    pub agent_id: String,
+    pub version: &'static str,
+    /// Why data does not flow; empty when it does.
+    pub complaints: Vec<String>,
+    pub buffer: BufferStatus,
+    /// One line per exporter and signal.
+    pub books: Vec<BookLine>,
+}
+
+/// The disk buffer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BufferStatus {
+    pub disk_bytes: u64,
+    pub disk_bytes_max: u64,
+    pub segments: u64,
+    pub last_sequence: u64,
+    pub quarantined_bytes: u64,
+    /// A failed sync has closed the buffer for writing.
+    pub poisoned: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Health {
+    status: &'static str,
+    complaints: Vec<String>,
+}
+
+impl SelfView {
+    pub(crate) fn status(&self) -> Status {
+        let stats = self.journal.stats();
+        Status {
+            agent_id: self.agent_id.to_string(),
+            version: env!("CARGO_PKG_VERSION"),
+            complaints: self.complaints(),
+            buffer: BufferStatus {
+                disk_bytes: stats.disk_bytes,
+                disk_bytes_max: stats.disk_bytes_max,
+                segments: stats.segments,
+                last_sequence: stats.last_sequence,
+                quarantined_bytes: stats.quarantined_bytes,
+                poisoned: stats.poisoned,
+            },
+            books: self.books.lines(),
+        }
+    }
+
+    fn complaints(&self) -> Vec<String> {
+        let mut complaints: Vec<String> = self
+            .stages
+            .iter()
+            .filter_map(StageHealth::complaint)
+            .collect();
+        if self.journal.stats().poisoned {
+            complaints.push("buffer: a failed sync has closed it for writing".to_owned());
+        }
+        complaints
+    }
+}
+
+/// Every admin route.
+pub(crate) fn router(view: SelfView) -> Router {
+    Router::new()
+        .route("/metrics", get(metrics))
+        .route("/livez", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .route("/api/health", get(health))
+        .route("/api/vervet/v1/status", get(status))
+        .with_state(view)
+}
+
+async fn metrics(State(view): State<SelfView>) -> Response {
+    (
+        [(header::CONTENT_TYPE, OPENMETRICS)],
+        view.metrics.encode_text(),
+    )
+        .into_response()
+}
+
+async fn ready(State(view): State<SelfView>) -> Response {
+    let complaints = view.complaints();
+    if complaints.is_empty() {
+        return "ok\n".into_response();
+    }
+    (
+        StatusCode::SERVICE_UNAVAILABLE,
+        complaints.join("\n") + "\n",
+    )
+        .into_response()
+}
+
+async fn health(State(view): State<SelfView>) -> Response {
+    let complaints = view.complaints();
+    let (code, status) = match complaints.is_empty() {
+        true => (StatusCode::OK, "ok"),
+        false => (StatusCode::SERVICE_UNAVAILABLE, "stuck"),
+    };
+    (code, Json(Health { status, complaints })).into_response()
+}
+
+async fn status(State(view): State<SelfView>) -> Json<Status> {
+    Json(view.status())
+}

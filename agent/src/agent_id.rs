@@ -1,0 +1,55 @@
+//! Who this agent is: a UUID in `data_dir/agent-id`.
+//!
+//! Collectors remember the highest sequence of each id. A journal that starts again counts from 1, and everything
+//! it sends would be taken for repeats: so a new journal gets a new id.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::Path;
+
+use uuid::Uuid;
+
+const FILE: &str = "agent-id";
+
+/// The stored id, or a new one when there is none or `renew` is set.
+///
+/// # Errors
+/// The file cannot be read or written.
+pub(crate) fn load(data_dir: &Path, renew: bool) -> io::Result<String> {
+    let path = data_dir.join(FILE);
+    if !renew {
+        match fs::read_to_string(&path) {
+            Ok(text) => match Uuid::parse_str(text.trim()) {
+                Ok(id) => return Ok(id.to_string()),
+                Err(error) => {
+                    tracing::warn!(%error, "stored agent id is invalid, making a new one")
+                }
+            },
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let id = Uuid::new_v4().to_string();
+    let temporary = data_dir.join("agent-id.new");
+    let mut file = File::create(&temporary)?;
+    file.write_all(id.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&temporary, &path)?;
+    File::open(data_dir)?.sync_all()?;
+    Ok(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_id_stays_until_it_is_renewed() {
+        let dir = tempfile::tempdir().expect("temporary folder");
+        let first = load(dir.path(), false).expect("new");
+        assert_eq!(load(dir.path(), false).expect("stored"), first);
+        let second = load(dir.path(), true).expect("renewed");
+        assert_ne!(second, first);
+        assert_eq!(load(dir.path(), false).expect("stored"), second);
+    }
+}

@@ -1,0 +1,327 @@
+//! The books: for every exporter and signal `received = delivered + held + dropped{reason}`, in records and bytes.
+//!
+//! They cover everything since the exporter exists, across restarts: the part that an exporter has settled is stored
+//! as the state of its journal cursor, in one write with the position; the rest follows from the totals in the
+//! journal's records. What left the journal without passing the exporter (`on_full: drop_oldest`, damage on
+//! disk) shows up as dropped with reason `lost_in_buffer`.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use parking_lot::Mutex;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use serde::{Deserialize, Serialize};
+use vervet_model::Signal;
+
+use crate::buffer::{Amount, Totals};
+use crate::metrics::Labels;
+use crate::pipeline::{SignalSet, signed};
+
+const LOST_IN_BUFFER: &str = "lost_in_buffer";
+
+/// What one exporter has settled, by signal name. Stored as JSON.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Account {
+    #[serde(default)]
+    logs: Settled,
+    #[serde(default)]
+    metrics: Settled,
+    #[serde(default)]
+    traces: Settled,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Settled {
+    /// Never meant for this exporter: appended before it existed, or of a signal it is not given.
+    foreign: Amount,
+    delivered: Amount,
+    dropped: BTreeMap<String, Amount>,
+}
+
+/// One line of the books.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BookLine {
+    pub exporter: String,
+    pub signal: &'static str,
+    pub received: Amount,
+    pub delivered: Amount,
+    pub held: Amount,
+    pub dropped: BTreeMap<String, Amount>,
+}
+
+/// The books of all exporters.
+#[derive(Debug, Default)]
+pub(crate) struct Books(Mutex<BTreeMap<String, Book>>);
+
+#[derive(Debug)]
+struct Book {
+    signals: SignalSet,
+    account: Account,
+    received: Totals,
+    held: Held,
+}
+
+/// Counted on its own, so that the equation can be wrong.
+#[derive(Debug, Default)]
+struct Held(BTreeMap<Signal, Amount>);
+
+impl Account {
+    /// The account of an exporter to which everything in `before` is foreign.
+    pub(crate) fn starting_after(before: &Totals) -> Self {
+        let mut account = Self::default();
+        for signal in Signal::ALL {
+            account.of_mut(signal).foreign = before.get(signal);
+        }
+        account
+    }
+
+    fn of(&self, signal: Signal) -> &Settled {
+        match signal {
+            Signal::Logs => &self.logs,
+            Signal::Metrics => &self.metrics,
+            Signal::Traces => &self.traces,
+        }
+    }
+
+    fn of_mut(&mut self, signal: Signal) -> &mut Settled {
+        match signal {
+            Signal::Logs => &mut self.logs,
+            Signal::Metrics => &mut self.metrics,
+            Signal::Traces => &mut self.traces,
+        }
+    }
+}
+
+impl Settled {
+    fn total(&self) -> Amount {
+        let mut total = self.foreign;
+        total.add(self.delivered);
+        self.dropped.values().for_each(|amount| total.add(*amount));
+        total
+    }
+}
+
+impl Held {
+    fn add(&mut self, signal: Signal, amount: Amount) {
+        self.0.entry(signal).or_default().add(amount);
+    }
+
+    fn take(&mut self, signal: Signal, amount: Amount) {
+        let held = self.0.entry(signal).or_default();
+        *held = held.minus(amount);
+    }
+}
+
+impl Books {
+    /// Starts the book of an exporter: `account` as stored, `appended` all that the journal ever took.
+    pub(crate) fn open(
+        &self,
+        exporter: &str,
+        signals: SignalSet,
+        account: Account,
+        appended: &Totals,
+    ) {
+        let (mut received, mut held) = (Totals::default(), Held::default());
+        for signal in Signal::ALL {
+            if signals.contains(signal) {
+                let settled = account.of(signal);
+                received.add(signal, appended.get(signal).minus(settled.foreign));
+                held.add(signal, appended.get(signal).minus(settled.total()));
+            }
+        }
+        let book = Book {
+            signals,
+            account,
+            received,
+            held,
+        };
+        self.0.lock().insert(exporter.to_owned(), book);
+    }
+
+    /// A batch has become durable.
+    pub(crate) fn appended(&self, signal: Signal, amount: Amount) {
+        for book in self
+            .0
+            .lock()
+            .values_mut()
+            .filter(|book| book.signals.contains(signal))
+        {
+            book.received.add(signal, amount);
+            book.held.add(signal, amount);
+        }
+    }
+
+    /// The exporter has come to a record before which `before` was appended: whatever it has not
+    /// settled of that is lost to it.
+    pub(crate) fn reached(&self, exporter: &str, before: &Totals) {
+        self.change(exporter, |book| {
+            for signal in Signal::ALL {
+                let gap = before.get(signal).minus(book.account.of(signal).total());
+                if gap.is_zero() {
+                    continue;
+                }
+                if book.signals.contains(signal) {
+                    book.drop_held(signal, LOST_IN_BUFFER, gap);
+                } else {
+                    book.account.of_mut(signal).foreign.add(gap);
+                }
+            }
+        });
+    }
+
+    /// A record of a signal that no pipeline sends to the exporter.
+    pub(crate) fn skipped(&self, exporter: &str, signal: Signal, amount: Amount) {
+        self.change(exporter, |book| {
+            book.account.of_mut(signal).foreign.add(amount)
+        });
+    }
+
+    pub(crate) fn delivered(&self, exporter: &str, signal: Signal, amount: Amount) {
+        self.change(exporter, |book| {
+            book.account.of_mut(signal).delivered.add(amount);
+            book.held.take(signal, amount);
+        });
+    }
+
+    pub(crate) fn dropped(&self, exporter: &str, signal: Signal, reason: &str, amount: Amount) {
+        self.change(exporter, |book| book.drop_held(signal, reason, amount));
+    }
+
+    /// What the exporter has settled so far.
+    pub(crate) fn account(&self, exporter: &str) -> Account {
+        let books = self.0.lock();
+        books
+            .get(exporter)
+            .map(|book| book.account.clone())
+            .unwrap_or_default()
+    }
+
+    /// The books at one moment.
+    pub(crate) fn lines(&self) -> Vec<BookLine> {
+        let books = self.0.lock();
+        let lines = books
+            .iter()
+            .flat_map(|(exporter, book)| book.lines(exporter));
+        lines.collect()
+    }
+
+    fn change(&self, exporter: &str, change: impl FnOnce(&mut Book)) {
+        if let Some(book) = self.0.lock().get_mut(exporter) {
+            change(book);
+        }
+    }
+}
+
+impl Book {
+    fn drop_held(&mut self, signal: Signal, reason: &str, amount: Amount) {
+        let dropped = &mut self.account.of_mut(signal).dropped;
+        dropped.entry(reason.to_owned()).or_default().add(amount);
+        self.held.take(signal, amount);
+    }
+
+    fn lines(&self, exporter: &str) -> impl Iterator<Item = BookLine> {
+        let given = Signal::ALL
+            .into_iter()
+            .filter(|signal| self.signals.contains(*signal));
+        given.map(move |signal| BookLine {
+            exporter: exporter.to_owned(),
+            signal: signal.as_str(),
+            received: self.received.get(signal),
+            delivered: self.account.of(signal).delivered,
+            held: self.held.0.get(&signal).copied().unwrap_or_default(),
+            dropped: self.account.of(signal).dropped.clone(),
+        })
+    }
+}
+
+impl BookLine {
+    /// Whether `received = delivered + held + dropped`.
+    pub fn balances(&self) -> bool {
+        let mut sum = self.delivered;
+        sum.add(self.held);
+        self.dropped.values().for_each(|amount| sum.add(*amount));
+        sum == self.received
+    }
+
+    fn labels(&self) -> Labels {
+        vec![
+            ("exporter", self.exporter.clone()),
+            ("signal", self.signal.to_owned()),
+        ]
+    }
+}
+
+/// Shows the books as metrics. They count from the exporter's first start, not the process's.
+#[derive(Debug)]
+pub(crate) struct BooksCollector(pub(crate) std::sync::Arc<Books>);
+
+type Pick = fn(&BookLine) -> Amount;
+type Unit = (&'static str, fn(Amount) -> u64);
+
+const UNITS: [Unit; 2] = [
+    ("records", |amount| amount.records),
+    ("bytes", |amount| amount.bytes),
+];
+
+impl Collector for BooksCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let lines = self.0.lines();
+        let counters: [(&str, &str, Pick); 2] = [
+            (
+                "received",
+                "Taken over from the disk buffer's input",
+                |line| line.received,
+            ),
+            ("delivered", "Accepted by the destination", |line| {
+                line.delivered
+            }),
+        ];
+        for (unit, of) in UNITS {
+            for (name, help, pick) in counters {
+                let name = format!("exporter_{name}_{unit}");
+                let mut family =
+                    encoder.encode_descriptor(&name, help, None, MetricType::Counter)?;
+                for line in &lines {
+                    let labels = line.labels();
+                    ConstCounter::new(of(pick(line))).encode(family.encode_family(&labels)?)?;
+                }
+            }
+            encode_dropped(&mut encoder, &lines, unit, of)?;
+            let name = format!("exporter_held_{unit}");
+            let mut family = encoder.encode_descriptor(
+                &name,
+                "On disk for the exporter",
+                None,
+                MetricType::Gauge,
+            )?;
+            for line in &lines {
+                let labels = line.labels();
+                ConstGauge::new(signed(of(line.held))).encode(family.encode_family(&labels)?)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn encode_dropped(
+    encoder: &mut DescriptorEncoder<'_>,
+    lines: &[BookLine],
+    unit: &str,
+    of: fn(Amount) -> u64,
+) -> fmt::Result {
+    let name = format!("exporter_dropped_{unit}");
+    let help = "Given up on, by reason";
+    let mut family = encoder.encode_descriptor(&name, help, None, MetricType::Counter)?;
+    for line in lines {
+        for (reason, amount) in &line.dropped {
+            let mut labels = line.labels();
+            labels.push(("reason", reason.clone()));
+            ConstCounter::new(of(*amount)).encode(family.encode_family(&labels)?)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,131 @@
+//! The disk buffer: one journal under `data_dir/buffer`.
+//!
+//! In: batches from the receivers. Out: journal records ([`record`]), read by each exporter through its own cursor.
+//! The cursor `checkpoints` belongs to the [`writer`]: its state is where files resume and how much was
+//! ever appended, as of its position; records after it bring the rest. So after any crash the positions are exactly
+//! those of the records in the journal: nothing read is lost, nothing is read twice.
+
+mod positions;
+mod record;
+mod stats;
+mod writer;
+
+pub(crate) use record::decode;
+pub use record::{Amount, Totals};
+pub(crate) use stats::BufferCollector;
+pub(crate) use writer::{BufferWriter, WriterParts};
+
+use std::path::Path;
+use std::sync::Arc;
+
+use vervet_journal::{Cursor, FileSystem, Journal, JournalConfig, JournalError, RecoveryReport};
+
+use crate::pipeline::FilePosition;
+use positions::Checkpoints;
+
+const CHECKPOINTS: &str = "checkpoints";
+const REPLAY_BYTES: usize = 4 << 20;
+const SEGMENT_BYTES_MAX: u64 = 16 << 20;
+const SEGMENT_BYTES_MIN: u64 = 128 << 10;
+/// Segments the budget is cut into at least, so that space comes back in small pieces.
+const SEGMENTS_MIN: u64 = 8;
+
+/// The journal of an agent, recovered.
+pub(crate) struct Buffer {
+    pub(crate) journal: Journal,
+    cursor: Cursor,
+    checkpoints: Checkpoints,
+    /// Whether the journal held nothing and knew nothing when it was opened.
+    pub(crate) is_new: bool,
+}
+
+impl Buffer {
+    /// Opens the journal in `dir` and brings the positions up to its last record.
+    ///
+    /// # Errors
+    /// The journal cannot be opened or read.
+    pub(crate) fn open(
+        dir: &Path,
+        disk_bytes_max: u64,
+        fs: Arc<dyn FileSystem>,
+    ) -> Result<(Self, RecoveryReport), JournalError> {
+        let mut config = JournalConfig::new(dir);
+        config.disk_bytes_max = disk_bytes_max;
+        config.segment_bytes_max =
+            (disk_bytes_max / SEGMENTS_MIN).clamp(SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX);
+        let (journal, report) = Journal::open_with(config, fs)?;
+        let is_new = journal.last_sequence() == 0 && journal.stats().cursors.is_empty();
+        let mut cursor = journal.cursor(CHECKPOINTS)?;
+        let checkpoints = replay(&mut cursor)?;
+        let buffer = Self {
+            journal,
+            cursor,
+            checkpoints,
+            is_new,
+        };
+        Ok((buffer, report))
+    }
+
+    /// Where the files of a receiver resume.
+    pub(crate) fn resume(&self, receiver: &str) -> Vec<FilePosition> {
+        self.checkpoints.of(receiver)
+    }
+
+    /// All that was ever appended.
+    pub(crate) fn totals(&self) -> &Totals {
+        &self.checkpoints.totals
+    }
+}
+
+/// The stored state with the records after it applied in order.
+fn replay(cursor: &mut Cursor) -> Result<Checkpoints, JournalError> {
+    let mut checkpoints = Checkpoints::decode(cursor.state()).unwrap_or_else(|error| {
+        tracing::error!(%error, "file positions cannot be read, they start from what the buffer holds");
+        Checkpoints::default()
+    });
+    let mut through = cursor.committed();
+    loop {
+        let records = cursor.read(REPLAY_BYTES)?;
+        let Some(last) = records.last() else { break };
+        through = last.sequence;
+        for record in records {
+            let bytes = record.payload.len();
+            match (
+                vervet_model::Signal::from_u8(record.kind),
+                decode(record.payload),
+            ) {
+                (Some(signal), Ok((header, request))) => {
+                    checkpoints.apply_header(&header);
+                    checkpoints.totals = header.before;
+                    let amount = Amount {
+                        records: header.records,
+                        bytes: request.len() as u64,
+                    };
+                    checkpoints.totals.add(signal, amount);
+                }
+                _ => tracing::error!(
+                    sequence = record.sequence,
+                    bytes,
+                    "buffer record cannot be read"
+                ),
+            }
+        }
+    }
+    if through > cursor.committed() {
+        cursor.commit(through, &checkpoints.encode())?;
+    }
+    Ok(checkpoints)
+}
+
+/// Runs `work` where it may block.
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        // The runtime is going away, and this task with it.
+        Err(_cancelled) => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,241 @@
+//! The payload of a journal record: a header, then the OTLP request as it was received.
+//!
+//! ```text
+//! version        1   = 1
+//! receiver       1 + n   length, name
+//! records        8   log records, data points or spans in the request
+//! totals       6 x 8   records and bytes of logs, metrics, traces ever appended before this record
+//! positions      4   count, then for each:
+//!   path         2 + n
+//!   device, inode, prefix hash, offset   4 x 8
+//!   prefix len   2
+//! request        the rest
+//! ```
+//! All numbers are little-endian. The journal record's kind is the signal. The totals make the books provable:
+//! an exporter that reads a record knows how much there was before it, whatever became of that.
+
+use bytes::{Buf, BufMut, Bytes};
+use vervet_model::Signal;
+
+use crate::pipeline::FilePosition;
+
+const VERSION: u8 = 1;
+
+/// An amount of telemetry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+pub struct Amount {
+    pub records: u64,
+    /// Bytes of OTLP protobuf.
+    pub bytes: u64,
+}
+
+/// Amounts by signal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+pub struct Totals([Amount; 3]);
+
+/// What stands before the request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RecordHeader {
+    pub(crate) receiver: String,
+    pub(crate) records: u64,
+    pub(crate) before: Totals,
+    pub(crate) positions: Vec<FilePosition>,
+}
+
+/// The payload is not a record of this version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the record is not of a known version or ends early")]
+pub(crate) struct BadRecord;
+
+impl Amount {
+    pub fn add(&mut self, other: Self) {
+        self.records = self.records.saturating_add(other.records);
+        self.bytes = self.bytes.saturating_add(other.bytes);
+    }
+
+    #[must_use]
+    pub fn minus(self, other: Self) -> Self {
+        Self {
+            records: self.records.saturating_sub(other.records),
+            bytes: self.bytes.saturating_sub(other.bytes),
+        }
+    }
+
+    pub fn is_zero(self) -> bool {
+        self == Self::default()
+    }
+}
+
+impl Totals {
+    pub fn get(&self, signal: Signal) -> Amount {
+        self.0.get(index(signal)).copied().unwrap_or_default()
+    }
+
+    pub fn add(&mut self, signal: Signal, amount: Amount) {
+        if let Some(total) = self.0.get_mut(index(signal)) {
+            total.add(amount);
+        }
+    }
+}
+
+fn index(signal: Signal) -> usize {
+    match signal {
+        Signal::Logs => 0,
+        Signal::Metrics => 1,
+        Signal::Traces => 2,
+    }
+}
+
+/// Appends the header to `out`.
+pub(crate) fn encode_header(
+    out: &mut Vec<u8>,
+    receiver: &str,
+    records: u64,
+    before: &Totals,
+    positions: &[FilePosition],
+) {
+    out.put_u8(VERSION);
+    let receiver = receiver.as_bytes();
+    let receiver = receiver.get(..usize::from(u8::MAX)).unwrap_or(receiver);
+    out.put_u8(u8::try_from(receiver.len()).unwrap_or(u8::MAX));
+    out.put_slice(receiver);
+    out.put_u64_le(records);
+    put_totals(out, before);
+    put_positions(out, positions);
+}
+
+/// Splits a payload into its header and the request.
+pub(crate) fn decode(payload: Bytes) -> Result<(RecordHeader, Bytes), BadRecord> {
+    let mut rest = payload;
+    if rest.try_get_u8().map_err(|_end| BadRecord)? != VERSION {
+        return Err(BadRecord);
+    }
+    let length = rest.try_get_u8().map_err(|_end| BadRecord)?;
+    let receiver = take_text(&mut rest, usize::from(length))?;
+    let records = rest.try_get_u64_le().map_err(|_end| BadRecord)?;
+    let before = take_totals(&mut rest)?;
+    let positions = take_positions(&mut rest)?;
+    Ok((
+        RecordHeader {
+            receiver,
+            records,
+            before,
+            positions,
+        },
+        rest,
+    ))
+}
+
+pub(super) fn put_totals(out: &mut Vec<u8>, totals: &Totals) {
+    for amount in &totals.0 {
+        out.put_u64_le(amount.records);
+        out.put_u64_le(amount.bytes);
+    }
+}
+
+pub(super) fn take_totals(rest: &mut Bytes) -> Result<Totals, BadRecord> {
+    let mut totals = Totals::default();
+    for amount in &mut totals.0 {
+        amount.records = rest.try_get_u64_le().map_err(|_end| BadRecord)?;
+        amount.bytes = rest.try_get_u64_le().map_err(|_end| BadRecord)?;
+    }
+    Ok(totals)
+}
+
+pub(super) fn put_positions(out: &mut Vec<u8>, positions: &[FilePosition]) {
+    out.put_u32_le(u32::try_from(positions.len()).unwrap_or(u32::MAX));
+    for position in positions {
+        put_position(out, position);
+    }
+}
+
+/// A path longer than 64 KiB does not exist; it would be cut.
+pub(super) fn put_position(out: &mut Vec<u8>, position: &FilePosition) {
+    let path = position.path.as_bytes();
+    let path = path.get(..usize::from(u16::MAX)).unwrap_or(path);
+    out.put_u16_le(u16::try_from(path.len()).unwrap_or(u16::MAX));
+    out.put_slice(path);
+    out.put_u64_le(position.device);
+    out.put_u64_le(position.inode);
+    out.put_u64_le(position.prefix_hash);
+    out.put_u64_le(position.offset);
+    out.put_u16_le(position.prefix_len);
+}
+
+fn take_positions(rest: &mut Bytes) -> Result<Vec<FilePosition>, BadRecord> {
+    let count = rest.try_get_u32_le().map_err(|_end| BadRecord)?;
+    (0..count).map(|_| take_position(rest)).collect()
+}
+
+pub(super) fn take_position(rest: &mut Bytes) -> Result<FilePosition, BadRecord> {
+    let length = rest.try_get_u16_le().map_err(|_end| BadRecord)?;
+    let path = take_text(rest, usize::from(length))?;
+    let mut number = || rest.try_get_u64_le().map_err(|_end| BadRecord);
+    let (device, inode, prefix_hash, offset) = (number()?, number()?, number()?, number()?);
+    let prefix_len = rest.try_get_u16_le().map_err(|_end| BadRecord)?;
+    Ok(FilePosition {
+        path,
+        device,
+        inode,
+        prefix_hash,
+        prefix_len,
+        offset,
+    })
+}
+
+pub(super) fn take_text(rest: &mut Bytes, length: usize) -> Result<String, BadRecord> {
+    if rest.len() < length {
+        return Err(BadRecord);
+    }
+    Ok(String::from_utf8_lossy(&rest.split_to(length)).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn position() -> impl Strategy<Value = FilePosition> {
+        let numbers = (
+            any::<u64>(),
+            any::<u64>(),
+            any::<u64>(),
+            any::<u64>(),
+            any::<u16>(),
+        );
+        (".{0,40}", numbers).prop_map(|(path, (device, inode, prefix_hash, offset, prefix_len))| {
+            FilePosition {
+                path,
+                device,
+                inode,
+                prefix_hash,
+                prefix_len,
+                offset,
+            }
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(
+            receiver in "[a-z]{0,48}", records: u64, amount: (u64, u64),
+            positions in prop::collection::vec(position(), 0..4),
+            request in prop::collection::vec(any::<u8>(), 0..64),
+        ) {
+            let mut before = Totals::default();
+            before.add(Signal::Traces, Amount { records: amount.0, bytes: amount.1 });
+            let mut payload = Vec::new();
+            encode_header(&mut payload, &receiver, records, &before, &positions);
+            payload.extend_from_slice(&request);
+            let (header, rest) = decode(payload.into()).expect("valid");
+            prop_assert_eq!(&rest[..], &request[..]);
+            prop_assert_eq!(header, RecordHeader { receiver, records, before, positions });
+        }
+
+        #[test]
+        fn any_bytes_are_read_without_harm(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _either = decode(bytes.into());
+        }
+    }
+}

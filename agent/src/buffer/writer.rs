@@ -1,0 +1,328 @@
+//! Takes batches from the receivers and makes them durable, many at a time.
+//!
+//! A group is one append: at most [`GROUP_BYTES_MAX`] of requests, or one larger request. When the journal has
+//! no room, batches of files and scrapes wait here (their receivers wait behind them), and senders that
+//! wait for an answer are refused at once. Checkpoints are stored every [`CHECKPOINT_INTERVAL`], when the
+//! journal is full (they may hold its oldest segment) and at the end.
+
+use std::collections::VecDeque;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
+use vervet_journal::{Cursor, Entry, Journal, JournalError, RECORD_BYTES_LIMIT};
+
+use super::positions::Checkpoints;
+use super::record::{Amount, encode_header};
+use super::{Buffer, blocking};
+use crate::books::Books;
+use crate::health::StageHealth;
+use crate::metrics::AgentMetrics;
+use crate::pipeline::{BatchQueue, PipelineError, Queued, signed};
+
+const GROUP_BYTES_MAX: usize = 4 << 20;
+const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(1);
+const RETRY_INTERVAL: Duration = Duration::from_millis(100);
+/// Attempts between two warnings that the buffer takes nothing: a minute's worth.
+const ATTEMPTS_PER_WARNING: u64 = 600;
+
+/// What the writer shares with the rest of the agent.
+pub(crate) struct WriterParts {
+    pub(crate) queue: BatchQueue,
+    pub(crate) books: Arc<Books>,
+    pub(crate) metrics: Arc<AgentMetrics>,
+    /// Sequence up to which the books know the journal's records; exporters go no further.
+    pub(crate) booked: watch::Sender<u64>,
+    pub(crate) health: StageHealth,
+    /// Cancelled when nothing new is to be taken: store what is queued, then end.
+    pub(crate) drain: CancellationToken,
+    /// Cancelled when waiting for room must end.
+    pub(crate) give_up: CancellationToken,
+}
+
+pub(crate) struct BufferWriter {
+    journal: Journal,
+    /// Away only while a commit runs.
+    cursor: Option<Cursor>,
+    checkpoints: Checkpoints,
+    through: u64,
+    next_checkpoint: Instant,
+    pending: VecDeque<Queued>,
+    failed_attempts: u64,
+    parts: WriterParts,
+}
+
+impl BufferWriter {
+    pub(crate) fn new(buffer: Buffer, parts: WriterParts) -> Self {
+        let through = buffer.journal.last_sequence();
+        parts.booked.send_replace(through);
+        Self {
+            journal: buffer.journal,
+            cursor: Some(buffer.cursor),
+            checkpoints: buffer.checkpoints,
+            through,
+            next_checkpoint: Instant::now(),
+            pending: VecDeque::new(),
+            failed_attempts: 0,
+            parts,
+        }
+    }
+
+    /// Runs until every sender is gone and everything is stored, or `give_up` is cancelled.
+    ///
+    /// # Errors
+    /// The journal refuses appends until it is opened again. What was not stored was not acknowledged.
+    pub(crate) async fn run(mut self) -> Result<(), JournalError> {
+        while self.collect().await {
+            while !self.pending.is_empty() {
+                if let Err(error) = self.store_group().await {
+                    if matches!(error, JournalError::Poisoned { .. }) {
+                        self.abandon("buffer_failed");
+                        return Err(error);
+                    }
+                    if !self.wait_for_room(&error).await {
+                        self.abandon("shutdown");
+                        break;
+                    }
+                }
+            }
+        }
+        self.checkpoint().await;
+        Ok(())
+    }
+
+    /// Waits for the next batch and takes what else is there. False at the end.
+    async fn collect(&mut self) -> bool {
+        let first = loop {
+            let (is_dirty, parts) = (self.is_dirty(), &mut self.parts);
+            let is_open = !parts.queue.ordinary.is_closed();
+            tokio::select! {
+                biased;
+                () = parts.drain.cancelled(), if is_open => parts.queue.close(),
+                first = parts.queue.next() => break first,
+                () = sleep_until(self.next_checkpoint), if is_dirty => self.checkpoint().await,
+            }
+        };
+        let Some(first) = first else { return false };
+        let mut bytes = first.batch.payload.len();
+        self.pending.push_back(first);
+        let queue = &mut self.parts.queue;
+        while bytes < GROUP_BYTES_MAX {
+            // Both lanes in turn, so that neither starves the other.
+            let both = [
+                queue.durable.try_recv().ok(),
+                queue.ordinary.try_recv().ok(),
+            ];
+            let before = self.pending.len();
+            for queued in both.into_iter().flatten() {
+                bytes += queued.batch.payload.len();
+                self.pending.push_back(queued);
+            }
+            if self.pending.len() == before {
+                break;
+            }
+        }
+        if self.is_dirty() && Instant::now() >= self.next_checkpoint {
+            self.checkpoint().await;
+        }
+        true
+    }
+
+    /// Appends as much of what is pending as one append may hold.
+    async fn store_group(&mut self) -> Result<(), JournalError> {
+        self.parts.health.waits();
+        let mut bytes = 0;
+        let fits = self.pending.iter().take_while(|queued| {
+            bytes += queued.batch.payload.len();
+            bytes <= GROUP_BYTES_MAX
+        });
+        let mut count = fits.count().max(1);
+        let mut checkpointed = false;
+        loop {
+            match self.append(count).await {
+                Ok(sequences) => {
+                    self.stored(count, *sequences.end());
+                    return Ok(());
+                }
+                Err(JournalError::TooLarge { .. }) if count > 1 => count = 1,
+                Err(JournalError::TooLarge { bytes_max, .. }) => {
+                    self.drop_too_large(bytes_max);
+                    return Ok(());
+                }
+                // The checkpoints may be what holds the oldest segment.
+                Err(JournalError::Full { .. }) if self.is_dirty() && !checkpointed => {
+                    checkpointed = true;
+                    self.checkpoint().await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn append(&self, count: usize) -> Result<RangeInclusive<u64>, JournalError> {
+        let mut before = self.checkpoints.totals;
+        let mut records: Vec<(u8, Vec<u8>, Bytes)> = Vec::with_capacity(count);
+        for queued in self.pending.iter().take(count) {
+            let batch = &queued.batch;
+            let mut header = Vec::with_capacity(128);
+            encode_header(
+                &mut header,
+                &queued.receiver,
+                batch.records,
+                &before,
+                &batch.positions,
+            );
+            before.add(batch.signal, amount_of(queued));
+            records.push((batch.signal as u8, header, batch.payload.clone()));
+        }
+        let journal = self.journal.clone();
+        blocking(move || {
+            let parts: Vec<[&[u8]; 2]> = records
+                .iter()
+                .map(|(_, header, payload)| [&header[..], &payload[..]])
+                .collect();
+            let entries = records
+                .iter()
+                .zip(&parts)
+                .map(|((kind, ..), parts)| Entry { kind: *kind, parts });
+            journal.append(&entries.collect::<Vec<_>>())
+        })
+        .await
+    }
+
+    /// The first `count` pending batches are durable up to sequence `last`.
+    fn stored(&mut self, count: usize, last: u64) {
+        for queued in self.pending.drain(..count.min(self.pending.len())) {
+            let (signal, amount) = (queued.batch.signal, amount_of(&queued));
+            self.checkpoints
+                .apply(&queued.receiver, &queued.batch.positions);
+            self.checkpoints.totals.add(signal, amount);
+            self.parts.books.appended(signal, amount);
+            leave_queue(&self.parts.metrics, &queued);
+            self.parts
+                .metrics
+                .buffered(&queued.receiver, signal, amount.records, amount.bytes);
+            queued.settle(Ok(()));
+        }
+        self.through = last;
+        self.failed_attempts = 0;
+        self.parts.health.moved();
+        self.parts.booked.send_replace(last);
+    }
+
+    fn drop_too_large(&mut self, bytes_max: u64) {
+        let Some(queued) = self.pending.pop_front() else {
+            return;
+        };
+        let bytes = queued.batch.payload.len();
+        tracing::error!(receiver = %queued.receiver, bytes, bytes_max, "batch too large for the buffer, dropped");
+        let limit =
+            usize::try_from(bytes_max.min(u64::from(RECORD_BYTES_LIMIT))).unwrap_or(usize::MAX);
+        if !queued.is_awaited() {
+            self.count_drop(&queued, "too_large");
+        }
+        queued.settle(Err(PipelineError::TooLarge {
+            bytes,
+            bytes_max: limit,
+        }));
+    }
+
+    /// Refuses whoever waits for an answer, then pauses. False when it is time to give up.
+    async fn wait_for_room(&mut self, error: &JournalError) -> bool {
+        if self.failed_attempts.is_multiple_of(ATTEMPTS_PER_WARNING) {
+            tracing::warn!(%error, "buffer takes nothing at the moment, receivers wait");
+        }
+        self.failed_attempts += 1;
+        let (awaited, waiting) = self.pending.drain(..).partition(Queued::is_awaited);
+        self.pending = waiting;
+        let refused: VecDeque<Queued> = awaited;
+        refused.into_iter().for_each(refuse);
+        if self.pending.is_empty() {
+            return !self.parts.give_up.is_cancelled();
+        }
+        let pause = sleep(RETRY_INTERVAL);
+        tokio::pin!(pause);
+        loop {
+            tokio::select! {
+                () = self.parts.give_up.cancelled() => return false,
+                () = &mut pause => return true,
+                Some(queued) = self.parts.queue.durable.recv() => refuse(queued),
+            }
+        }
+    }
+
+    /// Gives up on everything pending. Files are read again from their stored positions.
+    fn abandon(&mut self, reason: &'static str) {
+        for queued in std::mem::take(&mut self.pending) {
+            if !queued.is_awaited() {
+                self.count_drop(&queued, reason);
+            }
+            queued.settle(Err(PipelineError::Closed));
+        }
+    }
+
+    fn count_drop(&self, queued: &Queued, reason: &'static str) {
+        let Amount { records, bytes } = amount_of(queued);
+        let (metrics, batch) = (&self.parts.metrics, &queued.batch);
+        metrics.waiting(
+            &queued.receiver,
+            batch.signal,
+            -signed(records),
+            -signed(bytes),
+        );
+        metrics.drop_received(&queued.receiver, batch.signal, reason, records, bytes);
+    }
+
+    fn is_dirty(&self) -> bool {
+        self.cursor
+            .as_ref()
+            .is_some_and(|cursor| cursor.committed() < self.through)
+    }
+
+    /// Stores positions and totals as of the last record. A failure is retried at the next interval; until
+    /// then recovery reads a little more of the journal.
+    async fn checkpoint(&mut self) {
+        self.next_checkpoint = Instant::now() + CHECKPOINT_INTERVAL;
+        if !self.is_dirty() {
+            return;
+        }
+        let Some(mut cursor) = self.cursor.take() else {
+            return;
+        };
+        let (state, through) = (self.checkpoints.encode(), self.through);
+        let (cursor, result) = blocking(move || {
+            let result = cursor.commit(through, &state);
+            (cursor, result)
+        })
+        .await;
+        self.cursor = Some(cursor);
+        if let Err(error) = result {
+            tracing::warn!(%error, "file positions could not be stored, they are in the buffer still");
+        }
+    }
+}
+
+fn refuse(queued: Queued) {
+    queued.settle(Err(PipelineError::overloaded()));
+}
+
+/// An awaited batch counts as received only now; the others have been counted as waiting.
+fn leave_queue(metrics: &AgentMetrics, queued: &Queued) {
+    let (signal, Amount { records, bytes }) = (queued.batch.signal, amount_of(queued));
+    if queued.is_awaited() {
+        metrics.received(&queued.receiver, signal, records, bytes);
+    } else {
+        metrics.waiting(&queued.receiver, signal, -signed(records), -signed(bytes));
+    }
+}
+
+fn amount_of(queued: &Queued) -> Amount {
+    Amount {
+        records: queued.batch.records,
+        bytes: queued.batch.payload.len() as u64,
+    }
+}

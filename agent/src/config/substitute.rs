@@ -1,0 +1,87 @@
+//! `${env:NAME}` and `${file:/path}` in values, after parsing, so that what they hold is never read as YAML.
+//! Any other `$` is literal. Keys are left alone.
+
+use std::path::Path;
+
+use super::error::Problem;
+use super::yaml::{Node, Value};
+
+/// Largest file put in place of `${file:...}` (bytes).
+const FILE_BYTES_MAX: u64 = 64 << 10;
+
+/// Where variables and files come from.
+pub trait Sources {
+    /// The value of an environment variable, if it is set and text.
+    fn variable(&self, name: &str) -> Option<String>;
+    /// The contents of a file, without the line breaks at its end.
+    ///
+    /// # Errors
+    /// Why it cannot be read.
+    fn file(&self, path: &Path) -> Result<String, String>;
+}
+
+/// The process's environment and the file system.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemSources;
+
+impl Sources for SystemSources {
+    fn variable(&self, name: &str) -> Option<String> {
+        std::env::var(name).ok()
+    }
+
+    fn file(&self, path: &Path) -> Result<String, String> {
+        let bytes = std::fs::metadata(path).map_err(|error| error.to_string())?;
+        if bytes.len() > FILE_BYTES_MAX {
+            return Err(format!("it is larger than {FILE_BYTES_MAX} bytes"));
+        }
+        let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
+        Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+    }
+}
+
+/// Replaces in place, collecting every reference that cannot be resolved.
+pub(crate) fn substitute(node: &mut Node, sources: &dyn Sources, problems: &mut Vec<Problem>) {
+    match &mut node.value {
+        Value::Scalar { text, .. } if text.contains("${") => match resolve(text, sources) {
+            Ok(resolved) => *text = resolved,
+            Err(message) => problems.push(Problem::at(node.line, message)),
+        },
+        Value::Scalar { .. } => {}
+        Value::List(items) => {
+            for item in items {
+                substitute(item, sources, problems);
+            }
+        }
+        Value::Map(entries) => {
+            for (_, value) in entries {
+                substitute(value, sources, problems);
+            }
+        }
+    }
+}
+
+fn resolve(text: &str, sources: &dyn Sources) -> Result<String, String> {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find("${") {
+        let (before, reference) = rest.split_at(start);
+        out.push_str(before);
+        let Some(end) = reference.find('}') else {
+            break;
+        };
+        let (reference, after) = reference.split_at(end + 1);
+        let inner = reference.trim_start_matches("${").trim_end_matches('}');
+        if let Some(name) = inner.strip_prefix("env:") {
+            let value = sources.variable(name);
+            out.push_str(&value.ok_or_else(|| format!("environment variable {name} is not set"))?);
+        } else if let Some(path) = inner.strip_prefix("file:") {
+            let value = sources.file(Path::new(path));
+            out.push_str(&value.map_err(|why| format!("file {path} cannot be read: {why}"))?);
+        } else {
+            out.push_str(reference);
+        }
+        rest = after;
+    }
+    out.push_str(rest);
+    Ok(out)
+}

@@ -1,0 +1,82 @@
+//! Whether data flows: a stage that has had something to do for [`STUCK_AFTER`] and finished none of it is stuck.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use vervet_model::{Clock, UnixNanos};
+
+/// How long input may wait without anything moving before the agent is not ready.
+pub const STUCK_AFTER: Duration = Duration::from_secs(60);
+
+/// One stage's state.
+#[derive(Clone)]
+pub(crate) struct StageHealth {
+    name: Arc<str>,
+    clock: Arc<dyn Clock>,
+    /// Since when something waits and nothing has moved; 0 when nothing waits.
+    waiting_since: Arc<AtomicI64>,
+}
+
+impl StageHealth {
+    pub(crate) fn new(name: &str, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            name: name.into(),
+            clock,
+            waiting_since: Arc::default(),
+        }
+    }
+
+    /// There is something to do.
+    pub(crate) fn waits(&self) {
+        let now = self.clock.now().0.max(1);
+        // Only the first of several calls counts; a failure means it has been set already.
+        let _already =
+            self.waiting_since
+                .compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// Something was done.
+    pub(crate) fn moved(&self) {
+        self.waiting_since.store(0, Ordering::Relaxed);
+    }
+
+    /// Why the stage is stuck, if it is.
+    pub(crate) fn complaint(&self) -> Option<String> {
+        let since = self.waiting_since.load(Ordering::Relaxed);
+        let waited = self.clock.now().since(UnixNanos(since));
+        (since != 0 && waited > STUCK_AFTER).then(|| {
+            format!(
+                "{}: nothing has moved for {} s",
+                self.name,
+                waited.as_secs()
+            )
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use vervet_model::ManualClock;
+
+    use super::*;
+
+    #[test]
+    fn a_stage_is_stuck_only_while_something_waits() {
+        let clock = Arc::new(ManualClock::new(UnixNanos(1)));
+        let stage = StageHealth::new("buffer", Arc::clone(&clock) as Arc<dyn Clock>);
+        clock.advance(STUCK_AFTER * 2);
+        assert_eq!(stage.complaint(), None);
+        stage.waits();
+        clock.advance(STUCK_AFTER);
+        stage.waits();
+        assert_eq!(stage.complaint(), None);
+        clock.advance(Duration::from_secs(1));
+        assert_eq!(
+            stage.complaint().as_deref(),
+            Some("buffer: nothing has moved for 61 s")
+        );
+        stage.moved();
+        assert_eq!(stage.complaint(), None);
+    }
+}

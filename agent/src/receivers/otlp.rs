@@ -1,0 +1,196 @@
+//! Receives OTLP over gRPC and HTTP.
+//!
+//! A request is answered with success once it is durable in the journal. A malformed one is refused for good, one
+//! that finds the buffer full is refused with a delay to retry after. Nothing is decoded but to count records
+//! and to see that every byte can be read.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+use vervet_wire::otlp::count_records;
+use vervet_wire::{Accepted, OtlpRequest, OtlpSink, Refusal, grpc, http};
+
+use crate::config::{OtlpReceiverSpec, listen_address};
+use crate::pipeline::{Batch, BatchSender, PipelineError, ReceiverContext};
+use crate::resource::ResourceDefaults;
+
+/// Largest request body unless the configuration says otherwise (bytes).
+const BODY_BYTES_DEFAULT: u64 = 16 << 20;
+/// Largest request body that can be configured: a journal record holds it and its header (bytes).
+const BODY_BYTES_MAX: u64 = 63 << 20;
+/// Time for one gRPC request, waiting for the disk included.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+const RETRY_AFTER_SHUTDOWN: Duration = Duration::from_secs(5);
+
+/// The settings of an `otlp` receiver, checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OtlpReceiverConfig {
+    pub grpc: Option<SocketAddr>,
+    pub http: Option<SocketAddr>,
+    pub body_bytes_max: usize,
+}
+
+impl TryFrom<OtlpReceiverSpec> for OtlpReceiverConfig {
+    type Error = String;
+
+    fn try_from(spec: OtlpReceiverSpec) -> Result<Self, String> {
+        let address = |text: Option<String>| {
+            text.map(|text| listen_address(&text, spec.auth))
+                .transpose()
+        };
+        let (grpc, http) = (address(spec.grpc)?, address(spec.http)?);
+        if grpc.is_none() && http.is_none() {
+            return Err("say where to listen: `grpc`, `http` or both".to_owned());
+        }
+        let body_bytes_max = spec.body_max.map_or(BODY_BYTES_DEFAULT, |size| size.0);
+        if !(1..=BODY_BYTES_MAX).contains(&body_bytes_max) {
+            return Err("body_max must be between 1 and 63MiB".to_owned());
+        }
+        let body_bytes_max = usize::try_from(body_bytes_max).map_err(|error| error.to_string())?;
+        Ok(Self {
+            grpc,
+            http,
+            body_bytes_max,
+        })
+    }
+}
+
+/// Receives OTLP. Its listeners are bound before it runs, so that an address in use stops the start.
+pub struct OtlpReceiver {
+    config: OtlpReceiverConfig,
+    context: ReceiverContext,
+    grpc: Option<TcpListener>,
+    http: Option<TcpListener>,
+}
+
+impl OtlpReceiver {
+    /// # Errors
+    /// An address cannot be listened on.
+    pub async fn bind(config: OtlpReceiverConfig, context: ReceiverContext) -> io::Result<Self> {
+        let grpc = bind(config.grpc).await?;
+        let http = bind(config.http).await?;
+        Ok(Self {
+            config,
+            context,
+            grpc,
+            http,
+        })
+    }
+
+    /// Where it listens, by protocol (`grpc`, `http`).
+    pub fn addresses(&self) -> Vec<(&'static str, SocketAddr)> {
+        [("grpc", &self.grpc), ("http", &self.http)]
+            .into_iter()
+            .filter_map(|(protocol, listener)| {
+                Some((protocol, listener.as_ref()?.local_addr().ok()?))
+            })
+            .collect()
+    }
+
+    /// Serves until the shutdown token is cancelled, then lets requests under way finish.
+    pub async fn run(self) {
+        let sink = Sink {
+            resource: Arc::new(ResourceDefaults::new(&self.context.resource)),
+            output: self.context.output.clone(),
+        };
+        let grpc = serve_grpc(self.grpc, &sink, self.config.body_bytes_max, &self.context);
+        let http = serve_http(self.http, &sink, self.config.body_bytes_max, &self.context);
+        tokio::join!(grpc, http);
+    }
+}
+
+async fn bind(address: Option<SocketAddr>) -> io::Result<Option<TcpListener>> {
+    let Some(address) = address else {
+        return Ok(None);
+    };
+    let listener = TcpListener::bind(address).await.map_err(|error| {
+        io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))
+    })?;
+    Ok(Some(listener))
+}
+
+async fn serve_grpc(
+    listener: Option<TcpListener>,
+    sink: &Sink,
+    body_bytes_max: usize,
+    context: &ReceiverContext,
+) {
+    let Some(listener) = listener else { return };
+    let shutdown = context.shutdown.clone().cancelled_owned();
+    let served = Server::builder()
+        .timeout(REQUEST_TIMEOUT)
+        .add_routes(grpc::routes(sink, body_bytes_max))
+        .serve_with_incoming_shutdown(TcpIncoming::from(listener), shutdown)
+        .await;
+    if let Err(error) = served {
+        tracing::error!(%error, "otlp grpc listener failed");
+    }
+}
+
+async fn serve_http(
+    listener: Option<TcpListener>,
+    sink: &Sink,
+    body_bytes_max: usize,
+    context: &ReceiverContext,
+) {
+    let Some(listener) = listener else { return };
+    let shutdown = context.shutdown.clone().cancelled_owned();
+    let router = http::router(sink.clone(), body_bytes_max);
+    let served = axum::serve(listener, router)
+        .with_graceful_shutdown(shutdown)
+        .await;
+    if let Err(error) = served {
+        tracing::error!(%error, "otlp http listener failed");
+    }
+}
+
+/// Puts requests into the pipeline.
+#[derive(Clone)]
+struct Sink {
+    output: BatchSender,
+    resource: Arc<ResourceDefaults>,
+}
+
+impl OtlpSink for Sink {
+    async fn accept(&self, request: OtlpRequest) -> Result<Accepted, Refusal> {
+        let records = count_records(request.signal, &request.body)
+            .map_err(|error| Refusal::Invalid(format!("the request is malformed: {error}")))?;
+        if records == 0 {
+            return Ok(Accepted::default());
+        }
+        let payload = self
+            .resource
+            .add_to(request.body)
+            .map_err(|error| Refusal::Invalid(format!("the request is malformed: {error}")))?;
+        let batch = Batch {
+            signal: request.signal,
+            payload,
+            records,
+            positions: Vec::new(),
+        };
+        match self.output.send_durable(batch).await {
+            Ok(()) => Ok(Accepted::default()),
+            Err(error) => Err(refusal(error)),
+        }
+    }
+}
+
+fn refusal(error: PipelineError) -> Refusal {
+    match error {
+        PipelineError::Overloaded { retry_after } => Refusal::Overloaded { retry_after },
+        PipelineError::TooLarge { bytes_max, .. } => Refusal::TooLarge { limit: bytes_max },
+        PipelineError::NoPipeline { .. } => Refusal::Invalid(error.to_string()),
+        PipelineError::Closed => Refusal::Unavailable {
+            reason: "the agent is shutting down".to_owned(),
+            retry_after: RETRY_AFTER_SHUTDOWN,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,126 @@
+//! What a Vervet program says about itself: logs on stderr and, when configured, its own traces by OTLP/HTTP.
+//!
+//! Logs are JSON lines unless stderr is a terminal. `VERVET_LOG`, else `RUST_LOG`, sets the level and filters
+//! (`info` by default). Used by the agent and the collector.
+
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use opentelemetry::trace::TracerProvider;
+use opentelemetry::{KeyValue, global};
+use opentelemetry_otlp::{ExporterBuildError, WithExportConfig};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::runtime::Tokio;
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use opentelemetry_sdk::trace::span_processor_with_async_runtime::BatchSpanProcessor;
+use tracing_subscriber::filter::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
+use tracing_subscriber::{Layer, fmt};
+
+const EXPORT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What to set up.
+#[derive(Debug, Clone, Default)]
+pub struct TelemetryOptions {
+    pub service_name: &'static str,
+    pub service_version: &'static str,
+    /// Base address of an OTLP/HTTP endpoint for the program's own spans, such as `http://127.0.0.1:4318`.
+    pub traces_endpoint: Option<String>,
+}
+
+/// Telemetry cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    #[error("the traces endpoint cannot be used")]
+    Traces(#[from] ExporterBuildError),
+    #[error("a subscriber is installed already")]
+    Installed(#[from] TryInitError),
+}
+
+/// Sends the last spans when it is told to. Keep it until the program ends.
+#[derive(Debug)]
+#[must_use = "spans are lost unless the guard is flushed at the end"]
+pub struct TelemetryGuard(Option<SdkTracerProvider>);
+
+/// Sets up logs and traces for the process. Call inside a Tokio runtime when traces are exported.
+///
+/// # Errors
+/// The endpoint makes no sense, or a subscriber is installed already.
+pub fn init(options: &TelemetryOptions) -> Result<TelemetryGuard, TelemetryError> {
+    install_tls_provider();
+    let provider = options
+        .traces_endpoint
+        .as_deref()
+        .map(|endpoint| tracer_provider(endpoint, options))
+        .transpose()?;
+    let traces = provider.as_ref().map(|provider| {
+        tracing_opentelemetry::layer().with_tracer(provider.tracer(options.service_name))
+    });
+    tracing_subscriber::registry()
+        .with(traces)
+        .with(log_layer())
+        .with(filter())
+        .try_init()?;
+    if let Some(provider) = &provider {
+        global::set_tracer_provider(provider.clone());
+    }
+    Ok(TelemetryGuard(provider))
+}
+
+/// Makes `ring` the process's TLS provider, unless one is installed.
+pub fn install_tls_provider() {
+    // An error means that there is one already, which is as good.
+    let _installed = rustls::crypto::ring::default_provider().install_default();
+}
+
+impl TelemetryGuard {
+    /// Sends what is left and ends the exporter.
+    pub async fn flush(self) {
+        let Some(provider) = self.0 else { return };
+        let ended = tokio::task::spawn_blocking(move || provider.shutdown()).await;
+        if let Ok(Err(error)) = ended {
+            tracing::warn!(%error, "own spans could not be sent");
+        }
+    }
+}
+
+fn tracer_provider(
+    endpoint: &str,
+    options: &TelemetryOptions,
+) -> Result<SdkTracerProvider, ExporterBuildError> {
+    let exporter = opentelemetry_otlp::SpanExporter::builder()
+        .with_http()
+        .with_endpoint(format!("{}/v1/traces", endpoint.trim_end_matches('/')))
+        .with_timeout(EXPORT_TIMEOUT)
+        .build()?;
+    let resource = Resource::builder()
+        .with_service_name(options.service_name)
+        .with_attribute(KeyValue::new("service.version", options.service_version))
+        .build();
+    Ok(SdkTracerProvider::builder()
+        .with_span_processor(BatchSpanProcessor::builder(exporter, Tokio).build())
+        .with_resource(resource)
+        .build())
+}
+
+fn log_layer<S>() -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: tracing::Subscriber + for<'span> tracing_subscriber::registry::LookupSpan<'span>,
+{
+    let layer = fmt::layer().with_writer(std::io::stderr);
+    if std::io::stderr().is_terminal() {
+        layer.boxed()
+    } else {
+        layer.json().flatten_event(true).boxed()
+    }
+}
+
+/// The exporter's own HTTP client must not trace itself.
+fn filter() -> EnvFilter {
+    let text = std::env::var("VERVET_LOG").or_else(|_unset| std::env::var("RUST_LOG"));
+    let text = text.unwrap_or_else(|_unset| "info".to_owned());
+    EnvFilter::builder().parse_lossy(format!(
+        "{text},hyper=warn,h2=warn,reqwest=warn,opentelemetry=warn"
+    ))
+}
