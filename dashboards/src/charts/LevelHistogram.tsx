@@ -2,15 +2,10 @@
 import { useState, type PointerEvent } from 'react'
 import { useZone } from '../app/settings'
 import { formatClock, formatCount, formatInstant, timeTicks } from '../lib/format'
-import { levelColor, LEVELS, type Level } from '../lib/levels'
+import type { Bucket } from '../lib/counts'
+import { levelColor, LEVELS } from '../lib/levels'
 import { useWidth } from './useWidth'
 import css from './charts.module.css'
-
-export interface Bucket {
-  startMs: number
-  counts: Partial<Record<Level, number>>
-  total: number
-}
 
 interface Props {
   buckets: Bucket[]

@@ -44,6 +44,8 @@ export function parseTime(expr: string, nowMs: number, roundUp = false): number 
   if (/^\d{19}$/.test(text)) return Math.floor(Number(text) / 1e6)
   // A date without an offset is read as UTC, so that a shared link means the same instant everywhere.
   const bare = /^(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2}(?::\d{2}(?:\.\d{1,3})?)?))?$/.exec(text)
+  // Date.parse accepts almost anything ("12" is December 2001); only ISO 8601 is a time here.
+  if (!/^\d{4}-\d{2}-\d{2}/.test(text)) return undefined
   const parsed = Date.parse(bare ? `${bare[1]}T${bare[2] ?? '00:00'}Z` : text)
   return Number.isNaN(parsed) ? undefined : parsed
 }

@@ -54,10 +54,11 @@ export function buildTree(spans: Span[]): TraceTree {
     if (byId.has(span.spanId)) continue
     byId.set(span.spanId, { span, children: [], depth: 0, orphan: false, descendants: 0, errorBelow: false, critical: false })
   }
+  const cuts = cycleCuts(byId)
   const roots: SpanNode[] = []
   for (const node of byId.values()) {
     const parent = byId.get(node.span.parentSpanId)
-    if (parent && !reaches(parent, node, byId)) parent.children.push(node)
+    if (parent && !cuts.has(node)) parent.children.push(node)
     else {
       node.orphan = node.span.parentSpanId !== ''
       roots.push(node)
@@ -82,14 +83,21 @@ export function buildTree(spans: Span[]): TraceTree {
   return { roots, byId, startMs: byId.size ? startMs : 0, endMs: byId.size ? endMs : 0, spans: byId.size, errors, services }
 }
 
-/** Walks up from `from`; true when `target` is met, so linking them would close a cycle. */
-function reaches(from: SpanNode, target: SpanNode, byId: Map<string, SpanNode>): boolean {
-  const seen = new Set<SpanNode>()
-  for (let node: SpanNode | undefined = from; node && !seen.has(node); node = byId.get(node.span.parentSpanId)) {
-    if (node === target) return true
-    seen.add(node)
+/** One span of every cycle of parents: cutting it there leaves a forest. Each span is walked over once. */
+function cycleCuts(byId: Map<string, SpanNode>): Set<SpanNode> {
+  const walkOf = new Map<SpanNode, number>()
+  const cuts = new Set<SpanNode>()
+  let walk = 0
+  for (const start of byId.values()) {
+    walk += 1
+    let node: SpanNode | undefined = start
+    while (node && !walkOf.has(node)) {
+      walkOf.set(node, walk)
+      node = byId.get(node.span.parentSpanId)
+    }
+    if (node && walkOf.get(node) === walk) cuts.add(node)
   }
-  return false
+  return cuts
 }
 
 /** Depth, order and subtree sums, without recursion: a trace may be thousands of spans deep. */

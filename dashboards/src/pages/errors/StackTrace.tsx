@@ -1,5 +1,6 @@
 import { useState } from 'react'
 import type { ErrorEvent, Frame } from '../../api/vervet'
+import { foldFrames } from '../../lib/frames'
 import { CopyButton } from '../../ui/CopyButton'
 import css from './errors.module.css'
 
@@ -33,18 +34,6 @@ export function StackTrace({ event }: { event: ErrorEvent }) {
       )}
     </div>
   )
-}
-
-export function foldFrames(frames: Frame[]): { at: number; app: boolean; frames: Frame[] }[] {
-  const anyApp = frames.some((f) => f.in_app)
-  const runs: { at: number; app: boolean; frames: Frame[] }[] = []
-  frames.forEach((frame, at) => {
-    const app = frame.in_app === true || !anyApp
-    const last = runs.at(-1)
-    if (last && last.app === app) last.frames.push(frame)
-    else runs.push({ at, app, frames: [frame] })
-  })
-  return runs
 }
 
 function FrameLine({ frame }: { frame: Frame }) {

@@ -1,9 +1,9 @@
 import { useUrlState } from '../../app/state'
+import type { Facet } from '../../lib/counts'
 import { formatCount } from '../../lib/format'
 import { compareLevels, levelColor, normalizeLevel } from '../../lib/levels'
 import { splitList, toggleInList } from '../../lib/url'
 import { SkeletonRows } from '../../ui/States'
-import type { Facet } from './useLogs'
 import css from './logs.module.css'
 
 const SERVICES_SHOWN = 40

@@ -3,6 +3,7 @@ import type { Series } from '../../api/prometheus'
 import { seriesColor } from '../../charts/palette'
 import { TimeChart, type ChartSeries } from '../../charts/TimeChart'
 import { formatNumber } from '../../lib/format'
+import { withGaps } from '../../lib/points'
 import { commonLabels, seriesName } from '../../lib/series'
 import css from './metrics.module.css'
 
@@ -61,17 +62,6 @@ export function Graph({ series, startMs, endMs, stepMs, expr, onZoom }: Props) {
       </div>
     </>
   )
-}
-
-/** A NaN between points further apart than a step, so that the line breaks there. */
-export function withGaps(points: [number, number][], stepMs: number): [number, number][] {
-  const out: [number, number][] = []
-  for (const point of points) {
-    const previous = out.at(-1)
-    if (previous && point[0] - previous[0] > stepMs * 1.5) out.push([previous[0] + stepMs, NaN])
-    out.push(point)
-  }
-  return out
 }
 
 function lastOf(s: ChartSeries): number | undefined {

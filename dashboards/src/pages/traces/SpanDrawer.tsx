@@ -28,6 +28,7 @@ export function SpanDrawer({ node, tree, color, onClose }: { node: SpanNode; tre
           <dt>Service</dt><dd>{span.service}</dd>
           <dt>Duration</dt><dd>{formatDuration(duration)} <span className="dim">({formatShare(duration / total)} of the trace)</span></dd>
           <dt>Own time</dt><dd>{formatDuration(selfTimeMs(node))}</dd>
+          <dt>Critical path</dt><dd>{node.critical ? 'yes' : 'no'}</dd>
           <dt>Starts after</dt><dd>{formatDuration(span.startMs - tree.startMs)}</dd>
           <dt>Kind</dt><dd>{span.kind}</dd>
           <dt>Status</dt><dd className={span.error ? 'bad' : undefined}>{span.error ? `error${span.statusMessage ? `: ${span.statusMessage}` : ''}` : 'ok'}</dd>
