@@ -9,6 +9,7 @@ use crate::error::QueryError;
 use crate::eval::{
     Evaluated, Evaluator, Grid, Query, RangeSource, Track, merge_same_labels, whole_millis,
 };
+use crate::native::HistogramSeries;
 use crate::queryable::{Queryable, Sample, Series};
 use crate::syntax::{Bounds, Node, ValueType, parse_query};
 use crate::value::{InstantSample, QueryOutput, Value};
@@ -78,12 +79,13 @@ impl Engine {
         let node = parse_query(query, bounds)?;
         let state = Query::new(storage, &*self.clock, &self.options);
         let evaluator = Evaluator::new(&state, Grid::instant(time))?;
-        let value = if node.value_type() == ValueType::Matrix {
-            Value::Matrix(range_value(&evaluator, &node, time)?)
+        let (value, histograms) = if node.value_type() == ValueType::Matrix {
+            let (series, histograms) = range_value(&evaluator, &node, time)?;
+            (Value::Matrix(series), histograms)
         } else {
             instant_value(evaluator.eval(&node)?, time)?
         };
-        Ok(output(value, state))
+        Ok(output(value, histograms, state))
     }
 
     /// Evaluates a query at `start`, `start + step`, ... up to `end` inclusive; the value is a matrix. It
@@ -115,19 +117,16 @@ impl Engine {
         }
         let state = Query::new(storage, &*self.clock, &self.options);
         let tracks = match Evaluator::new(&state, grid)?.eval(&node)? {
-            Evaluated::Scalar(values) => vec![Track {
-                labels: Labels::empty(),
-                drop_name: false,
-                samples: grid
-                    .times()
-                    .zip(values)
-                    .map(|(timestamp, value)| Sample { timestamp, value })
-                    .collect(),
-            }],
+            Evaluated::Scalar(values) => {
+                let at = |(timestamp, value)| Sample { timestamp, value };
+                let samples = grid.times().zip(values).map(at).collect();
+                vec![Track::floats(Labels::empty(), false, samples)]
+            }
             Evaluated::Vector(tracks) => finished(tracks)?,
             Evaluated::Text(_) => Vec::new(),
         };
-        Ok(output(Value::Matrix(sorted_series(tracks)), state))
+        let (series, histograms) = sorted_series(tracks);
+        Ok(output(Value::Matrix(series), histograms, state))
     }
 
     fn range_grid(
@@ -164,11 +163,12 @@ impl Engine {
     }
 }
 
-fn output(value: Value, state: Query<'_>) -> QueryOutput {
+fn output(value: Value, histograms: Vec<HistogramSeries>, state: Query<'_>) -> QueryOutput {
     let samples_read = state.samples_read();
     let (warnings, infos) = state.into_notes();
     QueryOutput {
         value,
+        histograms,
         warnings,
         infos,
         samples_read,
@@ -180,37 +180,48 @@ fn range_value(
     evaluator: &Evaluator<'_>,
     node: &Node,
     time: i64,
-) -> Result<Vec<Series>, QueryError> {
+) -> Result<(Vec<Series>, Vec<HistogramSeries>), QueryError> {
     let source = evaluator.eval_range_source(node)?;
     let end = source.shift.reference(time);
     let mut tracks = source.tracks;
     for track in &mut tracks {
-        track.samples = RangeSource::window(track, end, source.range).to_vec();
+        let (floats, histograms) = RangeSource::window(track, end, source.range);
+        let (floats, histograms) = (floats.to_vec(), histograms.to_vec());
+        (track.samples, track.histograms) = (floats, histograms);
     }
-    tracks.retain(|track| !track.samples.is_empty());
+    tracks.retain(|track| !track.is_empty());
     Ok(sorted_series(finished(tracks)?))
 }
 
-fn instant_value(evaluated: Evaluated, timestamp: i64) -> Result<Value, QueryError> {
-    Ok(match evaluated {
+fn instant_value(
+    evaluated: Evaluated,
+    timestamp: i64,
+) -> Result<(Value, Vec<HistogramSeries>), QueryError> {
+    let mut histograms = Vec::new();
+    let value = match evaluated {
         Evaluated::Scalar(values) => Value::Scalar(Sample {
             timestamp,
             value: values.first().copied().unwrap_or(f64::NAN),
         }),
         Evaluated::Text(value) => Value::String { timestamp, value },
-        Evaluated::Vector(tracks) => Value::Vector(
-            finished(tracks)?
-                .into_iter()
-                .filter_map(|track| {
-                    let sample = *track.samples.first()?;
-                    Some(InstantSample {
+        Evaluated::Vector(tracks) => {
+            let mut vector = Vec::with_capacity(tracks.len());
+            for track in finished(tracks)? {
+                match track.samples.first() {
+                    Some(sample) => vector.push(InstantSample {
                         labels: track.labels,
-                        sample,
-                    })
-                })
-                .collect(),
-        ),
-    })
+                        sample: *sample,
+                    }),
+                    None => histograms.push(HistogramSeries {
+                        labels: track.labels,
+                        samples: track.histograms,
+                    }),
+                }
+            }
+            Value::Vector(vector)
+        }
+    };
+    Ok((value, histograms))
 }
 
 /// Takes away the metric names that functions have dropped, and joins what is then one series.
@@ -222,11 +233,23 @@ fn finished(mut tracks: Vec<Track>) -> Result<Vec<Track>, QueryError> {
     merge_same_labels(tracks)
 }
 
-fn sorted_series(mut tracks: Vec<Track>) -> Vec<Series> {
+/// Floats and histograms as series, sorted by labels.
+fn sorted_series(mut tracks: Vec<Track>) -> (Vec<Series>, Vec<HistogramSeries>) {
     tracks.sort_by(|a, b| a.labels.cmp(&b.labels));
-    let series = |track: Track| Series {
-        labels: track.labels,
-        samples: track.samples,
-    };
-    tracks.into_iter().map(series).collect()
+    let (mut floats, mut histograms) = (Vec::with_capacity(tracks.len()), Vec::new());
+    for track in tracks {
+        if !track.histograms.is_empty() {
+            histograms.push(HistogramSeries {
+                labels: track.labels.clone(),
+                samples: track.histograms,
+            });
+        }
+        if !track.samples.is_empty() {
+            floats.push(Series {
+                labels: track.labels,
+                samples: track.samples,
+            });
+        }
+    }
+    (floats, histograms)
 }

@@ -12,11 +12,14 @@ mod budget;
 mod call;
 mod group;
 mod histogram;
+mod histogram_windows;
 mod labels;
 mod matching;
 mod ranked;
 mod select;
 mod windows;
+
+use std::sync::Arc;
 
 use vervet_model::Labels;
 
@@ -25,6 +28,7 @@ pub(crate) use budget::{Query, whole_millis};
 pub(crate) use select::RangeSource;
 
 use crate::error::QueryError;
+use crate::native::{HistogramSample, NativeHistogram};
 use crate::queryable::Sample;
 use crate::syntax::{Expr, Node};
 
@@ -73,6 +77,57 @@ pub(crate) struct Track {
     /// The metric name is to be removed at the end.
     pub(crate) drop_name: bool,
     pub(crate) samples: Vec<Sample>,
+    /// At other times than `samples`.
+    pub(crate) histograms: Vec<HistogramSample>,
+}
+
+/// A value at one step.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Element {
+    Float(f64),
+    Histogram(Arc<NativeHistogram>),
+}
+
+impl Track {
+    /// A series of floats only.
+    pub(crate) fn floats(labels: Labels, drop_name: bool, samples: Vec<Sample>) -> Self {
+        Self {
+            labels,
+            drop_name,
+            samples,
+            histograms: Vec::new(),
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.samples.is_empty() && self.histograms.is_empty()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.samples.len() + self.histograms.len()
+    }
+
+    /// The times of all samples; floats first.
+    pub(crate) fn times(&self) -> impl Iterator<Item = i64> {
+        let floats = self.samples.iter().map(|sample| sample.timestamp);
+        floats.chain(self.histograms.iter().map(|sample| sample.timestamp))
+    }
+
+    pub(crate) fn push(&mut self, timestamp: i64, element: Element) {
+        match element {
+            Element::Float(value) => self.samples.push(Sample { timestamp, value }),
+            Element::Histogram(histogram) => self.histograms.push(HistogramSample {
+                timestamp,
+                histogram,
+            }),
+        }
+    }
+
+    /// Keeps the samples at the times that `keep` accepts.
+    pub(crate) fn retain_times(&mut self, mut keep: impl FnMut(i64) -> bool) {
+        self.samples.retain(|sample| keep(sample.timestamp));
+        self.histograms.retain(|sample| keep(sample.timestamp));
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -136,7 +191,19 @@ impl<'q> Evaluator<'q> {
             Evaluated::Scalar(values) => {
                 Evaluated::Scalar(values.into_iter().map(|value| -value).collect())
             }
-            Evaluated::Vector(tracks) => Evaluated::Vector(map_values(tracks, |value| -value)),
+            Evaluated::Vector(mut tracks) => {
+                for track in &mut tracks {
+                    track.drop_name = true;
+                    for sample in &mut track.samples {
+                        sample.value = -sample.value;
+                    }
+                    for sample in &mut track.histograms {
+                        let negated = NativeHistogram::clone(&sample.histogram).scaled(-1.0);
+                        sample.histogram = Arc::new(negated);
+                    }
+                }
+                Evaluated::Vector(tracks)
+            }
             Evaluated::Text(_) => return Err(wrong_type("scalar or instant vector", inner)),
         })
     }
@@ -163,6 +230,13 @@ impl<'q> Evaluator<'q> {
                         let at = |timestamp| Sample { timestamp, value };
                         track.samples = self.grid.times().map(at).collect();
                     }
+                    if let Some(sample) = track.histograms.first().cloned() {
+                        let at = |timestamp| HistogramSample {
+                            timestamp,
+                            histogram: Arc::clone(&sample.histogram),
+                        };
+                        track.histograms = self.grid.times().map(at).collect();
+                    }
                 }
                 Evaluated::Vector(tracks)
             }
@@ -171,14 +245,24 @@ impl<'q> Evaluator<'q> {
     }
 }
 
-/// Applies a function to every value; the result is no longer a value of the metric.
-pub(crate) fn map_values(mut tracks: Vec<Track>, map: impl Fn(f64) -> f64) -> Vec<Track> {
+/// Applies a function to every float; the result is no longer a value of the metric. Histograms are left out.
+pub(crate) fn map_values(tracks: Vec<Track>, map: impl Fn(f64) -> f64) -> Vec<Track> {
+    let mut tracks = floats_only(tracks);
     for track in &mut tracks {
         track.drop_name = true;
         for sample in &mut track.samples {
             sample.value = map(sample.value);
         }
     }
+    tracks
+}
+
+/// Leaves histograms out.
+pub(crate) fn floats_only(mut tracks: Vec<Track>) -> Vec<Track> {
+    for track in &mut tracks {
+        track.histograms.clear();
+    }
+    tracks.retain(|track| !track.is_empty());
     tracks
 }
 

@@ -6,7 +6,7 @@ mod windows;
 use crate::syntax::ValueType;
 
 pub(crate) use dates::DatePart;
-pub(crate) use windows::{Window, WindowFunction};
+pub(crate) use windows::{Sampled, Window, WindowFunction, seconds};
 
 /// A function of the language.
 #[derive(Debug, Clone, Copy)]
@@ -23,6 +23,8 @@ pub(crate) enum Function {
     ClampMin,
     ClampMax,
     HistogramFraction,
+    /// A number of native histograms.
+    HistogramStat(HistogramStat),
     HistogramQuantile,
     HistogramQuantiles,
     LabelJoin,
@@ -43,6 +45,16 @@ pub(crate) enum Function {
     Vector,
 }
 
+/// What a histogram function returns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum HistogramStat {
+    Avg,
+    Count,
+    Stddev,
+    Stdvar,
+    Sum,
+}
+
 impl Function {
     /// The function of a name; `None` when this engine does not evaluate it.
     pub(crate) fn by_name(name: &str) -> Option<Self> {
@@ -61,6 +73,11 @@ impl Function {
             "clamp" => Self::Clamp,
             "clamp_min" => Self::ClampMin,
             "clamp_max" => Self::ClampMax,
+            "histogram_avg" => Self::HistogramStat(HistogramStat::Avg),
+            "histogram_count" => Self::HistogramStat(HistogramStat::Count),
+            "histogram_stddev" => Self::HistogramStat(HistogramStat::Stddev),
+            "histogram_stdvar" => Self::HistogramStat(HistogramStat::Stdvar),
+            "histogram_sum" => Self::HistogramStat(HistogramStat::Sum),
             "histogram_fraction" => Self::HistogramFraction,
             "histogram_quantile" => Self::HistogramQuantile,
             "histogram_quantiles" => Self::HistogramQuantiles,

@@ -14,6 +14,7 @@ mod format;
 mod functions;
 mod histogram;
 mod math;
+mod native;
 mod queryable;
 mod syntax;
 mod value;
@@ -21,6 +22,9 @@ mod value;
 pub use engine::{Engine, EngineOptions};
 pub use error::{ErrorType, Position, QueryError};
 pub use format::format_value;
+pub use native::{
+    CUSTOM_SCHEMA, HistogramSample, HistogramSeries, Incompatible, NativeHistogram, ResetHint,
+};
 pub use queryable::{
     Queryable, QueryableError, STALE_NAN, Sample, SelectLimits, SelectRequest, Series, is_stale,
 };

@@ -2,6 +2,8 @@
 
 use vervet_model::{Labels, Matcher, UnixMillis, UnixNanos};
 
+use crate::native::HistogramSeries;
+
 /// The bit pattern that marks the end of a series ("staleness marker"). It is a NaN, so it can be told
 /// from an ordinary NaN by its bits only.
 pub const STALE_NAN: f64 = f64::from_bits(0x7ff0_0000_0000_0002);
@@ -56,6 +58,18 @@ pub trait Queryable: Send + Sync {
     /// # Errors
     /// The store failed or a limit was hit; no partial result is returned.
     fn select(&self, request: &SelectRequest<'_>) -> Result<Vec<Series>, QueryableError>;
+
+    /// As [`Queryable::select`], for native histograms. A series may have both, at different times. A store
+    /// without native histograms need not implement it.
+    ///
+    /// # Errors
+    /// As [`Queryable::select`].
+    fn select_histograms(
+        &self,
+        _request: &SelectRequest<'_>,
+    ) -> Result<Vec<HistogramSeries>, QueryableError> {
+        Ok(Vec::new())
+    }
 }
 
 /// Why a store gave no series.

@@ -140,6 +140,27 @@ pub(crate) enum AggregateOp {
     CountValues,
 }
 
+impl AggregateOp {
+    /// As in a query.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Sum => "sum",
+            Self::Avg => "avg",
+            Self::Count => "count",
+            Self::Min => "min",
+            Self::Max => "max",
+            Self::Group => "group",
+            Self::Stddev => "stddev",
+            Self::Stdvar => "stdvar",
+            Self::Topk => "topk",
+            Self::Bottomk => "bottomk",
+            Self::Limitk => "limitk",
+            Self::Quantile => "quantile",
+            Self::CountValues => "count_values",
+        }
+    }
+}
+
 #[derive(Debug, Clone)]
 pub(crate) struct Aggregate {
     pub(crate) op: AggregateOp,
@@ -170,6 +191,28 @@ pub(crate) enum BinaryOp {
 }
 
 impl BinaryOp {
+    /// As in a query.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Add => "+",
+            Self::Sub => "-",
+            Self::Mul => "*",
+            Self::Div => "/",
+            Self::Mod => "%",
+            Self::Pow => "^",
+            Self::Atan2 => "atan2",
+            Self::Equal => "==",
+            Self::NotEqual => "!=",
+            Self::Greater => ">",
+            Self::Less => "<",
+            Self::GreaterEqual => ">=",
+            Self::LessEqual => "<=",
+            Self::And => "and",
+            Self::Or => "or",
+            Self::Unless => "unless",
+        }
+    }
+
     pub(crate) fn is_comparison(self) -> bool {
         matches!(
             self,

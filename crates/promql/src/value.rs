@@ -2,6 +2,7 @@
 
 use vervet_model::Labels;
 
+use crate::native::HistogramSeries;
 use crate::queryable::{Sample, Series};
 
 /// One element of an instant vector.
@@ -40,6 +41,8 @@ impl Value {
 #[derive(Debug, Clone, PartialEq)]
 pub struct QueryOutput {
     pub value: Value,
+    /// The native histograms of a vector or matrix, beside its floats in `value`. A series with both is in both.
+    pub histograms: Vec<HistogramSeries>,
     /// Likely mistakes, in Prometheus's words (`PromQL warning: ...`), each once.
     pub warnings: Vec<String>,
     /// Hints, in Prometheus's words (`PromQL info: ...`), each once.

@@ -1,6 +1,7 @@
 //! Aggregations that give one value per group: sums, means, extremes, spreads, quantiles.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use vervet_model::{Labels, LabelsBuilder, METRIC_NAME};
 
@@ -9,6 +10,7 @@ use crate::eval::group::{Numbering, key_labels};
 use crate::eval::{Evaluator, Track};
 use crate::format::format_plain;
 use crate::math::{KahanSum, Mean, Variance, quantile};
+use crate::native::{HistogramSample, Incompatible, NativeHistogram, mean, total};
 use crate::queryable::Sample;
 use crate::syntax::{Aggregate, AggregateOp, Expr, Node};
 
@@ -28,19 +30,19 @@ impl Evaluator<'_> {
         let groups = self.eval_groups(aggregate)?;
         match aggregate.op {
             AggregateOp::Topk | AggregateOp::Bottomk | AggregateOp::Limitk => {
-                self.eval_ranked(aggregate.op, &param(self)?, groups)
+                self.eval_ranked(aggregate, &param(self)?, groups)
             }
             AggregateOp::Quantile => {
                 let phis = param(self)?;
                 if let Some(node) = &aggregate.param {
                     self.warn_quantiles(&phis, node.position);
                 }
-                self.eval_quantile(&phis, groups)
+                self.eval_quantile(aggregate, &phis, groups)
             }
             AggregateOp::CountValues => {
                 self.eval_count_values(aggregate.param.as_ref(), aggregate, groups)
             }
-            op => self.eval_folded(op, groups),
+            op => self.eval_folded(op, aggregate, groups),
         }
     }
 
@@ -62,7 +64,12 @@ impl Evaluator<'_> {
         Ok(groups)
     }
 
-    fn eval_folded(&self, op: AggregateOp, groups: Vec<Group>) -> Result<Vec<Track>, QueryError> {
+    fn eval_folded(
+        &self,
+        op: AggregateOp,
+        aggregate: &Aggregate,
+        groups: Vec<Group>,
+    ) -> Result<Vec<Track>, QueryError> {
         let mut results = Vec::with_capacity(groups.len());
         let mut folds: Vec<Option<Fold>> = Vec::new();
         for group in groups {
@@ -74,17 +81,102 @@ impl Evaluator<'_> {
                     fold.get_or_insert_with(|| Fold::new(op)).add(sample.value);
                 }
             }
+            let histograms = self.fold_histograms(op, aggregate, &group, &mut folds);
             let samples = self.at_steps(folds.iter().map(|fold| fold.as_ref().map(Fold::value)));
-            self.query.charge(samples.len())?;
-            results.push(group.into_track(samples));
+            self.query.charge(samples.len() + histograms.len())?;
+            let mut track = group.into_track(samples);
+            track.histograms = histograms;
+            if !track.is_empty() {
+                results.push(track);
+            }
         }
         Ok(results)
     }
 
-    fn eval_quantile(&self, phis: &[f64], groups: Vec<Group>) -> Result<Vec<Track>, QueryError> {
+    /// Takes the histograms of a group into account: they are counted, or summed where no floats are, or left
+    /// out with a hint.
+    fn fold_histograms(
+        &self,
+        op: AggregateOp,
+        aggregate: &Aggregate,
+        group: &Group,
+        folds: &mut [Option<Fold>],
+    ) -> Vec<HistogramSample> {
+        let mut per_step: BTreeMap<i64, Vec<Arc<NativeHistogram>>> = BTreeMap::new();
+        for sample in group.members.iter().flat_map(|track| &track.histograms) {
+            match op {
+                AggregateOp::Count | AggregateOp::Group => {
+                    if let Some(fold) = folds.get_mut(self.grid.index(sample.timestamp)) {
+                        fold.get_or_insert_with(|| Fold::new(op)).add(0.0);
+                    }
+                }
+                AggregateOp::Sum | AggregateOp::Avg => {
+                    let at_step = per_step.entry(sample.timestamp).or_default();
+                    at_step.push(Arc::clone(&sample.histogram));
+                }
+                _ => self.ignored_histogram(aggregate),
+            }
+        }
+        let mut results = Vec::with_capacity(per_step.len());
+        for (timestamp, histograms) in per_step {
+            let fold = folds.get_mut(self.grid.index(timestamp));
+            if fold.is_some_and(|fold| fold.take().is_some()) {
+                self.query.warn(
+                    "encountered a mix of histograms and floats for aggregation",
+                    aggregate.expr.position,
+                );
+                continue;
+            }
+            let mean_wanted = op == AggregateOp::Avg;
+            match if mean_wanted {
+                mean(&histograms)
+            } else {
+                total(&histograms)
+            } {
+                Ok(Some((histogram, reconciled))) => {
+                    if reconciled {
+                        self.reconciled("aggregation", aggregate.expr.position);
+                    }
+                    results.push(HistogramSample {
+                        timestamp,
+                        histogram: Arc::new(histogram),
+                    });
+                }
+                Ok(None) => {}
+                Err(Incompatible) => self.query.warn(
+                    "vector contains a mix of histograms with exponential and custom buckets \
+                     schemas",
+                    aggregate.expr.position,
+                ),
+            }
+        }
+        results
+    }
+
+    /// Tells the user that histograms take no part in an aggregation.
+    pub(crate) fn ignored_histogram(&self, aggregate: &Aggregate) {
+        self.query.info(
+            &format!("ignored histogram in {} aggregation", aggregate.op.as_str()),
+            aggregate.expr.position,
+        );
+    }
+
+    fn eval_quantile(
+        &self,
+        aggregate: &Aggregate,
+        phis: &[f64],
+        groups: Vec<Group>,
+    ) -> Result<Vec<Track>, QueryError> {
         let mut results = Vec::with_capacity(groups.len());
         for group in groups {
             self.query.check_deadline()?;
+            if group
+                .members
+                .iter()
+                .any(|track| !track.histograms.is_empty())
+            {
+                self.ignored_histogram(aggregate);
+            }
             let mut values: Vec<Vec<f64>> = vec![Vec::new(); self.grid.len()];
             for sample in group.members.iter().flat_map(|track| &track.samples) {
                 if let Some(at_step) = values.get_mut(self.grid.index(sample.timestamp)) {
@@ -96,7 +188,9 @@ impl Evaluator<'_> {
             };
             let samples = self.at_steps(values.iter_mut().zip(phis).map(of_step));
             self.query.charge(samples.len())?;
-            results.push(group.into_track(samples));
+            if !samples.is_empty() {
+                results.push(group.into_track(samples));
+            }
         }
         Ok(results)
     }
@@ -120,6 +214,16 @@ impl Evaluator<'_> {
         let mut results = Vec::new();
         for group in groups {
             self.query.check_deadline()?;
+            if group
+                .members
+                .iter()
+                .any(|track| !track.histograms.is_empty())
+            {
+                return Err(QueryError::Unsupported {
+                    what: "count_values of native histograms".to_owned(),
+                    position: Some(aggregate.expr.position),
+                });
+            }
             let mut numbering = Numbering::default();
             let mut counts: Vec<HashMap<usize, f64>> = vec![HashMap::new(); self.grid.len()];
             for sample in group.members.iter().flat_map(|track| &track.samples) {
@@ -135,13 +239,9 @@ impl Evaluator<'_> {
                 self.query.charge(samples.len())?;
                 let mut labels = LabelsBuilder::from_labels(&group.labels);
                 labels.set(&**label, value.get("").unwrap_or_default());
-                results.push(Track {
-                    labels: labels.build(),
-                    drop_name: group.drop_name
-                        && label != METRIC_NAME
-                        && aggregate.labels.iter().any(|name| name == METRIC_NAME),
-                    samples,
-                });
+                let keeps_name = aggregate.labels.iter().any(|name| name == METRIC_NAME);
+                let drop_name = group.drop_name && label != METRIC_NAME && keeps_name;
+                results.push(Track::floats(labels.build(), drop_name, samples));
             }
         }
         merge_same_labels(results)
@@ -159,11 +259,7 @@ impl Evaluator<'_> {
 
 impl Group {
     fn into_track(self, samples: Vec<Sample>) -> Track {
-        Track {
-            labels: self.labels,
-            drop_name: self.drop_name,
-            samples,
-        }
+        Track::floats(self.labels, self.drop_name, samples)
     }
 }
 
@@ -180,6 +276,7 @@ pub(crate) fn merge_same_labels(tracks: Vec<Track>) -> Result<Vec<Track>, QueryE
         match merged.get_mut(number) {
             Some(existing) => {
                 existing.samples.extend(track.samples);
+                existing.histograms.extend(track.histograms);
                 touched.push(number);
             }
             None => merged.push(track),
@@ -190,8 +287,9 @@ pub(crate) fn merge_same_labels(tracks: Vec<Track>) -> Result<Vec<Track>, QueryE
             continue;
         };
         track.samples.sort_by_key(|sample| sample.timestamp);
-        let pairs = track.samples.iter().zip(track.samples.iter().skip(1));
-        if pairs.into_iter().any(|(a, b)| a.timestamp == b.timestamp) {
+        track.histograms.sort_by_key(|sample| sample.timestamp);
+        let mut times = HashSet::with_capacity(track.len());
+        if !track.times().all(|time| times.insert(time)) {
             return Err(QueryError::Execution(
                 "vector cannot contain metrics with the same labelset".to_owned(),
             ));

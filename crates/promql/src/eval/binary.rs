@@ -1,8 +1,10 @@
 //! Binary operators: between numbers, between a vector and a number, and between vectors.
 
+use std::sync::Arc;
+
 use crate::error::QueryError;
-use crate::eval::{Evaluated, Evaluator, Track};
-use crate::queryable::Sample;
+use crate::eval::{Element, Evaluated, Evaluator, Track};
+use crate::native::NativeHistogram;
 use crate::syntax::{Binary, BinaryOp};
 
 impl Evaluator<'_> {
@@ -14,6 +16,7 @@ impl Evaluator<'_> {
                 let result = both.map(|(lhs, rhs)| match apply(binary.op, *lhs, *rhs) {
                     Outcome::Value(value) => value,
                     Outcome::Holds(holds) => f64::from(holds),
+                    Outcome::Histogram(_) => f64::NAN,
                 });
                 Ok(Evaluated::Scalar(result.collect()))
             }
@@ -47,53 +50,135 @@ impl Evaluator<'_> {
         scalars: &[f64],
         swapped: bool,
     ) -> Vec<Track> {
-        let combine = |sample: &Sample| {
-            let scalar = *scalars.get(self.grid.index(sample.timestamp))?;
+        let combine = |time: i64, element: Element| {
+            let scalar = Element::Float(*scalars.get(self.grid.index(time))?);
             let outcome = if swapped {
-                apply(binary.op, scalar, sample.value)
+                self.apply_elements(binary, &scalar, &element)
             } else {
-                apply(binary.op, sample.value, scalar)
+                self.apply_elements(binary, &element, &scalar)
             };
-            outcome.element(sample.value, binary.return_bool)
+            outcome?.element(element, binary.return_bool)
         };
         for track in &mut tracks {
-            track.drop_name |= binary.op.is_arithmetic() || binary.return_bool;
-            track.samples.retain_mut(|sample| match combine(sample) {
-                Some(value) => {
-                    sample.value = value;
-                    true
+            let drop_name = binary.op.is_arithmetic() || binary.return_bool;
+            let mut result = Track::floats(
+                track.labels.clone(),
+                track.drop_name || drop_name,
+                Vec::with_capacity(track.samples.len()),
+            );
+            for sample in &track.samples {
+                if let Some(element) = combine(sample.timestamp, Element::Float(sample.value)) {
+                    result.push(sample.timestamp, element);
                 }
-                None => false,
-            });
+            }
+            for sample in &track.histograms {
+                let histogram = Element::Histogram(Arc::clone(&sample.histogram));
+                if let Some(element) = combine(sample.timestamp, histogram) {
+                    result.push(sample.timestamp, element);
+                }
+            }
+            *track = result;
         }
-        tracks.retain(|track| !track.samples.is_empty());
+        tracks.retain(|track| !track.is_empty());
         tracks
+    }
+
+    /// Applies an arithmetic or comparison operator; `None`, with a hint, when the two do not go together.
+    pub(crate) fn apply_elements(
+        &self,
+        binary: &Binary,
+        lhs: &Element,
+        rhs: &Element,
+    ) -> Option<Outcome> {
+        if let (Element::Float(lhs), Element::Float(rhs)) = (lhs, rhs) {
+            return Some(apply(binary.op, *lhs, *rhs));
+        }
+        let position = binary.lhs.position;
+        let sum = match (binary.op, lhs, rhs) {
+            (BinaryOp::Mul, Element::Histogram(histogram), Element::Float(factor))
+            | (BinaryOp::Mul, Element::Float(factor), Element::Histogram(histogram)) => {
+                return Some(Outcome::of(
+                    NativeHistogram::clone(histogram).scaled(*factor),
+                ));
+            }
+            (BinaryOp::Div, Element::Histogram(histogram), Element::Float(divisor)) => {
+                return Some(Outcome::of(
+                    NativeHistogram::clone(histogram).divided(*divisor),
+                ));
+            }
+            (BinaryOp::Equal, Element::Histogram(lhs), Element::Histogram(rhs)) => {
+                return Some(Outcome::Holds(lhs.same_observations(rhs)));
+            }
+            (BinaryOp::NotEqual, Element::Histogram(lhs), Element::Histogram(rhs)) => {
+                return Some(Outcome::Holds(!lhs.same_observations(rhs)));
+            }
+            (BinaryOp::Add, Element::Histogram(lhs), Element::Histogram(rhs)) => lhs.plus(rhs),
+            (BinaryOp::Sub, Element::Histogram(lhs), Element::Histogram(rhs)) => lhs.minus(rhs),
+            _ => {
+                self.query.info(
+                    &format!(
+                        "incompatible sample types encountered for binary operator {:?}: {} {} {}",
+                        binary.op.as_str(),
+                        kind(lhs),
+                        binary.op.as_str(),
+                        kind(rhs)
+                    ),
+                    position,
+                );
+                return None;
+            }
+        };
+        let Ok((histogram, reconciled)) = sum else {
+            self.query.warn(
+                "vector contains a mix of histograms with exponential and custom buckets schemas",
+                position,
+            );
+            return None;
+        };
+        if reconciled {
+            let addition = binary.op == BinaryOp::Add;
+            self.reconciled(if addition { "addition" } else { "subtraction" }, position);
+        }
+        Some(Outcome::of(histogram))
     }
 }
 
-/// What an operator makes of two numbers.
-#[derive(Debug, Clone, Copy, PartialEq)]
+fn kind(element: &Element) -> &'static str {
+    match element {
+        Element::Float(_) => "float",
+        Element::Histogram(_) => "histogram",
+    }
+}
+
+/// What an operator makes of two values.
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Outcome {
     Value(f64),
+    Histogram(Arc<NativeHistogram>),
     /// Of a comparison.
     Holds(bool),
 }
 
 impl Outcome {
+    fn of(histogram: NativeHistogram) -> Self {
+        Self::Histogram(Arc::new(histogram))
+    }
+
     /// The value of the resulting element: a comparison that holds keeps the vector's value, one that does not
     /// drops the element, and with `bool` both are numbers.
-    pub(crate) fn element(self, kept: f64, return_bool: bool) -> Option<f64> {
+    pub(crate) fn element(self, kept: Element, return_bool: bool) -> Option<Element> {
         match self {
-            Self::Value(value) => Some(value),
-            Self::Holds(holds) if return_bool => Some(f64::from(holds)),
+            Self::Value(value) => Some(Element::Float(value)),
+            Self::Histogram(histogram) => Some(Element::Histogram(histogram)),
+            Self::Holds(holds) if return_bool => Some(Element::Float(f64::from(holds))),
             Self::Holds(true) => Some(kept),
             Self::Holds(false) => None,
         }
     }
 }
 
-/// Applies an arithmetic or comparison operator.
-pub(crate) fn apply(op: BinaryOp, lhs: f64, rhs: f64) -> Outcome {
+/// Applies an operator to two numbers.
+fn apply(op: BinaryOp, lhs: f64, rhs: f64) -> Outcome {
     match op {
         BinaryOp::Add => Outcome::Value(lhs + rhs),
         BinaryOp::Sub => Outcome::Value(lhs - rhs),

@@ -1,9 +1,10 @@
 //! What one query may use, what it has used, and what it has to tell its user.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::time::Duration;
 
-use vervet_model::{Clock, UnixMillis, UnixNanos};
+use vervet_model::{Clock, Labels, UnixMillis, UnixNanos};
 
 use crate::engine::EngineOptions;
 use crate::error::{Position, QueryError};
@@ -83,13 +84,40 @@ impl<'q> Query<'q> {
             self.samples_read
                 .set(self.samples_read.get().saturating_add(series.samples.len()));
             self.charge(series.samples.len())?;
-            tracks.push(Track {
-                labels: series.labels,
-                drop_name: false,
-                samples: series.samples,
-            });
+            tracks.push(Track::floats(series.labels, false, series.samples));
         }
+        self.add_histograms(&request, &mut tracks)?;
         Ok(tracks)
+    }
+
+    /// Reads the native histograms of a selector, and joins them to the floats of the same series.
+    fn add_histograms(
+        &self,
+        request: &SelectRequest<'_>,
+        tracks: &mut Vec<Track>,
+    ) -> Result<(), QueryError> {
+        let histograms = self.storage.select_histograms(request)?;
+        if histograms.is_empty() {
+            return Ok(());
+        }
+        let labels = tracks.iter().map(|track| track.labels.clone());
+        let mut known: HashMap<Labels, usize> = labels
+            .enumerate()
+            .map(|(index, labels)| (labels, index))
+            .collect();
+        for series in histograms {
+            self.samples_read
+                .set(self.samples_read.get().saturating_add(series.samples.len()));
+            self.charge(series.samples.len())?;
+            let index = *known.entry(series.labels.clone()).or_insert_with(|| {
+                tracks.push(Track::floats(series.labels, false, Vec::new()));
+                tracks.len() - 1
+            });
+            if let Some(track) = tracks.get_mut(index) {
+                track.histograms = series.samples;
+            }
+        }
+        Ok(())
     }
 
     /// Counts samples that the query holds from now on.

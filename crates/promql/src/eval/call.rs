@@ -3,9 +3,10 @@
 use vervet_model::Labels;
 
 use crate::error::{Position, QueryError};
-use crate::eval::{Evaluated, Evaluator, Track, map_values};
-use crate::functions::{DatePart, Function};
+use crate::eval::{Element, Evaluated, Evaluator, Track, floats_only, map_values};
+use crate::functions::{DatePart, Function, HistogramStat};
 use crate::math::nan_first;
+use crate::native::{HistogramSample, NativeHistogram};
 use crate::queryable::Sample;
 use crate::syntax::{Expr, Node};
 
@@ -61,6 +62,7 @@ impl Evaluator<'_> {
             Function::LabelReplace => self.eval_label_replace(args)?,
             Function::LabelJoin => self.eval_label_join(args)?,
             Function::HistogramQuantile => self.eval_histogram_quantile(arg(0)?, arg(1)?)?,
+            Function::HistogramStat(stat) => histogram_stats(self.eval_vector(arg(0)?)?, stat),
             Function::HistogramQuantiles => self.eval_histogram_quantiles(args)?,
             Function::HistogramFraction => {
                 self.eval_histogram_fraction(arg(0)?, arg(1)?, arg(2)?)?
@@ -88,11 +90,8 @@ impl Evaluator<'_> {
             timestamp,
             value: *value,
         };
-        vec![Track {
-            labels: Labels::empty(),
-            drop_name: false,
-            samples: self.grid.times().zip(values).map(at).collect(),
-        }]
+        let samples = self.grid.times().zip(values).map(at).collect();
+        vec![Track::floats(Labels::empty(), false, samples)]
     }
 
     fn eval_date(&self, part: DatePart, arg: Option<&Node>) -> Result<Vec<Track>, QueryError> {
@@ -114,12 +113,19 @@ impl Evaluator<'_> {
     fn eval_timestamp(&self, arg: &Node) -> Result<Vec<Track>, QueryError> {
         let mut tracks = match arg.bare() {
             Expr::Vector(selector) => {
-                self.eval_newest(selector, |sample| sample.timestamp as f64 / 1000.0)?
+                self.eval_newest(selector, |time, _| Element::Float(time as f64 / 1000.0))?
             }
             _ => {
                 let mut tracks = self.eval_vector(arg)?;
-                for sample in tracks.iter_mut().flat_map(|track| &mut track.samples) {
-                    sample.value = sample.timestamp as f64 / 1000.0;
+                for track in &mut tracks {
+                    let mut times: Vec<i64> = track.times().collect();
+                    times.sort_unstable();
+                    let at = |timestamp| Sample {
+                        timestamp,
+                        value: timestamp as f64 / 1000.0,
+                    };
+                    track.samples = times.into_iter().map(at).collect();
+                    track.histograms.clear();
                 }
                 tracks
             }
@@ -136,7 +142,7 @@ impl Evaluator<'_> {
         low: Option<&Node>,
         high: Option<&Node>,
     ) -> Result<Vec<Track>, QueryError> {
-        let mut tracks = self.eval_vector(arg)?;
+        let mut tracks = floats_only(self.eval_vector(arg)?);
         let steps = self.grid.len();
         let lows = low.map_or_else(
             || Ok(vec![f64::NEG_INFINITY; steps]),
@@ -159,12 +165,12 @@ impl Evaluator<'_> {
                 low <= high || low.is_nan() || high.is_nan()
             });
         }
-        tracks.retain(|track| !track.samples.is_empty());
+        tracks.retain(|track| !track.is_empty());
         Ok(tracks)
     }
 
     fn eval_round(&self, arg: &Node, nearest: Option<&Node>) -> Result<Vec<Track>, QueryError> {
-        let mut tracks = self.eval_vector(arg)?;
+        let mut tracks = floats_only(self.eval_vector(arg)?);
         let nearest = match nearest {
             Some(node) => self.eval_scalar(node)?,
             None => vec![1.0; self.grid.len()],
@@ -183,7 +189,8 @@ impl Evaluator<'_> {
 }
 
 /// Orders by value where there is one step; of several steps the order means nothing. NaN comes last.
-fn sorted(mut tracks: Vec<Track>, descending: bool) -> Vec<Track> {
+fn sorted(tracks: Vec<Track>, descending: bool) -> Vec<Track> {
+    let mut tracks = floats_only(tracks);
     if tracks.iter().any(|track| track.samples.len() != 1) {
         return tracks;
     }
@@ -201,6 +208,27 @@ fn sorted(mut tracks: Vec<Track>, descending: bool) -> Vec<Track> {
             (a_nan, b_nan) => a_nan.cmp(&b_nan),
         }
     });
+    tracks
+}
+
+/// A number of each native histogram; floats are left out.
+fn histogram_stats(mut tracks: Vec<Track>, stat: HistogramStat) -> Vec<Track> {
+    let number = |histogram: &NativeHistogram| match stat {
+        HistogramStat::Avg => histogram.sum / histogram.count,
+        HistogramStat::Count => histogram.count,
+        HistogramStat::Stddev => histogram.variance().sqrt(),
+        HistogramStat::Stdvar => histogram.variance(),
+        HistogramStat::Sum => histogram.sum,
+    };
+    for track in &mut tracks {
+        track.drop_name = true;
+        let of = |sample: HistogramSample| Sample {
+            timestamp: sample.timestamp,
+            value: number(&sample.histogram),
+        };
+        track.samples = track.histograms.drain(..).map(of).collect();
+    }
+    tracks.retain(|track| !track.is_empty());
     tracks
 }
 

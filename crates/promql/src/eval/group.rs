@@ -1,10 +1,11 @@
 //! Which series belong together: by some labels, or without some.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use vervet_model::{Labels, METRIC_NAME};
 
-use crate::eval::Track;
+use crate::eval::{Element, Track};
 
 /// The part of a label set that decides, with the metric name only where it is asked for.
 pub(crate) fn key_labels(labels: &Labels, only_listed: bool, listed: &[String]) -> Labels {
@@ -43,32 +44,47 @@ impl Numbering {
 /// Walks many series in step: each step asks every series for its value at that time.
 pub(crate) struct Steps<'t> {
     tracks: &'t [Track],
-    next: Vec<usize>,
+    next: Vec<(usize, usize)>,
 }
 
 impl<'t> Steps<'t> {
     pub(crate) fn new(tracks: &'t [Track]) -> Self {
         Self {
             tracks,
-            next: vec![0; tracks.len()],
+            next: vec![(0, 0); tracks.len()],
         }
     }
 
     /// Collects (series index, value) of the series with a sample at a time. Times must not go backwards.
-    pub(crate) fn at(&mut self, time: i64, present: &mut Vec<(usize, f64)>) {
+    pub(crate) fn at(&mut self, time: i64, present: &mut Vec<(usize, Element)>) {
         present.clear();
-        for (index, (track, next)) in self.tracks.iter().zip(&mut self.next).enumerate() {
+        for (index, (track, (float, histogram))) in
+            self.tracks.iter().zip(&mut self.next).enumerate()
+        {
             while track
                 .samples
-                .get(*next)
+                .get(*float)
                 .is_some_and(|sample| sample.timestamp < time)
             {
-                *next += 1;
+                *float += 1;
             }
-            if let Some(sample) = track.samples.get(*next)
+            while track
+                .histograms
+                .get(*histogram)
+                .is_some_and(|sample| sample.timestamp < time)
+            {
+                *histogram += 1;
+            }
+            let sample = track
+                .samples
+                .get(*float)
+                .filter(|sample| sample.timestamp == time);
+            if let Some(sample) = sample {
+                present.push((index, Element::Float(sample.value)));
+            } else if let Some(sample) = track.histograms.get(*histogram)
                 && sample.timestamp == time
             {
-                present.push((index, sample.value));
+                present.push((index, Element::Histogram(Arc::clone(&sample.histogram))));
             }
         }
     }

@@ -1,25 +1,33 @@
-//! `histogram_quantile` and `histogram_fraction` over classic histograms: series with cumulative counts and
-//! an upper bound in the label `le`.
+//! `histogram_quantile` and `histogram_fraction`, over classic histograms (series with cumulative counts and an
+//! upper bound in the label `le`) and over native ones.
 
-use vervet_model::{LabelsBuilder, METRIC_NAME};
+use vervet_model::{Labels, LabelsBuilder};
 
 use crate::error::QueryError;
 use crate::eval::group::{Numbering, Steps};
 use crate::eval::labels::text;
-use crate::eval::{Evaluator, Track};
+use crate::eval::{Element, Evaluator, Track};
 use crate::format::format_message;
 use crate::histogram::{Bucket, Buckets, Correction};
+use crate::native::{HistogramSample, NativeHistogram, Quantile};
 use crate::queryable::Sample;
 use crate::syntax::Node;
 
 const BUCKET_LABEL: &str = "le";
 
-/// The buckets of one histogram as series, each with its upper bound.
-struct BucketGroup {
+/// One histogram over time: classic buckets as series, each with its upper bound, or native, or both.
+struct HistogramGroup {
     /// Without `le`.
-    track: Track,
+    labels: Labels,
     bounds: Vec<f64>,
     members: Vec<Track>,
+    native: Vec<HistogramSample>,
+}
+
+/// What is asked of a histogram; the numbers are per step.
+enum Question {
+    Quantile(Vec<f64>),
+    Fraction(Vec<f64>, Vec<f64>),
 }
 
 impl Evaluator<'_> {
@@ -30,10 +38,7 @@ impl Evaluator<'_> {
     ) -> Result<Vec<Track>, QueryError> {
         let phis = self.eval_scalar(phi)?;
         self.warn_quantiles(&phis, phi.position);
-        self.eval_buckets(buckets, |buckets, index| {
-            let (value, correction) = buckets.quantile(phis.get(index).copied()?);
-            Some((value, correction))
-        })
+        self.eval_question(buckets, &Question::Quantile(phis))
     }
 
     /// Several quantiles at once, told apart by a label that holds the quantile.
@@ -72,89 +77,175 @@ impl Evaluator<'_> {
         buckets: &Node,
     ) -> Result<Vec<Track>, QueryError> {
         let (lowers, uppers) = (self.eval_scalar(lower)?, self.eval_scalar(upper)?);
-        self.eval_buckets(buckets, |buckets, index| {
-            let value = buckets.fraction(*lowers.get(index)?, *uppers.get(index)?);
-            Some((value, None))
-        })
+        self.eval_question(buckets, &Question::Fraction(lowers, uppers))
     }
 
-    /// Applies a function to the buckets of each histogram at each step.
-    fn eval_buckets(
-        &self,
-        node: &Node,
-        apply: impl Fn(Buckets, usize) -> Option<(f64, Option<Correction>)>,
-    ) -> Result<Vec<Track>, QueryError> {
+    /// Asks each histogram at each step.
+    fn eval_question(&self, node: &Node, question: &Question) -> Result<Vec<Track>, QueryError> {
         let mut results = Vec::new();
-        for group in self.bucket_groups(node)? {
+        for group in self.histogram_groups(node)? {
             self.query.check_deadline()?;
             let mut samples = Vec::new();
             let (mut steps, mut present) = (Steps::new(&group.members), Vec::new());
             for (index, timestamp) in self.grid.times().enumerate() {
                 steps.at(timestamp, &mut present);
-                if present.is_empty() {
-                    continue;
-                }
-                let bucket = |(member, count): &(usize, f64)| Bucket {
-                    upper_bound: group.bounds.get(*member).copied().unwrap_or(f64::NAN),
-                    count: *count,
+                let at = group
+                    .native
+                    .binary_search_by_key(&timestamp, |sample| sample.timestamp);
+                let native = at.ok().and_then(|at| group.native.get(at));
+                let value = match (native, present.is_empty()) {
+                    (None, true) => None,
+                    (Some(native), true) => {
+                        self.ask_native(question, index, &native.histogram, &group, node)
+                    }
+                    (None, false) => {
+                        self.ask_classic(question, (index, timestamp), &present, &group, node)
+                    }
+                    (Some(_), false) => {
+                        self.query.warn(
+                            &format!(
+                                "vector contains a mix of classic and native histograms{}",
+                                for_metric(group.labels.metric_name())
+                            ),
+                            node.position,
+                        );
+                        None
+                    }
                 };
-                let buckets = Buckets::new(present.iter().map(bucket).collect());
-                if let Some((value, correction)) = apply(buckets, index) {
-                    samples.push(Sample { timestamp, value });
-                    self.hint_correction(&group.track, correction, timestamp, node);
-                }
+                samples.extend(value.map(|value| Sample { timestamp, value }));
             }
             if !samples.is_empty() {
                 self.query.charge(samples.len())?;
-                results.push(Track {
-                    samples,
-                    ..group.track
-                });
+                results.push(Track::floats(group.labels, true, samples));
             }
         }
         Ok(results)
     }
 
-    fn bucket_groups(&self, node: &Node) -> Result<Vec<BucketGroup>, QueryError> {
+    fn ask_classic(
+        &self,
+        question: &Question,
+        (index, timestamp): (usize, i64),
+        present: &[(usize, Element)],
+        group: &HistogramGroup,
+        node: &Node,
+    ) -> Option<f64> {
+        let bucket = |(member, element): &(usize, Element)| match element {
+            Element::Float(count) => Some(Bucket {
+                upper_bound: group.bounds.get(*member).copied().unwrap_or(f64::NAN),
+                count: *count,
+            }),
+            Element::Histogram(_) => None,
+        };
+        let buckets = Buckets::new(present.iter().filter_map(bucket).collect());
+        match question {
+            Question::Quantile(phis) => {
+                let (value, correction) = buckets.quantile(*phis.get(index)?);
+                self.hint_correction(&group.labels, correction, timestamp, node);
+                Some(value)
+            }
+            Question::Fraction(lowers, uppers) => {
+                Some(buckets.fraction(*lowers.get(index)?, *uppers.get(index)?))
+            }
+        }
+    }
+
+    fn ask_native(
+        &self,
+        question: &Question,
+        index: usize,
+        histogram: &NativeHistogram,
+        group: &HistogramGroup,
+        node: &Node,
+    ) -> Option<f64> {
+        let nan_note = |function: &str, what: &str| {
+            let name = for_metric(group.labels.metric_name());
+            self.query.info(
+                &format!("input to {function} has NaN observations, {what}{name}"),
+                node.position,
+            );
+        };
+        match question {
+            Question::Quantile(phis) => Some(match histogram.quantile(*phis.get(index)?) {
+                Quantile::Plain(value) => value,
+                Quantile::Skewed(value) => {
+                    nan_note("histogram_quantile", "result is skewed higher");
+                    value
+                }
+                Quantile::AmongNan => {
+                    nan_note("histogram_quantile", "result is NaN");
+                    f64::NAN
+                }
+            }),
+            Question::Fraction(lowers, uppers) => {
+                if histogram.sum.is_nan() {
+                    nan_note(
+                        "histogram_fraction",
+                        "which are excluded from all fractions",
+                    );
+                }
+                Some(histogram.fraction(*lowers.get(index)?, *uppers.get(index)?))
+            }
+        }
+    }
+
+    fn histogram_groups(&self, node: &Node) -> Result<Vec<HistogramGroup>, QueryError> {
         let mut numbering = Numbering::default();
-        let mut groups: Vec<BucketGroup> = Vec::new();
-        for track in self.eval_vector(node)? {
-            let bound_text = track.labels.get(BUCKET_LABEL).unwrap_or_default();
-            let Some(bound) = parse_bound(bound_text) else {
-                let name = track.labels.metric_name();
-                self.query.warn(
-                    &format!(
-                        "bucket label \"le\" is missing or has a malformed value of \
-                         {bound_text:?}{}",
-                        for_metric(name)
-                    ),
-                    node.position,
-                );
+        let mut groups: Vec<HistogramGroup> = Vec::new();
+        for mut track in self.eval_vector(node)? {
+            let native = std::mem::take(&mut track.histograms);
+            let bound = self.upper_bound(&track, node);
+            if native.is_empty() && bound.is_none() {
                 continue;
-            };
-            let labels = track.labels.filter(|name| name != BUCKET_LABEL);
-            match groups.get_mut(numbering.number(labels.clone())) {
-                Some(group) => {
+            }
+            // A native histogram may have any labels, `le` among them.
+            let is_native = !native.is_empty();
+            let labels = track
+                .labels
+                .filter(|name| is_native || name != BUCKET_LABEL);
+            let number = numbering.number(labels.clone());
+            if number == groups.len() {
+                groups.push(HistogramGroup {
+                    labels,
+                    bounds: Vec::new(),
+                    members: Vec::new(),
+                    native: Vec::new(),
+                });
+            }
+            if let Some(group) = groups.get_mut(number) {
+                group.native.extend(native);
+                if let Some(bound) = bound {
                     group.bounds.push(bound);
                     group.members.push(track);
                 }
-                None => groups.push(BucketGroup {
-                    track: Track {
-                        labels,
-                        drop_name: true,
-                        samples: Vec::new(),
-                    },
-                    bounds: vec![bound],
-                    members: vec![track],
-                }),
             }
         }
         Ok(groups)
     }
 
+    /// The bound of a bucket series; `None`, with a warning, if there is none. Without floats it is no bucket
+    /// series at all.
+    fn upper_bound(&self, track: &Track, node: &Node) -> Option<f64> {
+        if track.samples.is_empty() {
+            return None;
+        }
+        let text = track.labels.get(BUCKET_LABEL).unwrap_or_default();
+        let bound = text.parse().ok();
+        if bound.is_none() {
+            self.query.warn(
+                &format!(
+                    "bucket label \"le\" is missing or has a malformed value of {text:?}{}",
+                    for_metric(track.labels.metric_name())
+                ),
+                node.position,
+            );
+        }
+        bound
+    }
+
     fn hint_correction(
         &self,
-        track: &Track,
+        labels: &Labels,
         correction: Option<Correction>,
         timestamp: i64,
         node: &Node,
@@ -162,9 +253,7 @@ impl Evaluator<'_> {
         let Some(correction) = correction else {
             return;
         };
-        let mut anonymous = LabelsBuilder::from_labels(&track.labels);
-        anonymous.remove(METRIC_NAME);
-        let name = track.labels.metric_name();
+        let name = labels.metric_name();
         self.query.info(
             &format!(
                 "input to histogram_quantile needed to be fixed for monotonicity (see \
@@ -186,9 +275,4 @@ fn for_metric(name: &str) -> String {
     } else {
         format!(" for metric name {name:?}")
     }
-}
-
-/// The number in a bucket label, `+Inf` included.
-fn parse_bound(text: &str) -> Option<f64> {
-    text.parse().ok()
 }

@@ -7,10 +7,8 @@ use std::collections::HashMap;
 use vervet_model::{Labels, LabelsBuilder, METRIC_NAME};
 
 use crate::error::QueryError;
-use crate::eval::binary::apply;
 use crate::eval::group::{Numbering, Steps, key_labels};
-use crate::eval::{Evaluator, Track};
-use crate::queryable::Sample;
+use crate::eval::{Element, Evaluator, Track};
 use crate::syntax::{Binary, BinaryOp, Cardinality, Matching};
 
 /// The numbers of the match groups of some series.
@@ -58,12 +56,11 @@ impl Evaluator<'_> {
         self.query.check_deadline()?;
         for (track, group) in tracks.iter_mut().zip(groups) {
             let steps = seen.get(*group).map(Vec::as_slice).unwrap_or_default();
-            track.samples.retain(|sample| {
-                let step = self.grid.index(sample.timestamp);
-                steps.get(step).copied().unwrap_or(false) == wanted
+            track.retain_times(|time| {
+                steps.get(self.grid.index(time)).copied().unwrap_or(false) == wanted
             });
         }
-        tracks.retain(|track| !track.samples.is_empty());
+        tracks.retain(|track| !track.is_empty());
         Ok(tracks)
     }
 
@@ -75,8 +72,8 @@ impl Evaluator<'_> {
                 continue;
             };
             steps.resize(self.grid.len(), false);
-            for sample in &track.samples {
-                if let Some(step) = steps.get_mut(self.grid.index(sample.timestamp)) {
+            for time in track.times() {
+                if let Some(step) = steps.get_mut(self.grid.index(time)) {
                     *step = true;
                 }
             }
@@ -98,6 +95,7 @@ impl Evaluator<'_> {
         let many_groups = group_numbers(&many, &binary.matching, &mut numbering);
         let one_groups = group_numbers(&one, &binary.matching, &mut numbering);
         let mut join = Join {
+            evaluator: self,
             binary,
             swapped,
             many: &many,
@@ -122,14 +120,15 @@ impl Evaluator<'_> {
 }
 
 /// What one match group has seen at the current step.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 struct GroupState {
     /// The element of the "one" side: series index and value.
-    one: Option<(usize, f64)>,
+    one: Option<(usize, Element)>,
     matched: bool,
 }
 
 struct Join<'t> {
+    evaluator: &'t Evaluator<'t>,
     binary: &'t Binary,
     swapped: bool,
     many: &'t [Track],
@@ -146,8 +145,8 @@ impl Join<'_> {
     fn step(
         &mut self,
         time: i64,
-        many: &[(usize, f64)],
-        one: &[(usize, f64)],
+        many: &[(usize, Element)],
+        one: &[(usize, Element)],
     ) -> Result<usize, QueryError> {
         let matching = &self.binary.matching;
         let (fill_many, fill_one) = if self.swapped {
@@ -160,23 +159,23 @@ impl Join<'_> {
         }
         self.groups.fill(GroupState::default());
         for element in one {
-            self.enter_one(*element)?;
+            self.enter_one(element.clone())?;
         }
         let mut added = 0;
         for (index, value) in many {
             let Some(group) = self.many_groups.get(*index).copied() else {
                 continue;
             };
-            let partner = self.groups.get(group).and_then(|state| state.one);
+            let partner = self.groups.get(group).and_then(|state| state.one.clone());
             let (one_index, one_value) = match (partner, fill_one) {
                 (Some((index, value)), _) => (Some(index), value),
-                (None, Some(fill)) => (None, fill),
+                (None, Some(fill)) => (None, Element::Float(fill)),
                 (None, None) => continue,
             };
             added += usize::from(self.combine(
                 time,
                 group,
-                (Some(*index), *value),
+                (Some(*index), value.clone()),
                 (one_index, one_value),
             )?);
         }
@@ -192,8 +191,8 @@ impl Join<'_> {
                     added += usize::from(self.combine(
                         time,
                         group,
-                        (None, fill),
-                        (Some(*index), *value),
+                        (None, Element::Float(fill)),
+                        (Some(*index), value.clone()),
                     )?);
                 }
             }
@@ -201,7 +200,7 @@ impl Join<'_> {
         Ok(added)
     }
 
-    fn enter_one(&mut self, (index, value): (usize, f64)) -> Result<(), QueryError> {
+    fn enter_one(&mut self, (index, value): (usize, Element)) -> Result<(), QueryError> {
         let Some(group) = self.one_groups.get(index).copied() else {
             return Ok(());
         };
@@ -235,16 +234,17 @@ impl Join<'_> {
         &mut self,
         time: i64,
         group: usize,
-        many: (Option<usize>, f64),
-        one: (Option<usize>, f64),
+        many: (Option<usize>, Element),
+        one: (Option<usize>, Element),
     ) -> Result<bool, QueryError> {
         let (lhs, rhs) = if self.swapped {
             (one.1, many.1)
         } else {
             (many.1, one.1)
         };
-        let outcome = apply(self.binary.op, lhs, rhs);
-        let Some(value) = outcome.element(lhs, self.binary.return_bool) else {
+        let outcome = self.evaluator.apply_elements(self.binary, &lhs, &rhs);
+        let return_bool = self.binary.return_bool;
+        let Some(value) = outcome.and_then(|outcome| outcome.element(lhs, return_bool)) else {
             return Ok(false);
         };
         if self.binary.matching.cardinality == Cardinality::OneToOne
@@ -264,13 +264,7 @@ impl Join<'_> {
                 self.results.add((many.0, one.0, group), labels, drop_name)
             }
         };
-        self.results.push(
-            result,
-            Sample {
-                timestamp: time,
-                value,
-            },
-        )?;
+        self.results.push(result, time, value)?;
         Ok(true)
     }
 
@@ -325,28 +319,32 @@ impl Results {
     fn add(&mut self, pair: Pair, labels: Labels, drop_name: bool) -> usize {
         let number = self.numbering.number(labels.clone());
         if number == self.tracks.len() {
-            self.tracks.push(Track {
-                labels,
-                drop_name,
-                samples: Vec::new(),
-            });
+            self.tracks
+                .push(Track::floats(labels, drop_name, Vec::new()));
         }
         self.of_pair.insert(pair, number);
         number
     }
 
-    fn push(&mut self, result: usize, sample: Sample) -> Result<(), QueryError> {
+    fn push(&mut self, result: usize, time: i64, value: Element) -> Result<(), QueryError> {
         let Some(track) = self.tracks.get_mut(result) else {
             return Ok(());
         };
-        let last = track.samples.last();
-        if last.is_some_and(|last| last.timestamp == sample.timestamp) {
+        let float = track
+            .samples
+            .last()
+            .is_some_and(|last| last.timestamp == time);
+        let histogram = track
+            .histograms
+            .last()
+            .is_some_and(|last| last.timestamp == time);
+        if float || histogram {
             return Err(QueryError::Execution(
                 "multiple matches for labels: grouping labels must ensure unique matches"
                     .to_owned(),
             ));
         }
-        track.samples.push(sample);
+        track.push(time, value);
         Ok(())
     }
 }

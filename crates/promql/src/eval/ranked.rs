@@ -3,16 +3,15 @@
 use crate::error::QueryError;
 use crate::eval::aggregate::Group;
 use crate::eval::group::Steps;
-use crate::eval::{Evaluator, Track};
-use crate::queryable::Sample;
-use crate::syntax::AggregateOp;
+use crate::eval::{Element, Evaluator, Track};
+use crate::syntax::{Aggregate, AggregateOp};
 
 impl Evaluator<'_> {
     /// Passes the k best (or first) elements of each group at each step. With one step the result is ordered
     /// by rank.
     pub(crate) fn eval_ranked(
         &self,
-        op: AggregateOp,
+        aggregate: &Aggregate,
         params: &[f64],
         groups: Vec<Group>,
     ) -> Result<Vec<Track>, QueryError> {
@@ -23,39 +22,59 @@ impl Evaluator<'_> {
         let mut results = Vec::new();
         for group in groups {
             self.query.check_deadline()?;
-            let mut kept: Vec<Vec<Sample>> = vec![Vec::new(); group.members.len()];
+            let emptied =
+                |track: &Track| Track::floats(track.labels.clone(), track.drop_name, Vec::new());
+            let mut kept: Vec<Track> = group.members.iter().map(emptied).collect();
             let mut order = Vec::new();
             let (mut steps, mut present) = (Steps::new(&group.members), Vec::new());
             for (timestamp, count) in self.grid.times().zip(&counts) {
                 steps.at(timestamp, &mut present);
-                order = choose(op, *count, &present);
+                order = self.choose(aggregate, *count, &present);
                 for (member, value) in &order {
-                    if let Some(samples) = kept.get_mut(*member) {
-                        samples.push(Sample {
-                            timestamp,
-                            value: *value,
-                        });
+                    if let Some(track) = kept.get_mut(*member) {
+                        track.push(timestamp, value.clone());
                     }
                 }
             }
-            drop(steps);
-            let mut tracks: Vec<Option<Track>> = group.members.into_iter().map(Some).collect();
+            let mut kept: Vec<Option<Track>> = kept.into_iter().map(Some).collect();
             let by_rank: Vec<usize> = if self.grid.len() == 1 {
                 order.into_iter().map(|(member, _)| member).collect()
             } else {
-                (0..tracks.len()).collect()
+                (0..kept.len()).collect()
             };
             for member in by_rank {
-                let samples = kept.get_mut(member).map(std::mem::take).unwrap_or_default();
-                if let Some(track) = tracks.get_mut(member).and_then(Option::take)
-                    && !samples.is_empty()
+                if let Some(track) = kept.get_mut(member).and_then(Option::take)
+                    && !track.is_empty()
                 {
-                    self.query.charge(samples.len())?;
-                    results.push(Track { samples, ..track });
+                    self.query.charge(track.len())?;
+                    results.push(track);
                 }
             }
         }
         Ok(results)
+    }
+
+    /// The chosen (series index, value) pairs, best first. Histograms have no rank.
+    fn choose(
+        &self,
+        aggregate: &Aggregate,
+        count: usize,
+        present: &[(usize, Element)],
+    ) -> Vec<(usize, Element)> {
+        if aggregate.op == AggregateOp::Limitk {
+            return present.iter().take(count).cloned().collect();
+        }
+        let mut floats = Vec::with_capacity(present.len());
+        for (member, element) in present {
+            match element {
+                Element::Float(value) => floats.push((*member, *value)),
+                Element::Histogram(_) => self.ignored_histogram(aggregate),
+            }
+        }
+        let best = best(aggregate.op, count, &floats);
+        best.into_iter()
+            .map(|(member, value)| (member, Element::Float(value)))
+            .collect()
     }
 }
 
@@ -88,11 +107,8 @@ fn whole_count(param: f64) -> Result<usize, QueryError> {
     Ok(count)
 }
 
-/// The chosen (series index, value) pairs, best first.
-fn choose(op: AggregateOp, count: usize, present: &[(usize, f64)]) -> Vec<(usize, f64)> {
-    if op == AggregateOp::Limitk {
-        return present.iter().take(count).copied().collect();
-    }
+/// The highest (lowest) values, best first.
+fn best(op: AggregateOp, count: usize, present: &[(usize, f64)]) -> Vec<(usize, f64)> {
     let beats = |a: f64, b: f64| match op {
         AggregateOp::Topk => a > b,
         _ => a < b,

@@ -1,7 +1,10 @@
 //! Instant and range selectors, and subqueries.
 
+use std::sync::Arc;
+
 use crate::error::QueryError;
-use crate::eval::{Evaluator, Grid, Track};
+use crate::eval::{Element, Evaluator, Grid, Track};
+use crate::native::HistogramSample;
 use crate::queryable::{Sample, is_stale};
 use crate::syntax::{Expr, Node, Selector, Subquery, TimeShift};
 
@@ -15,8 +18,8 @@ pub(crate) struct RangeSource {
 }
 
 impl RangeSource {
-    /// The samples of a track in (end - range, end].
-    pub(crate) fn window(track: &Track, end: i64, range: i64) -> &[Sample] {
+    /// The part of a track in (end - range, end].
+    pub(crate) fn window(track: &Track, end: i64, range: i64) -> (&[Sample], &[HistogramSample]) {
         let start = end.saturating_sub(range);
         let from = track
             .samples
@@ -24,53 +27,92 @@ impl RangeSource {
         let to = track
             .samples
             .partition_point(|sample| sample.timestamp <= end);
-        track.samples.get(from..to).unwrap_or_default()
+        let floats = track.samples.get(from..to).unwrap_or_default();
+        (floats, histograms_within(&track.histograms, start, end))
+    }
+}
+
+/// The histograms in (start, end].
+pub(crate) fn histograms_within(
+    histograms: &[HistogramSample],
+    start: i64,
+    end: i64,
+) -> &[HistogramSample] {
+    let from = histograms.partition_point(|sample| sample.timestamp <= start);
+    let to = histograms.partition_point(|sample| sample.timestamp <= end);
+    histograms.get(from..to).unwrap_or_default()
+}
+
+/// The first index from `next` on that is not `before`.
+fn passed<T>(samples: &[T], mut next: usize, before: impl Fn(&T) -> bool) -> usize {
+    while samples.get(next).is_some_and(&before) {
+        next += 1;
+    }
+    next
+}
+
+/// The newer of the samples before two indices, if it is later than a time and no staleness marker.
+fn newest(track: &Track, floats: usize, histograms: usize, after: i64) -> Option<(i64, Element)> {
+    let float = floats
+        .checked_sub(1)
+        .and_then(|index| track.samples.get(index));
+    let histogram = histograms
+        .checked_sub(1)
+        .and_then(|index| track.histograms.get(index));
+    let float_time = float.map_or(i64::MIN, |sample| sample.timestamp);
+    match histogram {
+        Some(sample) if sample.timestamp > float_time => {
+            let valid = sample.timestamp > after && !sample.histogram.is_stale();
+            valid.then(|| {
+                (
+                    sample.timestamp,
+                    Element::Histogram(Arc::clone(&sample.histogram)),
+                )
+            })
+        }
+        _ => {
+            let sample = float?;
+            let valid = sample.timestamp > after && !is_stale(sample.value);
+            valid.then_some((sample.timestamp, Element::Float(sample.value)))
+        }
     }
 }
 
 impl Evaluator<'_> {
     /// At each step the newest sample within the lookback, unless it marks the series as stale.
     pub(crate) fn eval_selector(&self, selector: &Selector) -> Result<Vec<Track>, QueryError> {
-        self.eval_newest(selector, |sample| sample.value)
+        self.eval_newest(selector, |_, element| element)
     }
 
-    /// At each step something of the newest sample.
+    /// At each step something of the newest sample: its time and value are given.
     pub(crate) fn eval_newest(
         &self,
         selector: &Selector,
-        pick: impl Fn(&Sample) -> f64,
+        pick: impl Fn(i64, Element) -> Element,
     ) -> Result<Vec<Track>, QueryError> {
         let lookback = self.query.lookback();
         let mut tracks = self.select_window(selector, lookback)?;
         for track in &mut tracks {
             self.query.check_deadline()?;
-            let (mut next, mut picked) = (0, Vec::new());
+            let mut picked = Track::floats(track.labels.clone(), track.drop_name, Vec::new());
+            let (mut floats, mut histograms) = (0, 0);
             for step in self.grid.times() {
                 let reference = selector.shift.reference(step);
-                while track
-                    .samples
-                    .get(next)
-                    .is_some_and(|sample| sample.timestamp <= reference)
-                {
-                    next += 1;
-                }
-                let newest = next
-                    .checked_sub(1)
-                    .and_then(|index| track.samples.get(index));
-                if let Some(sample) = newest
-                    && sample.timestamp > reference.saturating_sub(lookback)
-                    && !is_stale(sample.value)
-                {
-                    picked.push(Sample {
-                        timestamp: step,
-                        value: pick(sample),
-                    });
+                let after = reference.saturating_sub(lookback);
+                floats = passed(&track.samples, floats, |sample| {
+                    sample.timestamp <= reference
+                });
+                histograms = passed(&track.histograms, histograms, |sample| {
+                    sample.timestamp <= reference
+                });
+                if let Some((time, element)) = newest(track, floats, histograms, after) {
+                    picked.push(step, pick(time, element));
                 }
             }
             self.query.charge(picked.len())?;
-            track.samples = picked;
+            *track = picked;
         }
-        tracks.retain(|track| !track.samples.is_empty());
+        tracks.retain(|track| !track.is_empty());
         Ok(tracks)
     }
 
@@ -92,6 +134,9 @@ impl Evaluator<'_> {
                 let mut tracks = self.select_window(selector, *range)?;
                 for track in &mut tracks {
                     track.samples.retain(|sample| !is_stale(sample.value));
+                    track
+                        .histograms
+                        .retain(|sample| !sample.histogram.is_stale());
                 }
                 Ok(RangeSource {
                     tracks,

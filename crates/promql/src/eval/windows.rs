@@ -5,8 +5,9 @@ use std::collections::HashSet;
 use vervet_model::{Labels, LabelsBuilder, METRIC_NAME, MatchOp, Matcher};
 
 use crate::error::{Position, QueryError};
-use crate::eval::select::RangeSource;
-use crate::eval::{Evaluator, Track};
+use crate::eval::histogram_windows::MixedWindow;
+use crate::eval::select::{RangeSource, histograms_within};
+use crate::eval::{Element, Evaluator, Track};
 use crate::format::format_message;
 use crate::functions::{Window, WindowFunction};
 use crate::queryable::Sample;
@@ -38,19 +39,16 @@ impl Evaluator<'_> {
         let mut results = Vec::with_capacity(source.tracks.len());
         for track in &source.tracks {
             self.query.check_deadline()?;
-            let samples = self.apply_to_track(function, &source, track, &params);
-            if samples.is_empty() {
+            let result =
+                self.apply_to_track(function, &source, track, &params, range_node.position);
+            if result.is_empty() {
                 continue;
             }
-            if function.wants_counter() {
+            if function.wants_counter() && !result.samples.is_empty() {
                 self.hint_counter(track.labels.metric_name(), range_node.position);
             }
-            self.query.charge(samples.len())?;
-            results.push(Track {
-                labels: track.labels.clone(),
-                drop_name: track.drop_name || !function.keeps_name(),
-                samples,
-            });
+            self.query.charge(result.len())?;
+            results.push(result);
         }
         Ok(results)
     }
@@ -61,10 +59,12 @@ impl Evaluator<'_> {
         source: &RangeSource,
         track: &Track,
         params: &[Vec<f64>],
-    ) -> Vec<Sample> {
+        position: Position,
+    ) -> Track {
         let mut at_step = vec![f64::NAN; params.len()];
         let (mut from, mut to) = (0, 0);
-        let mut results = Vec::new();
+        let drop_name = track.drop_name || !function.keeps_name();
+        let mut result = Track::floats(track.labels.clone(), drop_name, Vec::new());
         for (index, step) in self.grid.times().enumerate() {
             let end = source.shift.reference(step);
             let start = end.saturating_sub(source.range);
@@ -89,14 +89,23 @@ impl Evaluator<'_> {
                 range: source.range,
                 step,
             };
-            if let Some(value) = function.apply(&window, &at_step) {
-                results.push(Sample {
-                    timestamp: step,
-                    value,
-                });
+            let histograms = histograms_within(&track.histograms, start, end);
+            let element = if histograms.is_empty() {
+                function.apply(&window, &at_step).map(Element::Float)
+            } else {
+                let mixed = MixedWindow {
+                    floats: window,
+                    histograms,
+                    name: track.labels.metric_name(),
+                    position,
+                };
+                self.apply_to_histograms(function, &mixed, &at_step)
+            };
+            if let Some(element) = element {
+                result.push(step, element);
             }
         }
-        results
+        result
     }
 
     fn check_params(
@@ -158,7 +167,8 @@ impl Evaluator<'_> {
             self.query.check_deadline()?;
             for (slot, step) in present.iter_mut().zip(self.grid.times()) {
                 let end = source.shift.reference(step);
-                *slot |= !RangeSource::window(track, end, source.range).is_empty();
+                let (floats, histograms) = RangeSource::window(track, end, source.range);
+                *slot |= !floats.is_empty() || !histograms.is_empty();
             }
         }
         Ok(self.absent_track(arg, &present))
@@ -168,8 +178,8 @@ impl Evaluator<'_> {
     pub(crate) fn eval_absent(&self, arg: &Node) -> Result<Vec<Track>, QueryError> {
         let mut present = vec![false; self.grid.len()];
         for track in self.eval_vector(arg)? {
-            for sample in &track.samples {
-                if let Some(slot) = present.get_mut(self.grid.index(sample.timestamp)) {
+            for time in track.times() {
+                if let Some(slot) = present.get_mut(self.grid.index(time)) {
                     *slot = true;
                 }
             }
@@ -191,11 +201,7 @@ impl Evaluator<'_> {
         if samples.is_empty() {
             return Vec::new();
         }
-        vec![Track {
-            labels: absent_labels(arg),
-            drop_name: false,
-            samples,
-        }]
+        vec![Track::floats(absent_labels(arg), false, samples)]
     }
 }
 

@@ -139,7 +139,7 @@ impl WindowFunction {
     }
 }
 
-fn seconds(millis: i64) -> f64 {
+pub(crate) fn seconds(millis: i64) -> f64 {
     millis as f64 / 1000.0
 }
 
@@ -157,26 +157,51 @@ fn extrapolated(window: &Window<'_>, counter: bool, per_second: bool) -> Option<
             .filter(|(before, after)| after.value < before.value)
             .fold(0.0, |resets, (before, _)| resets + before.value);
     }
-    let sampled = seconds(last.timestamp - first.timestamp);
-    let mean_distance = sampled / (window.samples.len() - 1) as f64;
-    let threshold = mean_distance * 1.1;
-    let bounded = |distance: f64| {
-        if distance >= threshold {
-            mean_distance / 2.0
-        } else {
-            distance
-        }
+    let sampled = Sampled {
+        first: first.timestamp,
+        last: last.timestamp,
+        count: window.samples.len(),
+        zero: (counter && change > 0.0 && first.value >= 0.0).then(|| first.value / change),
     };
-    let mut to_start = bounded(seconds(first.timestamp - (window.end - window.range)));
-    let to_end = bounded(seconds(window.end - last.timestamp));
-    if counter && change > 0.0 && first.value >= 0.0 {
-        to_start = to_start.min(sampled * (first.value / change));
+    Some(change * window.extrapolation(sampled, per_second))
+}
+
+/// What of a window is covered by samples.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sampled {
+    /// Milliseconds.
+    pub(crate) first: i64,
+    pub(crate) last: i64,
+    pub(crate) count: usize,
+    /// How long before the first sample a counter was zero, as a multiple of the sampled time.
+    pub(crate) zero: Option<f64>,
+}
+
+impl Window<'_> {
+    /// The factor that extends a change between the first and last sample to the window.
+    pub(crate) fn extrapolation(&self, sampled: Sampled, per_second: bool) -> f64 {
+        let covered = seconds(sampled.last - sampled.first);
+        let mean_distance = covered / sampled.count.saturating_sub(1) as f64;
+        let threshold = mean_distance * 1.1;
+        let bounded = |distance: f64| {
+            if distance >= threshold {
+                mean_distance / 2.0
+            } else {
+                distance
+            }
+        };
+        let mut to_start = bounded(seconds(sampled.first - (self.end - self.range)));
+        let to_end = bounded(seconds(self.end - sampled.last));
+        if let Some(zero) = sampled.zero {
+            to_start = to_start.min(covered * zero);
+        }
+        let factor = (covered + to_start + to_end) / covered;
+        if per_second {
+            factor / seconds(self.range)
+        } else {
+            factor
+        }
     }
-    let mut factor = (sampled + to_start + to_end) / sampled;
-    if per_second {
-        factor /= seconds(window.range);
-    }
-    Some(change * factor)
 }
 
 /// `irate` and `idelta`: the change between the last two samples.

@@ -2,7 +2,7 @@
 
 use regex::Regex;
 use vervet_model::Labels;
-use vervet_promql::{QueryError, QueryOutput, Sample, Series, Value};
+use vervet_promql::{HistogramSeries, NativeHistogram, QueryError, QueryOutput, Series, Value};
 
 use crate::script::{When, parse_millis, unquote};
 use crate::series::{Point, SeriesLine, parse_line, parse_number};
@@ -147,7 +147,7 @@ pub(crate) fn check(
             Err(format!("got {value:?}, expected {:?}", expected.text))
         }
         (Value::Vector(vector), When::Instant(at)) => {
-            let got: Vec<Series> = vector
+            let floats: Vec<Series> = vector
                 .iter()
                 .map(|element| Series {
                     labels: element.labels.clone(),
@@ -155,38 +155,83 @@ pub(crate) fn check(
                 })
                 .collect();
             if expected.ordered {
-                check_order(expected, &got)?;
+                check_order(expected, &floats)?;
             }
-            check_series(expected, &got, at, 1)
+            check_series(expected, &joined(&floats, &output.histograms), at, 1)
         }
         (Value::Matrix(got), When::Instant(_)) => match expected.range_vector {
-            Some((start, step)) => check_series(expected, got, start, step),
+            Some((start, step)) => {
+                check_series(expected, &joined(got, &output.histograms), start, step)
+            }
             None => Err("got a range vector".to_owned()),
         },
         (Value::Matrix(got), When::Range { start, step, .. }) => {
-            check_series(expected, got, start, step)
+            check_series(expected, &joined(got, &output.histograms), start, step)
         }
         (Value::Vector(_), When::Range { .. }) => Err("got an instant vector".to_owned()),
     }
 }
 
 /// Checks the values at one time of a range query.
-pub(crate) fn check_middle(expected: &Expectation, at: i64, value: &Value) -> Result<(), String> {
-    let Value::Matrix(matrix) = value else {
+pub(crate) fn check_middle(
+    expected: &Expectation,
+    at: i64,
+    output: &QueryOutput,
+) -> Result<(), String> {
+    let Value::Matrix(matrix) = &output.value else {
         return Err("no range vector".to_owned());
     };
-    let mut got = matrix.clone();
+    let mut got = joined(matrix, &output.histograms);
     for series in &mut got {
-        series.samples.retain(|sample| sample.timestamp == at);
+        series.points.retain(|(time, _)| *time == at);
     }
-    got.retain(|series| !series.samples.is_empty());
+    got.retain(|series| !series.points.is_empty());
     match (
         expected.scalar,
-        got.first().and_then(|series| series.samples.first()),
+        got.first().and_then(|series| series.points.first()),
     ) {
-        (Some(_), Some(sample)) => check_scalar(expected, sample.value),
+        (Some(_), Some((_, Point::Float(value)))) => check_scalar(expected, *value),
         _ => check_series(expected, &got, at, 1),
     }
+}
+
+/// Floats and histograms of one label set, in the order of time.
+struct Got {
+    labels: Labels,
+    points: Vec<(i64, Point)>,
+}
+
+fn joined(floats: &[Series], histograms: &[HistogramSeries]) -> Vec<Got> {
+    let mut all: Vec<Got> = floats
+        .iter()
+        .map(|series| Got {
+            labels: series.labels.clone(),
+            points: series
+                .samples
+                .iter()
+                .map(|sample| (sample.timestamp, Point::Float(sample.value)))
+                .collect(),
+        })
+        .collect();
+    for series in histograms {
+        let points = series.samples.iter().map(|sample| {
+            (
+                sample.timestamp,
+                Point::Histogram(NativeHistogram::clone(&sample.histogram)),
+            )
+        });
+        match all.iter_mut().find(|got| got.labels == series.labels) {
+            Some(got) => {
+                got.points.extend(points);
+                got.points.sort_by_key(|(time, _)| *time);
+            }
+            None => all.push(Got {
+                labels: series.labels.clone(),
+                points: points.collect(),
+            }),
+        }
+    }
+    all
 }
 
 fn check_notes(kind: &str, wanted: &[Text], none: bool, got: &[String]) -> Result<(), String> {
@@ -230,29 +275,26 @@ fn check_order(expected: &Expectation, got: &[Series]) -> Result<(), String> {
     }
 }
 
-fn check_series(
-    expected: &Expectation,
-    got: &[Series],
-    start: i64,
-    step: i64,
-) -> Result<(), String> {
+fn check_series(expected: &Expectation, got: &[Got], start: i64, step: i64) -> Result<(), String> {
     if expected.scalar.is_some() || expected.text.is_some() {
         return Err(format!("got {}", shown(got)));
     }
-    let mut left: Vec<&Series> = got.iter().collect();
+    let mut left: Vec<&Got> = got.iter().collect();
     for line in &expected.series {
-        let wanted: Vec<(i64, Point)> = (0_i64..)
+        let wanted: Vec<(i64, &Point)> = (0_i64..)
             .zip(&line.points)
             .filter(|(_, point)| **point != Point::Missing)
-            .map(|(index, point)| (start + index * step, *point))
+            .map(|(index, point)| (start + index * step, point))
             .collect();
         let index = left.iter().position(|series| series.labels == line.labels);
-        let samples = index.map_or(&[][..], |index| &left[index].samples);
-        let same = samples.len() == wanted.len()
-            && samples.iter().zip(&wanted).all(|(sample, (timestamp, point))| {
-                sample.timestamp == *timestamp
-                    && matches!(point, Point::Float(value) if nearly_equal(*value, sample.value))
-            });
+        let points = index.map_or(&[][..], |index| &left[index].points);
+        let same = points.len() == wanted.len()
+            && points
+                .iter()
+                .zip(&wanted)
+                .all(|((got_time, got), (time, wanted))| {
+                    got_time == time && same_point(wanted, got)
+                });
         if !same {
             return Err(format!(
                 "expected {} {:?}, got {}",
@@ -272,11 +314,41 @@ fn check_series(
     }
 }
 
-fn shown(got: &[Series]) -> String {
-    let value = |sample: &Sample| format!("{}@{}", sample.value, sample.timestamp);
-    let one = |series: &Series| {
-        let values: Vec<String> = series.samples.iter().take(8).map(value).collect();
-        format!("{} {}", series.labels, values.join(" "))
+fn same_point(wanted: &Point, got: &Point) -> bool {
+    match (wanted, got) {
+        (Point::Float(wanted), Point::Float(got)) => nearly_equal(*wanted, *got),
+        (Point::Histogram(wanted), Point::Histogram(got)) => same_histogram(wanted, got),
+        _ => false,
+    }
+}
+
+/// Compares all but the counter reset hint, which is no observation.
+fn same_histogram(wanted: &NativeHistogram, got: &NativeHistogram) -> bool {
+    let same_buckets = |wanted: &[(i32, f64)], got: &[(i32, f64)]| {
+        wanted.len() == got.len()
+            && wanted
+                .iter()
+                .zip(got)
+                .all(|(wanted, got)| wanted.0 == got.0 && nearly_equal(wanted.1, got.1))
+    };
+    wanted.schema == got.schema
+        && wanted.custom_bounds == got.custom_bounds
+        && nearly_equal(wanted.zero_threshold, got.zero_threshold)
+        && nearly_equal(wanted.zero_count, got.zero_count)
+        && nearly_equal(wanted.count, got.count)
+        && nearly_equal(wanted.sum, got.sum)
+        && same_buckets(&wanted.positive, &got.positive)
+        && same_buckets(&wanted.negative, &got.negative)
+}
+
+fn shown(got: &[Got]) -> String {
+    let point = |(time, point): &(i64, Point)| match point {
+        Point::Float(value) => format!("{value}@{time}"),
+        other => format!("{other:?}@{time}"),
+    };
+    let one = |series: &Got| {
+        let points: Vec<String> = series.points.iter().take(8).map(point).collect();
+        format!("{} {}", series.labels, points.join(" "))
     };
     let all: Vec<String> = got.iter().take(8).map(one).collect();
     format!("[{}]", all.join("; "))

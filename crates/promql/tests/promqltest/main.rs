@@ -6,6 +6,7 @@
 //! floor of evaluations that must pass (`floors.rs`): a regression fails the test, a gap does not.
 
 mod check;
+mod classic;
 mod floors;
 mod script;
 mod series;

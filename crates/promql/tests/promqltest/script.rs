@@ -1,11 +1,13 @@
 //! Reads a script line by line and evaluates it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use vervet_model::UnixMillis;
-use vervet_promql::{Engine, EngineOptions, Sample};
+use vervet_promql::{Engine, EngineOptions, HistogramSample, Sample};
 
 use crate::check::{self, Expectation};
+use crate::classic::Classic;
 use crate::series::{Point, SeriesLine, parse_line, parse_number, parse_string};
 use crate::storage::Storage;
 
@@ -64,7 +66,8 @@ impl Runner {
             "" => {}
             _ if word.starts_with('#') => {}
             "clear" => self.storage = Storage::default(),
-            "load" | "load_with_nhcb" => self.load(rest, block, line),
+            "load" => self.load(rest, block, line, false),
+            "load_with_nhcb" => self.load(rest, block, line, true),
             "eval" | "eval_fail" | "eval_warn" | "eval_info" | "eval_ordered" => {
                 match self.eval(word, rest, block) {
                     Ok(()) => self.tally.passed += 1,
@@ -81,11 +84,19 @@ impl Runner {
         }
     }
 
-    fn load(&mut self, step: &str, block: &[&str], line: usize) {
+    fn load(&mut self, step: &str, block: &[&str], line: usize, convert: bool) {
         let step = parse_millis(step.trim()).expect("load has a step");
+        let mut classic = Classic::default();
         for series in block {
             match parse_line(series) {
-                Ok(series) => self.load_series(&series, step),
+                Ok(series) if series.start_timestamps => {}
+                Ok(series) => {
+                    let (samples, histograms) = placed(&series, step);
+                    if convert {
+                        classic.add(&series.labels, &samples);
+                    }
+                    self.storage.add(series.labels, samples, histograms);
+                }
                 Err(reason) => {
                     self.tally
                         .failures
@@ -93,22 +104,9 @@ impl Runner {
                 }
             }
         }
-    }
-
-    fn load_series(&mut self, series: &SeriesLine, step: i64) {
-        if series.start_timestamps {
-            return;
+        for (labels, histograms) in classic.converted() {
+            self.storage.add(labels, Vec::new(), histograms);
         }
-        let samples = (0_i64..)
-            .zip(&series.points)
-            .filter_map(|(index, point)| match point {
-                Point::Float(value) => Some(Sample {
-                    timestamp: index * step,
-                    value: *value,
-                }),
-                Point::Missing | Point::Histogram => None,
-            });
-        self.storage.add(series.labels.clone(), samples.collect());
     }
 
     fn eval(&self, word: &str, rest: &str, block: &[&str]) -> Result<(), String> {
@@ -128,7 +126,7 @@ impl Runner {
         {
             let range = self.range(query, at - 60_000, at + 60_000, 60_000);
             let range = range.map_err(|error| format!("as a range query: {error}"))?;
-            check::check_middle(&expected, at, &range.value)
+            check::check_middle(&expected, at, &range)
                 .map_err(|reason| format!("as a range query: {reason}"))?;
         }
         Ok(())
@@ -150,6 +148,26 @@ impl Runner {
             step,
         )
     }
+}
+
+/// The points of a line as samples at multiples of the step.
+fn placed(series: &SeriesLine, step: i64) -> (Vec<Sample>, Vec<HistogramSample>) {
+    let (mut samples, mut histograms) = (Vec::new(), Vec::new());
+    for (index, point) in (0_i64..).zip(&series.points) {
+        let timestamp = index * step;
+        match point {
+            Point::Missing => {}
+            Point::Float(value) => samples.push(Sample {
+                timestamp,
+                value: *value,
+            }),
+            Point::Histogram(histogram) => histograms.push(HistogramSample {
+                timestamp,
+                histogram: Arc::new(histogram.clone()),
+            }),
+        }
+    }
+    (samples, histograms)
 }
 
 /// Splits `instant at 5m query` or `range from 0 to 5m step 1m query`.

@@ -1,15 +1,14 @@
 //! The notation of series: `name{label="value"} 1 2+3x4 _ stale`.
 
 use vervet_model::{Labels, LabelsBuilder, METRIC_NAME};
-use vervet_promql::STALE_NAN;
+use vervet_promql::{NativeHistogram, ResetHint, STALE_NAN};
 
 /// One place in a sequence of points.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Point {
     Missing,
     Float(f64),
-    /// A native histogram, which the engine does not have.
-    Histogram,
+    Histogram(NativeHistogram),
 }
 
 #[derive(Debug)]
@@ -128,12 +127,7 @@ fn word_end(text: &str) -> usize {
 
 fn expand(word: &str, points: &mut Vec<Point>) -> Result<(), String> {
     if word.starts_with("{{") {
-        let count = match word.rsplit_once('x') {
-            Some((before, count)) if before.contains("}}") => count.parse().unwrap_or(0) + 1,
-            _ => 1,
-        };
-        points.extend(std::iter::repeat_n(Point::Histogram, count));
-        return Ok(());
+        return expand_histograms(word, points);
     }
     let Some((sequence, count)) = word.rsplit_once('x') else {
         points.push(parse_point(word)?);
@@ -143,7 +137,7 @@ fn expand(word: &str, points: &mut Vec<Point>) -> Result<(), String> {
         .parse()
         .map_err(|_invalid| format!("no count in {word:?}"))?;
     if sequence == "_" {
-        points.extend(std::iter::repeat_n(Point::Missing, count as usize));
+        points.extend((0..count).map(|_| Point::Missing));
         return Ok(());
     }
     let (start, step) = split_sequence(sequence);
@@ -188,4 +182,104 @@ pub(crate) fn parse_number(word: &str) -> Result<f64, String> {
     }
     word.parse()
         .map_err(|_invalid| format!("not a number: {word:?}"))
+}
+
+/// Reads `{{...}}`, `{{...}}x3` or `{{...}}+{{...}}x3`.
+fn expand_histograms(word: &str, points: &mut Vec<Point>) -> Result<(), String> {
+    let (first, rest) = split_histogram(word)?;
+    let mut current = parse_histogram(first)?;
+    if rest.is_empty() {
+        points.push(Point::Histogram(current));
+        return Ok(());
+    }
+    let (sign, rest) = match rest.strip_prefix('x') {
+        Some(_) => ("", rest),
+        None => rest.split_at(1),
+    };
+    let (step, rest) = if sign.is_empty() {
+        (None, rest)
+    } else {
+        let (step, rest) = split_histogram(rest)?;
+        (Some(parse_histogram(step)?), rest)
+    };
+    let count = rest
+        .strip_prefix('x')
+        .and_then(|count| count.parse::<usize>().ok());
+    for _ in 0..count.ok_or_else(|| format!("no count in {word:?}"))? {
+        points.push(Point::Histogram(current.clone()));
+        if let Some(step) = &step {
+            let next = if sign == "-" {
+                current.minus(step)
+            } else {
+                current.plus(step)
+            };
+            current = next.map_err(|error| error.to_string())?.0;
+        }
+    }
+    points.push(Point::Histogram(current));
+    Ok(())
+}
+
+/// Splits `{{inside}}rest`.
+fn split_histogram(text: &str) -> Result<(&str, &str), String> {
+    text.strip_prefix("{{")
+        .and_then(|text| text.split_once("}}"))
+        .ok_or_else(|| format!("not a histogram: {text:?}"))
+}
+
+fn parse_histogram(text: &str) -> Result<NativeHistogram, String> {
+    let mut histogram = NativeHistogram::default();
+    let (mut positive, mut negative) = (Vec::new(), Vec::new());
+    let (mut offset, mut negative_offset) = (0, 0);
+    let mut rest = text.trim();
+    while !rest.is_empty() {
+        let (key, after) = rest
+            .split_once(':')
+            .ok_or_else(|| format!("no key in {rest:?}"))?;
+        let (value, after) = match after.strip_prefix('[') {
+            Some(list) => list.split_once(']').ok_or("a list without an end")?,
+            None => after.split_once(char::is_whitespace).unwrap_or((after, "")),
+        };
+        let number = || parse_number(value.trim());
+        let whole = || {
+            value
+                .trim()
+                .parse::<i32>()
+                .map_err(|error| error.to_string())
+        };
+        let list = || {
+            value
+                .split_whitespace()
+                .map(parse_number)
+                .collect::<Result<Vec<f64>, String>>()
+        };
+        match key.trim() {
+            "schema" => histogram.schema = whole()?,
+            "sum" => histogram.sum = number()?,
+            "count" => histogram.count = number()?,
+            "z_bucket" => histogram.zero_count = number()?,
+            "z_bucket_w" => histogram.zero_threshold = number()?,
+            "custom_values" => histogram.custom_bounds = list()?,
+            "buckets" => positive = list()?,
+            "n_buckets" => negative = list()?,
+            "offset" => offset = whole()?,
+            "n_offset" => negative_offset = whole()?,
+            "counter_reset_hint" => histogram.reset_hint = parse_hint(value)?,
+            key => return Err(format!("unknown histogram field {key:?}")),
+        }
+        rest = after.trim();
+    }
+    histogram.positive = (offset..).zip(positive).collect();
+    histogram.negative = (negative_offset..).zip(negative).collect();
+    Ok(histogram.compacted())
+}
+
+fn parse_hint(text: &str) -> Result<ResetHint, String> {
+    Ok(match text.trim() {
+        "unknown" => ResetHint::Unknown,
+        "reset" => ResetHint::Reset,
+        "not_reset" => ResetHint::NotReset,
+        "gauge" => ResetHint::Gauge,
+        other => return Err(format!("unknown counter reset hint {other:?}")),
+    })
 }

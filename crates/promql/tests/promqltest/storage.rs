@@ -1,44 +1,73 @@
 //! An in-memory store for scripts: series in the order in which they were loaded.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use vervet_model::Labels;
-use vervet_promql::{Queryable, QueryableError, Sample, SelectRequest, Series};
+use vervet_promql::{
+    HistogramSample, HistogramSeries, Queryable, QueryableError, Sample, SelectRequest, Series,
+};
 
 #[derive(Debug, Default)]
 pub(crate) struct Storage {
-    series: Vec<Series>,
+    series: Vec<Stored>,
     index: HashMap<Labels, usize>,
 }
 
+#[derive(Debug)]
+pub(crate) struct Stored {
+    pub(crate) labels: Labels,
+    pub(crate) samples: Vec<Sample>,
+    pub(crate) histograms: Vec<HistogramSample>,
+}
+
 impl Storage {
-    pub(crate) fn add(&mut self, labels: Labels, samples: Vec<Sample>) {
+    pub(crate) fn add(
+        &mut self,
+        labels: Labels,
+        samples: Vec<Sample>,
+        histograms: Vec<HistogramSample>,
+    ) {
         let index = *self.index.entry(labels.clone()).or_insert_with(|| {
-            self.series.push(Series {
+            self.series.push(Stored {
                 labels,
                 samples: Vec::new(),
+                histograms: Vec::new(),
             });
             self.series.len() - 1
         });
-        let existing = &mut self.series[index].samples;
-        existing.extend(samples);
-        // Of two samples at the same time the later line wins; the sort is stable.
-        existing.reverse();
-        existing.sort_by_key(|sample| sample.timestamp);
-        existing.dedup_by_key(|sample| sample.timestamp);
+        let stored = &mut self.series[index];
+        // Of two samples at the same time the later line wins.
+        let times: HashSet<i64> = samples
+            .iter()
+            .map(|sample| sample.timestamp)
+            .chain(histograms.iter().map(|sample| sample.timestamp))
+            .collect();
+        stored
+            .samples
+            .retain(|sample| !times.contains(&sample.timestamp));
+        stored
+            .histograms
+            .retain(|sample| !times.contains(&sample.timestamp));
+        stored.samples.extend(samples);
+        stored.histograms.extend(histograms);
+        stored.samples.sort_by_key(|sample| sample.timestamp);
+        stored.histograms.sort_by_key(|sample| sample.timestamp);
+    }
+
+    fn matching(&self, request: &SelectRequest<'_>) -> impl Iterator<Item = &Stored> {
+        let matchers = request.matchers.to_vec();
+        self.series.iter().filter(move |series| {
+            matchers
+                .iter()
+                .all(|matcher| matcher.matches_labels(&series.labels))
+        })
     }
 }
 
 impl Queryable for Storage {
     fn select(&self, request: &SelectRequest<'_>) -> Result<Vec<Series>, QueryableError> {
         let window = request.start.0..=request.end.0;
-        let matching = self.series.iter().filter(|series| {
-            request
-                .matchers
-                .iter()
-                .all(|matcher| matcher.matches_labels(&series.labels))
-        });
-        let within = |series: &Series| Series {
+        let within = |series: &Stored| Series {
             labels: series.labels.clone(),
             samples: series
                 .samples
@@ -47,9 +76,25 @@ impl Queryable for Storage {
                 .filter(|sample| window.contains(&sample.timestamp))
                 .collect(),
         };
-        Ok(matching
-            .map(within)
-            .filter(|series| !series.samples.is_empty())
-            .collect())
+        let all = self.matching(request).map(within);
+        Ok(all.filter(|series| !series.samples.is_empty()).collect())
+    }
+
+    fn select_histograms(
+        &self,
+        request: &SelectRequest<'_>,
+    ) -> Result<Vec<HistogramSeries>, QueryableError> {
+        let window = request.start.0..=request.end.0;
+        let within = |series: &Stored| HistogramSeries {
+            labels: series.labels.clone(),
+            samples: series
+                .histograms
+                .iter()
+                .filter(|sample| window.contains(&sample.timestamp))
+                .cloned()
+                .collect(),
+        };
+        let all = self.matching(request).map(within);
+        Ok(all.filter(|series| !series.samples.is_empty()).collect())
     }
 }
