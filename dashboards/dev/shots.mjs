@@ -27,8 +27,8 @@ for (const [width, height] of [[1440, 900], [390, 844]]) {
       if (!name.includes(filter)) continue
       await page.goto(base + path)
       await page.waitForTimeout(1100)
-      if (name === 'logs-query') await page.locator('[data-index="2"]').click().catch(() => undefined)
-      if (name === 'trace') await page.getByRole('option').filter({ hasText: 'compute total' }).click().catch(() => undefined)
+      if (name === 'logs-query') await page.locator('[data-index="2"]').click({ timeout: 1500 }).catch(() => undefined)
+      if (name === 'trace') await page.getByRole('option').filter({ hasText: 'compute total' }).click({ timeout: 1500 }).catch(() => undefined)
       await page.waitForTimeout(350)
       await page.screenshot({ path: join(out, `${name}-${width}-${scheme}.png`) })
     }

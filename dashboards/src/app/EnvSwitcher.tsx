@@ -12,7 +12,7 @@ export function EnvSwitcher() {
   return (
     <Menu position="bottom-end" width={210}>
       <Menu.Target>
-        <button type="button" className={`btn ${shell.env}`} data-kind={current ? environmentKind(current) : undefined} aria-label={`Environment: ${current ?? 'all'}`}>
+        <button type="button" className={`btn ${shell.env}`} data-kind={current ? environmentKind(current) : undefined} aria-label={`Environment: ${current ?? 'All environments'}`}>
           {current && environmentKind(current) !== 'production' && <Dot name={current} />}
           <span>{current ?? 'All environments'}</span>
           <IconChevronDown size={13} aria-hidden />

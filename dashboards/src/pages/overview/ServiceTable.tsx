@@ -95,8 +95,8 @@ function Row({ row, nowMs }: { row: ServiceRow; nowMs: number }) {
       <td className="num" data-label="p50">{formatDuration(row.p50_ms)}</td>
       <td className="num" data-label="p99">{formatDuration(row.p99_ms)}</td>
       <td className="num" data-label="error lines">
-        <Link to="/logs" search={linkSearch({ ...own, service: row.service_name, level: (row.log_errors ?? 0) > 0 ? 'error,fatal' : undefined }) as never} aria-label={`${row.log_errors ?? 0} error lines of ${row.service_name}: open its logs`}>
-          {formatCount(row.log_errors)}
+        <Link to="/logs" search={linkSearch({ ...own, service: row.service_name, level: (row.log_errors ?? 0) > 0 ? 'error,fatal' : undefined }) as never} aria-label={`${formatCount(row.log_errors ?? 0)} error lines of ${row.service_name}: open its logs`}>
+          {formatCount(row.log_errors ?? 0)}
         </Link>
       </td>
       <td>

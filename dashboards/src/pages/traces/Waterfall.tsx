@@ -97,7 +97,7 @@ function Row({ node, top, columns, color, startMs, total, selected, folded, onSe
   return (
     <div
       id={`span-${span.spanId}`} role="option" aria-selected={selected} className={css.row} style={{ transform: `translateY(${top}px)`, gridTemplateColumns: columns }}
-      aria-label={`${span.service} ${span.name}, ${formatDuration(span.endMs - span.startMs)}${span.error ? ', failed' : ''}`} onClick={() => onSelect(span.spanId)}
+      onClick={() => onSelect(span.spanId)}
     >
       <div className={css.label} style={{ paddingLeft: 8 + Math.min(depth, DEPTH_MAX) * INDENT_PX }}>
         <span
@@ -108,7 +108,7 @@ function Row({ node, top, columns, color, startMs, total, selected, folded, onSe
         </span>
         <span className={css.swatch} style={{ background: color }} />
         <span className={css.spanName} style={node.critical ? { fontWeight: 550 } : undefined}>{span.name || '(unnamed)'}</span>
-        {(span.error || (folded && node.errorBelow)) && <IconAlertCircleFilled size={14} color="var(--bad)" />}
+        {(span.error || (folded && node.errorBelow)) && <IconAlertCircleFilled size={14} color="var(--bad)" role="img" aria-label="failed" />}
         <span className={css.spanService}>{folded ? `+${node.descendants}` : span.service}</span>
       </div>
       <div className={css.track}>
