@@ -11,6 +11,7 @@ use crate::eval::{
 };
 use crate::native::HistogramSeries;
 use crate::queryable::{Queryable, Sample, Series};
+use crate::stack::with_room;
 use crate::syntax::{Bounds, Node, ValueType, parse_query};
 use crate::value::{InstantSample, QueryOutput, Value};
 
@@ -70,6 +71,15 @@ impl Engine {
         query: &str,
         at: UnixMillis,
     ) -> Result<QueryOutput, QueryError> {
+        with_room(query, || self.evaluate_instant(storage, query, at))
+    }
+
+    fn evaluate_instant(
+        &self,
+        storage: &dyn Queryable,
+        query: &str,
+        at: UnixMillis,
+    ) -> Result<QueryOutput, QueryError> {
         let UnixMillis(time) = at;
         let bounds = Bounds {
             start: time,
@@ -102,6 +112,15 @@ impl Engine {
         step: Duration,
     ) -> Result<QueryOutput, QueryError> {
         let grid = self.range_grid(start, end, step)?;
+        with_room(query, || self.evaluate_range(storage, query, grid))
+    }
+
+    fn evaluate_range(
+        &self,
+        storage: &dyn Queryable,
+        query: &str,
+        grid: Grid,
+    ) -> Result<QueryOutput, QueryError> {
         let bounds = Bounds {
             start: grid.start,
             end: grid.end,

@@ -30,6 +30,13 @@ pub(crate) fn format_message(value: f64) -> String {
     format_plain(value)
 }
 
+/// As OpenMetrics writes bounds and quantiles: `1.0` rather than `1`.
+pub(crate) fn format_open_metrics(value: f64) -> String {
+    let text = format_message(value);
+    let whole = value.is_finite() && !text.contains(['.', 'e']);
+    if whole { format!("{text}.0") } else { text }
+}
+
 /// `1.5e-07`: the exponent has a sign and at least two digits.
 fn scientific(value: f64) -> String {
     let text = format!("{value:e}");

@@ -2,7 +2,7 @@
 //!
 //! In: a query text, a moment or a time range, and a store that answers selectors. Out: a [`QueryOutput`]
 //! with Prometheus 3 semantics, or a [`QueryError`] that says whose fault it is. The engine does no I/O of
-//! its own and keeps no state; it evaluates on the calling thread.
+//! its own and keeps no state; it evaluates on the calling thread, or beside it when a query nests deeply.
 //!
 //! Invariants: each selector of a query reads the store once, for the whole time range; what the engine
 //! does not support is an error, never a wrong answer. Limits are in [`EngineOptions`].
@@ -16,6 +16,7 @@ mod histogram;
 mod math;
 mod native;
 mod queryable;
+mod stack;
 mod syntax;
 mod value;
 

@@ -17,11 +17,12 @@ use crate::functions::Function;
 
 pub(crate) use lower::{Bounds, parse_query};
 pub use selector::parse_selector;
+pub(crate) use tokens::token_count;
 
 /// Words, numbers and signs in one query, at most.
 pub const QUERY_TOKENS_MAX: usize = 4096;
 /// Expressions nested in one another, at most.
-pub const QUERY_DEPTH_MAX: usize = 128;
+pub const QUERY_DEPTH_MAX: usize = 512;
 
 /// An expression and where it begins.
 #[derive(Debug, Clone)]
@@ -136,6 +137,7 @@ pub(crate) enum AggregateOp {
     Topk,
     Bottomk,
     Limitk,
+    LimitRatio,
     Quantile,
     CountValues,
 }
@@ -155,6 +157,7 @@ impl AggregateOp {
             Self::Topk => "topk",
             Self::Bottomk => "bottomk",
             Self::Limitk => "limitk",
+            Self::LimitRatio => "limit_ratio",
             Self::Quantile => "quantile",
             Self::CountValues => "count_values",
         }

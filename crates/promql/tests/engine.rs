@@ -157,10 +157,6 @@ fn samples_that_the_store_returned_are_counted() {
 fn what_is_not_supported_is_named_with_its_place() {
     for (query, expected) in [
         ("1 +\n info(up)", "2:2: not supported: function info"),
-        (
-            "sum(limit_ratio(0.5, up))",
-            "1:5: not supported: aggregation limit_ratio",
-        ),
         ("rate(up[5m] anchored)", "1:13: not supported: anchored"),
         ("up[5m * 2]", "1:7: not supported: duration expressions"),
         (
@@ -208,8 +204,62 @@ fn invalid_queries_are_bad_data_and_do_not_panic() {
 }
 
 #[test]
+fn faults_in_the_text_are_located() {
+    for (query, expected) in [
+        ("sum(up", "1:4: parse error: "),
+        ("up)", "1:3: parse error: "),
+        ("sum(up]", "1:7: parse error: "),
+        ("up +\n 5 6", "2:4: parse error: unexpected 6"),
+        ("1 +", "1:4: parse error: unexpected end of input"),
+    ] {
+        let error = error_of(query).to_string();
+        assert!(error.starts_with(expected), "{query}: {error}");
+    }
+}
+
+#[test]
+fn the_deepest_queries_fit_the_stack_of_a_thread() {
+    let nested =
+        |before: &str, after: &str| format!("{}m{}", before.repeat(500), after.repeat(500));
+    for query in [
+        vec!["m"; 500].join(" + "),
+        nested("abs(", ")"),
+        nested("sum by (i) (", ")"),
+        nested("-(", ")").replace("-(", "-").replace(')', ""),
+        format!(
+            "{}m{}",
+            "max_over_time(".repeat(200),
+            "[1m:1m])".repeat(200)
+        ),
+        format!("{}m{}", "m and (m / ".repeat(150), ")".repeat(150)),
+    ] {
+        let engine = Engine::new(EngineOptions::default());
+        let store = Recorder {
+            series: 1,
+            samples: 1,
+            ..Recorder::default()
+        };
+        let evaluate = move || {
+            let (start, end) = (UnixMillis(0), UnixMillis(60_000));
+            let step = Duration::from_secs(60);
+            let output = engine
+                .range(&store, &query, start, end, step)
+                .expect("valid");
+            assert!(matches!(output.value, Value::Matrix(matrix) if matrix.len() == 1));
+        };
+        // Half of what a blocking thread has.
+        let thread = std::thread::Builder::new().stack_size(1 << 20);
+        thread
+            .spawn(evaluate)
+            .expect("a thread starts")
+            .join()
+            .expect("no panic");
+    }
+}
+
+#[test]
 fn deep_and_long_queries_are_refused() {
-    let deep = format!("{}1{}", "(".repeat(500), ")".repeat(500));
+    let deep = format!("{}1{}", "(".repeat(2_000), ")".repeat(2_000));
     assert!(error_of(&deep).to_string().contains("nested"));
     let long = vec!["1"; 5_000].join("+");
     assert!(error_of(&long).to_string().contains("tokens"));

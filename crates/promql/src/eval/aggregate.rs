@@ -32,6 +32,7 @@ impl Evaluator<'_> {
             AggregateOp::Topk | AggregateOp::Bottomk | AggregateOp::Limitk => {
                 self.eval_ranked(aggregate, &param(self)?, groups)
             }
+            AggregateOp::LimitRatio => self.eval_limit_ratio(aggregate, &param(self)?, groups),
             AggregateOp::Quantile => {
                 let phis = param(self)?;
                 if let Some(node) = &aggregate.param {
@@ -325,6 +326,7 @@ impl Fold {
             | AggregateOp::Topk
             | AggregateOp::Bottomk
             | AggregateOp::Limitk
+            | AggregateOp::LimitRatio
             | AggregateOp::Quantile
             | AggregateOp::CountValues => Self::Group,
         }

@@ -7,7 +7,7 @@ use crate::error::QueryError;
 use crate::eval::group::{Numbering, Steps};
 use crate::eval::labels::text;
 use crate::eval::{Element, Evaluator, Track};
-use crate::format::format_message;
+use crate::format::{format_message, format_open_metrics};
 use crate::histogram::{Bucket, Buckets, Correction};
 use crate::native::{HistogramSample, NativeHistogram, Quantile};
 use crate::queryable::Sample;
@@ -54,7 +54,7 @@ impl Evaluator<'_> {
             let shown = self
                 .eval_scalar(phi)?
                 .first()
-                .map(|phi| format_message(*phi));
+                .map(|phi| format_open_metrics(*phi));
             for mut track in self.eval_histogram_quantile(phi, buckets)? {
                 if track.labels.get(label).is_some() {
                     return Err(QueryError::Execution(format!(

@@ -1,9 +1,10 @@
-//! Aggregations that pass some of their input through: `topk`, `bottomk`, `limitk`.
+//! Aggregations that pass some of their input through: `topk`, `bottomk`, `limitk`, `limit_ratio`.
 
 use crate::error::QueryError;
 use crate::eval::aggregate::Group;
 use crate::eval::group::Steps;
 use crate::eval::{Element, Evaluator, Track};
+use crate::format::format_message;
 use crate::syntax::{Aggregate, AggregateOp};
 
 impl Evaluator<'_> {
@@ -52,6 +53,43 @@ impl Evaluator<'_> {
             }
         }
         Ok(results)
+    }
+
+    /// Passes a share of the series, chosen by the hash of their labels: of a ratio `r` the lowest hashes, of
+    /// `-r` the highest, so that `r` and `r - 1` share nothing and leave nothing out.
+    pub(crate) fn eval_limit_ratio(
+        &self,
+        aggregate: &Aggregate,
+        ratios: &[f64],
+        groups: Vec<Group>,
+    ) -> Result<Vec<Track>, QueryError> {
+        if ratios.iter().any(|ratio| ratio.is_nan()) {
+            return Err(QueryError::Execution("Ratio value is NaN".to_owned()));
+        }
+        for ratio in ratios.iter().filter(|ratio| ratio.abs() > 1.0) {
+            self.query.warn(
+                &format!(
+                    "ratio value should be between -1 and 1, got {}, capping to {}",
+                    format_message(*ratio),
+                    ratio.signum()
+                ),
+                aggregate
+                    .param
+                    .as_ref()
+                    .map_or(aggregate.expr.position, |node| node.position),
+            );
+        }
+        let mut tracks: Vec<Track> = groups.into_iter().flat_map(|group| group.members).collect();
+        for track in &mut tracks {
+            let place = track.labels.fingerprint() as f64 / u64::MAX as f64;
+            track.retain_times(|time| match ratios.get(self.grid.index(time)) {
+                Some(ratio) if *ratio >= 0.0 => place < *ratio || *ratio >= 1.0,
+                Some(ratio) => place >= 1.0 + ratio,
+                None => false,
+            });
+        }
+        tracks.retain(|track| !track.is_empty());
+        Ok(tracks)
     }
 
     /// The chosen (series index, value) pairs, best first. Histograms have no rank.

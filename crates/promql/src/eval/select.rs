@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::error::QueryError;
 use crate::eval::{Element, Evaluator, Grid, Track};
-use crate::native::HistogramSample;
+use crate::native::{HistogramSample, NativeHistogram, ResetHint};
 use crate::queryable::{Sample, is_stale};
 use crate::syntax::{Expr, Node, Selector, Subquery, TimeShift};
 
@@ -168,7 +168,18 @@ impl Evaluator<'_> {
             end: subquery.shift.reference(self.grid.end),
             step,
         };
-        let tracks = Evaluator::new(self.query, grid)?.eval_vector(&subquery.expr)?;
+        let mut tracks = Evaluator::new(self.query, grid)?.eval_vector(&subquery.expr)?;
+        // A subquery may repeat or skip samples, so what they say of their predecessor is void.
+        for sample in tracks.iter_mut().flat_map(|track| &mut track.histograms) {
+            if matches!(
+                sample.histogram.reset_hint,
+                ResetHint::Reset | ResetHint::NotReset
+            ) {
+                let mut histogram = NativeHistogram::clone(&sample.histogram);
+                histogram.reset_hint = ResetHint::Unknown;
+                sample.histogram = Arc::new(histogram);
+            }
+        }
         Ok(RangeSource {
             tracks,
             range: subquery.range,

@@ -40,7 +40,7 @@ impl Evaluator<'_> {
         for track in &source.tracks {
             self.query.check_deadline()?;
             let result =
-                self.apply_to_track(function, &source, track, &params, range_node.position);
+                self.apply_to_track(function, &source, track, &params, range_node.position)?;
             if result.is_empty() {
                 continue;
             }
@@ -60,12 +60,14 @@ impl Evaluator<'_> {
         track: &Track,
         params: &[Vec<f64>],
         position: Position,
-    ) -> Track {
+    ) -> Result<Track, QueryError> {
         let mut at_step = vec![f64::NAN; params.len()];
         let (mut from, mut to) = (0, 0);
         let drop_name = track.drop_name || !function.keeps_name();
         let mut result = Track::floats(track.labels.clone(), drop_name, Vec::new());
         for (index, step) in self.grid.times().enumerate() {
+            // One step may visit very many samples.
+            self.query.check_deadline()?;
             let end = source.shift.reference(step);
             let start = end.saturating_sub(source.range);
             let reached = |at: usize, time: i64| {
@@ -105,7 +107,7 @@ impl Evaluator<'_> {
                 result.push(step, element);
             }
         }
-        result
+        Ok(result)
     }
 
     fn check_params(

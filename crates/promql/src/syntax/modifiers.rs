@@ -79,6 +79,7 @@ pub(crate) fn aggregate_op(id: TokenId) -> Option<AggregateOp> {
         token::T_TOPK => AggregateOp::Topk,
         token::T_BOTTOMK => AggregateOp::Bottomk,
         token::T_LIMITK => AggregateOp::Limitk,
+        token::T_LIMIT_RATIO => AggregateOp::LimitRatio,
         token::T_QUANTILE => AggregateOp::Quantile,
         token::T_COUNT_VALUES => AggregateOp::CountValues,
         _ => return None,

@@ -5,6 +5,7 @@ use promql_parser::parser::{Expr, VectorSelector, parse};
 use vervet_model::{METRIC_NAME, MatchOp, Matcher};
 
 use crate::error::QueryError;
+use crate::stack::with_room;
 use crate::syntax::tokens::Tokens;
 
 /// The matchers of a series selector such as `up{job="api"}`, for `match[]` parameters.
@@ -12,6 +13,10 @@ use crate::syntax::tokens::Tokens;
 /// # Errors
 /// The text is no selector, has a range, offset or `@`, or an invalid regular expression.
 pub fn parse_selector(text: &str) -> Result<Vec<Matcher>, QueryError> {
+    with_room(text, || parse_shallow(text))
+}
+
+fn parse_shallow(text: &str) -> Result<Vec<Matcher>, QueryError> {
     let tokens = Tokens::scan(text)?;
     match parse(text).map_err(|message| tokens.explain(message))? {
         Expr::VectorSelector(selector) if selector.offset.is_none() && selector.at.is_none() => {

@@ -4,6 +4,8 @@
 use crate::error::{Position, QueryError};
 use crate::syntax::QUERY_TOKENS_MAX;
 
+/// What `promql-parser` says when it cannot say anything.
+const UNLOCATED: &str = "invalid promql query";
 /// Longest duration in a query, in seconds: the range of a 64-bit count of nanoseconds.
 const DURATION_SECONDS_MAX: f64 = 9_223_372_036.0;
 /// Seconds of each unit of a duration.
@@ -151,10 +153,48 @@ impl<'q> Tokens<'q> {
                 position: Some(Position::of(self.query, *offset)),
             };
         }
+        let (fault, offset) = self.find_fault().unwrap_or_default();
+        let message = if message == UNLOCATED && !fault.is_empty() {
+            fault
+        } else {
+            message
+        };
         QueryError::Parse {
             message,
-            position: None,
+            position: offset.map(|offset| Position::of(self.query, offset)),
         }
+    }
+
+    /// What is plainly wrong with a text, and where: brackets without a partner, operands without an operator
+    /// between them, an end that comes too early.
+    fn find_fault(&self) -> Option<(String, Option<usize>)> {
+        let mut open: Vec<(usize, &str)> = Vec::new();
+        let mut previous = "";
+        for (offset, text) in &self.all {
+            let partner = match *text {
+                ")" => "(",
+                "]" => "[",
+                "}" => "{",
+                _ => "",
+            };
+            if matches!(*text, "(" | "[" | "{") {
+                open.push((*offset, text));
+            } else if !partner.is_empty() && open.pop().map(|(_, text)| text) != Some(partner) {
+                return Some((format!("unexpected {text:?}"), Some(*offset)));
+            }
+            if is_literal(text) && (is_literal(previous) || matches!(previous, ")" | "]" | "}")) {
+                return Some((format!("unexpected {text}"), Some(*offset)));
+            }
+            previous = text;
+        }
+        if let Some((offset, text)) = open.pop() {
+            return Some((format!("unclosed {text:?}"), Some(offset)));
+        }
+        let unfinished = matches!(
+            previous,
+            "+" | "-" | "*" | "/" | "%" | "^" | "==" | "!=" | ">" | "<" | ">=" | "<=" | "," | "@"
+        );
+        unfinished.then(|| ("unexpected end of input".to_owned(), Some(self.query.len())))
     }
 
     fn check_durations(&self) -> Result<(), QueryError> {
@@ -179,6 +219,19 @@ impl<'q> Tokens<'q> {
         }
         Ok(())
     }
+}
+
+/// How many tokens a query has.
+///
+/// # Errors
+/// As [`Tokens::scan`].
+pub(crate) fn token_count(query: &str) -> Result<usize, QueryError> {
+    Ok(Tokens::scan(query)?.all.len())
+}
+
+/// Whether a token is a number, a duration or a text.
+fn is_literal(token: &str) -> bool {
+    token.starts_with(|first: char| first.is_ascii_digit() || matches!(first, '"' | '\'' | '`'))
 }
 
 /// Whether a selector may end with a token.
