@@ -1,1 +1,280 @@
+//! A whole agent in front of a real gRPC server that misbehaves.
 
+mod collector;
+
+use std::path::Path;
+
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, any_value};
+use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
+use prost::Message;
+use tonic::transport::Endpoint;
+use tonic::{Code, Status as GrpcStatus};
+use vervet_journal::{Journal, JournalConfig};
+use vervet_model::Signal;
+use vervet_wire::Accepted;
+use vervet_wire::grpc::Client;
+
+use super::*;
+use crate::books::BookLine;
+use crate::config::substitute::SystemSources;
+use collector::{Answer, TestCollector};
+
+const DEADLINE: Duration = Duration::from_secs(30);
+
+fn config(dir: &Path, endpoint: &str) -> AgentConfig {
+    let text = format!(
+        "data_dir: {}\n\
+         resource: {{host.name: n1}}\n\
+         receivers:\n  otlp: {{type: otlp, grpc: 127.0.0.1:0, http: 127.0.0.1:0, body_max: 1MiB}}\n\
+         exporters:\n  main: {{type: otlp, endpoint: '{endpoint}', timeout: 2s, retry: {{initial: 10ms, max: 50ms}}}}\n\
+         pipelines:\n  logs: {{from: [otlp], to: [main]}}\n\
+         admin: {{listen: 127.0.0.1:0}}\n",
+        dir.display()
+    );
+    AgentConfig::parse("test.yaml", &text, &SystemSources).expect("valid")
+}
+
+async fn agent(dir: &Path, endpoint: &str) -> RunningAgent {
+    Agent::start(config(dir, endpoint), AgentOptions::default())
+        .await
+        .expect("starts")
+}
+
+/// A request of `records` log records with body `text`.
+fn request(text: &str, records: usize) -> bytes::Bytes {
+    let value = any_value::Value::StringValue(text.to_owned());
+    let record = LogRecord {
+        body: Some(AnyValue { value: Some(value) }),
+        ..LogRecord::default()
+    };
+    let scope = ScopeLogs {
+        log_records: vec![record; records],
+        ..ScopeLogs::default()
+    };
+    let group = ResourceLogs {
+        scope_logs: vec![scope],
+        ..ResourceLogs::default()
+    };
+    ExportLogsServiceRequest {
+        resource_logs: vec![group],
+    }
+    .encode_to_vec()
+    .into()
+}
+
+fn client(agent: &RunningAgent) -> Client {
+    let address = agent.addresses()["otlp/grpc"];
+    let endpoint = Endpoint::from_shared(format!("http://{address}")).expect("address");
+    Client::new(endpoint.connect_lazy(), None)
+}
+
+async fn send(agent: &RunningAgent, text: &str) -> Result<Accepted, GrpcStatus> {
+    client(agent)
+        .export(Signal::Logs, request(text, 2), None)
+        .await
+}
+
+async fn wait_until(what: &str, condition: impl Fn() -> bool) {
+    let waited = tokio::time::timeout(DEADLINE, async {
+        while !condition() {
+            tokio::task::yield_now().await;
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    });
+    assert!(waited.await.is_ok(), "not in time: {what}");
+}
+
+fn logs_book(agent: &RunningAgent) -> BookLine {
+    let mut lines = agent.status().books;
+    lines.retain(|line| line.signal == "logs");
+    lines.pop().expect("one line")
+}
+
+fn texts(numbers: std::ops::Range<usize>) -> Vec<String> {
+    numbers.map(|number| format!("line {number}")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_record_arrives_once_and_in_order_though_the_collector_fails_and_dies() {
+    let dir = tempfile::tempdir().expect("folder");
+    let mut collector = TestCollector::start();
+    collector.will_answer([
+        Answer::Busy,
+        Answer::Store,
+        Answer::StoreButFail,
+        Answer::Slow,
+        Answer::Busy,
+        Answer::StoreButFail,
+    ]);
+    let agent = agent(dir.path(), &collector.endpoint()).await;
+    for text in texts(0..10) {
+        send(&agent, &text).await.expect("stored");
+        assert!(logs_book(&agent).balances());
+    }
+    wait_until("first ten", || collector.bodies().len() == 10).await;
+    collector.die();
+    for text in texts(10..20) {
+        send(&agent, &text)
+            .await
+            .expect("stored although the collector is dead");
+    }
+    assert_eq!(logs_book(&agent).held.records, 20);
+    collector.come_back();
+    wait_until("all twenty", || logs_book(&agent).delivered.records == 40).await;
+    assert_eq!(collector.bodies(), texts(0..20));
+    assert!(
+        collector.repeats() >= 2,
+        "answers were lost, so requests must have been repeated"
+    );
+    let book = logs_book(&agent);
+    assert!(
+        book.balances() && book.held.is_zero() && book.dropped.is_empty(),
+        "{book:?}"
+    );
+    assert!(agent.shutdown(DEADLINE).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_is_answered_when_it_is_durable_and_survives_a_kill() {
+    let dir = tempfile::tempdir().expect("folder");
+    let killed = agent(dir.path(), "http://127.0.0.1:9").await;
+    send(&killed, "precious").await.expect("stored");
+    kill(killed).await;
+    let journal = JournalConfig::new(dir.path().join("buffer"));
+    let (journal, _report) = Journal::open(journal).expect("opens");
+    let records = journal
+        .cursor("test")
+        .expect("opens")
+        .read(1 << 20)
+        .expect("reads");
+    assert_eq!(records.len(), 1);
+    let (header, body) = crate::buffer::decode(records[0].payload.clone()).expect("valid");
+    assert_eq!((header.records, header.receiver.as_str()), (2, "otlp"));
+    assert_eq!(collector::first_body(&body), "precious");
+}
+
+async fn kill(mut agent: RunningAgent) {
+    agent.receivers.shutdown().await;
+    agent.exporters.shutdown().await;
+    agent.tokens.drain.cancel();
+    let _ended = (&mut agent.writer).await;
+    if let Some(admin) = agent.admin.take() {
+        admin.abort();
+        let _ended = admin.await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_books_balance_across_restarts() {
+    let dir = tempfile::tempdir().expect("folder");
+    let mut collector = TestCollector::start();
+    let first = agent(dir.path(), &collector.endpoint()).await;
+    for text in texts(0..5) {
+        send(&first, &text).await.expect("stored");
+    }
+    wait_until("five", || logs_book(&first).delivered.records == 10).await;
+    collector.die();
+    for text in texts(5..8) {
+        send(&first, &text).await.expect("stored");
+    }
+    let id = first.status().agent_id;
+    assert!(
+        !first.shutdown(Duration::from_millis(300)).await,
+        "three are left"
+    );
+    let second = agent(dir.path(), &collector.endpoint()).await;
+    let book = logs_book(&second);
+    assert_eq!(
+        (
+            book.received.records,
+            book.delivered.records,
+            book.held.records
+        ),
+        (16, 10, 6)
+    );
+    assert!(book.balances(), "{book:?}");
+    assert_eq!(second.status().agent_id, id);
+    collector.come_back();
+    wait_until("all", || logs_book(&second).held.is_zero()).await;
+    assert_eq!(collector.bodies(), texts(0..8));
+    let text = second.metrics_text();
+    let line =
+        "vervet_agent_exporter_delivered_records_total{exporter=\"main\",signal=\"logs\"} 16";
+    assert!(text.contains(line), "{text}");
+    assert!(second.shutdown(DEADLINE).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_refused_for_good_is_kept_aside_counted_and_passed() {
+    let dir = tempfile::tempdir().expect("folder");
+    let collector = TestCollector::start();
+    collector.will_answer([Answer::Invalid, Answer::RejectOne]);
+    let agent = agent(dir.path(), &collector.endpoint()).await;
+    for text in texts(0..3) {
+        send(&agent, &text).await.expect("stored");
+    }
+    wait_until("settled", || logs_book(&agent).held.is_zero()).await;
+    let book = logs_book(&agent);
+    assert!(book.balances(), "{book:?}");
+    assert_eq!(book.dropped["rejected"].records, 2);
+    assert_eq!(book.dropped["rejected_by_collector"].records, 1);
+    assert_eq!(book.delivered.records, 3);
+    let kept = std::fs::read(dir.path().join("rejected/main-1-logs.pb")).expect("kept");
+    assert_eq!(collector::first_body(&kept), "line 0");
+    agent.shutdown(DEADLINE).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn malformed_and_unwanted_requests_are_refused_for_good() {
+    let dir = tempfile::tempdir().expect("folder");
+    let agent = agent(dir.path(), "http://127.0.0.1:9").await;
+    let client = client(&agent);
+    let code = async |signal, body: bytes::Bytes| {
+        let refused = client.export(signal, body, None).await;
+        refused.expect_err("refused").code()
+    };
+    assert_eq!(
+        code(Signal::Logs, request("a", 1).slice(1..)).await,
+        Code::InvalidArgument
+    );
+    assert_eq!(
+        code(Signal::Logs, vec![0; 2 << 20].into()).await,
+        Code::OutOfRange
+    );
+    let traces = ExportLogsServiceRequest {
+        resource_logs: vec![ResourceLogs::default()],
+    };
+    let empty = client
+        .export(Signal::Traces, traces.encode_to_vec().into(), None)
+        .await;
+    assert_eq!(empty.expect("nothing to store").rejected, 0);
+    assert_eq!(agent.status().buffer.last_sequence, 0);
+    agent.shutdown(Duration::from_millis(100)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_admin_routes_answer() {
+    let dir = tempfile::tempdir().expect("folder");
+    let agent = agent(dir.path(), "http://127.0.0.1:9").await;
+    send(&agent, "one").await.expect("stored");
+    let get = async |path: &str| {
+        let url = format!("http://{}{path}", agent.addresses()["admin"]);
+        let answer = reqwest::get(url).await.expect("answers");
+        (answer.status().as_u16(), answer.text().await.expect("text"))
+    };
+    assert_eq!(get("/livez").await.0, 200);
+    assert_eq!(get("/readyz").await.0, 200);
+    assert_eq!(
+        get("/api/health").await.1,
+        r#"{"status":"ok","complaints":[]}"#
+    );
+    let (_, metrics) = get("/metrics").await;
+    let held = "vervet_agent_exporter_held_records{exporter=\"main\",signal=\"logs\"} 2";
+    assert!(metrics.contains(held), "{metrics}");
+    let status: serde_json::Value =
+        serde_json::from_str(&get("/api/vervet/v1/status").await.1).expect("JSON");
+    assert_eq!(status["books"][0]["held"]["records"], 2);
+    assert_eq!(status["buffer"]["last_sequence"], 1);
+    agent.shutdown(Duration::from_millis(100)).await;
+}

@@ -1,1 +1,304 @@
+mod full_disk;
 
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use vervet_journal::{JournalError, OsFileSystem};
+use vervet_model::{Signal, SystemClock};
+
+use super::*;
+use crate::books::Books;
+use crate::health::StageHealth;
+use crate::metrics::AgentMetrics;
+use crate::pipeline::{Batch, BatchSender, PipelineError, channel};
+use full_disk::FullDisk;
+
+const DEADLINE: Duration = Duration::from_secs(20);
+const DISK_BYTES: u64 = 8 << 20;
+
+/// A buffer at work, and how it was before.
+struct Running {
+    sender: BatchSender,
+    booked: watch::Receiver<u64>,
+    writer: JoinHandle<Result<(), JournalError>>,
+    metrics: Arc<AgentMetrics>,
+    journal: Journal,
+    resume: Vec<FilePosition>,
+    totals: Totals,
+}
+
+fn start(dir: &Path, disk_bytes: u64, fs: Arc<dyn FileSystem>) -> Running {
+    let (buffer, _report) = Buffer::open(dir, disk_bytes, fs).expect("opens");
+    let (journal, resume, totals) = (
+        buffer.journal.clone(),
+        buffer.resume("files"),
+        *buffer.totals(),
+    );
+    let metrics = Arc::new(AgentMetrics::default());
+    let (sender, queue) = channel("files", 4 << 20, Arc::clone(&metrics));
+    let (booked, booked_receiver) = watch::channel(0);
+    let parts = WriterParts {
+        queue,
+        books: Arc::new(Books::default()),
+        metrics: Arc::clone(&metrics),
+        booked,
+        health: StageHealth::new("buffer", Arc::new(SystemClock)),
+        drain: CancellationToken::new(),
+        give_up: CancellationToken::new(),
+    };
+    let writer = tokio::spawn(BufferWriter::new(buffer, parts).run());
+    Running {
+        sender,
+        booked: booked_receiver,
+        writer,
+        metrics,
+        journal,
+        resume,
+        totals,
+    }
+}
+
+fn position(offset: u64) -> FilePosition {
+    FilePosition {
+        path: "/var/log/a.log".to_owned(),
+        device: 1,
+        inode: 2,
+        prefix_hash: 3,
+        prefix_len: 4,
+        offset,
+    }
+}
+
+fn batch(bytes: usize, positions: Vec<FilePosition>) -> Batch {
+    Batch {
+        signal: Signal::Logs,
+        payload: vec![7; bytes].into(),
+        records: 2,
+        positions,
+    }
+}
+
+impl Running {
+    async fn wait_for_sequence(&mut self, sequence: u64) {
+        let booked = self.booked.wait_for(|booked| *booked >= sequence);
+        tokio::time::timeout(DEADLINE, booked)
+            .await
+            .expect("in time")
+            .expect("writer runs");
+    }
+
+    /// Ends as a killed process would: no checkpoint, no goodbye.
+    async fn kill(self) {
+        self.writer.abort();
+        let _cancelled = self.writer.await;
+    }
+
+    async fn finish(self) {
+        drop(self.sender);
+        self.writer.await.expect("no panic").expect("stored");
+    }
+
+    fn metric(&self, line_start: &str) -> u64 {
+        let text = self.metrics.encode_text();
+        let line = text.lines().find(|line| line.starts_with(line_start));
+        line.and_then(|line| line.rsplit(' ').next()?.parse().ok())
+            .unwrap_or(0)
+    }
+}
+
+fn records_in(journal: &Journal) -> usize {
+    let mut cursor = journal.cursor("reader").expect("opens");
+    let mut count = 0;
+    loop {
+        let records = cursor.read(1 << 20).expect("reads");
+        if records.is_empty() {
+            return count;
+        }
+        count += records.len();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crash_between_append_and_checkpoint_loses_no_position_and_repeats_none() {
+    let dir = tempfile::tempdir().expect("folder");
+    let mut expected = Totals::default();
+    for round in 0..4_u64 {
+        let mut running = start(dir.path(), DISK_BYTES, Arc::new(OsFileSystem));
+        let resumed: Vec<u64> = running
+            .resume
+            .iter()
+            .map(|position| position.offset)
+            .collect();
+        let before: Vec<u64> = (round > 0).then_some(round * 50).into_iter().collect();
+        assert_eq!(resumed, before, "round {round}");
+        assert_eq!(running.totals, expected, "round {round}");
+        for step in 1..=5 {
+            let offset = round * 50 + step * 10;
+            running
+                .sender
+                .send(batch(100, vec![position(offset)]))
+                .await
+                .expect("open");
+            expected.add(
+                Signal::Logs,
+                Amount {
+                    records: 2,
+                    bytes: 100,
+                },
+            );
+        }
+        running.wait_for_sequence((round + 1) * 5).await;
+        let checkpointed = running
+            .journal
+            .stats()
+            .cursors
+            .iter()
+            .map(|cursor| cursor.committed)
+            .max();
+        assert!(
+            checkpointed < Some((round + 1) * 5),
+            "the crash must come before the checkpoint"
+        );
+        running.kill().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_checkpoint_stands_after_an_orderly_end() {
+    let dir = tempfile::tempdir().expect("folder");
+    let running = start(dir.path(), DISK_BYTES, Arc::new(OsFileSystem));
+    running
+        .sender
+        .send(batch(100, vec![position(10)]))
+        .await
+        .expect("open");
+    running.finish().await;
+    let (journal, _report) = Journal::open(JournalConfig::new(dir.path())).expect("opens");
+    let cursor = journal.cursor(CHECKPOINTS).expect("opens");
+    assert_eq!(cursor.committed(), 1);
+    assert_eq!(
+        Checkpoints::decode(cursor.state())
+            .expect("valid")
+            .of("files"),
+        [position(10)]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_buffer_refuses_clients_and_makes_files_wait_until_there_is_room() {
+    let dir = tempfile::tempdir().expect("folder");
+    let mut running = start(dir.path(), 1 << 20, Arc::new(OsFileSystem));
+    let mut exporter = running.journal.cursor("exporter-main").expect("opens");
+    let client = running
+        .sender
+        .for_receiver("otlp", crate::pipeline::SignalSet::ALL);
+    let mut stored = 0;
+    let refusal = loop {
+        match client.send_durable(batch(100 << 10, Vec::new())).await {
+            Ok(()) => stored += 1,
+            Err(error) => break error,
+        }
+        assert!(stored < 11, "more than the budget was stored");
+    };
+    assert!(
+        matches!(refusal, PipelineError::Overloaded { .. }),
+        "{refusal}"
+    );
+    for offset in [10, 20] {
+        running
+            .sender
+            .send(batch(100 << 10, vec![position(offset)]))
+            .await
+            .expect("open");
+    }
+    let again = client.send_durable(batch(100 << 10, Vec::new())).await;
+    assert!(again.is_err(), "a client is refused while files wait");
+    assert_eq!(running.journal.last_sequence(), stored);
+    exporter.commit(stored, b"").expect("commits");
+    running.wait_for_sequence(stored + 2).await;
+    let received =
+        running.metric("vervet_agent_receiver_received_records_total{receiver=\"files\"");
+    let buffered =
+        running.metric("vervet_agent_receiver_buffered_records_total{receiver=\"files\"");
+    assert_eq!((received, buffered), (4, 4));
+    let received = running.metric("vervet_agent_receiver_received_records_total{receiver=\"otlp\"");
+    assert_eq!(received, stored * 2, "what was refused was never received");
+    assert_eq!(
+        running.metric("vervet_agent_receiver_refused_requests_total{receiver=\"otlp\""),
+        2
+    );
+    drop(exporter);
+    running.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_is_waited_out_without_loss() {
+    let dir = tempfile::tempdir().expect("folder");
+    let disk = Arc::new(FullDisk::default());
+    let mut running = start(
+        dir.path(),
+        DISK_BYTES,
+        Arc::clone(&disk) as Arc<dyn FileSystem>,
+    );
+    running
+        .sender
+        .send(batch(100, vec![position(1)]))
+        .await
+        .expect("open");
+    running.wait_for_sequence(1).await;
+    disk.is_full.store(true, Ordering::SeqCst);
+    running
+        .sender
+        .send(batch(100, vec![position(2)]))
+        .await
+        .expect("open");
+    let refused = running.sender.send_durable(batch(100, Vec::new())).await;
+    assert!(
+        matches!(refused, Err(PipelineError::Overloaded { .. })),
+        "{refused:?}"
+    );
+    assert_eq!(running.journal.last_sequence(), 1);
+    assert_eq!(
+        running.metric("vervet_agent_receiver_waiting_records{receiver=\"files\""),
+        2
+    );
+    disk.is_full.store(false, Ordering::SeqCst);
+    running.wait_for_sequence(2).await;
+    assert_eq!(
+        running.metric("vervet_agent_receiver_waiting_records{receiver=\"files\""),
+        0
+    );
+    assert_eq!(records_in(&running.journal), 2);
+    running.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_over_the_limit_is_dropped_counted_and_holds_up_nothing() {
+    let dir = tempfile::tempdir().expect("folder");
+    let mut running = start(dir.path(), 1 << 20, Arc::new(OsFileSystem));
+    running
+        .sender
+        .send(batch(2 << 20, Vec::new()))
+        .await
+        .expect("open");
+    let told = running
+        .sender
+        .send_durable(batch(2 << 20, Vec::new()))
+        .await;
+    assert!(
+        matches!(told, Err(PipelineError::TooLarge { .. })),
+        "{told:?}"
+    );
+    running
+        .sender
+        .send(batch(10, Vec::new()))
+        .await
+        .expect("open");
+    running.wait_for_sequence(1).await;
+    let dropped = running.metric("vervet_agent_receiver_dropped_records_total");
+    assert_eq!(dropped, 2);
+    running.finish().await;
+}

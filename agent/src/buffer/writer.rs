@@ -65,7 +65,7 @@ impl BufferWriter {
             cursor: Some(buffer.cursor),
             checkpoints: buffer.checkpoints,
             through,
-            next_checkpoint: Instant::now(),
+            next_checkpoint: Instant::now() + CHECKPOINT_INTERVAL,
             pending: VecDeque::new(),
             failed_attempts: 0,
             parts,

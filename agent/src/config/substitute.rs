@@ -67,6 +67,7 @@ fn resolve(text: &str, sources: &dyn Sources) -> Result<String, String> {
         let (before, reference) = rest.split_at(start);
         out.push_str(before);
         let Some(end) = reference.find('}') else {
+            rest = reference;
             break;
         };
         let (reference, after) = reference.split_at(end + 1);

@@ -97,8 +97,8 @@ fn every_mistake_is_reported_at_once() {
          hostmetrics, prometheus, otlp)\n\
          agent.yaml:3: receivers.b.interval: \"soon\" is not a duration such as 10s, 5m or 1h30m\n\
          agent.yaml:5: exporters.main: key `endpoint` is missing\n\
-         agent.yaml:7: pipelines.logs: unknown receiver `c`; did you mean `a`? (known: a, b)\n\
-         agent.yaml:8: pipelines: unknown pipeline `events`; did you mean `traces`? (known: logs, metrics, traces)",
+         agent.yaml:7: pipelines.logs: unknown receiver `c` (known: a, b)\n\
+         agent.yaml:8: pipelines: unknown pipeline `events` (known: logs, metrics, traces)",
     );
 }
 

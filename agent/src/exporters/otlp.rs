@@ -353,6 +353,3 @@ fn share(amount: Amount, records: u64) -> Amount {
         bytes: u64::try_from(bytes).unwrap_or(amount.bytes),
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -191,6 +191,3 @@ fn refusal(error: PipelineError) -> Refusal {
         },
     }
 }
-
-#[cfg(test)]
-mod tests;

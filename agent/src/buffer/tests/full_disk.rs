@@ -1,0 +1,85 @@
+//! The operating system's files, on a disk that can be made full.
+
+use std::any::Any;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use vervet_journal::{FileEntry, FileSystem, JournalFile, OsFileSystem};
+
+#[derive(Default)]
+pub(super) struct FullDisk {
+    pub(super) is_full: Arc<AtomicBool>,
+}
+
+struct File {
+    inner: Arc<dyn JournalFile>,
+    is_full: Arc<AtomicBool>,
+}
+
+fn check(is_full: &AtomicBool) -> io::Result<()> {
+    match is_full.load(Ordering::SeqCst) {
+        true => Err(io::ErrorKind::StorageFull.into()),
+        false => Ok(()),
+    }
+}
+
+impl FullDisk {
+    fn wrap(&self, inner: Arc<dyn JournalFile>) -> Arc<dyn JournalFile> {
+        Arc::new(File {
+            inner,
+            is_full: Arc::clone(&self.is_full),
+        })
+    }
+}
+
+impl FileSystem for FullDisk {
+    fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
+        OsFileSystem.create_dir_all(dir)
+    }
+    fn list(&self, dir: &Path) -> io::Result<Vec<FileEntry>> {
+        OsFileSystem.list(dir)
+    }
+    fn create_new(&self, path: &Path) -> io::Result<Arc<dyn JournalFile>> {
+        check(&self.is_full)?;
+        OsFileSystem.create_new(path).map(|file| self.wrap(file))
+    }
+    fn open_write(&self, path: &Path) -> io::Result<Arc<dyn JournalFile>> {
+        OsFileSystem.open_write(path).map(|file| self.wrap(file))
+    }
+    fn open_read(&self, path: &Path) -> io::Result<Arc<dyn JournalFile>> {
+        OsFileSystem.open_read(path)
+    }
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        OsFileSystem.rename(from, to)
+    }
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        OsFileSystem.remove(path)
+    }
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        OsFileSystem.sync_dir(dir)
+    }
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn Any + Send + Sync>> {
+        OsFileSystem.lock(path)
+    }
+}
+
+impl JournalFile for File {
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.inner.read_at(buf, offset)
+    }
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
+        check(&self.is_full)?;
+        self.inner.write_at(bytes, offset)
+    }
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.inner.set_len(len)
+    }
+    fn len(&self) -> io::Result<u64> {
+        self.inner.len()
+    }
+    fn sync(&self) -> io::Result<()> {
+        self.inner.sync()
+    }
+}
