@@ -2,7 +2,9 @@
 //!
 //! [`generate`] makes the inputs of every bench. [`load`] starts the collector and the agent as processes,
 //! feeds them and turns what it reads from `/proc` and from the data folder into [`report::Figure`]s.
+//! [`micro`] reads what the criterion benches left.
 
 pub mod generate;
 pub mod load;
+pub mod micro;
 pub mod report;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::Parser;
 use vervet_benches::load::{Bench, Programs, Scale};
+use vervet_benches::micro;
 use vervet_benches::report::table;
 
 /// Measures the collector and the agent built beside this program, under load and idle.
@@ -21,6 +22,9 @@ struct Options {
     /// Where the programs may keep data; its disk is what is measured [default: the folder above the programs].
     #[arg(long, value_name = "DIR")]
     work_dir: Option<PathBuf>,
+    /// Put the results of the micro benches, kept in target/criterion, into the table.
+    #[arg(long, value_name = "DIR")]
+    criterion: Option<PathBuf>,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -51,7 +55,10 @@ fn main() -> anyhow::Result<()> {
             Scale::FULL
         },
     };
-    let figures = bench.run(tell)?;
+    let mut figures = bench.run(tell)?;
+    if let Some(dir) = &options.criterion {
+        figures.extend(micro::figures(dir)?);
+    }
     write!(std::io::stdout().lock(), "\n{}", table(&figures)).context("cannot print the table")
 }
 

@@ -140,14 +140,15 @@ impl Logs {
             _ => LEVELS[2],
         };
         let status = match level.pino {
-            30 => *random.pick(&[200, 200, 200, 201, 204, 304]),
-            40 => *random.pick(&[400, 401, 404, 409, 429]),
-            _ => *random.pick(&[500, 502, 503, 504]),
+            30 => random.pick(&[200, 200, 200, 201, 204, 304]),
+            40 => random.pick(&[400, 401, 404, 409, 429]),
+            _ => random.pick(&[500, 502, 503, 504]),
         };
         let path = format!(
-            "{}/{}",
+            "{}/{}?expand=items&page={}",
             random.pick(&ROUTES),
-            10_000_000 + random.below(90_000_000)
+            10_000_000 + random.below(90_000_000),
+            random.skewed(10)
         );
         Event {
             time_unix_nano: self.now_unix_nano,
@@ -167,14 +168,18 @@ fn message(random: &mut Random, level: Level) -> String {
     let (id, count) = (random.bits() >> 24, random.skewed(14));
     match (level.pino, random.below(4)) {
         (30, 0) => format!(
-            "order {id:010x} accepted for customer {count}, waiting for the payment provider"
+            "order {id:010x} accepted for customer {count}, waiting for the payment provider to confirm"
         ),
         (30, 1) => {
-            format!("cache miss for key product:{id:010x}, loaded {count} rows from the primary")
+            format!(
+                "cache miss for key product:{id:010x}, loaded {count} rows from the primary in one batch"
+            )
         }
-        (30, 2) => format!("request completed, session {id:010x} sent {count} bytes to the client"),
+        (30, 2) => format!(
+            "request completed, session {id:010x} sent {count} bytes to the client and stays open"
+        ),
         (30, _) => format!(
-            "published event {id:010x} to topic order-events partition {}",
+            "published event {id:010x} to topic order-events partition {}, waiting for two replicas",
             count % 48
         ),
         (40, 0 | 1) => {
@@ -229,7 +234,7 @@ mod tests {
             assert_eq!(fields.as_object().expect("an object").len(), 12, "{line}");
         }
         let mean = text.len() / 5_000;
-        assert!((350..=410).contains(&mean), "{mean} bytes a line");
+        assert!((360..=400).contains(&mean), "{mean} bytes a line");
     }
 
     #[test]

@@ -34,9 +34,13 @@ impl Random {
     }
 
     /// One of `items`, of which there must be one at least.
-    pub fn pick<'i, T>(&mut self, items: &'i [T]) -> &'i T {
-        let index = self.below(items.len() as u64);
-        &items[usize::try_from(index).unwrap_or(0)]
+    pub fn pick<T: Copy>(&mut self, items: &[T]) -> T {
+        items[self.index(items.len())]
+    }
+
+    /// An index into something of this length, which must not be 0.
+    pub fn index(&mut self, length: usize) -> usize {
+        usize::try_from(self.below(length as u64)).unwrap_or(0)
     }
 
     pub fn trace_id(&mut self) -> [u8; 16] {

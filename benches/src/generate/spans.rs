@@ -64,7 +64,7 @@ impl Spans {
             ..Scope::default()
         };
         for hop in 0..HOPS {
-            let pod = self.random.pick(&self.pods).clone();
+            let pod = self.pods[self.random.index(self.pods.len())].clone();
             write_resource_spans(&mut out, &resource(&pod), &scope, |writer| {
                 for trace in &traces {
                     let duration_nano = self.random.skewed(28) + 1_000;
@@ -84,7 +84,7 @@ impl Spans {
     fn trace(&mut self) -> Trace {
         let random = &mut self.random;
         self.now_unix_nano += random.skewed(24);
-        let route = *random.pick(&ROUTES);
+        let route = random.pick(&ROUTES);
         Trace {
             id: random.trace_id(),
             span_ids: std::array::from_fn(|_| [random.span_id(), random.span_id()]),
