@@ -4,6 +4,9 @@
 //! `received = buffered + waiting + dropped{reason}`; what a sender was told to retry is `refused` and
 //! counts as never received.
 
+mod filelog;
+mod scrape;
+
 use std::fmt;
 
 use parking_lot::RwLock;
@@ -13,6 +16,9 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use vervet_model::Signal;
+
+pub(crate) use filelog::{FilelogCounts, FilelogMetrics};
+pub(crate) use scrape::{ScrapeCounts, ScrapeMetrics};
 
 /// A set of label pairs.
 pub type Labels = Vec<(&'static str, String)>;
@@ -25,6 +31,8 @@ pub type Gauges = Family<Labels, Gauge>;
 pub struct AgentMetrics {
     registry: RwLock<Registry>,
     receivers: ReceiverMetrics,
+    pub(crate) filelog: FilelogMetrics,
+    pub(crate) scrape: ScrapeMetrics,
 }
 
 /// A pair of families that count the same things in records and in bytes.
@@ -49,9 +57,15 @@ impl Default for AgentMetrics {
         let mut registry = Registry::with_prefix("vervet_agent");
         let receivers = ReceiverMetrics::default();
         receivers.register(&mut registry);
+        let filelog = FilelogMetrics::default();
+        filelog.register(&mut registry);
+        let scrape = ScrapeMetrics::default();
+        scrape.register(&mut registry);
         Self {
             registry: RwLock::new(registry),
             receivers,
+            filelog,
+            scrape,
         }
     }
 }

@@ -1,0 +1,124 @@
+//! logfmt: `key=value key="quoted value" ...`. Values are text; a key without `=` is `true`.
+
+use std::borrow::Cow;
+
+use vervet_wire::otlp::{KeyValue, Value};
+
+use super::{Parsed, fields};
+
+/// Longest key (bytes).
+const KEY_BYTES_MAX: usize = 128;
+
+/// What counts as logfmt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Strictness {
+    /// At least two words, all of them pairs: prose with a pair in it is prose.
+    PairsOnly,
+    /// At least one pair; words without `=` are flags.
+    BareKeys,
+}
+
+/// Whether `text` begins with `key=`.
+pub(super) fn begins(text: &str) -> bool {
+    let key = text
+        .bytes()
+        .take(KEY_BYTES_MAX)
+        .take_while(|byte| is_key_byte(*byte))
+        .count();
+    key > 0 && text.as_bytes().get(key) == Some(&b'=')
+}
+
+/// Reads `line`; `None` when it is no logfmt.
+pub(super) fn parse(line: &str, strictness: Strictness) -> Option<Parsed<'_>> {
+    let mut entries = Vec::new();
+    let mut pairs = 0;
+    let mut rest = line.trim_start();
+    while !rest.is_empty() {
+        let key_bytes = rest.bytes().take_while(|byte| is_key_byte(*byte)).count();
+        if !(1..=KEY_BYTES_MAX).contains(&key_bytes) {
+            return None;
+        }
+        let (key, after) = rest.split_at_checked(key_bytes)?;
+        let value = match after.strip_prefix('=') {
+            Some(after) => {
+                pairs += 1;
+                let (value, after) = take_value(after)?;
+                rest = after;
+                Value::String(value)
+            }
+            None if strictness == Strictness::PairsOnly => return None,
+            None => {
+                rest = after;
+                Value::Bool(true)
+            }
+        };
+        entries.push(KeyValue {
+            key: Cow::Borrowed(key),
+            value,
+        });
+        let next = rest.trim_start();
+        if next.len() == rest.len() && !next.is_empty() {
+            return None;
+        }
+        rest = next;
+    }
+    let pairs_needed = if strictness == Strictness::PairsOnly {
+        2
+    } else {
+        1
+    };
+    (pairs >= pairs_needed).then(|| fields::assemble(line, entries))
+}
+
+fn is_key_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'/' | b'@' | b':')
+}
+
+/// The value at the beginning of `text` and what follows it; `None` when a quote is not closed.
+fn take_value(text: &str) -> Option<(Cow<'_, str>, &str)> {
+    let Some(quoted) = text.strip_prefix('"') else {
+        let end = text.find(char::is_whitespace).unwrap_or(text.len());
+        let (value, rest) = text.split_at_checked(end)?;
+        return (!value.contains('"')).then_some((Cow::Borrowed(value), rest));
+    };
+    let end = closing_quote(quoted.as_bytes())?;
+    let (raw, rest) = (quoted.get(..end)?, quoted.get(end + 1..)?);
+    let value = if raw.contains('\\') {
+        Cow::Owned(unescape(raw))
+    } else {
+        Cow::Borrowed(raw)
+    };
+    Some((value, rest))
+}
+
+fn closing_quote(bytes: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        let found = at + memchr::memchr2(b'"', b'\\', bytes.get(at..)?)?;
+        if bytes.get(found) == Some(&b'"') {
+            return Some(found);
+        }
+        at = found + 2;
+    }
+}
+
+/// Resolves `\n`, `\t`, `\r` and escaped characters; an unknown escape stays as written.
+fn unescape(raw: &str) -> String {
+    let mut out = String::with_capacity(raw.len());
+    let mut chars = raw.chars();
+    while let Some(c) = chars.next() {
+        if c != '\\' {
+            out.push(c);
+            continue;
+        }
+        match chars.next() {
+            Some('n') => out.push('\n'),
+            Some('t') => out.push('\t'),
+            Some('r') => out.push('\r'),
+            Some(escaped @ ('"' | '\\')) => out.push(escaped),
+            Some(other) => out.extend(['\\', other]),
+            None => out.push('\\'),
+        }
+    }
+    out
+}

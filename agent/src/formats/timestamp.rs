@@ -1,0 +1,223 @@
+//! Times as loggers write them. A time without a zone is taken as UTC.
+//!
+//! The common shape, ISO 8601 and its relatives (`2024-01-02T03:04:05.678Z`, `2024-01-02 03:04:05,678`,
+//! `2024/01/02 03:04:05 +0100`), is read by hand; the rest goes through a list of patterns.
+
+use jiff::Timestamp;
+use jiff::fmt::{rfc2822, strtime};
+
+const NANOS_PER_SECOND: i64 = 1_000_000_000;
+/// No time as text is longer (bytes).
+const TEXT_BYTES_MAX: usize = 64;
+
+/// A time read from text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stamp {
+    pub(super) unix_nano: u64,
+    /// Whether the text names the offset from UTC.
+    pub(super) zoned: bool,
+}
+
+/// The time that the whole of `text` is; `None` when it is none or lies before 1970.
+pub(super) fn parse(text: &str) -> Option<u64> {
+    let text = text.trim();
+    if let Some((stamp, end)) = take(text.as_bytes())
+        && end == text.len()
+    {
+        return Some(stamp.unix_nano);
+    }
+    if text.is_empty() || text.len() > TEXT_BYTES_MAX {
+        return None;
+    }
+    if text
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || byte == b'.')
+    {
+        return match text.parse::<i64>() {
+            Ok(number) => from_integer(number),
+            Err(_not_whole) => from_float(text.parse().ok()?),
+        };
+    }
+    parse_uncommon(text)
+}
+
+/// A time as a whole number of seconds, milliseconds, microseconds or nanoseconds, told apart by size.
+pub(super) fn from_integer(number: i64) -> Option<u64> {
+    const SMALLEST_SECONDS: u64 = 100_000_000;
+    let number = u64::try_from(number)
+        .ok()
+        .filter(|number| *number >= SMALLEST_SECONDS)?;
+    match number {
+        0..100_000_000_000 => number.checked_mul(1_000_000_000),
+        100_000_000_000..100_000_000_000_000 => number.checked_mul(1_000_000),
+        100_000_000_000_000..100_000_000_000_000_000 => number.checked_mul(1_000),
+        _ => Some(number),
+    }
+}
+
+/// As [`from_integer`], with a fraction; seconds keep microseconds, which is what 64 bits hold.
+pub(super) fn from_float(number: f64) -> Option<u64> {
+    if !number.is_finite() || !(1e8..1e19).contains(&number) {
+        return None;
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "the range was checked")]
+    let micros = |micros: f64| from_integer(micros.round() as i64);
+    if number < 1e11 {
+        micros(number * 1e6)
+    } else if number < 1e14 {
+        micros(number * 1e3)
+    } else {
+        micros(number)
+    }
+}
+
+/// Reads a time at the beginning of `bytes`: the time and how many bytes it takes.
+pub(super) fn take(bytes: &[u8]) -> Option<(Stamp, usize)> {
+    let separator = *bytes.get(4)?;
+    if !matches!(separator, b'-' | b'/') || bytes.get(7) != Some(&separator) {
+        return None;
+    }
+    let (year, month, day) = (
+        digits(bytes, 0, 4)?,
+        digits(bytes, 5, 2)?,
+        digits(bytes, 8, 2)?,
+    );
+    if !matches!(bytes.get(10)?, b'T' | b't' | b' ') || bytes.get(13) != Some(&b':') {
+        return None;
+    }
+    let (hour, minute) = (digits(bytes, 11, 2)?, digits(bytes, 14, 2)?);
+    if bytes.get(16) != Some(&b':') {
+        return None;
+    }
+    let second = digits(bytes, 17, 2)?;
+    let in_range = (1..=12).contains(&month)
+        && (1..=days_in(year, month)).contains(&day)
+        && hour < 24
+        && minute < 60
+        && second <= 60;
+    if !in_range {
+        return None;
+    }
+    let (nanos, end) = fraction(bytes, 19);
+    let (offset_seconds, zone_end) = zone(bytes, end);
+    let days = days_since_epoch(year, month, day);
+    let seconds = days * 86_400 + hour * 3_600 + minute * 60 + second - offset_seconds;
+    let unix_nano = seconds.checked_mul(NANOS_PER_SECOND)?.checked_add(nanos)?;
+    let stamp = Stamp {
+        unix_nano: u64::try_from(unix_nano).ok()?,
+        zoned: zone_end > end,
+    };
+    Some((stamp, zone_end))
+}
+
+fn digits(bytes: &[u8], at: usize, count: usize) -> Option<i64> {
+    bytes
+        .get(at..at + count)?
+        .iter()
+        .try_fold(0, |value, byte| {
+            byte.is_ascii_digit()
+                .then(|| value * 10 + i64::from(byte - b'0'))
+        })
+}
+
+/// Nanoseconds after `.` or `,`; digits beyond the ninth are passed over.
+fn fraction(bytes: &[u8], at: usize) -> (i64, usize) {
+    let rest = bytes.get(at + 1..).unwrap_or_default();
+    let count = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    if !matches!(bytes.get(at), Some(b'.' | b',')) || count == 0 {
+        return (0, at);
+    }
+    let (mut nanos, mut scale) = (0, NANOS_PER_SECOND);
+    for byte in rest.iter().take(count.min(9)) {
+        scale /= 10;
+        nanos += i64::from(byte - b'0') * scale;
+    }
+    (nanos, at + 1 + count)
+}
+
+/// The offset from UTC in seconds, if one follows: `Z`, `+01:00`, `+0100`, ` +0100`, ` UTC`.
+fn zone(bytes: &[u8], at: usize) -> (i64, usize) {
+    let rest = bytes.get(at..).unwrap_or_default();
+    if matches!(rest.first(), Some(b'Z' | b'z')) {
+        return (0, at + 1);
+    }
+    if rest.starts_with(b" UTC") || rest.starts_with(b" GMT") {
+        return (0, at + 4);
+    }
+    let sign_at = if rest.first() == Some(&b' ') {
+        at + 1
+    } else {
+        at
+    };
+    let sign = match bytes.get(sign_at) {
+        Some(b'+') => 1,
+        Some(b'-') => -1,
+        _ => return (0, at),
+    };
+    let colon = usize::from(bytes.get(sign_at + 3) == Some(&b':'));
+    match (
+        digits(bytes, sign_at + 1, 2),
+        digits(bytes, sign_at + 3 + colon, 2),
+    ) {
+        (Some(hours), Some(minutes)) if hours < 24 && minutes < 60 => {
+            (sign * (hours * 3_600 + minutes * 60), sign_at + 5 + colon)
+        }
+        _ => (0, at),
+    }
+}
+
+fn is_leap(year: i64) -> bool {
+    year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
+}
+
+fn days_in(year: i64, month: i64) -> i64 {
+    match month {
+        4 | 6 | 9 | 11 => 30,
+        2 => 28 + i64::from(is_leap(year)),
+        _ => 31,
+    }
+}
+
+/// Days from 1970-01-01 in the Gregorian calendar, counting years from March so that the leap day is last.
+fn days_since_epoch(year: i64, month: i64, day: i64) -> i64 {
+    let (year, month) = if month > 2 {
+        (year, month - 3)
+    } else {
+        (year - 1, month + 9)
+    };
+    let leap_days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
+    year * 365 + leap_days + (month * 153 + 2) / 5 + day - 719_469
+}
+
+fn parse_uncommon(text: &str) -> Option<u64> {
+    const ZONED: [&str; 3] = [
+        "%d/%b/%Y:%H:%M:%S %z",
+        "%Y-%m-%d %H:%M:%S%.f %z",
+        "%a %b %d %H:%M:%S %z %Y",
+    ];
+    const UTC: [&str; 5] = [
+        "%a %b %d %H:%M:%S %Y",
+        "%d/%b/%Y:%H:%M:%S",
+        "%b %d, %Y %H:%M:%S",
+        "%m/%d/%Y %H:%M:%S",
+        "%d.%m.%Y %H:%M:%S%.f",
+    ];
+    let zoned = || {
+        ZONED
+            .iter()
+            .find_map(|format| strtime::parse(format, text).ok()?.to_timestamp().ok())
+    };
+    let utc = || {
+        UTC.iter().find_map(|format| {
+            let datetime = strtime::parse(format, text).ok()?.to_datetime().ok()?;
+            Some(datetime.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp())
+        })
+    };
+    let timestamp: Option<Timestamp> = text
+        .parse()
+        .ok()
+        .or_else(|| Some(rfc2822::parse(text).ok()?.timestamp()))
+        .or_else(zoned)
+        .or_else(utc);
+    u64::try_from(timestamp?.as_nanosecond()).ok()
+}

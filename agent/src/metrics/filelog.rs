@@ -1,0 +1,102 @@
+//! What `filelog` receivers count.
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+use super::{Counters, Gauges, Labels};
+
+/// The families of all `filelog` receivers, each with the label `receiver`.
+#[derive(Clone, Default)]
+pub(crate) struct FilelogMetrics {
+    lines: Counters,
+    bytes: Counters,
+    parse_errors: Counters,
+    invalid_utf8: Counters,
+    split_lines: Counters,
+    rotations: Counters,
+    truncations: Counters,
+    open_errors: Counters,
+    files: Gauges,
+}
+
+/// One receiver's members of the families.
+#[derive(Clone)]
+pub(crate) struct FilelogCounts {
+    pub(crate) lines: Counter,
+    pub(crate) bytes: Counter,
+    pub(crate) invalid_utf8: Counter,
+    pub(crate) split_lines: Counter,
+    pub(crate) rotations: Counter,
+    pub(crate) truncations: Counter,
+    pub(crate) open_errors: Counter,
+    pub(crate) files: Gauge,
+    receiver: Labels,
+    parse_errors: Counters,
+}
+
+impl FilelogMetrics {
+    pub(crate) fn register(&self, registry: &mut Registry) {
+        let mut counter = |name: &str, help: &str, family: &Counters| {
+            registry.register(format!("filelog_{name}"), help, family.clone());
+        };
+        counter("lines", "Lines read from files", &self.lines);
+        counter("bytes", "Bytes read from files", &self.bytes);
+        counter(
+            "parse_errors",
+            "Records kept as plain text because they are not of their format",
+            &self.parse_errors,
+        );
+        counter(
+            "invalid_utf8",
+            "Records in which invalid UTF-8 was replaced",
+            &self.invalid_utf8,
+        );
+        counter(
+            "split_lines",
+            "Pieces cut off lines over the limit",
+            &self.split_lines,
+        );
+        counter(
+            "rotations",
+            "Files that lost their name while they were read",
+            &self.rotations,
+        );
+        counter(
+            "truncations",
+            "Files read again from the start because they shrank or changed",
+            &self.truncations,
+        );
+        counter(
+            "open_errors",
+            "Failed attempts to open or read a file",
+            &self.open_errors,
+        );
+        registry.register("filelog_files", "Files followed", self.files.clone());
+    }
+
+    pub(crate) fn of(&self, receiver: &str) -> FilelogCounts {
+        let labels: Labels = vec![("receiver", receiver.to_owned())];
+        let counter = |family: &Counters| family.get_or_create(&labels).clone();
+        FilelogCounts {
+            lines: counter(&self.lines),
+            bytes: counter(&self.bytes),
+            invalid_utf8: counter(&self.invalid_utf8),
+            split_lines: counter(&self.split_lines),
+            rotations: counter(&self.rotations),
+            truncations: counter(&self.truncations),
+            open_errors: counter(&self.open_errors),
+            files: self.files.get_or_create(&labels).clone(),
+            parse_errors: self.parse_errors.clone(),
+            receiver: labels,
+        }
+    }
+}
+
+impl FilelogCounts {
+    pub(crate) fn parse_error(&self, format: &'static str) {
+        let mut labels = self.receiver.clone();
+        labels.push(("format", format.to_owned()));
+        self.parse_errors.get_or_create(&labels).inc();
+    }
+}

@@ -1,0 +1,165 @@
+//! What a file's path tells of where its lines come from.
+
+use std::path::Path;
+
+use vervet_wire::otlp::{KeyValue, Resource, Value};
+
+/// The resource of a file's records: configured attributes, then what the path tells.
+pub(super) fn of_file(
+    path: &str,
+    configured: &[(String, String)],
+    service_name: Option<&str>,
+) -> Resource<'static> {
+    let mut attributes: Vec<KeyValue<'static>> = Vec::new();
+    let mut put = |key: &str, value: &str| {
+        if !configured.iter().any(|(known, _)| known == key) {
+            attributes.push(KeyValue::new(key.to_owned(), value.to_owned()));
+        }
+    };
+    let pod = PodPath::parse(path);
+    let name = Path::new(path)
+        .file_name()
+        .map(|name| name.to_string_lossy())
+        .unwrap_or_default();
+    let service = service_name
+        .or(pod.map(|pod| pod.container))
+        .unwrap_or_else(|| stem(&name));
+    put("service.name", service);
+    put("log.file.path", path);
+    put("log.file.name", &name);
+    if let Some(pod) = pod {
+        put("k8s.namespace.name", pod.namespace);
+        put("k8s.pod.name", pod.pod);
+        put("k8s.pod.uid", pod.uid);
+        put("k8s.container.name", pod.container);
+    }
+    if let Some(restarts) = pod.and_then(|pod| pod.restarts) {
+        attributes.push(KeyValue::new(
+            "k8s.container.restart_count",
+            Value::Int(restarts),
+        ));
+    }
+    let configured = configured
+        .iter()
+        .map(|(key, value)| KeyValue::new(key.clone(), value.clone()));
+    Resource {
+        attributes: configured.chain(attributes).collect(),
+    }
+}
+
+/// `/var/log/pods/<namespace>_<pod>_<uid>/<container>/<restarts>.log`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct PodPath<'a> {
+    namespace: &'a str,
+    pod: &'a str,
+    uid: &'a str,
+    container: &'a str,
+    restarts: Option<i64>,
+}
+
+impl<'a> PodPath<'a> {
+    fn parse(path: &'a str) -> Option<Self> {
+        let (_, below) = path.split_once("/pods/")?;
+        let mut parts = below.split('/');
+        let (pod, container, file) = (parts.next()?, parts.next()?, parts.next()?);
+        if parts.next().is_some() {
+            return None;
+        }
+        let mut names = pod.split('_');
+        let (namespace, pod, uid) = (names.next()?, names.next()?, names.next()?);
+        let restarts = file.split('.').next()?.parse().ok();
+        Some(Self {
+            namespace,
+            pod,
+            uid,
+            container,
+            restarts,
+        })
+    }
+}
+
+/// A file's name without extension and without what rotation adds: `app` for `app.log`, `app.log.1`,
+/// `app.2024-01-02.log` and `app-20240102.log`.
+fn stem(name: &str) -> &str {
+    let is_date = |text: &str| {
+        !text.is_empty()
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_digit() || matches!(byte, b'-' | b'_'))
+    };
+    let mut stem = name;
+    while let Some((head, extension)) = stem.rsplit_once('.') {
+        let droppable = is_date(extension)
+            || matches!(
+                extension,
+                "log" | "txt" | "json" | "jsonl" | "ndjson" | "out" | "err" | "old"
+            );
+        if head.is_empty() || !droppable {
+            break;
+        }
+        stem = head;
+    }
+    const DATE_DIGITS: usize = 8;
+    match stem.split_once('-') {
+        Some((head, rest)) if !head.is_empty() && is_date(rest) && rest.len() >= DATE_DIGITS => {
+            head
+        }
+        _ => stem,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pod_paths_tell_the_container() {
+        let path = "/var/log/pods/shop_web-7d4b9c_0f-1a/next/3.log";
+        let resource = of_file(path, &[("host.name".to_owned(), "n1".to_owned())], None);
+        let expected = [
+            ("host.name", "n1"),
+            ("service.name", "next"),
+            ("log.file.path", path),
+            ("log.file.name", "3.log"),
+            ("k8s.namespace.name", "shop"),
+            ("k8s.pod.name", "web-7d4b9c"),
+            ("k8s.pod.uid", "0f-1a"),
+            ("k8s.container.name", "next"),
+        ];
+        for (key, value) in expected {
+            assert_eq!(resource.str(key), value, "{key}");
+        }
+        let restarts = vervet_wire::otlp::find(&resource.attributes, "k8s.container.restart_count");
+        assert_eq!(restarts, Some(&Value::Int(3)));
+    }
+
+    #[test]
+    fn configuration_wins_over_the_path() {
+        let configured = [("service.name".to_owned(), "mine".to_owned())];
+        assert_eq!(
+            of_file("/x/app.log", &configured, None).str("service.name"),
+            "mine"
+        );
+        assert_eq!(
+            of_file("/x/app.log", &[], Some("named")).str("service.name"),
+            "named"
+        );
+        assert_eq!(of_file("/x/app.log", &configured, None).attributes.len(), 3);
+    }
+
+    #[test]
+    fn rotation_suffixes_do_not_change_the_service() {
+        for (name, expected) in [
+            ("app.log", "app"),
+            ("app.log.1", "app"),
+            ("app.2024-01-02.log", "app"),
+            ("app-20240102.log", "app"),
+            ("app-2.log", "app-2"),
+            ("syslog", "syslog"),
+            (".log", ".log"),
+            ("access.api.log", "access.api"),
+        ] {
+            assert_eq!(stem(name), expected, "{name}");
+        }
+    }
+}

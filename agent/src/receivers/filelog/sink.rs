@@ -1,0 +1,164 @@
+//! Turns what files hold into batches of OTLP log records.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use vervet_model::{Clock, Signal};
+use vervet_wire::otlp::{LogRecord, LogRecordsWriter, Scope, write_resource_logs};
+
+use super::file::{FileId, TailedFile};
+use super::lines::Record;
+use super::{BATCH_AGE_MAX, BATCH_BYTES, LogFormat};
+use crate::formats::{Parsed, parse_text};
+use crate::metrics::FilelogCounts;
+use crate::pipeline::{Batch, FilePosition};
+
+/// The instrumentation scope of the records.
+const SCOPE: &str = "vervet.filelog";
+
+/// The batch under way.
+pub(super) struct Sink {
+    format: LogFormat,
+    counts: FilelogCounts,
+    clock: Arc<dyn Clock>,
+    scope: Scope<'static>,
+    payload: Vec<u8>,
+    records: u64,
+    positions: HashMap<FileId, FilePosition>,
+    since: Option<Instant>,
+}
+
+impl Sink {
+    pub(super) fn new(format: LogFormat, counts: FilelogCounts, clock: Arc<dyn Clock>) -> Self {
+        let scope = Scope {
+            name: Cow::Borrowed(SCOPE),
+            ..Scope::default()
+        };
+        Self {
+            format,
+            counts,
+            clock,
+            scope,
+            payload: Vec::new(),
+            records: 0,
+            positions: HashMap::new(),
+            since: None,
+        }
+    }
+
+    /// Whether the batch is large or old enough to be sent.
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        let old = self
+            .since
+            .is_some_and(|since| now.duration_since(since) >= BATCH_AGE_MAX);
+        old || self.payload.len() >= BATCH_BYTES
+    }
+
+    pub(super) fn take_batch(&mut self) -> Option<Batch> {
+        self.since = None;
+        if self.records == 0 {
+            return None;
+        }
+        Some(Batch {
+            signal: Signal::Logs,
+            payload: std::mem::take(&mut self.payload).into(),
+            records: std::mem::take(&mut self.records),
+            positions: self
+                .positions
+                .drain()
+                .map(|(_, position)| position)
+                .collect(),
+        })
+    }
+
+    /// Takes the new whole lines of a file's buffer.
+    pub(super) fn take_lines(&mut self, file: &mut TailedFile, now: Instant) {
+        self.scan(file, false, now);
+        self.take_ready(file);
+    }
+
+    /// Takes all that is left of a file that will not go on, a last line without line feed included.
+    pub(super) fn take_rest(&mut self, file: &mut TailedFile, now: Instant) {
+        if file.buffer.is_empty() {
+            return;
+        }
+        self.scan(file, true, now);
+        file.lines.close_all();
+        self.take_ready(file);
+    }
+
+    fn scan(&self, file: &mut TailedFile, at_end: bool, now: Instant) {
+        let scanned = file.lines.scan(&file.buffer, at_end, now);
+        self.counts.lines.inc_by(scanned.lines);
+        self.counts.split_lines.inc_by(scanned.split);
+    }
+
+    /// Takes the records of a file that are complete.
+    pub(super) fn take_ready(&mut self, file: &mut TailedFile) {
+        let (records, end) = file.lines.ready();
+        if records > 0 {
+            let mut payload = std::mem::take(&mut self.payload);
+            if payload.capacity() == 0 {
+                payload.reserve(BATCH_BYTES + BATCH_BYTES / 2);
+            }
+            let observed = u64::try_from(self.clock.now().0).unwrap_or(0);
+            let (lines, buffer) = (&mut file.lines, &file.buffer);
+            write_resource_logs(&mut payload, &file.resource, &self.scope, |writer| {
+                for record in (0..records).map_while(|_| lines.pop()) {
+                    self.write(&record, buffer, observed, writer);
+                }
+            });
+            self.payload = payload;
+            self.records += records as u64;
+            self.since.get_or_insert_with(Instant::now);
+        }
+        if end > 0 {
+            file.consume(end);
+        }
+        if records > 0 {
+            self.positions.insert(file.id, file.position());
+        }
+    }
+
+    fn write(
+        &self,
+        record: &Record,
+        buffer: &[u8],
+        observed_time_unix_nano: u64,
+        writer: &mut LogRecordsWriter<'_, '_>,
+    ) {
+        let bytes = record.text(buffer);
+        let text = String::from_utf8_lossy(&bytes);
+        if matches!(text, Cow::Owned(_)) {
+            self.counts.invalid_utf8.inc();
+        }
+        let format = match (self.format, record.cri) {
+            (LogFormat::Cri, Some(_)) => LogFormat::Auto,
+            (format, _) => format,
+        };
+        let mut parsed = parse_text(format, &text);
+        if let Some(failed) = parsed.failed {
+            self.counts.parse_error(failed.as_str());
+        }
+        if let Some(cri) = record.cri {
+            parsed.add_cri(cri.time_unix_nano, cri.stream);
+        }
+        push(parsed, observed_time_unix_nano, writer);
+    }
+}
+
+fn push(parsed: Parsed<'_>, observed_time_unix_nano: u64, writer: &mut LogRecordsWriter<'_, '_>) {
+    writer.push(&LogRecord {
+        time_unix_nano: parsed.time_unix_nano,
+        observed_time_unix_nano,
+        severity_number: parsed.severity.number(),
+        severity_text: parsed.severity_text,
+        body: parsed.body,
+        attributes: parsed.attributes,
+        trace_id: parsed.trace_id.as_ref().map_or(&[], |id| &id.0),
+        span_id: parsed.span_id.as_ref().map_or(&[], |id| &id.0),
+        ..LogRecord::default()
+    });
+}
