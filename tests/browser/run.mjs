@@ -179,6 +179,32 @@ async function checkKeys(page) {
   })
 }
 
+/** The query editor completes from the server's names, and typing over what is there breaks no policy. */
+async function checkEditor(page, complaints) {
+  await checks.run('editor: completes, runs, and is typed over without a complaint', async () => {
+    complaints()
+    await page.goto(`${BASE}/metrics`)
+    const editor = page.getByLabel('PromQL expression')
+    await editor.click({ timeout: CONTENT_MS })
+    await page.keyboard.type('sum by (job) (up)', { delay: 15 })
+    await page.keyboard.press('Escape')
+    await editor.click()
+    await page.keyboard.press('Control+a')
+    await page.keyboard.type('sum(rat', { delay: 15 })
+    await page.getByRole('listbox').getByText('rate', { exact: true }).first().waitFor({ timeout: CONTENT_MS })
+    await page.keyboard.press('Escape')
+    await editor.click()
+    await page.keyboard.press('Control+a')
+    await page.keyboard.type('vector(1)', { delay: 15 })
+    await page.keyboard.press('Control+Enter')
+    await page.waitForURL((url) => url.searchParams.get('expr') === 'vector(1)')
+    await page.getByRole('region', { name: 'Result' }).waitFor({ timeout: CONTENT_MS })
+    await auditPage(page)
+    const found = complaints()
+    if (found.length > 0) throw new Error(found.join(' | '))
+  })
+}
+
 /** A failing server is told in its own words, and Retry asks again. */
 async function checkFailure(page) {
   await checks.run('failure: the message of the server and a Retry that works', async () => {
@@ -233,6 +259,7 @@ await withBrowser({ viewport: { width: 1440, height: 900 }, colorScheme: 'light'
   await checkClickPath(page, complaints)
   await checkAddress(page)
   await checkKeys(page)
+  await checkEditor(page, complaints)
   await checkFailure(page)
 })
 process.exitCode = checks.finish()

@@ -5,6 +5,7 @@ import {
 } from '@tabler/icons-react'
 import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
+import { ApiError } from '../api/client'
 import { getRules } from '../api/prometheus'
 import { getStatus } from '../api/vervet'
 import { useSettings } from './settings'
@@ -66,7 +67,8 @@ function useFiringCount(): number {
 function CollectorStatus() {
   const status = useQuery({ queryKey: ['status'], queryFn: ({ signal }) => getStatus(signal), refetchInterval: 15_000, retry: false })
   const color = status.isError ? 'bad' : status.isSuccess ? 'good' : 'dim'
-  const text = status.isError ? 'Collector unreachable' : `Collector ${status.data?.version ?? '…'}`
+  const answered = status.error instanceof ApiError && status.error.status > 0 ? status.error.status : undefined
+  const text = status.isError ? (answered ? `Collector answers ${answered}` : 'Collector unreachable') : `Collector ${status.data?.version ?? '…'}`
   return (
     <div className={css.status} role="status">
       <span className={`dot ${color}`} aria-hidden />

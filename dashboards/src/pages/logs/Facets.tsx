@@ -13,6 +13,7 @@ export function Facets({ levels, services, pending }: { levels: Facet[]; service
   const sorted = [...levels].sort((a, b) => compareLevels(normalizeLevel(a.value), normalizeLevel(b.value)))
   return (
     <aside className={css.facets} aria-label="Filters" tabIndex={0}>
+      {sorted.length + services.length === 0 && <p className={css.note}>Levels and services appear here once there are lines.</p>}
       <FacetGroup title="Level" name="level" facets={sorted} color={(value) => levelColor(normalizeLevel(value))} />
       <FacetGroup title="Service" name="service" facets={services.slice(0, SERVICES_SHOWN)} />
     </aside>

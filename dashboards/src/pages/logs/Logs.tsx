@@ -47,7 +47,7 @@ function LogExplorer() {
         </section>
         <div className={css.bar}>
           <span role="status">
-            {pages.isPending ? 'Searching…' : <><strong>{formatCount(total)}</strong> lines{rows.length < total && <span className="dim">, {formatCount(rows.length)} loaded</span>}</>}
+            {pages.isPending ? 'Searching…' : pages.isError && rows.length === 0 ? 'Not searched' : <><strong>{formatCount(total)}</strong> lines{rows.length < total && <span className="dim">, {formatCount(rows.length)} loaded</span>}</>}
           </span>
           <span className={`mono dim cut hide-narrow ${css.effective}`} title={query}>{query}</span>
           <div className="row" style={{ marginLeft: 'auto', gap: 4 }}>

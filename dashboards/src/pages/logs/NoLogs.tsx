@@ -22,7 +22,7 @@ export function NoLogs() {
             {filtered && <button type="button" className="btn" onClick={() => patch({ q: undefined, level: undefined, service: undefined, env: undefined })}>Clear filters</button>}
             <button type="button" className="btn" onClick={widen}>Double the range</button>
           </div>
-          {!filtered && <pre>{'receivers:\n  pods: {type: filelog, include: [/var/log/pods/*/*/*.log], format: container}'}</pre>}
+          {!filtered && <pre>{'receivers:\n  pods:\n    type: filelog\n    include: [/var/log/pods/*/*/*.log]\n    format: container'}</pre>}
         </>
       }
     />

@@ -1,5 +1,5 @@
 // The PromQL box: highlighting, linting, and completion from the collector's own labels and metadata.
-import { autocompletion, closeBrackets, closeBracketsKeymap, completionKeymap } from '@codemirror/autocomplete'
+import { autocompletion, closeBrackets, closeBracketsKeymap, closeCompletion, completionKeymap } from '@codemirror/autocomplete'
 import { defaultKeymap, history, historyKeymap } from '@codemirror/commands'
 import { bracketMatching, HighlightStyle, syntaxHighlighting } from '@codemirror/language'
 import { lintKeymap } from '@codemirror/lint'
@@ -42,6 +42,22 @@ const look = EditorView.theme({
   '.cm-diagnostic': { fontFamily: 'var(--sans)', fontSize: '12px' },
 })
 
+/**
+ * Typing over a selection goes through the editor's state, not through the page. Left to itself, Chromium carries the
+ * colour of the replaced text over as a style attribute, which the content policy rightly refuses.
+ */
+const typeOver = EditorView.domEventHandlers({
+  beforeinput(event, view) {
+    const { from, to, empty } = view.state.selection.main
+    const text = event.data
+    if (event.inputType !== 'insertText' || empty || view.composing || text === null) return false
+    const insert = () => view.state.update(view.state.replaceSelection(text), { userEvent: 'input.type', scrollIntoView: true })
+    const handled = view.state.facet(EditorView.inputHandler).some((handler) => handler(view, from, to, text, insert))
+    if (!handled) view.dispatch(insert())
+    return true
+  },
+})
+
 interface Props {
   value: string
   onRun: (expr: string) => void
@@ -60,6 +76,7 @@ export function PromEditor({ value, onRun, onChange }: Props) {
     const promql = new PromQLExtension().activateCompletion(true).activateLinter(true)
       .setComplete({ remote: { url: '', httpMethod: 'GET', cache: { maxAge: 120_000 } }, maxMetricsMetadata: 10_000 })
     const run = (editor: EditorView) => {
+      closeCompletion(editor)
       handlers.current.onRun(editor.state.doc.toString())
       return true
     }
@@ -74,7 +91,7 @@ export function PromEditor({ value, onRun, onChange }: Props) {
         extensions: [
           EditorView.cspNonce.of(cspNonce()),
           history(), drawSelection(), bracketMatching(), closeBrackets(), autocompletion(), syntaxHighlighting(highlight), look,
-          EditorView.lineWrapping,
+          EditorView.lineWrapping, typeOver,
           EditorView.contentAttributes.of({ 'aria-label': 'PromQL expression', spellcheck: 'false', autocapitalize: 'off' }),
           promql.asExtension(),
           placeholder('PromQL, such as rate(http_server_request_duration_seconds_count[5m])'),

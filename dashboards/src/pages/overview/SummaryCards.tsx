@@ -29,12 +29,13 @@ export function SummaryCards() {
   const { nowMs } = useRange()
   const status = useQuery({ queryKey: ['status'], queryFn: ({ signal }) => getStatus(signal), retry: false })
   const data = status.data
+  const failed = status.isError ? 'Could not be loaded' : undefined
   return (
     <section className={css.cards} aria-label="Summary">
-      <AgentsCard status={data} nowMs={nowMs} pending={status.isPending} />
-      <TableCard title="Log records" table={data?.tables?.logs} pending={status.isPending} />
-      <TableCard title="Spans" table={data?.tables?.spans} pending={status.isPending} />
-      <TableCard title="Metric samples" table={data?.tables?.samples} pending={status.isPending} extra={data?.tables?.series && `${formatNumber(rows(data.tables.series))} series`} />
+      <AgentsCard status={data} nowMs={nowMs} pending={status.isPending} failed={failed} />
+      <TableCard title="Log records" table={data?.tables?.logs} pending={status.isPending} failed={failed} />
+      <TableCard title="Spans" table={data?.tables?.spans} pending={status.isPending} failed={failed} />
+      <TableCard title="Metric samples" table={data?.tables?.samples} pending={status.isPending} failed={failed} extra={data?.tables?.series && `${formatNumber(rows(data.tables.series))} series`} />
       <HostCard title="Host CPU" expr={CPU} color="var(--accent)" />
       <HostCard title="Host memory" expr={MEMORY} color="#5b7fd6" />
     </section>
@@ -54,14 +55,14 @@ function Card({ title, value, sub, children }: { title: string; value: ReactNode
 
 const rows = (table: TableStatus) => (table.rows_head ?? 0) + (table.rows_stored ?? 0)
 
-function TableCard({ title, table, pending, extra }: { title: string; table: TableStatus | undefined; pending: boolean; extra?: string | undefined }) {
-  if (!table) return <Card title={title} value={pending ? '…' : '–'} />
+function TableCard({ title, table, pending, failed, extra }: { title: string; table: TableStatus | undefined; pending: boolean; failed: string | undefined; extra?: string | undefined }) {
+  if (!table) return <Card title={title} value={pending ? '…' : '–'} sub={failed} />
   const size = table.bytes === undefined ? undefined : extra ? formatBytes(table.bytes) : `${formatBytes(table.bytes)} in ${formatCount(table.files ?? 0)} files`
   return <Card title={title} value={formatCount(rows(table))} sub={[extra, size].filter(Boolean).join(' · ')} />
 }
 
-function AgentsCard({ status, nowMs, pending }: { status: Status | undefined; nowMs: number; pending: boolean }) {
-  if (!status?.agents) return <Card title="Agents" value={pending ? '…' : '–'} />
+function AgentsCard({ status, nowMs, pending, failed }: { status: Status | undefined; nowMs: number; pending: boolean; failed: string | undefined }) {
+  if (!status?.agents) return <Card title="Agents" value={pending ? '…' : '–'} sub={failed} />
   const silent = status.agents.filter((agent) => nowMs - (agent.last_seen_unix_ms ?? 0) > SILENT_AFTER_MS)
   const quietest = silent.sort((a, b) => (a.last_seen_unix_ms ?? 0) - (b.last_seen_unix_ms ?? 0))[0]
   const sub = status.agents.length === 0 ? 'None has reported yet'
@@ -81,7 +82,7 @@ function HostCard({ title, expr, color }: { title: string; expr: string; color: 
   })
   const values = (query.data?.series[0]?.values ?? []).map(([, v]) => Number(v))
   const last = values.at(-1)
-  if (last === undefined) return <Card title={title} value={query.isPending ? '…' : '–'} sub={query.isPending ? undefined : 'No host metrics in this range'} />
+  if (last === undefined) return <Card title={title} value={query.isPending ? '…' : '–'} sub={query.isPending ? undefined : query.isError ? 'Could not be loaded' : 'No host metrics in this range'} />
   return (
     <Card title={`${title}, all hosts`} value={formatShare(last)}>
       <div className={css.spark}><Sparkline values={values} label={`${title}: now ${formatShare(last)}`} color={color} height={22} max={1} /></div>
