@@ -106,6 +106,13 @@ pub struct NamedCount {
     pub last_seen_unix_ms: i64,
 }
 
+/// Some of the groups that match, and how many match in all.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct GroupPage {
+    pub groups: Vec<GroupSummary>,
+    pub total: u64,
+}
+
 /// A group as a list shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroupSummary {

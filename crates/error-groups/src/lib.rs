@@ -22,7 +22,7 @@ pub mod store;
 pub use detect::{DetectedStack, detect_in_log_body};
 pub use fingerprint::{Component, FINGERPRINT_VERSION, Fingerprint, fingerprint};
 pub use group::{
-    CountPoint, ErrorEvent, GroupChange, GroupChangeKind, GroupDetail, GroupState, GroupSummary,
+    CountPoint, ErrorEvent, GroupChange, GroupChangeKind, GroupDetail, GroupPage, GroupState, GroupSummary,
     ListQuery, NamedCount, SortBy,
 };
 pub use occurrence::{Occurrence, OccurrenceSource};

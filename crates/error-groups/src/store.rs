@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 use rusqlite::{Connection, OptionalExtension, params};
 use vervet_model::UnixNanos;
 
-use crate::group::{GroupChange, GroupDetail, GroupSummary, ListQuery};
+use crate::group::{GroupChange, GroupDetail, GroupPage, GroupSummary, ListQuery};
 use crate::occurrence::{FIELD_BYTES_MAX, Occurrence, truncated};
 
 mod schema;
@@ -169,7 +169,7 @@ impl ErrorStore {
     ///
     /// # Errors
     /// What SQLite says.
-    pub fn list(&self, query: &ListQuery) -> Result<Vec<GroupSummary>> {
+    pub fn list(&self, query: &ListQuery) -> Result<GroupPage> {
         query::list(&self.connection.lock(), query)
     }
 

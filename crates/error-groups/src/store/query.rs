@@ -5,7 +5,7 @@ use rusqlite::{Connection, ToSql, params};
 use super::events;
 use super::rows::{self, GROUP_COLUMNS, GroupRow, minute};
 use super::{Result, sqlite};
-use crate::group::{CountPoint, GroupDetail, GroupSummary, ListQuery, NamedCount, SortBy};
+use crate::group::{CountPoint, GroupDetail, GroupPage, GroupSummary, ListQuery, NamedCount, SortBy};
 
 /// Groups a list answers at most.
 const LIMIT_MAX: usize = 1_000;
@@ -22,7 +22,7 @@ struct Range<'a> {
     environment: Option<&'a str>,
 }
 
-pub(super) fn list(connection: &Connection, query: &ListQuery) -> Result<Vec<GroupSummary>> {
+pub(super) fn list(connection: &Connection, query: &ListQuery) -> Result<GroupPage> {
     let range = Range {
         from: query.since_unix_ms.map_or(i64::MIN, minute),
         to: query
@@ -61,17 +61,28 @@ pub(super) fn list(connection: &Connection, query: &ListQuery) -> Result<Vec<Gro
             values.len()
         ));
     }
-    let sql = format!(
-        "SELECT {GROUP_COLUMNS}, in_range FROM (
+    let matching = format!(
+        "FROM (
             SELECT *, (SELECT coalesce(sum(c.count), 0) FROM counts c WHERE c.group_id = g.id
                 AND c.minute >= ?1 AND c.minute < ?2
                 AND (?3 IS NULL OR c.environment = ?3)) AS in_range
             FROM groups g
             WHERE (?4 IS NULL OR service_name = ?4) AND (?5 IS NULL OR state = ?5) {search})
-         WHERE in_range > 0 OR NOT ?6
-         ORDER BY {order}, id LIMIT ?7 OFFSET ?8"
+         WHERE (in_range > 0 OR NOT ?6)"
     );
-    summaries(connection, &sql, &values, &range)
+    let page = format!(
+        "SELECT {GROUP_COLUMNS}, in_range {matching} ORDER BY {order}, id LIMIT ?7 OFFSET ?8"
+    );
+    let groups = summaries(connection, &page, &values, &range)?;
+    // The same parameters serve both statements, so the count names the page's two as well.
+    let count = format!("SELECT count(*) {matching} AND ?7 >= 0 AND ?8 >= 0");
+    let total = connection
+        .query_row(&count, values.as_slice(), |row| row.get::<_, i64>(0))
+        .map_err(sqlite("count error groups"))?;
+    Ok(GroupPage {
+        groups,
+        total: u64::try_from(total).unwrap_or(0),
+    })
 }
 
 pub(super) fn recent(connection: &Connection, since_ms: i64) -> Result<Vec<GroupSummary>> {

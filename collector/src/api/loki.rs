@@ -1,0 +1,137 @@
+//! The Loki query API, `/loki/api/v1`.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use axum::extract::{Path, State};
+use axum::response::Response;
+use serde_json::{Value as Json, json};
+use vervet_model::{Clock, Matcher, SystemClock, UnixNanos};
+use vervet_store::{Direction, LogQuery, LogRow};
+
+use super::Shared;
+use super::params::Params;
+use super::prometheus::{check_range, labels_json, value_json};
+use super::response::{Failure, PrometheusFailure, success};
+use crate::logql::{self, MetricRequest, Query};
+use crate::time::{parse_duration, parse_loki_time};
+
+type Answer = Result<Response, PrometheusFailure>;
+
+const LIMIT_DEFAULT: usize = 100;
+/// Log records that one query may return.
+const LIMIT_MAX: usize = 5_000;
+/// The time range of a query that names none.
+const RANGE_DEFAULT: Duration = Duration::from_secs(3600);
+/// Metric queries without a step are evaluated at about this many moments.
+const STEPS_DEFAULT: u32 = 250;
+
+pub(super) async fn query_range(State(context): State<Shared>, params: Params) -> Answer {
+    let (start, end) = range(&params)?;
+    match logql::parse(&params.require("query", |text| Some(text.to_owned()))?)? {
+        Query::Logs(selector) => {
+            let query = LogQuery {
+                matchers: selector.matchers,
+                filters: selector.filters,
+                trace_id: None,
+                start,
+                end,
+                limit: limit(&params)?,
+                direction: direction(&params)?,
+            };
+            let rows = context.store.logs(&query).await?;
+            Ok(success(json!({"resultType": "streams", "result": streams(rows), "stats": {}})))
+        }
+        Query::Metric(query) => {
+            let step = params.parse("step", parse_duration)?;
+            let step = step.unwrap_or_else(|| (end.since(start) / STEPS_DEFAULT).max(Duration::from_secs(1)));
+            let (start, end) = (start.to_millis(), end.to_millis());
+            check_range(start, end, step)?;
+            let output = context.queries.logql_metric(query, MetricRequest { start, end, step: Some(step) }).await?;
+            Ok(success(value_json(&output.value)))
+        }
+    }
+}
+
+pub(super) async fn query(State(context): State<Shared>, params: Params) -> Answer {
+    let at = params.parse("time", parse_loki_time)?.unwrap_or_else(|| SystemClock.now());
+    match logql::parse(&params.require("query", |text| Some(text.to_owned()))?)? {
+        Query::Logs(_) => Err(Failure::invalid("log queries are not supported as an instant query type").into()),
+        Query::Metric(query) => {
+            let at = at.to_millis();
+            let output = context.queries.logql_metric(query, MetricRequest { start: at, end: at, step: None }).await?;
+            Ok(success(value_json(&output.value)))
+        }
+    }
+}
+
+pub(super) async fn labels(State(context): State<Shared>, params: Params) -> Answer {
+    let (start, end) = range(&params)?;
+    Ok(success(context.store.log_label_names(&matchers(&params)?, start, end).await?))
+}
+
+pub(super) async fn label_values(State(context): State<Shared>, Path(name): Path<String>, params: Params) -> Answer {
+    let (start, end) = range(&params)?;
+    Ok(success(context.store.log_label_values(&name, &matchers(&params)?, start, end).await?))
+}
+
+pub(super) async fn series(State(context): State<Shared>, params: Params) -> Answer {
+    let (start, end) = range(&params)?;
+    let mut found = Vec::new();
+    for selector in params.all("match[]").chain(params.all("match")) {
+        let Query::Logs(selector) = logql::parse(selector)? else {
+            return Err(Failure::invalid("match must be a stream selector").into());
+        };
+        found.extend(context.store.log_series(&selector.matchers, start, end).await?);
+    }
+    found.sort();
+    found.dedup();
+    Ok(success(found.iter().map(labels_json).collect::<Vec<_>>()))
+}
+
+/// The stream selector in `query`, which narrows labels and their values.
+fn matchers(params: &Params) -> Result<Vec<Matcher>, PrometheusFailure> {
+    let Some(query) = params.get("query") else { return Ok(Vec::new()) };
+    match logql::parse(query)? {
+        Query::Logs(selector) => Ok(selector.matchers),
+        Query::Metric(_) => Err(Failure::invalid("query must be a stream selector").into()),
+    }
+}
+
+fn range(params: &Params) -> Result<(UnixNanos, UnixNanos), PrometheusFailure> {
+    let end = params.parse("end", parse_loki_time)?.unwrap_or_else(|| SystemClock.now());
+    let since = params.parse("since", parse_duration)?.unwrap_or(RANGE_DEFAULT);
+    let start = params.parse("start", parse_loki_time)?.unwrap_or_else(|| end.saturating_sub(since));
+    if end < start {
+        return Err(Failure::invalid("end timestamp must not be before start time").into());
+    }
+    Ok((start, end))
+}
+
+fn limit(params: &Params) -> Result<usize, PrometheusFailure> {
+    let limit = params.parse("limit", |text| text.parse().ok())?.unwrap_or(LIMIT_DEFAULT);
+    if limit > LIMIT_MAX {
+        return Err(Failure::invalid(format!("max entries limit per query exceeded, limit > {LIMIT_MAX} ({limit})")).into());
+    }
+    Ok(limit)
+}
+
+fn direction(params: &Params) -> Result<Direction, PrometheusFailure> {
+    let parse = |text: &str| match text.to_ascii_lowercase().as_str() {
+        "backward" => Some(Direction::NewestFirst),
+        "forward" => Some(Direction::OldestFirst),
+        _ => None,
+    };
+    Ok(params.parse("direction", parse)?.unwrap_or(Direction::NewestFirst))
+}
+
+/// Groups rows by stream, each stream's values in the order of the rows.
+fn streams(rows: Vec<LogRow>) -> Vec<Json> {
+    let mut streams: BTreeMap<_, Vec<Json>> = BTreeMap::new();
+    for row in rows {
+        let metadata: serde_json::Map<String, Json> =
+            row.metadata.into_iter().map(|(name, value)| (name, value.into())).collect();
+        streams.entry(row.labels).or_default().push(json!([row.time.0.to_string(), row.body, metadata]));
+    }
+    streams.into_iter().map(|(labels, values)| json!({"stream": labels_json(&labels), "values": values})).collect()
+}

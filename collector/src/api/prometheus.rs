@@ -1,0 +1,174 @@
+//! The Prometheus HTTP API, `/api/v1`.
+
+use std::time::Duration;
+
+use axum::extract::{Path, State};
+use axum::response::Response;
+use serde_json::{Value as Json, json};
+use vervet_model::{Clock, Labels, Matcher, SystemClock, UnixMillis};
+use vervet_promql::{InstantSample, QueryOutput, Sample, Series, Value, format_value, parse_selector};
+
+use super::Shared;
+use super::params::Params;
+use super::response::{Failure, PrometheusFailure, success};
+use crate::time::{parse_duration, parse_prometheus_time};
+
+type Answer = Result<Response, PrometheusFailure>;
+
+/// Points that one series of a range query may have, as in Prometheus.
+const POINTS_MAX: u128 = 11_000;
+
+pub(super) async fn query(State(context): State<Shared>, params: Params) -> Answer {
+    let text = params.require("query", |text| Some(text.to_owned()))?;
+    let at = params.parse("time", parse_prometheus_time)?.unwrap_or_else(|| SystemClock.now().to_millis());
+    let output = context.queries.promql_instant(text, at).await?;
+    Ok(output_response(&output))
+}
+
+pub(super) async fn query_range(State(context): State<Shared>, params: Params) -> Answer {
+    let text = params.require("query", |text| Some(text.to_owned()))?;
+    let start = params.require("start", parse_prometheus_time)?;
+    let end = params.require("end", parse_prometheus_time)?;
+    let step = params.require("step", parse_duration)?;
+    check_range(start, end, step)?;
+    let output = context.queries.promql_range(text, start, end, step).await?;
+    Ok(output_response(&output))
+}
+
+/// Prometheus's own conditions and words.
+pub(super) fn check_range(start: UnixMillis, end: UnixMillis, step: Duration) -> Result<(), Failure> {
+    if end < start {
+        return Err(Failure::invalid("invalid parameter \"end\": end timestamp must not be before start time"));
+    }
+    if step.as_millis() == 0 {
+        return Err(Failure::invalid(
+            "invalid parameter \"step\": zero or negative query resolution step widths are not accepted. Try a positive integer",
+        ));
+    }
+    if u128::from(start.0.abs_diff(end.0)) / step.as_millis() > POINTS_MAX {
+        return Err(Failure::invalid(
+            "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)",
+        ));
+    }
+    Ok(())
+}
+
+pub(super) async fn labels(State(context): State<Shared>, params: Params) -> Answer {
+    let (selectors, start, end) = selection(&params)?;
+    Ok(success(context.store.label_names(&selectors, start.0, end.0)))
+}
+
+pub(super) async fn label_values(State(context): State<Shared>, Path(name): Path<String>, params: Params) -> Answer {
+    let (selectors, start, end) = selection(&params)?;
+    Ok(success(context.store.label_values(&name, &selectors, start.0, end.0)))
+}
+
+pub(super) async fn series(State(context): State<Shared>, params: Params) -> Answer {
+    let (selectors, start, end) = selection(&params)?;
+    if selectors.is_empty() {
+        return Err(Failure::invalid("no match[] parameter provided").into());
+    }
+    let found = context.store.series(&selectors, start.0, end.0);
+    Ok(success(found.iter().map(labels_json).collect::<Vec<_>>()))
+}
+
+/// `match[]`, `start` and `end`; the times default to all of time.
+fn selection(params: &Params) -> Result<(Vec<Vec<Matcher>>, UnixMillis, UnixMillis), PrometheusFailure> {
+    let start = params.parse("start", parse_prometheus_time)?.unwrap_or(UnixMillis(i64::MIN));
+    let end = params.parse("end", parse_prometheus_time)?.unwrap_or(UnixMillis(i64::MAX));
+    let selectors = params.all("match[]").map(parse_selector).collect::<Result<_, _>>()?;
+    Ok((selectors, start, end))
+}
+
+pub(super) async fn metadata(State(context): State<Shared>, params: Params) -> Answer {
+    let wanted = params.get("metric");
+    let limit = params.parse("limit", |text| text.parse::<usize>().ok())?.unwrap_or(usize::MAX);
+    let entries = context.store.metric_metadata();
+    let entries = entries.into_iter().filter(|entry| wanted.is_none_or(|metric| metric == entry.metric)).take(limit);
+    let metadata: serde_json::Map<String, Json> = entries
+        .map(|entry| (entry.metric, json!([{"type": entry.kind, "help": entry.help, "unit": entry.unit}])))
+        .collect();
+    Ok(success(metadata))
+}
+
+pub(super) async fn rules(State(context): State<Shared>) -> Response {
+    success(context.alerts.snapshot())
+}
+
+pub(super) async fn alerts(State(context): State<Shared>) -> Response {
+    success(json!({"alerts": context.alerts.alerts()}))
+}
+
+pub(super) async fn buildinfo() -> Response {
+    success(json!({
+        "version": env!("CARGO_PKG_VERSION"), "revision": "", "branch": "", "buildUser": "", "buildDate": "", "goVersion": "",
+        "application": "vervet-collector",
+    }))
+}
+
+fn output_response(output: &QueryOutput) -> Response {
+    let mut body = json!({"status": "success", "data": value_json(&output.value)});
+    for (name, notes) in [("warnings", &output.warnings), ("infos", &output.infos)] {
+        if !notes.is_empty() {
+            body[name] = json!(notes);
+        }
+    }
+    axum::response::IntoResponse::into_response(axum::Json(body))
+}
+
+/// `{"resultType": ..., "result": ...}`.
+pub(super) fn value_json(value: &Value) -> Json {
+    let result = match value {
+        Value::Scalar(sample) => sample_json(sample),
+        Value::String { timestamp, value } => json!([seconds(*timestamp), value]),
+        Value::Vector(samples) => samples.iter().map(instant_json).collect(),
+        Value::Matrix(series) => series.iter().map(series_json).collect(),
+    };
+    json!({"resultType": value.result_type(), "result": result})
+}
+
+fn instant_json(sample: &InstantSample) -> Json {
+    json!({"metric": labels_json(&sample.labels), "value": sample_json(&sample.sample)})
+}
+
+fn series_json(series: &Series) -> Json {
+    let values: Vec<Json> = series.samples.iter().map(sample_json).collect();
+    json!({"metric": labels_json(&series.labels), "values": values})
+}
+
+fn sample_json(sample: &Sample) -> Json {
+    json!([seconds(sample.timestamp), format_value(sample.value)])
+}
+
+/// Whole seconds without a fraction, as Prometheus writes them.
+#[expect(clippy::cast_precision_loss, reason = "times in milliseconds stay below 2^53 for 285,000 years")]
+fn seconds(millis: i64) -> Json {
+    if millis % 1000 == 0 { json!(millis / 1000) } else { json!(millis as f64 / 1000.0) }
+}
+
+pub(super) fn labels_json(labels: &Labels) -> Json {
+    labels.iter().map(|label| (label.name.to_string(), Json::from(&*label.value))).collect::<serde_json::Map<_, _>>().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_have_prometheus_shapes() {
+        let labels = Labels::from_pairs([("__name__", "up"), ("job", "a\"b")]);
+        let sample = Sample { timestamp: 1_500, value: f64::INFINITY };
+        let vector = Value::Vector(vec![InstantSample { labels: labels.clone(), sample }]);
+        let matrix = Value::Matrix(vec![Series { labels, samples: vec![sample, Sample { timestamp: 2_000, value: 0.1 }] }]);
+        insta::assert_json_snapshot!([value_json(&vector), value_json(&matrix), value_json(&Value::Scalar(sample))]);
+    }
+
+    #[test]
+    fn ranges_are_checked_as_prometheus_does() {
+        let check = |start, end, step| check_range(UnixMillis(start), UnixMillis(end), Duration::from_millis(step)).is_ok();
+        assert!(check(0, 11_000, 1));
+        assert!(!check(0, 12_000_000, 1_000));
+        assert!(!check(2, 1, 1));
+        assert!(!check(0, 1, 0));
+    }
+}

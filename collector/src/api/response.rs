@@ -1,0 +1,155 @@
+//! The shapes of answers and errors.
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use serde::Serialize;
+use serde_json::json;
+use vervet_error_groups::ErrorStoreError;
+use vervet_promql::{ErrorType, QueryError};
+use vervet_store::StoreError;
+
+use super::params::InvalidParam;
+
+/// Why a request failed, for the caller; each API has its own words for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ErrorCode {
+    InvalidArgument,
+    NotFound,
+    QueryFailed,
+    Timeout,
+    Internal,
+}
+
+impl ErrorCode {
+    fn status(self) -> StatusCode {
+        match self {
+            Self::InvalidArgument => StatusCode::BAD_REQUEST,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::QueryFailed => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Timeout => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// Prometheus's `errorType`.
+    fn error_type(self) -> &'static str {
+        match self {
+            Self::InvalidArgument => "bad_data",
+            Self::NotFound => "not_found",
+            Self::QueryFailed => "execution",
+            Self::Timeout => "timeout",
+            Self::Internal => "internal",
+        }
+    }
+
+    /// The `code` of our own API.
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidArgument => "invalid_argument",
+            Self::NotFound => "not_found",
+            Self::QueryFailed => "query_failed",
+            Self::Timeout => "timeout",
+            Self::Internal => "internal",
+        }
+    }
+}
+
+/// A failure before it has the shape of an API.
+#[derive(Debug)]
+pub(super) struct Failure {
+    code: ErrorCode,
+    message: String,
+}
+
+impl Failure {
+    pub(super) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+
+    pub(super) fn invalid(message: impl Into<String>) -> Self {
+        Self::new(ErrorCode::InvalidArgument, message)
+    }
+}
+
+impl From<InvalidParam> for Failure {
+    fn from(error: InvalidParam) -> Self {
+        Self::invalid(error.to_string())
+    }
+}
+
+impl From<QueryError> for Failure {
+    fn from(error: QueryError) -> Self {
+        let code = match error.error_type() {
+            ErrorType::BadData => ErrorCode::InvalidArgument,
+            ErrorType::Execution => ErrorCode::QueryFailed,
+            ErrorType::Timeout => ErrorCode::Timeout,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<crate::logql::LogqlError> for Failure {
+    fn from(error: crate::logql::LogqlError) -> Self {
+        Self::invalid(error.to_string())
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        if error.is_user_error() {
+            return Self::new(ErrorCode::QueryFailed, error.to_string());
+        }
+        tracing::error!(%error, "query failed");
+        Self::new(ErrorCode::Internal, "the store failed to answer; see the collector's log")
+    }
+}
+
+impl From<ErrorStoreError> for Failure {
+    fn from(error: ErrorStoreError) -> Self {
+        match error {
+            ErrorStoreError::UnknownGroup { .. } => Self::new(ErrorCode::NotFound, error.to_string()),
+            other => {
+                tracing::error!(error = %other, "error groups failed");
+                Self::new(ErrorCode::Internal, "the error groups cannot be read; see the collector's log")
+            }
+        }
+    }
+}
+
+/// Prometheus: `{"status":"error","errorType":...,"error":...}`. Loki's API is answered alike.
+pub(super) struct PrometheusFailure(Failure);
+
+/// Our own APIs: `{"error":{"code":...,"message":...}}`.
+pub(super) struct VervetFailure(Failure);
+
+impl<F: Into<Failure>> From<F> for PrometheusFailure {
+    fn from(failure: F) -> Self {
+        Self(failure.into())
+    }
+}
+
+impl<F: Into<Failure>> From<F> for VervetFailure {
+    fn from(failure: F) -> Self {
+        Self(failure.into())
+    }
+}
+
+impl IntoResponse for PrometheusFailure {
+    fn into_response(self) -> Response {
+        let Failure { code, message } = self.0;
+        (code.status(), Json(json!({"status": "error", "errorType": code.error_type(), "error": message}))).into_response()
+    }
+}
+
+impl IntoResponse for VervetFailure {
+    fn into_response(self) -> Response {
+        let Failure { code, message } = self.0;
+        (code.status(), Json(json!({"error": {"code": code.as_str(), "message": message}}))).into_response()
+    }
+}
+
+/// Prometheus: `{"status":"success","data":...}`.
+pub(super) fn success(data: impl Serialize) -> Response {
+    Json(json!({"status": "success", "data": data})).into_response()
+}

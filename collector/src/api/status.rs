@@ -1,0 +1,124 @@
+//! What the collector holds, and the services it has heard of: `/api/vervet/v1/{status,services}`.
+
+use std::collections::HashMap;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+use vervet_alerting::AlertState;
+use vervet_error_groups::ListQuery;
+use vervet_model::{Clock, SystemClock, UnixMillis, UnixNanos};
+use vervet_store::{ServiceStats, TableStats};
+
+use super::Shared;
+use super::params::Params;
+use super::response::{Failure, VervetFailure};
+use crate::time::parse_prometheus_time;
+
+/// Points of a service's sparkline.
+const SPARKLINE_POINTS: usize = 24;
+/// The time range of a request that names none.
+const RANGE_DEFAULT: std::time::Duration = std::time::Duration::from_secs(3600);
+/// New error groups that are looked at to count them by service.
+const NEW_GROUPS_MAX: usize = 1_000;
+
+pub(super) async fn status(State(context): State<Shared>) -> Response {
+    let stats = context.store.stats();
+    let journal = context.journal.stats();
+    let agents: Vec<Value> = context
+        .metrics
+        .agents()
+        .into_iter()
+        .map(|(agent_id, seen)| json!({"agent_id": agent_id, "last_seen_unix_ms": seen.to_millis().0}))
+        .collect();
+    Json(json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "environment": context.environment,
+        "started_unix_ms": context.started.to_millis().0,
+        "uptime_seconds": SystemClock.now().since(context.started).as_secs(),
+        "ready": context.health.problem().is_none(),
+        "tables": {
+            "logs": table_json(&stats.logs), "spans": table_json(&stats.spans),
+            "samples": table_json(&stats.samples), "series": table_json(&stats.series),
+        },
+        "head_bytes": stats.head_bytes,
+        "journal": {"segments": journal.segments, "bytes": journal.disk_bytes, "last_sequence": context.journal.last_sequence()},
+        "agents": agents,
+    }))
+    .into_response()
+}
+
+fn table_json(table: &TableStats) -> Value {
+    json!({"rows_head": table.rows_head, "rows_stored": table.rows_stored, "files": table.files, "bytes": table.bytes})
+}
+
+pub(super) async fn services(State(context): State<Shared>, params: Params) -> Result<Response, VervetFailure> {
+    let end = params.parse("end", parse_prometheus_time)?.map(UnixMillis::to_nanos).unwrap_or_else(|| SystemClock.now());
+    let start = params.parse("start", parse_prometheus_time)?.map(UnixMillis::to_nanos);
+    let start = start.unwrap_or_else(|| end.saturating_sub(RANGE_DEFAULT));
+    if end <= start {
+        return Err(Failure::invalid("end must be after start").into());
+    }
+    let stats = context.store.service_stats(start, end, SPARKLINE_POINTS).await?;
+    let new_errors = new_errors(&context, start, end)?;
+    let firing = firing_alerts(&context);
+    let seconds = end.since(start).as_secs_f64();
+    let service = |service: &ServiceStats| {
+        let by_service = |counts: &HashMap<String, u64>| counts.get(&service.service_name).copied().unwrap_or(0);
+        json!({
+            "service_name": service.service_name,
+            "environment": service.environment,
+            "requests": service.requests,
+            "errors": service.errors,
+            "rate": ratio(service.requests, seconds),
+            "error_ratio": ratio(service.errors, count(service.requests)),
+            "p50_ms": service.p50_ms,
+            "p99_ms": service.p99_ms,
+            "log_records": service.log_records,
+            "log_errors": service.log_errors,
+            "new_errors": by_service(&new_errors),
+            "firing_alerts": by_service(&firing),
+            "last_seen_unix_ms": service.last_seen.to_millis().0,
+            "sparkline": service.sparkline.iter().map(|point| point.requests).collect::<Vec<_>>(),
+        })
+    };
+    Ok(Json(json!({"services": stats.iter().map(service).collect::<Vec<_>>()})).into_response())
+}
+
+fn ratio(part: u64, whole: f64) -> f64 {
+    if whole > 0.0 { count(part) / whole } else { 0.0 }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "shown with three digits")]
+fn count(number: u64) -> f64 {
+    number as f64
+}
+
+/// Groups first seen in the range, by service.
+fn new_errors(context: &Shared, start: UnixNanos, end: UnixNanos) -> Result<HashMap<String, u64>, Failure> {
+    let query = ListQuery {
+        since_unix_ms: Some(start.to_millis().0),
+        until_unix_ms: Some(end.to_millis().0),
+        limit: NEW_GROUPS_MAX,
+        ..ListQuery::default()
+    };
+    let mut counts = HashMap::new();
+    for group in context.errors.list(&query)?.groups {
+        if group.first_seen_unix_ms >= start.to_millis().0 {
+            *counts.entry(group.service_name).or_default() += 1;
+        }
+    }
+    Ok(counts)
+}
+
+/// Firing alerts by the service they name.
+fn firing_alerts(context: &Shared) -> HashMap<String, u64> {
+    let mut counts = HashMap::new();
+    for alert in context.alerts.alerts() {
+        if let Some(service) = alert.labels.get("service_name").filter(|_| alert.state == AlertState::Firing) {
+            *counts.entry(service.clone()).or_default() += 1;
+        }
+    }
+    counts
+}

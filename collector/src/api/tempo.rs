@@ -1,0 +1,138 @@
+//! The Tempo query API, `/tempo/api`.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+use vervet_model::{Clock, SystemClock, TraceId, UnixMillis};
+use vervet_store::{SpanRow, TraceQuery, TraceSummary};
+
+use super::Shared;
+use super::params::Params;
+use super::response::{ErrorCode, Failure, VervetFailure};
+use crate::time::{parse_duration, parse_prometheus_time};
+
+mod search;
+
+type Answer = Result<Response, VervetFailure>;
+
+const LIMIT_DEFAULT: usize = 20;
+/// Traces that one search may return.
+const LIMIT_MAX: usize = 1_000;
+/// The time range of a search that names none.
+const RANGE_DEFAULT: Duration = Duration::from_secs(3600);
+
+pub(super) async fn echo() -> &'static str {
+    "echo"
+}
+
+pub(super) async fn trace(State(context): State<Shared>, Path(id): Path<String>) -> Answer {
+    let id = TraceId::from_hex(&id).ok_or_else(|| Failure::invalid("a trace id is 1 to 32 hexadecimal digits, not all zero"))?;
+    let spans = context.store.trace(id).await?;
+    if spans.is_empty() {
+        return Err(Failure::new(ErrorCode::NotFound, "trace not found").into());
+    }
+    Ok(Json(json!({"batches": batches(&spans)})).into_response())
+}
+
+pub(super) async fn search(State(context): State<Shared>, params: Params) -> Answer {
+    let end = params.parse("end", parse_prometheus_time)?.map(UnixMillis::to_nanos);
+    let end = end.unwrap_or_else(|| SystemClock.now());
+    let start = params.parse("start", parse_prometheus_time)?.map(UnixMillis::to_nanos);
+    let text = |name| params.get(name).map(str::to_owned);
+    let mut query = TraceQuery {
+        service: text("service"),
+        name: text("name"),
+        status: text("status"),
+        kind: text("kind"),
+        min_duration: params.parse("minDuration", parse_duration)?,
+        max_duration: params.parse("maxDuration", parse_duration)?,
+        attributes: Vec::new(),
+        start: start.unwrap_or_else(|| end.saturating_sub(RANGE_DEFAULT)),
+        end,
+        limit: params.parse("limit", |text| text.parse().ok())?.unwrap_or(LIMIT_DEFAULT).min(LIMIT_MAX),
+    };
+    if let Some(tags) = params.get("tags") {
+        search::apply_tags(&mut query, tags)?;
+    }
+    if let Some(traceql) = params.get("q") {
+        search::apply_traceql(&mut query, traceql)?;
+    }
+    let found = context.store.search_traces(&query).await?;
+    let traces: Vec<Value> = found.iter().map(summary_json).collect();
+    Ok(Json(json!({"traces": traces, "metrics": {"inspectedTraces": traces.len()}})).into_response())
+}
+
+fn summary_json(trace: &TraceSummary) -> Value {
+    let spans: Vec<Value> = trace
+        .matched
+        .iter()
+        .map(|span| {
+            json!({
+                "spanID": span.span_id.to_string(),
+                "name": span.name,
+                "startTimeUnixNano": span.start.0.to_string(),
+                "durationNanos": span.duration.as_nanos().to_string(),
+                "attributes": [
+                    {"key": "service.name", "value": {"stringValue": span.service_name}},
+                    {"key": "status", "value": {"stringValue": span.status}},
+                ],
+            })
+        })
+        .collect();
+    let matched = trace.matched.len();
+    json!({
+        "traceID": trace.trace_id.to_string(),
+        "rootServiceName": trace.root_service_name,
+        "rootTraceName": trace.root_name,
+        "startTimeUnixNano": trace.start.0.to_string(),
+        "durationMs": trace.duration.as_millis().to_string().parse::<u64>().unwrap_or(u64::MAX),
+        "spanCount": trace.span_count,
+        "errorCount": trace.error_count,
+        "services": trace.services,
+        "spanSet": {"spans": spans, "matched": matched},
+        "spanSets": [{"spans": spans, "matched": matched}],
+    })
+}
+
+/// One batch per resource, in the JSON form of OTLP with hexadecimal ids.
+fn batches(spans: &[SpanRow]) -> Vec<Value> {
+    let mut batches: Vec<(&[(String, String)], Vec<&SpanRow>)> = Vec::new();
+    for span in spans {
+        match batches.iter_mut().find(|(resource, _)| *resource == span.resource_attributes.as_slice()) {
+            Some((_, members)) => members.push(span),
+            None => batches.push((&span.resource_attributes, vec![span])),
+        }
+    }
+    let batch = |(resource, members): (&[(String, String)], Vec<&SpanRow>)| {
+        let scope = members.first().map(|span| span.scope_name.as_str()).unwrap_or_default();
+        json!({
+            "resource": {"attributes": attributes_json(resource)},
+            "scopeSpans": [{"scope": {"name": scope}, "spans": members.into_iter().map(span_json).collect::<Vec<_>>()}],
+        })
+    };
+    batches.into_iter().map(batch).collect()
+}
+
+fn span_json(span: &SpanRow) -> Value {
+    let stored_json = |text: &str| serde_json::from_str::<Value>(text).unwrap_or_else(|_| json!([]));
+    json!({
+        "traceId": span.trace_id.to_string(),
+        "spanId": span.span_id.to_string(),
+        "parentSpanId": span.parent_span_id.map(|id| id.to_string()).unwrap_or_default(),
+        "name": span.name,
+        "kind": format!("SPAN_KIND_{}", span.kind.to_ascii_uppercase()),
+        "startTimeUnixNano": span.start.0.to_string(),
+        "endTimeUnixNano": span.start.saturating_add(span.duration).0.to_string(),
+        "attributes": attributes_json(&span.attributes),
+        "events": stored_json(&span.events),
+        "links": stored_json(&span.links),
+        "status": {"code": format!("STATUS_CODE_{}", span.status.to_ascii_uppercase()), "message": span.status_message},
+    })
+}
+
+fn attributes_json(attributes: &[(String, String)]) -> Vec<Value> {
+    attributes.iter().map(|(key, value)| json!({"key": key, "value": {"stringValue": value}})).collect()
+}

@@ -1,0 +1,141 @@
+//! The collector's configuration: YAML, strict, every limit a number with a default.
+//!
+//! ```yaml
+//! data_dir: ./vervet-data
+//! environment: production
+//! http: {listen: 127.0.0.1:7420}
+//! otlp: {grpc: 127.0.0.1:4317, http: 127.0.0.1:4318}
+//! rules: {dir: /etc/vervet/alert-rules}
+//! alerting: {route: {receiver: team}, receivers: [{name: team, webhook_configs: [{url: http://127.0.0.1:9000/}]}]}
+//! ```
+
+mod spec;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use vervet_agent::config::substitute::SystemSources;
+use vervet_agent::config::{ConfigError, Problem, listen_address, read_document};
+use vervet_alerting::NotifyConfig;
+
+pub use spec::CollectorSpec;
+
+/// A configuration that can run.
+#[derive(Debug, Clone)]
+pub struct CollectorConfig {
+    pub data_dir: PathBuf,
+    /// Shown in the UI, so that nobody mistakes production for something else.
+    pub environment: String,
+    /// API and UI.
+    pub http: SocketAddr,
+    pub otlp_grpc: SocketAddr,
+    pub otlp_http: SocketAddr,
+    pub limits: Limits,
+    /// Folder of rule files; the built-in rules when absent.
+    pub rules_dir: Option<PathBuf>,
+    pub evaluation_interval: Duration,
+    pub external_url: String,
+    pub notify: NotifyConfig,
+    /// Where the collector's own traces go.
+    pub traces_endpoint: Option<String>,
+}
+
+/// Every limit, in bytes where not said otherwise.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// One OTLP request, before and after decompression.
+    pub request_bytes: usize,
+    /// Requests being decoded or waiting for the journal.
+    pub inflight_bytes: usize,
+    /// The journal on disk.
+    pub journal_bytes: u64,
+    /// Rows in memory before they are written to segments.
+    pub head_bytes: usize,
+    /// The longest that rows stay in memory only.
+    pub flush_interval: Duration,
+    /// Different series.
+    pub series: usize,
+    /// Memory of one query.
+    pub query_memory_bytes: usize,
+    pub query_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            request_bytes: 16 << 20,
+            inflight_bytes: 128 << 20,
+            journal_bytes: 4 << 30,
+            head_bytes: 64 << 20,
+            flush_interval: Duration::from_secs(60),
+            series: 1_000_000,
+            query_memory_bytes: 256 << 20,
+            query_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+impl CollectorConfig {
+    /// Reads a configuration file.
+    ///
+    /// # Errors
+    /// The file cannot be read, or what it says cannot be used.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let file = path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|error| problem(&file, format!("cannot be read: {error}")))?;
+        Self::parse(&file, &text)
+    }
+
+    /// Reads a configuration from text; `file` is the name used in errors.
+    ///
+    /// # Errors
+    /// What the text says cannot be used.
+    pub fn parse(file: &str, text: &str) -> Result<Self, ConfigError> {
+        let spec: CollectorSpec = read_document(file, text, &SystemSources)?;
+        Self::try_from(spec).map_err(|message| problem(file, message))
+    }
+}
+
+impl TryFrom<CollectorSpec> for CollectorConfig {
+    type Error = String;
+
+    fn try_from(spec: CollectorSpec) -> Result<Self, String> {
+        let defaults = Limits::default();
+        let limits = spec.limits;
+        let size = |size: Option<vervet_agent::config::units::ByteSize>, default: usize| {
+            size.map_or(default, |size| usize::try_from(size.0).unwrap_or(usize::MAX))
+        };
+        let address = |name: &str, text: &str| listen_address(text, spec.auth).map_err(|error| format!("{name}: {error}"));
+        let http = address("http.listen", &spec.http.listen)?;
+        Ok(Self {
+            http,
+            otlp_grpc: address("otlp.grpc", &spec.otlp.grpc)?,
+            otlp_http: address("otlp.http", &spec.otlp.http)?,
+            data_dir: spec.data_dir,
+            environment: spec.environment,
+            limits: Limits {
+                request_bytes: size(limits.request, defaults.request_bytes),
+                inflight_bytes: size(limits.inflight, defaults.inflight_bytes),
+                journal_bytes: limits.journal.map_or(defaults.journal_bytes, |size| size.0),
+                head_bytes: size(limits.head, defaults.head_bytes),
+                flush_interval: limits.flush_interval.map_or(defaults.flush_interval, |interval| interval.0),
+                series: limits.series.unwrap_or(defaults.series),
+                query_memory_bytes: size(limits.query_memory, defaults.query_memory_bytes),
+                query_timeout: limits.query_timeout.map_or(defaults.query_timeout, |timeout| timeout.0),
+            },
+            rules_dir: spec.rules.dir,
+            evaluation_interval: spec.rules.interval.map_or(Duration::from_secs(15), |interval| interval.0),
+            external_url: spec.external_url.unwrap_or_else(|| format!("http://{http}")),
+            notify: NotifyConfig::try_from(spec.alerting).map_err(|error| format!("alerting: {error}"))?,
+            traces_endpoint: spec.telemetry.traces.map(|traces| traces.endpoint),
+        })
+    }
+}
+
+fn problem(file: &str, message: String) -> ConfigError {
+    ConfigError { file: file.to_owned(), problems: vec![Problem { line: None, path: Vec::new(), message }] }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,93 @@
+//! The file's shape, as written.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use vervet_agent::config::units::{ByteSize, HumanDuration};
+use vervet_agent::config::{Auth, TelemetrySpec};
+use vervet_alerting::NotifySpec;
+
+/// The whole document. Everything has a default.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CollectorSpec {
+    pub data_dir: PathBuf,
+    pub environment: String,
+    pub http: HttpSpec,
+    pub otlp: OtlpSpec,
+    /// `disabled` lets listeners leave the loopback interface without authentication.
+    pub auth: Option<Auth>,
+    pub limits: LimitsSpec,
+    pub rules: RulesSpec,
+    pub alerting: NotifySpec,
+    pub external_url: Option<String>,
+    pub telemetry: TelemetrySpec,
+}
+
+impl Default for CollectorSpec {
+    fn default() -> Self {
+        Self {
+            data_dir: "./vervet-data".into(),
+            environment: "development".to_owned(),
+            http: HttpSpec::default(),
+            otlp: OtlpSpec::default(),
+            auth: None,
+            limits: LimitsSpec::default(),
+            rules: RulesSpec::default(),
+            alerting: NotifySpec::default(),
+            external_url: None,
+            telemetry: TelemetrySpec::default(),
+        }
+    }
+}
+
+/// API and UI.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HttpSpec {
+    pub listen: String,
+}
+
+impl Default for HttpSpec {
+    fn default() -> Self {
+        Self { listen: "127.0.0.1:7420".to_owned() }
+    }
+}
+
+/// The OTLP listeners.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OtlpSpec {
+    pub grpc: String,
+    pub http: String,
+}
+
+impl Default for OtlpSpec {
+    fn default() -> Self {
+        Self { grpc: "127.0.0.1:4317".to_owned(), http: "127.0.0.1:4318".to_owned() }
+    }
+}
+
+/// Limits; see [`super::Limits`] for meaning and defaults.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LimitsSpec {
+    pub request: Option<ByteSize>,
+    pub inflight: Option<ByteSize>,
+    pub journal: Option<ByteSize>,
+    pub head: Option<ByteSize>,
+    pub flush_interval: Option<HumanDuration>,
+    pub series: Option<usize>,
+    pub query_memory: Option<ByteSize>,
+    pub query_timeout: Option<HumanDuration>,
+}
+
+/// Alerting and recording rules.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RulesSpec {
+    /// Folder of Prometheus rule files.
+    pub dir: Option<PathBuf>,
+    /// Evaluation interval of groups that name none; 15 s when absent.
+    pub interval: Option<HumanDuration>,
+}

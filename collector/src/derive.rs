@@ -1,0 +1,131 @@
+//! What is derived from the stream of records: error groups and request counts.
+//!
+//! A consumer of the journal with a cursor of its own. It reads what is durable, extracts every exception
+//! ([`exceptions`]) and counts the requests that services served. Error groups are applied in one
+//! transaction together with the journal position, so that neither a crash nor a replay counts twice.
+
+mod exceptions;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use vervet_error_groups::{ErrorStore, GroupChangeKind, Occurrence};
+use vervet_journal::{Cursor, Record};
+use vervet_model::{Clock, Signal, SystemClock};
+use vervet_wire::otlp::{self, SpanKind, StatusCode};
+
+use crate::ingest::Envelope;
+use crate::metrics::{Metrics, RequestStatus};
+
+/// The consumer's cursor in the journal.
+pub(crate) const CURSOR: &str = "derive";
+
+/// Bytes of journal records read at a time.
+const READ_BYTES: usize = 4 << 20;
+/// How long to wait after a failure before trying again.
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
+/// How long a new or regressed group stays among the metrics.
+const RECENT: Duration = Duration::from_secs(3600);
+/// How often the metrics of recent groups are renewed when nothing happens.
+const REFRESH_INTERVAL: Duration = Duration::from_secs(15);
+
+/// The consumer. One task.
+pub(crate) struct Derive {
+    pub(crate) cursor: Cursor,
+    pub(crate) errors: Arc<ErrorStore>,
+    pub(crate) metrics: Arc<Metrics>,
+    /// The highest durable sequence of the journal.
+    pub(crate) durable: watch::Receiver<u64>,
+}
+
+impl Derive {
+    /// Runs until `shutdown`, then once more over what is left.
+    pub(crate) async fn run(mut self, shutdown: CancellationToken) {
+        let mut last = false;
+        loop {
+            let mut consumer = self;
+            let task = tokio::task::spawn_blocking(move || {
+                let drained = consumer.drain();
+                (consumer, drained)
+            });
+            let Ok((consumer, drained)) = task.await else {
+                tracing::error!("the consumer of errors panicked; error groups are no longer updated");
+                return;
+            };
+            self = consumer;
+            if last {
+                return;
+            }
+            let failed = drained.inspect_err(|error| tracing::warn!(%error, "error groups not updated; retrying")).is_err();
+            let pause = if failed { RETRY_INTERVAL } else { REFRESH_INTERVAL };
+            tokio::select! {
+                () = shutdown.cancelled() => last = true,
+                changed = self.durable.changed(), if !failed => last = changed.is_err(),
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    /// Reads and applies everything that is durable.
+    fn drain(&mut self) -> anyhow::Result<()> {
+        loop {
+            self.cursor.rewind();
+            let records = self.cursor.read(READ_BYTES)?;
+            let Some(last) = records.last().map(|record| record.sequence) else { break };
+            self.apply(&records, last)?;
+            self.cursor.commit(last, &[])?;
+        }
+        let since = SystemClock.now().saturating_sub(RECENT);
+        self.metrics.set_recent_groups(&self.errors.recent(since)?);
+        Ok(())
+    }
+
+    fn apply(&self, records: &[Record], last: u64) -> anyhow::Result<()> {
+        let applied = self.errors.applied_sequence()?;
+        let mut occurrences = Vec::new();
+        for record in records.iter().filter(|record| record.sequence > applied) {
+            match Envelope::parse(record) {
+                Ok(envelope) => self.extract(&envelope, &mut occurrences),
+                Err(error) => tracing::error!(%error, "journal record skipped"),
+            }
+        }
+        if occurrences.is_empty() {
+            return Ok(());
+        }
+        for change in self.errors.apply(&occurrences, last)? {
+            if change.kind != GroupChangeKind::Seen {
+                tracing::info!(group = %change.group_id, service = %change.service_name, kind = ?change.kind, "error group");
+            }
+        }
+        Ok(())
+    }
+
+    fn extract(&self, envelope: &Envelope, occurrences: &mut Vec<Occurrence>) {
+        let received_at = envelope.received_at;
+        // Bodies in the journal were decoded before they were appended; one that does not decode has
+        // been reported by then.
+        let _ = match envelope.signal {
+            Signal::Metrics => Ok(()),
+            Signal::Logs => otlp::for_each_log(&envelope.body, |resource, scope, record| {
+                occurrences.extend(exceptions::of_log(resource, scope, &record, received_at));
+            }),
+            Signal::Traces => otlp::for_each_span(&envelope.body, |resource, _, span| {
+                if matches!(span.kind, SpanKind::Server | SpanKind::Consumer) {
+                    let environment = exceptions::environment(resource);
+                    self.metrics.service_request(resource.str("service.name"), environment, request_status(span.status));
+                }
+                occurrences.extend(exceptions::of_span(resource, &span, received_at));
+            }),
+        };
+    }
+}
+
+fn request_status(status: StatusCode) -> RequestStatus {
+    match status {
+        StatusCode::Unset => RequestStatus::unset,
+        StatusCode::Ok => RequestStatus::ok,
+        StatusCode::Error => RequestStatus::error,
+    }
+}

@@ -1,0 +1,136 @@
+//! The one thread that appends to the journal and applies to the head.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+use vervet_journal::{Entry, Journal};
+use vervet_store::{AppliedSource, Store};
+use vervet_wire::{Accepted, Refusal};
+
+use super::{Envelope, Pending, unavailable};
+use crate::health::Health;
+use crate::metrics::Metrics;
+
+/// The most requests that share one fsync.
+const GROUP_REQUESTS_MAX: usize = 512;
+/// The most bytes that share one fsync, apart from the first request of a group.
+const GROUP_BYTES_MAX: usize = 32 << 20;
+
+/// Runs until every [`super::Ingest`] is dropped and the queue is empty.
+pub(crate) struct Committer {
+    pub(super) store: Store,
+    pub(super) journal: Journal,
+    pub(super) waiting: mpsc::Receiver<Pending>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) health: Arc<Health>,
+}
+
+impl Committer {
+    /// Blocks the calling thread, which should be its own.
+    pub(crate) fn run(mut self) {
+        while let Some(first) = self.waiting.blocking_recv() {
+            let group = self.collect_group(first);
+            self.commit(group);
+        }
+    }
+
+    /// The first request and what else waits already, within the limits of one group.
+    fn collect_group(&mut self, first: Pending) -> Vec<Pending> {
+        let mut bytes = first.request.body.len();
+        let mut group = vec![first];
+        while group.len() < GROUP_REQUESTS_MAX && bytes < GROUP_BYTES_MAX {
+            let Ok(next) = self.waiting.try_recv() else { break };
+            bytes += next.request.body.len();
+            group.push(next);
+        }
+        group
+    }
+
+    fn commit(&self, group: Vec<Pending>) {
+        let group = self.without_repeats(group);
+        if group.is_empty() {
+            return;
+        }
+        let headers: Vec<Vec<u8>> =
+            group.iter().map(|pending| Envelope::header(&pending.request, pending.received_at)).collect();
+        let parts: Vec<[&[u8]; 2]> = headers
+            .iter()
+            .zip(&group)
+            .map(|(header, pending)| [header.as_slice(), &pending.request.body])
+            .collect();
+        let entries: Vec<Entry<'_>> = group
+            .iter()
+            .zip(&parts)
+            .map(|(pending, parts)| Entry { kind: pending.request.signal as u8, parts })
+            .collect();
+        let appended = self.journal.append(&entries);
+        self.health.journal_finished(appended.as_ref().err().map(ToString::to_string));
+        match appended {
+            Ok(sequences) => {
+                for (sequence, pending) in sequences.zip(group) {
+                    self.apply(sequence, pending);
+                }
+            }
+            Err(error) => {
+                tracing::error!(%error, requests = group.len(), "journal append failed; senders are asked to retry");
+                for pending in group {
+                    answer(pending.done, Err(unavailable(&format!("the journal cannot be written: {error}"))));
+                }
+            }
+        }
+    }
+
+    /// Answers repeats of batches that are stored already, or stand earlier in this group.
+    fn without_repeats(&self, group: Vec<Pending>) -> Vec<Pending> {
+        let mut seen = HashSet::new();
+        let mut fresh = Vec::with_capacity(group.len());
+        for pending in group {
+            let signal = pending.request.signal;
+            let repeated = pending.request.source.as_ref().is_some_and(|source| {
+                source.sequence <= self.store.agent_sequence(&source.agent_id, signal)
+                    || !seen.insert((source.agent_id.clone(), signal, source.sequence))
+            });
+            if repeated {
+                self.metrics.repeated(signal);
+                answer(pending.done, Ok(Accepted::default()));
+            } else {
+                fresh.push(pending);
+            }
+        }
+        fresh
+    }
+
+    fn apply(&self, sequence: u64, pending: Pending) {
+        let Pending { request, decoded, done, .. } = pending;
+        let signal = request.signal;
+        let rejected = decoded.rejected.clone();
+        for (adjustment, count) in &decoded.adjusted {
+            self.metrics.adjusted(signal, adjustment, *count);
+        }
+        let source = request.source.as_ref().map(|source| AppliedSource {
+            agent_id: &source.agent_id,
+            signal,
+            sequence: source.sequence,
+        });
+        let applied = self.store.apply(sequence, decoded, source);
+        self.metrics.stored(signal, applied.stored);
+        let mut accepted = Accepted::default();
+        for (reason, count) in rejected.into_iter().chain(applied.rejected) {
+            self.metrics.rejected(signal, reason, count);
+            accepted.rejected += count;
+            if accepted.message.is_empty() {
+                accepted.message.push_str("not stored: ");
+            } else {
+                accepted.message.push_str(", ");
+            }
+            accepted.message.push_str(&format!("{count} {reason}"));
+        }
+        answer(done, Ok(accepted));
+    }
+}
+
+/// A sender that hung up does not wait for the answer any more; what it sent is kept all the same.
+fn answer(done: oneshot::Sender<Result<Accepted, Refusal>>, result: Result<Accepted, Refusal>) {
+    let _hung_up = done.send(result);
+}

@@ -1,0 +1,110 @@
+//! Runs PromQL and LogQL over the store, off the async threads, a bounded number at a time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use vervet_model::UnixMillis;
+use vervet_promql::{Engine, EngineOptions, QueryError, QueryOutput, Queryable, QueryableError, Sample, SelectRequest, Series};
+use vervet_store::{SampleLimits, Store, StoreError};
+
+use crate::logql::{self, MetricRequest};
+
+/// Queries evaluated at once; further ones wait.
+const CONCURRENT_QUERIES_MAX: usize = 8;
+
+/// Evaluates queries. Cloning shares the engine and the limit.
+#[derive(Clone)]
+pub(crate) struct QueryService {
+    pub(crate) store: Store,
+    pub(crate) engine: Arc<Engine>,
+    permits: Arc<Semaphore>,
+}
+
+impl QueryService {
+    pub(crate) fn new(store: Store, options: EngineOptions) -> Self {
+        let permits = Arc::new(Semaphore::new(CONCURRENT_QUERIES_MAX));
+        Self { store, engine: Arc::new(Engine::new(options)), permits }
+    }
+
+    /// # Errors
+    /// The query is invalid, too large or too slow, or the store fails.
+    pub(crate) async fn promql_instant(&self, query: String, at: UnixMillis) -> Result<QueryOutput, QueryError> {
+        self.run(move |engine, storage| engine.instant(storage, &query, at)).await
+    }
+
+    /// # Errors
+    /// The query is invalid, too large or too slow, or the store fails.
+    pub(crate) async fn promql_range(
+        &self,
+        query: String,
+        start: UnixMillis,
+        end: UnixMillis,
+        step: Duration,
+    ) -> Result<QueryOutput, QueryError> {
+        self.run(move |engine, storage| engine.range(storage, &query, start, end, step)).await
+    }
+
+    /// A LogQL metric query at one moment, as rules ask it.
+    ///
+    /// # Errors
+    /// The query is invalid, too large or too slow, or the store fails.
+    pub(crate) async fn logql_instant(&self, query: &str, at: UnixMillis) -> Result<QueryOutput, QueryError> {
+        match logql::parse(query) {
+            Ok(logql::Query::Metric(query)) => self.logql_metric(query, MetricRequest { start: at, end: at, step: None }).await,
+            Ok(logql::Query::Logs(_)) => Err(QueryError::Execution("a log query has no value; count it".to_owned())),
+            Err(error) => Err(QueryError::Execution(error.to_string())),
+        }
+    }
+
+    /// # Errors
+    /// The query is invalid, too large or too slow, or the store fails.
+    pub(crate) async fn logql_metric(
+        &self,
+        query: logql::MetricQuery,
+        request: MetricRequest,
+    ) -> Result<QueryOutput, QueryError> {
+        let _permit = self.permit().await?;
+        logql::evaluate(&self.store, &self.engine, query, request).await
+    }
+
+    async fn run<F>(&self, evaluate: F) -> Result<QueryOutput, QueryError>
+    where
+        F: FnOnce(&Engine, &dyn Queryable) -> Result<QueryOutput, QueryError> + Send + 'static,
+    {
+        let _permit = self.permit().await?;
+        let (engine, storage) = (Arc::clone(&self.engine), StoredSeries(self.store.clone()));
+        tokio::task::spawn_blocking(move || evaluate(&engine, &storage))
+            .await
+            .map_err(|error| QueryError::Execution(error.to_string()))?
+    }
+
+    async fn permit(&self) -> Result<tokio::sync::SemaphorePermit<'_>, QueryError> {
+        self.permits.acquire().await.map_err(|error| QueryError::Execution(error.to_string()))
+    }
+}
+
+/// The store as the engine sees it.
+struct StoredSeries(Store);
+
+impl Queryable for StoredSeries {
+    fn select(&self, request: &SelectRequest<'_>) -> Result<Vec<Series>, QueryableError> {
+        let limits = SampleLimits {
+            series_max: request.limits.series_max,
+            samples_max: request.limits.samples_max,
+            deadline: request.limits.deadline,
+        };
+        let found = self.0.samples(request.matchers, request.start.0, request.end.0, limits);
+        let found = found.map_err(|error| match error {
+            StoreError::Timeout { .. } => QueryableError::Timeout,
+            StoreError::QueryTooLarge { what: "series", .. } => QueryableError::TooManySeries { limit: limits.series_max },
+            StoreError::QueryTooLarge { what: "samples", .. } => QueryableError::TooManySamples { limit: limits.samples_max },
+            other => QueryableError::Store(Box::new(other)),
+        })?;
+        let series = found.into_iter().map(|found| Series {
+            labels: found.labels,
+            samples: found.samples.into_iter().map(|(timestamp, value)| Sample { timestamp, value }).collect(),
+        });
+        Ok(series.collect())
+    }
+}

@@ -1,0 +1,87 @@
+//! Reads rule files: those of the configured folder, or the ones this program ships with.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+use rust_embed::RustEmbed;
+use vervet_alerting::{GroupConfig, GroupKind, Loaded, RuleFile, load_dir};
+use vervet_model::UnixMillis;
+use vervet_promql::{Engine, EngineOptions, Queryable, QueryableError, SelectRequest, Series};
+
+use crate::logql;
+
+#[derive(RustEmbed)]
+#[folder = "../alert-rules"]
+#[include = "*.yaml"]
+#[exclude = "*.test.yaml"]
+struct Shipped;
+
+/// The rule groups to evaluate. A bad file is reported with its line and left out; the others load.
+///
+/// # Errors
+/// A shipped file is not text, which a build cannot produce.
+pub(crate) fn load_rules(dir: Option<&Path>) -> anyhow::Result<Vec<GroupConfig>> {
+    let loaded = match dir {
+        Some(dir) => load_dir(dir, &check_expr),
+        None => shipped()?,
+    };
+    for error in &loaded.errors {
+        tracing::error!(%error, "rule file refused");
+    }
+    Ok(loaded.groups)
+}
+
+fn shipped() -> anyhow::Result<Loaded> {
+    let mut loaded = Loaded { groups: Vec::new(), errors: Vec::new() };
+    for name in Shipped::iter() {
+        let file = Shipped::get(&name).with_context(|| format!("{name} is not embedded"))?;
+        let text = std::str::from_utf8(&file.data).with_context(|| format!("{name} is not text"))?;
+        match RuleFile::parse(&name, text, &check_expr) {
+            Ok(file) => loaded.groups.extend(file.groups),
+            Err(errors) => loaded.errors.extend(errors),
+        }
+    }
+    Ok(loaded)
+}
+
+/// Whether an expression is of its group's language.
+pub(crate) fn check_expr(kind: GroupKind, expr: &str) -> Result<(), String> {
+    match kind {
+        GroupKind::Metrics => check_promql(expr),
+        GroupKind::Logs => match logql::parse(expr) {
+            Ok(logql::Query::Metric(query)) => check_promql(&query.promql),
+            Ok(logql::Query::Logs(_)) => Err("a log query has no value; count it with count_over_time".to_owned()),
+            Err(error) => Err(error.to_string()),
+        },
+    }
+}
+
+/// Evaluates the expression over nothing, which finds every error that does not depend on data.
+fn check_promql(expr: &str) -> Result<(), String> {
+    let engine = Engine::new(EngineOptions::default());
+    engine.instant(&Nothing, expr, UnixMillis(0)).map(drop).map_err(|error| error.to_string())
+}
+
+/// A store without series.
+struct Nothing;
+
+impl Queryable for Nothing {
+    fn select(&self, _request: &SelectRequest<'_>) -> Result<Vec<Series>, QueryableError> {
+        Ok(Vec::new())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_shipped_rule_parses_in_its_language() {
+        let loaded = shipped().expect("embedded");
+        assert_eq!(loaded.errors, []);
+        let names: Vec<_> = loaded.groups.iter().flat_map(|group| &group.rules).map(|rule| rule.name().to_owned()).collect();
+        for name in ["TargetDown", "AgentSilent", "DiskWillFill", "HighErrorRatio", "NewErrorGroup", "CrashLoopingLogPattern"] {
+            assert!(names.iter().any(|have| have == name), "{name} is missing among {names:?}");
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Delivers notifications as Alertmanager's webhook does: a POST of JSON, 2xx meaning delivered.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use vervet_alerting::{BoxFuture, Integration, Notification, Notifier, NotifyError};
+
+use crate::metrics::Metrics;
+
+/// How long one delivery may take.
+const DELIVERY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How much of an error answer is kept for the message (bytes).
+const ANSWER_BYTES_MAX: usize = 1024;
+
+/// Sends to webhooks. Redirects are not followed: they would carry the alert to another host.
+pub(crate) struct Webhooks {
+    client: reqwest::Client,
+    metrics: Arc<Metrics>,
+}
+
+impl Webhooks {
+    /// # Errors
+    /// The HTTP client cannot be set up.
+    pub(crate) fn new(metrics: Arc<Metrics>) -> Result<Self, reqwest::Error> {
+        let client = reqwest::Client::builder()
+            .timeout(DELIVERY_TIMEOUT)
+            .redirect(reqwest::redirect::Policy::none())
+            .user_agent(concat!("vervet-collector/", env!("CARGO_PKG_VERSION")))
+            .build()?;
+        Ok(Self { client, metrics })
+    }
+
+    async fn deliver(&self, url: &str, notification: &Notification) -> Result<(), NotifyError> {
+        let retryable = |error: reqwest::Error| NotifyError { message: error.without_url().to_string(), retryable: true };
+        let mut response = self.client.post(url).json(notification).send().await.map_err(retryable)?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(());
+        }
+        let mut answer = Vec::new();
+        while let Ok(Some(chunk)) = response.chunk().await {
+            answer.extend_from_slice(&chunk);
+            if answer.len() >= ANSWER_BYTES_MAX {
+                answer.truncate(ANSWER_BYTES_MAX);
+                break;
+            }
+        }
+        let message = format!("the webhook answered {status}: {}", String::from_utf8_lossy(&answer).trim());
+        let retryable = status.is_server_error() || status == reqwest::StatusCode::TOO_MANY_REQUESTS;
+        Err(NotifyError { message, retryable })
+    }
+}
+
+impl Notifier for Webhooks {
+    fn send<'a>(
+        &'a self,
+        integration: &'a Integration,
+        notification: &'a Notification,
+    ) -> BoxFuture<'a, Result<(), NotifyError>> {
+        Box::pin(async move {
+            let result = self.deliver(&integration.webhook.url, notification).await;
+            match &result {
+                Ok(()) => self.metrics.notifications.inc(),
+                Err(_) => self.metrics.notification_failures.inc(),
+            };
+            result
+        })
+    }
+}

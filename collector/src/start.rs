@@ -1,0 +1,262 @@
+//! Puts the parts together, in the order data flows, and takes them apart in the same order.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
+use vervet_alerting::{FileStateStore, Manager, ManagerConfig, Seams};
+use vervet_error_groups::ErrorStore;
+use vervet_journal::{Journal, JournalConfig};
+use vervet_model::{Clock, SystemClock, UnixNanos};
+use vervet_promql::EngineOptions;
+use vervet_store::{DecodeOptions, Store, StoreConfig};
+
+use crate::api::{self, Context};
+use crate::config::CollectorConfig;
+use crate::derive::{self, Derive};
+use crate::flusher::{self, Flusher};
+use crate::health::Health;
+use crate::ingest::{Ingest, replay};
+use crate::listen::{bind, serve_grpc, serve_http};
+use crate::metrics::Metrics;
+use crate::query::QueryService;
+use crate::rules::{Queries, Samples, Webhooks, load_rules};
+
+/// How long requests under way may take to finish at shutdown.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+const JOURNAL_DIR: &str = "journal";
+const ERRORS_FILE: &str = "errors.sqlite";
+const ALERTS_FILE: &str = "alerts.json";
+
+/// Where a running collector listens.
+#[derive(Debug, Clone, Copy)]
+pub struct Addresses {
+    pub http: SocketAddr,
+    pub otlp_grpc: SocketAddr,
+    pub otlp_http: SocketAddr,
+}
+
+/// A running collector.
+pub struct Collector {
+    addresses: Addresses,
+    health: Arc<Health>,
+    /// Ends listeners and rules: nothing new comes in.
+    sources: CancellationToken,
+    servers: JoinSet<()>,
+    committer: JoinHandle<()>,
+    /// Ends what works on stored data.
+    consumers: CancellationToken,
+    workers: JoinSet<()>,
+}
+
+/// What is on disk, opened and brought up to date.
+struct Opened {
+    store: Store,
+    journal: Journal,
+    errors: Arc<ErrorStore>,
+    flush_cursor: vervet_journal::Cursor,
+    derive_cursor: vervet_journal::Cursor,
+    options: DecodeOptions,
+}
+
+impl Collector {
+    /// Opens the data, replays the journal and starts to listen.
+    ///
+    /// # Errors
+    /// Data cannot be opened, or an address cannot be listened on.
+    pub async fn start(config: CollectorConfig) -> anyhow::Result<Self> {
+        let started = SystemClock.now();
+        let config = Arc::new(config);
+        let for_open = Arc::clone(&config);
+        let opened = tokio::task::spawn_blocking(move || open(&for_open)).await??;
+        let metrics = Arc::new(Metrics::default());
+        let health = Arc::new(Health::default());
+        let durable = watch_journal(&opened.journal);
+        let (ingest, committer) = Ingest::new(
+            opened.store.clone(),
+            opened.journal.clone(),
+            opened.options,
+            config.limits.inflight_bytes,
+            Arc::clone(&metrics),
+            Arc::clone(&health),
+        );
+        let committer = tokio::task::spawn_blocking(move || committer.run());
+        let consumers = CancellationToken::new();
+        let mut workers = JoinSet::new();
+        let flusher = Flusher {
+            store: opened.store.clone(),
+            cursor: opened.flush_cursor,
+            metrics: Arc::clone(&metrics),
+            health: Arc::clone(&health),
+        };
+        workers.spawn(flusher.run(consumers.clone()));
+        let derive = Derive {
+            cursor: opened.derive_cursor,
+            errors: Arc::clone(&opened.errors),
+            metrics: Arc::clone(&metrics),
+            durable,
+        };
+        workers.spawn(derive.run(consumers.clone()));
+        let queries = QueryService::new(
+            opened.store.clone(),
+            EngineOptions { timeout: config.limits.query_timeout, ..EngineOptions::default() },
+        );
+        let sources = CancellationToken::new();
+        let mut servers = JoinSet::new();
+        let alerts = start_rules(&config, &queries, &ingest, &metrics).await?;
+        servers.spawn(Arc::clone(&alerts).run(sources.clone()));
+        let context = Context {
+            store: opened.store,
+            queries,
+            errors: opened.errors,
+            alerts,
+            journal: opened.journal,
+            metrics,
+            health: Arc::clone(&health),
+            environment: config.environment.clone(),
+            started,
+        };
+        let addresses = listen(&config, context, ingest, &mut servers, &sources).await?;
+        health.set_serving(true);
+        log_started(&addresses, started);
+        Ok(Self { addresses, health, sources, servers, committer, consumers, workers })
+    }
+
+    pub fn addresses(&self) -> Addresses {
+        self.addresses
+    }
+
+    /// Stops taking data, finishes what is under way, flushes and closes.
+    pub async fn shutdown(mut self) {
+        self.health.set_serving(false);
+        self.sources.cancel();
+        let drained = tokio::time::timeout(DRAIN_TIMEOUT, async { while self.servers.join_next().await.is_some() {} });
+        if drained.await.is_err() {
+            tracing::warn!("requests were still under way at the end of the drain; their senders will retry");
+            self.servers.shutdown().await;
+        }
+        // The committer ends when the last holder of its queue, a server, is gone.
+        if let Err(error) = self.committer.await {
+            tracing::error!(%error, "the committer panicked");
+        }
+        self.consumers.cancel();
+        while self.workers.join_next().await.is_some() {}
+        tracing::info!("collector stopped");
+    }
+}
+
+fn log_started(addresses: &Addresses, started: UnixNanos) {
+    let took = SystemClock.now().since(started);
+    tracing::info!(
+        http = %addresses.http,
+        otlp_grpc = %addresses.otlp_grpc,
+        otlp_http = %addresses.otlp_http,
+        milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+        "collector started"
+    );
+}
+
+fn open(config: &CollectorConfig) -> anyhow::Result<Opened> {
+    let dir = &config.data_dir;
+    std::fs::create_dir_all(dir).with_context(|| format!("cannot make the data folder {}", dir.display()))?;
+    let dir = dir.canonicalize().with_context(|| format!("cannot resolve the data folder {}", dir.display()))?;
+    let journal = open_journal(&dir, config.limits.journal_bytes)?;
+    let store = Store::open(StoreConfig {
+        head_bytes_max: config.limits.head_bytes,
+        flush_interval: config.limits.flush_interval,
+        series_max: config.limits.series,
+        query_memory_bytes: config.limits.query_memory_bytes,
+        query_timeout: config.limits.query_timeout,
+        ..StoreConfig::new(&dir)
+    })
+    .context("the store cannot be opened")?;
+    let errors = ErrorStore::open(dir.join(ERRORS_FILE)).context("the error groups cannot be opened")?;
+    let options = DecodeOptions::default();
+    let mut flush_cursor = journal.cursor(flusher::CURSOR)?;
+    let replayed = replay(&store, &mut flush_cursor, &options).context("the journal cannot be replayed")?;
+    if replayed.requests > 0 || replayed.unreadable > 0 {
+        tracing::info!(
+            requests = replayed.requests,
+            records = replayed.records,
+            unreadable = replayed.unreadable,
+            "journal replayed"
+        );
+    }
+    let derive_cursor = journal.cursor(derive::CURSOR)?;
+    Ok(Opened { store, journal, errors: Arc::new(errors), flush_cursor, derive_cursor, options })
+}
+
+fn open_journal(dir: &Path, disk_bytes_max: u64) -> anyhow::Result<Journal> {
+    let config = JournalConfig { disk_bytes_max, ..JournalConfig::new(dir.join(JOURNAL_DIR)) };
+    let (journal, report) = Journal::open(config).context("the journal cannot be opened")?;
+    if report.found_damage() {
+        tracing::error!(
+            torn_bytes = report.torn_bytes,
+            quarantined = report.quarantined.len(),
+            "the journal was damaged; what could not be read was set aside"
+        );
+    }
+    Ok(journal)
+}
+
+/// The highest durable sequence, as a value that tasks can wait for.
+fn watch_journal(journal: &Journal) -> watch::Receiver<u64> {
+    let (sender, receiver) = watch::channel(journal.last_sequence());
+    journal.add_listener(Box::new(move |sequence| {
+        sender.send_replace(sequence);
+    }));
+    receiver
+}
+
+async fn start_rules(
+    config: &CollectorConfig,
+    queries: &QueryService,
+    ingest: &Ingest,
+    metrics: &Arc<Metrics>,
+) -> anyhow::Result<Arc<Manager>> {
+    let seams = Seams {
+        query: Arc::new(Queries { service: queries.clone(), metrics: Arc::clone(metrics) }),
+        sink: Arc::new(Samples(ingest.clone())),
+        notifier: Arc::new(Webhooks::new(Arc::clone(metrics))?),
+        store: Arc::new(FileStateStore::new(config.data_dir.join(ALERTS_FILE))),
+        clock: Arc::new(SystemClock),
+    };
+    let settings = ManagerConfig {
+        evaluation_interval: config.evaluation_interval,
+        query_timeout: config.limits.query_timeout,
+        external_url: config.external_url.clone(),
+        ..ManagerConfig::default()
+    };
+    let groups = load_rules(config.rules_dir.as_deref())?;
+    let notify = config.notify.clone();
+    let open = move || Manager::open(seams, settings, groups, notify);
+    tokio::task::spawn_blocking(open).await?.context("the state of alerts cannot be read")
+}
+
+async fn listen(
+    config: &CollectorConfig,
+    context: Context,
+    ingest: Ingest,
+    servers: &mut JoinSet<()>,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<Addresses> {
+    let request_bytes = config.limits.request_bytes;
+    let http = bind("the API and UI", config.http).await?;
+    let otlp_http = bind("OTLP/HTTP", config.otlp_http).await?;
+    let otlp_grpc = bind("OTLP/gRPC", config.otlp_grpc).await?;
+    let addresses = Addresses {
+        http: http.local_addr()?,
+        otlp_grpc: otlp_grpc.local_addr()?,
+        otlp_http: otlp_http.local_addr()?,
+    };
+    let otlp_router = vervet_wire::http::router(ingest.clone(), request_bytes);
+    servers.spawn(serve_http(otlp_http, otlp_router, shutdown.clone()));
+    servers.spawn(serve_grpc(otlp_grpc, vervet_wire::grpc::routes(&ingest, request_bytes), shutdown.clone()));
+    servers.spawn(serve_http(http, api::router(context, ingest, request_bytes), shutdown.clone()));
+    Ok(addresses)
+}
