@@ -230,7 +230,7 @@ async fn a_full_buffer_refuses_clients_and_makes_files_wait_until_there_is_room(
         running.metric("vervet_agent_receiver_refused_requests_total{receiver=\"otlp\""),
         2
     );
-    drop(exporter);
+    drop((client, exporter));
     running.finish().await;
 }
 
