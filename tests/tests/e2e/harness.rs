@@ -1,0 +1,104 @@
+//! What the tests share: programs, requests, waiting.
+
+mod agent;
+mod collector;
+mod duckdb;
+mod logs;
+mod otlp;
+mod process;
+mod webhook;
+
+use std::io::Write as _;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Mutex, MutexGuard};
+use vervet_model::{Clock as _, SystemClock};
+
+pub(crate) use agent::Agent;
+pub(crate) use collector::{Api, Collector, CollectorOptions, Standalone};
+pub(crate) use duckdb::DuckDb;
+pub(crate) use logs::LogLine;
+pub(crate) use otlp::{Record, attribute, log_request, span_request};
+pub(crate) use process::{Program, binary};
+pub(crate) use webhook::Webhook;
+
+/// How often a condition is looked at while it is waited for.
+const POLL_INTERVAL: Duration = Duration::from_millis(25);
+
+static TURN: Mutex<()> = Mutex::const_new(());
+
+/// Waits until no other test of this binary runs.
+pub(crate) async fn turn() -> MutexGuard<'static, ()> {
+    vervet_agent::telemetry::install_tls_provider();
+    TURN.lock().await
+}
+
+/// Looks at `probe` until it gives a value.
+///
+/// # Panics
+/// When that takes longer than `within`.
+pub(crate) async fn eventually<T>(
+    what: &str,
+    within: Duration,
+    mut probe: impl AsyncFnMut() -> Option<T>,
+) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(value) = probe().await {
+            return value;
+        }
+        assert!(started.elapsed() < within, "not within {within:?}: {what}");
+        tokio::time::sleep(POLL_INTERVAL).await;
+    }
+}
+
+/// Says that a test cannot run on this machine.
+///
+/// # Panics
+/// With `CI=true`.
+pub(crate) fn skip(test: &str, reason: &str) {
+    say(&format!("skipped: {test}: {reason}"));
+    let ci = std::env::var("CI").is_ok_and(|ci| ci == "true");
+    assert!(!ci, "{test} must not be skipped in CI: {reason}");
+}
+
+/// Prints a line past the capture of the test runner.
+pub(crate) fn say(line: &str) {
+    let _closed = writeln!(std::io::stderr(), "{line}");
+}
+
+/// The time, in nanoseconds since the epoch.
+pub(crate) fn now_nanos() -> i64 {
+    SystemClock.now().0
+}
+
+/// An address on loopback that nobody listens on at the moment.
+pub(crate) fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    listener.local_addr().unwrap()
+}
+
+/// A path below the folder of the tests.
+pub(crate) fn tests_dir(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// A Python with the packages of `tests/python-service/requirements.txt`, or why there is none.
+pub(crate) fn python(import: &str) -> Result<String, String> {
+    let python = std::env::var("VERVET_DUCKDB_PYTHON")
+        .map_err(|_unset| "VERVET_DUCKDB_PYTHON is not set".to_owned())?;
+    let output = std::process::Command::new(&python)
+        .args(["-c", &format!("import {import}")])
+        .output()
+        .map_err(|error| format!("{python}: {error}"))?;
+    if !output.status.success() {
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        return Err(format!(
+            "{python}: {}",
+            stderr.lines().last().unwrap_or_default()
+        ));
+    }
+    Ok(python)
+}
