@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use axum::extract::{Path, State};
 use axum::response::Response;
+use http::HeaderMap;
 use serde_json::{Value as Json, json};
-use vervet_model::{Clock, Matcher, SystemClock, UnixNanos};
+use vervet_model::{Clock, Labels, LabelsBuilder, Matcher, SystemClock, UnixMillis, UnixNanos};
 use vervet_store::{Direction, LogQuery, LogRow};
 
 use super::Shared;
@@ -18,6 +19,9 @@ use crate::time::{parse_duration, parse_loki_time};
 
 type Answer = Result<Response, PrometheusFailure>;
 
+/// The header in which a client asks for another form of the answer.
+const ENCODING_FLAGS: &str = "x-loki-response-encoding-flags";
+const CATEGORIZE_LABELS: &str = "categorize-labels";
 const LIMIT_DEFAULT: usize = 100;
 /// Log records that one query may return.
 const LIMIT_MAX: usize = 5_000;
@@ -26,7 +30,7 @@ const RANGE_DEFAULT: Duration = Duration::from_secs(3600);
 /// Metric queries without a step are evaluated at about this many moments.
 const STEPS_DEFAULT: u32 = 250;
 
-pub(super) async fn query_range(State(context): State<Shared>, params: Params) -> Answer {
+pub(super) async fn query_range(State(context): State<Shared>, headers: HeaderMap, params: Params) -> Answer {
     let (start, end) = range(&params)?;
     match logql::parse(&params.require("query", |text| Some(text.to_owned()))?)? {
         Query::Logs(selector) => {
@@ -40,12 +44,21 @@ pub(super) async fn query_range(State(context): State<Shared>, params: Params) -
                 direction: direction(&params)?,
             };
             let rows = context.store.logs(&query).await?;
-            Ok(success(json!({"resultType": "streams", "result": streams(rows), "stats": {}})))
+            let flags = headers.get(ENCODING_FLAGS).and_then(|flags| flags.to_str().ok()).unwrap_or_default();
+            let result = match flags.split(',').any(|flag| flag.trim() == CATEGORIZE_LABELS) {
+                true => categorized_streams(rows),
+                false => folded_streams(rows),
+            };
+            let mut data = json!({"resultType": "streams", "result": result, "stats": {}});
+            if !flags.is_empty() {
+                data["encodingFlags"] = json!([CATEGORIZE_LABELS]);
+            }
+            Ok(success(data))
         }
         Query::Metric(query) => {
             let step = params.parse("step", parse_duration)?;
             let step = step.unwrap_or_else(|| (end.since(start) / STEPS_DEFAULT).max(Duration::from_secs(1)));
-            let (start, end) = (start.to_millis(), end.to_millis());
+            let (start, end) = aligned(start.to_millis(), end.to_millis(), step);
             check_range(start, end, step)?;
             let output = context.queries.logql_metric(query, MetricRequest { start, end, step: Some(step) }).await?;
             Ok(success(value_json(&output.value)))
@@ -125,13 +138,41 @@ fn direction(params: &Params) -> Result<Direction, PrometheusFailure> {
     Ok(params.parse("direction", parse)?.unwrap_or(Direction::NewestFirst))
 }
 
-/// Groups rows by stream, each stream's values in the order of the rows.
-fn streams(rows: Vec<LogRow>) -> Vec<Json> {
+/// Moments at multiples of the step, so that a range that moves on asks for the same ones again.
+fn aligned(start: UnixMillis, end: UnixMillis, step: Duration) -> (UnixMillis, UnixMillis) {
+    let step = i64::try_from(step.as_millis()).unwrap_or(i64::MAX).max(1);
+    let up = |time: UnixMillis| UnixMillis(time.0.div_euclid(step).saturating_add(i64::from(time.0 % step != 0)).saturating_mul(step));
+    (UnixMillis(start.0.div_euclid(step) * step), up(end))
+}
+
+/// For clients that ask for it: structured metadata stays with the record.
+fn categorized_streams(rows: Vec<LogRow>) -> Vec<Json> {
     let mut streams: BTreeMap<_, Vec<Json>> = BTreeMap::new();
     for row in rows {
         let metadata: serde_json::Map<String, Json> =
             row.metadata.into_iter().map(|(name, value)| (name, value.into())).collect();
-        streams.entry(row.labels).or_default().push(json!([row.time.0.to_string(), row.body, metadata]));
+        let value = json!([row.time.0.to_string(), row.body, {"structuredMetadata": metadata}]);
+        streams.entry(row.labels).or_default().push(value);
     }
+    streams_json(streams)
+}
+
+/// For all other clients, as Loki answers them: structured metadata counts as labels of the stream.
+fn folded_streams(rows: Vec<LogRow>) -> Vec<Json> {
+    let mut streams: BTreeMap<_, Vec<Json>> = BTreeMap::new();
+    for row in rows {
+        let mut labels = LabelsBuilder::from_labels(&row.labels);
+        for (name, value) in row.metadata {
+            if row.labels.get(&name).is_none() {
+                labels.set(name, value);
+            }
+        }
+        streams.entry(labels.build()).or_default().push(json!([row.time.0.to_string(), row.body]));
+    }
+    streams_json(streams)
+}
+
+/// Each stream's values stay in the order of the rows.
+fn streams_json(streams: BTreeMap<Labels, Vec<Json>>) -> Vec<Json> {
     streams.into_iter().map(|(labels, values)| json!({"stream": labels_json(&labels), "values": values})).collect()
 }

@@ -1,5 +1,6 @@
 //! The Tempo query API, `/tempo/api`.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::Json;
@@ -97,19 +98,21 @@ fn summary_json(trace: &TraceSummary) -> Value {
     })
 }
 
-/// One batch per resource, in the JSON form of OTLP with hexadecimal ids.
+/// One batch per resource and scope, in the JSON form of OTLP with hexadecimal ids.
 fn batches(spans: &[SpanRow]) -> Vec<Value> {
-    let mut batches: Vec<(&[(String, String)], Vec<&SpanRow>)> = Vec::new();
+    let mut batches: BTreeMap<_, Vec<&SpanRow>> = BTreeMap::new();
     for span in spans {
-        match batches.iter_mut().find(|(resource, _)| *resource == span.resource_attributes.as_slice()) {
-            Some((_, members)) => members.push(span),
-            None => batches.push((&span.resource_attributes, vec![span])),
-        }
+        let source = (&span.service_name, &span.environment, &span.resource_attributes, &span.scope_name);
+        batches.entry(source).or_default().push(span);
     }
-    let batch = |(resource, members): (&[(String, String)], Vec<&SpanRow>)| {
-        let scope = members.first().map(|span| span.scope_name.as_str()).unwrap_or_default();
+    let batch = |((service, environment, resource, scope), members): (_, Vec<&SpanRow>)| {
+        // Stored in columns of their own, given back where OTLP has them.
+        let named: [(&str, &String); 2] = [("service.name", service), ("deployment.environment.name", environment)];
+        let mut attributes: Vec<Value> =
+            named.into_iter().filter(|(_, value)| !value.is_empty()).map(|(key, value)| attribute_json(key, value)).collect();
+        attributes.extend(attributes_json(resource));
         json!({
-            "resource": {"attributes": attributes_json(resource)},
+            "resource": {"attributes": attributes},
             "scopeSpans": [{"scope": {"name": scope}, "spans": members.into_iter().map(span_json).collect::<Vec<_>>()}],
         })
     };
@@ -117,7 +120,6 @@ fn batches(spans: &[SpanRow]) -> Vec<Value> {
 }
 
 fn span_json(span: &SpanRow) -> Value {
-    let stored_json = |text: &str| serde_json::from_str::<Value>(text).unwrap_or_else(|_| json!([]));
     json!({
         "traceId": span.trace_id.to_string(),
         "spanId": span.span_id.to_string(),
@@ -127,12 +129,39 @@ fn span_json(span: &SpanRow) -> Value {
         "startTimeUnixNano": span.start.0.to_string(),
         "endTimeUnixNano": span.start.saturating_add(span.duration).0.to_string(),
         "attributes": attributes_json(&span.attributes),
-        "events": stored_json(&span.events),
-        "links": stored_json(&span.links),
+        "events": stored_list(&span.events),
+        "links": stored_list(&span.links),
         "status": {"code": format!("STATUS_CODE_{}", span.status.to_ascii_uppercase()), "message": span.status_message},
     })
 }
 
 fn attributes_json(attributes: &[(String, String)]) -> Vec<Value> {
-    attributes.iter().map(|(key, value)| json!({"key": key, "value": {"stringValue": value}})).collect()
+    attributes.iter().map(|(key, value)| attribute_json(key, value)).collect()
+}
+
+fn attribute_json(key: &str, value: &str) -> Value {
+    json!({"key": key, "value": {"stringValue": value}})
+}
+
+/// Events or links as they are stored, `[{"name", "time_unix_nano", "attributes": {..}, ...}]`, in the names of OTLP.
+fn stored_list(text: &str) -> Vec<Value> {
+    const NAMES: [(&str, &str); 3] = [("time_unix_nano", "timeUnixNano"), ("trace_id", "traceId"), ("span_id", "spanId")];
+    let stored: Vec<serde_json::Map<String, Value>> = serde_json::from_str(text).unwrap_or_default();
+    let item = |entries: serde_json::Map<String, Value>| {
+        let renamed = entries.into_iter().map(|(name, value)| {
+            let otlp = NAMES.iter().find(|(stored, _)| *stored == name).map_or(name.as_str(), |(_, otlp)| otlp);
+            let value = match value {
+                Value::Object(attributes) => attributes
+                    .into_iter()
+                    .map(|(key, value)| attribute_json(&key, value.as_str().unwrap_or(&value.to_string())))
+                    .collect(),
+                // 64-bit integers are strings in OTLP's JSON.
+                Value::Number(number) => Value::String(number.to_string()),
+                other => other,
+            };
+            (otlp.to_owned(), value)
+        });
+        Value::Object(renamed.collect())
+    };
+    stored.into_iter().map(item).collect()
 }

@@ -25,8 +25,8 @@ export function withParams(path: string, params: Params): string {
   return text === '' ? path : `${path}?${text}`
 }
 
-export async function getJson<T>(path: string, params: Params = {}, signal?: AbortSignal): Promise<T> {
-  return request<T>(withParams(path, params), { headers: { accept: 'application/json' } }, signal)
+export async function getJson<T>(path: string, params: Params = {}, signal?: AbortSignal, headers: Record<string, string> = {}): Promise<T> {
+  return request<T>(withParams(path, params), { headers: { accept: 'application/json', ...headers } }, signal)
 }
 
 export async function postJson<T>(path: string, body: unknown, signal?: AbortSignal): Promise<T> {

@@ -21,10 +21,13 @@ interface Answer { status: string; data: { resultType: 'streams' | 'matrix' | 'v
 
 export type Direction = 'backward' | 'forward'
 
+/** Asks for structured metadata beside each line; without it they count as labels and split streams. */
+const CATEGORIZED = { 'x-loki-response-encoding-flags': 'categorize-labels' }
+
 export async function queryLogs(
   query: string, startNs: string, endNs: string, limit: number, direction: Direction, signal?: AbortSignal,
 ): Promise<LogRow[]> {
-  const answer = await getJson<Answer>('/loki/api/v1/query_range', { query, start: startNs, end: endNs, limit, direction }, signal)
+  const answer = await getJson<Answer>('/loki/api/v1/query_range', { query, start: startNs, end: endNs, limit, direction }, signal, CATEGORIZED)
   if (answer.data.resultType !== 'streams') return []
   return toRows((answer.data.result as Streams | null) ?? [], direction)
 }
