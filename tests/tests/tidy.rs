@@ -337,7 +337,7 @@ fn no_file_names_a_machine_or_a_package_registry() {
     let mut words = vec![
         ["/work", "/main"].concat(),
         ["/work", "/shared"].concat(),
-        ["/root", "/."].concat(),
+        ["/root", "/.cache"].concat(),
         ["registry.npm", "js.org"].concat(),
         ["py", "pi.org"].concat(),
         ["files.python", "hosted.org"].concat(),
