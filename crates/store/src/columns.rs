@@ -1,5 +1,6 @@
 //! Typed access to the columns of a record batch.
 
+use arrow::array::PrimitiveArray;
 use arrow::array::{
     Array, AsArray, BinaryArray, Int64Array, MapArray, RecordBatch, StringArray, UInt64Array,
 };
@@ -7,7 +8,6 @@ use arrow::datatypes::{
     ArrowPrimitiveType, Float64Type, Int32Type, Int64Type, TimestampMillisecondType,
     TimestampNanosecondType, UInt64Type,
 };
-use arrow::array::PrimitiveArray;
 
 use crate::StoreError;
 

@@ -61,7 +61,11 @@ impl Inner {
     fn freeze(&self) -> bool {
         let _no_apply = self.applying.lock();
         let view = self.cut();
-        if view.generations.last().is_none_or(|active| active.is_empty()) {
+        if view
+            .generations
+            .last()
+            .is_none_or(|active| active.is_empty())
+        {
             return false;
         }
         let mut generations = view.generations.clone();

@@ -14,6 +14,8 @@
 pub mod catalog;
 mod columns;
 pub mod error;
+#[cfg(test)]
+mod fixtures;
 pub mod flush;
 mod head;
 pub mod ingest;
@@ -24,7 +26,7 @@ pub mod tables;
 
 pub use error::StoreError;
 pub use flush::FlushReport;
-pub use ingest::{Decoded, DecodeOptions, decode};
+pub use ingest::{DecodeOptions, Decoded, decode};
 pub use query::logs::{
     Direction, GroupBy, LineFilter, LineFilterOp, LogCount, LogCountSeries, LogQuery, LogRow,
 };

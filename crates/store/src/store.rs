@@ -2,6 +2,8 @@
 
 mod apply;
 mod open;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;

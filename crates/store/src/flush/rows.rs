@@ -14,8 +14,8 @@ use parking_lot::RwLock;
 use vervet_model::{Labels, UnixMillis};
 
 use crate::StoreError;
-use crate::head::{SampleMap, View};
 use crate::head::series::SeriesIndex;
+use crate::head::{SampleMap, View};
 use crate::segment::{SegmentError, WrittenFile, split_by_day, write_segment, write_sorted};
 use crate::tables::{Table, column};
 
@@ -126,10 +126,7 @@ pub(super) fn write_samples(
     Ok(())
 }
 
-fn sample_batch(
-    day: i32,
-    rows: &[(&SortedSeries, (i64, f64))],
-) -> Result<RecordBatch, ArrowError> {
+fn sample_batch(day: i32, rows: &[(&SortedSeries, (i64, f64))]) -> Result<RecordBatch, ArrowError> {
     let mut metric = StringBuilder::with_capacity(rows.len(), rows.len() * 32);
     for (series, _sample) in rows {
         metric.append_value(series.labels.metric_name());
@@ -138,9 +135,13 @@ fn sample_batch(
     let columns: Vec<ArrayRef> = vec![
         Arc::new(Int32Array::from_value(day, rows.len())),
         Arc::new(metric.finish()),
-        Arc::new(UInt64Array::from_iter_values(rows.iter().map(|(series, _sample)| series.id))),
+        Arc::new(UInt64Array::from_iter_values(
+            rows.iter().map(|(series, _sample)| series.id),
+        )),
         Arc::new(TimestampMillisecondArray::from_iter_values(times)),
-        Arc::new(Float64Array::from_iter_values(rows.iter().map(|(_series, (_time, value))| *value))),
+        Arc::new(Float64Array::from_iter_values(
+            rows.iter().map(|(_series, (_time, value))| *value),
+        )),
     ];
     RecordBatch::try_new(Table::Samples.schema(), columns)
 }
@@ -159,15 +160,22 @@ pub(super) fn write_series(
             .iter()
             .filter(|series| {
                 !index.is_stored(series.id, day)
-                    && series.samples.iter().any(|(time_ms, _value)| day_of(*time_ms) == day)
+                    && series
+                        .samples
+                        .iter()
+                        .any(|(time_ms, _value)| day_of(*time_ms) == day)
             })
             .collect();
         if new.is_empty() {
             continue;
         }
-        let batch = series_batch(day, &new, &index).map_err(|source| arrow(Table::Series, source))?;
+        let batch =
+            series_batch(day, &new, &index).map_err(|source| arrow(Table::Series, source))?;
         drop(index);
-        written.push((Table::Series, write_segment(dir, Table::Series, day, &batch)?));
+        written.push((
+            Table::Series,
+            write_segment(dir, Table::Series, day, &batch)?,
+        ));
         stored.extend(new.iter().map(|series| (series.id, day)));
     }
     Ok(stored)
@@ -181,8 +189,11 @@ fn series_batch(
     let mut labels = Table::Series
         .map_builder(column::LABELS)
         .ok_or_else(|| ArrowError::SchemaError("labels is not a map".to_owned()))?;
-    let (mut metric, mut kind, mut unit) =
-        (StringBuilder::new(), StringBuilder::new(), StringBuilder::new());
+    let (mut metric, mut kind, mut unit) = (
+        StringBuilder::new(),
+        StringBuilder::new(),
+        StringBuilder::new(),
+    );
     for series in list {
         for label in &series.labels {
             labels.keys().append_value(&label.name);
@@ -197,7 +208,9 @@ fn series_batch(
     let columns: Vec<ArrayRef> = vec![
         Arc::new(Int32Array::from_value(day, list.len())),
         Arc::new(metric.finish()),
-        Arc::new(UInt64Array::from_iter_values(list.iter().map(|series| series.id))),
+        Arc::new(UInt64Array::from_iter_values(
+            list.iter().map(|series| series.id),
+        )),
         Arc::new(labels.finish()),
         Arc::new(kind.finish()),
         Arc::new(unit.finish()),
@@ -246,7 +259,12 @@ fn head_series(view: &View, index: &SeriesIndex) -> Result<Vec<RecordBatch>, Arr
         for day in days(&list) {
             let new: Vec<&SortedSeries> = list
                 .iter()
-                .filter(|series| series.samples.iter().any(|(time_ms, _value)| day_of(*time_ms) == day))
+                .filter(|series| {
+                    series
+                        .samples
+                        .iter()
+                        .any(|(time_ms, _value)| day_of(*time_ms) == day)
+                })
                 .filter(|series| {
                     let key = (series.id, day);
                     let pending = own.is_some_and(|own| own.contains(&key))

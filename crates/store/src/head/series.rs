@@ -79,7 +79,9 @@ impl SeriesIndex {
     }
 
     pub(crate) fn is_stored(&self, id: u64, day: i32) -> bool {
-        self.entries.get(&id).is_some_and(|entry| entry.is_stored(day))
+        self.entries
+            .get(&id)
+            .is_some_and(|entry| entry.is_stored(day))
     }
 
     pub(crate) fn mark_stored(&mut self, id: u64, day: i32) {
@@ -227,8 +229,18 @@ mod tests {
         };
         check(MatchOp::Equal, "a", "1", &[r#"{a="1"}"#]);
         check(MatchOp::Equal, "a", "", &[r#"{b="y"}"#]);
-        check(MatchOp::NotEqual, "a", "1", &[r#"{a="2", b="x"}"#, r#"{b="y"}"#]);
-        check(MatchOp::Regex, "a", ".+", &[r#"{a="1"}"#, r#"{a="2", b="x"}"#]);
+        check(
+            MatchOp::NotEqual,
+            "a",
+            "1",
+            &[r#"{a="2", b="x"}"#, r#"{b="y"}"#],
+        );
+        check(
+            MatchOp::Regex,
+            "a",
+            ".+",
+            &[r#"{a="1"}"#, r#"{a="2", b="x"}"#],
+        );
         check(MatchOp::NotRegex, "b", ".+", &[r#"{a="1"}"#]);
         check(MatchOp::Equal, "none", "x", &[]);
         check(MatchOp::Regex, "none", "x.*", &[]);

@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use arrow::array::{MapBuilder, StringBuilder};
+use arrow::array::{Array as _, ArrayRef, MapBuilder, StringBuilder};
 use vervet_model::UnixNanos;
 use vervet_wire::otlp::{KeyValue, Resource, Value};
 
@@ -63,7 +64,11 @@ pub(super) fn attribute_text<'v>(attributes: &'v [KeyValue<'_>], key: &str) -> C
 
 pub(super) fn service_name(attributes: &[KeyValue<'_>], options: &DecodeOptions) -> String {
     let name = attribute_text(attributes, "service.name");
-    let name = if name.is_empty() { UNKNOWN_SERVICE } else { &name };
+    let name = if name.is_empty() {
+        UNKNOWN_SERVICE
+    } else {
+        &name
+    };
     truncated(name, options.label_value_bytes_max).to_owned()
 }
 
@@ -121,6 +126,15 @@ pub(super) fn append_entries<K: AsRef<str>, V: AsRef<str>>(
         bytes += key.len() + value.len();
     }
     bytes
+}
+
+/// Gives back what builders reserved and did not use: most of the memory of a small request.
+pub(super) fn shrink(columns: &mut [ArrayRef]) {
+    for column in columns {
+        if let Some(array) = Arc::get_mut(column) {
+            array.shrink_to_fit();
+        }
+    }
 }
 
 /// A time on the wire, `None` when unset. Times after 2262 become the latest there is.

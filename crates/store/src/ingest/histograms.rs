@@ -34,7 +34,13 @@ impl Decoder<'_, '_> {
             }
         }
         self.sample(family, &bucket, &checked, Some(("le", "+Inf")), count);
-        self.sample(family, &format!("{}_count", family.name), &checked, None, count);
+        self.sample(
+            family,
+            &format!("{}_count", family.name),
+            &checked,
+            None,
+            count,
+        );
         if let Some(sum) = sum {
             self.sample(family, &format!("{}_sum", family.name), &checked, None, sum);
         }
@@ -57,7 +63,13 @@ impl Decoder<'_, '_> {
             self.sample(family, family.name, &checked, extra, or_stale(*value));
         }
         let count = or_stale(float(point.count));
-        self.sample(family, &format!("{}_count", family.name), &checked, None, count);
+        self.sample(
+            family,
+            &format!("{}_count", family.name),
+            &checked,
+            None,
+            count,
+        );
         let sum = or_stale(point.sum);
         self.sample(family, &format!("{}_sum", family.name), &checked, None, sum);
         Ok(())

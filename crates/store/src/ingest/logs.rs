@@ -13,7 +13,7 @@ use vervet_wire::otlp::{LogRecord, Resource, Scope, for_each_log};
 
 use super::attributes::{
     Tally, TextMapBuilder, append_entries, attribute_text, checked_time, environment,
-    same_resource, service_name, stored_attributes, truncated, wire_time,
+    same_resource, service_name, shrink, stored_attributes, truncated, wire_time,
 };
 use super::{Content, DecodeOptions, Decoded, ORIGINAL_TIME_ATTRIBUTE, adjustment, reason};
 use crate::tables::{Table, column};
@@ -76,7 +76,11 @@ impl Stream {
     fn new(resource: &Resource<'_>, options: &DecodeOptions, adjusted: &mut Tally) -> Self {
         let attributes = &resource.attributes;
         let text = |key: &str| {
-            truncated(&attribute_text(attributes, key), options.label_value_bytes_max).to_owned()
+            truncated(
+                &attribute_text(attributes, key),
+                options.label_value_bytes_max,
+            )
+            .to_owned()
         };
         let texts = [
             service_name(attributes, options),
@@ -91,7 +95,10 @@ impl Stream {
             .into_iter()
             .map(|(key, value)| (key.to_owned(), value.into_owned()))
             .collect();
-        let rest_bytes: usize = rest.iter().map(|(key, value)| key.len() + value.len()).sum();
+        let rest_bytes: usize = rest
+            .iter()
+            .map(|(key, value)| key.len() + value.len())
+            .sum();
         let bytes = texts.iter().map(String::len).sum::<usize>() + rest_bytes;
         Self {
             id: labels.fingerprint(),
@@ -153,24 +160,32 @@ impl<'a> Decoder<'_, 'a> {
         let columns = &mut self.columns;
         columns.day.append_value(time.day());
         columns.time.append_value(time.0);
-        columns.observed_time.append_value(observed.unwrap_or(self.received_at).0);
+        columns
+            .observed_time
+            .append_value(observed.unwrap_or(self.received_at).0);
         columns.severity_number.append_value(severity.number());
         columns.level.append_value(severity.level());
         for (builder, text) in columns.stream.iter_mut().zip(&stream.texts) {
             builder.append_value(text);
         }
         columns.stream_id.append_value(stream.id);
-        columns.trace_id.append_option(TraceId::from_bytes(record.trace_id).map(|id| id.0));
-        columns.span_id.append_option(SpanId::from_bytes(record.span_id).map(|id| id.0));
-        columns.event_name.append_option(
-            (!record.event_name.is_empty()).then_some(&*record.event_name),
-        );
+        columns
+            .trace_id
+            .append_option(TraceId::from_bytes(record.trace_id).map(|id| id.0));
+        columns
+            .span_id
+            .append_option(SpanId::from_bytes(record.span_id).map(|id| id.0));
+        columns
+            .event_name
+            .append_option((!record.event_name.is_empty()).then_some(&*record.event_name));
         columns.scope_name.append_value(&scope.name);
         columns.body.append_value(body_cut);
         let attributes =
             stored_attributes(&record.attributes, &[], self.options, &mut self.adjusted);
         let extra = [
-            original_time.as_deref().map(|time| (ORIGINAL_TIME_ATTRIBUTE, time)),
+            original_time
+                .as_deref()
+                .map(|time| (ORIGINAL_TIME_ATTRIBUTE, time)),
             unusual_severity_text(record, severity),
         ];
         self.bytes += append_entries(&mut columns.attributes, attributes)
@@ -296,6 +311,7 @@ impl LogColumns {
             Arc::new(self.resource_attributes.finish()),
         ];
         columns.extend(rest);
+        shrink(&mut columns);
         RecordBatch::try_new(Table::Logs.schema(), columns)
     }
 }

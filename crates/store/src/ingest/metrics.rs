@@ -334,12 +334,18 @@ impl<'a> Decoder<'_, 'a> {
 /// The Prometheus type of a metric, or why its points are refused.
 fn kind(data: &MetricData<'_>) -> Result<(&'static str, NameKind), &'static str> {
     match data {
-        MetricData::Sum { temporality: Temporality::Delta, .. }
-        | MetricData::Histogram { temporality: Temporality::Delta, .. } => {
-            Err(reason::DELTA_TEMPORALITY)
+        MetricData::Sum {
+            temporality: Temporality::Delta,
+            ..
         }
+        | MetricData::Histogram {
+            temporality: Temporality::Delta,
+            ..
+        } => Err(reason::DELTA_TEMPORALITY),
         MetricData::ExponentialHistogram { .. } => Err(reason::EXPONENTIAL_HISTOGRAM),
-        MetricData::Sum { monotonic: true, .. } => Ok(("counter", NameKind::MonotonicSum)),
+        MetricData::Sum {
+            monotonic: true, ..
+        } => Ok(("counter", NameKind::MonotonicSum)),
         // A sum that also falls is a gauge to Prometheus, but never a ratio.
         MetricData::Sum { .. } => Ok(("gauge", NameKind::Other)),
         MetricData::Gauge(_) | MetricData::Empty => Ok(("gauge", NameKind::Gauge)),

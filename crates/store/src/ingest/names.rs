@@ -137,21 +137,76 @@ mod tests {
         let check = |name: &str, unit: &str, kind, expect: &str| {
             assert_eq!(metric_name(name, unit, kind), expect, "{name} {unit}");
         };
-        check("http.server.request.duration", "s", NameKind::Other, "http_server_request_duration_seconds");
-        check("http.server.duration", "ms", NameKind::Other, "http_server_duration_milliseconds");
-        check("requests", "{request}", NameKind::MonotonicSum, "requests_total");
-        check("requests_total", "1", NameKind::MonotonicSum, "requests_total");
-        check("total.seconds.spent", "s", NameKind::MonotonicSum, "seconds_spent_total");
-        check("cpu.utilization", "1", NameKind::Gauge, "cpu_utilization_ratio");
+        check(
+            "http.server.request.duration",
+            "s",
+            NameKind::Other,
+            "http_server_request_duration_seconds",
+        );
+        check(
+            "http.server.duration",
+            "ms",
+            NameKind::Other,
+            "http_server_duration_milliseconds",
+        );
+        check(
+            "requests",
+            "{request}",
+            NameKind::MonotonicSum,
+            "requests_total",
+        );
+        check(
+            "requests_total",
+            "1",
+            NameKind::MonotonicSum,
+            "requests_total",
+        );
+        check(
+            "total.seconds.spent",
+            "s",
+            NameKind::MonotonicSum,
+            "seconds_spent_total",
+        );
+        check(
+            "cpu.utilization",
+            "1",
+            NameKind::Gauge,
+            "cpu_utilization_ratio",
+        );
         check("cpu.ratio", "1", NameKind::Gauge, "cpu_ratio");
-        check("disk.io", "By", NameKind::MonotonicSum, "disk_io_bytes_total");
-        check("net.rate", "By/s", NameKind::Gauge, "net_rate_bytes_per_second");
-        check("net.per.second", "{packet}/s", NameKind::Gauge, "net_per_second");
-        check("speed", "furlong/fortnight", NameKind::Gauge, "speed_furlong_per_fortnight");
+        check(
+            "disk.io",
+            "By",
+            NameKind::MonotonicSum,
+            "disk_io_bytes_total",
+        );
+        check(
+            "net.rate",
+            "By/s",
+            NameKind::Gauge,
+            "net_rate_bytes_per_second",
+        );
+        check(
+            "net.per.second",
+            "{packet}/s",
+            NameKind::Gauge,
+            "net_per_second",
+        );
+        check(
+            "speed",
+            "furlong/fortnight",
+            NameKind::Gauge,
+            "speed_furlong_per_fortnight",
+        );
         check("a..b--c", "", NameKind::Gauge, "a_b_c");
         check("job:rule", "", NameKind::Gauge, "job:rule");
         check("2xx", "", NameKind::Gauge, "_2xx");
-        check("memory.usage_bytes", "By", NameKind::Gauge, "memory_usage_bytes");
+        check(
+            "memory.usage_bytes",
+            "By",
+            NameKind::Gauge,
+            "memory_usage_bytes",
+        );
         check("...", "By", NameKind::Gauge, "");
     }
 

@@ -14,7 +14,7 @@ use vervet_wire::otlp::{KeyValue, Resource, Scope, Span, Value, for_each_span};
 
 use super::attributes::{
     Tally, TextMapBuilder, append_entries, checked_time, environment, same_resource, service_name,
-    stored_attributes, truncated, wire_time,
+    shrink, stored_attributes, truncated, wire_time,
 };
 use super::{Content, DecodeOptions, Decoded, ORIGINAL_TIME_ATTRIBUTE, adjustment, reason};
 use crate::tables::{Table, column};
@@ -120,10 +120,12 @@ impl<'a> Decoder<'_, 'a> {
         }
         columns.events.append_value(&events);
         columns.links.append_value(&links);
-        let attributes =
-            stored_attributes(&span.attributes, &[], self.options, &mut self.adjusted);
+        let attributes = stored_attributes(&span.attributes, &[], self.options, &mut self.adjusted);
         let extra = [
-            (ORIGINAL_TIME_ATTRIBUTE, original_time.as_deref().unwrap_or_default()),
+            (
+                ORIGINAL_TIME_ATTRIBUTE,
+                original_time.as_deref().unwrap_or_default(),
+            ),
             ("w3c.tracestate", &*span.trace_state),
             ("otel.scope.version", &*scope.version),
         ];
@@ -213,7 +215,11 @@ fn json_list<'v>(items: impl Iterator<Item = Vec<(&'static str, Value<'v>)>>) ->
         items
             .map(|fields| {
                 let fields = fields.into_iter();
-                Value::Map(fields.map(|(key, value)| KeyValue::new(key, value)).collect())
+                Value::Map(
+                    fields
+                        .map(|(key, value)| KeyValue::new(key, value))
+                        .collect(),
+                )
             })
             .collect(),
     );
@@ -309,6 +315,7 @@ impl SpanColumns {
             Arc::new(self.links.finish()),
         ];
         columns.extend(rest);
+        shrink(&mut columns);
         RecordBatch::try_new(Table::Spans.schema(), columns)
     }
 }

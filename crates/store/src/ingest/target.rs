@@ -33,7 +33,12 @@ impl Target {
         let promoted = options
             .promote
             .iter()
-            .map(|key| (label_name(key).into_owned(), attribute_text(attributes, key)))
+            .map(|key| {
+                (
+                    label_name(key).into_owned(),
+                    attribute_text(attributes, key),
+                )
+            })
             .filter(|(_name, value)| !value.is_empty())
             .map(|(name, value)| (name, value.into_owned()))
             .collect();

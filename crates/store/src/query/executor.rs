@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
+use datafusion::error::DataFusionError;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 
@@ -20,7 +21,8 @@ impl Executor {
         Ok(Self(Some(runtime)))
     }
 
-    /// Runs a query to its end or its deadline. Dropping the returned future stops it.
+    /// Runs a query to its end or its deadline. Dropping the returned future stops it where its plan next
+    /// yields.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         timeout: Duration,
@@ -29,16 +31,14 @@ impl Executor {
         let Some(runtime) = &self.0 else {
             return Err(StoreError::Timeout { after: timeout });
         };
-        let mut task = AbortOnDrop(runtime.spawn(async move {
-            tokio::time::timeout(timeout, query)
-                .await
-                .unwrap_or(Err(StoreError::Timeout { after: timeout }))
-        }));
-        match (&mut task.0).await {
-            Ok(result) => result,
-            Err(error) => Err(StoreError::Engine(Box::new(
-                datafusion::error::DataFusionError::External(error.into()),
-            ))),
+        // The deadline is kept outside of the task: inside, it would wait for the plan to yield.
+        let mut task = AbortOnDrop(runtime.spawn(query));
+        match tokio::time::timeout(timeout, &mut task.0).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(error)) => Err(StoreError::Engine(Box::new(DataFusionError::External(
+                error.into(),
+            )))),
+            Err(_elapsed) => Err(StoreError::Timeout { after: timeout }),
         }
     }
 }

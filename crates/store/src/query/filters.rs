@@ -1,9 +1,9 @@
 //! Conditions of queries as DataFusion expressions.
 
+use arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use datafusion::functions::string::expr_fn::contains;
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator, cast, col, lit, not};
-use arrow::datatypes::DataType;
 use regex::RegexBuilder;
 use vervet_model::matcher::REGEX_SIZE_BYTES_MAX;
 use vervet_model::{MatchOp, Matcher, TraceId, UnixNanos};

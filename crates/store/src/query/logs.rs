@@ -12,7 +12,9 @@ use datafusion::functions_aggregate::expr_fn::{count, sum};
 use datafusion::logical_expr::{Expr, col, lit};
 use vervet_model::{Labels, Matcher, TraceId, UnixNanos};
 
-use super::filters::{bucket_index, label_column, label_columns, line_matches, matches, time_between, trace_is};
+use super::filters::{
+    bucket_index, label_column, label_columns, line_matches, matches, time_between, trace_is,
+};
 use super::session::Access;
 use crate::store::Inner;
 use crate::tables::{Table, column};
@@ -178,8 +180,16 @@ impl Store {
         start: UnixNanos,
         end: UnixNanos,
     ) -> Result<Vec<String>, StoreError> {
-        let sets = self.distinct(GroupBy::Some(vec![name.to_owned()]).labels(), matchers, start, end);
-        let values = sets.await?.into_iter().filter_map(|labels| Some(labels.get(name)?.to_owned()));
+        let sets = self.distinct(
+            GroupBy::Some(vec![name.to_owned()]).labels(),
+            matchers,
+            start,
+            end,
+        );
+        let values = sets
+            .await?
+            .into_iter()
+            .filter_map(|labels| Some(labels.get(name)?.to_owned()));
         Ok(values.collect())
     }
 
@@ -193,7 +203,8 @@ impl Store {
         start: UnixNanos,
         end: UnixNanos,
     ) -> Result<Vec<Labels>, StoreError> {
-        self.distinct(GroupBy::All.labels(), matchers, start, end).await
+        self.distinct(GroupBy::All.labels(), matchers, start, end)
+            .await
     }
 
     /// The distinct values of some labels, sorted.
@@ -242,7 +253,11 @@ impl GroupBy {
 }
 
 fn label_exprs(labels: &[&'static str]) -> Vec<Expr> {
-    labels.iter().filter_map(|label| label_column(label)).map(col).collect()
+    labels
+        .iter()
+        .filter_map(|label| label_column(label))
+        .map(col)
+        .collect()
 }
 
 impl Inner {
@@ -270,6 +285,9 @@ impl Inner {
 
     /// Runs a plan. Its result is bounded by what the plan says, not here.
     pub(super) async fn collect(&self, frame: DataFrame) -> Result<Vec<RecordBatch>, StoreError> {
-        frame.collect().await.map_err(|error| self.engine_error(error))
+        frame
+            .collect()
+            .await
+            .map_err(|error| self.engine_error(error))
     }
 }

@@ -1,8 +1,14 @@
 //! Samples and series for PromQL. These calls block: use a blocking thread.
 
-use vervet_model::{Labels, Matcher, UnixNanos};
+mod segments;
+
+use std::collections::{BTreeSet, HashMap};
+
+use vervet_model::{Clock as _, Labels, Matcher, SystemClock, UnixMillis, UnixNanos};
 
 use crate::catalog::MetricMetadata;
+use crate::head::View;
+use crate::tables::Table;
 use crate::{Store, StoreError};
 
 /// What one call of [`Store::samples`] may return.
@@ -22,50 +28,173 @@ pub struct SeriesSamples {
     pub samples: Vec<(i64, f64)>,
 }
 
+/// The samples that a call has gathered, by series id.
+struct Gathered {
+    by_series: HashMap<u64, Vec<(i64, f64)>>,
+    window: (i64, i64),
+    samples: usize,
+    limits: SampleLimits,
+}
+
+impl Gathered {
+    /// Adds a sample of a wanted series when it lies in the window.
+    fn push(&mut self, series: u64, time_ms: i64, value: f64) -> Result<(), StoreError> {
+        if time_ms < self.window.0 || time_ms > self.window.1 {
+            return Ok(());
+        }
+        let Some(list) = self.by_series.get_mut(&series) else {
+            return Ok(());
+        };
+        list.push((time_ms, value));
+        self.samples += 1;
+        if self.samples > self.limits.samples_max {
+            return Err(too_large("samples", self.limits.samples_max));
+        }
+        Ok(())
+    }
+
+    fn check_deadline(&self) -> Result<(), StoreError> {
+        let now = SystemClock.now();
+        if now <= self.limits.deadline {
+            return Ok(());
+        }
+        Err(StoreError::Timeout {
+            after: now.since(self.limits.deadline),
+        })
+    }
+
+    /// Adds the samples of the head; after those of the segments, which are older.
+    fn add_head(&mut self, view: &View) -> Result<(), StoreError> {
+        let ids: Vec<u64> = self.by_series.keys().copied().collect();
+        for generation in &view.generations {
+            self.check_deadline()?;
+            let head = generation.samples.read();
+            for id in &ids {
+                for (time_ms, value) in head.get(id).into_iter().flatten() {
+                    self.push(*id, *time_ms, *value)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn too_large(what: &'static str, limit: usize) -> StoreError {
+    StoreError::QueryTooLarge {
+        what,
+        limit: limit as u64,
+    }
+}
+
 impl Store {
-    /// The series that match and have a sample in the window (both ends inclusive), in no order.
+    /// The series that match and have a sample in the window (both ends inclusive), in no order. Of samples
+    /// of one series with the same time, the first applied is given.
     ///
     /// # Errors
     /// [`StoreError::QueryTooLarge`] and [`StoreError::Timeout`] for the limits; no partial result.
     pub fn samples(
         &self,
-        _matchers: &[Matcher],
-        _start_ms: i64,
-        _end_ms: i64,
-        _limits: SampleLimits,
+        matchers: &[Matcher],
+        start_ms: i64,
+        end_ms: i64,
+        limits: SampleLimits,
     ) -> Result<Vec<SeriesSamples>, StoreError> {
-        Ok(Vec::new())
+        let view = self.0.cut();
+        let selected = self.0.series.read().select(matchers);
+        if selected.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut gathered = Gathered {
+            by_series: selected
+                .iter()
+                .map(|(id, _labels)| (*id, Vec::new()))
+                .collect(),
+            window: (start_ms, end_ms),
+            samples: 0,
+            limits,
+        };
+        let metrics: BTreeSet<&str> = selected
+            .iter()
+            .map(|(_id, labels)| labels.metric_name())
+            .collect();
+        for file in view.snapshot.table(Table::Samples) {
+            let overlaps = file.time_range.is_none_or(|(first, last)| {
+                first.to_millis().0 <= end_ms && last.to_millis().0 >= start_ms
+            });
+            if overlaps {
+                gathered.check_deadline()?;
+                segments::read(&file.path, &metrics, &mut gathered)?;
+            }
+        }
+        gathered.add_head(&view)?;
+        let found: Vec<SeriesSamples> = selected
+            .into_iter()
+            .filter_map(|(id, labels)| {
+                let mut samples = gathered
+                    .by_series
+                    .remove(&id)
+                    .filter(|list| !list.is_empty())?;
+                samples.sort_by_key(|(time_ms, _value)| *time_ms);
+                samples.dedup_by_key(|(time_ms, _value)| *time_ms);
+                Some(SeriesSamples { labels, samples })
+            })
+            .collect();
+        if found.len() > limits.series_max {
+            return Err(too_large("series", limits.series_max));
+        }
+        Ok(found)
     }
 
     /// The label sets that fulfil one of the selectors (all when there is none) and were seen on a day
     /// between `start_ms` and `end_ms`, sorted.
-    pub fn series(&self, _selectors: &[Vec<Matcher>], _start_ms: i64, _end_ms: i64) -> Vec<Labels> {
-        Vec::new()
+    pub fn series(&self, selectors: &[Vec<Matcher>], start_ms: i64, end_ms: i64) -> Vec<Labels> {
+        let day = |time_ms| UnixMillis(time_ms).to_nanos().day();
+        let days = (day(start_ms), day(end_ms));
+        let index = self.0.series.read();
+        let found: BTreeSet<Labels> = if selectors.is_empty() {
+            index.select_seen(&[], days).into_iter().collect()
+        } else {
+            selectors
+                .iter()
+                .flat_map(|matchers| index.select_seen(matchers, days))
+                .collect()
+        };
+        found.into_iter().collect()
     }
 
     /// The names of the labels of [`Store::series`], sorted.
     pub fn label_names(
         &self,
-        _selectors: &[Vec<Matcher>],
-        _start_ms: i64,
-        _end_ms: i64,
+        selectors: &[Vec<Matcher>],
+        start_ms: i64,
+        end_ms: i64,
     ) -> Vec<String> {
-        Vec::new()
+        let series = self.series(selectors, start_ms, end_ms);
+        let names: BTreeSet<&str> = series
+            .iter()
+            .flat_map(|labels| labels.iter().map(|label| &*label.name))
+            .collect();
+        names.into_iter().map(str::to_owned).collect()
     }
 
     /// The values of one label of [`Store::series`], sorted.
     pub fn label_values(
         &self,
-        _name: &str,
-        _selectors: &[Vec<Matcher>],
-        _start_ms: i64,
-        _end_ms: i64,
+        name: &str,
+        selectors: &[Vec<Matcher>],
+        start_ms: i64,
+        end_ms: i64,
     ) -> Vec<String> {
-        Vec::new()
+        let series = self.series(selectors, start_ms, end_ms);
+        let values: BTreeSet<&str> = series
+            .iter()
+            .filter_map(|labels| labels.get(name))
+            .collect();
+        values.into_iter().map(str::to_owned).collect()
     }
 
     /// The type, help and unit of every metric known, sorted by metric.
     pub fn metric_metadata(&self) -> Vec<MetricMetadata> {
-        Vec::new()
+        self.0.metadata.read().values().cloned().collect()
     }
 }

@@ -44,7 +44,12 @@ impl TableScan {
             (Some((start, end)), Some((first, last))) => first <= end && last >= start,
             _ => true,
         };
-        let mut files: Vec<DataFile> = view.snapshot.table(table).filter(overlaps).cloned().collect();
+        let mut files: Vec<DataFile> = view
+            .snapshot
+            .table(table)
+            .filter(overlaps)
+            .cloned()
+            .collect();
         files.sort_by_key(|file| std::cmp::Reverse(file.time_range.map(|(_first, last)| last)));
         Self {
             table,
@@ -86,14 +91,16 @@ impl TableScan {
         partitions: usize,
         projection: Option<&Vec<usize>>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let mut parts: Vec<Vec<RecordBatch>> = vec![Vec::new(); partitions.clamp(1, self.batches.len().max(1))];
+        let mut parts: Vec<Vec<RecordBatch>> =
+            vec![Vec::new(); partitions.clamp(1, self.batches.len().max(1))];
         let count = parts.len();
         for (index, batch) in self.batches.iter().enumerate() {
             if let Some(part) = parts.get_mut(index % count) {
                 part.push(batch.clone());
             }
         }
-        let head = MemorySourceConfig::try_new_exec(&parts, self.table.schema(), projection.cloned())?;
+        let head =
+            MemorySourceConfig::try_new_exec(&parts, self.table.schema(), projection.cloned())?;
         Ok(head)
     }
 }

@@ -34,7 +34,10 @@ impl Inner {
         let view = self.cut();
         for table in Table::ALL {
             session
-                .register_table(table.name(), Arc::new(TableScan::new(self, &view, table, access)))
+                .register_table(
+                    table.name(),
+                    Arc::new(TableScan::new(self, &view, table, access)),
+                )
                 .map_err(|error| self.engine_error(error))?;
         }
         let read_only = SQLOptions::new()
@@ -51,7 +54,11 @@ impl Inner {
             .map_err(|error| self.sql_error(error))?;
         let (mut batches, mut left) = (Vec::new(), row_limit);
         while left > 0 {
-            let Some(batch) = stream.try_next().await.map_err(|error| self.sql_error(error))? else {
+            let Some(batch) = stream
+                .try_next()
+                .await
+                .map_err(|error| self.sql_error(error))?
+            else {
                 break;
             };
             let batch = batch.slice(0, batch.num_rows().min(left));

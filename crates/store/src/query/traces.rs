@@ -1,10 +1,31 @@
 //! Traces by id and trace search.
 
+mod rows;
+
+use std::sync::Arc;
 use std::time::Duration;
 
+use datafusion::dataframe::DataFrame;
+use datafusion::functions::core::expr_fn::get_field;
+use datafusion::functions_aggregate::expr_fn::max;
+use datafusion::logical_expr::{Expr, col, lit};
 use vervet_model::{SpanId, TraceId, UnixNanos};
 
+use super::filters::{binary, time_between, trace_is};
+use super::session::Access;
+use crate::head::View;
+use crate::store::Inner;
+use crate::tables::{Table, column};
 use crate::{Store, StoreError};
+
+/// Spans of found traces are looked for this long before and after the time searched.
+const TRACE_SLACK: Duration = Duration::from_secs(3600);
+
+/// Traces that one search returns at most.
+pub const TRACES_MAX: usize = 1000;
+
+/// Spans that one search reads at most to sum its traces up.
+const SUMMARY_SPANS_MAX: usize = 500_000;
 
 /// One span with everything that is stored of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -86,15 +107,136 @@ impl Store {
     ///
     /// # Errors
     /// Any [`StoreError`] of a query.
-    pub async fn trace(&self, _trace_id: TraceId) -> Result<Vec<SpanRow>, StoreError> {
-        Ok(Vec::new())
+    pub async fn trace(&self, trace_id: TraceId) -> Result<Vec<SpanRow>, StoreError> {
+        let inner = Arc::clone(&self.0);
+        let search = async move {
+            let access = Access {
+                time: None,
+                filter_first: true,
+            };
+            let frame = inner
+                .spans(&inner.cut(), access)?
+                .filter(trace_is(trace_id))
+                .and_then(|frame| frame.sort(vec![col(column::TIME).sort(true, false)]))
+                .map_err(|error| inner.engine_error(error))?;
+            rows::spans(&inner.collect(frame).await?)
+        };
+        self.0.run(search).await
     }
 
-    /// The newest `limit` traces that fulfil the query, newest first.
+    /// The newest `limit` traces (at most [`TRACES_MAX`]) that fulfil the query, newest first.
     ///
     /// # Errors
     /// Any [`StoreError`] of a query.
-    pub async fn search_traces(&self, _query: &TraceQuery) -> Result<Vec<TraceSummary>, StoreError> {
-        Ok(Vec::new())
+    pub async fn search_traces(&self, query: &TraceQuery) -> Result<Vec<TraceSummary>, StoreError> {
+        let (inner, query) = (Arc::clone(&self.0), query.clone());
+        self.0
+            .run(async move {
+                let view = inner.cut();
+                let ids = inner.newest_traces(&view, &query).await?;
+                inner.summaries(&view, &query, &ids).await
+            })
+            .await
+    }
+}
+
+impl Inner {
+    fn spans(&self, view: &View, access: Access) -> Result<DataFrame, StoreError> {
+        let session = self.session(access)?;
+        self.table(&session, view, Table::Spans, access)
+    }
+
+    /// The ids of the traces whose matching spans started last.
+    async fn newest_traces(
+        &self,
+        view: &View,
+        query: &TraceQuery,
+    ) -> Result<Vec<TraceId>, StoreError> {
+        const LATEST: &str = "latest";
+        let access = Access {
+            time: Some((query.start, query.end)),
+            filter_first: true,
+        };
+        let condition = time_between(query.start, query.end).and(matches(query));
+        let frame = self
+            .spans(view, access)?
+            .filter(condition)
+            .and_then(|frame| {
+                let latest = max(col(column::TIME)).alias(LATEST);
+                frame.aggregate(vec![col(column::TRACE_ID)], vec![latest])
+            })
+            .and_then(|frame| frame.sort(vec![col(LATEST).sort(false, false)]))
+            .and_then(|frame| frame.limit(0, Some(query.limit.min(TRACES_MAX))))
+            .map_err(|error| self.engine_error(error))?;
+        rows::trace_ids(&self.collect(frame).await?)
+    }
+
+    /// Reads all spans of the traces and sums them up.
+    async fn summaries(
+        &self,
+        view: &View,
+        query: &TraceQuery,
+        ids: &[TraceId],
+    ) -> Result<Vec<TraceSummary>, StoreError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let start = query.start.saturating_sub(TRACE_SLACK);
+        let end = query.end.saturating_add(TRACE_SLACK);
+        let access = Access {
+            time: Some((start, end)),
+            filter_first: true,
+        };
+        let ids = ids.iter().map(|id| binary(&id.0)).collect();
+        let matched = time_between(query.start, query.end).and(matches(query));
+        let mut columns: Vec<Expr> = rows::SUMMARY_COLUMNS.into_iter().map(col).collect();
+        columns.push(matched.alias(rows::MATCHED));
+        let frame = self
+            .spans(view, access)?
+            .filter(time_between(start, end).and(col(column::TRACE_ID).in_list(ids, false)))
+            .and_then(|frame| frame.select(columns))
+            .and_then(|frame| frame.limit(0, Some(SUMMARY_SPANS_MAX)))
+            .map_err(|error| self.engine_error(error))?;
+        rows::summaries(&self.collect(frame).await?)
+    }
+}
+
+/// The conditions of a query on one span, except for its time.
+fn matches(query: &TraceQuery) -> Expr {
+    let equal =
+        |name: &str, value: &Option<String>| value.as_ref().map(|value| col(name).eq(lit(value)));
+    let nanos = |duration: Duration| lit(i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX));
+    let duration = || col(column::DURATION_NS);
+    let conditions = [
+        equal(column::SERVICE_NAME, &query.service),
+        equal(column::NAME, &query.name),
+        equal(column::KIND, &query.kind),
+        equal(column::STATUS, &query.status),
+        query.min_duration.map(|min| duration().gt_eq(nanos(min))),
+        query.max_duration.map(|max| duration().lt_eq(nanos(max))),
+    ];
+    let attributes = query
+        .attributes
+        .iter()
+        .map(|(key, value)| has_attribute(key, value));
+    conditions
+        .into_iter()
+        .flatten()
+        .chain(attributes)
+        .fold(lit(true), Expr::and)
+}
+
+/// Whether a span or its resource has an attribute with this value.
+fn has_attribute(key: &str, value: &str) -> Expr {
+    match key {
+        "service.name" => col(column::SERVICE_NAME).eq(lit(value)),
+        "deployment.environment.name" => col(column::ENVIRONMENT).eq(lit(value)),
+        _ => [column::ATTRIBUTES, column::RESOURCE_ATTRIBUTES]
+            .into_iter()
+            .map(|map| {
+                let found = get_field(col(map), key.to_owned());
+                found.clone().is_not_null().and(found.eq(lit(value)))
+            })
+            .fold(lit(false), Expr::or),
     }
 }

@@ -1,6 +1,5 @@
 //! Opens the store and loads what is kept in memory.
 
-use std::collections::HashSet;
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
@@ -29,8 +28,7 @@ pub(super) fn open(config: StoreConfig) -> Result<Store, StoreError> {
     let started = SystemClock.now();
     let catalog = SqliteCatalog::open(&config.data_dir)?;
     let snapshot = catalog.snapshot()?;
-    let known: HashSet<_> = snapshot.files.iter().map(|file| file.path.clone()).collect();
-    remove_orphans(&config.segments_dir(), &known, started)?;
+    remove_orphans(&config.segments_dir(), &catalog.known_files()?, started)?;
     open_with(config, Arc::new(catalog), snapshot)
 }
 

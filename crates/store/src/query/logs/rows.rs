@@ -62,16 +62,30 @@ fn metadata(columns: Columns<'_>, row: usize) -> Result<Vec<(String, String)>, S
     set(column::OBSERVED_TIME, observed.to_string());
     let severity = columns.i32(column::SEVERITY_NUMBER)?.value(row);
     set(column::SEVERITY_NUMBER, severity.to_string());
-    set(column::SCOPE_NAME, columns.text(column::SCOPE_NAME)?.value(row).to_owned());
+    set(
+        column::SCOPE_NAME,
+        columns.text(column::SCOPE_NAME)?.value(row).to_owned(),
+    );
     let events = columns.text(column::EVENT_NAME)?;
     if events.is_valid(row) {
         set(column::EVENT_NAME, events.value(row).to_owned());
     }
-    let (traces, spans) = (columns.binary(column::TRACE_ID)?, columns.binary(column::SPAN_ID)?);
-    if let Some(id) = traces.is_valid(row).then(|| TraceId::from_bytes(traces.value(row))).flatten() {
+    let (traces, spans) = (
+        columns.binary(column::TRACE_ID)?,
+        columns.binary(column::SPAN_ID)?,
+    );
+    if let Some(id) = traces
+        .is_valid(row)
+        .then(|| TraceId::from_bytes(traces.value(row)))
+        .flatten()
+    {
         set(column::TRACE_ID, id.to_string());
     }
-    if let Some(id) = spans.is_valid(row).then(|| SpanId::from_bytes(spans.value(row))).flatten() {
+    if let Some(id) = spans
+        .is_valid(row)
+        .then(|| SpanId::from_bytes(spans.value(row)))
+        .flatten()
+    {
         set(column::SPAN_ID, id.to_string());
     }
     Ok(all.into_iter().collect())
@@ -95,7 +109,10 @@ pub(super) fn log_counts(
                 count: u64::try_from(counts.value(row)).unwrap_or(0),
                 bytes: u64::try_from(bytes.value(row)).unwrap_or(0),
             };
-            series.entry(labels(columns, names, row)?).or_default().push(count);
+            series
+                .entry(labels(columns, names, row)?)
+                .or_default()
+                .push(count);
         }
     }
     Ok(series
