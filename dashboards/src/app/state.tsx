@@ -1,5 +1,5 @@
 // The URL as state: one hook to read and patch it, and the clock that turns "now-1h" into instants.
-import { useNavigate, useSearch } from '@tanstack/react-router'
+import { useLocation, useNavigate, useSearch } from '@tanstack/react-router'
 import { createContext, useCallback, useContext, useEffect, useMemo, useState, type ReactNode } from 'react'
 import { DEFAULT_FROM, DEFAULT_TO, isRelative, resolveRange, type ResolvedRange } from '../lib/time'
 import { contextOf, patchSearch, type Search } from '../lib/url'
@@ -41,11 +41,13 @@ export function RangeProvider({ children }: { children: ReactNode }) {
   const [search, patch] = useUrlState()
   const from = search.from ?? DEFAULT_FROM
   const to = search.to ?? DEFAULT_TO
-  const [nowMs, setNow] = useState(() => Date.now())
-  const refresh = useCallback(() => setNow(Date.now()), [])
+  const [tick, setTick] = useState(0)
+  const refresh = useCallback(() => setTick((n) => n + 1), [])
+  const { pathname } = useLocation()
+  // The present is read anew on a refresh, a new range and a new page, and holds still in between: every query of a
+  // page then asks about the same instants.
+  const nowMs = useMemo(() => Date.now(), [from, to, tick, pathname])
   const relative = isRelative(from) || isRelative(to)
-
-  useEffect(refresh, [from, to, refresh])
 
   const every = REFRESH_MS[search.refresh ?? '']
   useEffect(() => {

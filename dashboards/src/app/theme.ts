@@ -14,9 +14,10 @@ export const theme = createTheme({
   defaultRadius: 6,
   cursorType: 'pointer',
   components: {
-    Tooltip: { defaultProps: { openDelay: 350, withArrow: false, offset: 6 } },
-    Popover: { defaultProps: { shadow: 'md', radius: 8, offset: 6 } },
-    Menu: { defaultProps: { shadow: 'md', radius: 8, offset: 6 } },
+    Tooltip: { classNames: { tooltip: 'tooltip' }, defaultProps: { openDelay: 350, withArrow: false, offset: 6 } },
+    Popover: { defaultProps: { shadow: 'md', radius: 8, offset: 6 }, classNames: { dropdown: 'floating' } },
+    Menu: { defaultProps: { shadow: 'md', radius: 8, offset: 6 }, classNames: { dropdown: 'floating', item: 'floating-item' } },
+    Modal: { classNames: { content: 'floating', header: 'floating', title: 'floating-title' } },
   },
 })
 

@@ -3,14 +3,10 @@ import { useQuery } from '@tanstack/react-query'
 import { useMemo } from 'react'
 import { queryCounts } from '../../api/loki'
 import { useRange, useUrlState } from '../../app/state'
-import { seriesColor } from '../../charts/palette'
-import { TimeChart } from '../../charts/TimeChart'
 import { buildLogQL } from '../../lib/logql'
-import { seriesName } from '../../lib/series'
 import { niceStepSeconds } from '../../lib/time'
 import { Empty, Failure, SkeletonBlock } from '../../ui/States'
-
-const SERIES_MAX = 50
+import { Graph } from '../metrics/Graph'
 
 export function LogMetric() {
   const [search] = useUrlState()
@@ -22,15 +18,15 @@ export function LogMetric() {
     queryFn: ({ signal }) => queryCounts(query, startMs, endMs, step, signal),
   })
   const series = useMemo(
-    () => (answer.data ?? []).slice(0, SERIES_MAX).map((s, i) => ({ name: seriesName(s.labels), color: seriesColor(i), points: s.points })),
+    () => (answer.data ?? []).map((s) => ({ metric: s.labels, values: s.points.map(([ms, v]): [number, string] => [ms / 1000, String(v)]) })),
     [answer.data],
   )
   if (answer.isPending) return <div style={{ padding: 20 }}><SkeletonBlock height={320} /></div>
   if (answer.isError) return <Failure error={answer.error} what="run the query" onRetry={() => void answer.refetch()} />
   if (series.length === 0) return <Empty title="The query returns no series" hint="Check the selector, or widen the range." />
   return (
-    <div style={{ padding: 20 }}>
-      <TimeChart series={series} startMs={startMs} endMs={endMs} stepMs={step * 1000} height={360} label={`Result of ${query}`} onZoom={zoomTo} />
+    <div style={{ padding: 20, overflow: 'auto' }} tabIndex={0} role="region" aria-label="Result">
+      <div className="card"><Graph series={series} startMs={startMs} endMs={endMs} stepMs={step * 1000} expr={query} onZoom={zoomTo} /></div>
     </div>
   )
 }

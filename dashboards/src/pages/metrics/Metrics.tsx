@@ -31,6 +31,9 @@ export function Metrics() {
           <PromEditor value={draft} onChange={setDraft} onRun={run} />
           <button type="button" className="btn btn-primary" onClick={() => run(draft)}>Run</button>
         </div>
+        {search.env && !expr.includes(search.env) && (
+          <p className={css.note}>PromQL runs as written: the choice of {search.env} does not filter it. Add <span className="mono">deployment_environment_name={JSON.stringify(search.env)}</span> to a selector.</p>
+        )}
         {expr === '' ? <Start onPick={run} /> : <Result expr={expr} />}
       </div>
     </Page>
