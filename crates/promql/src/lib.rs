@@ -4,6 +4,10 @@
 //! with Prometheus 3 semantics, or a [`QueryError`] that says whose fault it is. The engine does no I/O of
 //! its own and keeps no state; it evaluates on the calling thread, or beside it when a query nests deeply.
 //!
+//! The language is that of Prometheus 3 with native histograms. Its experimental functions and aggregations
+//! are on, except `info`; `anchored`, `smoothed`, arithmetic on durations and the histogram operators `</` and
+//! `>/` are not there. The metric name is removed at the end of a query, not by each function.
+//!
 //! Invariants: each selector of a query reads the store once, for the whole time range; what the engine
 //! does not support is an error, never a wrong answer. Limits are in [`EngineOptions`].
 
