@@ -50,11 +50,23 @@ type Shared = Arc<Context>;
 /// All routes. `otlp_body_bytes_max` limits OTLP bodies before and after decompression.
 pub(crate) fn router(context: Context, ingest: Ingest, otlp_body_bytes_max: usize) -> Router {
     let api = Router::new()
-        .route("/api/v1/query", get(prometheus::query).post(prometheus::query))
-        .route("/api/v1/query_range", get(prometheus::query_range).post(prometheus::query_range))
-        .route("/api/v1/labels", get(prometheus::labels).post(prometheus::labels))
+        .route(
+            "/api/v1/query",
+            get(prometheus::query).post(prometheus::query),
+        )
+        .route(
+            "/api/v1/query_range",
+            get(prometheus::query_range).post(prometheus::query_range),
+        )
+        .route(
+            "/api/v1/labels",
+            get(prometheus::labels).post(prometheus::labels),
+        )
         .route("/api/v1/label/{name}/values", get(prometheus::label_values))
-        .route("/api/v1/series", get(prometheus::series).post(prometheus::series))
+        .route(
+            "/api/v1/series",
+            get(prometheus::series).post(prometheus::series),
+        )
         .route("/api/v1/metadata", get(prometheus::metadata))
         .route("/api/v1/rules", get(prometheus::rules))
         .route("/api/v1/alerts", get(prometheus::alerts))

@@ -83,7 +83,8 @@ impl CollectorConfig {
     /// The file cannot be read, or what it says cannot be used.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let file = path.display().to_string();
-        let text = std::fs::read_to_string(path).map_err(|error| problem(&file, format!("cannot be read: {error}")))?;
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| problem(&file, format!("cannot be read: {error}")))?;
         Self::parse(&file, &text)
     }
 
@@ -104,9 +105,13 @@ impl TryFrom<CollectorSpec> for CollectorConfig {
         let defaults = Limits::default();
         let limits = spec.limits;
         let size = |size: Option<vervet_agent::config::units::ByteSize>, default: usize| {
-            size.map_or(default, |size| usize::try_from(size.0).unwrap_or(usize::MAX))
+            size.map_or(default, |size| {
+                usize::try_from(size.0).unwrap_or(usize::MAX)
+            })
         };
-        let address = |name: &str, text: &str| listen_address(text, spec.auth).map_err(|error| format!("{name}: {error}"));
+        let address = |name: &str, text: &str| {
+            listen_address(text, spec.auth).map_err(|error| format!("{name}: {error}"))
+        };
         let http = address("http.listen", &spec.http.listen)?;
         Ok(Self {
             http,
@@ -119,22 +124,39 @@ impl TryFrom<CollectorSpec> for CollectorConfig {
                 inflight_bytes: size(limits.inflight, defaults.inflight_bytes),
                 journal_bytes: limits.journal.map_or(defaults.journal_bytes, |size| size.0),
                 head_bytes: size(limits.head, defaults.head_bytes),
-                flush_interval: limits.flush_interval.map_or(defaults.flush_interval, |interval| interval.0),
+                flush_interval: limits
+                    .flush_interval
+                    .map_or(defaults.flush_interval, |interval| interval.0),
                 series: limits.series.unwrap_or(defaults.series),
                 query_memory_bytes: size(limits.query_memory, defaults.query_memory_bytes),
-                query_timeout: limits.query_timeout.map_or(defaults.query_timeout, |timeout| timeout.0),
+                query_timeout: limits
+                    .query_timeout
+                    .map_or(defaults.query_timeout, |timeout| timeout.0),
             },
             rules_dir: spec.rules.dir,
-            evaluation_interval: spec.rules.interval.map_or(Duration::from_secs(15), |interval| interval.0),
-            external_url: spec.external_url.unwrap_or_else(|| format!("http://{http}")),
-            notify: NotifyConfig::try_from(spec.alerting).map_err(|error| format!("alerting: {error}"))?,
+            evaluation_interval: spec
+                .rules
+                .interval
+                .map_or(Duration::from_secs(15), |interval| interval.0),
+            external_url: spec
+                .external_url
+                .unwrap_or_else(|| format!("http://{http}")),
+            notify: NotifyConfig::try_from(spec.alerting)
+                .map_err(|error| format!("alerting: {error}"))?,
             traces_endpoint: spec.telemetry.traces.map(|traces| traces.endpoint),
         })
     }
 }
 
 fn problem(file: &str, message: String) -> ConfigError {
-    ConfigError { file: file.to_owned(), problems: vec![Problem { line: None, path: Vec::new(), message }] }
+    ConfigError {
+        file: file.to_owned(),
+        problems: vec![Problem {
+            line: None,
+            path: Vec::new(),
+            message,
+        }],
+    }
 }
 
 #[cfg(test)]

@@ -51,15 +51,23 @@ impl Derive {
                 (consumer, drained)
             });
             let Ok((consumer, drained)) = task.await else {
-                tracing::error!("the consumer of errors panicked; error groups are no longer updated");
+                tracing::error!(
+                    "the consumer of errors panicked; error groups are no longer updated"
+                );
                 return;
             };
             self = consumer;
             if last {
                 return;
             }
-            let failed = drained.inspect_err(|error| tracing::warn!(%error, "error groups not updated; retrying")).is_err();
-            let pause = if failed { RETRY_INTERVAL } else { REFRESH_INTERVAL };
+            let failed = drained
+                .inspect_err(|error| tracing::warn!(%error, "error groups not updated; retrying"))
+                .is_err();
+            let pause = if failed {
+                RETRY_INTERVAL
+            } else {
+                REFRESH_INTERVAL
+            };
             tokio::select! {
                 () = shutdown.cancelled() => last = true,
                 changed = self.durable.changed(), if !failed => last = changed.is_err(),
@@ -73,7 +81,9 @@ impl Derive {
         loop {
             self.cursor.rewind();
             let records = self.cursor.read(READ_BYTES)?;
-            let Some(last) = records.last().map(|record| record.sequence) else { break };
+            let Some(last) = records.last().map(|record| record.sequence) else {
+                break;
+            };
             self.apply(&records, last)?;
             self.cursor.commit(last, &[])?;
         }
@@ -114,7 +124,11 @@ impl Derive {
             Signal::Traces => otlp::for_each_span(&envelope.body, |resource, _, span| {
                 if matches!(span.kind, SpanKind::Server | SpanKind::Consumer) {
                     let environment = exceptions::environment(resource);
-                    self.metrics.service_request(resource.str("service.name"), environment, request_status(span.status));
+                    self.metrics.service_request(
+                        resource.str("service.name"),
+                        environment,
+                        request_status(span.status),
+                    );
                 }
                 occurrences.extend(exceptions::of_span(resource, &span, received_at));
             }),

@@ -53,6 +53,7 @@ impl Flusher {
         }
     }
 
+    #[tracing::instrument(skip_all)]
     fn flush(&mut self) {
         let result = self.store.flush();
         self.health.flush_finished(result.is_ok());
@@ -60,14 +61,21 @@ impl Flusher {
             Ok(None) => {}
             Ok(Some(report)) => {
                 self.metrics.flushes.inc();
-                tracing::debug!(rows = report.rows, files = report.files, bytes = report.bytes, "head flushed");
+                tracing::debug!(
+                    rows = report.rows,
+                    files = report.files,
+                    bytes = report.bytes,
+                    "head flushed"
+                );
                 if let Err(error) = self.cursor.commit(report.journal_position, &[]) {
                     tracing::warn!(%error, "journal cursor not moved; disk space is freed later");
                 }
             }
             Err(error) => {
                 self.metrics.flush_failures.inc();
-                let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+                let cause = std::error::Error::source(&error)
+                    .map(ToString::to_string)
+                    .unwrap_or_default();
                 tracing::error!(%error, cause, "flush failed; rows stay in memory and in the journal, retrying");
             }
         }

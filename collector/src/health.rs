@@ -27,7 +27,11 @@ impl Health {
         let mut state = self.0.lock();
         state.flush_failing_since = match succeeded {
             true => None,
-            false => Some(state.flush_failing_since.unwrap_or_else(|| SystemClock.now())),
+            false => Some(
+                state
+                    .flush_failing_since
+                    .unwrap_or_else(|| SystemClock.now()),
+            ),
         };
     }
 
@@ -45,7 +49,9 @@ impl Health {
         if let Some(failure) = &state.journal_failing {
             return Some(format!("the journal cannot be written: {failure}"));
         }
-        let failing_for = state.flush_failing_since.map(|since| SystemClock.now().since(since).as_secs());
+        let failing_for = state
+            .flush_failing_since
+            .map(|since| SystemClock.now().since(since).as_secs());
         failing_for
             .filter(|seconds| *seconds > FLUSH_FAILURE_MAX_SECONDS)
             .map(|seconds| format!("segments could not be written for {seconds} s"))

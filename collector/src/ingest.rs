@@ -68,9 +68,24 @@ impl Ingest {
         health: Arc<Health>,
     ) -> (Self, Committer) {
         let (queue, waiting) = mpsc::channel(WAITING_REQUESTS_MAX);
-        let committer = Committer { store: store.clone(), journal, waiting, metrics: Arc::clone(&metrics), health };
+        let committer = Committer {
+            store: store.clone(),
+            journal,
+            waiting,
+            metrics: Arc::clone(&metrics),
+            health,
+        };
         let budget = Arc::new(Semaphore::new(inflight_bytes_max / PERMIT_BYTES));
-        (Self { store, queue, budget, options: Arc::new(options), metrics }, committer)
+        (
+            Self {
+                store,
+                queue,
+                budget,
+                options: Arc::new(options),
+                metrics,
+            },
+            committer,
+        )
     }
 
     async fn store_request(&self, request: OtlpRequest) -> Result<Accepted, Refusal> {
@@ -82,18 +97,40 @@ impl Ingest {
             }
         }
         let permits = u32::try_from(request.body.len() / PERMIT_BYTES + 1).unwrap_or(u32::MAX);
-        let overloaded = Refusal::Overloaded { retry_after: RETRY_AFTER };
-        let _permit = self.budget.try_acquire_many(permits).map_err(|_exhausted| overloaded.clone())?;
+        let overloaded = Refusal::Overloaded {
+            retry_after: RETRY_AFTER,
+        };
+        let _permit = self
+            .budget
+            .try_acquire_many(permits)
+            .map_err(|_exhausted| overloaded.clone())?;
         let received_at = SystemClock.now();
-        let (body, signal, options) = (request.body.clone(), request.signal, Arc::clone(&self.options));
-        let decoded = tokio::task::spawn_blocking(move || decode(signal, &body, &options, received_at))
-            .await
-            .map_err(|error| unavailable(&error.to_string()))?
-            .map_err(|error| Refusal::Invalid(format!("malformed OTLP {signal} request: {error}")))?;
+        let (body, signal, options) = (
+            request.body.clone(),
+            request.signal,
+            Arc::clone(&self.options),
+        );
+        let decoded =
+            tokio::task::spawn_blocking(move || decode(signal, &body, &options, received_at))
+                .await
+                .map_err(|error| unavailable(&error.to_string()))?
+                .map_err(|error| {
+                    Refusal::Invalid(format!("malformed OTLP {signal} request: {error}"))
+                })?;
         let (done, answer) = oneshot::channel();
-        let pending = Pending { request, received_at, decoded, done };
-        self.queue.send(pending).await.map_err(|_closed| unavailable("the collector is shutting down"))?;
-        answer.await.map_err(|_closed| unavailable("the collector is shutting down"))?
+        let pending = Pending {
+            request,
+            received_at,
+            decoded,
+            done,
+        };
+        self.queue
+            .send(pending)
+            .await
+            .map_err(|_closed| unavailable("the collector is shutting down"))?;
+        answer
+            .await
+            .map_err(|_closed| unavailable("the collector is shutting down"))?
     }
 }
 
@@ -110,5 +147,8 @@ impl OtlpSink for Ingest {
 }
 
 fn unavailable(reason: &str) -> Refusal {
-    Refusal::Unavailable { reason: reason.to_owned(), retry_after: RETRY_AFTER }
+    Refusal::Unavailable {
+        reason: reason.to_owned(),
+        retry_after: RETRY_AFTER,
+    }
 }

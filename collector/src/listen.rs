@@ -20,19 +20,27 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(60);
 /// # Errors
 /// The address is taken or not allowed.
 pub(crate) async fn bind(what: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address} for {what}"))
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address} for {what}"))
 }
 
 /// Serves HTTP until shutdown.
 pub(crate) async fn serve_http(listener: TcpListener, router: Router, shutdown: CancellationToken) {
-    let served = axum::serve(listener, router).with_graceful_shutdown(shutdown.cancelled_owned()).await;
+    let served = axum::serve(listener, router)
+        .with_graceful_shutdown(shutdown.cancelled_owned())
+        .await;
     if let Err(error) = served {
         tracing::error!(%error, "an HTTP listener failed");
     }
 }
 
 /// Serves OTLP/gRPC until shutdown.
-pub(crate) async fn serve_grpc(listener: TcpListener, routes: tonic::service::Routes, shutdown: CancellationToken) {
+pub(crate) async fn serve_grpc(
+    listener: TcpListener,
+    routes: tonic::service::Routes,
+    shutdown: CancellationToken,
+) {
     let served = tonic::transport::Server::builder()
         .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))

@@ -102,16 +102,25 @@ fn validate(path: &std::path::Path) -> Result<(), Failure> {
 fn standalone(options: Standalone) -> Result<(), Failure> {
     let mut config = match &options.config {
         Some(path) => load(path)?,
-        None => CollectorConfig::parse("default", "").map_err(|error| Failure::Config(error.to_string()))?,
+        None => CollectorConfig::parse("default", "")
+            .map_err(|error| Failure::Config(error.to_string()))?,
     };
     config.data_dir = options.data_dir.unwrap_or(config.data_dir);
     config.http = loopback(options.http.unwrap_or(config.http), config.http)?;
-    config.otlp_grpc = loopback(options.otlp_grpc.unwrap_or(config.otlp_grpc), config.otlp_grpc)?;
-    config.otlp_http = loopback(options.otlp_http.unwrap_or(config.otlp_http), config.otlp_http)?;
+    config.otlp_grpc = loopback(
+        options.otlp_grpc.unwrap_or(config.otlp_grpc),
+        config.otlp_grpc,
+    )?;
+    config.otlp_http = loopback(
+        options.otlp_http.unwrap_or(config.otlp_http),
+        config.otlp_http,
+    )?;
     let agent = StandaloneOptions {
         data_dir: config.data_dir.clone(),
         environment: config.environment.clone(),
-        watch: options.watch.unwrap_or_else(|| WATCH_DEFAULT.map(str::to_owned).to_vec()),
+        watch: options
+            .watch
+            .unwrap_or_else(|| WATCH_DEFAULT.map(str::to_owned).to_vec()),
         agent_admin: free_port(loopback(options.agent_admin, options.agent_admin)?)?,
     };
     run(config, Some(agent))
@@ -161,13 +170,18 @@ async fn serve(config: CollectorConfig, agent: Option<StandaloneOptions>) -> Res
     let agent = match agent {
         None => None,
         Some(options) => {
-            let config = agent_config(&options, addresses).map_err(|error| Failure::Config(error.to_string()))?;
-            let running = Agent::start(config, AgentOptions::default()).await.map_err(|error| Failure::Run(error.into()))?;
+            let config = agent_config(&options, addresses)
+                .map_err(|error| Failure::Config(error.to_string()))?;
+            let running = Agent::start(config, AgentOptions::default())
+                .await
+                .map_err(|error| Failure::Run(error.into()))?;
             say(&welcome(&options, addresses.http));
             Some(running)
         }
     };
-    wait_for_end().await.map_err(|error| Failure::Run(error.into()))?;
+    wait_for_end()
+        .await
+        .map_err(|error| Failure::Run(error.into()))?;
     if let Some(agent) = agent {
         agent.shutdown(AGENT_DRAIN).await;
     }
@@ -176,7 +190,11 @@ async fn serve(config: CollectorConfig, agent: Option<StandaloneOptions>) -> Res
 }
 
 fn welcome(options: &StandaloneOptions, http: SocketAddr) -> String {
-    let watching = if options.watch.is_empty() { "no log files".to_owned() } else { options.watch.join(", ") };
+    let watching = if options.watch.is_empty() {
+        "no log files".to_owned()
+    } else {
+        options.watch.join(", ")
+    };
     format!(
         "Vervet is running.\n  UI and API   http://{http}/\n  watching     {watching}, and this host's figures\n  data         {}",
         options.data_dir.display()
@@ -185,7 +203,10 @@ fn welcome(options: &StandaloneOptions, http: SocketAddr) -> String {
 
 /// Waits for SIGTERM or SIGINT. SIGHUP is noted: rules and configuration are read at start.
 async fn wait_for_end() -> std::io::Result<()> {
-    let (mut term, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let (mut term, mut interrupt) = (
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::interrupt())?,
+    );
     let mut hangup = signal(SignalKind::hangup())?;
     loop {
         tokio::select! {

@@ -101,26 +101,42 @@ pub(crate) struct Metrics {
 
 impl Metrics {
     pub(crate) fn received(&self, signal: Signal, bytes: usize) {
-        self.received_requests.get_or_create(&signal_label(signal)).inc();
-        self.received_bytes.get_or_create(&signal_label(signal)).inc_by(bytes as u64);
+        self.received_requests
+            .get_or_create(&signal_label(signal))
+            .inc();
+        self.received_bytes
+            .get_or_create(&signal_label(signal))
+            .inc_by(bytes as u64);
     }
 
     pub(crate) fn stored(&self, signal: Signal, records: u64) {
-        self.stored_requests.get_or_create(&signal_label(signal)).inc();
-        self.stored_records.get_or_create(&signal_label(signal)).inc_by(records);
+        self.stored_requests
+            .get_or_create(&signal_label(signal))
+            .inc();
+        self.stored_records
+            .get_or_create(&signal_label(signal))
+            .inc_by(records);
     }
 
     pub(crate) fn repeated(&self, signal: Signal) {
-        self.repeated_requests.get_or_create(&signal_label(signal)).inc();
+        self.repeated_requests
+            .get_or_create(&signal_label(signal))
+            .inc();
     }
 
     pub(crate) fn rejected(&self, signal: Signal, reason: &'static str, records: u64) {
-        let labels = ReasonLabels { signal: signal.as_str(), reason };
+        let labels = ReasonLabels {
+            signal: signal.as_str(),
+            reason,
+        };
         self.rejected_records.get_or_create(&labels).inc_by(records);
     }
 
     pub(crate) fn adjusted(&self, signal: Signal, reason: &'static str, records: u64) {
-        let labels = ReasonLabels { signal: signal.as_str(), reason };
+        let labels = ReasonLabels {
+            signal: signal.as_str(),
+            reason,
+        };
         self.adjusted_records.get_or_create(&labels).inc_by(records);
     }
 
@@ -131,23 +147,39 @@ impl Metrics {
             Refusal::Overloaded { .. } => "overloaded",
             Refusal::Unavailable { .. } => "unavailable",
         };
-        self.refused_requests.get_or_create(&ReasonLabels { signal: signal.as_str(), reason }).inc();
+        self.refused_requests
+            .get_or_create(&ReasonLabels {
+                signal: signal.as_str(),
+                reason,
+            })
+            .inc();
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "a time in seconds needs no more than 53 bits")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a time in seconds needs no more than 53 bits"
+    )]
     pub(crate) fn agent_seen(&self, agent_id: &str, now: UnixNanos) {
         let mut agents = self.agents.lock();
         if !agents.contains_key(agent_id) && agents.len() >= AGENTS_MAX {
             return;
         }
         agents.insert(agent_id.to_owned(), now);
-        let label = AgentLabel { agent_id: agent_id.to_owned() };
-        self.agent_last_seen.get_or_create(&label).set(now.0 as f64 / 1e9);
+        let label = AgentLabel {
+            agent_id: agent_id.to_owned(),
+        };
+        self.agent_last_seen
+            .get_or_create(&label)
+            .set(now.0 as f64 / 1e9);
     }
 
     /// When each agent last sent something, since this process started.
     pub(crate) fn agents(&self) -> Vec<(String, UnixNanos)> {
-        self.agents.lock().iter().map(|(id, seen)| (id.clone(), *seen)).collect()
+        self.agents
+            .lock()
+            .iter()
+            .map(|(id, seen)| (id.clone(), *seen))
+            .collect()
     }
 
     /// Counts one request served, from its SERVER or CONSUMER span.
@@ -171,7 +203,10 @@ impl Metrics {
     }
 
     /// Replaces the series of error groups that are new or came back lately.
-    #[expect(clippy::cast_precision_loss, reason = "a time in seconds needs no more than 53 bits")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a time in seconds needs no more than 53 bits"
+    )]
     pub(crate) fn set_recent_groups(&self, groups: &[GroupSummary]) {
         self.group_first_seen.clear();
         self.group_regressed.clear();
@@ -179,23 +214,44 @@ impl Metrics {
             let labels = GroupLabels {
                 group_id: group.id.clone(),
                 service_name: group.service_name.clone(),
-                deployment_environment_name: group.environments.first().cloned().unwrap_or_default(),
+                deployment_environment_name: group
+                    .environments
+                    .first()
+                    .cloned()
+                    .unwrap_or_default(),
                 exception_type: group.exception_type.clone(),
             };
-            self.group_first_seen.get_or_create(&labels).set(group.first_seen_unix_ms as f64 / 1e3);
+            self.group_first_seen
+                .get_or_create(&labels)
+                .set(group.first_seen_unix_ms as f64 / 1e3);
             if let Some(at) = group.regressed_at_unix_ms {
-                self.group_regressed.get_or_create(&labels).set(at as f64 / 1e3);
+                self.group_regressed
+                    .get_or_create(&labels)
+                    .set(at as f64 / 1e3);
             }
         }
     }
 
-    pub(crate) fn set_table(&self, table: &'static str, rows_head: u64, rows_stored: u64, bytes: u64) {
+    pub(crate) fn set_table(
+        &self,
+        table: &'static str,
+        rows_head: u64,
+        rows_stored: u64,
+        bytes: u64,
+    ) {
         for (state, rows) in [("head", rows_head), ("stored", rows_stored)] {
             let rows = i64::try_from(rows).unwrap_or(i64::MAX);
-            self.table_rows.get_or_create(&TableLabels { table, state }).set(rows);
+            self.table_rows
+                .get_or_create(&TableLabels { table, state })
+                .set(rows);
         }
         let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
-        self.table_bytes.get_or_create(&TableLabels { table, state: "stored" }).set(bytes);
+        self.table_bytes
+            .get_or_create(&TableLabels {
+                table,
+                state: "stored",
+            })
+            .set(bytes);
     }
 
     /// The text of `/metrics`.
@@ -211,49 +267,134 @@ impl Metrics {
 
     fn register_ingest(&self, registry: &mut Registry) {
         let counters = [
-            ("collector_received_requests", "OTLP requests received", &self.received_requests),
-            ("collector_received_bytes", "Uncompressed bytes of OTLP requests received", &self.received_bytes),
-            ("collector_stored_requests", "OTLP requests made durable", &self.stored_requests),
-            ("collector_stored_records", "Records made durable", &self.stored_records),
-            ("collector_repeated_requests", "Requests of agents that were stored already", &self.repeated_requests),
+            (
+                "collector_received_requests",
+                "OTLP requests received",
+                &self.received_requests,
+            ),
+            (
+                "collector_received_bytes",
+                "Uncompressed bytes of OTLP requests received",
+                &self.received_bytes,
+            ),
+            (
+                "collector_stored_requests",
+                "OTLP requests made durable",
+                &self.stored_requests,
+            ),
+            (
+                "collector_stored_records",
+                "Records made durable",
+                &self.stored_records,
+            ),
+            (
+                "collector_repeated_requests",
+                "Requests of agents that were stored already",
+                &self.repeated_requests,
+            ),
         ];
         for (name, help, family) in counters {
             registry.register(name, help, family.clone());
         }
         let rejected = "Records of stored requests that were left out, by reason";
-        registry.register("collector_rejected_records", rejected, self.rejected_records.clone());
+        registry.register(
+            "collector_rejected_records",
+            rejected,
+            self.rejected_records.clone(),
+        );
         let adjusted = "Records that were cut or corrected to fit, by what was done";
-        registry.register("collector_adjusted_records", adjusted, self.adjusted_records.clone());
+        registry.register(
+            "collector_adjusted_records",
+            adjusted,
+            self.adjusted_records.clone(),
+        );
         let refused = "Requests not stored, by reason";
-        registry.register("collector_refused_requests", refused, self.refused_requests.clone());
+        registry.register(
+            "collector_refused_requests",
+            refused,
+            self.refused_requests.clone(),
+        );
         let last_seen = "When an agent last sent something";
-        registry.register_with_unit("collector_agent_last_seen_timestamp", last_seen, Unit::Seconds, self.agent_last_seen.clone());
-        registry.register("collector_table_rows", "Rows by where they are", self.table_rows.clone());
-        registry.register("collector_table_bytes", "Bytes of a table's segments", self.table_bytes.clone());
-        registry.register("collector_flushes", "Flushes of the head to segments", self.flushes.clone());
-        registry.register("collector_flush_failures", "Flushes that failed and are retried", self.flush_failures.clone());
-        registry.register("collector_journal_bytes", "Bytes of journal segments", self.journal_bytes.clone());
+        registry.register_with_unit(
+            "collector_agent_last_seen_timestamp",
+            last_seen,
+            Unit::Seconds,
+            self.agent_last_seen.clone(),
+        );
+        registry.register(
+            "collector_table_rows",
+            "Rows by where they are",
+            self.table_rows.clone(),
+        );
+        registry.register(
+            "collector_table_bytes",
+            "Bytes of a table's segments",
+            self.table_bytes.clone(),
+        );
+        registry.register(
+            "collector_flushes",
+            "Flushes of the head to segments",
+            self.flushes.clone(),
+        );
+        registry.register(
+            "collector_flush_failures",
+            "Flushes that failed and are retried",
+            self.flush_failures.clone(),
+        );
+        registry.register(
+            "collector_journal_bytes",
+            "Bytes of journal segments",
+            self.journal_bytes.clone(),
+        );
         let behind = "Journal records not yet searched for errors and requests";
-        registry.register("collector_journal_records_behind", behind, self.journal_records_behind.clone());
+        registry.register(
+            "collector_journal_records_behind",
+            behind,
+            self.journal_records_behind.clone(),
+        );
     }
 
     fn register_derived(&self, registry: &mut Registry) {
         let requests = "Requests served, from SERVER and CONSUMER spans";
         registry.register("service_requests", requests, self.service_requests.clone());
         let first_seen = "When an error group of the last hour was first seen";
-        registry.register_with_unit("error_group_first_seen_timestamp", first_seen, Unit::Seconds, self.group_first_seen.clone());
+        registry.register_with_unit(
+            "error_group_first_seen_timestamp",
+            first_seen,
+            Unit::Seconds,
+            self.group_first_seen.clone(),
+        );
         let regressed = "When a resolved error group came back, within the last hour";
-        registry.register_with_unit("error_group_regressed_timestamp", regressed, Unit::Seconds, self.group_regressed.clone());
+        registry.register_with_unit(
+            "error_group_regressed_timestamp",
+            regressed,
+            Unit::Seconds,
+            self.group_regressed.clone(),
+        );
         let failures = "Rule evaluations that failed";
-        registry.register("collector_rule_evaluation_failures", failures, self.rule_evaluation_failures.clone());
-        registry.register("collector_notifications", "Notifications delivered", self.notifications.clone());
+        registry.register(
+            "collector_rule_evaluation_failures",
+            failures,
+            self.rule_evaluation_failures.clone(),
+        );
+        registry.register(
+            "collector_notifications",
+            "Notifications delivered",
+            self.notifications.clone(),
+        );
         let failures = "Notifications that could not be delivered";
-        registry.register("collector_notification_failures", failures, self.notification_failures.clone());
+        registry.register(
+            "collector_notification_failures",
+            failures,
+            self.notification_failures.clone(),
+        );
     }
 }
 
 fn signal_label(signal: Signal) -> SignalLabel {
-    SignalLabel { signal: signal.as_str() }
+    SignalLabel {
+        signal: signal.as_str(),
+    }
 }
 
 #[cfg(test)]
@@ -274,7 +415,10 @@ mod tests {
             r#"vervet_collector_agent_last_seen_timestamp_seconds{agent_id="a"} 1.5"#,
             r#"vervet_service_requests_total{service_name="web",deployment_environment_name="production",status="error"} 1"#,
         ] {
-            assert!(text.lines().any(|have| have == line), "{line} is missing in\n{text}");
+            assert!(
+                text.lines().any(|have| have == line),
+                "{line} is missing in\n{text}"
+            );
         }
     }
 }

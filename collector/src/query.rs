@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use vervet_model::UnixMillis;
-use vervet_promql::{Engine, EngineOptions, QueryError, QueryOutput, Queryable, QueryableError, Sample, SelectRequest, Series};
+use vervet_promql::{
+    Engine, EngineOptions, QueryError, QueryOutput, Queryable, QueryableError, Sample,
+    SelectRequest, Series,
+};
 use vervet_store::{SampleLimits, Store, StoreError};
 
 use crate::logql::{self, MetricRequest};
@@ -24,17 +27,28 @@ pub(crate) struct QueryService {
 impl QueryService {
     pub(crate) fn new(store: Store, options: EngineOptions) -> Self {
         let permits = Arc::new(Semaphore::new(CONCURRENT_QUERIES_MAX));
-        Self { store, engine: Arc::new(Engine::new(options)), permits }
+        Self {
+            store,
+            engine: Arc::new(Engine::new(options)),
+            permits,
+        }
     }
 
     /// # Errors
     /// The query is invalid, too large or too slow, or the store fails.
-    pub(crate) async fn promql_instant(&self, query: String, at: UnixMillis) -> Result<QueryOutput, QueryError> {
-        self.run(move |engine, storage| engine.instant(storage, &query, at)).await
+    #[tracing::instrument(skip_all, fields(query = %query))]
+    pub(crate) async fn promql_instant(
+        &self,
+        query: String,
+        at: UnixMillis,
+    ) -> Result<QueryOutput, QueryError> {
+        self.run(move |engine, storage| engine.instant(storage, &query, at))
+            .await
     }
 
     /// # Errors
     /// The query is invalid, too large or too slow, or the store fails.
+    #[tracing::instrument(skip_all, fields(query = %query))]
     pub(crate) async fn promql_range(
         &self,
         query: String,
@@ -42,23 +56,41 @@ impl QueryService {
         end: UnixMillis,
         step: Duration,
     ) -> Result<QueryOutput, QueryError> {
-        self.run(move |engine, storage| engine.range(storage, &query, start, end, step)).await
+        self.run(move |engine, storage| engine.range(storage, &query, start, end, step))
+            .await
     }
 
     /// A LogQL metric query at one moment, as rules ask it.
     ///
     /// # Errors
     /// The query is invalid, too large or too slow, or the store fails.
-    pub(crate) async fn logql_instant(&self, query: &str, at: UnixMillis) -> Result<QueryOutput, QueryError> {
+    pub(crate) async fn logql_instant(
+        &self,
+        query: &str,
+        at: UnixMillis,
+    ) -> Result<QueryOutput, QueryError> {
         match logql::parse(query) {
-            Ok(logql::Query::Metric(query)) => self.logql_metric(query, MetricRequest { start: at, end: at, step: None }).await,
-            Ok(logql::Query::Logs(_)) => Err(QueryError::Execution("a log query has no value; count it".to_owned())),
+            Ok(logql::Query::Metric(query)) => {
+                self.logql_metric(
+                    query,
+                    MetricRequest {
+                        start: at,
+                        end: at,
+                        step: None,
+                    },
+                )
+                .await
+            }
+            Ok(logql::Query::Logs(_)) => Err(QueryError::Execution(
+                "a log query has no value; count it".to_owned(),
+            )),
             Err(error) => Err(QueryError::Execution(error.to_string())),
         }
     }
 
     /// # Errors
     /// The query is invalid, too large or too slow, or the store fails.
+    #[tracing::instrument(skip_all, fields(promql = %query.promql))]
     pub(crate) async fn logql_metric(
         &self,
         query: logql::MetricQuery,
@@ -80,7 +112,10 @@ impl QueryService {
     }
 
     async fn permit(&self) -> Result<tokio::sync::SemaphorePermit<'_>, QueryError> {
-        self.permits.acquire().await.map_err(|error| QueryError::Execution(error.to_string()))
+        self.permits
+            .acquire()
+            .await
+            .map_err(|error| QueryError::Execution(error.to_string()))
     }
 }
 
@@ -94,16 +129,28 @@ impl Queryable for StoredSeries {
             samples_max: request.limits.samples_max,
             deadline: request.limits.deadline,
         };
-        let found = self.0.samples(request.matchers, request.start.0, request.end.0, limits);
+        let found = self
+            .0
+            .samples(request.matchers, request.start.0, request.end.0, limits);
         let found = found.map_err(|error| match error {
             StoreError::Timeout { .. } => QueryableError::Timeout,
-            StoreError::QueryTooLarge { what: "series", .. } => QueryableError::TooManySeries { limit: limits.series_max },
-            StoreError::QueryTooLarge { what: "samples", .. } => QueryableError::TooManySamples { limit: limits.samples_max },
+            StoreError::QueryTooLarge { what: "series", .. } => QueryableError::TooManySeries {
+                limit: limits.series_max,
+            },
+            StoreError::QueryTooLarge {
+                what: "samples", ..
+            } => QueryableError::TooManySamples {
+                limit: limits.samples_max,
+            },
             other => QueryableError::Store(Box::new(other)),
         })?;
         let series = found.into_iter().map(|found| Series {
             labels: found.labels,
-            samples: found.samples.into_iter().map(|(timestamp, value)| Sample { timestamp, value }).collect(),
+            samples: found
+                .samples
+                .into_iter()
+                .map(|(timestamp, value)| Sample { timestamp, value })
+                .collect(),
         });
         Ok(series.collect())
     }

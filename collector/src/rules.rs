@@ -7,10 +7,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use vervet_alerting::{BoxFuture, GroupKind, QueryFailure, RuleQuery, RuleSample, SampleSink, SinkFailure};
+use vervet_alerting::{
+    BoxFuture, GroupKind, QueryFailure, RuleQuery, RuleSample, SampleSink, SinkFailure,
+};
 use vervet_model::{Label, Labels, METRIC_NAME, Signal, UnixMillis};
 use vervet_promql::Value;
-use vervet_wire::otlp::{self, KeyValue, Metric, MetricData, Number, NumberPoint, PROMETHEUS_SCOPE, Resource, Scope};
+use vervet_wire::otlp::{
+    self, KeyValue, Metric, MetricData, Number, NumberPoint, PROMETHEUS_SCOPE, Resource, Scope,
+};
 use vervet_wire::{OtlpRequest, OtlpSink};
 
 use crate::ingest::Ingest;
@@ -40,14 +44,19 @@ impl RuleQuery for Queries {
             };
             let value = output.map_err(|error| {
                 self.metrics.rule_evaluation_failures.inc();
-                QueryFailure { message: error.to_string() }
+                QueryFailure {
+                    message: error.to_string(),
+                }
             })?;
             match value.value {
-                Value::Vector(samples) => Ok(samples.into_iter().map(|sample| (sample.labels, sample.sample.value)).collect()),
+                Value::Vector(samples) => Ok(samples
+                    .into_iter()
+                    .map(|sample| (sample.labels, sample.sample.value))
+                    .collect()),
                 Value::Scalar(sample) => Ok(vec![(Labels::empty(), sample.value)]),
-                Value::String { .. } | Value::Matrix(_) => {
-                    Err(QueryFailure { message: "a rule must give an instant vector or a scalar".to_owned() })
-                }
+                Value::String { .. } | Value::Matrix(_) => Err(QueryFailure {
+                    message: "a rule must give an instant vector or a scalar".to_owned(),
+                }),
             }
         })
     }
@@ -59,11 +68,23 @@ pub(crate) struct Samples(pub(crate) Ingest);
 impl SampleSink for Samples {
     fn append(&self, samples: Vec<RuleSample>) -> BoxFuture<'_, Result<(), SinkFailure>> {
         Box::pin(async move {
-            let request = OtlpRequest { signal: Signal::Metrics, body: encode(&samples), source: None };
-            let accepted = self.0.accept(request).await.map_err(|refusal| SinkFailure { message: refusal.to_string() })?;
+            let request = OtlpRequest {
+                signal: Signal::Metrics,
+                body: encode(&samples),
+                source: None,
+            };
+            let accepted = self
+                .0
+                .accept(request)
+                .await
+                .map_err(|refusal| SinkFailure {
+                    message: refusal.to_string(),
+                })?;
             match accepted.rejected {
                 0 => Ok(()),
-                _ => Err(SinkFailure { message: accepted.message }),
+                _ => Err(SinkFailure {
+                    message: accepted.message,
+                }),
             }
         })
     }
@@ -77,18 +98,33 @@ fn encode(samples: &[RuleSample]) -> Bytes {
             let Label { name, value }: &Label = label;
             KeyValue::new(&**name, &**value)
         };
-        by_name.entry(sample.labels.metric_name()).or_default().push(NumberPoint {
-            attributes: sample.labels.iter().filter(|label| &*label.name != METRIC_NAME).map(attribute).collect(),
-            time_unix_nano: u64::try_from(sample.at.to_nanos().0).unwrap_or(0),
-            value: Number::Double(sample.value),
-            ..NumberPoint::default()
-        });
+        by_name
+            .entry(sample.labels.metric_name())
+            .or_default()
+            .push(NumberPoint {
+                attributes: sample
+                    .labels
+                    .iter()
+                    .filter(|label| &*label.name != METRIC_NAME)
+                    .map(attribute)
+                    .collect(),
+                time_unix_nano: u64::try_from(sample.at.to_nanos().0).unwrap_or(0),
+                value: Number::Double(sample.value),
+                ..NumberPoint::default()
+            });
     }
-    let scope = Scope { name: PROMETHEUS_SCOPE.into(), ..Scope::default() };
+    let scope = Scope {
+        name: PROMETHEUS_SCOPE.into(),
+        ..Scope::default()
+    };
     let mut out = Vec::new();
     otlp::write_resource_metrics(&mut out, &Resource::default(), &scope, |writer| {
         for (name, points) in by_name {
-            writer.push(&Metric { name: name.into(), data: MetricData::Gauge(points), ..Metric::default() });
+            writer.push(&Metric {
+                name: name.into(),
+                data: MetricData::Gauge(points),
+                ..Metric::default()
+            });
         }
     });
     out.into()

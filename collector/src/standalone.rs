@@ -30,13 +30,19 @@ pub const WATCH_DEFAULT: [&str; 2] = ["/var/log/*.log", "/var/log/pods/*/*/*.log
 ///
 /// # Errors
 /// A glob is invalid.
-pub fn agent_config(options: &StandaloneOptions, collector: Addresses) -> Result<AgentConfig, ConfigError> {
+pub fn agent_config(
+    options: &StandaloneOptions,
+    collector: Addresses,
+) -> Result<AgentConfig, ConfigError> {
     let quoted = |text: &str| serde_json::Value::from(text).to_string();
     let watch: Vec<String> = options.watch.iter().map(|glob| quoted(glob)).collect();
     let (files, logs) = match watch.is_empty() {
         true => (String::new(), ""),
         false => (
-            format!("  files: {{type: filelog, include: [{}]}}\n", watch.join(", ")),
+            format!(
+                "  files: {{type: filelog, include: [{}]}}\n",
+                watch.join(", ")
+            ),
             "  logs: {from: [files], to: [collector]}\n",
         ),
     };
@@ -61,5 +67,8 @@ pub fn agent_config(options: &StandaloneOptions, collector: Addresses) -> Result
 }
 
 fn host_name() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
+    rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned()
 }

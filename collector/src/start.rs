@@ -104,7 +104,10 @@ impl Collector {
         workers.spawn(derive.run(consumers.clone()));
         let queries = QueryService::new(
             opened.store.clone(),
-            EngineOptions { timeout: config.limits.query_timeout, ..EngineOptions::default() },
+            EngineOptions {
+                timeout: config.limits.query_timeout,
+                ..EngineOptions::default()
+            },
         );
         let sources = CancellationToken::new();
         let mut servers = JoinSet::new();
@@ -124,7 +127,15 @@ impl Collector {
         let addresses = listen(&config, context, ingest, &mut servers, &sources).await?;
         health.set_serving(true);
         log_started(&addresses, started);
-        Ok(Self { addresses, health, sources, servers, committer, consumers, workers })
+        Ok(Self {
+            addresses,
+            health,
+            sources,
+            servers,
+            committer,
+            consumers,
+            workers,
+        })
     }
 
     pub fn addresses(&self) -> Addresses {
@@ -135,9 +146,13 @@ impl Collector {
     pub async fn shutdown(mut self) {
         self.health.set_serving(false);
         self.sources.cancel();
-        let drained = tokio::time::timeout(DRAIN_TIMEOUT, async { while self.servers.join_next().await.is_some() {} });
+        let drained = tokio::time::timeout(DRAIN_TIMEOUT, async {
+            while self.servers.join_next().await.is_some() {}
+        });
         if drained.await.is_err() {
-            tracing::warn!("requests were still under way at the end of the drain; their senders will retry");
+            tracing::warn!(
+                "requests were still under way at the end of the drain; their senders will retry"
+            );
             self.servers.shutdown().await;
         }
         // The committer ends when the last holder of its queue, a server, is gone.
@@ -163,8 +178,11 @@ fn log_started(addresses: &Addresses, started: UnixNanos) {
 
 fn open(config: &CollectorConfig) -> anyhow::Result<Opened> {
     let dir = &config.data_dir;
-    std::fs::create_dir_all(dir).with_context(|| format!("cannot make the data folder {}", dir.display()))?;
-    let dir = dir.canonicalize().with_context(|| format!("cannot resolve the data folder {}", dir.display()))?;
+    std::fs::create_dir_all(dir)
+        .with_context(|| format!("cannot make the data folder {}", dir.display()))?;
+    let dir = dir
+        .canonicalize()
+        .with_context(|| format!("cannot resolve the data folder {}", dir.display()))?;
     let journal = open_journal(&dir, config.limits.journal_bytes)?;
     let store = Store::open(StoreConfig {
         head_bytes_max: config.limits.head_bytes,
@@ -175,10 +193,12 @@ fn open(config: &CollectorConfig) -> anyhow::Result<Opened> {
         ..StoreConfig::new(&dir)
     })
     .context("the store cannot be opened")?;
-    let errors = ErrorStore::open(dir.join(ERRORS_FILE)).context("the error groups cannot be opened")?;
+    let errors =
+        ErrorStore::open(dir.join(ERRORS_FILE)).context("the error groups cannot be opened")?;
     let options = DecodeOptions::default();
     let mut flush_cursor = journal.cursor(flusher::CURSOR)?;
-    let replayed = replay(&store, &mut flush_cursor, &options).context("the journal cannot be replayed")?;
+    let replayed =
+        replay(&store, &mut flush_cursor, &options).context("the journal cannot be replayed")?;
     if replayed.requests > 0 || replayed.unreadable > 0 {
         tracing::info!(
             requests = replayed.requests,
@@ -188,11 +208,21 @@ fn open(config: &CollectorConfig) -> anyhow::Result<Opened> {
         );
     }
     let derive_cursor = journal.cursor(derive::CURSOR)?;
-    Ok(Opened { store, journal, errors: Arc::new(errors), flush_cursor, derive_cursor, options })
+    Ok(Opened {
+        store,
+        journal,
+        errors: Arc::new(errors),
+        flush_cursor,
+        derive_cursor,
+        options,
+    })
 }
 
 fn open_journal(dir: &Path, disk_bytes_max: u64) -> anyhow::Result<Journal> {
-    let config = JournalConfig { disk_bytes_max, ..JournalConfig::new(dir.join(JOURNAL_DIR)) };
+    let config = JournalConfig {
+        disk_bytes_max,
+        ..JournalConfig::new(dir.join(JOURNAL_DIR))
+    };
     let (journal, report) = Journal::open(config).context("the journal cannot be opened")?;
     if report.found_damage() {
         tracing::error!(
@@ -220,7 +250,10 @@ async fn start_rules(
     metrics: &Arc<Metrics>,
 ) -> anyhow::Result<Arc<Manager>> {
     let seams = Seams {
-        query: Arc::new(Queries { service: queries.clone(), metrics: Arc::clone(metrics) }),
+        query: Arc::new(Queries {
+            service: queries.clone(),
+            metrics: Arc::clone(metrics),
+        }),
         sink: Arc::new(Samples(ingest.clone())),
         notifier: Arc::new(Webhooks::new(Arc::clone(metrics))?),
         store: Arc::new(FileStateStore::new(config.data_dir.join(ALERTS_FILE))),
@@ -235,7 +268,9 @@ async fn start_rules(
     let groups = load_rules(config.rules_dir.as_deref())?;
     let notify = config.notify.clone();
     let open = move || Manager::open(seams, settings, groups, notify);
-    tokio::task::spawn_blocking(open).await?.context("the state of alerts cannot be read")
+    tokio::task::spawn_blocking(open)
+        .await?
+        .context("the state of alerts cannot be read")
 }
 
 async fn listen(
@@ -256,7 +291,15 @@ async fn listen(
     };
     let otlp_router = vervet_wire::http::router(ingest.clone(), request_bytes);
     servers.spawn(serve_http(otlp_http, otlp_router, shutdown.clone()));
-    servers.spawn(serve_grpc(otlp_grpc, vervet_wire::grpc::routes(&ingest, request_bytes), shutdown.clone()));
-    servers.spawn(serve_http(http, api::router(context, ingest, request_bytes), shutdown.clone()));
+    servers.spawn(serve_grpc(
+        otlp_grpc,
+        vervet_wire::grpc::routes(&ingest, request_bytes),
+        shutdown.clone(),
+    ));
+    servers.spawn(serve_http(
+        http,
+        api::router(context, ingest, request_bytes),
+        shutdown.clone(),
+    ));
     Ok(addresses)
 }

@@ -21,9 +21,13 @@ pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
     let mut rest = text;
     let mut total_ms = 0_u64;
     while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit()).filter(|length| *length > 0)?;
+        let digits = rest
+            .find(|c: char| !c.is_ascii_digit())
+            .filter(|length| *length > 0)?;
         let (number, after) = rest.split_at_checked(digits)?;
-        let letters = after.find(|c: char| c.is_ascii_digit()).unwrap_or(after.len());
+        let letters = after
+            .find(|c: char| c.is_ascii_digit())
+            .unwrap_or(after.len());
         let (unit, after) = after.split_at_checked(letters)?;
         let (_, unit_ms) = UNITS.iter().find(|(name, _)| *name == unit)?;
         total_ms = total_ms.checked_add(number.parse::<u64>().ok()?.checked_mul(*unit_ms)?)?;
@@ -47,7 +51,9 @@ pub(crate) fn parse_prometheus_time(text: &str) -> Option<UnixMillis> {
 pub(crate) fn parse_loki_time(text: &str) -> Option<UnixNanos> {
     const SECONDS_DIGITS_MAX: usize = 10;
     match text.parse::<i64>() {
-        Ok(number) if text.trim_start_matches('-').len() > SECONDS_DIGITS_MAX => Some(UnixNanos(number)),
+        Ok(number) if text.trim_start_matches('-').len() > SECONDS_DIGITS_MAX => {
+            Some(UnixNanos(number))
+        }
         _ => match text.parse::<f64>() {
             Ok(_) => parse_prometheus_time(text).map(UnixMillis::to_nanos),
             Err(_not_a_number) => rfc3339(text),
@@ -66,18 +72,44 @@ mod tests {
 
     #[test]
     fn durations() {
-        for (text, expected) in [("1h30m", Some(5_400_000)), ("250ms", Some(250)), ("15", Some(15_000)), ("0.5", Some(500)), ("1d", Some(86_400_000)), ("5x", None), ("", None), ("m", None), ("-5s", None)] {
-            assert_eq!(parse_duration(text).map(|d| d.as_millis()), expected, "{text}");
+        for (text, expected) in [
+            ("1h30m", Some(5_400_000)),
+            ("250ms", Some(250)),
+            ("15", Some(15_000)),
+            ("0.5", Some(500)),
+            ("1d", Some(86_400_000)),
+            ("5x", None),
+            ("", None),
+            ("m", None),
+            ("-5s", None),
+        ] {
+            assert_eq!(
+                parse_duration(text).map(|d| d.as_millis()),
+                expected,
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn times() {
-        assert_eq!(parse_prometheus_time("1700000000.5"), Some(UnixMillis(1_700_000_000_500)));
-        assert_eq!(parse_prometheus_time("2023-11-14T22:13:20Z"), Some(UnixMillis(1_700_000_000_000)));
+        assert_eq!(
+            parse_prometheus_time("1700000000.5"),
+            Some(UnixMillis(1_700_000_000_500))
+        );
+        assert_eq!(
+            parse_prometheus_time("2023-11-14T22:13:20Z"),
+            Some(UnixMillis(1_700_000_000_000))
+        );
         assert_eq!(parse_prometheus_time("soon"), None);
         assert_eq!(parse_prometheus_time("1e300"), None);
-        assert_eq!(parse_loki_time("1700000000"), Some(UnixNanos(1_700_000_000_000_000_000)));
-        assert_eq!(parse_loki_time("1700000000000000001"), Some(UnixNanos(1_700_000_000_000_000_001)));
+        assert_eq!(
+            parse_loki_time("1700000000"),
+            Some(UnixNanos(1_700_000_000_000_000_000))
+        );
+        assert_eq!(
+            parse_loki_time("1700000000000000001"),
+            Some(UnixNanos(1_700_000_000_000_000_001))
+        );
     }
 }

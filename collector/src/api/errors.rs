@@ -5,7 +5,9 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::{Value, json};
-use vervet_error_groups::{ErrorStore, ErrorStoreError, GroupState, GroupSummary, ListQuery, NamedCount, SortBy};
+use vervet_error_groups::{
+    ErrorStore, ErrorStoreError, GroupState, GroupSummary, ListQuery, NamedCount, SortBy,
+};
 use vervet_model::{Clock, SystemClock};
 
 use super::Shared;
@@ -41,8 +43,12 @@ pub(super) async fn list(State(context): State<Shared>, params: Params) -> Answe
         environment: text("environment"),
         state,
         text: text("q"),
-        since_unix_ms: params.parse("start", parse_prometheus_time)?.map(|time| time.0),
-        until_unix_ms: params.parse("end", parse_prometheus_time)?.map(|time| time.0),
+        since_unix_ms: params
+            .parse("start", parse_prometheus_time)?
+            .map(|time| time.0),
+        until_unix_ms: params
+            .parse("end", parse_prometheus_time)?
+            .map(|time| time.0),
         limit: number("limit")?.unwrap_or(LIMIT_DEFAULT).min(LIMIT_MAX),
         offset: number("offset")?.unwrap_or(0),
         sort: sort.unwrap_or_default(),
@@ -67,7 +73,10 @@ pub(super) async fn detail(State(context): State<Shared>, Path(id): Path<String>
 }
 
 pub(super) async fn resolve(State(context): State<Shared>, Path(id): Path<String>) -> Answer {
-    change(&context, id, |errors, id| errors.resolve(id, SystemClock.now(), None)).await
+    change(&context, id, |errors, id| {
+        errors.resolve(id, SystemClock.now(), None)
+    })
+    .await
 }
 
 pub(super) async fn reopen(State(context): State<Shared>, Path(id): Path<String>) -> Answer {
@@ -88,7 +97,9 @@ async fn change(
         change(errors, &id)?;
         errors.get(&id, 0)
     });
-    let detail = changed.await?.ok_or_else(|| Failure::new(ErrorCode::NotFound, "no such error group"))?;
+    let detail = changed
+        .await?
+        .ok_or_else(|| Failure::new(ErrorCode::NotFound, "no such error group"))?;
     Ok(Json(json!({"group": group_json(&detail.group)})).into_response())
 }
 
@@ -111,17 +122,18 @@ fn group_json(group: &GroupSummary) -> Value {
 /// The event as stored, with attributes as an object.
 fn event_json(event: &vervet_error_groups::ErrorEvent) -> Value {
     let mut value = to_json(event);
-    let attributes: serde_json::Map<String, Value> =
-        event.attributes.iter().map(|(key, value)| (key.clone(), value.as_str().into())).collect();
+    let attributes: serde_json::Map<String, Value> = event
+        .attributes
+        .iter()
+        .map(|(key, value)| (key.clone(), value.as_str().into()))
+        .collect();
     value["attributes"] = attributes.into();
     value["source"] = value["sources"][0].clone();
     value
 }
 
 fn counts_json(counts: &[NamedCount]) -> Vec<Value> {
-    let count = |count: &NamedCount| {
-        json!({"key": count.name, "count": count.count, "first_seen_unix_ms": count.first_seen_unix_ms, "last_seen_unix_ms": count.last_seen_unix_ms})
-    };
+    let count = |count: &NamedCount| json!({"key": count.name, "count": count.count, "first_seen_unix_ms": count.first_seen_unix_ms, "last_seen_unix_ms": count.last_seen_unix_ms});
     counts.iter().map(count).collect()
 }
 

@@ -25,21 +25,35 @@ pub(super) async fn readyz(State(context): State<Shared>) -> Response {
 pub(super) async fn health(State(context): State<Shared>) -> Response {
     match context.health.problem() {
         None => Json(json!({"status": "ok"})).into_response(),
-        Some(problem) => {
-            (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"status": "unavailable", "reason": problem}))).into_response()
-        }
+        Some(problem) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            Json(json!({"status": "unavailable", "reason": problem})),
+        )
+            .into_response(),
     }
 }
 
 pub(super) async fn metrics(State(context): State<Shared>) -> Response {
     let stats = context.store.stats();
-    for (table, stats) in
-        [("logs", stats.logs), ("spans", stats.spans), ("samples", stats.samples), ("series", stats.series)]
-    {
-        context.metrics.set_table(table, stats.rows_head, stats.rows_stored, stats.bytes);
+    for (table, stats) in [
+        ("logs", stats.logs),
+        ("spans", stats.spans),
+        ("samples", stats.samples),
+        ("series", stats.series),
+    ] {
+        context
+            .metrics
+            .set_table(table, stats.rows_head, stats.rows_stored, stats.bytes);
     }
     let journal = context.journal.stats();
-    context.metrics.journal_bytes.set(i64::try_from(journal.disk_bytes).unwrap_or(i64::MAX));
+    context
+        .metrics
+        .journal_bytes
+        .set(i64::try_from(journal.disk_bytes).unwrap_or(i64::MAX));
     let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, content_type)], context.metrics.render()).into_response()
+    (
+        [(header::CONTENT_TYPE, content_type)],
+        context.metrics.render(),
+    )
+        .into_response()
 }

@@ -30,7 +30,11 @@ const RANGE_DEFAULT: Duration = Duration::from_secs(3600);
 /// Metric queries without a step are evaluated at about this many moments.
 const STEPS_DEFAULT: u32 = 250;
 
-pub(super) async fn query_range(State(context): State<Shared>, headers: HeaderMap, params: Params) -> Answer {
+pub(super) async fn query_range(
+    State(context): State<Shared>,
+    headers: HeaderMap,
+    params: Params,
+) -> Answer {
     let (start, end) = range(&params)?;
     match logql::parse(&params.require("query", |text| Some(text.to_owned()))?)? {
         Query::Logs(selector) => {
@@ -44,8 +48,14 @@ pub(super) async fn query_range(State(context): State<Shared>, headers: HeaderMa
                 direction: direction(&params)?,
             };
             let rows = context.store.logs(&query).await?;
-            let flags = headers.get(ENCODING_FLAGS).and_then(|flags| flags.to_str().ok()).unwrap_or_default();
-            let result = match flags.split(',').any(|flag| flag.trim() == CATEGORIZE_LABELS) {
+            let flags = headers
+                .get(ENCODING_FLAGS)
+                .and_then(|flags| flags.to_str().ok())
+                .unwrap_or_default();
+            let result = match flags
+                .split(',')
+                .any(|flag| flag.trim() == CATEGORIZE_LABELS)
+            {
                 true => categorized_streams(rows),
                 false => folded_streams(rows),
             };
@@ -57,22 +67,47 @@ pub(super) async fn query_range(State(context): State<Shared>, headers: HeaderMa
         }
         Query::Metric(query) => {
             let step = params.parse("step", parse_duration)?;
-            let step = step.unwrap_or_else(|| (end.since(start) / STEPS_DEFAULT).max(Duration::from_secs(1)));
+            let step = step
+                .unwrap_or_else(|| (end.since(start) / STEPS_DEFAULT).max(Duration::from_secs(1)));
             let (start, end) = aligned(start.to_millis(), end.to_millis(), step);
             check_range(start, end, step)?;
-            let output = context.queries.logql_metric(query, MetricRequest { start, end, step: Some(step) }).await?;
+            let output = context
+                .queries
+                .logql_metric(
+                    query,
+                    MetricRequest {
+                        start,
+                        end,
+                        step: Some(step),
+                    },
+                )
+                .await?;
             Ok(success(value_json(&output.value)))
         }
     }
 }
 
 pub(super) async fn query(State(context): State<Shared>, params: Params) -> Answer {
-    let at = params.parse("time", parse_loki_time)?.unwrap_or_else(|| SystemClock.now());
+    let at = params
+        .parse("time", parse_loki_time)?
+        .unwrap_or_else(|| SystemClock.now());
     match logql::parse(&params.require("query", |text| Some(text.to_owned()))?)? {
-        Query::Logs(_) => Err(Failure::invalid("log queries are not supported as an instant query type").into()),
+        Query::Logs(_) => {
+            Err(Failure::invalid("log queries are not supported as an instant query type").into())
+        }
         Query::Metric(query) => {
             let at = at.to_millis();
-            let output = context.queries.logql_metric(query, MetricRequest { start: at, end: at, step: None }).await?;
+            let output = context
+                .queries
+                .logql_metric(
+                    query,
+                    MetricRequest {
+                        start: at,
+                        end: at,
+                        step: None,
+                    },
+                )
+                .await?;
             Ok(success(value_json(&output.value)))
         }
     }
@@ -80,12 +115,26 @@ pub(super) async fn query(State(context): State<Shared>, params: Params) -> Answ
 
 pub(super) async fn labels(State(context): State<Shared>, params: Params) -> Answer {
     let (start, end) = range(&params)?;
-    Ok(success(context.store.log_label_names(&matchers(&params)?, start, end).await?))
+    Ok(success(
+        context
+            .store
+            .log_label_names(&matchers(&params)?, start, end)
+            .await?,
+    ))
 }
 
-pub(super) async fn label_values(State(context): State<Shared>, Path(name): Path<String>, params: Params) -> Answer {
+pub(super) async fn label_values(
+    State(context): State<Shared>,
+    Path(name): Path<String>,
+    params: Params,
+) -> Answer {
     let (start, end) = range(&params)?;
-    Ok(success(context.store.log_label_values(&name, &matchers(&params)?, start, end).await?))
+    Ok(success(
+        context
+            .store
+            .log_label_values(&name, &matchers(&params)?, start, end)
+            .await?,
+    ))
 }
 
 pub(super) async fn series(State(context): State<Shared>, params: Params) -> Answer {
@@ -95,7 +144,12 @@ pub(super) async fn series(State(context): State<Shared>, params: Params) -> Ans
         let Query::Logs(selector) = logql::parse(selector)? else {
             return Err(Failure::invalid("match must be a stream selector").into());
         };
-        found.extend(context.store.log_series(&selector.matchers, start, end).await?);
+        found.extend(
+            context
+                .store
+                .log_series(&selector.matchers, start, end)
+                .await?,
+        );
     }
     found.sort();
     found.dedup();
@@ -104,7 +158,9 @@ pub(super) async fn series(State(context): State<Shared>, params: Params) -> Ans
 
 /// The stream selector in `query`, which narrows labels and their values.
 fn matchers(params: &Params) -> Result<Vec<Matcher>, PrometheusFailure> {
-    let Some(query) = params.get("query") else { return Ok(Vec::new()) };
+    let Some(query) = params.get("query") else {
+        return Ok(Vec::new());
+    };
     match logql::parse(query)? {
         Query::Logs(selector) => Ok(selector.matchers),
         Query::Metric(_) => Err(Failure::invalid("query must be a stream selector").into()),
@@ -112,9 +168,15 @@ fn matchers(params: &Params) -> Result<Vec<Matcher>, PrometheusFailure> {
 }
 
 fn range(params: &Params) -> Result<(UnixNanos, UnixNanos), PrometheusFailure> {
-    let end = params.parse("end", parse_loki_time)?.unwrap_or_else(|| SystemClock.now());
-    let since = params.parse("since", parse_duration)?.unwrap_or(RANGE_DEFAULT);
-    let start = params.parse("start", parse_loki_time)?.unwrap_or_else(|| end.saturating_sub(since));
+    let end = params
+        .parse("end", parse_loki_time)?
+        .unwrap_or_else(|| SystemClock.now());
+    let since = params
+        .parse("since", parse_duration)?
+        .unwrap_or(RANGE_DEFAULT);
+    let start = params
+        .parse("start", parse_loki_time)?
+        .unwrap_or_else(|| end.saturating_sub(since));
     if end < start {
         return Err(Failure::invalid("end timestamp must not be before start time").into());
     }
@@ -122,9 +184,14 @@ fn range(params: &Params) -> Result<(UnixNanos, UnixNanos), PrometheusFailure> {
 }
 
 fn limit(params: &Params) -> Result<usize, PrometheusFailure> {
-    let limit = params.parse("limit", |text| text.parse().ok())?.unwrap_or(LIMIT_DEFAULT);
+    let limit = params
+        .parse("limit", |text| text.parse().ok())?
+        .unwrap_or(LIMIT_DEFAULT);
     if limit > LIMIT_MAX {
-        return Err(Failure::invalid(format!("max entries limit per query exceeded, limit > {LIMIT_MAX} ({limit})")).into());
+        return Err(Failure::invalid(format!(
+            "max entries limit per query exceeded, limit > {LIMIT_MAX} ({limit})"
+        ))
+        .into());
     }
     Ok(limit)
 }
@@ -135,13 +202,22 @@ fn direction(params: &Params) -> Result<Direction, PrometheusFailure> {
         "forward" => Some(Direction::OldestFirst),
         _ => None,
     };
-    Ok(params.parse("direction", parse)?.unwrap_or(Direction::NewestFirst))
+    Ok(params
+        .parse("direction", parse)?
+        .unwrap_or(Direction::NewestFirst))
 }
 
 /// Moments at multiples of the step, so that a range that moves on asks for the same ones again.
 fn aligned(start: UnixMillis, end: UnixMillis, step: Duration) -> (UnixMillis, UnixMillis) {
     let step = i64::try_from(step.as_millis()).unwrap_or(i64::MAX).max(1);
-    let up = |time: UnixMillis| UnixMillis(time.0.div_euclid(step).saturating_add(i64::from(time.0 % step != 0)).saturating_mul(step));
+    let up = |time: UnixMillis| {
+        UnixMillis(
+            time.0
+                .div_euclid(step)
+                .saturating_add(i64::from(time.0 % step != 0))
+                .saturating_mul(step),
+        )
+    };
     (UnixMillis(start.0.div_euclid(step) * step), up(end))
 }
 
@@ -149,8 +225,11 @@ fn aligned(start: UnixMillis, end: UnixMillis, step: Duration) -> (UnixMillis, U
 fn categorized_streams(rows: Vec<LogRow>) -> Vec<Json> {
     let mut streams: BTreeMap<_, Vec<Json>> = BTreeMap::new();
     for row in rows {
-        let metadata: serde_json::Map<String, Json> =
-            row.metadata.into_iter().map(|(name, value)| (name, value.into())).collect();
+        let metadata: serde_json::Map<String, Json> = row
+            .metadata
+            .into_iter()
+            .map(|(name, value)| (name, value.into()))
+            .collect();
         let value = json!([row.time.0.to_string(), row.body, {"structuredMetadata": metadata}]);
         streams.entry(row.labels).or_default().push(value);
     }
@@ -167,12 +246,18 @@ fn folded_streams(rows: Vec<LogRow>) -> Vec<Json> {
                 labels.set(name, value);
             }
         }
-        streams.entry(labels.build()).or_default().push(json!([row.time.0.to_string(), row.body]));
+        streams
+            .entry(labels.build())
+            .or_default()
+            .push(json!([row.time.0.to_string(), row.body]));
     }
     streams_json(streams)
 }
 
 /// Each stream's values stay in the order of the rows.
 fn streams_json(streams: BTreeMap<Labels, Vec<Json>>) -> Vec<Json> {
-    streams.into_iter().map(|(labels, values)| json!({"stream": labels_json(&labels), "values": values})).collect()
+    streams
+        .into_iter()
+        .map(|(labels, values)| json!({"stream": labels_json(&labels), "values": values}))
+        .collect()
 }

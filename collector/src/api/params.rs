@@ -14,7 +14,10 @@ impl Params {
     }
 
     pub(super) fn all(&self, name: &'static str) -> impl Iterator<Item = &str> {
-        self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
+        self.0
+            .iter()
+            .filter(move |(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
     }
 
     /// Parses the value of `name`.
@@ -28,7 +31,10 @@ impl Params {
     ) -> Result<Option<T>, InvalidParam> {
         match self.get(name) {
             None => Ok(None),
-            Some(value) => parse(value).map(Some).ok_or_else(|| InvalidParam { name, value: value.to_owned() }),
+            Some(value) => parse(value).map(Some).ok_or_else(|| InvalidParam {
+                name,
+                value: value.to_owned(),
+            }),
         }
     }
 
@@ -41,7 +47,10 @@ impl Params {
         name: &'static str,
         parse: impl FnOnce(&str) -> Option<T>,
     ) -> Result<T, InvalidParam> {
-        self.parse(name, parse)?.ok_or(InvalidParam { name, value: String::new() })
+        self.parse(name, parse)?.ok_or(InvalidParam {
+            name,
+            value: String::new(),
+        })
     }
 }
 
@@ -60,7 +69,9 @@ impl<S: Send + Sync> FromRequest<S> for Params {
         let query = request.uri().query().unwrap_or_default().to_owned();
         let mut pairs = decode(query.as_bytes())?;
         if request.method() == http::Method::POST {
-            let body = axum::body::Bytes::from_request(request, state).await.map_err(IntoResponse::into_response)?;
+            let body = axum::body::Bytes::from_request(request, state)
+                .await
+                .map_err(IntoResponse::into_response)?;
             pairs.extend(decode(&body)?);
         }
         Ok(Self(pairs))
@@ -69,18 +80,30 @@ impl<S: Send + Sync> FromRequest<S> for Params {
 
 fn decode(form: &[u8]) -> Result<Vec<(String, String)>, Response> {
     let mut pairs = Vec::new();
-    for part in form.split(|byte| *byte == b'&').filter(|part| !part.is_empty()) {
+    for part in form
+        .split(|byte| *byte == b'&')
+        .filter(|part| !part.is_empty())
+    {
         let (name, value) = match part.iter().position(|byte| *byte == b'=') {
             Some(at) => (part.get(..at), part.get(at + 1..)),
             None => (Some(part), None),
         };
-        pairs.push((percent_decode(name.unwrap_or_default())?, percent_decode(value.unwrap_or_default())?));
+        pairs.push((
+            percent_decode(name.unwrap_or_default())?,
+            percent_decode(value.unwrap_or_default())?,
+        ));
     }
     Ok(pairs)
 }
 
 fn percent_decode(text: &[u8]) -> Result<String, Response> {
-    let bad = || (StatusCode::BAD_REQUEST, "a parameter is not valid percent-encoded UTF-8").into_response();
+    let bad = || {
+        (
+            StatusCode::BAD_REQUEST,
+            "a parameter is not valid percent-encoded UTF-8",
+        )
+            .into_response()
+    };
     let mut out = Vec::with_capacity(text.len());
     let mut bytes = text.iter();
     while let Some(byte) = bytes.next() {
@@ -103,7 +126,9 @@ mod tests {
 
     #[test]
     fn forms_decode() {
-        let params = Params(decode(b"query=a%2Bb+c&match[]=x&match%5B%5D=%7B%7D&flag&empty=").expect("valid"));
+        let params = Params(
+            decode(b"query=a%2Bb+c&match[]=x&match%5B%5D=%7B%7D&flag&empty=").expect("valid"),
+        );
         assert_eq!(params.get("query"), Some("a+b c"));
         assert_eq!(params.all("match[]").collect::<Vec<_>>(), ["x", "{}"]);
         assert_eq!((params.get("flag"), params.get("empty")), (None, None));

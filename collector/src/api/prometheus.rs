@@ -6,7 +6,9 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use serde_json::{Value as Json, json};
 use vervet_model::{Clock, Labels, Matcher, SystemClock, UnixMillis};
-use vervet_promql::{InstantSample, QueryOutput, Sample, Series, Value, format_value, parse_selector};
+use vervet_promql::{
+    InstantSample, QueryOutput, Sample, Series, Value, format_value, parse_selector,
+};
 
 use super::Shared;
 use super::params::Params;
@@ -20,7 +22,9 @@ const POINTS_MAX: u128 = 11_000;
 
 pub(super) async fn query(State(context): State<Shared>, params: Params) -> Answer {
     let text = params.require("query", |text| Some(text.to_owned()))?;
-    let at = params.parse("time", parse_prometheus_time)?.unwrap_or_else(|| SystemClock.now().to_millis());
+    let at = params
+        .parse("time", parse_prometheus_time)?
+        .unwrap_or_else(|| SystemClock.now().to_millis());
     let output = context.queries.promql_instant(text, at).await?;
     Ok(output_response(&output))
 }
@@ -36,9 +40,15 @@ pub(super) async fn query_range(State(context): State<Shared>, params: Params) -
 }
 
 /// Prometheus's own conditions and words.
-pub(super) fn check_range(start: UnixMillis, end: UnixMillis, step: Duration) -> Result<(), Failure> {
+pub(super) fn check_range(
+    start: UnixMillis,
+    end: UnixMillis,
+    step: Duration,
+) -> Result<(), Failure> {
     if end < start {
-        return Err(Failure::invalid("invalid parameter \"end\": end timestamp must not be before start time"));
+        return Err(Failure::invalid(
+            "invalid parameter \"end\": end timestamp must not be before start time",
+        ));
     }
     if step.as_millis() == 0 {
         return Err(Failure::invalid(
@@ -55,12 +65,22 @@ pub(super) fn check_range(start: UnixMillis, end: UnixMillis, step: Duration) ->
 
 pub(super) async fn labels(State(context): State<Shared>, params: Params) -> Answer {
     let (selectors, start, end) = selection(&params)?;
-    Ok(success(context.store.label_names(&selectors, start.0, end.0)))
+    Ok(success(
+        context.store.label_names(&selectors, start.0, end.0),
+    ))
 }
 
-pub(super) async fn label_values(State(context): State<Shared>, Path(name): Path<String>, params: Params) -> Answer {
+pub(super) async fn label_values(
+    State(context): State<Shared>,
+    Path(name): Path<String>,
+    params: Params,
+) -> Answer {
     let (selectors, start, end) = selection(&params)?;
-    Ok(success(context.store.label_values(&name, &selectors, start.0, end.0)))
+    Ok(success(
+        context
+            .store
+            .label_values(&name, &selectors, start.0, end.0),
+    ))
 }
 
 pub(super) async fn series(State(context): State<Shared>, params: Params) -> Answer {
@@ -73,20 +93,39 @@ pub(super) async fn series(State(context): State<Shared>, params: Params) -> Ans
 }
 
 /// `match[]`, `start` and `end`; the times default to all of time.
-fn selection(params: &Params) -> Result<(Vec<Vec<Matcher>>, UnixMillis, UnixMillis), PrometheusFailure> {
-    let start = params.parse("start", parse_prometheus_time)?.unwrap_or(UnixMillis(i64::MIN));
-    let end = params.parse("end", parse_prometheus_time)?.unwrap_or(UnixMillis(i64::MAX));
-    let selectors = params.all("match[]").map(parse_selector).collect::<Result<_, _>>()?;
+fn selection(
+    params: &Params,
+) -> Result<(Vec<Vec<Matcher>>, UnixMillis, UnixMillis), PrometheusFailure> {
+    let start = params
+        .parse("start", parse_prometheus_time)?
+        .unwrap_or(UnixMillis(i64::MIN));
+    let end = params
+        .parse("end", parse_prometheus_time)?
+        .unwrap_or(UnixMillis(i64::MAX));
+    let selectors = params
+        .all("match[]")
+        .map(parse_selector)
+        .collect::<Result<_, _>>()?;
     Ok((selectors, start, end))
 }
 
 pub(super) async fn metadata(State(context): State<Shared>, params: Params) -> Answer {
     let wanted = params.get("metric");
-    let limit = params.parse("limit", |text| text.parse::<usize>().ok())?.unwrap_or(usize::MAX);
+    let limit = params
+        .parse("limit", |text| text.parse::<usize>().ok())?
+        .unwrap_or(usize::MAX);
     let entries = context.store.metric_metadata();
-    let entries = entries.into_iter().filter(|entry| wanted.is_none_or(|metric| metric == entry.metric)).take(limit);
+    let entries = entries
+        .into_iter()
+        .filter(|entry| wanted.is_none_or(|metric| metric == entry.metric))
+        .take(limit);
     let metadata: serde_json::Map<String, Json> = entries
-        .map(|entry| (entry.metric, json!([{"type": entry.kind, "help": entry.help, "unit": entry.unit}])))
+        .map(|entry| {
+            (
+                entry.metric,
+                json!([{"type": entry.kind, "help": entry.help, "unit": entry.unit}]),
+            )
+        })
         .collect();
     Ok(success(metadata))
 }
@@ -141,13 +180,24 @@ fn sample_json(sample: &Sample) -> Json {
 }
 
 /// Whole seconds without a fraction, as Prometheus writes them.
-#[expect(clippy::cast_precision_loss, reason = "times in milliseconds stay below 2^53 for 285,000 years")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "times in milliseconds stay below 2^53 for 285,000 years"
+)]
 fn seconds(millis: i64) -> Json {
-    if millis % 1000 == 0 { json!(millis / 1000) } else { json!(millis as f64 / 1000.0) }
+    if millis % 1000 == 0 {
+        json!(millis / 1000)
+    } else {
+        json!(millis as f64 / 1000.0)
+    }
 }
 
 pub(super) fn labels_json(labels: &Labels) -> Json {
-    labels.iter().map(|label| (label.name.to_string(), Json::from(&*label.value))).collect::<serde_json::Map<_, _>>().into()
+    labels
+        .iter()
+        .map(|label| (label.name.to_string(), Json::from(&*label.value)))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
 }
 
 #[cfg(test)]
@@ -157,15 +207,41 @@ mod tests {
     #[test]
     fn values_have_prometheus_shapes() {
         let labels = Labels::from_pairs([("__name__", "up"), ("job", "a\"b")]);
-        let sample = Sample { timestamp: 1_500, value: f64::INFINITY };
-        let vector = Value::Vector(vec![InstantSample { labels: labels.clone(), sample }]);
-        let matrix = Value::Matrix(vec![Series { labels, samples: vec![sample, Sample { timestamp: 2_000, value: 0.1 }] }]);
-        insta::assert_json_snapshot!([value_json(&vector), value_json(&matrix), value_json(&Value::Scalar(sample))]);
+        let sample = Sample {
+            timestamp: 1_500,
+            value: f64::INFINITY,
+        };
+        let vector = Value::Vector(vec![InstantSample {
+            labels: labels.clone(),
+            sample,
+        }]);
+        let matrix = Value::Matrix(vec![Series {
+            labels,
+            samples: vec![
+                sample,
+                Sample {
+                    timestamp: 2_000,
+                    value: 0.1,
+                },
+            ],
+        }]);
+        insta::assert_json_snapshot!([
+            value_json(&vector),
+            value_json(&matrix),
+            value_json(&Value::Scalar(sample))
+        ]);
     }
 
     #[test]
     fn ranges_are_checked_as_prometheus_does() {
-        let check = |start, end, step| check_range(UnixMillis(start), UnixMillis(end), Duration::from_millis(step)).is_ok();
+        let check = |start, end, step| {
+            check_range(
+                UnixMillis(start),
+                UnixMillis(end),
+                Duration::from_millis(step),
+            )
+            .is_ok()
+        };
         assert!(check(0, 11_000, 1));
         assert!(!check(0, 12_000_000, 1_000));
         assert!(!check(2, 1, 1));

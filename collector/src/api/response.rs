@@ -64,7 +64,10 @@ pub(super) struct Failure {
 
 impl Failure {
     pub(super) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
+        Self {
+            code,
+            message: message.into(),
+        }
     }
 
     pub(super) fn invalid(message: impl Into<String>) -> Self {
@@ -101,17 +104,25 @@ impl From<StoreError> for Failure {
             return Self::new(ErrorCode::QueryFailed, error.to_string());
         }
         tracing::error!(%error, "query failed");
-        Self::new(ErrorCode::Internal, "the store failed to answer; see the collector's log")
+        Self::new(
+            ErrorCode::Internal,
+            "the store failed to answer; see the collector's log",
+        )
     }
 }
 
 impl From<ErrorStoreError> for Failure {
     fn from(error: ErrorStoreError) -> Self {
         match error {
-            ErrorStoreError::UnknownGroup { .. } => Self::new(ErrorCode::NotFound, error.to_string()),
+            ErrorStoreError::UnknownGroup { .. } => {
+                Self::new(ErrorCode::NotFound, error.to_string())
+            }
             other => {
                 tracing::error!(error = %other, "error groups failed");
-                Self::new(ErrorCode::Internal, "the error groups cannot be read; see the collector's log")
+                Self::new(
+                    ErrorCode::Internal,
+                    "the error groups cannot be read; see the collector's log",
+                )
             }
         }
     }
@@ -138,14 +149,22 @@ impl<F: Into<Failure>> From<F> for VervetFailure {
 impl IntoResponse for PrometheusFailure {
     fn into_response(self) -> Response {
         let Failure { code, message } = self.0;
-        (code.status(), Json(json!({"status": "error", "errorType": code.error_type(), "error": message}))).into_response()
+        (
+            code.status(),
+            Json(json!({"status": "error", "errorType": code.error_type(), "error": message})),
+        )
+            .into_response()
     }
 }
 
 impl IntoResponse for VervetFailure {
     fn into_response(self) -> Response {
         let Failure { code, message } = self.0;
-        (code.status(), Json(json!({"error": {"code": code.as_str(), "message": message}}))).into_response()
+        (
+            code.status(),
+            Json(json!({"error": {"code": code.as_str(), "message": message}})),
+        )
+            .into_response()
     }
 }
 

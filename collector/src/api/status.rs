@@ -53,19 +53,31 @@ fn table_json(table: &TableStats) -> Value {
     json!({"rows_head": table.rows_head, "rows_stored": table.rows_stored, "files": table.files, "bytes": table.bytes})
 }
 
-pub(super) async fn services(State(context): State<Shared>, params: Params) -> Result<Response, VervetFailure> {
-    let end = params.parse("end", parse_prometheus_time)?.map(UnixMillis::to_nanos).unwrap_or_else(|| SystemClock.now());
-    let start = params.parse("start", parse_prometheus_time)?.map(UnixMillis::to_nanos);
+pub(super) async fn services(
+    State(context): State<Shared>,
+    params: Params,
+) -> Result<Response, VervetFailure> {
+    let end = params
+        .parse("end", parse_prometheus_time)?
+        .map(UnixMillis::to_nanos)
+        .unwrap_or_else(|| SystemClock.now());
+    let start = params
+        .parse("start", parse_prometheus_time)?
+        .map(UnixMillis::to_nanos);
     let start = start.unwrap_or_else(|| end.saturating_sub(RANGE_DEFAULT));
     if end <= start {
         return Err(Failure::invalid("end must be after start").into());
     }
-    let stats = context.store.service_stats(start, end, SPARKLINE_POINTS).await?;
+    let stats = context
+        .store
+        .service_stats(start, end, SPARKLINE_POINTS)
+        .await?;
     let new_errors = new_errors(&context, start, end)?;
     let firing = firing_alerts(&context);
     let seconds = end.since(start).as_secs_f64();
     let service = |service: &ServiceStats| {
-        let by_service = |counts: &HashMap<String, u64>| counts.get(&service.service_name).copied().unwrap_or(0);
+        let by_service =
+            |counts: &HashMap<String, u64>| counts.get(&service.service_name).copied().unwrap_or(0);
         json!({
             "service_name": service.service_name,
             "environment": service.environment,
@@ -87,7 +99,11 @@ pub(super) async fn services(State(context): State<Shared>, params: Params) -> R
 }
 
 fn ratio(part: u64, whole: f64) -> f64 {
-    if whole > 0.0 { count(part) / whole } else { 0.0 }
+    if whole > 0.0 {
+        count(part) / whole
+    } else {
+        0.0
+    }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "shown with three digits")]
@@ -96,7 +112,11 @@ fn count(number: u64) -> f64 {
 }
 
 /// Groups first seen in the range, by service.
-fn new_errors(context: &Shared, start: UnixNanos, end: UnixNanos) -> Result<HashMap<String, u64>, Failure> {
+fn new_errors(
+    context: &Shared,
+    start: UnixNanos,
+    end: UnixNanos,
+) -> Result<HashMap<String, u64>, Failure> {
     let query = ListQuery {
         since_unix_ms: Some(start.to_millis().0),
         until_unix_ms: Some(end.to_millis().0),
@@ -116,7 +136,11 @@ fn new_errors(context: &Shared, start: UnixNanos, end: UnixNanos) -> Result<Hash
 fn firing_alerts(context: &Shared) -> HashMap<String, u64> {
     let mut counts = HashMap::new();
     for alert in context.alerts.alerts() {
-        if let Some(service) = alert.labels.get("service_name").filter(|_| alert.state == AlertState::Firing) {
+        if let Some(service) = alert
+            .labels
+            .get("service_name")
+            .filter(|_| alert.state == AlertState::Firing)
+        {
             *counts.entry(service.clone()).or_default() += 1;
         }
     }

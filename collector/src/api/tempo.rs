@@ -30,7 +30,9 @@ pub(super) async fn echo() -> &'static str {
 }
 
 pub(super) async fn trace(State(context): State<Shared>, Path(id): Path<String>) -> Answer {
-    let id = TraceId::from_hex(&id).ok_or_else(|| Failure::invalid("a trace id is 1 to 32 hexadecimal digits, not all zero"))?;
+    let id = TraceId::from_hex(&id).ok_or_else(|| {
+        Failure::invalid("a trace id is 1 to 32 hexadecimal digits, not all zero")
+    })?;
     let spans = context.store.trace(id).await?;
     if spans.is_empty() {
         return Err(Failure::new(ErrorCode::NotFound, "trace not found").into());
@@ -39,9 +41,13 @@ pub(super) async fn trace(State(context): State<Shared>, Path(id): Path<String>)
 }
 
 pub(super) async fn search(State(context): State<Shared>, params: Params) -> Answer {
-    let end = params.parse("end", parse_prometheus_time)?.map(UnixMillis::to_nanos);
+    let end = params
+        .parse("end", parse_prometheus_time)?
+        .map(UnixMillis::to_nanos);
     let end = end.unwrap_or_else(|| SystemClock.now());
-    let start = params.parse("start", parse_prometheus_time)?.map(UnixMillis::to_nanos);
+    let start = params
+        .parse("start", parse_prometheus_time)?
+        .map(UnixMillis::to_nanos);
     let text = |name| params.get(name).map(str::to_owned);
     let mut query = TraceQuery {
         service: text("service"),
@@ -53,7 +59,10 @@ pub(super) async fn search(State(context): State<Shared>, params: Params) -> Ans
         attributes: Vec::new(),
         start: start.unwrap_or_else(|| end.saturating_sub(RANGE_DEFAULT)),
         end,
-        limit: params.parse("limit", |text| text.parse().ok())?.unwrap_or(LIMIT_DEFAULT).min(LIMIT_MAX),
+        limit: params
+            .parse("limit", |text| text.parse().ok())?
+            .unwrap_or(LIMIT_DEFAULT)
+            .min(LIMIT_MAX),
     };
     if let Some(tags) = params.get("tags") {
         search::apply_tags(&mut query, tags)?;
@@ -63,7 +72,10 @@ pub(super) async fn search(State(context): State<Shared>, params: Params) -> Ans
     }
     let found = context.store.search_traces(&query).await?;
     let traces: Vec<Value> = found.iter().map(summary_json).collect();
-    Ok(Json(json!({"traces": traces, "metrics": {"inspectedTraces": traces.len()}})).into_response())
+    Ok(
+        Json(json!({"traces": traces, "metrics": {"inspectedTraces": traces.len()}}))
+            .into_response(),
+    )
 }
 
 fn summary_json(trace: &TraceSummary) -> Value {
@@ -100,20 +112,26 @@ fn summary_json(trace: &TraceSummary) -> Value {
 
 /// One batch per resource and scope, in the JSON form of OTLP with hexadecimal ids.
 fn batches(spans: &[SpanRow]) -> Vec<Value> {
-    let mut batches: BTreeMap<_, Vec<&SpanRow>> = BTreeMap::new();
+    let mut batches: BTreeMap<_, Vec<Value>> = BTreeMap::new();
     for span in spans {
-        let source = (&span.service_name, &span.environment, &span.resource_attributes, &span.scope_name);
-        batches.entry(source).or_default().push(span);
+        let resource = (&span.service_name, &span.environment, &span.resource_attributes);
+        let batch = batches.entry((resource, &span.scope_name));
+        batch.or_default().push(span_json(span));
     }
-    let batch = |((service, environment, resource, scope), members): (_, Vec<&SpanRow>)| {
+    let batch = |((resource, scope), spans)| {
+        let (service, environment, others): (&String, &String, &Vec<_>) = resource;
         // Stored in columns of their own, given back where OTLP has them.
-        let named: [(&str, &String); 2] = [("service.name", service), ("deployment.environment.name", environment)];
+        let named = [
+            ("service.name", service),
+            ("deployment.environment.name", environment),
+        ];
+        let named = named.into_iter().filter(|(_, value)| !value.is_empty());
         let mut attributes: Vec<Value> =
-            named.into_iter().filter(|(_, value)| !value.is_empty()).map(|(key, value)| attribute_json(key, value)).collect();
-        attributes.extend(attributes_json(resource));
+            named.map(|(key, value)| attribute_json(key, value)).collect();
+        attributes.extend(attributes_json(others));
         json!({
             "resource": {"attributes": attributes},
-            "scopeSpans": [{"scope": {"name": scope}, "spans": members.into_iter().map(span_json).collect::<Vec<_>>()}],
+            "scopeSpans": [{"scope": {"name": scope}, "spans": spans}],
         })
     };
     batches.into_iter().map(batch).collect()
@@ -136,7 +154,10 @@ fn span_json(span: &SpanRow) -> Value {
 }
 
 fn attributes_json(attributes: &[(String, String)]) -> Vec<Value> {
-    attributes.iter().map(|(key, value)| attribute_json(key, value)).collect()
+    attributes
+        .iter()
+        .map(|(key, value)| attribute_json(key, value))
+        .collect()
 }
 
 fn attribute_json(key: &str, value: &str) -> Value {
@@ -145,15 +166,25 @@ fn attribute_json(key: &str, value: &str) -> Value {
 
 /// Events or links as they are stored, `[{"name", "time_unix_nano", "attributes": {..}, ...}]`, in the names of OTLP.
 fn stored_list(text: &str) -> Vec<Value> {
-    const NAMES: [(&str, &str); 3] = [("time_unix_nano", "timeUnixNano"), ("trace_id", "traceId"), ("span_id", "spanId")];
-    let stored: Vec<serde_json::Map<String, Value>> = serde_json::from_str(text).unwrap_or_default();
+    const NAMES: [(&str, &str); 3] = [
+        ("time_unix_nano", "timeUnixNano"),
+        ("trace_id", "traceId"),
+        ("span_id", "spanId"),
+    ];
+    let stored: Vec<serde_json::Map<String, Value>> =
+        serde_json::from_str(text).unwrap_or_default();
     let item = |entries: serde_json::Map<String, Value>| {
         let renamed = entries.into_iter().map(|(name, value)| {
-            let otlp = NAMES.iter().find(|(stored, _)| *stored == name).map_or(name.as_str(), |(_, otlp)| otlp);
+            let otlp = NAMES
+                .iter()
+                .find(|(stored, _)| *stored == name)
+                .map_or(name.as_str(), |(_, otlp)| otlp);
             let value = match value {
                 Value::Object(attributes) => attributes
                     .into_iter()
-                    .map(|(key, value)| attribute_json(&key, value.as_str().unwrap_or(&value.to_string())))
+                    .map(|(key, value)| {
+                        attribute_json(&key, value.as_str().unwrap_or(&value.to_string()))
+                    })
                     .collect(),
                 // 64-bit integers are strings in OTLP's JSON.
                 Value::Number(number) => Value::String(number.to_string()),

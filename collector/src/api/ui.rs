@@ -33,18 +33,31 @@ pub(super) async fn serve(method: Method, uri: Uri, request: Request<Body>) -> R
 
 /// A file as it is, in the best encoding the browser takes.
 fn asset(path: &str, headers: &HeaderMap) -> Response {
-    let accepted = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let takes = |name: &str| accepted.split(',').any(|part| part.split(';').next().unwrap_or_default().trim() == name);
+    let accepted = headers
+        .get(header::ACCEPT_ENCODING)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let takes = |name: &str| {
+        accepted
+            .split(',')
+            .any(|part| part.split(';').next().unwrap_or_default().trim() == name)
+    };
     let encodings = [("br", ".br"), ("gzip", ".gz")];
     let encoded = encodings.into_iter().filter(|(name, _)| takes(name));
     let found = encoded
-        .filter_map(|(name, suffix)| Dist::get(&format!("{path}{suffix}")).map(|file| (file, Some(name))))
+        .filter_map(|(name, suffix)| {
+            Dist::get(&format!("{path}{suffix}")).map(|file| (file, Some(name)))
+        })
         .next()
         .or_else(|| Dist::get(path).map(|file| (file, None)));
     let Some((file, encoding)) = found else {
         return (StatusCode::NOT_FOUND, "no such file\n").into_response();
     };
-    let cache = if path.starts_with(ASSETS_PREFIX) { "public, max-age=31536000, immutable" } else { "no-cache" };
+    let cache = if path.starts_with(ASSETS_PREFIX) {
+        "public, max-age=31536000, immutable"
+    } else {
+        "no-cache"
+    };
     let mut response = Body::from(file.data).into_response();
     let headers = response.headers_mut();
     for (name, value) in [
@@ -56,7 +69,10 @@ fn asset(path: &str, headers: &HeaderMap) -> Response {
         headers.insert(name, http::HeaderValue::from_static(value));
     }
     if let Some(encoding) = encoding {
-        headers.insert(header::CONTENT_ENCODING, http::HeaderValue::from_static(encoding));
+        headers.insert(
+            header::CONTENT_ENCODING,
+            http::HeaderValue::from_static(encoding),
+        );
     }
     response
 }

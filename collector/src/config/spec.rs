@@ -50,7 +50,9 @@ pub struct HttpSpec {
 
 impl Default for HttpSpec {
     fn default() -> Self {
-        Self { listen: "127.0.0.1:7420".to_owned() }
+        Self {
+            listen: "127.0.0.1:7420".to_owned(),
+        }
     }
 }
 
@@ -64,7 +66,10 @@ pub struct OtlpSpec {
 
 impl Default for OtlpSpec {
     fn default() -> Self {
-        Self { grpc: "127.0.0.1:4317".to_owned(), http: "127.0.0.1:4318".to_owned() }
+        Self {
+            grpc: "127.0.0.1:4317".to_owned(),
+            http: "127.0.0.1:4318".to_owned(),
+        }
     }
 }
 

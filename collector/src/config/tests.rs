@@ -12,18 +12,26 @@ fn everything_can_be_set() {
     let text = "data_dir: /d\nlimits: {head: 1MiB, flush_interval: 5s}\nrules: {dir: /r, interval: 10s}\n\
         alerting: {route: {receiver: a}, receivers: [{name: a, webhook_configs: [{url: 'http://127.0.0.1:1/'}]}]}\n";
     let config = CollectorConfig::parse("c.yaml", text).expect("valid");
-    assert_eq!((config.limits.head_bytes, config.limits.flush_interval), (1 << 20, Duration::from_secs(5)));
+    assert_eq!(
+        (config.limits.head_bytes, config.limits.flush_interval),
+        (1 << 20, Duration::from_secs(5))
+    );
     assert_eq!(config.evaluation_interval, Duration::from_secs(10));
 }
 
 #[test]
 fn mistakes_name_line_and_nearest_key() {
     for (text, words) in [
-        ("data_dir: /d\nlimits:\n  haed: 1MiB\n", &["c.yaml:3", "haed", "head"][..]),
+        (
+            "data_dir: /d\nlimits:\n  haed: 1MiB\n",
+            &["c.yaml:3", "haed", "head"][..],
+        ),
         ("http: {listen: 0.0.0.0:7420}\n", &["http.listen", "auth"]),
         ("alerting: {route: {receiver: a}}\n", &["alerting", "\"a\""]),
     ] {
-        let error = CollectorConfig::parse("c.yaml", text).expect_err(text).to_string();
+        let error = CollectorConfig::parse("c.yaml", text)
+            .expect_err(text)
+            .to_string();
         for word in words {
             assert!(error.contains(word), "{word:?} is missing in {error}");
         }

@@ -16,7 +16,14 @@ const STACKTRACE: &str = "exception.stacktrace";
 const ERROR_FIELDS: [&str; 3] = ["err", "error", "exception"];
 /// Fields under which loggers write a stack trace of its own: winston, logrus and zap, structlog, JSON
 /// formatters of Python.
-const STACK_FIELDS: [&str; 6] = ["stack", "stacktrace", "stack_trace", "exc_info", "traceback", "exception"];
+const STACK_FIELDS: [&str; 6] = [
+    "stack",
+    "stacktrace",
+    "stack_trace",
+    "exc_info",
+    "traceback",
+    "exception",
+];
 
 /// The deployment environment, by its current or its former attribute name.
 pub(super) fn environment<'r>(resource: &'r Resource<'_>) -> &'r str {
@@ -27,17 +34,28 @@ pub(super) fn environment<'r>(resource: &'r Resource<'_>) -> &'r str {
 }
 
 /// The exceptions that a span recorded.
-pub(super) fn of_span(resource: &Resource<'_>, span: &Span<'_>, received_at: UnixNanos) -> Vec<Occurrence> {
+pub(super) fn of_span(
+    resource: &Resource<'_>,
+    span: &Span<'_>,
+    received_at: UnixNanos,
+) -> Vec<Occurrence> {
     let events = span.events.iter().filter(|event| event.name == "exception");
     let occurrence = events.map(|event| {
-        let mut occurrence = occurrence(OccurrenceSource::SpanEvent, resource, time(&[event.time_unix_nano], received_at));
+        let mut occurrence = occurrence(
+            OccurrenceSource::SpanEvent,
+            resource,
+            time(&[event.time_unix_nano], received_at),
+        );
         fill_exception(&mut occurrence, &event.attributes);
-        let escaped = find(&event.attributes, "exception.escaped").map(|value| value.to_text() == "true");
+        let escaped =
+            find(&event.attributes, "exception.escaped").map(|value| value.to_text() == "true");
         occurrence.handled = escaped.map(|escaped| !escaped);
         occurrence.trace_id = TraceId::from_bytes(span.trace_id);
         occurrence.span_id = SpanId::from_bytes(span.span_id);
         occurrence.attributes = texts(&span.attributes);
-        occurrence.attributes.push(("span.name".to_owned(), span.name.to_string()));
+        occurrence
+            .attributes
+            .push(("span.name".to_owned(), span.name.to_string()));
         occurrence
     });
     occurrence.collect()
@@ -50,7 +68,10 @@ pub(super) fn of_log(
     record: &LogRecord<'_>,
     received_at: UnixNanos,
 ) -> Option<Occurrence> {
-    let at = time(&[record.time_unix_nano, record.observed_time_unix_nano], received_at);
+    let at = time(
+        &[record.time_unix_nano, record.observed_time_unix_nano],
+        received_at,
+    );
     let found = from_attributes(record).or_else(|| from_body(record))?;
     let mut occurrence = occurrence(found.source, resource, at);
     occurrence.exception_type = found.exception_type;
@@ -59,7 +80,8 @@ pub(super) fn of_log(
     occurrence.logger = scope.name.to_string();
     occurrence.trace_id = TraceId::from_bytes(record.trace_id);
     occurrence.span_id = SpanId::from_bytes(record.span_id);
-    occurrence.handled = (Severity::from_number(record.severity_number) >= Severity::FATAL).then_some(false);
+    occurrence.handled =
+        (Severity::from_number(record.severity_number) >= Severity::FATAL).then_some(false);
     occurrence.attributes = texts(&record.attributes);
     Some(occurrence)
 }
@@ -73,7 +95,11 @@ struct Found {
 }
 
 fn from_attributes(record: &LogRecord<'_>) -> Option<Found> {
-    let text = |key: &str| find(&record.attributes, key).map(Value::to_text).unwrap_or_default();
+    let text = |key: &str| {
+        find(&record.attributes, key)
+            .map(Value::to_text)
+            .unwrap_or_default()
+    };
     let (kind, stack) = (text(TYPE), text(STACKTRACE));
     if !kind.is_empty() || !stack.is_empty() {
         return Some(found(&kind, &text(MESSAGE), &stack));
@@ -81,23 +107,41 @@ fn from_attributes(record: &LogRecord<'_>) -> Option<Found> {
     for field in ERROR_FIELDS {
         let part = |names: [&str; 3]| {
             let nested = find(&record.attributes, field);
-            names.into_iter().map(|name| part_of(record, nested, field, name)).find(|text| !text.is_empty()).unwrap_or_default()
+            names
+                .into_iter()
+                .map(|name| part_of(record, nested, field, name))
+                .find(|text| !text.is_empty())
+                .unwrap_or_default()
         };
         let stack = part(["stack", "stack_trace", "stacktrace"]);
         if looks_like_stack(&stack) {
-            return Some(found(&part(["type", "name", "code"]), &part(["message", "msg", "reason"]), &stack));
+            return Some(found(
+                &part(["type", "name", "code"]),
+                &part(["message", "msg", "reason"]),
+                &stack,
+            ));
         }
     }
-    let stack = STACK_FIELDS.into_iter().map(text).find(|text| looks_like_stack(text))?;
+    let stack = STACK_FIELDS
+        .into_iter()
+        .map(text)
+        .find(|text| looks_like_stack(text))?;
     Some(found("", "", &stack))
 }
 
 /// The part of an error object, nested or flattened with a dot.
-fn part_of<'r>(record: &'r LogRecord<'_>, nested: Option<&'r Value<'_>>, field: &str, name: &str) -> Cow<'r, str> {
+fn part_of<'r>(
+    record: &'r LogRecord<'_>,
+    nested: Option<&'r Value<'_>>,
+    field: &str,
+    name: &str,
+) -> Cow<'r, str> {
     if let Some(Value::Map(entries)) = nested {
         return find(entries, name).map(Value::to_text).unwrap_or_default();
     }
-    find(&record.attributes, &format!("{field}.{name}")).map(Value::to_text).unwrap_or_default()
+    find(&record.attributes, &format!("{field}.{name}"))
+        .map(Value::to_text)
+        .unwrap_or_default()
 }
 
 fn looks_like_stack(text: &str) -> bool {
@@ -132,7 +176,11 @@ fn occurrence(source: OccurrenceSource, resource: &Resource<'_>, time: UnixNanos
 }
 
 fn fill_exception(occurrence: &mut Occurrence, attributes: &[KeyValue<'_>]) {
-    let text = |key| find(attributes, key).map(|value| value.to_text().into_owned()).unwrap_or_default();
+    let text = |key| {
+        find(attributes, key)
+            .map(|value| value.to_text().into_owned())
+            .unwrap_or_default()
+    };
     occurrence.exception_type = text(TYPE);
     occurrence.message = text(MESSAGE);
     occurrence.stacktrace = text(STACKTRACE);
@@ -142,14 +190,20 @@ fn texts(attributes: &[KeyValue<'_>]) -> Vec<(String, String)> {
     attributes
         .iter()
         .filter(|attribute| ![TYPE, MESSAGE, STACKTRACE].contains(&attribute.key.as_ref()))
-        .map(|attribute| (attribute.key.to_string(), attribute.value.to_text().into_owned()))
+        .map(|attribute| {
+            (
+                attribute.key.to_string(),
+                attribute.value.to_text().into_owned(),
+            )
+        })
         .collect()
 }
 
 /// The first time that is set, else the time of receipt.
 fn time(candidates: &[u64], received_at: UnixNanos) -> UnixNanos {
     let set = candidates.iter().find(|time| **time != 0);
-    set.and_then(|time| i64::try_from(*time).ok()).map_or(received_at, UnixNanos)
+    set.and_then(|time| i64::try_from(*time).ok())
+        .map_or(received_at, UnixNanos)
 }
 
 #[cfg(test)]

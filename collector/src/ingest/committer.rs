@@ -40,7 +40,9 @@ impl Committer {
         let mut bytes = first.request.body.len();
         let mut group = vec![first];
         while group.len() < GROUP_REQUESTS_MAX && bytes < GROUP_BYTES_MAX {
-            let Ok(next) = self.waiting.try_recv() else { break };
+            let Ok(next) = self.waiting.try_recv() else {
+                break;
+            };
             bytes += next.request.body.len();
             group.push(next);
         }
@@ -52,8 +54,10 @@ impl Committer {
         if group.is_empty() {
             return;
         }
-        let headers: Vec<Vec<u8>> =
-            group.iter().map(|pending| Envelope::header(&pending.request, pending.received_at)).collect();
+        let headers: Vec<Vec<u8>> = group
+            .iter()
+            .map(|pending| Envelope::header(&pending.request, pending.received_at))
+            .collect();
         let parts: Vec<[&[u8]; 2]> = headers
             .iter()
             .zip(&group)
@@ -62,10 +66,14 @@ impl Committer {
         let entries: Vec<Entry<'_>> = group
             .iter()
             .zip(&parts)
-            .map(|(pending, parts)| Entry { kind: pending.request.signal as u8, parts })
+            .map(|(pending, parts)| Entry {
+                kind: pending.request.signal as u8,
+                parts,
+            })
             .collect();
         let appended = self.journal.append(&entries);
-        self.health.journal_finished(appended.as_ref().err().map(ToString::to_string));
+        self.health
+            .journal_finished(appended.as_ref().err().map(ToString::to_string));
         match appended {
             Ok(sequences) => {
                 for (sequence, pending) in sequences.zip(group) {
@@ -75,7 +83,12 @@ impl Committer {
             Err(error) => {
                 tracing::error!(%error, requests = group.len(), "journal append failed; senders are asked to retry");
                 for pending in group {
-                    answer(pending.done, Err(unavailable(&format!("the journal cannot be written: {error}"))));
+                    answer(
+                        pending.done,
+                        Err(unavailable(&format!(
+                            "the journal cannot be written: {error}"
+                        ))),
+                    );
                 }
             }
         }
@@ -102,7 +115,12 @@ impl Committer {
     }
 
     fn apply(&self, sequence: u64, pending: Pending) {
-        let Pending { request, decoded, done, .. } = pending;
+        let Pending {
+            request,
+            decoded,
+            done,
+            ..
+        } = pending;
         let signal = request.signal;
         let rejected = decoded.rejected.clone();
         for (adjustment, count) in &decoded.adjusted {

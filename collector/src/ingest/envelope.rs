@@ -45,7 +45,12 @@ impl Envelope {
         header.push(VERSION);
         header.extend_from_slice(&received_at.0.to_le_bytes());
         header.push(length);
-        header.extend_from_slice(agent_id.as_bytes().get(..usize::from(length)).unwrap_or_default());
+        header.extend_from_slice(
+            agent_id
+                .as_bytes()
+                .get(..usize::from(length))
+                .unwrap_or_default(),
+        );
         header.extend_from_slice(&sequence.to_le_bytes());
         header
     }
@@ -53,7 +58,9 @@ impl Envelope {
     /// # Errors
     /// The record was written by a newer version.
     pub(crate) fn parse(record: &Record) -> Result<Self, EnvelopeError> {
-        Self::read(record).ok_or(EnvelopeError { sequence: record.sequence })
+        Self::read(record).ok_or(EnvelopeError {
+            sequence: record.sequence,
+        })
     }
 
     fn read(record: &Record) -> Option<Self> {
@@ -69,7 +76,12 @@ impl Envelope {
         let agent_id = String::from_utf8(rest.split_to(length).to_vec()).ok()?;
         let sequence = rest.try_get_u64_le().ok()?;
         let source = (!agent_id.is_empty()).then_some(Source { agent_id, sequence });
-        Some(Self { signal: Signal::from_u8(record.kind)?, received_at, source, body: rest })
+        Some(Self {
+            signal: Signal::from_u8(record.kind)?,
+            received_at,
+            source,
+            body: rest,
+        })
     }
 }
 
@@ -79,14 +91,30 @@ mod tests {
 
     fn round_trip(source: Option<Source>) {
         let body = Bytes::from_static(b"body");
-        let request = OtlpRequest { signal: Signal::Traces, body: body.clone(), source: source.clone() };
+        let request = OtlpRequest {
+            signal: Signal::Traces,
+            body: body.clone(),
+            source: source.clone(),
+        };
         let mut payload = Envelope::header(&request, UnixNanos(-5));
         payload.extend_from_slice(&body);
-        let record = Record { sequence: 9, kind: Signal::Traces as u8, payload: payload.clone().into() };
-        let expected = Envelope { signal: Signal::Traces, received_at: UnixNanos(-5), source, body };
+        let record = Record {
+            sequence: 9,
+            kind: Signal::Traces as u8,
+            payload: payload.clone().into(),
+        };
+        let expected = Envelope {
+            signal: Signal::Traces,
+            received_at: UnixNanos(-5),
+            source,
+            body,
+        };
         assert_eq!(Envelope::parse(&record), Ok(expected));
         for length in 0..payload.len() - 4 {
-            let record = Record { payload: payload[..length].to_vec().into(), ..record.clone() };
+            let record = Record {
+                payload: payload[..length].to_vec().into(),
+                ..record.clone()
+            };
             assert_eq!(Envelope::parse(&record), Err(EnvelopeError { sequence: 9 }));
         }
     }
@@ -94,6 +122,9 @@ mod tests {
     #[test]
     fn envelopes_round_trip_and_cut_ones_are_refused() {
         round_trip(None);
-        round_trip(Some(Source { agent_id: "node-a".to_owned(), sequence: 77 }));
+        round_trip(Some(Source {
+            agent_id: "node-a".to_owned(),
+            sequence: 77,
+        }));
     }
 }

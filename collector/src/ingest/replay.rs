@@ -22,7 +22,11 @@ pub(crate) struct Replayed {
 ///
 /// # Errors
 /// The journal cannot be read or a full head cannot be flushed.
-pub(crate) fn replay(store: &Store, cursor: &mut Cursor, options: &DecodeOptions) -> anyhow::Result<Replayed> {
+pub(crate) fn replay(
+    store: &Store,
+    cursor: &mut Cursor,
+    options: &DecodeOptions,
+) -> anyhow::Result<Replayed> {
     let stored = store.journal_position()?;
     let mut replayed = Replayed::default();
     loop {
@@ -40,8 +44,16 @@ pub(crate) fn replay(store: &Store, cursor: &mut Cursor, options: &DecodeOptions
                 }
             };
             // The request was decoded before it was appended, so this cannot fail for the same version.
-            let Ok(decoded) = decode(envelope.signal, &envelope.body, options, envelope.received_at) else {
-                tracing::error!(sequence = record.sequence, "journalled request does not decode; skipped");
+            let Ok(decoded) = decode(
+                envelope.signal,
+                &envelope.body,
+                options,
+                envelope.received_at,
+            ) else {
+                tracing::error!(
+                    sequence = record.sequence,
+                    "journalled request does not decode; skipped"
+                );
                 replayed.unreadable += 1;
                 continue;
             };

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use vervet_model::{METRIC_NAME, UnixMillis};
-use vervet_promql::{Engine, QueryError, QueryOutput, Queryable, QueryableError, STALE_NAN, Sample, SelectRequest, Series};
+use vervet_promql::{
+    Engine, QueryError, QueryOutput, Queryable, QueryableError, STALE_NAN, Sample, SelectRequest,
+    Series,
+};
 use vervet_store::{Direction, GroupBy, LogCountSeries, LogQuery, Store};
 
 use super::{MetricQuery, RangeAggregation, RangeFunction, stand_in};
@@ -34,22 +37,35 @@ pub(crate) async fn evaluate(
 ) -> Result<QueryOutput, QueryError> {
     let mut counted = Counted::default();
     for (index, aggregation) in query.aggregations.iter().enumerate() {
-        counted.0.insert(stand_in(index), count(store, aggregation, request).await?);
+        counted
+            .0
+            .insert(stand_in(index), count(store, aggregation, request).await?);
     }
     let engine = Arc::clone(engine);
     let run = move || match request.step {
         None => engine.instant(&counted, &query.promql, request.end),
         Some(step) => engine.range(&counted, &query.promql, request.start, request.end, step),
     };
-    tokio::task::spawn_blocking(run).await.map_err(|error| QueryError::Execution(error.to_string()))?
+    tokio::task::spawn_blocking(run)
+        .await
+        .map_err(|error| QueryError::Execution(error.to_string()))?
 }
 
 /// The value of one aggregation at each step: over the window `(t - range, t]`.
-async fn count(store: &Store, aggregation: &RangeAggregation, request: MetricRequest) -> Result<Vec<Series>, QueryError> {
+async fn count(
+    store: &Store,
+    aggregation: &RangeAggregation,
+    request: MetricRequest,
+) -> Result<Vec<Series>, QueryError> {
     let range = aggregation.range;
     let step = request.step.unwrap_or(range);
-    let first = if request.step.is_some() { request.start } else { request.end };
-    let bucket = Duration::from_millis(greatest_common_divisor(millis(step), millis(range)).unsigned_abs());
+    let first = if request.step.is_some() {
+        request.start
+    } else {
+        request.end
+    };
+    let bucket =
+        Duration::from_millis(greatest_common_divisor(millis(step), millis(range)).unsigned_abs());
     // Windows are open at their start: one nanosecond later, they are the half-open ones the store counts.
     let one = Duration::from_nanos(1);
     let start = first.to_nanos().saturating_sub(range).saturating_add(one);
@@ -70,8 +86,16 @@ async fn count(store: &Store, aggregation: &RangeAggregation, request: MetricReq
     };
     let counts = store.log_counts(&log_query, &GroupBy::All, bucket).await;
     let counts = counts.map_err(|error| QueryError::Execution(error.to_string()))?;
-    let windows = Windows { first, end: request.end, step, range };
-    Ok(counts.into_iter().map(|counted| windows.series(aggregation.function, counted)).collect())
+    let windows = Windows {
+        first,
+        end: request.end,
+        step,
+        range,
+    };
+    Ok(counts
+        .into_iter()
+        .map(|counted| windows.series(aggregation.function, counted))
+        .collect())
 }
 
 /// The evaluation moments of one aggregation.
@@ -98,24 +122,41 @@ impl Windows {
         while at <= self.end {
             let window_end = at.to_nanos().0;
             let window_start = at.to_nanos().saturating_sub(self.range).0;
-            let total: u64 = sorted.range(window_start + 1..=window_end).map(|(_, value)| *value).sum();
+            let total: u64 = sorted
+                .range(window_start + 1..=window_end)
+                .map(|(_, value)| *value)
+                .sum();
             if total > 0 {
-                samples.push(Sample { timestamp: at.0, value: self.value(function, total) });
+                samples.push(Sample {
+                    timestamp: at.0,
+                    value: self.value(function, total),
+                });
             } else if live {
                 // An empty window has no value; without a marker the engine would look back to the last one.
-                samples.push(Sample { timestamp: at.0, value: STALE_NAN });
+                samples.push(Sample {
+                    timestamp: at.0,
+                    value: STALE_NAN,
+                });
             }
             live = total > 0;
             at = UnixMillis(at.0 + millis(self.step).max(1));
         }
-        Series { labels: counted.labels, samples }
+        Series {
+            labels: counted.labels,
+            samples,
+        }
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "samples are 64-bit floats, as in Prometheus")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "samples are 64-bit floats, as in Prometheus"
+    )]
     fn value(&self, function: RangeFunction, total: u64) -> f64 {
         match function {
             RangeFunction::CountOverTime | RangeFunction::BytesOverTime => total as f64,
-            RangeFunction::Rate | RangeFunction::BytesRate => total as f64 / self.range.as_secs_f64(),
+            RangeFunction::Rate | RangeFunction::BytesRate => {
+                total as f64 / self.range.as_secs_f64()
+            }
         }
     }
 }
@@ -125,7 +166,11 @@ fn millis(duration: Duration) -> i64 {
 }
 
 fn greatest_common_divisor(a: i64, b: i64) -> i64 {
-    if b == 0 { a } else { greatest_common_divisor(b, a % b) }
+    if b == 0 {
+        a
+    } else {
+        greatest_common_divisor(b, a % b)
+    }
 }
 
 /// Counted aggregations by the metric name that stands in for them.
@@ -134,7 +179,13 @@ struct Counted(BTreeMap<String, Vec<Series>>);
 
 impl Queryable for Counted {
     fn select(&self, request: &SelectRequest<'_>) -> Result<Vec<Series>, QueryableError> {
-        let name = request.matchers.iter().find(|matcher| matcher.name == METRIC_NAME);
-        Ok(name.and_then(|matcher| self.0.get(&matcher.value)).cloned().unwrap_or_default())
+        let name = request
+            .matchers
+            .iter()
+            .find(|matcher| matcher.name == METRIC_NAME);
+        Ok(name
+            .and_then(|matcher| self.0.get(&matcher.value))
+            .cloned()
+            .unwrap_or_default())
     }
 }

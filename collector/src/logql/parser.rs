@@ -6,13 +6,19 @@ use vervet_model::matcher::REGEX_SIZE_BYTES_MAX;
 use vervet_model::{MatchOp, Matcher};
 use vervet_store::{LineFilter, LineFilterOp};
 
-use super::{LogqlError, MetricQuery, QUERY_BYTES_MAX, Query, RangeAggregation, RangeFunction, Selector, stand_in};
+use super::{
+    LogqlError, MetricQuery, QUERY_BYTES_MAX, Query, RangeAggregation, RangeFunction, Selector,
+    stand_in,
+};
 
 /// # Errors
 /// The text is not a LogQL query, or uses a part of the language that is not supported.
 pub(crate) fn parse(text: &str) -> Result<Query, LogqlError> {
     if text.len() > QUERY_BYTES_MAX {
-        return Err(LogqlError { position: 0, message: format!("the query is longer than {QUERY_BYTES_MAX} bytes") });
+        return Err(LogqlError {
+            position: 0,
+            message: format!("the query is longer than {QUERY_BYTES_MAX} bytes"),
+        });
     }
     let mut cursor = Cursor { text, at: 0 };
     cursor.skip_space();
@@ -28,13 +34,18 @@ pub(crate) fn parse(text: &str) -> Result<Query, LogqlError> {
 }
 
 fn metric_query(mut cursor: Cursor<'_>) -> Result<Query, LogqlError> {
-    let mut query = MetricQuery { promql: String::new(), aggregations: Vec::new() };
+    let mut query = MetricQuery {
+        promql: String::new(),
+        aggregations: Vec::new(),
+    };
     while let Some(next) = cursor.peek() {
         let start = cursor.at;
         if next == '"' || next == '`' {
             cursor.quoted()?;
         } else if next == '{' {
-            return Err(cursor.error("a log query must stand inside a range aggregation such as count_over_time"));
+            return Err(cursor.error(
+                "a log query must stand inside a range aggregation such as count_over_time",
+            ));
         } else if next.is_ascii_alphabetic() || next == '_' {
             let name = cursor.identifier();
             if let Some(function) = RangeFunction::from_name(name) {
@@ -45,7 +56,9 @@ fn metric_query(mut cursor: Cursor<'_>) -> Result<Query, LogqlError> {
         } else {
             cursor.at += next.len_utf8();
         }
-        query.promql.push_str(cursor.text.get(start..cursor.at).unwrap_or_default());
+        query
+            .promql
+            .push_str(cursor.text.get(start..cursor.at).unwrap_or_default());
     }
     if query.promql.trim().is_empty() {
         return Err(cursor.error("the query is empty"));
@@ -68,7 +81,10 @@ impl<'a> Cursor<'a> {
     }
 
     fn error(&self, message: impl Into<String>) -> LogqlError {
-        LogqlError { position: self.at, message: message.into() }
+        LogqlError {
+            position: self.at,
+            message: message.into(),
+        }
     }
 
     fn skip_space(&mut self) {
@@ -86,13 +102,19 @@ impl<'a> Cursor<'a> {
     }
 
     fn expect(&mut self, token: &str) -> Result<(), LogqlError> {
-        if self.eat(token) { Ok(()) } else { Err(self.error(format!("expected {token:?}"))) }
+        if self.eat(token) {
+            Ok(())
+        } else {
+            Err(self.error(format!("expected {token:?}")))
+        }
     }
 
     /// Letters, digits, `_`, and `.` or `:`, which some label names hold.
     fn identifier(&mut self) -> &'a str {
         let rest = self.rest();
-        let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | ':'))).unwrap_or(rest.len());
+        let end = rest
+            .find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | ':')))
+            .unwrap_or(rest.len());
         self.at += end;
         rest.get(..end).unwrap_or_default()
     }
@@ -120,14 +142,25 @@ impl<'a> Cursor<'a> {
         if name.is_empty() {
             return Err(self.error("expected a label name"));
         }
-        let operators = [("=~", MatchOp::Regex), ("!~", MatchOp::NotRegex), ("!=", MatchOp::NotEqual), ("=", MatchOp::Equal)];
-        let Some(op) = operators.into_iter().find_map(|(token, op)| self.eat(token).then_some(op)) else {
+        let operators = [
+            ("=~", MatchOp::Regex),
+            ("!~", MatchOp::NotRegex),
+            ("!=", MatchOp::NotEqual),
+            ("=", MatchOp::Equal),
+        ];
+        let Some(op) = operators
+            .into_iter()
+            .find_map(|(token, op)| self.eat(token).then_some(op))
+        else {
             return Err(self.error("expected one of =, !=, =~, !~"));
         };
         self.skip_space();
         let at = self.at;
         let value = self.quoted()?;
-        Matcher::new(name, op, value).map_err(|error| LogqlError { position: at, message: error.to_string() })
+        Matcher::new(name, op, value).map_err(|error| LogqlError {
+            position: at,
+            message: error.to_string(),
+        })
     }
 
     fn line_filter(&mut self) -> Result<Option<LineFilter>, LogqlError> {
@@ -137,9 +170,14 @@ impl<'a> Cursor<'a> {
             ("|~", LineFilterOp::Regex),
             ("!~", LineFilterOp::NotRegex),
         ];
-        let Some(op) = operators.into_iter().find_map(|(token, op)| self.eat(token).then_some(op)) else {
+        let Some(op) = operators
+            .into_iter()
+            .find_map(|(token, op)| self.eat(token).then_some(op))
+        else {
             return match self.peek() {
-                Some('|') => Err(self.error("only the line filters |=, !=, |~ and !~ are supported after a stream selector")),
+                Some('|') => Err(self.error(
+                    "only the line filters |=, !=, |~ and !~ are supported after a stream selector",
+                )),
                 _ => Ok(None),
             };
         };
@@ -147,14 +185,22 @@ impl<'a> Cursor<'a> {
         let at = self.at;
         let text = self.quoted()?;
         if matches!(op, LineFilterOp::Regex | LineFilterOp::NotRegex) {
-            let regex = regex::RegexBuilder::new(&text).size_limit(REGEX_SIZE_BYTES_MAX).build();
-            regex.map_err(|error| LogqlError { position: at, message: error.to_string() })?;
+            let regex = regex::RegexBuilder::new(&text)
+                .size_limit(REGEX_SIZE_BYTES_MAX)
+                .build();
+            regex.map_err(|error| LogqlError {
+                position: at,
+                message: error.to_string(),
+            })?;
         }
         Ok(Some(LineFilter { op, text }))
     }
 
     /// The argument list of a range aggregation, up to its closing parenthesis.
-    fn range_aggregation(&mut self, function: RangeFunction) -> Result<RangeAggregation, LogqlError> {
+    fn range_aggregation(
+        &mut self,
+        function: RangeFunction,
+    ) -> Result<RangeAggregation, LogqlError> {
         self.expect("(")?;
         self.skip_space();
         let selector = self.selector()?;
@@ -162,16 +208,23 @@ impl<'a> Cursor<'a> {
         let range = self.duration()?;
         self.expect("]")?;
         self.expect(")")?;
-        Ok(RangeAggregation { function, selector, range })
+        Ok(RangeAggregation {
+            function,
+            selector,
+            range,
+        })
     }
 
     fn duration(&mut self) -> Result<Duration, LogqlError> {
         self.skip_space();
         let rest = self.rest();
-        let end = rest.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(rest.len());
+        let end = rest
+            .find(|c: char| !c.is_ascii_alphanumeric())
+            .unwrap_or(rest.len());
         let text = rest.get(..end).unwrap_or_default();
         let duration = crate::time::parse_duration(text).filter(|duration| !duration.is_zero());
-        let duration = duration.ok_or_else(|| self.error(format!("{text:?} is not a duration such as 5m")))?;
+        let duration =
+            duration.ok_or_else(|| self.error(format!("{text:?} is not a duration such as 5m")))?;
         self.at += end;
         Ok(duration)
     }
@@ -179,7 +232,10 @@ impl<'a> Cursor<'a> {
     /// A string in double quotes (with escapes) or backticks (without).
     fn quoted(&mut self) -> Result<String, LogqlError> {
         let unterminated = self.error("expected a string in double quotes or backticks");
-        let quote = self.peek().filter(|c| matches!(c, '"' | '`')).ok_or_else(|| unterminated.clone())?;
+        let quote = self
+            .peek()
+            .filter(|c| matches!(c, '"' | '`'))
+            .ok_or_else(|| unterminated.clone())?;
         self.at += 1;
         let mut out = String::new();
         let mut chars = self.rest().char_indices();

@@ -9,9 +9,18 @@ fn logs(text: &str) -> Selector {
 
 #[test]
 fn selectors_and_line_filters() {
-    let selector = logs(r#"{service_name="web", level=~"error|fatal"} |= "time\"out" != `a\d` |~ "x+" !~ "\\d""#);
-    assert_eq!(format!("{:?}", selector.matchers), r#"[service_name="web", level=~"error|fatal"]"#);
-    let texts: Vec<_> = selector.filters.iter().map(|filter| (filter.op, filter.text.as_str())).collect();
+    let selector = logs(
+        r#"{service_name="web", level=~"error|fatal"} |= "time\"out" != `a\d` |~ "x+" !~ "\\d""#,
+    );
+    assert_eq!(
+        format!("{:?}", selector.matchers),
+        r#"[service_name="web", level=~"error|fatal"]"#
+    );
+    let texts: Vec<_> = selector
+        .filters
+        .iter()
+        .map(|filter| (filter.op, filter.text.as_str()))
+        .collect();
     insta::assert_debug_snapshot!(texts);
     assert!(logs("{}").matchers.is_empty());
     assert_eq!(logs(r#"{a="b",}"#).matchers.len(), 1);
@@ -19,13 +28,34 @@ fn selectors_and_line_filters() {
 
 #[test]
 fn metric_queries_keep_what_surrounds_the_aggregations() {
-    let text = r#"sum by (level) (rate({a="b"} |= "x)" [5m])) / count_over_time({a="c"}[1h30m]) > 3"#;
-    let Ok(Query::Metric(query)) = parse(text) else { panic!("a metric query") };
-    assert_eq!(query.promql, "sum by (level) (vervet_logql_0) / vervet_logql_1 > 3");
-    let ranges: Vec<_> = query.aggregations.iter().map(|a| (a.function, a.range.as_secs())).collect();
-    assert_eq!(ranges, [(RangeFunction::Rate, 300), (RangeFunction::CountOverTime, 5400)]);
-    let Ok(Query::Metric(query)) = parse("vector(1)+vector(1)") else { panic!("a metric query") };
-    assert_eq!((query.promql.as_str(), query.aggregations.len()), ("vector(1)+vector(1)", 0));
+    let text =
+        r#"sum by (level) (rate({a="b"} |= "x)" [5m])) / count_over_time({a="c"}[1h30m]) > 3"#;
+    let Ok(Query::Metric(query)) = parse(text) else {
+        panic!("a metric query")
+    };
+    assert_eq!(
+        query.promql,
+        "sum by (level) (vervet_logql_0) / vervet_logql_1 > 3"
+    );
+    let ranges: Vec<_> = query
+        .aggregations
+        .iter()
+        .map(|a| (a.function, a.range.as_secs()))
+        .collect();
+    assert_eq!(
+        ranges,
+        [
+            (RangeFunction::Rate, 300),
+            (RangeFunction::CountOverTime, 5400)
+        ]
+    );
+    let Ok(Query::Metric(query)) = parse("vector(1)+vector(1)") else {
+        panic!("a metric query")
+    };
+    assert_eq!(
+        (query.promql.as_str(), query.aggregations.len()),
+        ("vector(1)+vector(1)", 0)
+    );
 }
 
 #[test]

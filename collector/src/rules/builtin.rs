@@ -32,10 +32,14 @@ pub(crate) fn load_rules(dir: Option<&Path>) -> anyhow::Result<Vec<GroupConfig>>
 }
 
 fn shipped() -> anyhow::Result<Loaded> {
-    let mut loaded = Loaded { groups: Vec::new(), errors: Vec::new() };
+    let mut loaded = Loaded {
+        groups: Vec::new(),
+        errors: Vec::new(),
+    };
     for name in Shipped::iter() {
         let file = Shipped::get(&name).with_context(|| format!("{name} is not embedded"))?;
-        let text = std::str::from_utf8(&file.data).with_context(|| format!("{name} is not text"))?;
+        let text =
+            std::str::from_utf8(&file.data).with_context(|| format!("{name} is not text"))?;
         match RuleFile::parse(&name, text, &check_expr) {
             Ok(file) => loaded.groups.extend(file.groups),
             Err(errors) => loaded.errors.extend(errors),
@@ -50,7 +54,9 @@ pub(crate) fn check_expr(kind: GroupKind, expr: &str) -> Result<(), String> {
         GroupKind::Metrics => check_promql(expr),
         GroupKind::Logs => match logql::parse(expr) {
             Ok(logql::Query::Metric(query)) => check_promql(&query.promql),
-            Ok(logql::Query::Logs(_)) => Err("a log query has no value; count it with count_over_time".to_owned()),
+            Ok(logql::Query::Logs(_)) => {
+                Err("a log query has no value; count it with count_over_time".to_owned())
+            }
             Err(error) => Err(error.to_string()),
         },
     }
@@ -59,7 +65,10 @@ pub(crate) fn check_expr(kind: GroupKind, expr: &str) -> Result<(), String> {
 /// Evaluates the expression over nothing, which finds every error that does not depend on data.
 fn check_promql(expr: &str) -> Result<(), String> {
     let engine = Engine::new(EngineOptions::default());
-    engine.instant(&Nothing, expr, UnixMillis(0)).map(drop).map_err(|error| error.to_string())
+    engine
+        .instant(&Nothing, expr, UnixMillis(0))
+        .map(drop)
+        .map_err(|error| error.to_string())
 }
 
 /// A store without series.
@@ -79,9 +88,24 @@ mod tests {
     fn every_shipped_rule_parses_in_its_language() {
         let loaded = shipped().expect("embedded");
         assert_eq!(loaded.errors, []);
-        let names: Vec<_> = loaded.groups.iter().flat_map(|group| &group.rules).map(|rule| rule.name().to_owned()).collect();
-        for name in ["TargetDown", "AgentSilent", "DiskWillFill", "HighErrorRatio", "NewErrorGroup", "CrashLoopingLogPattern"] {
-            assert!(names.iter().any(|have| have == name), "{name} is missing among {names:?}");
+        let names: Vec<_> = loaded
+            .groups
+            .iter()
+            .flat_map(|group| &group.rules)
+            .map(|rule| rule.name().to_owned())
+            .collect();
+        for name in [
+            "TargetDown",
+            "AgentSilent",
+            "DiskWillFill",
+            "HighErrorRatio",
+            "NewErrorGroup",
+            "CrashLoopingLogPattern",
+        ] {
+            assert!(
+                names.iter().any(|have| have == name),
+                "{name} is missing among {names:?}"
+            );
         }
     }
 }

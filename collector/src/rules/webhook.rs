@@ -30,9 +30,19 @@ impl Webhooks {
         Ok(Self { client, metrics })
     }
 
+    #[tracing::instrument(skip_all)]
     async fn deliver(&self, url: &str, notification: &Notification) -> Result<(), NotifyError> {
-        let retryable = |error: reqwest::Error| NotifyError { message: error.without_url().to_string(), retryable: true };
-        let mut response = self.client.post(url).json(notification).send().await.map_err(retryable)?;
+        let retryable = |error: reqwest::Error| NotifyError {
+            message: error.without_url().to_string(),
+            retryable: true,
+        };
+        let mut response = self
+            .client
+            .post(url)
+            .json(notification)
+            .send()
+            .await
+            .map_err(retryable)?;
         let status = response.status();
         if status.is_success() {
             return Ok(());
@@ -45,8 +55,12 @@ impl Webhooks {
                 break;
             }
         }
-        let message = format!("the webhook answered {status}: {}", String::from_utf8_lossy(&answer).trim());
-        let retryable = status.is_server_error() || status == reqwest::StatusCode::TOO_MANY_REQUESTS;
+        let message = format!(
+            "the webhook answered {status}: {}",
+            String::from_utf8_lossy(&answer).trim()
+        );
+        let retryable =
+            status.is_server_error() || status == reqwest::StatusCode::TOO_MANY_REQUESTS;
         Err(NotifyError { message, retryable })
     }
 }

@@ -23,19 +23,33 @@ pub(super) fn apply_tags(query: &mut TraceQuery, tags: &str) -> Result<(), Failu
 
 /// `{ resource.service.name = "web" && duration > 100ms && status = error }`.
 pub(super) fn apply_traceql(query: &mut TraceQuery, text: &str) -> Result<(), Failure> {
-    let inner = text.trim().strip_prefix('{').and_then(|text| text.strip_suffix('}'));
+    let inner = text
+        .trim()
+        .strip_prefix('{')
+        .and_then(|text| text.strip_suffix('}'));
     let inner = inner.ok_or_else(|| unsupported(text))?;
     for condition in split_conditions(inner) {
         let condition = condition.trim();
         if condition.is_empty() {
             continue;
         }
-        let at = condition.find(['=', '<', '>', '!']).ok_or_else(|| unsupported(condition))?;
-        let (key, rest) = condition.split_at_checked(at).ok_or_else(|| unsupported(condition))?;
-        let length = rest.find(|c| !matches!(c, '=' | '<' | '>' | '!' | '~')).ok_or_else(|| unsupported(condition))?;
-        let (operator, value) = rest.split_at_checked(length).ok_or_else(|| unsupported(condition))?;
+        let at = condition
+            .find(['=', '<', '>', '!'])
+            .ok_or_else(|| unsupported(condition))?;
+        let (key, rest) = condition
+            .split_at_checked(at)
+            .ok_or_else(|| unsupported(condition))?;
+        let length = rest
+            .find(|c| !matches!(c, '=' | '<' | '>' | '!' | '~'))
+            .ok_or_else(|| unsupported(condition))?;
+        let (operator, value) = rest
+            .split_at_checked(length)
+            .ok_or_else(|| unsupported(condition))?;
         let value = value.trim();
-        let unquoted = value.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(value);
+        let unquoted = value
+            .strip_prefix('"')
+            .and_then(|text| text.strip_suffix('"'))
+            .unwrap_or(value);
         set(query, key.trim(), operator, unquoted)?;
     }
     Ok(())
@@ -57,7 +71,10 @@ fn split_conditions(text: &str) -> Vec<&str> {
 }
 
 fn set(query: &mut TraceQuery, key: &str, operator: &str, value: &str) -> Result<(), Failure> {
-    let key = key.strip_prefix("resource.").or_else(|| key.strip_prefix("span.")).unwrap_or(key);
+    let key = key
+        .strip_prefix("resource.")
+        .or_else(|| key.strip_prefix("span."))
+        .unwrap_or(key);
     let key = key.strip_prefix('.').unwrap_or(key);
     let text = Some(value.to_owned());
     match (key, operator) {
@@ -74,7 +91,8 @@ fn set(query: &mut TraceQuery, key: &str, operator: &str, value: &str) -> Result
 }
 
 fn duration(text: &str) -> Result<std::time::Duration, Failure> {
-    parse_duration(text).ok_or_else(|| Failure::invalid(format!("{text:?} is not a duration such as 100ms")))
+    parse_duration(text)
+        .ok_or_else(|| Failure::invalid(format!("{text:?} is not a duration such as 100ms")))
 }
 
 fn unsupported(text: &str) -> Failure {
@@ -95,24 +113,52 @@ mod tests {
         let mut query = TraceQuery::default();
         let text = r#"{ resource.service.name = "a && b" && duration > 100ms && duration<2s && status=error && span.http.route="/x" }"#;
         apply_traceql(&mut query, text).expect("supported");
-        assert_eq!((query.service.as_deref(), query.status.as_deref()), (Some("a && b"), Some("error")));
-        assert_eq!(query.min_duration.zip(query.max_duration), Some((Duration::from_millis(100), Duration::from_secs(2))));
-        assert_eq!(query.attributes, [("http.route".to_owned(), "/x".to_owned())]);
+        assert_eq!(
+            (query.service.as_deref(), query.status.as_deref()),
+            (Some("a && b"), Some("error"))
+        );
+        assert_eq!(
+            query.min_duration.zip(query.max_duration),
+            Some((Duration::from_millis(100), Duration::from_secs(2)))
+        );
+        assert_eq!(
+            query.attributes,
+            [("http.route".to_owned(), "/x".to_owned())]
+        );
         apply_traceql(&mut TraceQuery::default(), "{}").expect("everything");
     }
 
     #[test]
     fn tags_are_logfmt() {
         let mut query = TraceQuery::default();
-        apply_tags(&mut query, r#"service.name=web http.method=GET name="GET /a b""#).expect("supported");
-        assert_eq!((query.service.as_deref(), query.name.as_deref()), (Some("web"), Some("GET /a b")));
-        assert_eq!(query.attributes, [("http.method".to_owned(), "GET".to_owned())]);
+        apply_tags(
+            &mut query,
+            r#"service.name=web http.method=GET name="GET /a b""#,
+        )
+        .expect("supported");
+        assert_eq!(
+            (query.service.as_deref(), query.name.as_deref()),
+            (Some("web"), Some("GET /a b"))
+        );
+        assert_eq!(
+            query.attributes,
+            [("http.method".to_owned(), "GET".to_owned())]
+        );
     }
 
     #[test]
     fn what_is_not_supported_is_refused() {
-        for text in ["{} | count() > 3", "{ name =~ \"x\" }", "{ a || b }", "name", "{ duration > soon }"] {
-            assert!(apply_traceql(&mut TraceQuery::default(), text).is_err(), "{text}");
+        for text in [
+            "{} | count() > 3",
+            "{ name =~ \"x\" }",
+            "{ a || b }",
+            "name",
+            "{ duration > soon }",
+        ] {
+            assert!(
+                apply_traceql(&mut TraceQuery::default(), text).is_err(),
+                "{text}"
+            );
         }
     }
 }

@@ -26,30 +26,75 @@ fn span_events_carry_the_span_and_the_resource() {
         span_id: &[2; 8],
         name: "GET /cart".into(),
         events: vec![
-            SpanEvent { time_unix_nano: 5, name: "exception".into(), attributes: vec![KeyValue::new(TYPE, "TypeError"), KeyValue::new(STACKTRACE, STACK)] },
-            SpanEvent { time_unix_nano: 6, name: "cache miss".into(), attributes: Vec::new() },
+            SpanEvent {
+                time_unix_nano: 5,
+                name: "exception".into(),
+                attributes: vec![
+                    KeyValue::new(TYPE, "TypeError"),
+                    KeyValue::new(STACKTRACE, STACK),
+                ],
+            },
+            SpanEvent {
+                time_unix_nano: 6,
+                name: "cache miss".into(),
+                attributes: Vec::new(),
+            },
         ],
         ..Span::default()
     };
     let found = of_span(&resource(), &span, NOW);
     assert_eq!(found.len(), 1);
-    assert_eq!((found[0].exception_type.as_str(), found[0].stacktrace.as_str(), found[0].time), ("TypeError", STACK, UnixNanos(5)));
-    assert_eq!((found[0].environment.as_str(), found[0].service_version.as_str()), ("production", "1.2.0"));
+    assert_eq!(
+        (
+            found[0].exception_type.as_str(),
+            found[0].stacktrace.as_str(),
+            found[0].time
+        ),
+        ("TypeError", STACK, UnixNanos(5))
+    );
+    assert_eq!(
+        (
+            found[0].environment.as_str(),
+            found[0].service_version.as_str()
+        ),
+        ("production", "1.2.0")
+    );
     assert_eq!(found[0].attribute("span.name"), Some("GET /cart"));
     assert!(found[0].trace_id.is_some());
 }
 
 #[test]
 fn error_objects_of_loggers_are_found_nested_and_flattened() {
-    let error = || vec![KeyValue::new("type", "TypeError"), KeyValue::new("message", "x is not a function"), KeyValue::new("stack", STACK)];
-    let nested = LogRecord { attributes: vec![KeyValue { key: "err".into(), value: Value::Map(error()) }], ..LogRecord::default() };
+    let error = || {
+        vec![
+            KeyValue::new("type", "TypeError"),
+            KeyValue::new("message", "x is not a function"),
+            KeyValue::new("stack", STACK),
+        ]
+    };
+    let nested = LogRecord {
+        attributes: vec![KeyValue {
+            key: "err".into(),
+            value: Value::Map(error()),
+        }],
+        ..LogRecord::default()
+    };
     let flat = LogRecord {
-        attributes: error().into_iter().map(|part| KeyValue { key: format!("err.{}", part.key).into(), value: part.value }).collect(),
+        attributes: error()
+            .into_iter()
+            .map(|part| KeyValue {
+                key: format!("err.{}", part.key).into(),
+                value: part.value,
+            })
+            .collect(),
         ..LogRecord::default()
     };
     for record in [nested, flat] {
         let occurrence = log(record).expect("an exception");
-        assert_eq!((occurrence.source, occurrence.exception_type.as_str()), (OccurrenceSource::LogRecord, "TypeError"));
+        assert_eq!(
+            (occurrence.source, occurrence.exception_type.as_str()),
+            (OccurrenceSource::LogRecord, "TypeError")
+        );
         assert_eq!(occurrence.stacktrace, STACK);
     }
 }
@@ -57,9 +102,27 @@ fn error_objects_of_loggers_are_found_nested_and_flattened() {
 #[test]
 fn bodies_with_a_stack_are_found_and_others_are_not() {
     let body = format!("request failed {STACK}");
-    let occurrence = log(LogRecord { body: body.as_str().into(), ..LogRecord::default() }).expect("an exception");
-    assert_eq!((occurrence.source, occurrence.time), (OccurrenceSource::LogBody, NOW));
-    for body in ["all is well", "error: disk is slow", "at 10:05 we\n    at last met"] {
-        assert_eq!(log(LogRecord { body: body.into(), ..LogRecord::default() }), None, "{body}");
+    let occurrence = log(LogRecord {
+        body: body.as_str().into(),
+        ..LogRecord::default()
+    })
+    .expect("an exception");
+    assert_eq!(
+        (occurrence.source, occurrence.time),
+        (OccurrenceSource::LogBody, NOW)
+    );
+    for body in [
+        "all is well",
+        "error: disk is slow",
+        "at 10:05 we\n    at last met",
+    ] {
+        assert_eq!(
+            log(LogRecord {
+                body: body.into(),
+                ..LogRecord::default()
+            }),
+            None,
+            "{body}"
+        );
     }
 }
