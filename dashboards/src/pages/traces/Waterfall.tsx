@@ -64,7 +64,7 @@ export function Waterfall({ tree, colors, collapsed, selected, onSelect, onFold 
             const node = rows[item.index]
             return node && (
               <Row
-                key={item.key} node={node} top={item.start} columns={columns} color={colors.get(node.span.service) ?? 'var(--accent)'} startMs={tree.startMs} total={total}
+                key={item.key} node={node} top={item.start} columns={columns} room={width < 700 ? 32 : 14} color={colors.get(node.span.service) ?? 'var(--accent)'} startMs={tree.startMs} total={total}
                 selected={selected === node.span.spanId} folded={collapsed.has(node.span.spanId)} onSelect={onSelect} onFold={onFold}
               />
             )
@@ -79,6 +79,8 @@ interface RowProps {
   node: SpanNode
   top: number
   columns: string
+  /** Share of the track, in percent, that a duration needs beside its bar. */
+  room: number
   color: string
   startMs: number
   total: number
@@ -88,12 +90,13 @@ interface RowProps {
   onFold: (spanId: string) => void
 }
 
-function Row({ node, top, columns, color, startMs, total, selected, folded, onSelect, onFold }: RowProps) {
+function Row({ node, top, columns, room, color, startMs, total, selected, folded, onSelect, onFold }: RowProps) {
   const { span, children, depth } = node
   const left = ((span.startMs - startMs) / total) * 100
   const width = ((span.endMs - span.startMs) / total) * 100
-  // No room on either side: the figure goes onto the bar.
-  const inside = left < 14 && left + width > 80
+  // After the bar where there is room, else before it, else on it.
+  const after = left + width <= 100 - room
+  const inside = !after && left < room
   return (
     <div
       id={`span-${span.spanId}`} role="option" aria-selected={selected} className={css.row} style={{ transform: `translateY(${top}px)`, gridTemplateColumns: columns }}
@@ -116,7 +119,7 @@ function Row({ node, top, columns, color, startMs, total, selected, folded, onSe
         {span.events.map((event, i) => (
           <span key={i} className={css.event} data-exception={event.name === 'exception' || undefined} style={{ left: `${((event.timeMs - startMs) / total) * 100}%` }} title={event.name} />
         ))}
-        <span className={inside ? `${css.dur} ${css.durInside}` : css.dur} style={inside ? undefined : left + width > 80 ? { right: `${100 - left}%` } : { left: `${left + width}%` }}>{formatDuration(span.endMs - span.startMs)}</span>
+        <span className={inside ? `${css.dur} ${css.durInside}` : css.dur} style={inside ? undefined : after ? { left: `${left + width}%` } : { right: `${100 - left}%` }}>{formatDuration(span.endMs - span.startMs)}</span>
       </div>
     </div>
   )
