@@ -3,7 +3,7 @@
 #   docker build -f deploy/docker/collector.Dockerfile -t vervet-collector:0.1.0 .
 # RUST_VERSION is the one of rust-toolchain.toml; deploy/check.sh compares them.
 ARG RUST_VERSION=1.95.0
-ARG NODE_VERSION=20
+ARG NODE_VERSION=24
 
 FROM node:${NODE_VERSION}-bookworm-slim AS web
 WORKDIR /src/dashboards
