@@ -1,4 +1,4 @@
-//! Range queries over an hour of 4,000 synthetic series, from memory. The store's part is a copy of the
+//! Range queries over an hour of 3,000 synthetic series, from memory. The store's part is a copy of the
 //! series that match; everything else is the engine.
 
 use std::hint::black_box;

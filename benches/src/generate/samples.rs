@@ -1,7 +1,7 @@
 //! Series like those of Prometheus's node exporter, scraped every 15 s.
 //!
-//! Of a target's series about 60 % are counters, some of which stand still, 30 % are gauges that walk in
-//! whole pages or stay as they are, and the rest are floats that use all their bits.
+//! Of a target's 382 series three quarters are counters, a tenth of them standing still; the others are
+//! gauges that walk in whole pages, gauges that stay as they are, and some that use all bits of a float.
 
 use vervet_model::METRIC_NAME;
 use vervet_wire::otlp::{
@@ -379,6 +379,7 @@ mod tests {
         assert_eq!(labels.len(), target.series_count());
         let points = count_records(Signal::Metrics, &target.request()).expect("valid");
         assert_eq!(points, target.series_count() as u64);
+        assert_eq!(points, 382);
     }
 
     #[test]

@@ -15,10 +15,12 @@ use crate::generate::spans::{SPANS_PER_TRACE, Spans};
 use crate::report::Figure;
 
 const SEED: u64 = 23;
-/// Log records and spans of a request; a request of samples is one scrape.
+/// Log records and spans of a request.
 const RECORDS_PER_REQUEST: usize = 1_000;
 /// Nodes that are scraped.
-const TARGETS: u64 = 4;
+const TARGETS: u64 = 6;
+/// Nodes whose scrapes share a request, which then has about as many samples as others have records.
+const TARGETS_PER_REQUEST: usize = 3;
 const MIB: f64 = 1_048_576.0;
 
 /// What one run gave.
@@ -156,17 +158,25 @@ fn requests(bench: &Bench, signal: Signal) -> Vec<Request> {
             let mut targets: Vec<Target> =
                 (0..TARGETS).map(|index| Target::new(SEED, index)).collect();
             let series: usize = targets.iter().map(Target::series_count).sum();
-            let scrape = |targets: &mut [Target]| -> Vec<Request> {
-                targets
-                    .iter_mut()
-                    .map(|target| request(target.request(), target.series_count()))
-                    .collect()
-            };
-            (0..bench.scale.samples / series)
-                .flat_map(|_| scrape(&mut targets))
-                .collect()
+            let scrapes = bench.scale.samples / series;
+            (0..scrapes).flat_map(|_| scrape(&mut targets)).collect()
         }
     }
+}
+
+/// The next scrape of all nodes. A request is the concatenation of its resource groups.
+fn scrape(targets: &mut [Target]) -> Vec<Request> {
+    let request = |targets: &mut [Target]| Request {
+        records: targets
+            .iter()
+            .map(|target| target.series_count() as u64)
+            .sum(),
+        body: targets.iter_mut().flat_map(Target::request).collect(),
+    };
+    targets
+        .chunks_mut(TARGETS_PER_REQUEST)
+        .map(request)
+        .collect()
 }
 
 /// Bytes of all Parquet files below a folder.
