@@ -380,3 +380,6 @@ fn character_boundary(bytes: &[u8], at: usize) -> usize {
         .find(is_boundary)
         .unwrap_or(at)
 }
+
+#[cfg(test)]
+mod tests;

@@ -201,29 +201,39 @@ impl Tailer {
         }
     }
 
-    /// Files that were renamed out of the globs while the agent was down: they are read to their end.
+    /// Files that were renamed out of the globs while the agent was down: they are read to their end, when
+    /// they are in the same directory and begin as they did.
     fn find_renamed(&mut self, now: Instant) {
-        let missing: Vec<FilePosition> = self.remembered.values().cloned().collect();
-        for position in missing {
-            let id = (position.device, position.inode);
-            let path = Path::new(&position.path);
-            let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
+        let parent =
+            |position: &FilePosition| Path::new(&position.path).parent().map(PathBuf::from);
+        let directories: HashSet<PathBuf> = self.remembered.values().filter_map(parent).collect();
+        let entries = directories
+            .iter()
+            .flat_map(fs::read_dir)
+            .flatten()
+            .flatten();
+        for entry in entries {
+            let Ok(metadata) = entry.metadata() else {
                 continue;
             };
-            let name = name.to_string_lossy();
-            let stem = name.split('.').next().unwrap_or_default();
-            let mut beside = fs::read_dir(directory).into_iter().flatten().flatten();
-            let renamed = beside.find(|entry| {
-                entry.file_name().to_string_lossy().starts_with(stem)
-                    && entry
-                        .metadata()
-                        .is_ok_and(|m| m.is_file() && (m.dev(), m.ino()) == id)
-            });
-            let Some(renamed) = renamed else { continue };
-            self.open(id, renamed.path(), now);
-            if let Some(file) = self.files.get_mut(&id) {
+            let id = (metadata.dev(), metadata.ino());
+            let Some(offset) = self.remembered.get(&id).map(|position| position.offset) else {
+                continue;
+            };
+            if !metadata.is_file() {
+                continue;
+            }
+            self.open(id, entry.path(), now);
+            let Some(file) = self.files.get_mut(&id) else {
+                continue;
+            };
+            if file.position().offset == offset {
                 file.gone_at = Some(now);
                 self.counts.rotations.inc();
+            } else {
+                // Another file, that no glob names, has got the inode.
+                self.files.remove(&id);
+                self.counts.files.dec();
             }
         }
     }

@@ -1,0 +1,217 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn framing(multiline: Multiline) -> Framing {
+    Framing {
+        format: LogFormat::Auto,
+        multiline,
+    }
+}
+
+/// All records of `text`, and where they end.
+fn records_of(lines: &mut Lines, text: &str) -> Vec<String> {
+    let (count, _) = lines.ready();
+    let records: Vec<_> = (0..count).map_while(|_| lines.pop()).collect();
+    records
+        .iter()
+        .map(|r| String::from_utf8_lossy(&r.text(text.as_bytes())).into_owned())
+        .collect()
+}
+
+fn split(text: &str, multiline: Multiline) -> Vec<String> {
+    let mut lines = Lines::new(framing(multiline));
+    lines.scan(text.as_bytes(), true, Instant::now());
+    lines.close_all();
+    records_of(&mut lines, text)
+}
+
+/// Each of `records` comes out as it is, although they stand below each other.
+fn check(records: &[&str]) {
+    let text: String = records.iter().map(|record| format!("{record}\n")).collect();
+    assert_eq!(split(&text, Multiline::Auto), records);
+    let with_returns = text.replace('\n', "\r\n");
+    assert_eq!(
+        split(&with_returns, Multiline::Auto),
+        records,
+        "with carriage returns"
+    );
+    let stamped: String = text
+        .lines()
+        .map(|line| format!("2024-01-02T03:04:05Z stderr F {line}\n"))
+        .collect();
+    assert_eq!(
+        split(&stamped, Multiline::Auto),
+        records,
+        "from a container"
+    );
+}
+
+#[test]
+fn javascript_traces() {
+    check(&[
+        "listening on :3000",
+        "TypeError: Cannot read properties of undefined (reading 'id')\n    at handler (/app/.next/server/page.js:1:2)\n    at async run (node:internal/x:3:4) {\n  code: 'E1',\n  [cause]: Error: inner\n      at deep (/app/a.js:5:6)\n}",
+        "GET /health 200",
+        "/app/server.js:10\n        throw new Error('boom');\n        ^\n\nError: boom\n    at Object.<anonymous> (/app/server.js:10:15)\n\nNode.js v22.1.0",
+        "{\"level\":30,\"msg\":\"a\"}",
+        "{\"level\":30,\"msg\":\"b\"}",
+    ]);
+}
+
+#[test]
+fn java_and_dotnet_traces() {
+    check(&[
+        "2024-01-02 03:04:05.678 ERROR 1 --- [main] c.e.App : failed\njava.lang.IllegalStateException: no\n\tat c.e.App.run(App.java:10)"
+            .split_once('\n')
+            .expect("two lines")
+            .0,
+        "java.lang.IllegalStateException: no\n\tat c.e.App.run(App.java:10)\n\t... 12 more\nCaused by: java.io.IOException: gone\n\tat c.e.Io.read(Io.java:5)\n\t... 3 more",
+        "System.NullReferenceException: Object reference not set\n   at Shop.Cart.Add(Item i) in /src/Cart.cs:line 42",
+        "next",
+    ]);
+}
+
+#[test]
+fn python_traces() {
+    check(&[
+        "INFO:root:fine",
+        "Traceback (most recent call last):\n  File \"/a.py\", line 1, in <module>\n    1/0\nZeroDivisionError: division by zero\n\nDuring handling of the above exception, another exception occurred:\n\nTraceback (most recent call last):\n  File \"/a.py\", line 3, in <module>\n    raise ValueError\nValueError",
+        "INFO:root:next",
+        "ERROR:root:request failed\nTraceback (most recent call last):\n  File \"/b.py\", line 9, in f\n    g()\nKeyError: 'x'",
+        "INFO:root:last",
+    ]);
+}
+
+#[test]
+fn go_and_rust_traces() {
+    check(&[
+        "starting",
+        "panic: runtime error: index out of range [5] with length 3\n\ngoroutine 1 [running]:\nmain.main()\n\t/app/main.go:8 +0x1d\ncreated by main.start in goroutine 1\n\t/app/main.go:4 +0x20\nexit status 2",
+        "2024/01/02 03:04:05 http: panic serving 127.0.0.1:1: boom\ngoroutine 34 [running]:\nnet/http.(*conn).serve.func1()\n\t/go/server.go:1 +0xb0",
+        "2024/01/02 03:04:06 next",
+        "thread 'main' panicked at src/main.rs:2:5:\nboom\nnote: run with `RUST_BACKTRACE=1` environment variable to display a backtrace",
+        "after",
+    ]);
+}
+
+#[test]
+fn ordinary_lines_stay_apart() {
+    check(&[
+        "a",
+        "  indented",
+        "b:",
+        "- list",
+        "}",
+        "Caused by: nothing above",
+    ]);
+    assert_eq!(
+        split("a\n\n  \nb", Multiline::Auto),
+        ["a", "b"],
+        "blank lines are no records"
+    );
+    let trace = "E: x\n    at a (b.js:1:1)\n";
+    assert_eq!(split(trace, Multiline::None).len(), 2, "switched off");
+}
+
+#[test]
+fn traces_end_at_the_limits() {
+    let frames = "    at f (a.js:1:1)\n".repeat(1_200);
+    let records = split(&format!("Error: x\n{frames}"), Multiline::Auto);
+    let lines: Vec<_> = records
+        .iter()
+        .map(|record| record.lines().count())
+        .collect();
+    assert_eq!(lines, [500, 500, 201]);
+    let wide = format!("    at {}\n", "x".repeat(100_000)).repeat(5);
+    let records = split(&format!("Error: x\n{wide}"), Multiline::Auto);
+    assert!(
+        records
+            .iter()
+            .all(|record| record.len() <= RECORD_BYTES_MAX),
+        "too large"
+    );
+    assert_eq!(
+        records.iter().map(String::len).sum::<usize>() + records.len(),
+        wide.len() + 9
+    );
+}
+
+#[test]
+fn records_wait_for_their_rest_but_not_for_ever() {
+    let text = "Error: x\n    at a (b.js:1:1)\n";
+    let (mut lines, start) = (Lines::new(framing(Multiline::Auto)), Instant::now());
+    lines.scan(text.as_bytes(), false, start);
+    assert_eq!(lines.ready(), (0, 0));
+    lines.expire(start + TRACE_WAIT);
+    assert_eq!(lines.ready(), (0, 0));
+    lines.expire(start + TRACE_WAIT + Duration::from_millis(1));
+    assert_eq!(lines.ready(), (1, text.len()));
+}
+
+#[test]
+fn overlapping_records_are_handed_out_together() {
+    let line = |stream: &str, text: &str| format!("2024-01-02T03:04:05Z {stream} F {text}\n");
+    let mut text = line("stdout", "alone") + &line("stdout", "{}") + &line("stderr", "Error: x");
+    let alone = text.len() - line("stderr", "Error: x").len();
+    let mut lines = Lines::new(framing(Multiline::Auto));
+    text += &(line("stdout", "between")
+        + &line("stderr", "    at a (b.js:1:1)")
+        + &line("stdout", "{}"));
+    lines.scan(text.as_bytes(), false, Instant::now());
+    // The trace may go on, and a record inside of it has ended: nothing after its first line is ready.
+    assert_eq!(lines.ready(), (2, alone));
+    lines.close_all();
+    assert_eq!(lines.ready(), (5, text.len()));
+    assert_eq!(
+        records_of(&mut lines, &text),
+        [
+            "alone",
+            "{}",
+            "Error: x\n    at a (b.js:1:1)",
+            "between",
+            "{}"
+        ]
+    );
+}
+
+proptest! {
+    #[test]
+    fn pieces_read_apart_give_the_same_records(
+        lines in prop::collection::vec("(2024-01-02T03:04:05Z (stdout|stderr) [PF] )?(    at x|Traceback \\(most recent call last\\):|E: é|\\{\\}|[a-z]{0,3}| +[a-z])", 0..12),
+        cuts in prop::collection::vec(0_usize..400, 0..6),
+    ) {
+        let text = lines.join("\n");
+        let whole = split(&text, Multiline::Auto);
+        let mut cuts: Vec<_> = cuts.into_iter().map(|cut| cut.min(text.len())).collect();
+        cuts.push(text.len());
+        cuts.sort_unstable();
+        let mut apart = Lines::new(framing(Multiline::Auto));
+        let (mut records, mut base) = (Vec::new(), 0);
+        for (index, cut) in cuts.iter().enumerate() {
+            let at_end = index + 1 == cuts.len();
+            let buffer = &text.as_bytes()[base..*cut];
+            apart.scan(buffer, at_end, Instant::now());
+            if at_end {
+                apart.close_all();
+            }
+            let (count, end) = apart.ready();
+            for record in (0..count).map_while(|_| apart.pop()) {
+                records.push(String::from_utf8_lossy(&record.text(buffer)).into_owned());
+            }
+            apart.shift(end);
+            base += end;
+        }
+        prop_assert_eq!(base, text.len());
+        prop_assert_eq!(records, whole);
+    }
+
+    #[test]
+    fn no_line_is_lost(lines in prop::collection::vec("[ -~]{0,20}", 0..30)) {
+        let text = lines.join("\n");
+        let joined = split(&text, Multiline::Auto).join("\n");
+        let expected: Vec<_> = lines.iter().map(|l| l.trim()).filter(|l| !l.is_empty()).collect();
+        let got: Vec<_> = joined.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
+        prop_assert_eq!(got, expected);
+    }
+}
