@@ -85,7 +85,7 @@ receivers:
     include: [/var/log/pods/*/*/*.log]
     exclude: [{{ printf "/var/log/pods/%s_%s-agent-*/*/*.log" .Release.Namespace (include "vervet.name" .) | quote }}]
     format: cri
-  host: {type: hostmetrics, interval: 15s}
+  host: {type: hostmetrics, interval: 15s{{ if .Values.agent.hostProc }}, proc_path: /host/proc{{ end }}}
   own:
     type: prometheus
     scrape_configs:
