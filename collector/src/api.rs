@@ -71,6 +71,7 @@ pub(crate) fn router(context: Context, ingest: Ingest, otlp_body_bytes_max: usiz
         .route("/api/v1/rules", get(prometheus::rules))
         .route("/api/v1/alerts", get(prometheus::alerts))
         .route("/api/v1/status/buildinfo", get(prometheus::buildinfo))
+        .route("/api/v1/status/flags", get(prometheus::flags))
         .route("/loki/api/v1/query", get(loki::query))
         .route("/loki/api/v1/query_range", get(loki::query_range))
         .route("/loki/api/v1/labels", get(loki::labels))

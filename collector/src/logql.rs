@@ -40,6 +40,8 @@ pub(crate) enum Query {
 pub(crate) struct Selector {
     pub(crate) matchers: Vec<Matcher>,
     pub(crate) filters: Vec<LineFilter>,
+    /// `| name="value"`, on structured metadata.
+    pub(crate) metadata: Vec<Matcher>,
 }
 
 /// PromQL text in which the n-th range aggregation is replaced by a selector of the metric

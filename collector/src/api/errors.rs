@@ -61,10 +61,15 @@ pub(super) async fn list(State(context): State<Shared>, params: Params) -> Answe
 pub(super) async fn detail(State(context): State<Shared>, Path(id): Path<String>) -> Answer {
     let found = blocking(&context, move |errors| errors.get(&id, EVENTS_MAX)).await?;
     let detail = found.ok_or_else(|| Failure::new(ErrorCode::NotFound, "no such error group"))?;
+    let explanation: Vec<String> = detail
+        .components
+        .iter()
+        .map(|part| format!("{}: {}", part.kind, part.value))
+        .collect();
     let events: Vec<Value> = detail.events.iter().map(event_json).collect();
     let body = json!({
         "group": group_json(&detail.group),
-        "grouping": {"version": detail.fingerprint_version, "fingerprint": detail.fingerprint, "explanation": detail.components},
+        "grouping": {"version": detail.fingerprint_version, "fingerprint": detail.fingerprint, "explanation": explanation},
         "counts_by_version": counts_json(&detail.by_version),
         "counts_by_environment": counts_json(&detail.by_environment),
         "events": events,

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::{StatusCode, header};
+use http::{HeaderMap, StatusCode, header};
 use serde_json::json;
 
 use super::Shared;
@@ -33,7 +33,15 @@ pub(super) async fn health(State(context): State<Shared>) -> Response {
     }
 }
 
-pub(super) async fn metrics(State(context): State<Shared>) -> Response {
+/// The metrics for a scraper; the page of the same path for a browser.
+pub(super) async fn metrics(State(context): State<Shared>, headers: HeaderMap) -> Response {
+    let accept = headers
+        .get(header::ACCEPT)
+        .and_then(|accept| accept.to_str().ok())
+        .unwrap_or_default();
+    if accept.contains("text/html") {
+        return super::ui::index();
+    }
     let stats = context.store.stats();
     for (table, stats) in [
         ("logs", stats.logs),

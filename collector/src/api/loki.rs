@@ -41,6 +41,7 @@ pub(super) async fn query_range(
             let query = LogQuery {
                 matchers: selector.matchers,
                 filters: selector.filters,
+                metadata: selector.metadata,
                 trace_id: None,
                 start,
                 end,

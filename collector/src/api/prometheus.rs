@@ -145,6 +145,11 @@ pub(super) async fn buildinfo() -> Response {
     }))
 }
 
+/// There are no feature flags; clients ask to learn which they may use.
+pub(super) async fn flags() -> Response {
+    success(json!({}))
+}
+
 fn output_response(output: &QueryOutput) -> Response {
     let mut body = json!({"status": "success", "data": value_json(&output.value)});
     for (name, notes) in [("warnings", &output.warnings), ("infos", &output.infos)] {

@@ -51,6 +51,7 @@ pub(super) async fn search(State(context): State<Shared>, params: Params) -> Ans
     let text = |name| params.get(name).map(str::to_owned);
     let mut query = TraceQuery {
         service: text("service"),
+        environment: text("environment"),
         name: text("name"),
         status: text("status"),
         kind: text("kind"),
@@ -114,7 +115,11 @@ fn summary_json(trace: &TraceSummary) -> Value {
 fn batches(spans: &[SpanRow]) -> Vec<Value> {
     let mut batches: BTreeMap<_, Vec<Value>> = BTreeMap::new();
     for span in spans {
-        let resource = (&span.service_name, &span.environment, &span.resource_attributes);
+        let resource = (
+            &span.service_name,
+            &span.environment,
+            &span.resource_attributes,
+        );
         let batch = batches.entry((resource, &span.scope_name));
         batch.or_default().push(span_json(span));
     }
@@ -126,8 +131,9 @@ fn batches(spans: &[SpanRow]) -> Vec<Value> {
             ("deployment.environment.name", environment),
         ];
         let named = named.into_iter().filter(|(_, value)| !value.is_empty());
-        let mut attributes: Vec<Value> =
-            named.map(|(key, value)| attribute_json(key, value)).collect();
+        let mut attributes: Vec<Value> = named
+            .map(|(key, value)| attribute_json(key, value))
+            .collect();
         attributes.extend(attributes_json(others));
         json!({
             "resource": {"attributes": attributes},

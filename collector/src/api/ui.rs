@@ -77,7 +77,8 @@ fn asset(path: &str, headers: &HeaderMap) -> Response {
     response
 }
 
-fn index() -> Response {
+/// The app's page.
+pub(super) fn index() -> Response {
     let Some(file) = Dist::get("index.html") else {
         let message = "this build holds no web app: run `npm run build` in dashboards/ and build the collector again\n";
         return (StatusCode::NOT_FOUND, message).into_response();

@@ -78,6 +78,7 @@ async fn count(
     let log_query = LogQuery {
         matchers: aggregation.selector.matchers.clone(),
         filters: aggregation.selector.filters.clone(),
+        metadata: aggregation.selector.metadata.clone(),
         trace_id: None,
         start,
         end,

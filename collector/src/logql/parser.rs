@@ -130,8 +130,14 @@ impl<'a> Cursor<'a> {
                 break;
             }
         }
-        while let Some(filter) = self.line_filter()? {
-            selector.filters.push(filter);
+        loop {
+            if let Some(filter) = self.line_filter()? {
+                selector.filters.push(filter);
+            } else if let Some(matcher) = self.label_filter()? {
+                selector.metadata.push(matcher);
+            } else {
+                break;
+            }
         }
         Ok(selector)
     }
@@ -163,6 +169,25 @@ impl<'a> Cursor<'a> {
         })
     }
 
+    /// `| name="value"`; any other stage is named as unsupported.
+    fn label_filter(&mut self) -> Result<Option<Matcher>, LogqlError> {
+        self.skip_space();
+        let stage = self.error(
+            "only the line filters |=, !=, |~, !~ and label filters such as | trace_id=\"...\" are supported here",
+        );
+        if !self.eat("|") {
+            return Ok(None);
+        }
+        self.skip_space();
+        let rest = self
+            .rest()
+            .trim_start_matches(|c: char| c.is_ascii_alphanumeric() || c == '_');
+        if !rest.trim_start().starts_with(['=', '!']) {
+            return Err(stage);
+        }
+        self.matcher().map(Some)
+    }
+
     fn line_filter(&mut self) -> Result<Option<LineFilter>, LogqlError> {
         let operators = [
             ("|=", LineFilterOp::Contains),
@@ -174,12 +199,7 @@ impl<'a> Cursor<'a> {
             .into_iter()
             .find_map(|(token, op)| self.eat(token).then_some(op))
         else {
-            return match self.peek() {
-                Some('|') => Err(self.error(
-                    "only the line filters |=, !=, |~ and !~ are supported after a stream selector",
-                )),
-                _ => Ok(None),
-            };
+            return Ok(None);
         };
         self.skip_space();
         let at = self.at;

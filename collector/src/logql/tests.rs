@@ -22,6 +22,11 @@ fn selectors_and_line_filters() {
         .map(|filter| (filter.op, filter.text.as_str()))
         .collect();
     insta::assert_debug_snapshot!(texts);
+    let selector = logs(r#"{a="b"} |= "x" | trace_id="0af7" | order_id!~"1.*""#);
+    assert_eq!(
+        format!("{:?}", selector.metadata),
+        r#"[trace_id="0af7", order_id!~"1.*"]"#
+    );
     assert!(logs("{}").matchers.is_empty());
     assert_eq!(logs(r#"{a="b",}"#).matchers.len(), 1);
 }

@@ -22,8 +22,8 @@ pub mod store;
 pub use detect::{DetectedStack, detect_in_log_body};
 pub use fingerprint::{Component, FINGERPRINT_VERSION, Fingerprint, fingerprint};
 pub use group::{
-    CountPoint, ErrorEvent, GroupChange, GroupChangeKind, GroupDetail, GroupPage, GroupState, GroupSummary,
-    ListQuery, NamedCount, SortBy,
+    CountPoint, ErrorEvent, GroupChange, GroupChangeKind, GroupDetail, GroupPage, GroupState,
+    GroupSummary, ListQuery, NamedCount, SortBy,
 };
 pub use occurrence::{Occurrence, OccurrenceSource};
 pub use stack::{Exception, Frame, Language, ParsedStack, parse_stack};

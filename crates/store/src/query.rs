@@ -6,6 +6,7 @@
 mod executor;
 mod filters;
 pub mod logs;
+mod metadata;
 pub mod samples;
 mod scan;
 pub mod services;

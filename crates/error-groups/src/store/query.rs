@@ -5,7 +5,9 @@ use rusqlite::{Connection, ToSql, params};
 use super::events;
 use super::rows::{self, GROUP_COLUMNS, GroupRow, minute};
 use super::{Result, sqlite};
-use crate::group::{CountPoint, GroupDetail, GroupPage, GroupSummary, ListQuery, NamedCount, SortBy};
+use crate::group::{
+    CountPoint, GroupDetail, GroupPage, GroupSummary, ListQuery, NamedCount, SortBy,
+};
 
 /// Groups a list answers at most.
 const LIMIT_MAX: usize = 1_000;
@@ -55,6 +57,13 @@ pub(super) fn list(connection: &Connection, query: &ListQuery) -> Result<GroupPa
     let mut search = String::new();
     for word in &words {
         values.push(word);
+        if is_trace_id(word) {
+            search.push_str(&format!(
+                " AND EXISTS (SELECT 1 FROM events e WHERE e.group_id = g.id AND e.trace_id = ?{})",
+                values.len()
+            ));
+            continue;
+        }
         search.push_str(&format!(
             " AND instr(lower(title || ' ' || culprit || ' ' || exception_type || ' ' || message),
                ?{}) > 0",
@@ -137,6 +146,11 @@ pub(super) fn get(
 }
 
 /// Lower-case words of at least one character.
+/// 32 hexadecimal digits find the groups with an event of that trace.
+fn is_trace_id(word: &str) -> bool {
+    word.len() == 32 && word.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
 fn search_words(text: &str) -> Vec<String> {
     text.split_whitespace()
         .take(WORDS_MAX)

@@ -540,7 +540,8 @@ fn groups_beyond_the_limit_share_one() {
             sort: SortBy::Count,
             ..ListQuery::default()
         })
-        .expect("list").groups;
+        .expect("list")
+        .groups;
     let counts: Vec<u64> = groups.iter().map(|group| group.count).collect();
     assert_eq!(counts, [4, 1, 1]);
     assert_eq!(groups[0].title, "Other errors");
@@ -591,7 +592,8 @@ fn extreme_times_are_stored() {
             until_unix_ms: Some(i64::MAX),
             ..ListQuery::default()
         })
-        .expect("a list").groups;
+        .expect("a list")
+        .groups;
     assert_eq!(found[0].count_in_range, 2);
     assert_eq!(
         found[0].series.iter().map(|point| point.count).sum::<u64>(),
@@ -606,7 +608,11 @@ fn pruned_counts_leave_totals() {
         .apply(&[seen(LogBody, 0, STACK), seen(LogBody, 180_000, STACK)], 1)
         .expect("applied");
     assert_eq!(store.prune_counts(at(120_000)).expect("pruned"), 1);
-    let group = store.list(&ListQuery::default()).expect("a list").groups.remove(0);
+    let group = store
+        .list(&ListQuery::default())
+        .expect("a list")
+        .groups
+        .remove(0);
     assert_eq!((group.count, group.count_in_range), (2, 1));
 }
 
@@ -677,5 +683,8 @@ fn a_failed_entry_leaves_nothing_behind() {
         .expect_err("no table");
     assert!(!failed.is_retryable());
     assert_eq!(store.applied_sequence().expect("read"), 0);
-    assert_eq!(store.list(&ListQuery::default()).expect("a list").groups, []);
+    assert_eq!(
+        store.list(&ListQuery::default()).expect("a list").groups,
+        []
+    );
 }

@@ -6,9 +6,10 @@ use datafusion::functions::string::expr_fn::contains;
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator, cast, col, lit, not};
 use regex::RegexBuilder;
 use vervet_model::matcher::REGEX_SIZE_BYTES_MAX;
-use vervet_model::{MatchOp, Matcher, TraceId, UnixNanos};
+use vervet_model::{MatchOp, Matcher, SpanId, TraceId, UnixNanos};
 
 use super::logs::{LineFilter, LineFilterOp};
+use super::metadata::metadata_matches;
 use crate::StoreError;
 use crate::ingest::logs::{STREAM_COLUMNS, STREAM_LABELS};
 use crate::tables::column;
@@ -80,6 +81,42 @@ fn regex(column: Expr, operator: Operator, pattern: String) -> Expr {
         operator,
         Box::new(lit(pattern)),
     ))
+}
+
+/// A matcher on structured metadata, or on a label.
+///
+/// # Errors
+/// [`StoreError::Invalid`] when the value is no identifier, or the matcher on one is no equality.
+pub(super) fn metadata_condition(matcher: &Matcher) -> Result<Expr, StoreError> {
+    match matcher.name.as_str() {
+        name if label_column(name).is_some() => Ok(matches(matcher)),
+        name @ column::TRACE_ID => {
+            let id = TraceId::from_hex(&matcher.value).map(|id| binary(&id.0));
+            identifier_condition(name, matcher, id)
+        }
+        name @ column::SPAN_ID => {
+            let id = SpanId::from_hex(&matcher.value).map(|id| binary(&id.0));
+            identifier_condition(name, matcher, id)
+        }
+        _ => Ok(metadata_matches(matcher)),
+    }
+}
+
+fn identifier_condition(
+    name: &str,
+    matcher: &Matcher,
+    id: Option<Expr>,
+) -> Result<Expr, StoreError> {
+    let column = || col(name);
+    match (matcher.op, id) {
+        (MatchOp::Equal, Some(id)) => Ok(column().eq(id)),
+        (MatchOp::NotEqual, Some(id)) => Ok(column().is_null().or(column().not_eq(id))),
+        (MatchOp::Equal, None) if matcher.value.is_empty() => Ok(column().is_null()),
+        (MatchOp::NotEqual, None) if matcher.value.is_empty() => Ok(column().is_not_null()),
+        _ => Err(StoreError::Invalid {
+            reason: format!("{name} can be compared by = and != with hexadecimal digits only"),
+        }),
+    }
 }
 
 /// A condition on the body.

@@ -13,7 +13,8 @@ use datafusion::logical_expr::{Expr, col, lit};
 use vervet_model::{Labels, Matcher, TraceId, UnixNanos};
 
 use super::filters::{
-    bucket_index, label_column, label_columns, line_matches, matches, time_between, trace_is,
+    bucket_index, label_column, label_columns, line_matches, matches, metadata_condition,
+    time_between, trace_is,
 };
 use super::session::Access;
 use crate::store::Inner;
@@ -49,6 +50,8 @@ pub struct LogQuery {
     /// Conditions on the stream labels and on `level`. An unknown label counts as empty.
     pub matchers: Vec<Matcher>,
     pub filters: Vec<LineFilter>,
+    /// Conditions on structured metadata, by the names of [`LogRow::metadata`], or on labels.
+    pub metadata: Vec<Matcher>,
     pub trace_id: Option<TraceId>,
     /// Inclusive.
     pub start: UnixNanos,
@@ -222,6 +225,7 @@ impl Store {
         let query = LogQuery {
             matchers: matchers.to_vec(),
             filters: Vec::new(),
+            metadata: Vec::new(),
             trace_id: None,
             start,
             end,
@@ -276,6 +280,9 @@ impl Inner {
         }
         for filter in &query.filters {
             condition = condition.and(line_matches(filter)?);
+        }
+        for matcher in &query.metadata {
+            condition = condition.and(metadata_condition(matcher)?);
         }
         let session = self.session(access)?;
         self.table(&session, &self.cut(), Table::Logs, access)?

@@ -1,19 +1,20 @@
 use std::time::Duration;
 
 use arrow::util::pretty::pretty_format_batches;
-use vervet_model::{Labels, MatchOp, Matcher, TraceId};
-use vervet_wire::otlp::SpanKind;
+use vervet_model::{Labels, MatchOp, Matcher, Signal, TraceId};
+use vervet_wire::otlp::{KeyValue, LogRecord, Resource, Scope, SpanKind, write_resource_logs};
 
 use crate::fixtures::{TestSpan, at, at_ms, gauge, logs, spans, store};
 use crate::{
-    Direction, GroupBy, LineFilter, LineFilterOp, LogQuery, SampleLimits, Store, StoreError,
-    TraceQuery,
+    DecodeOptions, Direction, GroupBy, LineFilter, LineFilterOp, LogQuery, SampleLimits, Store,
+    StoreError, TraceQuery, decode,
 };
 
 fn query(matchers: Vec<Matcher>, filters: Vec<LineFilter>) -> LogQuery {
     LogQuery {
         matchers,
         filters,
+        metadata: Vec::new(),
         trace_id: None,
         start: at(0),
         end: at(100),
@@ -651,4 +652,50 @@ async fn a_query_over_its_time_is_stopped() {
     let error = store.sql(endless, 1).await.unwrap_err();
     assert!(matches!(error, StoreError::Timeout { .. }), "{error:?}");
     assert!(error.is_retryable());
+}
+
+#[tokio::test]
+async fn log_search_filters_by_structured_metadata() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(&dir);
+    let mut body = Vec::new();
+    let resource = Resource {
+        attributes: vec![
+            KeyValue::new("service.name", "api"),
+            KeyValue::new("k8s.node-name", "n1"),
+        ],
+    };
+    write_resource_logs(&mut body, &resource, &Scope::default(), |writer| {
+        for (second, order) in [(1, "17"), (2, "18")] {
+            writer.push(&LogRecord {
+                time_unix_nano: u64::try_from(at(second).0).unwrap(),
+                body: order.into(),
+                trace_id: if second == 1 { &[7; 16] } else { &[] },
+                attributes: vec![KeyValue::new("order.id", order)],
+                ..LogRecord::default()
+            });
+        }
+    });
+    let decoded = decode(Signal::Logs, &body, &DecodeOptions::default(), at(2)).unwrap();
+    store.apply(1, decoded, None);
+    store.flush().unwrap();
+    let check = async |name: &str, op, value: &str, expect: &[&str]| {
+        let mut search = query(Vec::new(), Vec::new());
+        search.metadata = vec![Matcher::new(name, op, value).unwrap()];
+        assert_eq!(
+            found(&store, &search).await,
+            expect,
+            "{name} {op:?} {value}"
+        );
+    };
+    check("order_id", MatchOp::Equal, "17", &["17"]).await;
+    check("order_id", MatchOp::NotRegex, "1[0-7]", &["18"]).await;
+    check("k8s_node_name", MatchOp::Equal, "n1", &["18", "17"]).await;
+    check("absent", MatchOp::Equal, "", &["18", "17"]).await;
+    check("service_name", MatchOp::Equal, "web", &[]).await;
+    check("trace_id", MatchOp::Equal, &"07".repeat(16), &["17"]).await;
+    check("trace_id", MatchOp::NotEqual, &"07".repeat(16), &["18"]).await;
+    let mut search = query(Vec::new(), Vec::new());
+    search.metadata = vec![Matcher::new("trace_id", MatchOp::Regex, "07.*").unwrap()];
+    assert!(store.logs(&search).await.unwrap_err().is_user_error());
 }

@@ -57,6 +57,7 @@ pub struct SpanRow {
 #[derive(Debug, Clone, Default)]
 pub struct TraceQuery {
     pub service: Option<String>,
+    pub environment: Option<String>,
     pub name: Option<String>,
     pub kind: Option<String>,
     pub status: Option<String>,
@@ -209,6 +210,7 @@ fn matches(query: &TraceQuery) -> Expr {
     let duration = || col(column::DURATION_NS);
     let conditions = [
         equal(column::SERVICE_NAME, &query.service),
+        equal(column::ENVIRONMENT, &query.environment),
         equal(column::NAME, &query.name),
         equal(column::KIND, &query.kind),
         equal(column::STATUS, &query.status),

@@ -17,6 +17,7 @@ fn all_logs() -> LogQuery {
     LogQuery {
         matchers: Vec::new(),
         filters: Vec::new(),
+        metadata: Vec::new(),
         trace_id: None,
         start: at(-86_400),
         end: at(86_400),

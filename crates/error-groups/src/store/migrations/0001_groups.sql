@@ -82,3 +82,5 @@ CREATE TABLE sightings (
 ) STRICT;
 CREATE INDEX sightings_trace ON sightings (trace_id, time_ns) WHERE trace_id IS NOT NULL;
 CREATE INDEX sightings_group ON sightings (group_id, sources, time_ns);
+
+CREATE INDEX events_trace ON events (trace_id) WHERE trace_id IS NOT NULL;

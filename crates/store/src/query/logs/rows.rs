@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use arrow::array::{Array, RecordBatch};
 use vervet_model::{Labels, LabelsBuilder, SpanId, TraceId, UnixNanos};
 
+use super::super::metadata::REPLACED;
 use super::{LogCount, LogCountSeries, LogRow};
 use crate::StoreError;
 use crate::columns::{Columns, map_entries};
@@ -50,7 +51,7 @@ fn metadata(columns: Columns<'_>, row: usize) -> Result<Vec<(String, String)>, S
     let mut all = BTreeMap::new();
     for map in [column::RESOURCE_ATTRIBUTES, column::ATTRIBUTES] {
         for (key, value) in map_entries(columns.map(map)?, row) {
-            all.insert(key.replace(['.', '-', '/'], "_"), value);
+            all.insert(key.replace(REPLACED, "_"), value);
         }
     }
     let mut set = |name: &str, value: String| {
