@@ -17,6 +17,7 @@ pub mod config;
 mod exporters;
 pub mod formats;
 mod health;
+pub mod http;
 pub mod metrics;
 pub mod pipeline;
 pub mod receivers;

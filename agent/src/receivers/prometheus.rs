@@ -165,10 +165,11 @@ impl PrometheusReceiver {
         );
         // Fails when the process has chosen one already.
         let _chosen = rustls::crypto::ring::default_provider().install_default();
-        let client = reqwest::Client::builder()
-            .no_proxy()
-            .user_agent(concat!("vervet-agent/", env!("CARGO_PKG_VERSION")))
-            .build();
+        let client = crate::http::client(|builder| {
+            builder
+                .no_proxy()
+                .user_agent(concat!("vervet-agent/", env!("CARGO_PKG_VERSION")))
+        });
         let client = match client {
             Ok(client) => client,
             Err(error) => {

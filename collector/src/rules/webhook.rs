@@ -22,11 +22,12 @@ impl Webhooks {
     /// # Errors
     /// The HTTP client cannot be set up.
     pub(crate) fn new(metrics: Arc<Metrics>) -> Result<Self, reqwest::Error> {
-        let client = reqwest::Client::builder()
-            .timeout(DELIVERY_TIMEOUT)
-            .redirect(reqwest::redirect::Policy::none())
-            .user_agent(concat!("vervet-collector/", env!("CARGO_PKG_VERSION")))
-            .build()?;
+        let client = vervet_agent::http::client(|builder| {
+            builder
+                .timeout(DELIVERY_TIMEOUT)
+                .redirect(reqwest::redirect::Policy::none())
+                .user_agent(concat!("vervet-collector/", env!("CARGO_PKG_VERSION")))
+        })?;
         Ok(Self { client, metrics })
     }
 
