@@ -19,7 +19,7 @@ const FILES: usize = 2;
 const LINES_PER_PORTION: u64 = 25;
 const PORTION_INTERVAL: Duration = Duration::from_millis(10);
 /// A file is renamed and begun anew after so many lines.
-const LINES_PER_FILE: u64 = 20_000;
+const LINES_PER_FILE: u64 = 10_000;
 const ARRIVES_WITHIN: Duration = Duration::from_secs(60);
 const COUNT_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -46,7 +46,7 @@ async fn killed_agent_delivers_every_line_once() {
         std::thread::spawn(move || write_lines(&logs, &stop))
     };
     for _kill in 0..KILLS {
-        let pause = rand::rng().random_range(100..1_200);
+        let pause = rand::rng().random_range(100..1_500);
         // Not to wait for something: the moment of the kill is what the test varies.
         sleep(Duration::from_millis(pause)).await;
         agent.program.kill();

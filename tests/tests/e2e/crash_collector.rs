@@ -50,7 +50,7 @@ async fn killed_collector_keeps_every_acknowledged_record_once() {
     let _turn = turn().await;
     let dir = tempfile::tempdir().unwrap();
     let options = CollectorOptions {
-        limits: "{flush_interval: 2s, head: 4MiB}".to_owned(),
+        limits: "{flush_interval: 300ms, head: 4MiB}".to_owned(),
         ..CollectorOptions::new(dir.path())
     };
     let mut collector = Collector::start(options).await;
@@ -73,7 +73,7 @@ async fn killed_collector_keeps_every_acknowledged_record_once() {
         .map(|sender| tokio::spawn(sender.run()))
         .collect();
     for _kill in 0..KILLS {
-        let pause = rand::rng().random_range(100..1_200);
+        let pause = rand::rng().random_range(100..1_500);
         // Not to wait for something: the moment of the kill is what the test varies.
         sleep(Duration::from_millis(pause)).await;
         collector.program.kill();

@@ -31,25 +31,35 @@ static TURN: Mutex<()> = Mutex::const_new(());
 
 /// Waits until no other test of this binary runs.
 pub(crate) async fn turn() -> MutexGuard<'static, ()> {
-    vervet_agent::telemetry::install_tls_provider();
+    // An error means that another test did it.
+    let _installed = rustls::crypto::ring::default_provider().install_default();
     TURN.lock().await
 }
 
 /// Looks at `probe` until it gives a value.
 ///
 /// # Panics
-/// When that takes longer than `within`.
+/// When that takes longer than `limit`.
 pub(crate) async fn eventually<T>(
     what: &str,
-    within: Duration,
-    mut probe: impl AsyncFnMut() -> Option<T>,
+    limit: Duration,
+    probe: impl AsyncFnMut() -> Option<T>,
 ) -> T {
+    let value = within(limit, probe).await;
+    value.unwrap_or_else(|| panic!("not within {limit:?}: {what}"))
+}
+
+/// Looks at `probe` until it gives a value or `limit` is over.
+pub(crate) async fn within<T>(
+    limit: Duration,
+    mut probe: impl AsyncFnMut() -> Option<T>,
+) -> Option<T> {
     let started = Instant::now();
     loop {
-        if let Some(value) = probe().await {
+        let value = probe().await;
+        if value.is_some() || started.elapsed() > limit {
             return value;
         }
-        assert!(started.elapsed() < within, "not within {within:?}: {what}");
         tokio::time::sleep(POLL_INTERVAL).await;
     }
 }

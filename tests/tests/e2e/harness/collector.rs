@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
+use reqwest::header::{HeaderMap, HeaderValue};
 use serde_json::Value;
 
 use super::process::{Program, binary};
@@ -46,6 +47,7 @@ pub(crate) struct Collector {
 pub(crate) struct Standalone {
     pub(crate) program: Program,
     pub(crate) api: Api,
+    agent_admin: SocketAddr,
 }
 
 /// The HTTP surface of a collector.
@@ -146,6 +148,7 @@ impl Collector {
 impl Standalone {
     /// Starts on free ports with a data folder in `dir`, following the files that match `watch`.
     pub(crate) async fn start(dir: &Path, watch: &str) -> Self {
+        let agent_admin = free_address();
         let mut command = Command::new(binary("vervet-collector"));
         command
             .arg("standalone")
@@ -153,7 +156,7 @@ impl Standalone {
             .env("VERVET_HTTP", ANY.to_string())
             .env("VERVET_OTLP_GRPC", ANY.to_string())
             .env("VERVET_OTLP_HTTP", ANY.to_string())
-            .env("VERVET_AGENT_ADMIN", free_address().to_string())
+            .env("VERVET_AGENT_ADMIN", agent_admin.to_string())
             .env("VERVET_WATCH", watch);
         let program = Program::spawn("vervet-collector standalone", &mut command);
         let addresses = started(&program).await;
@@ -162,7 +165,15 @@ impl Standalone {
         Self {
             program,
             api: Api::new(addresses),
+            agent_admin,
         }
+    }
+
+    /// The text of the agent's own metrics.
+    pub(crate) async fn agent_metrics(&self) -> String {
+        let url = format!("http://{}/metrics", self.agent_admin);
+        let answer = self.api.client.get(url).send().await.unwrap();
+        answer.text().await.unwrap()
     }
 }
 
@@ -197,8 +208,13 @@ async fn started(program: &Program) -> Addresses {
 
 impl Api {
     fn new(addresses: Addresses) -> Self {
+        // Labels of streams apart from the metadata of records, as Grafana asks for them.
+        let mut headers = HeaderMap::new();
+        let flags = HeaderValue::from_static("categorize-labels");
+        headers.insert("x-loki-response-encoding-flags", flags);
         let client = reqwest::Client::builder()
             .timeout(Duration::from_secs(60))
+            .default_headers(headers)
             .build();
         Self {
             addresses,

@@ -56,7 +56,7 @@ impl Api {
                 lines.push(LogLine {
                     line: value[1].as_str().unwrap().to_owned(),
                     labels: stream["stream"].clone(),
-                    metadata: value[2].clone(),
+                    metadata: value[2]["structuredMetadata"].clone(),
                 });
             }
         }
