@@ -2,6 +2,7 @@
 //! durable in its journal.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 use vervet_model::Signal;
@@ -26,6 +27,8 @@ const MIB: f64 = 1_048_576.0;
 /// What one run gave.
 struct Run {
     sent: Sent,
+    /// From the first request to the end of the collector, which was told to end after the last answer.
+    complete: Duration,
     /// CPU of the collector until the last acknowledgement (seconds).
     cpu_acknowledged: f64,
     /// The same until its end: all flushes and everything that is derived from the records.
@@ -56,6 +59,11 @@ pub(super) fn measure(bench: &Bench, signal: Signal) -> anyhow::Result<Vec<Figur
             "OTLP/gRPC to durable",
             run.sent.bytes as f64 / MIB / seconds,
             "MiB/s of protobuf",
+        ),
+        figure(
+            "OTLP/gRPC to Parquet",
+            run.sent.records as f64 / run.complete.as_secs_f64(),
+            "records/s",
         ),
         figure(
             "CPU, to durable",
@@ -111,7 +119,9 @@ fn run(bench: &Bench, signal: Signal) -> anyhow::Result<Run> {
     let Collector {
         program, data_dir, ..
     } = collector;
+    let ending = Instant::now();
     let cpu_complete = program.terminate()? - before;
+    let complete = sent.elapsed + ending.elapsed();
     let folders = tables.iter().map(|table| data_dir.join("data").join(table));
     let parquet_bytes = folders
         .map(|folder| parquet_bytes(&folder))
@@ -123,6 +133,7 @@ fn run(bench: &Bench, signal: Signal) -> anyhow::Result<Run> {
     );
     Ok(Run {
         sent,
+        complete,
         cpu_acknowledged,
         cpu_complete,
         cpu_sender,

@@ -12,7 +12,7 @@ use procfs::process::Process;
 use super::http::{free_addresses, get};
 
 const START_TIMEOUT: Duration = Duration::from_secs(15);
-const END_TIMEOUT: Duration = Duration::from_secs(20);
+const END_TIMEOUT: Duration = Duration::from_secs(30);
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 /// How much of a failed program's log is shown (bytes).
 const LOG_TAIL_BYTES: usize = 2_000;
