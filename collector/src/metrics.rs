@@ -258,6 +258,7 @@ impl Metrics {
     pub(crate) fn render(&self) -> String {
         let mut registry = Registry::with_prefix("vervet");
         self.register_ingest(&mut registry);
+        self.register_storage(&mut registry);
         self.register_derived(&mut registry);
         let mut out = String::new();
         // Writing to a String cannot fail.
@@ -266,7 +267,7 @@ impl Metrics {
     }
 
     fn register_ingest(&self, registry: &mut Registry) {
-        let counters = [
+        let by_signal = [
             (
                 "collector_received_requests",
                 "OTLP requests received",
@@ -293,65 +294,82 @@ impl Metrics {
                 &self.repeated_requests,
             ),
         ];
-        for (name, help, family) in counters {
+        for (name, help, family) in by_signal {
             registry.register(name, help, family.clone());
         }
-        let rejected = "Records of stored requests that were left out, by reason";
-        registry.register(
-            "collector_rejected_records",
-            rejected,
-            self.rejected_records.clone(),
-        );
-        let adjusted = "Records that were cut or corrected to fit, by what was done";
-        registry.register(
-            "collector_adjusted_records",
-            adjusted,
-            self.adjusted_records.clone(),
-        );
-        let refused = "Requests not stored, by reason";
-        registry.register(
-            "collector_refused_requests",
-            refused,
-            self.refused_requests.clone(),
-        );
-        let last_seen = "When an agent last sent something";
-        registry.register_with_unit(
+        let by_reason = [
+            (
+                "collector_rejected_records",
+                "Records of stored requests that were left out",
+                &self.rejected_records,
+            ),
+            (
+                "collector_adjusted_records",
+                "Records that were cut or corrected to fit",
+                &self.adjusted_records,
+            ),
+            (
+                "collector_refused_requests",
+                "Requests not stored",
+                &self.refused_requests,
+            ),
+        ];
+        for (name, help, family) in by_reason {
+            registry.register(name, help, family.clone());
+        }
+        let (name, help) = (
             "collector_agent_last_seen_timestamp",
-            last_seen,
-            Unit::Seconds,
-            self.agent_last_seen.clone(),
+            "When an agent last sent something",
         );
-        registry.register(
-            "collector_table_rows",
-            "Rows by where they are",
-            self.table_rows.clone(),
-        );
-        registry.register(
-            "collector_table_bytes",
-            "Bytes of a table's segments",
-            self.table_bytes.clone(),
-        );
-        registry.register(
-            "collector_flushes",
-            "Flushes of the head to segments",
-            self.flushes.clone(),
-        );
-        registry.register(
-            "collector_flush_failures",
-            "Flushes that failed and are retried",
-            self.flush_failures.clone(),
-        );
-        registry.register(
-            "collector_journal_bytes",
-            "Bytes of journal segments",
-            self.journal_bytes.clone(),
-        );
-        let behind = "Journal records not yet searched for errors and requests";
-        registry.register(
-            "collector_journal_records_behind",
-            behind,
-            self.journal_records_behind.clone(),
-        );
+        registry.register_with_unit(name, help, Unit::Seconds, self.agent_last_seen.clone());
+    }
+
+    fn register_storage(&self, registry: &mut Registry) {
+        let tables = [
+            (
+                "collector_table_rows",
+                "Rows by where they are",
+                &self.table_rows,
+            ),
+            (
+                "collector_table_bytes",
+                "Bytes of a table's segments",
+                &self.table_bytes,
+            ),
+        ];
+        for (name, help, family) in tables {
+            registry.register(name, help, family.clone());
+        }
+        let counters = [
+            (
+                "collector_flushes",
+                "Flushes of the head to segments",
+                &self.flushes,
+            ),
+            (
+                "collector_flush_failures",
+                "Flushes that failed and are retried",
+                &self.flush_failures,
+            ),
+        ];
+        for (name, help, counter) in counters {
+            registry.register(name, help, counter.clone());
+        }
+        let gauges = [
+            (
+                "collector_journal_bytes",
+                "Bytes of journal segments",
+                &self.journal_bytes,
+            ),
+            (
+                "collector_journal_records_behind",
+                "Journal records not yet searched for errors",
+                &self.journal_records_behind,
+            ),
+        ];
+        for (name, help, gauge) in gauges {
+            registry.register(name, help, gauge.clone());
+        }
     }
 
     fn register_derived(&self, registry: &mut Registry) {

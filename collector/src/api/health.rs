@@ -58,6 +58,15 @@ pub(super) async fn metrics(State(context): State<Shared>, headers: HeaderMap) -
         .metrics
         .journal_bytes
         .set(i64::try_from(journal.disk_bytes).unwrap_or(i64::MAX));
+    let derive = journal
+        .cursors
+        .iter()
+        .find(|cursor| cursor.name == crate::derive::CURSOR);
+    let behind = derive.map_or(0, |cursor| cursor.lag_records);
+    context
+        .metrics
+        .journal_records_behind
+        .set(i64::try_from(behind).unwrap_or(i64::MAX));
     let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     (
         [(header::CONTENT_TYPE, content_type)],

@@ -67,57 +67,55 @@ impl<S: Send + Sync> FromRequest<S> for Params {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
         let query = request.uri().query().unwrap_or_default().to_owned();
-        let mut pairs = decode(query.as_bytes())?;
+        let mut pairs = decode(query.as_bytes()).ok_or_else(not_a_form)?;
         if request.method() == http::Method::POST {
             let body = axum::body::Bytes::from_request(request, state)
                 .await
                 .map_err(IntoResponse::into_response)?;
-            pairs.extend(decode(&body)?);
+            pairs.extend(decode(&body).ok_or_else(not_a_form)?);
         }
         Ok(Self(pairs))
     }
 }
 
-fn decode(form: &[u8]) -> Result<Vec<(String, String)>, Response> {
-    let mut pairs = Vec::new();
-    for part in form
-        .split(|byte| *byte == b'&')
-        .filter(|part| !part.is_empty())
-    {
-        let (name, value) = match part.iter().position(|byte| *byte == b'=') {
-            Some(at) => (part.get(..at), part.get(at + 1..)),
-            None => (Some(part), None),
-        };
-        pairs.push((
-            percent_decode(name.unwrap_or_default())?,
-            percent_decode(value.unwrap_or_default())?,
-        ));
-    }
-    Ok(pairs)
+fn not_a_form() -> Response {
+    let message = "a parameter is not valid percent-encoded UTF-8";
+    (StatusCode::BAD_REQUEST, message).into_response()
 }
 
-fn percent_decode(text: &[u8]) -> Result<String, Response> {
-    let bad = || {
-        (
-            StatusCode::BAD_REQUEST,
-            "a parameter is not valid percent-encoded UTF-8",
-        )
-            .into_response()
+/// The pairs of `name=value&name=value`; `None` when one is not percent-encoded UTF-8.
+fn decode(form: &[u8]) -> Option<Vec<(String, String)>> {
+    let parts = form
+        .split(|byte| *byte == b'&')
+        .filter(|part| !part.is_empty());
+    let pair = |part: &[u8]| {
+        let at = part
+            .iter()
+            .position(|byte| *byte == b'=')
+            .unwrap_or(part.len());
+        let (name, value) = part.split_at_checked(at)?;
+        Some((
+            percent_decode(name)?,
+            percent_decode(value.get(1..).unwrap_or_default())?,
+        ))
     };
+    parts.map(pair).collect()
+}
+
+fn percent_decode(text: &[u8]) -> Option<String> {
     let mut out = Vec::with_capacity(text.len());
     let mut bytes = text.iter();
     while let Some(byte) = bytes.next() {
         match byte {
             b'+' => out.push(b' '),
             b'%' => {
-                let mut digit = || bytes.next().and_then(|byte| char::from(*byte).to_digit(16));
-                let (high, low) = (digit().ok_or_else(bad)?, digit().ok_or_else(bad)?);
-                out.push(u8::try_from(high * 16 + low).map_err(|_never| bad())?);
+                let mut digit = || char::from(*bytes.next()?).to_digit(16);
+                out.push(u8::try_from(digit()? * 16 + digit()?).ok()?);
             }
             other => out.push(*other),
         }
     }
-    String::from_utf8(out).map_err(|_error| bad())
+    String::from_utf8(out).ok()
 }
 
 #[cfg(test)]
@@ -133,7 +131,7 @@ mod tests {
         assert_eq!(params.all("match[]").collect::<Vec<_>>(), ["x", "{}"]);
         assert_eq!((params.get("flag"), params.get("empty")), (None, None));
         for bad in [&b"a=%"[..], b"a=%f", b"a=%zz", b"a=%ff"] {
-            assert!(decode(bad).is_err(), "{bad:?}");
+            assert!(decode(bad).is_none(), "{bad:?}");
         }
     }
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{Array as _, ArrayRef, MapBuilder, StringBuilder};
+use arrow::array::{ArrayRef, MapBuilder, StringBuilder};
 use vervet_model::UnixNanos;
 use vervet_wire::otlp::{KeyValue, Resource, Value};
 

@@ -134,80 +134,48 @@ mod tests {
 
     #[test]
     fn metric_names_follow_the_compatibility_rules() {
-        let check = |name: &str, unit: &str, kind, expect: &str| {
+        use NameKind::{Gauge, MonotonicSum, Other};
+        let cases = [
+            (
+                "http.server.request.duration",
+                "s",
+                Other,
+                "http_server_request_duration_seconds",
+            ),
+            (
+                "http.server.duration",
+                "ms",
+                Other,
+                "http_server_duration_milliseconds",
+            ),
+            ("requests", "{request}", MonotonicSum, "requests_total"),
+            ("requests_total", "1", MonotonicSum, "requests_total"),
+            (
+                "total.seconds.spent",
+                "s",
+                MonotonicSum,
+                "seconds_spent_total",
+            ),
+            ("cpu.utilization", "1", Gauge, "cpu_utilization_ratio"),
+            ("cpu.ratio", "1", Gauge, "cpu_ratio"),
+            ("disk.io", "By", MonotonicSum, "disk_io_bytes_total"),
+            ("net.rate", "By/s", Gauge, "net_rate_bytes_per_second"),
+            ("net.per.second", "{packet}/s", Gauge, "net_per_second"),
+            (
+                "speed",
+                "furlong/fortnight",
+                Gauge,
+                "speed_furlong_per_fortnight",
+            ),
+            ("a..b--c", "", Gauge, "a_b_c"),
+            ("job:rule", "", Gauge, "job:rule"),
+            ("2xx", "", Gauge, "_2xx"),
+            ("memory.usage_bytes", "By", Gauge, "memory_usage_bytes"),
+            ("...", "By", Gauge, ""),
+        ];
+        for (name, unit, kind, expect) in cases {
             assert_eq!(metric_name(name, unit, kind), expect, "{name} {unit}");
-        };
-        check(
-            "http.server.request.duration",
-            "s",
-            NameKind::Other,
-            "http_server_request_duration_seconds",
-        );
-        check(
-            "http.server.duration",
-            "ms",
-            NameKind::Other,
-            "http_server_duration_milliseconds",
-        );
-        check(
-            "requests",
-            "{request}",
-            NameKind::MonotonicSum,
-            "requests_total",
-        );
-        check(
-            "requests_total",
-            "1",
-            NameKind::MonotonicSum,
-            "requests_total",
-        );
-        check(
-            "total.seconds.spent",
-            "s",
-            NameKind::MonotonicSum,
-            "seconds_spent_total",
-        );
-        check(
-            "cpu.utilization",
-            "1",
-            NameKind::Gauge,
-            "cpu_utilization_ratio",
-        );
-        check("cpu.ratio", "1", NameKind::Gauge, "cpu_ratio");
-        check(
-            "disk.io",
-            "By",
-            NameKind::MonotonicSum,
-            "disk_io_bytes_total",
-        );
-        check(
-            "net.rate",
-            "By/s",
-            NameKind::Gauge,
-            "net_rate_bytes_per_second",
-        );
-        check(
-            "net.per.second",
-            "{packet}/s",
-            NameKind::Gauge,
-            "net_per_second",
-        );
-        check(
-            "speed",
-            "furlong/fortnight",
-            NameKind::Gauge,
-            "speed_furlong_per_fortnight",
-        );
-        check("a..b--c", "", NameKind::Gauge, "a_b_c");
-        check("job:rule", "", NameKind::Gauge, "job:rule");
-        check("2xx", "", NameKind::Gauge, "_2xx");
-        check(
-            "memory.usage_bytes",
-            "By",
-            NameKind::Gauge,
-            "memory_usage_bytes",
-        );
-        check("...", "By", NameKind::Gauge, "");
+        }
     }
 
     #[test]

@@ -363,100 +363,74 @@ async fn a_trace_is_gathered_from_head_and_segments() {
     assert_eq!(store.trace(TraceId([9; 16])).await.unwrap(), []);
 }
 
-#[tokio::test]
-async fn traces_are_found_by_their_spans() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = trace_store(&dir);
-    let all = TraceQuery {
+/// A search over the time of [`trace_store`].
+fn trace_query(set: impl FnOnce(&mut TraceQuery)) -> TraceQuery {
+    let mut query = TraceQuery {
         start: at(0),
         end: at(100),
         limit: 10,
         ..TraceQuery::default()
     };
+    set(&mut query);
+    query
+}
+
+#[tokio::test]
+async fn traces_are_found_by_their_spans() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = trace_store(&dir);
     let check = async |query: TraceQuery, expect: &[u8]| {
         let found = store.search_traces(&query).await.unwrap();
         let ids: Vec<_> = found.iter().map(|trace| trace.trace_id.0[0]).collect();
         assert_eq!(ids, expect, "{query:?}");
     };
-    check(all.clone(), &[2, 1]).await;
+    check(trace_query(|_| {}), &[2, 1]).await;
+    check(trace_query(|query| query.limit = 1), &[2]).await;
     check(
-        TraceQuery {
-            limit: 1,
-            ..all.clone()
-        },
-        &[2],
-    )
-    .await;
-    check(
-        TraceQuery {
-            service: Some("web".into()),
-            ..all.clone()
-        },
+        trace_query(|query| query.service = Some("web".into())),
         &[1],
     )
     .await;
     check(
-        TraceQuery {
-            status: Some("error".into()),
-            ..all.clone()
-        },
-        &[1],
-    )
-    .await;
-    check(
-        TraceQuery {
-            min_duration: Some(Duration::from_secs(1)),
-            ..all.clone()
-        },
-        &[1],
-    )
-    .await;
-    check(
-        TraceQuery {
-            max_duration: Some(Duration::from_millis(5)),
-            ..all.clone()
-        },
-        &[2],
-    )
-    .await;
-    let attributes = |key: &str, value: &str| vec![(key.to_owned(), value.to_owned())];
-    check(
-        TraceQuery {
-            attributes: attributes("http.route", "/checkout"),
-            ..all.clone()
-        },
-        &[2, 1],
-    )
-    .await;
-    check(
-        TraceQuery {
-            attributes: attributes("service.version", "1.2.3"),
-            ..all.clone()
-        },
-        &[2, 1],
-    )
-    .await;
-    check(
-        TraceQuery {
-            attributes: attributes("http.route", "/"),
-            ..all.clone()
-        },
+        trace_query(|query| query.environment = Some("none".into())),
         &[],
     )
     .await;
     check(
-        TraceQuery {
-            attributes: attributes("service.name", "web"),
-            ..all.clone()
-        },
+        trace_query(|query| query.status = Some("error".into())),
         &[1],
     )
     .await;
-    let slow = TraceQuery {
-        kind: Some("client".into()),
-        ..all
-    };
-    let trace = store.search_traces(&slow).await.unwrap().remove(0);
+    let (long, short) = (Duration::from_secs(1), Duration::from_millis(5));
+    check(trace_query(|query| query.min_duration = Some(long)), &[1]).await;
+    check(trace_query(|query| query.max_duration = Some(short)), &[2]).await;
+}
+
+#[tokio::test]
+async fn traces_are_found_by_attributes_of_span_and_resource() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = trace_store(&dir);
+    let cases: [(&str, &str, &[u8]); 4] = [
+        ("http.route", "/checkout", &[2, 1]),
+        ("service.version", "1.2.3", &[2, 1]),
+        ("http.route", "/", &[]),
+        ("service.name", "web", &[1]),
+    ];
+    for (key, value, expect) in cases {
+        let attribute = (key.to_owned(), value.to_owned());
+        let query = trace_query(|query| query.attributes = vec![attribute]);
+        let found = store.search_traces(&query).await.unwrap();
+        let ids: Vec<_> = found.iter().map(|trace| trace.trace_id.0[0]).collect();
+        assert_eq!(ids, expect, "{key}={value}");
+    }
+}
+
+#[tokio::test]
+async fn a_trace_is_summed_up_over_its_services() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = trace_store(&dir);
+    let query = trace_query(|query| query.kind = Some("client".into()));
+    let trace = store.search_traces(&query).await.unwrap().remove(0);
     assert_eq!(
         (&*trace.root_service_name, &*trace.root_name),
         ("web", "GET /checkout")
