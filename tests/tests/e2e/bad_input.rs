@@ -80,7 +80,7 @@ async fn bodies_over_the_cap_are_refused_with_flat_memory() {
         200
     );
     let (gzip, zstd) = bombs();
-    let plain = vec![0; 2 << 20];
+    let plain = Bytes::from(vec![0; 2 << 20]);
     let grpc = grpc_client(api, Some(CompressionEncoding::Gzip));
     let grpc_zstd = grpc_client(api, Some(CompressionEncoding::Zstd));
     // tonic compresses as it sends, so these bombs are smaller: the sender is in this process.
@@ -98,9 +98,7 @@ async fn bodies_over_the_cap_are_refused_with_flat_memory() {
             assert_eq!(refused.code(), Code::ResourceExhausted, "{refused}");
         }
         let uncompressed = grpc_client(api, None);
-        let refused = uncompressed
-            .export(Signal::Logs, plain.clone().into(), None)
-            .await;
+        let refused = uncompressed.export(Signal::Logs, plain.clone(), None).await;
         assert_eq!(refused.unwrap_err().code(), Code::ResourceExhausted);
     }
     let growth = memory.growth();

@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use reqwest::header::{HeaderMap, HeaderValue};
 use serde_json::Value;
 
@@ -13,6 +14,7 @@ use super::process::{Program, binary};
 use super::{eventually, free_address};
 
 const START_WITHIN: Duration = Duration::from_secs(60);
+const ANSWER_WITHIN: Duration = Duration::from_secs(20);
 const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 
 /// Where a collector listens.
@@ -247,28 +249,37 @@ impl Api {
     }
 
     /// Sends an OTLP/HTTP body of protobuf; status and body of the answer.
-    pub(crate) async fn otlp(&self, signal: &str, body: impl Into<reqwest::Body>) -> (u16, String) {
+    pub(crate) async fn otlp(&self, signal: &str, body: impl Into<Bytes>) -> (u16, String) {
         self.otlp_encoded(signal, body, "identity").await
     }
 
+    /// The same with a `Content-Encoding`. Tried again when the connection ends without an answer, which
+    /// a server may do that does not read a body to its end.
     pub(crate) async fn otlp_encoded(
         &self,
         signal: &str,
-        body: impl Into<reqwest::Body>,
+        body: impl Into<Bytes>,
         encoding: &str,
     ) -> (u16, String) {
         let url = format!("http://{}/v1/{signal}", self.addresses.otlp_http);
-        let request = self
-            .client
-            .post(url)
-            .header("content-type", "application/x-protobuf")
-            .header("content-encoding", encoding)
-            .body(body);
-        let answer = request.send().await.unwrap();
+        let body = body.into();
+        let deadline = Instant::now() + ANSWER_WITHIN;
+        let answer = loop {
+            let request = self
+                .client
+                .post(&url)
+                .header("content-type", "application/x-protobuf")
+                .header("content-encoding", encoding)
+                .body(body.clone());
+            match request.send().await {
+                Ok(answer) => break answer,
+                Err(error) => assert!(Instant::now() < deadline, "{url}: {error}"),
+            }
+        };
         let status = answer.status().as_u16();
-        let retry = answer.headers().get("retry-after").cloned();
+        let retry = answer.headers().contains_key("retry-after");
         assert_eq!(
-            retry.is_some(),
+            retry,
             matches!(status, 429 | 503),
             "Retry-After with {status}"
         );
