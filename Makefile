@@ -58,11 +58,11 @@ test: test-tools web
 
 test-tools: run-tools
 	@$(INSTALL) --or-skip chromium python git
-	@$(MAKE) --no-print-directory tests/node-service/node_modules/.installed \
+	@$(MAKE) --silent --no-print-directory tests/node-service/node_modules/.installed \
 		|| $(INSTALL) skip "tests/node-service" "its npm packages cannot be installed"
-	@$(MAKE) --no-print-directory tests/browser/node_modules/.installed \
+	@$(MAKE) --silent --no-print-directory tests/browser/node_modules/.installed \
 		|| $(INSTALL) skip "tests/browser" "its npm packages cannot be installed"
-	@$(MAKE) --no-print-directory "$(PYTHON_ENV)/.installed" \
+	@$(MAKE) --silent --no-print-directory "$(PYTHON_ENV)/.installed" \
 		|| $(INSTALL) skip "DuckDB and Python" "the packages of tests/python-service cannot be installed"
 
 $(PYTHON_ENV)/.installed: tests/python-service/requirements.txt
@@ -85,5 +85,5 @@ check: run-tools web
 # ---- bench
 
 bench: run-tools web
-	@cargo build --release -p vervet-collector -p vervet-agent
-	@cargo run --release -p vervet-benches
+	@cargo build --release -p vervet-collector -p vervet-agent -p vervet-benches
+	@"$(TARGET_DIR)/release/vervet-benches"
