@@ -7,11 +7,18 @@ use reqwest::{Client, ClientBuilder};
 ///
 /// # Errors
 /// What `configure` asks for cannot be had.
-pub fn client(configure: impl Fn(ClientBuilder) -> ClientBuilder) -> Result<Client, reqwest::Error> {
+pub fn client(
+    configure: impl Fn(ClientBuilder) -> ClientBuilder,
+) -> Result<Client, reqwest::Error> {
     configure(Client::builder()).build().or_else(|error| {
         let client = configure(Client::builder()).tls_certs_only([]).build()?;
-        let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-        tracing::warn!(cause, "no certificate authorities on this system; https is not available");
+        let cause = std::error::Error::source(&error)
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        tracing::warn!(
+            cause,
+            "no certificate authorities on this system; https is not available"
+        );
         Ok(client)
     })
 }

@@ -39,3 +39,12 @@ fn mistakes_name_line_and_nearest_key() {
     let open = CollectorConfig::parse("c.yaml", "auth: disabled\nhttp: {listen: 0.0.0.0:7420}\n");
     assert_eq!(open.expect("valid").http.port(), 7420);
 }
+
+#[test]
+fn the_shipped_example_is_valid() {
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../deploy/examples/collector.yaml"
+    );
+    CollectorConfig::load(Path::new(path)).expect("valid");
+}

@@ -190,6 +190,18 @@ pub enum CatalogError {
 }
 
 impl CatalogError {
+    /// Whether a commit that failed with this may still be found after a crash: its sync failed, so what
+    /// reached the disk is not known. The files it names must stay.
+    pub fn leaves_outcome_open(&self) -> bool {
+        use rusqlite::ErrorCode::{DatabaseBusy, DiskFull};
+        match self {
+            Self::Sqlite { source, .. } => {
+                !matches!(source.sqlite_error_code(), Some(DatabaseBusy | DiskFull))
+            }
+            _ => false,
+        }
+    }
+
     /// Whether the same call may succeed later.
     pub fn is_retryable(&self) -> bool {
         matches!(self, Self::Sqlite { .. } | Self::Io { .. })

@@ -123,7 +123,9 @@ impl Inner {
         let snapshot = match self.catalog.commit(&commit) {
             Ok(snapshot) => snapshot,
             Err(error) => {
-                self.delete(&commit.add);
+                if !error.leaves_outcome_open() {
+                    self.delete(&commit.add);
+                }
                 return Err(error.into());
             }
         };

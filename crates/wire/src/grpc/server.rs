@@ -10,7 +10,7 @@ use tonic::body::Body;
 use tonic::codec::CompressionEncoding;
 use tonic::server::{Grpc, NamedService, UnaryService};
 use tonic::service::Routes;
-use tonic::{Request, Response, Status};
+use tonic::{Code, Request, Response, Status};
 use vervet_model::Signal;
 
 use super::codec::BytesCodec;
@@ -30,6 +30,18 @@ pub fn routes<S: OtlpSink>(sink: &S, body_bytes_max: usize) -> Routes {
         .add_service(Logs(export(Signal::Logs)))
         .add_service(Metrics(export(Signal::Metrics)))
         .add_service(Traces(export(Signal::Traces)))
+}
+
+/// A body over the limit is `RESOURCE_EXHAUSTED`, compressed or not; tonic says `OUT_OF_RANGE` of one that
+/// comes uncompressed, which senders do not know.
+fn over_the_limit_is_exhausted(mut response: http::Response<Body>) -> http::Response<Body> {
+    let code = |code: Code| http::HeaderValue::from(code as i32);
+    if response.headers().get(Status::GRPC_STATUS) == Some(&code(Code::OutOfRange)) {
+        response
+            .headers_mut()
+            .insert(Status::GRPC_STATUS, code(Code::ResourceExhausted));
+    }
+    response
 }
 
 type ResponseFuture<T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send>>;
@@ -81,7 +93,9 @@ impl<S: OtlpSink> Export<S> {
                 .accept_compressed(CompressionEncoding::Gzip)
                 .accept_compressed(CompressionEncoding::Zstd)
                 .max_decoding_message_size(export.body_bytes_max);
-            Ok(grpc.unary(export, request).await)
+            Ok(over_the_limit_is_exhausted(
+                grpc.unary(export, request).await,
+            ))
         })
     }
 }

@@ -134,6 +134,11 @@ fn refuse(encoding: Encoding, refusal: &Refusal) -> Response {
         encoding,
         encode_refusal(encoding, code, &refusal.to_string()),
     );
+    if matches!(refusal, Refusal::TooLarge { .. }) {
+        // The rest of the body is not read, so the connection cannot carry another request.
+        let close = http::HeaderValue::from_static("close");
+        response.headers_mut().insert(header::CONNECTION, close);
+    }
     if let Some(delay) = retry_after {
         let seconds = delay.max(Duration::from_secs(1)).as_secs();
         response
