@@ -16,7 +16,7 @@ use crate::alert::{ActiveAlert, AlertState, fingerprint};
 use crate::duration::millis;
 use crate::manager::{ManagerConfig, Seams};
 use crate::notify::DispatchAlert;
-use crate::rule_file::{GroupConfig, RuleConfig};
+use crate::rule_file::{GroupConfig, GroupKind, RuleConfig};
 use crate::rule_state::{Applied, EvalContext, EvalError, Health, RuleState};
 use crate::snapshot::{GroupView, rule_view, seconds, time_or_zero};
 use crate::state::{AlertEntry, RuleEntry};
@@ -212,7 +212,7 @@ impl Group {
             .saturating_mul(NEWS_INTERVALS);
         let until = UnixMillis(ts.0.saturating_add(millis(holds)));
         let of_rule = |rule: &RuleState| -> Vec<DispatchAlert> {
-            let url = generator_url(external_url, rule.config.expr());
+            let url = generator_url(external_url, self.config.kind, rule.config.expr());
             rule.active
                 .values()
                 .filter_map(|alert| dispatch_alert(alert, until, &url))
@@ -340,20 +340,21 @@ fn dispatch_alert(alert: &ActiveAlert, until: UnixMillis, url: &str) -> Option<D
     })
 }
 
-/// The address that shows the expression, as Prometheus builds it.
-fn generator_url(external_url: &str, expr: &str) -> String {
+/// Where the web UI shows what the rule asks: the expression, or for logs the alerts.
+fn generator_url(external_url: &str, kind: GroupKind, expr: &str) -> String {
     let base = external_url.trim_end_matches('/');
-    let mut url = format!("{base}/graph?g0.expr=");
+    if kind == GroupKind::Logs {
+        return format!("{base}/alerts");
+    }
+    let mut url = format!("{base}/metrics?expr=");
     for byte in expr.bytes() {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
                 url.push(char::from(byte));
             }
-            b' ' => url.push('+'),
             other => url.push_str(&format!("%{other:02X}")),
         }
     }
-    url.push_str("&g0.tab=1");
     url
 }
 

@@ -492,3 +492,32 @@ async fn exceeding_the_limit_shows_an_error_and_lets_old_news_expire() {
     assert_eq!(stage.sent(), ["hook resolved api:resolved"]);
     assert!(stage.manager.stats().rule_failures > 5);
 }
+
+#[tokio::test]
+async fn an_alert_links_to_its_expression_and_an_alert_over_logs_to_the_alerts() {
+    let rules = "
+groups:
+- name: metrics
+  rules: [{alert: High, expr: 'rate(errors[5m]) > 0'}]
+- name: logs
+  type: logs
+  rules: [{alert: Logged, expr: down}]
+";
+    let stage = Stage::new();
+    stage.manager.reload(groups(rules), notify()).await;
+    stage.down(&["api"]);
+    let rows = vec![(Labels::from_pairs([("job", "web")]), 1.0)];
+    (stage.world.answers.lock()).insert("rate(errors[5m]) > 0".to_owned(), Ok(rows));
+    stage.pass(2).await;
+    let held = stage.manager.alert_groups();
+    let urls: BTreeSet<&str> = held
+        .iter()
+        .flat_map(|group| &group.alerts)
+        .map(|alert| alert.generator_url.as_str())
+        .collect();
+    let expected = [
+        "http://localhost:7420/alerts",
+        "http://localhost:7420/metrics?expr=rate%28errors%5B5m%5D%29%20%3E%200",
+    ];
+    assert_eq!(urls, BTreeSet::from(expected));
+}

@@ -19,7 +19,7 @@ fn alert(labels: &[(&str, &str)], resolved: bool) -> DispatchAlert {
         labels,
         starts_at: UnixMillis(NOW.0 - 60_500),
         ends_at: UnixMillis(if resolved { NOW.0 } else { NOW.0 + 240_000 }),
-        generator_url: "http://vervet/graph?g0.expr=up&g0.tab=1".to_owned(),
+        generator_url: "http://vervet/metrics?expr=up".to_owned(),
     }
 }
 
