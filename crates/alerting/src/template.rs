@@ -7,6 +7,7 @@
 //!
 //! Limits: 32 levels of nesting, 64 KiB of output.
 
+mod check;
 mod eval;
 mod functions;
 mod number;
@@ -53,6 +54,17 @@ pub fn expand(text: &str, data: &TemplateData<'_>) -> Result<String, TemplateErr
         return Ok(text.to_owned());
     }
     eval::run(&parse::parse(text)?, data)
+}
+
+/// Checks a template without data: its syntax, and that it uses nothing unknown.
+///
+/// # Errors
+/// No data could make it expand.
+pub fn check(text: &str) -> Result<(), TemplateError> {
+    if !text.contains("{{") {
+        return Ok(());
+    }
+    check::check(&parse::parse(text)?)
 }
 
 /// Expands a template; what cannot be expanded becomes an error text, as in Prometheus.

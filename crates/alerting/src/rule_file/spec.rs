@@ -1,5 +1,7 @@
 //! The file as written, and its validation.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 
@@ -8,6 +10,7 @@ use super::{
     RuleFileError, TextMap, yaml_error,
 };
 use crate::duration::PromDuration;
+use crate::template;
 
 const FILE_BYTES_MAX: usize = 4 << 20;
 
@@ -31,7 +34,7 @@ struct GroupSpec {
     #[serde(default)]
     limit: usize,
     #[serde(default)]
-    labels: TextMap,
+    labels: Templates,
     #[serde(default)]
     rules: Vec<Spanned<RuleSpec>>,
 }
@@ -49,10 +52,13 @@ struct RuleSpec {
     #[serde(default)]
     keep_firing_for: Option<PromDuration>,
     #[serde(default)]
-    labels: TextMap,
+    labels: Templates,
     #[serde(default)]
-    annotations: TextMap,
+    annotations: Templates,
 }
+
+/// Labels or annotations with their places.
+type Templates = BTreeMap<String, Spanned<String>>;
 
 pub(super) fn parse(
     name: &str,
@@ -114,8 +120,12 @@ impl Check<'_> {
 
     fn group(&mut self, spec: GroupSpec) -> GroupConfig {
         let mut rules = Vec::with_capacity(spec.rules.len());
+        if spec.rules.iter().any(|rule| rule.value.alert.is_some()) {
+            self.templates(&spec.labels);
+        }
+        let labels = texts(&spec.labels);
         for rule in spec.rules {
-            rules.extend(self.rule(rule, spec.kind, &spec.labels));
+            rules.extend(self.rule(rule, spec.kind, &labels));
         }
         GroupConfig {
             file: self.file.to_owned(),
@@ -135,7 +145,7 @@ impl Check<'_> {
         group_labels: &TextMap,
     ) -> Option<RuleConfig> {
         let mut labels = group_labels.clone();
-        labels.extend(rule.value.labels.clone());
+        labels.extend(texts(&rule.value.labels));
         self.label_names(&rule, &labels);
         self.expr(&rule.value.expr, kind);
         match (&rule.value.record, &rule.value.alert) {
@@ -151,6 +161,8 @@ impl Check<'_> {
                 }))
             }
             (None, Some(alert)) => {
+                self.templates(&rule.value.labels);
+                self.templates(&rule.value.annotations);
                 if alert.value.is_empty() {
                     self.refuse(alert, "the alert has an empty name".to_owned());
                 }
@@ -179,6 +191,14 @@ impl Check<'_> {
             self.refuse(expr, "the expression is empty".to_owned());
         } else if let Err(reason) = (self.check_expr)(kind, &expr.value) {
             self.refuse(expr, format!("invalid expression: {reason}"));
+        }
+    }
+
+    fn templates(&mut self, templates: &Templates) {
+        for (name, text) in templates {
+            if let Err(error) = template::check(&text.value) {
+                self.refuse(text, format!("invalid template of `{name}`: {error}"));
+            }
         }
     }
 
@@ -217,8 +237,15 @@ fn alerting(alert: String, spec: RuleSpec, labels: TextMap) -> AlertingConfig {
         hold: spec.hold.unwrap_or_default().0,
         keep_firing_for: spec.keep_firing_for.unwrap_or_default().0,
         labels,
-        annotations: spec.annotations,
+        annotations: texts(&spec.annotations),
     }
+}
+
+fn texts(templates: &Templates) -> TextMap {
+    let texts = templates.iter();
+    texts
+        .map(|(name, text)| (name.clone(), text.value.clone()))
+        .collect()
 }
 
 fn is_label_name(name: &str) -> bool {

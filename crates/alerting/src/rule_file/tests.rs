@@ -95,6 +95,41 @@ fn errors_name_line_column_and_nearest_key() {
 }
 
 #[test]
+fn a_broken_template_is_refused_at_its_line() {
+    let file = |label: &str, summary: &str| {
+        format!(
+            "groups:\n- name: a\n  labels: {{team: '{label}'}}\n  rules:\n  - alert: A\n    expr: up\n    annotations:\n      summary: '{summary}'\n"
+        )
+    };
+    for (label, summary, expected) in [
+        (
+            "x",
+            "{{ $value",
+            "rules.yaml:8:16: invalid template of `summary`: an action is not closed with }}",
+        ),
+        (
+            "x",
+            "{{ if $value }}{{ query \"up\" | humanize }}{{ end }}",
+            "rules.yaml:8:16: invalid template of `summary`: the function query is not supported",
+        ),
+        (
+            "x",
+            "{{ humanize ($vlaue) }}",
+            "rules.yaml:8:16: invalid template of `summary`: the variable $vlaue is not supported",
+        ),
+        (
+            "{{ .Lables.job }}",
+            "{{ range 1 }}",
+            "rules.yaml:3:18: invalid template of `team`: the field .Lables is not supported\nrules.yaml:8:16: invalid template of `summary`: range is not supported",
+        ),
+    ] {
+        assert_eq!(check(&file(label, summary)).expect_err("invalid"), expected);
+    }
+    let known = "{{ if ne .Value 1.0 }}{{ print $labels.job .ExternalURL }}{{ else }}{{ index $labels \"a\" }}{{ end }}";
+    check(&file("{{ $externalLabels.a }}{{ externalURL }}", known)).expect("valid");
+}
+
+#[test]
 fn a_bad_file_is_refused_and_the_good_ones_load() {
     let dir = tempfile::tempdir().expect("temporary directory");
     let write =

@@ -9,6 +9,11 @@ use super::{TemplateData, TemplateError};
 
 const OUTPUT_BYTES_MAX: usize = 64 << 10;
 
+/// What follows a `$`; nothing is the dot.
+pub(super) const VARIABLES: [&str; 5] = ["", "labels", "value", "externalURL", "externalLabels"];
+/// The fields of the dot.
+pub(super) const FIELDS: [&str; 4] = ["Labels", "Value", "ExternalURL", "ExternalLabels"];
+
 /// A value of the template language.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Value {

@@ -82,7 +82,12 @@ pub(super) fn call(
     result.map_err(problem)
 }
 
-const NAMES: [&str; 26] = [
+/// Whether a template can call it.
+pub(super) fn exists(name: &str) -> bool {
+    NAMES.contains(&name)
+}
+
+const NAMES: [&str; 27] = [
     "humanize",
     "humanize1024",
     "humanizeDuration",
@@ -98,6 +103,7 @@ const NAMES: [&str; 26] = [
     "match",
     "reReplaceAll",
     "printf",
+    "print",
     "len",
     "index",
     "not",
