@@ -24,8 +24,13 @@ fn service_name(signal: Signal) -> &'static str {
     }
 }
 
-fn source_of(metadata: &MetadataMap) -> Option<Source> {
-    let text = |key| metadata.get(key).and_then(|value| value.to_str().ok());
+fn source_of(metadata: &MetadataMap) -> Result<Option<Source>, Refusal> {
+    // A value that is not text is as good as an empty one: present and refused.
+    let text = |key| {
+        metadata
+            .get(key)
+            .map(|value| value.to_str().unwrap_or_default())
+    };
     source_from(text(AGENT_ID_KEY), text(SEQUENCE_KEY))
 }
 

@@ -2,7 +2,7 @@
 
 mod router;
 
-pub use router::router;
+pub use router::{JSON_BYTES_MAX, router};
 
 use std::io::Read;
 

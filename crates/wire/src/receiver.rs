@@ -63,11 +63,70 @@ pub trait OtlpSink: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Result<Accepted, Refusal>> + Send;
 }
 
-/// The source named by two metadata values, when both are present and sane.
-pub fn source_from(agent_id: Option<&str>, sequence: Option<&str>) -> Option<Source> {
-    let agent_id = agent_id.filter(|id| !id.is_empty() && id.len() <= AGENT_ID_BYTES_MAX)?;
-    Some(Source {
+/// The source named by two metadata values; `None` when neither is present.
+///
+/// # Errors
+/// [`Refusal::Invalid`] when one is present without the other, the agent id is empty or longer than
+/// [`AGENT_ID_BYTES_MAX`], or the sequence is not a number of 1 to 2^63 - 1 (what a database column holds).
+pub fn source_from(
+    agent_id: Option<&str>,
+    sequence: Option<&str>,
+) -> Result<Option<Source>, Refusal> {
+    if agent_id.is_none() && sequence.is_none() {
+        return Ok(None);
+    }
+    let agent_id = agent_id
+        .filter(|id| !id.is_empty() && id.len() <= AGENT_ID_BYTES_MAX)
+        .ok_or_else(|| {
+            Refusal::Invalid(format!(
+                "{AGENT_ID_KEY} must have 1 to {AGENT_ID_BYTES_MAX} bytes"
+            ))
+        })?;
+    let sequence = sequence
+        .and_then(|text| text.parse::<u64>().ok())
+        .filter(|sequence| *sequence > 0 && i64::try_from(*sequence).is_ok())
+        .ok_or_else(|| {
+            Refusal::Invalid(format!(
+                "{SEQUENCE_KEY} must be a number of 1 to {}",
+                i64::MAX
+            ))
+        })?;
+    Ok(Some(Source {
         agent_id: agent_id.to_owned(),
-        sequence: sequence?.parse().ok().filter(|sequence| *sequence > 0)?,
-    })
+        sequence,
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_is_whole_or_absent() {
+        assert_eq!(source_from(None, None), Ok(None));
+        for sequence in [1, 7, i64::MAX.unsigned_abs()] {
+            let expected = Source {
+                agent_id: "node-1".to_owned(),
+                sequence,
+            };
+            let source = source_from(Some("node-1"), Some(&sequence.to_string()));
+            assert_eq!(source, Ok(Some(expected)));
+        }
+    }
+
+    #[test]
+    fn a_nonsense_source_is_invalid() {
+        let long = "a".repeat(AGENT_ID_BYTES_MAX + 1);
+        let invalid = |agent_id, sequence| {
+            let source = source_from(agent_id, sequence);
+            assert!(matches!(source, Err(Refusal::Invalid(_))), "{source:?}");
+        };
+        for agent_id in [None, Some(""), Some(&*long)] {
+            invalid(agent_id, Some("1"));
+        }
+        for sequence in ["", "0", "-1", "x", "9223372036854775808"] {
+            invalid(Some("node-1"), Some(sequence));
+        }
+        invalid(Some("node-1"), None);
+    }
 }

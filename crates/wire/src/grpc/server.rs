@@ -62,7 +62,7 @@ impl<S: OtlpSink> UnaryService<Bytes> for Export<S> {
         let sink = self.sink.clone();
         let signal = self.signal;
         Box::pin(async move {
-            let source = source_of(request.metadata());
+            let source = source_of(request.metadata()).map_err(|refusal| status_of(&refusal))?;
             let request = OtlpRequest {
                 signal,
                 body: request.into_inner(),

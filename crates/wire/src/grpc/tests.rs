@@ -125,3 +125,18 @@ async fn bodies_over_the_limit_never_reach_the_sink() {
     }
     assert!(recorder.0.lock().is_empty());
 }
+
+#[tokio::test]
+async fn a_sequence_out_of_range_never_reaches_the_sink() {
+    let (recorder, channel) = serve().await;
+    let source = Source {
+        agent_id: "node-1".to_owned(),
+        sequence: u64::MAX,
+    };
+    let status = Client::new(channel, None)
+        .export(Signal::Logs, Bytes::from_static(b"x"), Some(&source))
+        .await
+        .expect_err("refused");
+    assert_eq!(status.code(), Code::InvalidArgument);
+    assert!(recorder.0.lock().is_empty());
+}

@@ -1,5 +1,9 @@
 //! `POST /v1/{logs,metrics,traces}`.
+//!
+//! In: one request each, untrusted; out: an uncompressed protobuf body to the sink. Decompression and JSON
+//! run on blocking threads, [`CONVERSIONS_MAX`] at a time; requests beyond wait with the body as received.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -7,7 +11,8 @@ use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use tokio::sync::Semaphore;
 use vervet_model::Signal;
 
 use super::{Encoding, decompress, encode_accepted, encode_refusal, to_protobuf};
@@ -15,90 +20,187 @@ use crate::receiver::{
     AGENT_ID_KEY, Accepted, OtlpRequest, OtlpSink, Refusal, SEQUENCE_KEY, source_from,
 };
 
-/// The OTLP/HTTP endpoints in front of `sink`. Bodies over `body_bytes_max`, before or after decompression,
-/// are answered with 413 and never held in memory.
+/// Bodies that are decompressed or turned from JSON at once.
+pub(super) const CONVERSIONS_MAX: usize = 4;
+/// Largest JSON body, after decompression. Parsed JSON takes many times its length in memory.
+pub const JSON_BYTES_MAX: usize = 8 << 20;
+/// A body has to arrive within this.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The OTLP/HTTP endpoints in front of `sink`. Bodies over `body_bytes_max` (JSON: over [`JSON_BYTES_MAX`]
+/// if that is less), before or after decompression, are answered with 413 and never held in memory. A body
+/// that takes longer than 30 s to arrive is answered with 400.
 pub fn router<S: OtlpSink>(sink: S, body_bytes_max: usize) -> Router {
+    with_body_timeout(sink, body_bytes_max, BODY_TIMEOUT)
+}
+
+pub(super) fn with_body_timeout<S: OtlpSink>(
+    sink: S,
+    body_bytes_max: usize,
+    body_timeout: Duration,
+) -> Router {
     let endpoint = |signal| {
-        post(move |State(sink): State<S>, request: Request| async move {
-            export(&sink, signal, body_bytes_max, request).await
-        })
+        post(
+            move |State(receiver): State<Receiver<S>>, request: Request| async move {
+                receiver.export(signal, request).await
+            },
+        )
     };
     Router::new()
         .route("/v1/logs", endpoint(Signal::Logs))
         .route("/v1/metrics", endpoint(Signal::Metrics))
         .route("/v1/traces", endpoint(Signal::Traces))
-        .with_state(sink)
+        .with_state(Receiver {
+            sink,
+            body_bytes_max,
+            body_timeout,
+            conversions: Arc::new(Semaphore::new(CONVERSIONS_MAX)),
+        })
 }
 
-async fn export<S: OtlpSink>(
-    sink: &S,
-    signal: Signal,
+/// What the endpoints share.
+#[derive(Clone)]
+struct Receiver<S> {
+    sink: S,
     body_bytes_max: usize,
-    request: Request,
-) -> Response {
-    let (head, body) = request.into_parts();
-    let content_type = text(&head.headers, header::CONTENT_TYPE.as_str());
-    let Some(encoding) = Encoding::from_content_type(content_type) else {
-        let message = "the content type must be application/x-protobuf or application/json";
-        return (StatusCode::UNSUPPORTED_MEDIA_TYPE, message).into_response();
-    };
-    match accept(sink, signal, encoding, body_bytes_max, &head.headers, body).await {
-        Ok(accepted) => answer(
-            StatusCode::OK,
+    body_timeout: Duration,
+    conversions: Arc<Semaphore>,
+}
+
+impl<S: OtlpSink> Receiver<S> {
+    async fn export(&self, signal: Signal, request: Request) -> Response {
+        let (head, body) = request.into_parts();
+        let content_type = text(&head.headers, header::CONTENT_TYPE.as_str());
+        let Some(encoding) = Encoding::from_content_type(content_type) else {
+            let message = "the content type must be application/x-protobuf or application/json";
+            return (StatusCode::UNSUPPORTED_MEDIA_TYPE, message).into_response();
+        };
+        let form = Form {
+            signal,
             encoding,
-            encode_accepted(encoding, &accepted, signal),
-        ),
-        Err(refusal) => refuse(encoding, &refusal),
+            content_encoding: text(&head.headers, header::CONTENT_ENCODING.as_str()).to_owned(),
+            bytes_max: match encoding {
+                Encoding::Protobuf => self.body_bytes_max,
+                Encoding::Json => self.body_bytes_max.min(JSON_BYTES_MAX),
+            },
+        };
+        let body = match read_body(&head.headers, body, form.bytes_max, self.body_timeout).await {
+            Ok(body) => body,
+            Err(refusal) => {
+                // The rest of the body is not read, so the connection cannot carry another request.
+                let mut response = refuse(encoding, &refusal);
+                let close = HeaderValue::from_static("close");
+                response.headers_mut().insert(header::CONNECTION, close);
+                return response;
+            }
+        };
+        match self.accept(form, &head.headers, body).await {
+            Ok(accepted) => answer(
+                StatusCode::OK,
+                encoding,
+                encode_accepted(encoding, &accepted, signal),
+            ),
+            Err(refusal) => refuse(encoding, &refusal),
+        }
+    }
+
+    async fn accept(
+        &self,
+        form: Form,
+        headers: &HeaderMap,
+        body: Bytes,
+    ) -> Result<Accepted, Refusal> {
+        let source = source_from(
+            present(headers, AGENT_ID_KEY),
+            present(headers, SEQUENCE_KEY),
+        )?;
+        let signal = form.signal;
+        let body = convert(&self.conversions, form, body).await?;
+        self.sink
+            .accept(OtlpRequest {
+                signal,
+                body,
+                source,
+            })
+            .await
     }
 }
 
-async fn accept<S: OtlpSink>(
-    sink: &S,
-    signal: Signal,
-    encoding: Encoding,
-    body_bytes_max: usize,
+/// How a body is written, and how large it may be.
+pub(super) struct Form {
+    pub(super) signal: Signal,
+    pub(super) encoding: Encoding,
+    pub(super) content_encoding: String,
+    pub(super) bytes_max: usize,
+}
+
+async fn read_body(
     headers: &HeaderMap,
     body: Body,
-) -> Result<Accepted, Refusal> {
-    let too_large = Refusal::TooLarge {
-        limit: body_bytes_max,
-    };
+    bytes_max: usize,
+    timeout: Duration,
+) -> Result<Bytes, Refusal> {
+    let too_large = Refusal::TooLarge { limit: bytes_max };
     let declared = text(headers, header::CONTENT_LENGTH.as_str())
         .parse::<usize>()
         .unwrap_or(0);
-    if declared > body_bytes_max {
+    if declared > bytes_max {
         return Err(too_large);
     }
-    let body = to_bytes(body, body_bytes_max).await.map_err(|error| {
+    let Ok(read) = tokio::time::timeout(timeout, to_bytes(body, bytes_max)).await else {
+        let seconds = timeout.as_secs();
+        return Err(Refusal::Invalid(format!(
+            "the body did not arrive within {seconds} s"
+        )));
+    };
+    read.map_err(|error| {
         let source = std::error::Error::source(&error);
         match source.is_some_and(|cause| cause.to_string().contains("length limit")) {
             true => too_large,
             false => Refusal::Invalid(format!("the body could not be read: {error}")),
         }
-    })?;
-    let body = decompress(
-        body,
-        text(headers, header::CONTENT_ENCODING.as_str()),
-        body_bytes_max,
-    )?;
-    let body = to_protobuf(signal, encoding, body)?;
-    let source = source_from(
-        Some(text(headers, AGENT_ID_KEY)),
-        Some(text(headers, SEQUENCE_KEY)),
-    );
-    sink.accept(OtlpRequest {
-        signal,
-        body,
-        source,
     })
-    .await
+}
+
+/// The body as uncompressed protobuf. Waits for one of the `conversions` unless there is nothing to convert.
+pub(super) async fn convert(
+    conversions: &Arc<Semaphore>,
+    form: Form,
+    body: Bytes,
+) -> Result<Bytes, Refusal> {
+    let uncompressed = matches!(form.content_encoding.trim(), "" | "identity");
+    if uncompressed && form.encoding == Encoding::Protobuf {
+        return decompress(body, "", form.bytes_max);
+    }
+    let stopping = || Refusal::Unavailable {
+        reason: "the receiver is stopping".to_owned(),
+        retry_after: Duration::from_secs(1),
+    };
+    let permit = Arc::clone(conversions)
+        .acquire_owned()
+        .await
+        .map_err(|_closed| stopping())?;
+    let work = tokio::task::spawn_blocking(move || {
+        // Held until the work is done, even if nobody waits for it any more.
+        let _permit = permit;
+        let body = decompress(body, &form.content_encoding, form.bytes_max)?;
+        to_protobuf(form.signal, form.encoding, body)
+    });
+    work.await.unwrap_or_else(|error| match error.is_panic() {
+        true => Err(Refusal::Invalid("the body cannot be converted".to_owned())),
+        false => Err(stopping()),
+    })
+}
+
+/// A header's value, if there is one. One that is not text is as good as empty.
+fn present<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    headers
+        .get(name)
+        .map(|value| value.to_str().unwrap_or_default())
 }
 
 fn text<'h>(headers: &'h HeaderMap, name: &str) -> &'h str {
-    headers
-        .get(name)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default()
+    present(headers, name).unwrap_or_default()
 }
 
 fn answer(status: StatusCode, encoding: Encoding, body: Bytes) -> Response {
@@ -134,11 +236,6 @@ fn refuse(encoding: Encoding, refusal: &Refusal) -> Response {
         encoding,
         encode_refusal(encoding, code, &refusal.to_string()),
     );
-    if matches!(refusal, Refusal::TooLarge { .. }) {
-        // The rest of the body is not read, so the connection cannot carry another request.
-        let close = http::HeaderValue::from_static("close");
-        response.headers_mut().insert(header::CONNECTION, close);
-    }
     if let Some(delay) = retry_after {
         let seconds = delay.max(Duration::from_secs(1)).as_secs();
         response

@@ -1,5 +1,11 @@
 use std::io::Write;
+use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::sync::Semaphore;
+
+use super::router::{CONVERSIONS_MAX, Form, convert, with_body_timeout};
 use super::*;
 use crate::otlp;
 
@@ -163,4 +169,93 @@ async fn answers_follow_the_protocol() {
             "{content_type} {encoding}: {body}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_nonsense_source_is_refused() {
+    use tower::ServiceExt;
+    for (sequence, expected) in [("9223372036854775807", 200), ("9223372036854775808", 400)] {
+        let request = http::Request::post("/v1/logs")
+            .header("content-type", "application/x-protobuf")
+            .header(crate::receiver::AGENT_ID_KEY, "node-1")
+            .header(crate::receiver::SEQUENCE_KEY, sequence)
+            .body(axum::body::Body::empty())
+            .expect("request");
+        let response = router(Counting, LIMIT)
+            .oneshot(request)
+            .await
+            .expect("infallible");
+        assert_eq!(response.status().as_u16(), expected, "{sequence}");
+    }
+}
+
+#[tokio::test]
+async fn json_has_a_limit_of_its_own() {
+    use tower::ServiceExt;
+    let spaces = |count| Bytes::from([b"{}".to_vec(), vec![b' '; count]].concat());
+    for (body, expected) in [
+        (spaces(JSON_BYTES_MAX - 2), 200),
+        (spaces(JSON_BYTES_MAX - 1), 413),
+    ] {
+        for (encoding, body) in [("gzip", gzip(&body)), ("identity", body)] {
+            let request = http::Request::post("/v1/logs")
+                .header("content-type", "application/json")
+                .header("content-encoding", encoding)
+                .body(axum::body::Body::from(body))
+                .expect("request");
+            let response = router(Counting, JSON_BYTES_MAX * 2)
+                .oneshot(request)
+                .await
+                .expect("infallible");
+            assert_eq!(response.status().as_u16(), expected, "{encoding}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn conversions_wait_for_their_turn() {
+    let conversions = Arc::new(Semaphore::new(CONVERSIONS_MAX));
+    let all = u32::try_from(CONVERSIONS_MAX).expect("small");
+    let taken = Arc::clone(&conversions)
+        .acquire_many_owned(all)
+        .await
+        .expect("open");
+    let start = |content_encoding: &str, body| {
+        let form = Form {
+            signal: Signal::Logs,
+            encoding: Encoding::Protobuf,
+            content_encoding: content_encoding.to_owned(),
+            bytes_max: LIMIT,
+        };
+        convert(&conversions, form, body)
+    };
+    let plain = start("", Bytes::from_static(b"data")).await;
+    assert_eq!(plain, Ok(Bytes::from_static(b"data")));
+    let mut packed = std::pin::pin!(start("gzip", gzip(b"data")));
+    let early = tokio::time::timeout(Duration::from_millis(50), packed.as_mut()).await;
+    assert!(early.is_err(), "{early:?}");
+    drop(taken);
+    assert_eq!(packed.await, Ok(Bytes::from_static(b"data")));
+    assert_eq!(conversions.available_permits(), CONVERSIONS_MAX);
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_arrive_closes_the_connection() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("bind");
+    let address = listener.local_addr().expect("bound");
+    let router = with_body_timeout(Counting, LIMIT, Duration::from_secs(1));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let mut stream = tokio::net::TcpStream::connect(address)
+        .await
+        .expect("connect");
+    let head = "POST /v1/logs HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{";
+    stream.write_all(head.as_bytes()).await.expect("send");
+    let mut answer = String::new();
+    let read = tokio::time::timeout(Duration::from_secs(10), stream.read_to_string(&mut answer));
+    read.await.expect("the server closes").expect("text");
+    assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    assert!(answer.contains("connection: close"), "{answer}");
+    assert!(answer.contains("did not arrive within 1 s"), "{answer}");
 }
