@@ -93,6 +93,8 @@ pub mod reason {
     pub const SERIES_COLLISION: &str = "series_collision";
     pub const SERIES_LIMIT: &str = "series_limit";
     pub const TIMESTAMP_OUT_OF_RANGE: &str = "timestamp_out_of_range";
+    /// A histogram with too many buckets, or a summary with too many quantiles.
+    pub const TOO_MANY_BUCKETS: &str = "too_many_buckets";
     pub const TOO_MANY_LABELS: &str = "too_many_labels";
 }
 

@@ -5,6 +5,11 @@ use vervet_wire::otlp::{HistogramPoint, SummaryPoint};
 use super::metrics::{Decoder, Family, STALE_NAN};
 use super::reason;
 
+/// Explicit bounds of one histogram point. Each becomes a series; points with more are refused.
+pub(super) const BUCKETS_MAX: usize = 1_000;
+/// Quantiles of one summary point. Each becomes a series; points with more are refused.
+pub(super) const QUANTILES_MAX: usize = 1_000;
+
 impl Decoder<'_, '_> {
     /// `_bucket` with cumulative counts per upper bound `le`, `_count`, and `_sum` if there is one.
     pub(super) fn push_histogram(
@@ -15,6 +20,9 @@ impl Decoder<'_, '_> {
     ) -> Result<(), &'static str> {
         let bounds = &point.explicit_bounds;
         let counts = &point.bucket_counts;
+        if bounds.len() > BUCKETS_MAX {
+            return Err(reason::TOO_MANY_BUCKETS);
+        }
         let paired = counts.len() == bounds.len() + 1 || (counts.is_empty() && bounds.is_empty());
         if !paired || bounds.windows(2).any(|pair| pair.first() >= pair.last()) {
             return Err(reason::INVALID_HISTOGRAM);
@@ -54,6 +62,9 @@ impl Decoder<'_, '_> {
         family: Family<'_>,
         point: &SummaryPoint<'_>,
     ) -> Result<(), &'static str> {
+        if point.quantiles.len() > QUANTILES_MAX {
+            return Err(reason::TOO_MANY_BUCKETS);
+        }
         let stale = point.no_recorded_value();
         let or_stale = |value| if stale { STALE_NAN } else { value };
         let checked = self.point(scraped, &point.attributes, point.time_unix_nano)?;

@@ -394,6 +394,42 @@ fn summaries_become_quantiles() {
 }
 
 #[test]
+fn points_with_too_many_buckets_or_quantiles_are_refused() {
+    use super::histograms::{BUCKETS_MAX, QUANTILES_MAX};
+    let ascending = |count: usize| (0..count).map(|n| f64::from(u32::try_from(n).unwrap()));
+    let histogram = |bounds: usize| HistogramPoint {
+        time_unix_nano: at(1).0.unsigned_abs(),
+        bucket_counts: vec![0; bounds + 1],
+        explicit_bounds: ascending(bounds).collect(),
+        ..HistogramPoint::default()
+    };
+    let summary = |quantiles: usize| SummaryPoint {
+        time_unix_nano: at(1).0.unsigned_abs(),
+        quantiles: ascending(quantiles).map(|q| (q, 0.0)).collect(),
+        ..SummaryPoint::default()
+    };
+    let decoded = metrics("", &Resource::default(), |writer| {
+        writer.push(&Metric {
+            name: "latency".into(),
+            data: MetricData::Histogram {
+                points: vec![histogram(BUCKETS_MAX), histogram(BUCKETS_MAX + 1)],
+                temporality: Temporality::Cumulative,
+            },
+            ..Metric::default()
+        });
+        writer.push(&Metric {
+            name: "gc".into(),
+            data: MetricData::Summary(vec![summary(QUANTILES_MAX), summary(QUANTILES_MAX + 1)]),
+            ..Metric::default()
+        });
+    });
+    assert_eq!(decoded.records, 2);
+    assert_eq!(decoded.rejected, [(reason::TOO_MANY_BUCKETS, 2)]);
+    // `+Inf` and `_count` of the histogram, which has no sum; `_count` and `_sum` of the summary.
+    assert_eq!(lines(&decoded).len(), BUCKETS_MAX + 2 + QUANTILES_MAX + 2);
+}
+
+#[test]
 fn points_that_cannot_be_kept_are_counted_by_reason() {
     let delta = MetricData::Sum {
         points: vec![point(1, 1.0), point(2, 1.0)],
