@@ -196,6 +196,20 @@ fn agent_sequence_keeps_the_highest() {
 }
 
 #[test]
+fn agent_sequence_that_does_not_fit_is_clamped() {
+    let (_dir, catalog) = open();
+    catalog
+        .commit(&Commit {
+            agent_sequences: vec![("a".to_owned(), Signal::Logs, u64::MAX)],
+            ..Commit::default()
+        })
+        .unwrap();
+    let highest = i64::MAX.unsigned_abs();
+    let expected = vec![("a".to_owned(), Signal::Logs, highest)];
+    assert_eq!(catalog.agent_sequences().unwrap(), expected);
+}
+
+#[test]
 fn files_are_pruned_by_day_time_and_value() {
     let (_dir, catalog) = open();
     let unbounded = WrittenFile {

@@ -241,7 +241,9 @@ fn set_journal_position(
 
 fn set_agent_sequences(transaction: &Transaction<'_>, commit: &Commit) -> Result<(), CatalogError> {
     for (agent_id, signal, sequence) in &commit.agent_sequences {
-        let sequence = to_i64("agent sequence", *sequence)?;
+        // Receivers refuse what does not fit. One that is in the journal all the same must not keep the
+        // batches around it from being committed.
+        let sequence = i64::try_from(*sequence).unwrap_or(i64::MAX);
         transaction
             .prepare(
                 "INSERT INTO vervet_agent_sequence VALUES (?1, ?2, ?3)
