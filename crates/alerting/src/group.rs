@@ -4,6 +4,7 @@
 //! offset comes from a hash of file and name, so that groups spread over time and a restart keeps the
 //! timestamps.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -326,6 +327,17 @@ pub(crate) fn orphans(entries: Vec<RuleEntry>, now: UnixMillis) -> Vec<DispatchA
         dispatch_alert(&alert, now, "")
     });
     ended.collect()
+}
+
+/// The firing alerts among saved ones.
+pub(crate) fn firing(entries: &[RuleEntry]) -> BTreeSet<u64> {
+    let alerts = entries
+        .iter()
+        .flat_map(|entry| entry.alerts.iter().cloned().map(ActiveAlert::from));
+    alerts
+        .filter(|alert| alert.state == AlertState::Firing)
+        .map(|alert| fingerprint(&alert.labels))
+        .collect()
 }
 
 /// `None` for an alert that never fired.

@@ -33,7 +33,7 @@ pub use notify::{
     Integration, LedgerEntry, Notification, Notifier, NotifyConfig, NotifyError, NotifySpec,
 };
 pub use rule_file::{
-    GroupConfig, GroupKind, Loaded, RuleConfig, RuleFile, RuleFileError, load_dir,
+    GroupConfig, GroupKind, Loaded, RuleConfig, RuleFile, RuleFileError, RuleSet, load_dir,
 };
 pub use seams::{
     BoxFuture, QueryFailure, RuleQuery, RuleSample, STALE_MARKER_BITS, SampleSink, SinkFailure,

@@ -9,18 +9,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use vervet_model::{Clock, Labels, UnixMillis};
 
-use crate::group::{Group, Groups, orphans};
+use crate::group::{Group, Groups, firing, orphans};
 use crate::notify::{AlertGroupView, Dispatcher, FlushJob, LedgerEntry, Notifier, NotifyConfig};
-use crate::rule_file::GroupConfig;
+use crate::rule_file::RuleSet;
 use crate::rule_state::stale_markers;
 use crate::seams::{RuleQuery, SampleSink};
 use crate::snapshot::{AlertView, RuleView, RulesView};
-use crate::state::{StateDocument, StateError, StateStore};
+use crate::state::{RuleEntry, StateDocument, StateError, StateStore};
 
 #[cfg(test)]
 mod tests;
@@ -91,6 +91,8 @@ pub struct Manager {
     seams: Seams,
     settings: ManagerConfig,
     groups: RwLock<Groups>,
+    /// The saved alerts of rules in refused files.
+    held: Mutex<Vec<RuleEntry>>,
     dispatcher: Dispatcher,
     /// Read by evaluations, written by a reload: state never moves while a rule is evaluated.
     gate: tokio::sync::RwLock<()>,
@@ -101,14 +103,15 @@ pub struct Manager {
 
 impl Manager {
     /// Loads the state and restores alerts: pending ones keep their time, firing ones go on without a
-    /// second notification, alerts of rules that are gone are ended. Blocks on the state store.
+    /// second notification, alerts of rules that are gone are ended. Those of refused files are kept as
+    /// they are, and nobody hears of them. Blocks on the state store.
     ///
     /// # Errors
     /// The state cannot be read; starting without it would repeat notifications.
     pub fn open(
         seams: Seams,
         settings: ManagerConfig,
-        groups: Vec<GroupConfig>,
+        rules: impl Into<RuleSet>,
         notify: NotifyConfig,
     ) -> Result<Arc<Self>, StateError> {
         let now = seams.clock.now().to_millis();
@@ -117,7 +120,9 @@ impl Manager {
             None => StateDocument::default(),
         };
         let mut entries = document.rules;
-        let groups: Groups = groups
+        let rules = rules.into();
+        let groups: Groups = rules
+            .groups
             .into_iter()
             .map(|group| Arc::new(Group::new(group, &settings, now)))
             .collect();
@@ -129,13 +134,18 @@ impl Manager {
         );
         for group in &groups {
             group.restore(&mut entries);
+        }
+        let (held, gone) = split_refused(entries, &rules.refused_files);
+        dispatcher.hold(firing(&held));
+        for group in &groups {
             dispatcher.receive(&group.restored_news(now, &settings.external_url), now);
         }
-        dispatcher.receive(&orphans(entries, now), now);
+        dispatcher.receive(&orphans(gone, now), now);
         Ok(Arc::new(Self {
             seams,
             settings,
             groups: RwLock::new(groups),
+            held: Mutex::new(held),
             dispatcher,
             gate: tokio::sync::RwLock::new(()),
             dirty: AtomicBool::new(false),
@@ -146,11 +156,11 @@ impl Manager {
 
     /// Takes over new rules and notification settings. Waits for running evaluations. Unchanged rules
     /// keep all their state, changed ones (same name and labels) their alerts; alerts of removed rules
-    /// end, and the series of removed rules get staleness markers.
-    pub async fn reload(&self, groups: Vec<GroupConfig>, notify: NotifyConfig) {
+    /// end, those of refused files are kept as by [`Manager::open`], and the series of removed rules get staleness markers.
+    pub async fn reload(&self, rules: impl Into<RuleSet>, notify: NotifyConfig) {
         let _no_evaluation = self.gate.write().await;
         let now = self.now();
-        let gone = self.replace_groups(groups, now);
+        let gone = self.replace_groups(rules.into(), now);
         self.dispatcher.reconfigure(notify, now);
         if !gone.is_empty() {
             let markers = stale_markers(gone.iter(), now).collect();
@@ -163,14 +173,17 @@ impl Manager {
     }
 
     /// Swaps the groups; the series that are no longer written.
-    fn replace_groups(&self, configs: Vec<GroupConfig>, now: UnixMillis) -> BTreeSet<Labels> {
+    fn replace_groups(&self, rules: RuleSet, now: UnixMillis) -> BTreeSet<Labels> {
         let mut groups = self.groups.write();
         let mut entries: Vec<_> = groups
             .iter()
             .flat_map(|group| group.rule_entries())
             .collect();
+        let mut held = self.held.lock();
+        entries.append(&mut held);
         let mut series: BTreeSet<Labels> = groups.iter().flat_map(|group| group.series()).collect();
-        let fresh: Groups = configs
+        let fresh: Groups = rules
+            .groups
             .into_iter()
             .map(|config| {
                 let group = Group::new(config, &self.settings, now);
@@ -184,8 +197,16 @@ impl Manager {
         for written in fresh.iter().flat_map(|group| group.series()) {
             series.remove(&written);
         }
+        let (refused, gone) = split_refused(entries, &rules.refused_files);
+        self.dispatcher.hold(firing(&refused));
+        *held = refused;
+        for group in &fresh {
+            // Some may have been held until now.
+            let news = group.restored_news(now, &self.settings.external_url);
+            self.dispatcher.receive(&news, now);
+        }
+        self.dispatcher.receive(&orphans(gone, now), now);
         *groups = fresh;
-        self.dispatcher.receive(&orphans(entries, now), now);
         series
     }
 
@@ -352,12 +373,12 @@ impl Manager {
         if !self.dirty.swap(false, Ordering::AcqRel) {
             return;
         }
-        let rules = self
-            .groups
-            .read()
-            .iter()
-            .flat_map(|group| group.rule_entries())
-            .collect();
+        let rules = {
+            let groups = self.groups.read();
+            let held = self.held.lock();
+            let entries = groups.iter().flat_map(|group| group.rule_entries());
+            entries.chain(held.iter().cloned()).collect()
+        };
         let document = StateDocument::new(rules, self.dispatcher.log_entries());
         let store = Arc::clone(&self.seams.store);
         let write = move || store.save(&document.to_bytes()?);
@@ -371,4 +392,13 @@ impl Manager {
         self.counters.save_failures.fetch_add(1, Ordering::Relaxed);
         tracing::error!(%error, "alert state not saved");
     }
+}
+
+/// Saved alerts that no loaded rule took: those of refused files, and those whose rule is gone.
+fn split_refused(
+    entries: Vec<RuleEntry>,
+    refused_files: &BTreeSet<String>,
+) -> (Vec<RuleEntry>, Vec<RuleEntry>) {
+    let refused = |entry: &RuleEntry| RuleSet::refuses(refused_files, &entry.group);
+    entries.into_iter().partition(refused)
 }

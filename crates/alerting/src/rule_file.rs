@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 pub use error::{RuleFileError, nearest_key, yaml_error};
-pub use load::{Loaded, load_dir};
+pub use load::{Loaded, RuleSet, load_dir};
 
 /// What a group's expressions are written in.
 #[derive(

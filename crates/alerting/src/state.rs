@@ -115,7 +115,7 @@ pub(crate) struct StateDocument {
     pub(crate) notifications: Vec<LogEntry>,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct RuleEntry {
     pub(crate) group: String,
     pub(crate) rule: String,
@@ -124,7 +124,7 @@ pub(crate) struct RuleEntry {
     pub(crate) alerts: Vec<AlertEntry>,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct AlertEntry {
     labels: TextMap,
     annotations: TextMap,

@@ -5,7 +5,7 @@ use vervet_model::ManualClock;
 
 use super::*;
 use crate::notify::{Integration, Notification, NotifyError, Outcome};
-use crate::rule_file::{GroupKind, RuleFile};
+use crate::rule_file::{GroupConfig, GroupKind, RuleFile};
 use crate::seams::{BoxFuture, QueryFailure, RuleSample, SinkFailure};
 
 const RULES: &str = "
@@ -110,6 +110,21 @@ fn groups(text: &str) -> Vec<GroupConfig> {
         .groups
 }
 
+/// As when `f.yaml` cannot be read; `others` is what `g.yaml` holds.
+fn refused(others: &str) -> RuleSet {
+    let others = RuleFile::parse("g.yaml", others, &|_, _| Ok(())).expect("valid rules");
+    RuleSet {
+        groups: others.groups,
+        refused_files: BTreeSet::from(["f.yaml".to_owned()]),
+    }
+}
+
+fn saved_rules(world: &World) -> serde_json::Value {
+    let document = world.document.lock().clone().expect("saved");
+    let mut document: serde_json::Value = serde_json::from_slice(&document).expect("JSON");
+    document["rules"].take()
+}
+
 fn notify() -> NotifyConfig {
     let spec: crate::NotifySpec = serde_saphyr::from_str(NOTIFY).expect("valid YAML");
     spec.try_into().expect("valid settings")
@@ -118,7 +133,7 @@ fn notify() -> NotifyConfig {
 fn open(
     world: &Arc<World>,
     clock: &Arc<ManualClock>,
-    rules: &str,
+    rules: impl Into<RuleSet>,
 ) -> Result<Arc<Manager>, StateError> {
     let seams = Seams {
         query: Arc::clone(world) as _,
@@ -131,14 +146,14 @@ fn open(
         delivery_backoff: Duration::from_millis(1),
         ..ManagerConfig::default()
     };
-    Manager::open(seams, settings, groups(rules), notify())
+    Manager::open(seams, settings, rules, notify())
 }
 
 impl Stage {
     fn new() -> Self {
         let world = Arc::new(World::default());
         let clock = Arc::new(ManualClock::new(UnixMillis(1_700_000_000_000).to_nanos()));
-        let manager = open(&world, &clock, RULES).expect("opens");
+        let manager = open(&world, &clock, groups(RULES)).expect("opens");
         Self {
             world,
             clock,
@@ -149,7 +164,12 @@ impl Stage {
     /// A new manager on the same state, as after a restart.
     fn restart(&mut self, down: Duration) {
         self.clock.advance(down);
-        self.manager = open(&self.world, &self.clock, RULES).expect("opens");
+        self.manager = open(&self.world, &self.clock, groups(RULES)).expect("opens");
+    }
+
+    fn restart_with(&mut self, rules: RuleSet) {
+        self.clock.advance(Duration::from_secs(60));
+        self.manager = open(&self.world, &self.clock, rules).expect("opens");
     }
 
     fn down(&self, jobs: &[&str]) {
@@ -320,7 +340,7 @@ async fn state_is_saved_only_when_something_changed() {
 async fn a_document_of_another_version_is_refused() {
     let stage = Stage::new();
     *stage.world.document.lock() = Some(br#"{"version": 2, "alerts": {}}"#.to_vec());
-    let error = open(&stage.world, &stage.clock, RULES)
+    let error = open(&stage.world, &stage.clock, groups(RULES))
         .err()
         .expect("refused");
     assert!(matches!(error, StateError::Version { found: 2 }), "{error}");
@@ -520,4 +540,82 @@ groups:
         "http://localhost:7420/metrics?expr=rate%28errors%5B5m%5D%29%20%3E%200",
     ];
     assert_eq!(urls, BTreeSet::from(expected));
+}
+
+/// An alert that shares the group of the others by its name.
+const OTHER: &str = "
+groups:
+- name: other
+  interval: 1m
+  rules: [{alert: Down, expr: other}]
+";
+
+#[tokio::test]
+async fn a_refused_file_neither_resolves_nor_repeats_its_alerts() {
+    let mut stage = Stage::new();
+    stage.down(&["api"]);
+    stage.pass(4).await;
+    assert_eq!(stage.sent(), ["hook firing api:firing"]);
+    let before = saved_rules(&stage.world);
+
+    stage.restart_with(refused("groups: []"));
+    // Longer than the repeat interval, and than the notification log keeps entries.
+    stage.pass(600).await;
+    assert_eq!(stage.sent(), [""; 0]);
+    stage.manager.dirty.store(true, Ordering::Release);
+    stage.manager.save().await;
+    assert_eq!(saved_rules(&stage.world), before);
+
+    stage.down(&[]);
+    stage.restart_with(groups(RULES).into());
+    assert_eq!(stage.states(), ["api:firing"]);
+    stage.pass(10).await;
+    assert_eq!(stage.sent(), ["hook resolved api:resolved"]);
+}
+
+#[tokio::test]
+async fn a_file_that_loads_again_goes_on_firing_without_a_second_notification() {
+    let mut stage = Stage::new();
+    stage.down(&["api"]);
+    stage.pass(4).await;
+    stage.sent();
+    stage.restart_with(refused(OTHER));
+    let web = vec![(Labels::from_pairs([("job", "web")]), 1.0)];
+    (stage.world.answers.lock()).insert("other".to_owned(), Ok(web));
+    stage.pass(10).await;
+    assert_eq!(stage.sent(), ["hook firing web:firing"]);
+
+    let both = || {
+        let mut both = refused(OTHER).groups;
+        both.extend(groups(RULES));
+        both
+    };
+    stage.restart_with(both().into());
+    stage.pass(30).await;
+    assert_eq!(stage.states(), ["web:firing", "api:firing"]);
+    assert_eq!(stage.sent(), [""; 0]);
+
+    // The same by a reload.
+    stage.manager.reload(refused(OTHER), notify()).await;
+    stage.pass(30).await;
+    assert_eq!(stage.states(), ["web:firing"]);
+    stage.manager.reload(both(), notify()).await;
+    assert_eq!(stage.states(), ["web:firing", "api:firing"]);
+    stage.pass(30).await;
+    assert_eq!(stage.sent(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_refused_file_that_disappears_ends_its_alerts() {
+    let mut stage = Stage::new();
+    stage.down(&["api"]);
+    stage.pass(4).await;
+    stage.sent();
+    stage.restart_with(refused("groups: []"));
+    stage.pass(10).await;
+    assert_eq!(stage.sent(), [""; 0]);
+    stage.restart_with(RuleSet::default());
+    stage.pass(10).await;
+    assert_eq!(stage.sent(), ["hook resolved api:resolved"]);
+    assert_eq!(saved_rules(&stage.world), serde_json::json!([]));
 }

@@ -18,7 +18,7 @@ pub(crate) struct LogEntry {
     pub(crate) integration: usize,
     /// Unix milliseconds.
     pub(crate) sent_at: i64,
-    /// Unix milliseconds; the entry is forgotten then.
+    /// Unix milliseconds; the entry is forgotten then, but for a live group or a held alert.
     pub(crate) expires_at: i64,
     #[serde(with = "hex_set")]
     pub(crate) firing: BTreeSet<u64>,

@@ -3,7 +3,7 @@
 //! A flush takes a copy of the group under the lock ([`Dispatcher::due_jobs`]), delivers without it
 //! ([`FlushJob::run`]) and comes back with a report ([`Dispatcher::finish`]).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -87,6 +87,8 @@ struct State {
     /// By group key.
     groups: BTreeMap<String, Group>,
     log: BTreeMap<LogKey, LogEntry>,
+    /// Firing alerts that nothing is known about for now: the log remembers who was told of them.
+    held: BTreeSet<u64>,
     ledger: Ledger,
 }
 
@@ -133,6 +135,17 @@ impl Dispatcher {
         }
     }
 
+    /// Says which alerts to keep quiet about: they leave their groups, and stay in the log as told. Replaces
+    /// what was held before.
+    pub(crate) fn hold(&self, held: BTreeSet<u64>) {
+        let mut state = self.state.lock();
+        for group in state.groups.values_mut() {
+            group.alerts.retain(|alert, _| !held.contains(alert));
+        }
+        (state.groups).retain(|_, group| group.flushing || !group.alerts.is_empty());
+        state.held = held;
+    }
+
     pub(crate) fn receive(&self, alerts: &[DispatchAlert], now: UnixMillis) {
         let mut state = self.state.lock();
         for alert in alerts {
@@ -150,8 +163,14 @@ impl Dispatcher {
     /// Starts the flush of every group that is due.
     pub(crate) fn due_jobs(&self, now: UnixMillis) -> Vec<FlushJob> {
         let mut state = self.state.lock();
-        state.log.retain(|_, entry| entry.expires_at > now.0);
-        let State { groups, log, .. } = &mut *state;
+        let State {
+            groups, log, held, ..
+        } = &mut *state;
+        log.retain(|_, entry| {
+            entry.expires_at > now.0
+                || groups.contains_key(&entry.group_key)
+                || !entry.firing.is_disjoint(held)
+        });
         let due = groups
             .iter_mut()
             .filter(|(_, group)| !group.flushing && group.next_flush <= now);
@@ -179,9 +198,16 @@ impl Dispatcher {
     pub(crate) fn finish(&self, report: FlushReport) -> bool {
         let mut state = self.state.lock();
         let changed = !report.entries.is_empty();
-        state
-            .log
-            .extend(report.entries.into_iter().map(|entry| (entry.key(), entry)));
+        for mut entry in report.entries {
+            let key = entry.key();
+            if let Some(old) = state.log.get(&key) {
+                let held = old.firing.intersection(&state.held);
+                let untold = held.filter(|alert| !entry.resolved.contains(alert));
+                let kept: Vec<u64> = untold.copied().collect();
+                entry.firing.extend(kept);
+            }
+            state.log.insert(key, entry);
+        }
         for entry in report.ledger {
             state.ledger.push(entry);
         }

@@ -1,5 +1,6 @@
 //! Loading a directory: bad files are refused one by one, the good ones load.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::{CheckExpr, GroupConfig, RuleFile, RuleFileError};
@@ -12,6 +13,43 @@ pub struct Loaded {
     pub groups: Vec<GroupConfig>,
     /// The refused files; several errors may belong to one file.
     pub errors: Vec<RuleFileError>,
+}
+
+/// What a manager works with: the rules, and the files that could not be read.
+#[derive(Debug, Clone, Default)]
+pub struct RuleSet {
+    pub groups: Vec<GroupConfig>,
+    /// As in group keys. The alerts of their rules neither end nor go on until the file loads again or
+    /// is gone. A directory stands for all files in it.
+    pub refused_files: BTreeSet<String>,
+}
+
+impl RuleSet {
+    /// Whether the group of this key (`file;name`) may be in a refused file.
+    pub(crate) fn refuses(refused_files: &BTreeSet<String>, group_key: &str) -> bool {
+        refused_files.iter().any(|file| {
+            let rest = group_key.strip_prefix(file.trim_end_matches('/'));
+            rest.is_some_and(|rest| rest.starts_with([';', '/']))
+        })
+    }
+}
+
+impl From<Loaded> for RuleSet {
+    fn from(loaded: Loaded) -> Self {
+        Self {
+            groups: loaded.groups,
+            refused_files: loaded.errors.into_iter().map(|error| error.file).collect(),
+        }
+    }
+}
+
+impl From<Vec<GroupConfig>> for RuleSet {
+    fn from(groups: Vec<GroupConfig>) -> Self {
+        Self {
+            groups,
+            refused_files: BTreeSet::new(),
+        }
+    }
 }
 
 /// Loads every `*.yaml` and `*.yml` of a directory (not below it), by name, leaving out test files

@@ -146,6 +146,18 @@ fn a_bad_file_is_refused_and_the_good_ones_load() {
         error.ends_with("b.yml:2:3: unknown key `nam`, did you mean `name`?"),
         "{error}"
     );
+    let rules = RuleSet::from(loaded);
+    let refuses = |dir: &std::path::Path, group: &str| {
+        RuleSet::refuses(&rules.refused_files, &dir.join(group).display().to_string())
+    };
+    assert!(refuses(dir.path(), "b.yml;bad"));
+    assert!(!refuses(dir.path(), "a.yaml;good"));
+    assert!(!refuses(dir.path(), "b.yml2;bad"));
+
+    let missing = dir.path().join("missing");
+    let rules = RuleSet::from(load_dir(&missing, &|_, _| Ok(())));
+    let key = missing.join("any.yaml;g").display().to_string();
+    assert!(RuleSet::refuses(&rules.refused_files, &key));
 }
 
 #[test]
