@@ -4,6 +4,7 @@
 //! its own shape. Bodies are capped on every route; answers are not cached unless they are assets.
 
 mod errors;
+mod guard;
 mod health;
 mod loki;
 mod params;
@@ -15,15 +16,16 @@ mod ui;
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
+use axum::{Router, middleware};
 use vervet_alerting::Manager;
 use vervet_error_groups::ErrorStore;
 use vervet_journal::Journal;
 use vervet_model::UnixNanos;
 use vervet_store::Store;
 
+use crate::derived::Derived;
 use crate::health::Health;
 use crate::ingest::Ingest;
 use crate::metrics::Metrics;
@@ -40,8 +42,14 @@ pub(crate) struct Context {
     pub(crate) alerts: Arc<Manager>,
     pub(crate) journal: Journal,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) derived: Arc<Derived>,
+    /// Why rule files were refused at the start.
+    pub(crate) rule_errors: Vec<String>,
     pub(crate) health: Arc<Health>,
     pub(crate) environment: String,
+    pub(crate) external_url: Option<String>,
+    /// Whether the API can be reached from this machine only.
+    pub(crate) loopback_only: bool,
     pub(crate) started: UnixNanos,
 }
 
@@ -49,6 +57,13 @@ type Shared = Arc<Context>;
 
 /// All routes. `otlp_body_bytes_max` limits OTLP bodies before and after decompression.
 pub(crate) fn router(context: Context, ingest: Ingest, otlp_body_bytes_max: usize) -> Router {
+    let loopback_only = context.loopback_only;
+    let hosts: Vec<String> = context
+        .external_url
+        .iter()
+        .filter_map(|url| guard::host_of(url))
+        .collect();
+    let allowed: guard::AllowedHosts = loopback_only.then(|| hosts.into());
     let api = Router::new()
         .route(
             "/api/v1/query",
@@ -91,8 +106,9 @@ pub(crate) fn router(context: Context, ingest: Ingest, otlp_body_bytes_max: usiz
         .route("/livez", get(health::livez))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(health::metrics))
-        .layer(DefaultBodyLimit::max(QUERY_BODY_BYTES_MAX))
         .fallback(ui::serve)
+        .layer(DefaultBodyLimit::max(QUERY_BODY_BYTES_MAX))
+        .layer(middleware::from_fn_with_state(allowed, guard::guard))
         .with_state(Arc::new(context));
     vervet_wire::http::router(ingest, otlp_body_bytes_max).merge(api)
 }

@@ -35,7 +35,8 @@ pub struct CollectorConfig {
     /// Folder of rule files; the built-in rules when absent.
     pub rules_dir: Option<PathBuf>,
     pub evaluation_interval: Duration,
-    pub external_url: String,
+    /// Where users reach the web app, when it is not the address listened on.
+    pub external_url: Option<String>,
     pub notify: NotifyConfig,
     /// Where the collector's own traces go.
     pub traces_endpoint: Option<String>,
@@ -138,9 +139,7 @@ impl TryFrom<CollectorSpec> for CollectorConfig {
                 .rules
                 .interval
                 .map_or(Duration::from_secs(15), |interval| interval.0),
-            external_url: spec
-                .external_url
-                .unwrap_or_else(|| format!("http://{http}")),
+            external_url: spec.external_url,
             notify: NotifyConfig::try_from(spec.alerting)
                 .map_err(|error| format!("alerting: {error}"))?,
             traces_endpoint: spec.telemetry.traces.map(|traces| traces.endpoint),

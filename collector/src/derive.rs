@@ -14,10 +14,10 @@ use tokio_util::sync::CancellationToken;
 use vervet_error_groups::{ErrorStore, GroupChangeKind, Occurrence};
 use vervet_journal::{Cursor, Record};
 use vervet_model::{Clock, Signal, SystemClock};
-use vervet_wire::otlp::{self, SpanKind, StatusCode};
+use vervet_wire::otlp::{self, Resource, SpanKind, StatusCode};
 
+use crate::derived::{Derived, RequestStatus};
 use crate::ingest::Envelope;
-use crate::metrics::{Metrics, RequestStatus};
 
 /// The consumer's cursor in the journal.
 pub(crate) const CURSOR: &str = "derive";
@@ -35,7 +35,7 @@ const REFRESH_INTERVAL: Duration = Duration::from_secs(15);
 pub(crate) struct Derive {
     pub(crate) cursor: Cursor,
     pub(crate) errors: Arc<ErrorStore>,
-    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) metrics: Arc<Derived>,
     /// The highest durable sequence of the journal.
     pub(crate) durable: watch::Receiver<u64>,
 }
@@ -88,7 +88,7 @@ impl Derive {
             self.cursor.commit(last, &[])?;
         }
         let since = SystemClock.now().saturating_sub(RECENT);
-        self.metrics.set_recent_groups(&self.errors.recent(since)?);
+        self.metrics.set_recent_groups(self.errors.recent(since)?);
         Ok(())
     }
 
@@ -114,6 +114,10 @@ impl Derive {
 
     fn extract(&self, envelope: &Envelope, occurrences: &mut Vec<Occurrence>) {
         let received_at = envelope.received_at;
+        if let Some(source) = &envelope.source {
+            self.metrics
+                .agent_host(&source.agent_id, || host_name(envelope));
+        }
         // Bodies in the journal were decoded before they were appended; one that does not decode has
         // been reported by then.
         let _ = match envelope.signal {
@@ -136,10 +140,25 @@ impl Derive {
     }
 }
 
+/// `host.name` of the first resource of a request, empty when it has none.
+fn host_name(envelope: &Envelope) -> String {
+    let mut host = None;
+    let mut take = |resource: &Resource<'_>| {
+        host.get_or_insert_with(|| resource.str("host.name").to_owned());
+    };
+    let body = &envelope.body;
+    let _ = match envelope.signal {
+        Signal::Logs => otlp::for_each_log(body, |resource, _, _| take(resource)),
+        Signal::Metrics => otlp::for_each_metric(body, |resource, _, _| take(resource)),
+        Signal::Traces => otlp::for_each_span(body, |resource, _, _| take(resource)),
+    };
+    host.unwrap_or_default()
+}
+
 fn request_status(status: StatusCode) -> RequestStatus {
     match status {
-        StatusCode::Unset => RequestStatus::unset,
-        StatusCode::Ok => RequestStatus::ok,
-        StatusCode::Error => RequestStatus::error,
+        StatusCode::Unset => RequestStatus::Unset,
+        StatusCode::Ok => RequestStatus::Ok,
+        StatusCode::Error => RequestStatus::Error,
     }
 }

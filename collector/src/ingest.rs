@@ -24,6 +24,7 @@ use vervet_model::{Clock, SystemClock, UnixNanos};
 use vervet_store::{DecodeOptions, Decoded, Store, decode};
 use vervet_wire::{Accepted, OtlpRequest, OtlpSink, Refusal};
 
+use crate::derived::Derived;
 use crate::health::Health;
 use crate::metrics::Metrics;
 
@@ -54,6 +55,7 @@ pub(crate) struct Ingest {
     budget: Arc<Semaphore>,
     options: Arc<DecodeOptions>,
     metrics: Arc<Metrics>,
+    derived: Arc<Derived>,
 }
 
 impl Ingest {
@@ -65,6 +67,7 @@ impl Ingest {
         options: DecodeOptions,
         inflight_bytes_max: usize,
         metrics: Arc<Metrics>,
+        derived: Arc<Derived>,
         health: Arc<Health>,
     ) -> (Self, Committer) {
         let (queue, waiting) = mpsc::channel(WAITING_REQUESTS_MAX);
@@ -83,6 +86,7 @@ impl Ingest {
                 budget,
                 options: Arc::new(options),
                 metrics,
+                derived,
             },
             committer,
         )
@@ -90,7 +94,7 @@ impl Ingest {
 
     async fn store_request(&self, request: OtlpRequest) -> Result<Accepted, Refusal> {
         if let Some(source) = &request.source {
-            self.metrics.agent_seen(&source.agent_id, SystemClock.now());
+            self.derived.agent_seen(&source.agent_id, SystemClock.now());
             if source.sequence <= self.store.agent_sequence(&source.agent_id, request.signal) {
                 self.metrics.repeated(request.signal);
                 return Ok(Accepted::default());

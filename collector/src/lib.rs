@@ -9,6 +9,7 @@
 mod api;
 pub mod config;
 mod derive;
+mod derived;
 mod flusher;
 mod health;
 mod ingest;
@@ -22,4 +23,5 @@ mod start;
 mod time;
 
 pub use config::CollectorConfig;
+pub use rules::check_rules;
 pub use start::{Addresses, Collector};

@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use vervet_agent::telemetry::{self, TelemetryOptions};
 use vervet_agent::{Agent, AgentOptions};
 use vervet_collector::standalone::{StandaloneOptions, WATCH_DEFAULT, agent_config};
-use vervet_collector::{Collector, CollectorConfig};
+use vervet_collector::{Collector, CollectorConfig, check_rules};
 
 const EXIT_FAILURE: u8 = 1;
 const EXIT_CONFIG: u8 = 78;
@@ -35,7 +35,7 @@ enum Command {
     },
     /// Run the collector with an agent in the same process: everything on one machine.
     Standalone(Standalone),
-    /// Check a configuration file.
+    /// Check a configuration file and the rule files it names.
     Validate {
         #[arg(long)]
         config: PathBuf,
@@ -67,6 +67,9 @@ struct Standalone {
     agent_admin: SocketAddr,
 }
 
+/// How long threads may take to end once everything is stored.
+const RUNTIME_SHUTDOWN: Duration = Duration::from_secs(1);
+
 /// What ends the program, with the exit code it means.
 enum Failure {
     Config(String),
@@ -94,7 +97,9 @@ fn load(path: &std::path::Path) -> Result<CollectorConfig, Failure> {
 }
 
 fn validate(path: &std::path::Path) -> Result<(), Failure> {
-    load(path)?;
+    if let Some(dir) = load(path)?.rules_dir {
+        check_rules(&dir).map_err(Failure::Config)?;
+    }
     say(&format!("{}: valid", path.display()));
     Ok(())
 }
@@ -151,7 +156,7 @@ fn run(config: CollectorConfig, agent: Option<StandaloneOptions>) -> Result<(), 
         .thread_name("vervet")
         .build()
         .map_err(|error| Failure::Run(error.into()))?;
-    runtime.block_on(async {
+    let result = runtime.block_on(async {
         let options = TelemetryOptions {
             service_name: "vervet-collector",
             service_version: env!("CARGO_PKG_VERSION"),
@@ -161,7 +166,10 @@ fn run(config: CollectorConfig, agent: Option<StandaloneOptions>) -> Result<(), 
         let result = serve(config, agent).await;
         telemetry.flush().await;
         result
-    })
+    });
+    // Queries whose callers have gone may still run; they do not keep the program.
+    runtime.shutdown_timeout(RUNTIME_SHUTDOWN);
+    result
 }
 
 async fn serve(config: CollectorConfig, agent: Option<StandaloneOptions>) -> Result<(), Failure> {

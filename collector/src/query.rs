@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use vervet_model::UnixMillis;
 use vervet_promql::{
     Engine, EngineOptions, QueryError, QueryOutput, Queryable, QueryableError, Sample,
@@ -104,16 +104,21 @@ impl QueryService {
     where
         F: FnOnce(&Engine, &dyn Queryable) -> Result<QueryOutput, QueryError> + Send + 'static,
     {
-        let _permit = self.permit().await?;
+        let permit = self.permit().await?;
         let (engine, storage) = (Arc::clone(&self.engine), StoredSeries(self.store.clone()));
-        tokio::task::spawn_blocking(move || evaluate(&engine, &storage))
+        let run = move || {
+            // A caller that hangs up does not free the place of a query that still runs.
+            let _permit = permit;
+            evaluate(&engine, &storage)
+        };
+        tokio::task::spawn_blocking(run)
             .await
             .map_err(|error| QueryError::Execution(error.to_string()))?
     }
 
-    async fn permit(&self) -> Result<tokio::sync::SemaphorePermit<'_>, QueryError> {
-        self.permits
-            .acquire()
+    async fn permit(&self) -> Result<OwnedSemaphorePermit, QueryError> {
+        Arc::clone(&self.permits)
+            .acquire_owned()
             .await
             .map_err(|error| QueryError::Execution(error.to_string()))
     }

@@ -21,6 +21,7 @@ use crate::ingest::Ingest;
 use crate::metrics::Metrics;
 use crate::query::QueryService;
 
+pub use builtin::check_rules;
 pub(crate) use builtin::load_rules;
 pub(crate) use webhook::Webhooks;
 

@@ -19,6 +19,7 @@ use vervet_store::{DecodeOptions, Store, StoreConfig};
 use crate::api::{self, Context};
 use crate::config::CollectorConfig;
 use crate::derive::{self, Derive};
+use crate::derived::{Derived, DerivedSamples};
 use crate::flusher::{self, Flusher};
 use crate::health::Health;
 use crate::ingest::{Ingest, replay};
@@ -29,6 +30,8 @@ use crate::rules::{Queries, Samples, Webhooks, load_rules};
 
 /// How long requests under way may take to finish at shutdown.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long rules and notifications may take to finish after that.
+const RULES_TIMEOUT: Duration = Duration::from_secs(1);
 const JOURNAL_DIR: &str = "journal";
 const ERRORS_FILE: &str = "errors.sqlite";
 const ALERTS_FILE: &str = "alerts.json";
@@ -48,6 +51,8 @@ pub struct Collector {
     /// Ends listeners and rules: nothing new comes in.
     sources: CancellationToken,
     servers: JoinSet<()>,
+    /// Rules and notifications; a delivery that is being retried does not hold up the end.
+    rules: JoinSet<()>,
     committer: JoinHandle<()>,
     /// Ends what works on stored data.
     consumers: CancellationToken,
@@ -75,6 +80,7 @@ impl Collector {
         let for_open = Arc::clone(&config);
         let opened = tokio::task::spawn_blocking(move || open(&for_open)).await??;
         let metrics = Arc::new(Metrics::default());
+        let derived = Arc::new(Derived::default());
         let health = Arc::new(Health::default());
         let durable = watch_journal(&opened.journal);
         let (ingest, committer) = Ingest::new(
@@ -83,6 +89,7 @@ impl Collector {
             opened.options,
             config.limits.inflight_bytes,
             Arc::clone(&metrics),
+            Arc::clone(&derived),
             Arc::clone(&health),
         );
         let committer = tokio::task::spawn_blocking(move || committer.run());
@@ -98,7 +105,7 @@ impl Collector {
         let derive = Derive {
             cursor: opened.derive_cursor,
             errors: Arc::clone(&opened.errors),
-            metrics: Arc::clone(&metrics),
+            metrics: Arc::clone(&derived),
             durable,
         };
         workers.spawn(derive.run(consumers.clone()));
@@ -111,17 +118,27 @@ impl Collector {
         );
         let sources = CancellationToken::new();
         let mut servers = JoinSet::new();
-        let alerts = start_rules(&config, &queries, &ingest, &metrics).await?;
-        servers.spawn(Arc::clone(&alerts).run(sources.clone()));
+        let (alerts, rule_errors) = start_rules(&config, &queries, &ingest, &metrics).await?;
+        let mut rules = JoinSet::new();
+        rules.spawn(Arc::clone(&alerts).run(sources.clone()));
+        let samples = DerivedSamples {
+            derived: Arc::clone(&derived),
+            ingest: ingest.clone(),
+        };
+        rules.spawn(samples.run(sources.clone()));
         let context = Context {
             store: opened.store,
             queries,
             errors: opened.errors,
             alerts,
+            rule_errors,
             journal: opened.journal,
             metrics,
+            derived,
             health: Arc::clone(&health),
             environment: config.environment.clone(),
+            external_url: config.external_url.clone(),
+            loopback_only: config.http.ip().is_loopback(),
             started,
         };
         let addresses = listen(&config, context, ingest, &mut servers, &sources).await?;
@@ -132,6 +149,7 @@ impl Collector {
             health,
             sources,
             servers,
+            rules,
             committer,
             consumers,
             workers,
@@ -154,6 +172,13 @@ impl Collector {
                 "requests were still under way at the end of the drain; their senders will retry"
             );
             self.servers.shutdown().await;
+        }
+        let ended = tokio::time::timeout(RULES_TIMEOUT, async {
+            while self.rules.join_next().await.is_some() {}
+        });
+        if ended.await.is_err() {
+            tracing::warn!("notifications were being retried; they are sent after the next start");
+            self.rules.shutdown().await;
         }
         // The committer ends when the last holder of its queue, a server, is gone.
         if let Err(error) = self.committer.await {
@@ -248,7 +273,7 @@ async fn start_rules(
     queries: &QueryService,
     ingest: &Ingest,
     metrics: &Arc<Metrics>,
-) -> anyhow::Result<Arc<Manager>> {
+) -> anyhow::Result<(Arc<Manager>, Vec<String>)> {
     let seams = Seams {
         query: Arc::new(Queries {
             service: queries.clone(),
@@ -262,15 +287,26 @@ async fn start_rules(
     let settings = ManagerConfig {
         evaluation_interval: config.evaluation_interval,
         query_timeout: config.limits.query_timeout,
-        external_url: config.external_url.clone(),
+        external_url: config
+            .external_url
+            .clone()
+            .unwrap_or_else(|| format!("http://{}", config.http)),
         ..ManagerConfig::default()
     };
-    let groups = load_rules(config.rules_dir.as_deref())?;
+    let loaded = load_rules(config.rules_dir.as_deref())?;
+    let refused: Vec<String> = loaded.errors.iter().map(ToString::to_string).collect();
+    metrics
+        .rule_errors
+        .set(i64::try_from(refused.len()).unwrap_or(i64::MAX));
+    if loaded.groups.is_empty() {
+        tracing::warn!("there are no alerting rules");
+    }
     let notify = config.notify.clone();
-    let open = move || Manager::open(seams, settings, groups, notify);
-    tokio::task::spawn_blocking(open)
+    let open = move || Manager::open(seams, settings, loaded.groups, notify);
+    let manager = tokio::task::spawn_blocking(open)
         .await?
-        .context("the state of alerts cannot be read")
+        .context("the state of alerts cannot be read")?;
+    Ok((manager, refused))
 }
 
 async fn listen(

@@ -27,10 +27,13 @@ pub(super) async fn status(State(context): State<Shared>) -> Response {
     let stats = context.store.stats();
     let journal = context.journal.stats();
     let agents: Vec<Value> = context
-        .metrics
+        .derived
         .agents()
         .into_iter()
-        .map(|(agent_id, seen)| json!({"agent_id": agent_id, "last_seen_unix_ms": seen.to_millis().0}))
+        .map(|agent| {
+            let last_seen = agent.last_seen.to_millis().0;
+            json!({"agent_id": agent.agent_id, "host_name": agent.host_name, "last_seen_unix_ms": last_seen})
+        })
         .collect();
     Json(json!({
         "version": env!("CARGO_PKG_VERSION"),
@@ -45,6 +48,7 @@ pub(super) async fn status(State(context): State<Shared>) -> Response {
         "head_bytes": stats.head_bytes,
         "journal": {"segments": journal.segments, "bytes": journal.disk_bytes, "last_sequence": context.journal.last_sequence()},
         "agents": agents,
+        "rule_file_errors": context.rule_errors,
     }))
     .into_response()
 }

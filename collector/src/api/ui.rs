@@ -10,7 +10,16 @@ use rust_embed::RustEmbed;
 const NONCE_PLACEHOLDER: &str = "__CSP_NONCE__";
 const ASSETS_PREFIX: &str = "assets/";
 /// Paths that belong to APIs: an unknown one is an error, not a page.
-const API_PREFIXES: [&str; 6] = ["api/", "v1/", "loki/", "tempo/", "jaeger/", "alertmanager/"];
+const API_PREFIXES: [&str; 8] = [
+    "api/",
+    "v1/",
+    "loki/",
+    "tempo/",
+    "jaeger/",
+    "alertmanager/",
+    "-/",
+    "healthz",
+];
 
 #[derive(RustEmbed)]
 #[folder = "../dashboards/dist"]

@@ -35,28 +35,34 @@ pub(crate) async fn evaluate(
     query: MetricQuery,
     request: MetricRequest,
 ) -> Result<QueryOutput, QueryError> {
-    let mut counted = Counted::default();
-    for (index, aggregation) in query.aggregations.iter().enumerate() {
-        counted
-            .0
-            .insert(stand_in(index), count(store, aggregation, request).await?);
+    let mut counts = Vec::with_capacity(query.aggregations.len());
+    for aggregation in &query.aggregations {
+        counts.push(count(store, aggregation, request).await?);
     }
     let engine = Arc::clone(engine);
-    let run = move || match request.step {
-        None => engine.instant(&counted, &query.promql, request.end),
-        Some(step) => engine.range(&counted, &query.promql, request.start, request.end, step),
+    let run = move || {
+        let counted = counts.into_iter().enumerate();
+        let counted = Counted(
+            counted
+                .map(|(index, counts)| (stand_in(index), counts.series()))
+                .collect(),
+        );
+        match request.step {
+            None => engine.instant(&counted, &query.promql, request.end),
+            Some(step) => engine.range(&counted, &query.promql, request.start, request.end, step),
+        }
     };
     tokio::task::spawn_blocking(run)
         .await
         .map_err(|error| QueryError::Execution(error.to_string()))?
 }
 
-/// The value of one aggregation at each step: over the window `(t - range, t]`.
+/// Counts one aggregation in buckets from which every window `(t - range, t]` can be summed up.
 async fn count(
     store: &Store,
     aggregation: &RangeAggregation,
     request: MetricRequest,
-) -> Result<Vec<Series>, QueryError> {
+) -> Result<Windows, QueryError> {
     let range = aggregation.range;
     let step = request.step.unwrap_or(range);
     let first = if request.step.is_some() {
@@ -87,20 +93,20 @@ async fn count(
     };
     let counts = store.log_counts(&log_query, &GroupBy::All, bucket).await;
     let counts = counts.map_err(|error| QueryError::Execution(error.to_string()))?;
-    let windows = Windows {
+    Ok(Windows {
+        function: aggregation.function,
+        counts,
         first,
         end: request.end,
         step,
         range,
-    };
-    Ok(counts
-        .into_iter()
-        .map(|counted| windows.series(aggregation.function, counted))
-        .collect())
+    })
 }
 
-/// The evaluation moments of one aggregation.
+/// The counts of one aggregation and the moments at which it is evaluated.
 struct Windows {
+    function: RangeFunction,
+    counts: Vec<LogCountSeries>,
     first: UnixMillis,
     end: UnixMillis,
     step: Duration,
@@ -108,42 +114,40 @@ struct Windows {
 }
 
 impl Windows {
-    fn series(&self, function: RangeFunction, counted: LogCountSeries) -> Series {
-        let mut sorted: BTreeMap<i64, u64> = BTreeMap::new();
-        for bucket in &counted.buckets {
-            let value = match function {
-                RangeFunction::CountOverTime | RangeFunction::Rate => bucket.count,
-                RangeFunction::BytesOverTime | RangeFunction::BytesRate => bucket.bytes,
-            };
-            *sorted.entry(bucket.start.0).or_default() += value;
-        }
+    /// The value of the aggregation at each moment. Takes as long as there are buckets and moments.
+    fn series(self) -> Vec<Series> {
+        self.counts
+            .iter()
+            .map(|counted| self.one_series(counted))
+            .collect()
+    }
+
+    fn one_series(&self, counted: &LogCountSeries) -> Series {
+        let sums = RunningSums::new(self.function, counted);
+        let step = millis(self.step).max(1);
         let mut samples = Vec::new();
-        let mut at = self.first;
+        let mut next = Some(self.first);
         let mut live = false;
-        while at <= self.end {
-            let window_end = at.to_nanos().0;
-            let window_start = at.to_nanos().saturating_sub(self.range).0;
-            let total: u64 = sorted
-                .range(window_start + 1..=window_end)
-                .map(|(_, value)| *value)
-                .sum();
-            if total > 0 {
+        while let Some(at) = next.filter(|at| *at <= self.end) {
+            let end = at.to_nanos();
+            let total = sums.through(end.0) - sums.through(end.saturating_sub(self.range).0);
+            let value = if total > 0 {
+                self.value(total)
+            } else {
+                STALE_NAN
+            };
+            // An empty window has no value; without a marker the engine would look back to the last one.
+            if total > 0 || live {
                 samples.push(Sample {
                     timestamp: at.0,
-                    value: self.value(function, total),
-                });
-            } else if live {
-                // An empty window has no value; without a marker the engine would look back to the last one.
-                samples.push(Sample {
-                    timestamp: at.0,
-                    value: STALE_NAN,
+                    value,
                 });
             }
             live = total > 0;
-            at = UnixMillis(at.0 + millis(self.step).max(1));
+            next = at.0.checked_add(step).map(UnixMillis);
         }
         Series {
-            labels: counted.labels,
+            labels: counted.labels.clone(),
             samples,
         }
     }
@@ -152,13 +156,39 @@ impl Windows {
         clippy::cast_precision_loss,
         reason = "samples are 64-bit floats, as in Prometheus"
     )]
-    fn value(&self, function: RangeFunction, total: u64) -> f64 {
-        match function {
+    fn value(&self, total: u64) -> f64 {
+        match self.function {
             RangeFunction::CountOverTime | RangeFunction::BytesOverTime => total as f64,
             RangeFunction::Rate | RangeFunction::BytesRate => {
                 total as f64 / self.range.as_secs_f64()
             }
         }
+    }
+}
+
+/// What was counted up to the end of each bucket, by time.
+struct RunningSums(Vec<(i64, u64)>);
+
+impl RunningSums {
+    fn new(function: RangeFunction, counted: &LogCountSeries) -> Self {
+        let mut sum = 0_u64;
+        let buckets = counted.buckets.iter().map(|bucket| {
+            sum += match function {
+                RangeFunction::CountOverTime | RangeFunction::Rate => bucket.count,
+                RangeFunction::BytesOverTime | RangeFunction::BytesRate => bucket.bytes,
+            };
+            (bucket.start.0, sum)
+        });
+        Self(buckets.collect())
+    }
+
+    /// The sum of all buckets that start at or before a time.
+    fn through(&self, time: i64) -> u64 {
+        let after = self.0.partition_point(|(start, _)| *start <= time);
+        after
+            .checked_sub(1)
+            .and_then(|last| self.0.get(last))
+            .map_or(0, |(_, sum)| *sum)
     }
 }
 
@@ -175,7 +205,6 @@ fn greatest_common_divisor(a: i64, b: i64) -> i64 {
 }
 
 /// Counted aggregations by the metric name that stands in for them.
-#[derive(Default)]
 struct Counted(BTreeMap<String, Vec<Series>>);
 
 impl Queryable for Counted {

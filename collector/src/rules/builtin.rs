@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use rust_embed::RustEmbed;
-use vervet_alerting::{GroupConfig, GroupKind, Loaded, RuleFile, load_dir};
+use vervet_alerting::{GroupKind, Loaded, RuleFile, load_dir};
 use vervet_model::UnixMillis;
 use vervet_promql::{Engine, EngineOptions, Queryable, QueryableError, SelectRequest, Series};
 
@@ -16,11 +16,12 @@ use crate::logql;
 #[exclude = "*.test.yaml"]
 struct Shipped;
 
-/// The rule groups to evaluate. A bad file is reported with its line and left out; the others load.
+/// The rule groups to evaluate, and why files were refused. A bad file is reported with its line and left out;
+/// the others load.
 ///
 /// # Errors
 /// A shipped file is not text, which a build cannot produce.
-pub(crate) fn load_rules(dir: Option<&Path>) -> anyhow::Result<Vec<GroupConfig>> {
+pub(crate) fn load_rules(dir: Option<&Path>) -> anyhow::Result<Loaded> {
     let loaded = match dir {
         Some(dir) => load_dir(dir, &check_expr),
         None => shipped()?,
@@ -28,7 +29,21 @@ pub(crate) fn load_rules(dir: Option<&Path>) -> anyhow::Result<Vec<GroupConfig>>
     for error in &loaded.errors {
         tracing::error!(%error, "rule file refused");
     }
-    Ok(loaded.groups)
+    Ok(loaded)
+}
+
+/// Checks the rule files of a folder.
+///
+/// # Errors
+/// Every mistake, a line each.
+pub fn check_rules(dir: &Path) -> Result<(), String> {
+    let errors = load_dir(dir, &check_expr).errors;
+    let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    if lines.is_empty() {
+        Ok(())
+    } else {
+        Err(lines.join("\n"))
+    }
 }
 
 fn shipped() -> anyhow::Result<Loaded> {

@@ -76,7 +76,10 @@ impl Notifier for Webhooks {
             let result = self.deliver(&integration.webhook.url, notification).await;
             match &result {
                 Ok(()) => self.metrics.notifications.inc(),
-                Err(_) => self.metrics.notification_failures.inc(),
+                Err(error) => {
+                    tracing::warn!(receiver = integration.receiver, %error, "notification not delivered");
+                    self.metrics.notification_failures.inc()
+                }
             };
             result
         })

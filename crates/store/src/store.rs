@@ -85,7 +85,7 @@ pub struct StoreStats {
     pub logs: TableStats,
     pub spans: TableStats,
     pub samples: TableStats,
-    /// `rows_head` counts the series known, whether stored or not.
+    /// One stored row a series and day; `rows_head` counts the series that have none yet.
     pub series: TableStats,
     pub head_bytes: usize,
 }
@@ -186,7 +186,7 @@ impl Store {
     pub fn stats(&self) -> StoreStats {
         let view = self.0.cut();
         let mut series = table_stats(&view, Table::Series);
-        series.rows_head = self.0.series.read().len() as u64;
+        series.rows_head = self.0.series.read().unstored() as u64;
         StoreStats {
             logs: table_stats(&view, Table::Logs),
             spans: table_stats(&view, Table::Spans),

@@ -41,6 +41,12 @@ impl SeriesIndex {
         self.entries.len()
     }
 
+    /// Series that the `series` table has no row of yet.
+    pub(crate) fn unstored(&self) -> usize {
+        let unstored = |entry: &&SeriesEntry| entry.stored_days == 0;
+        self.entries.values().filter(unstored).count()
+    }
+
     pub(crate) fn get(&self, id: u64) -> Option<&SeriesEntry> {
         self.entries.get(&id)
     }
