@@ -35,7 +35,7 @@ const REFRESH_INTERVAL: Duration = Duration::from_secs(15);
 pub(crate) struct Derive {
     pub(crate) cursor: Cursor,
     pub(crate) errors: Arc<ErrorStore>,
-    pub(crate) metrics: Arc<Derived>,
+    pub(crate) derived: Arc<Derived>,
     /// The highest durable sequence of the journal.
     pub(crate) durable: watch::Receiver<u64>,
 }
@@ -88,7 +88,7 @@ impl Derive {
             self.cursor.commit(last, &[])?;
         }
         let since = SystemClock.now().saturating_sub(RECENT);
-        self.metrics.set_recent_groups(self.errors.recent(since)?);
+        self.derived.set_recent_groups(self.errors.recent(since)?);
         Ok(())
     }
 
@@ -115,7 +115,7 @@ impl Derive {
     fn extract(&self, envelope: &Envelope, occurrences: &mut Vec<Occurrence>) {
         let received_at = envelope.received_at;
         if let Some(source) = &envelope.source {
-            self.metrics
+            self.derived
                 .agent_host(&source.agent_id, || host_name(envelope));
         }
         // Bodies in the journal were decoded before they were appended; one that does not decode has
@@ -128,7 +128,7 @@ impl Derive {
             Signal::Traces => otlp::for_each_span(&envelope.body, |resource, _, span| {
                 if matches!(span.kind, SpanKind::Server | SpanKind::Consumer) {
                     let environment = exceptions::environment(resource);
-                    self.metrics.service_request(
+                    self.derived.service_request(
                         resource.str("service.name"),
                         environment,
                         request_status(span.status),

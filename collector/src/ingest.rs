@@ -25,8 +25,8 @@ use vervet_store::{DecodeOptions, Decoded, Store, decode};
 use vervet_wire::{Accepted, OtlpRequest, OtlpSink, Refusal};
 
 use crate::derived::Derived;
-use crate::health::Health;
 use crate::metrics::Metrics;
+use crate::start::Own;
 
 pub(crate) use committer::Committer;
 pub(crate) use envelope::Envelope;
@@ -66,17 +66,15 @@ impl Ingest {
         journal: Journal,
         options: DecodeOptions,
         inflight_bytes_max: usize,
-        metrics: Arc<Metrics>,
-        derived: Arc<Derived>,
-        health: Arc<Health>,
+        own: &Own,
     ) -> (Self, Committer) {
         let (queue, waiting) = mpsc::channel(WAITING_REQUESTS_MAX);
         let committer = Committer {
             store: store.clone(),
             journal,
             waiting,
-            metrics: Arc::clone(&metrics),
-            health,
+            metrics: Arc::clone(&own.metrics),
+            health: Arc::clone(&own.health),
         };
         let budget = Arc::new(Semaphore::new(inflight_bytes_max / PERMIT_BYTES));
         (
@@ -85,8 +83,8 @@ impl Ingest {
                 queue,
                 budget,
                 options: Arc::new(options),
-                metrics,
-                derived,
+                metrics: Arc::clone(&own.metrics),
+                derived: Arc::clone(&own.derived),
             },
             committer,
         )

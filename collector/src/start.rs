@@ -59,6 +59,14 @@ pub struct Collector {
     workers: JoinSet<()>,
 }
 
+/// What the collector says of itself, shared by its parts.
+#[derive(Clone, Default)]
+pub(crate) struct Own {
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) derived: Arc<Derived>,
+    pub(crate) health: Arc<Health>,
+}
+
 /// What is on disk, opened and brought up to date.
 struct Opened {
     store: Store,
@@ -79,68 +87,51 @@ impl Collector {
         let config = Arc::new(config);
         let for_open = Arc::clone(&config);
         let opened = tokio::task::spawn_blocking(move || open(&for_open)).await??;
-        let metrics = Arc::new(Metrics::default());
-        let derived = Arc::new(Derived::default());
-        let health = Arc::new(Health::default());
-        let durable = watch_journal(&opened.journal);
+        let Opened {
+            store,
+            journal,
+            errors,
+            ..
+        } = &opened;
+        let (store, journal, errors) = (store.clone(), journal.clone(), Arc::clone(errors));
+        let own = Own::default();
+        let inflight_bytes = config.limits.inflight_bytes;
+        let options = opened.options.clone();
         let (ingest, committer) = Ingest::new(
-            opened.store.clone(),
-            opened.journal.clone(),
-            opened.options,
-            config.limits.inflight_bytes,
-            Arc::clone(&metrics),
-            Arc::clone(&derived),
-            Arc::clone(&health),
+            store.clone(),
+            journal.clone(),
+            options,
+            inflight_bytes,
+            &own,
         );
         let committer = tokio::task::spawn_blocking(move || committer.run());
         let consumers = CancellationToken::new();
-        let mut workers = JoinSet::new();
-        let flusher = Flusher {
-            store: opened.store.clone(),
-            cursor: opened.flush_cursor,
-            metrics: Arc::clone(&metrics),
-            health: Arc::clone(&health),
+        let workers = spawn_workers(opened, &own, &consumers);
+        let options = EngineOptions {
+            timeout: config.limits.query_timeout,
+            ..EngineOptions::default()
         };
-        workers.spawn(flusher.run(consumers.clone()));
-        let derive = Derive {
-            cursor: opened.derive_cursor,
-            errors: Arc::clone(&opened.errors),
-            metrics: Arc::clone(&derived),
-            durable,
-        };
-        workers.spawn(derive.run(consumers.clone()));
-        let queries = QueryService::new(
-            opened.store.clone(),
-            EngineOptions {
-                timeout: config.limits.query_timeout,
-                ..EngineOptions::default()
-            },
-        );
+        let queries = QueryService::new(store.clone(), options);
+        let (alerts, rule_errors) = open_rules(&config, &queries, &ingest, &own.metrics).await?;
         let sources = CancellationToken::new();
-        let mut servers = JoinSet::new();
-        let (alerts, rule_errors) = start_rules(&config, &queries, &ingest, &metrics).await?;
-        let mut rules = JoinSet::new();
-        rules.spawn(Arc::clone(&alerts).run(sources.clone()));
-        let samples = DerivedSamples {
-            derived: Arc::clone(&derived),
-            ingest: ingest.clone(),
-        };
-        rules.spawn(samples.run(sources.clone()));
+        let rules = spawn_rules(&alerts, &own.derived, &ingest, &sources);
+        let health = Arc::clone(&own.health);
         let context = Context {
-            store: opened.store,
+            store,
             queries,
-            errors: opened.errors,
+            errors,
             alerts,
             rule_errors,
-            journal: opened.journal,
-            metrics,
-            derived,
-            health: Arc::clone(&health),
+            journal,
+            metrics: own.metrics,
+            derived: own.derived,
+            health: own.health,
             environment: config.environment.clone(),
             external_url: config.external_url.clone(),
             loopback_only: config.http.ip().is_loopback(),
             started,
         };
+        let mut servers = JoinSet::new();
         let addresses = listen(&config, context, ingest, &mut servers, &sources).await?;
         health.set_serving(true);
         log_started(&addresses, started);
@@ -268,7 +259,44 @@ fn watch_journal(journal: &Journal) -> watch::Receiver<u64> {
     receiver
 }
 
-async fn start_rules(
+/// The consumers of the journal: segments, and errors with request counts.
+fn spawn_workers(opened: Opened, own: &Own, shutdown: &CancellationToken) -> JoinSet<()> {
+    let flusher = Flusher {
+        store: opened.store,
+        cursor: opened.flush_cursor,
+        metrics: Arc::clone(&own.metrics),
+        health: Arc::clone(&own.health),
+    };
+    let derive = Derive {
+        durable: watch_journal(&opened.journal),
+        cursor: opened.derive_cursor,
+        errors: opened.errors,
+        derived: Arc::clone(&own.derived),
+    };
+    let mut workers = JoinSet::new();
+    workers.spawn(flusher.run(shutdown.clone()));
+    workers.spawn(derive.run(shutdown.clone()));
+    workers
+}
+
+/// The evaluation of rules, and the samples that the built-in ones read.
+fn spawn_rules(
+    alerts: &Arc<Manager>,
+    derived: &Arc<Derived>,
+    ingest: &Ingest,
+    shutdown: &CancellationToken,
+) -> JoinSet<()> {
+    let samples = DerivedSamples {
+        derived: Arc::clone(derived),
+        ingest: ingest.clone(),
+    };
+    let mut rules = JoinSet::new();
+    rules.spawn(Arc::clone(alerts).run(shutdown.clone()));
+    rules.spawn(samples.run(shutdown.clone()));
+    rules
+}
+
+async fn open_rules(
     config: &CollectorConfig,
     queries: &QueryService,
     ingest: &Ingest,
@@ -302,7 +330,7 @@ async fn start_rules(
         tracing::warn!("there are no alerting rules");
     }
     let notify = config.notify.clone();
-    let open = move || Manager::open(seams, settings, loaded.groups, notify);
+    let open = move || Manager::open(seams, settings, loaded, notify);
     let manager = tokio::task::spawn_blocking(open)
         .await?
         .context("the state of alerts cannot be read")?;
