@@ -240,7 +240,7 @@ async fn malformed_and_unwanted_requests_are_refused_for_good() {
     );
     assert_eq!(
         code(Signal::Logs, vec![0; 2 << 20].into()).await,
-        Code::OutOfRange
+        Code::ResourceExhausted
     );
     let traces = ExportLogsServiceRequest {
         resource_logs: vec![ResourceLogs::default()],
