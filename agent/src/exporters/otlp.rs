@@ -260,6 +260,7 @@ impl OtlpExporter {
     }
 
     /// One request. The inner error is the destination's answer or what kept it from answering.
+    #[tracing::instrument(name = "export", skip_all, fields(exporter = %self.name, %signal, sequence = source.sequence))]
     async fn attempt(
         &self,
         signal: Signal,

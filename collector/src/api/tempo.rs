@@ -96,6 +96,16 @@ fn summary_json(trace: &TraceSummary) -> Value {
             })
         })
         .collect();
+    let services: serde_json::Map<String, Value> = trace
+        .services
+        .iter()
+        .map(|(name, service)| {
+            (
+                name.clone(),
+                json!({"spanCount": service.spans, "errorCount": service.errors}),
+            )
+        })
+        .collect();
     let matched = trace.matched.len();
     json!({
         "traceID": trace.trace_id.to_string(),
@@ -105,7 +115,7 @@ fn summary_json(trace: &TraceSummary) -> Value {
         "durationMs": trace.duration.as_millis().to_string().parse::<u64>().unwrap_or(u64::MAX),
         "spanCount": trace.span_count,
         "errorCount": trace.error_count,
-        "services": trace.services,
+        "serviceStats": services,
         "spanSet": {"spans": spans, "matched": matched},
         "spanSets": [{"spans": spans, "matched": matched}],
     })

@@ -32,5 +32,5 @@ pub use query::logs::{
 };
 pub use query::samples::{SampleLimits, SeriesSamples};
 pub use query::services::{ServiceStats, SparkPoint};
-pub use query::traces::{SpanBrief, SpanRow, TraceQuery, TraceSummary};
+pub use query::traces::{ServiceSpans, SpanBrief, SpanRow, TraceQuery, TraceSummary};
 pub use store::{Applied, AppliedSource, Store, StoreConfig, StoreStats, TableStats};

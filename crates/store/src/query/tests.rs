@@ -6,8 +6,8 @@ use vervet_wire::otlp::{KeyValue, LogRecord, Resource, Scope, SpanKind, write_re
 
 use crate::fixtures::{TestSpan, at, at_ms, gauge, logs, spans, store};
 use crate::{
-    DecodeOptions, Direction, GroupBy, LineFilter, LineFilterOp, LogQuery, SampleLimits, Store,
-    StoreError, TraceQuery, decode,
+    DecodeOptions, Direction, GroupBy, LineFilter, LineFilterOp, LogQuery, SampleLimits,
+    ServiceSpans, Store, StoreError, TraceQuery, decode,
 };
 
 fn query(matchers: Vec<Matcher>, filters: Vec<LineFilter>) -> LogQuery {
@@ -440,7 +440,13 @@ async fn a_trace_is_summed_up_over_its_services() {
         (trace.start, trace.duration),
         (at(10), Duration::from_secs(3))
     );
-    assert_eq!(trace.services, ["api", "web"]);
+    let services: Vec<_> = trace.services.iter().collect();
+    let spans = |spans, errors| ServiceSpans { spans, errors };
+    let expect = [
+        (&"api".to_owned(), &spans(1, 1)),
+        (&"web".to_owned(), &spans(1, 0)),
+    ];
+    assert_eq!(services, expect);
     let matched: Vec<_> = trace.matched.iter().map(|span| &*span.name).collect();
     assert_eq!(matched, ["SELECT"]);
 }

@@ -2,6 +2,7 @@
 
 mod rows;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -83,10 +84,17 @@ pub struct TraceSummary {
     pub duration: Duration,
     pub span_count: u64,
     pub error_count: u64,
-    /// Sorted.
-    pub services: Vec<String>,
+    /// By service name.
+    pub services: BTreeMap<String, ServiceSpans>,
     /// The spans that fulfil the query, earliest first, at most [`MATCHED_SPANS_MAX`].
     pub matched: Vec<SpanBrief>,
+}
+
+/// What one service has of a trace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ServiceSpans {
+    pub spans: u64,
+    pub errors: u64,
 }
 
 /// Matching spans that a [`TraceSummary`] lists at most.

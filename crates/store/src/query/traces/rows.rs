@@ -1,12 +1,12 @@
 //! Batches of spans as spans and trace summaries.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use arrow::array::{Array, AsArray, BinaryArray, RecordBatch};
 use vervet_model::{SpanId, TraceId, UnixNanos};
 
-use super::{MATCHED_SPANS_MAX, SpanBrief, SpanRow, TraceSummary};
+use super::{MATCHED_SPANS_MAX, ServiceSpans, SpanBrief, SpanRow, TraceSummary};
 use crate::StoreError;
 use crate::columns::{Columns, map_entries};
 use crate::tables::{Table, column};
@@ -139,13 +139,12 @@ fn summary(trace_id: TraceId, mut spans: Vec<Brief>) -> Option<TraceSummary> {
         .map(|brief| brief.span.start.saturating_add(brief.span.duration))
         .max()?;
     let root = spans.iter().find(|brief| brief.is_root).or(spans.first())?;
-    let services: BTreeSet<&str> = spans
-        .iter()
-        .map(|brief| &*brief.span.service_name)
-        .collect();
-    let errors = spans
-        .iter()
-        .filter(|brief| brief.span.status == STATUS_ERROR);
+    let mut services: BTreeMap<String, ServiceSpans> = BTreeMap::new();
+    for Brief { span, .. } in &spans {
+        let service = services.entry(span.service_name.clone()).or_default();
+        service.spans += 1;
+        service.errors += u64::from(span.status == STATUS_ERROR);
+    }
     Some(TraceSummary {
         trace_id,
         root_service_name: root.span.service_name.clone(),
@@ -153,8 +152,8 @@ fn summary(trace_id: TraceId, mut spans: Vec<Brief>) -> Option<TraceSummary> {
         start,
         duration: end.since(start),
         span_count: spans.len() as u64,
-        error_count: errors.count() as u64,
-        services: services.into_iter().map(str::to_owned).collect(),
+        error_count: services.values().map(|service| service.errors).sum(),
+        services,
         matched: spans
             .iter()
             .filter(|brief| brief.matched)
