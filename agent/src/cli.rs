@@ -112,7 +112,6 @@ async fn run_until_signal(config: AgentConfig) -> anyhow::Result<()> {
 
 async fn status(admin: String) -> anyhow::Result<()> {
     let url = format!("http://{admin}/api/vervet/v1/status");
-    telemetry::install_tls_provider();
     let client = crate::http::client(|builder| builder.timeout(STATUS_TIMEOUT))?;
     let mut answer = client.get(&url).send().await?.error_for_status()?;
     let mut body = Vec::new();

@@ -10,6 +10,7 @@ use reqwest::{Client, ClientBuilder};
 pub fn client(
     configure: impl Fn(ClientBuilder) -> ClientBuilder,
 ) -> Result<Client, reqwest::Error> {
+    crate::telemetry::install_tls_provider();
     configure(Client::builder()).build().or_else(|error| {
         let client = configure(Client::builder()).tls_certs_only([]).build()?;
         let cause = std::error::Error::source(&error)

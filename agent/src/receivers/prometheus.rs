@@ -163,8 +163,6 @@ impl PrometheusReceiver {
             targets = self.config.targets.len(),
             "prometheus receiver started"
         );
-        // Fails when the process has chosen one already.
-        let _chosen = rustls::crypto::ring::default_provider().install_default();
         let client = crate::http::client(|builder| {
             builder
                 .no_proxy()

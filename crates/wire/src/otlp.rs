@@ -90,21 +90,33 @@ pub fn encode_response(rejected: u64, message: &str) -> Bytes {
 /// The response is malformed.
 pub fn decode_response(response: &[u8]) -> Result<(u64, String), DecodeError> {
     let mut partial = (0, String::new());
-    let mut reader = Reader::new(response);
-    while let Some((number, field)) = reader.next_field()? {
-        if number != 1 {
-            continue;
-        }
-        let mut inner = Reader::new(field.bytes(number)?);
-        while let Some((number, field)) = inner.next_field()? {
+    each_message(response, 1, |message| {
+        let mut reader = Reader::new(message);
+        while let Some((number, field)) = reader.next_field()? {
             match number {
                 1 => partial.0 = field.varint(number)?,
                 2 => partial.1 = text(field.bytes(number)?).into_owned(),
                 _ => {}
             }
         }
-    }
+        Ok(())
+    })?;
     Ok(partial)
+}
+
+/// Hands over every embedded message numbered `wanted`, in order, and skips the other fields.
+fn each_message<'a>(
+    message: &'a [u8],
+    wanted: u32,
+    mut each: impl FnMut(&'a [u8]) -> Result<(), DecodeError>,
+) -> Result<(), DecodeError> {
+    let mut reader = Reader::new(message);
+    while let Some((number, field)) = reader.next_field()? {
+        if number == wanted {
+            each(field.bytes(number)?)?;
+        }
+    }
+    Ok(())
 }
 
 /// Walks `request` -> resource groups -> scope groups -> records, the nesting all three signals share:
@@ -114,59 +126,31 @@ fn walk<'a>(
     request: &'a [u8],
     mut record: impl FnMut(&Resource<'a>, &Scope<'a>, &'a [u8]) -> Result<(), DecodeError>,
 ) -> Result<(), DecodeError> {
-    let mut groups = Reader::new(request);
-    while let Some((number, field)) = groups.next_field()? {
-        if number != 1 {
-            continue;
-        }
-        let group = field.bytes(number)?;
+    each_message(request, 1, |group| {
         let resource = read_resource(group)?;
-        let mut scopes = Reader::new(group);
-        while let Some((number, field)) = scopes.next_field()? {
-            if number != 2 {
-                continue;
-            }
-            let scope_group = field.bytes(number)?;
+        each_message(group, 2, |scope_group| {
             let scope = read_scope(scope_group)?;
-            let mut records = Reader::new(scope_group);
-            while let Some((number, field)) = records.next_field()? {
-                if number == 2 {
-                    record(&resource, &scope, field.bytes(number)?)?;
-                }
-            }
-        }
-    }
-    Ok(())
+            each_message(scope_group, 2, |message| record(&resource, &scope, message))
+        })
+    })
 }
 
 fn read_resource(group: &[u8]) -> Result<Resource<'_>, DecodeError> {
     let mut resource = Resource::default();
-    let mut reader = Reader::new(group);
-    while let Some((number, field)) = reader.next_field()? {
-        if number != 1 {
-            continue;
-        }
-        let mut inner = Reader::new(field.bytes(number)?);
-        while let Some((number, field)) = inner.next_field()? {
-            if number == 1 {
-                resource
-                    .attributes
-                    .push(read_key_value(field.bytes(number)?)?);
-            }
-        }
-    }
+    each_message(group, 1, |message| {
+        each_message(message, 1, |attribute| {
+            resource.attributes.push(read_key_value(attribute)?);
+            Ok(())
+        })
+    })?;
     Ok(resource)
 }
 
 fn read_scope(group: &[u8]) -> Result<Scope<'_>, DecodeError> {
     let mut scope = Scope::default();
-    let mut reader = Reader::new(group);
-    while let Some((number, field)) = reader.next_field()? {
-        if number != 1 {
-            continue;
-        }
-        let mut inner = Reader::new(field.bytes(number)?);
-        while let Some((number, field)) = inner.next_field()? {
+    each_message(group, 1, |message| {
+        let mut reader = Reader::new(message);
+        while let Some((number, field)) = reader.next_field()? {
             match number {
                 1 => scope.name = text(field.bytes(number)?),
                 2 => scope.version = text(field.bytes(number)?),
@@ -174,7 +158,8 @@ fn read_scope(group: &[u8]) -> Result<Scope<'_>, DecodeError> {
                 _ => {}
             }
         }
-    }
+        Ok(())
+    })?;
     Ok(scope)
 }
 
