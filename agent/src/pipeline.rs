@@ -37,7 +37,7 @@ pub struct Batch {
 }
 
 /// How far a file has been read.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub struct FilePosition {
     pub path: String,
     pub device: u64,
@@ -45,8 +45,16 @@ pub struct FilePosition {
     /// Hash of the first `prefix_len` bytes, which tells a reused inode from the same file.
     pub prefix_hash: u64,
     pub prefix_len: u16,
-    /// The next byte to read.
+    /// The next byte to read; of a compressed file, of what it holds uncompressed.
     pub offset: u64,
+    /// Hash of the `tail_len` bytes before the offset: what tells a file that was cut and has grown again, and
+    /// what a copy of the file must hold there.
+    pub tail_hash: u64,
+    pub tail_len: u8,
+    /// When the file was last written to, as far as is known (nanoseconds since the epoch, 0 when unknown).
+    pub modified_unix_nano: u64,
+    /// Size on disk of a compressed file that has been read to its end; 0 for all others.
+    pub compressed_bytes: u64,
 }
 
 /// The agent is shutting down; nothing more is taken.

@@ -4,7 +4,7 @@
 //! longest time is forgotten, and its file would be read from the beginning again.
 //!
 //! ```text
-//! version 1 = 1 | totals 6 x 8 | count 4 | { receiver 1 + n | position as in a record }*
+//! version 1 = 2 (1 is read too) | totals 6 x 8 | count 4 | { receiver 1 + n | position as in a record }*
 //! ```
 
 use std::collections::HashMap;
@@ -12,13 +12,13 @@ use std::collections::HashMap;
 use bytes::{Buf, BufMut, Bytes};
 
 use super::record::{
-    BadRecord, RecordHeader, Totals, put_position, put_totals, take_position, take_text,
-    take_totals,
+    BadRecord, PositionForm, RecordHeader, Totals, put_position, put_totals, take_position,
+    take_text, take_totals,
 };
 use crate::pipeline::FilePosition;
 
-const VERSION: u8 = 1;
-const POSITIONS_MAX: usize = 16_384;
+const VERSION: u8 = 2;
+const POSITIONS_MAX: usize = 65_536;
 
 /// What the agent has put into the journal so far.
 #[derive(Debug, Clone, Default)]
@@ -112,15 +112,13 @@ impl Checkpoints {
             return Ok(checkpoints);
         }
         let mut rest = Bytes::copy_from_slice(state);
-        if rest.try_get_u8().map_err(|_end| BadRecord)? != VERSION {
-            return Err(BadRecord);
-        }
+        let form = PositionForm::of_version(rest.try_get_u8().map_err(|_end| BadRecord)?)?;
         checkpoints.totals = take_totals(&mut rest)?;
         let count = rest.try_get_u32_le().map_err(|_end| BadRecord)?;
         for _ in 0..count {
             let length = rest.try_get_u8().map_err(|_end| BadRecord)?;
             let receiver = take_text(&mut rest, usize::from(length))?;
-            let position = take_position(&mut rest)?;
+            let position = take_position(&mut rest, form)?;
             checkpoints.apply(&receiver, &[position]);
         }
         Ok(checkpoints)
@@ -139,6 +137,7 @@ mod tests {
             prefix_hash: 7,
             prefix_len: 64,
             offset,
+            ..FilePosition::default()
         }
     }
 

@@ -1,7 +1,7 @@
 //! The payload of a journal record: a header, then the OTLP request as it was received.
 //!
 //! ```text
-//! version        1   = 1
+//! version        1   = 2; 1 is read too
 //! receiver       1 + n   length, name
 //! records        8   log records, data points or spans in the request
 //! totals       6 x 8   records and bytes of logs, metrics, traces ever appended before this record
@@ -9,6 +9,8 @@
 //!   path         2 + n
 //!   device, inode, prefix hash, offset   4 x 8
 //!   prefix len   2
+//!   tail hash, modified time, compressed bytes   3 x 8   } since version 2
+//!   tail len     1                                       }
 //! request        the rest
 //! ```
 //! All numbers are little-endian. The journal record's kind is the signal. The totals make the books provable:
@@ -19,7 +21,9 @@ use vervet_model::Signal;
 
 use crate::pipeline::FilePosition;
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+/// Its positions have neither tail nor times.
+const VERSION_WITHOUT_TAILS: u8 = 1;
 
 /// An amount of telemetry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
@@ -107,14 +111,12 @@ pub(crate) fn encode_header(
 /// Splits a payload into its header and the request.
 pub(crate) fn decode(payload: Bytes) -> Result<(RecordHeader, Bytes), BadRecord> {
     let mut rest = payload;
-    if rest.try_get_u8().map_err(|_end| BadRecord)? != VERSION {
-        return Err(BadRecord);
-    }
+    let form = PositionForm::of_version(rest.try_get_u8().map_err(|_end| BadRecord)?)?;
     let length = rest.try_get_u8().map_err(|_end| BadRecord)?;
     let receiver = take_text(&mut rest, usize::from(length))?;
     let records = rest.try_get_u64_le().map_err(|_end| BadRecord)?;
     let before = take_totals(&mut rest)?;
-    let positions = take_positions(&mut rest)?;
+    let positions = take_positions(&mut rest, form)?;
     Ok((
         RecordHeader {
             receiver,
@@ -160,27 +162,60 @@ pub(super) fn put_position(out: &mut Vec<u8>, position: &FilePosition) {
     out.put_u64_le(position.prefix_hash);
     out.put_u64_le(position.offset);
     out.put_u16_le(position.prefix_len);
+    out.put_u64_le(position.tail_hash);
+    out.put_u64_le(position.modified_unix_nano);
+    out.put_u64_le(position.compressed_bytes);
+    out.put_u8(position.tail_len);
 }
 
-fn take_positions(rest: &mut Bytes) -> Result<Vec<FilePosition>, BadRecord> {
+/// What is written of a position.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PositionForm {
+    WithoutTail,
+    Whole,
+}
+
+impl PositionForm {
+    pub(super) fn of_version(version: u8) -> Result<Self, BadRecord> {
+        match version {
+            VERSION_WITHOUT_TAILS => Ok(Self::WithoutTail),
+            VERSION => Ok(Self::Whole),
+            _ => Err(BadRecord),
+        }
+    }
+}
+
+fn take_positions(rest: &mut Bytes, form: PositionForm) -> Result<Vec<FilePosition>, BadRecord> {
     let count = rest.try_get_u32_le().map_err(|_end| BadRecord)?;
-    (0..count).map(|_| take_position(rest)).collect()
+    (0..count).map(|_| take_position(rest, form)).collect()
 }
 
-pub(super) fn take_position(rest: &mut Bytes) -> Result<FilePosition, BadRecord> {
+pub(super) fn take_position(
+    rest: &mut Bytes,
+    form: PositionForm,
+) -> Result<FilePosition, BadRecord> {
     let length = rest.try_get_u16_le().map_err(|_end| BadRecord)?;
     let path = take_text(rest, usize::from(length))?;
     let mut number = || rest.try_get_u64_le().map_err(|_end| BadRecord);
     let (device, inode, prefix_hash, offset) = (number()?, number()?, number()?, number()?);
     let prefix_len = rest.try_get_u16_le().map_err(|_end| BadRecord)?;
-    Ok(FilePosition {
+    let mut position = FilePosition {
         path,
         device,
         inode,
         prefix_hash,
         prefix_len,
         offset,
-    })
+        ..FilePosition::default()
+    };
+    if form == PositionForm::Whole {
+        let mut number = || rest.try_get_u64_le().map_err(|_end| BadRecord);
+        position.tail_hash = number()?;
+        position.modified_unix_nano = number()?;
+        position.compressed_bytes = number()?;
+        position.tail_len = rest.try_get_u8().map_err(|_end| BadRecord)?;
+    }
+    Ok(position)
 }
 
 pub(super) fn take_text(rest: &mut Bytes, length: usize) -> Result<String, BadRecord> {
@@ -197,14 +232,17 @@ mod tests {
     use super::*;
 
     fn position() -> impl Strategy<Value = FilePosition> {
-        let numbers = (
-            any::<u64>(),
-            any::<u64>(),
-            any::<u64>(),
-            any::<u64>(),
-            any::<u16>(),
-        );
-        (".{0,40}", numbers).prop_map(|(path, (device, inode, prefix_hash, offset, prefix_len))| {
+        let numbers = (any::<[u64; 7]>(), any::<u16>(), any::<u8>());
+        (".{0,40}", numbers).prop_map(|(path, (numbers, prefix_len, tail_len))| {
+            let [
+                device,
+                inode,
+                prefix_hash,
+                offset,
+                tail_hash,
+                modified_unix_nano,
+                compressed_bytes,
+            ] = numbers;
             FilePosition {
                 path,
                 device,
@@ -212,6 +250,10 @@ mod tests {
                 prefix_hash,
                 prefix_len,
                 offset,
+                tail_hash,
+                tail_len,
+                modified_unix_nano,
+                compressed_bytes,
             }
         })
     }
@@ -231,6 +273,22 @@ mod tests {
             let (header, rest) = decode(payload.into()).expect("valid");
             prop_assert_eq!(&rest[..], &request[..]);
             prop_assert_eq!(header, RecordHeader { receiver, records, before, positions });
+        }
+
+        #[test]
+        fn positions_of_version_1_are_read(position in position()) {
+            let mut written = Vec::new();
+            put_position(&mut written, &position);
+            written.truncate(written.len() - 25);
+            let read = take_position(&mut written.into(), PositionForm::WithoutTail).expect("valid");
+            let expected = FilePosition {
+                tail_hash: 0,
+                tail_len: 0,
+                modified_unix_nano: 0,
+                compressed_bytes: 0,
+                ..position
+            };
+            prop_assert_eq!(read, expected);
         }
 
         #[test]

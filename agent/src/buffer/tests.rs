@@ -69,6 +69,7 @@ fn position(offset: u64) -> FilePosition {
         prefix_hash: 3,
         prefix_len: 4,
         offset,
+        ..FilePosition::default()
     }
 }
 

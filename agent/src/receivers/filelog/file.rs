@@ -185,6 +185,7 @@ impl TailedFile {
             prefix_hash: self.prefix.hash,
             prefix_len: u16::try_from(self.prefix.bytes).unwrap_or(u16::MAX),
             offset: self.base,
+            ..FilePosition::default()
         }
     }
 }
