@@ -1,6 +1,7 @@
 //! The agent about itself, over HTTP: `/metrics`, `/livez`, `/readyz`, `/api/health`, `/api/vervet/v1/status`.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -11,8 +12,10 @@ use serde::Serialize;
 use vervet_journal::Journal;
 
 use crate::books::{BookLine, Books};
+use crate::budget::{MemoryUse, MemoryWatch};
 use crate::health::StageHealth;
 use crate::metrics::AgentMetrics;
+use crate::receivers::filelog::progress::FilesStatus;
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -23,6 +26,7 @@ pub(crate) struct SelfView {
     pub(crate) metrics: Arc<AgentMetrics>,
     pub(crate) books: Arc<Books>,
     pub(crate) journal: Journal,
+    pub(crate) memory: MemoryWatch,
     pub(crate) stages: Arc<[StageHealth]>,
 }
 
@@ -34,6 +38,9 @@ pub struct Status {
     /// Why data does not flow; empty when it does.
     pub complaints: Vec<String>,
     pub buffer: BufferStatus,
+    pub memory: MemoryUse,
+    /// The files being read.
+    pub files: FilesStatus,
     /// One line per exporter and signal.
     pub books: Vec<BookLine>,
 }
@@ -71,6 +78,8 @@ impl SelfView {
                 quarantined_bytes: stats.quarantined_bytes,
                 poisoned: stats.poisoned,
             },
+            memory: self.memory.budget().usage(),
+            files: self.metrics.filelog.progress.snapshot(),
             books: self.books.lines(),
         }
     }
@@ -81,6 +90,8 @@ impl SelfView {
             .iter()
             .filter_map(StageHealth::complaint)
             .collect();
+        complaints.extend(self.metrics.filelog.progress.complaints(Instant::now()));
+        complaints.extend(self.memory.complaint());
         if self.journal.stats().poisoned {
             complaints.push("buffer: a failed sync has closed it for writing".to_owned());
         }

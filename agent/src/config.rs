@@ -42,8 +42,8 @@ pub const ADMIN_ADDRESS_DEFAULT: &str = "127.0.0.1:7421";
 #[derive(Debug, Clone)]
 pub struct AgentConfig {
     pub data_dir: PathBuf,
-    /// Budget of what is in memory between receivers and buffer, and buffer and exporters (bytes).
-    pub memory_bytes: u64,
+    /// Budget of telemetry held in memory (bytes); `None` takes it from the control group when the agent starts.
+    pub memory_bytes: Option<u64>,
     /// Budget of the disk buffer (bytes).
     pub disk_bytes: u64,
     /// Put on everything the agent itself makes, and on received OTLP where the key is absent.

@@ -11,6 +11,7 @@ mod admin;
 mod agent;
 mod agent_id;
 mod books;
+pub mod budget;
 mod buffer;
 pub mod cli;
 pub mod config;

@@ -3,7 +3,8 @@
 //! In: [`Batch`]es from receivers. Out: the same batches in the same order per receiver, read by the buffer.
 //! There are two lanes, so that a file being read as fast as the disk allows never starves a client that
 //! waits for its answer: [`BatchSender::send`] waits for room, [`BatchSender::send_durable`] is refused
-//! when there is none. Each lane holds at most [`LANE_BATCHES_MAX`] batches and its budget of bytes.
+//! when there is none. Each lane holds at most [`LANE_BATCHES_MAX`] batches, and its kind's share of the
+//! [`MemoryBudget`] in bytes.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,16 +12,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use vervet_model::{Clock, Signal};
 
+use crate::budget::{MemoryBudget, MemoryKind, MemoryPermit};
 use crate::metrics::AgentMetrics;
 
 /// Batches waiting in one lane, at most.
 pub const LANE_BATCHES_MAX: usize = 256;
-/// Bytes one permit of a lane's budget stands for.
-const PERMIT_BYTES: usize = 1 << 10;
 /// When a refused sender should come back.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -97,8 +97,9 @@ pub struct ReceiverContext {
 pub struct BatchSender {
     receiver: Arc<str>,
     signals: SignalSet,
-    ordinary: Lane,
-    durable: Lane,
+    ordinary: mpsc::Sender<Queued>,
+    durable: mpsc::Sender<Queued>,
+    budget: MemoryBudget,
     metrics: Arc<AgentMetrics>,
 }
 
@@ -113,14 +114,7 @@ pub struct Queued {
     pub receiver: Arc<str>,
     pub batch: Batch,
     pub(crate) reply: Option<oneshot::Sender<Result<(), PipelineError>>>,
-    _permit: OwnedSemaphorePermit,
-}
-
-#[derive(Clone)]
-struct Lane {
-    queue: mpsc::Sender<Queued>,
-    budget: Arc<Semaphore>,
-    permits_max: usize,
+    _permit: MemoryPermit,
 }
 
 /// The signals a receiver may send, as pipelines allow.
@@ -140,20 +134,30 @@ impl SignalSet {
     }
 }
 
-/// Opens the way: both lanes, each with `lane_bytes_max` of budget. The sender is named
-/// `receiver` and may send every signal; see [`BatchSender::for_receiver`].
+/// Opens the way, with a memory budget of its own of `memory_bytes`. The sender is named `receiver` and
+/// may send every signal; see [`BatchSender::for_receiver`].
 pub fn channel(
     receiver: &str,
-    lane_bytes_max: usize,
+    memory_bytes: usize,
     metrics: Arc<AgentMetrics>,
 ) -> (BatchSender, BatchQueue) {
-    let (ordinary, ordinary_queue) = lane(lane_bytes_max);
-    let (durable, durable_queue) = lane(lane_bytes_max);
+    channel_within(receiver, MemoryBudget::new(memory_bytes as u64), metrics)
+}
+
+/// Opens the way within a budget that others share.
+pub fn channel_within(
+    receiver: &str,
+    budget: MemoryBudget,
+    metrics: Arc<AgentMetrics>,
+) -> (BatchSender, BatchQueue) {
+    let (ordinary, ordinary_queue) = mpsc::channel(LANE_BATCHES_MAX);
+    let (durable, durable_queue) = mpsc::channel(LANE_BATCHES_MAX);
     let sender = BatchSender {
         receiver: receiver.into(),
         signals: SignalSet::ALL,
         ordinary,
         durable,
+        budget,
         metrics,
     };
     let queue = BatchQueue {
@@ -161,18 +165,6 @@ pub fn channel(
         durable: durable_queue,
     };
     (sender, queue)
-}
-
-fn lane(bytes_max: usize) -> (Lane, mpsc::Receiver<Queued>) {
-    let (queue, receiver) = mpsc::channel(LANE_BATCHES_MAX);
-    let permits_max = (bytes_max / PERMIT_BYTES).clamp(1, Semaphore::MAX_PERMITS / 2);
-    let budget = Arc::new(Semaphore::new(permits_max));
-    let lane = Lane {
-        queue,
-        budget,
-        permits_max,
-    };
-    (lane, receiver)
 }
 
 impl BatchSender {
@@ -191,6 +183,11 @@ impl BatchSender {
         &self.receiver
     }
 
+    /// The memory budget that batches on their way are held in.
+    pub fn budget(&self) -> &MemoryBudget {
+        &self.budget
+    }
+
     /// Queues a batch, waiting for room as long as it takes. Batches of one receiver stay in order.
     /// A batch whose signal no pipeline takes is dropped and counted.
     ///
@@ -203,10 +200,12 @@ impl BatchSender {
                 .receiver_dropped(&self.receiver, signal, "no_pipeline", records, bytes);
             return Ok(());
         }
-        let permits = self.ordinary.permits_for(&batch);
-        let permit = Arc::clone(&self.ordinary.budget).acquire_many_owned(permits);
-        let permit = permit.await.map_err(|_closed| PipelineClosed)?;
-        let slot = self.ordinary.queue.reserve().await;
+        let permit = tokio::select! {
+            biased;
+            permit = self.budget.acquire(MemoryKind::Source, batch.held_bytes()) => permit,
+            () = self.ordinary.closed() => return Err(PipelineClosed),
+        };
+        let slot = self.ordinary.reserve().await;
         let slot = slot.map_err(|_closed| PipelineClosed)?;
         self.metrics
             .received(&self.receiver, signal, records, bytes);
@@ -221,11 +220,23 @@ impl BatchSender {
     /// # Errors
     /// See [`PipelineError`]; the batch is not stored, except that a crash while waiting may leave it stored.
     pub async fn send_durable(&self, batch: Batch) -> Result<(), PipelineError> {
+        self.send_durable_held(batch, None).await
+    }
+
+    /// As [`Self::send_durable`], for a batch whose bytes the budget has given a permit for already.
+    ///
+    /// # Errors
+    /// As [`Self::send_durable`].
+    pub async fn send_durable_held(
+        &self,
+        batch: Batch,
+        permit: Option<MemoryPermit>,
+    ) -> Result<(), PipelineError> {
         let signal = batch.signal;
         if !self.signals.contains(signal) {
             return Err(PipelineError::NoPipeline { signal });
         }
-        let result = self.try_durable(batch).await;
+        let result = self.try_durable(batch, permit).await;
         if matches!(
             result,
             Err(PipelineError::Overloaded { .. } | PipelineError::Closed)
@@ -235,27 +246,30 @@ impl BatchSender {
         result
     }
 
-    async fn try_durable(&self, batch: Batch) -> Result<(), PipelineError> {
-        let permits = self.durable.permits_for(&batch);
-        let permit = Arc::clone(&self.durable.budget)
-            .try_acquire_many_owned(permits)
-            .map_err(|_none| PipelineError::overloaded())?;
+    async fn try_durable(
+        &self,
+        batch: Batch,
+        permit: Option<MemoryPermit>,
+    ) -> Result<(), PipelineError> {
+        let bytes = batch.held_bytes();
+        let permit = match permit {
+            Some(mut permit) => permit.try_grow_to(bytes).then_some(permit),
+            None => self.budget.try_acquire(MemoryKind::Request, bytes),
+        };
+        let permit = permit.ok_or_else(PipelineError::overloaded)?;
         let (reply, answer) = oneshot::channel();
         let queued = self.queued(batch, permit, Some(reply));
-        self.durable
-            .queue
-            .try_send(queued)
-            .map_err(|error| match error {
-                mpsc::error::TrySendError::Full(_) => PipelineError::overloaded(),
-                mpsc::error::TrySendError::Closed(_) => PipelineError::Closed,
-            })?;
+        self.durable.try_send(queued).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => PipelineError::overloaded(),
+            mpsc::error::TrySendError::Closed(_) => PipelineError::Closed,
+        })?;
         answer.await.unwrap_or(Err(PipelineError::Closed))
     }
 
     fn queued(
         &self,
         batch: Batch,
-        permit: OwnedSemaphorePermit,
+        permit: MemoryPermit,
         reply: Option<oneshot::Sender<Result<(), PipelineError>>>,
     ) -> Queued {
         Queued {
@@ -309,12 +323,11 @@ impl PipelineError {
     }
 }
 
-impl Lane {
-    /// A batch larger than the whole budget may pass when the lane is empty.
-    fn permits_for(&self, batch: &Batch) -> u32 {
-        let positions: usize = batch.positions.iter().map(|p| p.path.len() + 64).sum();
-        let permits = (batch.payload.len() + positions).div_ceil(PERMIT_BYTES);
-        u32::try_from(permits.clamp(1, self.permits_max)).unwrap_or(u32::MAX)
+impl Batch {
+    /// What it takes in memory.
+    fn held_bytes(&self) -> usize {
+        let positions: usize = self.positions.iter().map(|p| p.path.len() + 64).sum();
+        self.payload.len() + positions
     }
 }
 

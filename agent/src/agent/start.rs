@@ -17,6 +17,8 @@ use super::{AgentOptions, RunningAgent, Tokens};
 use crate::admin::{self, SelfView};
 use crate::agent_id;
 use crate::books::{Books, BooksCollector};
+use crate::budget::system::System;
+use crate::budget::{BudgetCollector, MemoryBudget, MemoryWatch};
 use crate::buffer::{Buffer, BufferCollector, BufferWriter, WriterParts, blocking};
 use crate::config::{AgentConfig, ReceiverConfig};
 use crate::exporters::otlp::{
@@ -24,15 +26,12 @@ use crate::exporters::otlp::{
 };
 use crate::health::StageHealth;
 use crate::metrics::AgentMetrics;
-use crate::pipeline::{BatchSender, ReceiverContext, channel};
+use crate::pipeline::{BatchSender, ReceiverContext, channel_within};
 use crate::receivers::filelog::FilelogReceiver;
 use crate::receivers::hostmetrics::HostmetricsReceiver;
 use crate::receivers::otlp::OtlpReceiver;
 use crate::receivers::prometheus::PrometheusReceiver;
 use crate::telemetry;
-
-/// Each of the two lanes to the buffer gets this part of the memory budget.
-const LANE_SHARE: u64 = 4;
 
 /// Why an agent did not start. Nothing has been lost.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +66,7 @@ struct Assembly {
     metrics: Arc<AgentMetrics>,
     books: Arc<Books>,
     tokens: Tokens,
+    memory: MemoryWatch,
     stages: Vec<StageHealth>,
     addresses: BTreeMap<String, SocketAddr>,
 }
@@ -80,16 +80,20 @@ pub(super) async fn start(
     let journal = buffer.journal.clone();
     let mut assembly = Assembly::new(config, options.clock);
     let metrics = Arc::clone(&assembly.metrics);
-    let collectors = (Arc::clone(&assembly.books), journal.clone());
+    let collectors = (
+        Arc::clone(&assembly.books),
+        journal.clone(),
+        assembly.memory.clone(),
+    );
     metrics.register(|registry| {
         registry.register_collector(Box::new(BooksCollector(collectors.0)));
         registry.register_collector(Box::new(BufferCollector(collectors.1)));
+        registry.register_collector(Box::new(BudgetCollector(collectors.2)));
     });
     let (booked, booked_receiver) = watch::channel(0);
     let exporters = assembly.exporters(&buffer, &agent_id, &booked_receiver)?;
-    let lane_bytes = assembly.config.memory_bytes / LANE_SHARE;
-    let lane_bytes = usize::try_from(lane_bytes).unwrap_or(usize::MAX);
-    let (sender, queue) = channel("agent", lane_bytes, Arc::clone(&metrics));
+    let budget = assembly.memory.budget().clone();
+    let (sender, queue) = channel_within("agent", budget, Arc::clone(&metrics));
     let receivers = assembly.receivers(&buffer, &sender).await?;
     let admin_listener = assembly.bind_admin().await?;
     let writer = BufferWriter::new(
@@ -181,7 +185,10 @@ impl Receiver {
 
 impl Assembly {
     fn new(config: AgentConfig, clock: Arc<dyn Clock>) -> Self {
+        let memory_bytes = config.memory_bytes;
+        let memory_bytes = memory_bytes.unwrap_or_else(|| System::default().budget_bytes());
         Self {
+            memory: MemoryWatch::new(MemoryBudget::new(memory_bytes)),
             config,
             clock,
             metrics: Arc::default(),
@@ -298,8 +305,13 @@ impl Assembly {
             metrics: self.metrics,
             books: self.books,
             journal,
+            memory: self.memory.clone(),
             stages: self.stages.into(),
         };
+        tokio::spawn(
+            self.memory
+                .run(System::default(), self.tokens.admin.clone()),
+        );
         let mut receiver_tasks = JoinSet::new();
         for (_name, receiver) in receivers {
             receiver_tasks.spawn(receiver.run());

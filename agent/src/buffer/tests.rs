@@ -38,7 +38,7 @@ fn start(dir: &Path, disk_bytes: u64, fs: Arc<dyn FileSystem>) -> Running {
         *buffer.totals(),
     );
     let metrics = Arc::new(AgentMetrics::default());
-    let (sender, queue) = channel("files", 4 << 20, Arc::clone(&metrics));
+    let (sender, queue) = channel("files", 64 << 20, Arc::clone(&metrics));
     let (booked, booked_receiver) = watch::channel(0);
     let parts = WriterParts {
         queue,

@@ -38,7 +38,6 @@ const EXPORTER_TYPES: [&str; 1] = ["otlp"];
 const PROCESSOR_TYPES: [&str; 0] = [];
 const SIGNALS: [&str; 3] = ["logs", "metrics", "traces"];
 const DATA_DIR_DEFAULT: &str = "/var/lib/vervet-agent";
-const MEMORY_BYTES_AUTO: u64 = 128 << 20;
 const MEMORY_BYTES_MIN: u64 = 4 << 20;
 const DISK_BYTES_DEFAULT: u64 = 4 << 30;
 const DISK_BYTES_MIN: u64 = 1 << 20;
@@ -117,14 +116,14 @@ impl Reader {
         }
     }
 
-    fn limits(&mut self, sections: &[(Key, Node)], limits: &LimitsSpec) -> (u64, u64) {
+    fn limits(&mut self, sections: &[(Key, Node)], limits: &LimitsSpec) -> (Option<u64>, u64) {
         let memory_bytes = match limits.memory {
-            None | Some(MemoryLimit::Auto) => MEMORY_BYTES_AUTO,
-            Some(MemoryLimit::Bytes(size)) => size.0,
+            None | Some(MemoryLimit::Auto) => None,
+            Some(MemoryLimit::Bytes(size)) => Some(size.0),
         };
         let disk_bytes = limits.disk.map_or(DISK_BYTES_DEFAULT, |size| size.0);
         let line = find(sections, "limits").map_or(1, |node| node.line);
-        if memory_bytes < MEMORY_BYTES_MIN {
+        if memory_bytes.is_some_and(|bytes| bytes < MEMORY_BYTES_MIN) {
             let problem = Problem::at(line, "memory must be at least 4MiB");
             self.problems.push(problem.inside("limits"));
         }

@@ -1,10 +1,47 @@
 //! What `filelog` receivers count.
 
+use std::fmt;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::Registry;
 
 use super::{Counters, Gauges, Labels};
+use crate::pipeline::signed;
+use crate::receivers::filelog::progress::{FileTotals, FilelogProgress};
+
+/// Bytes behind, as the tailers tell.
+#[derive(Debug)]
+struct ProgressCollector(FilelogProgress);
+
+type TotalsGauge = (&'static str, &'static str, fn(&FileTotals) -> u64);
+
+impl Collector for ProgressCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let totals = self.0.totals();
+        let gauges: [TotalsGauge; 2] = [
+            (
+                "filelog_behind_bytes",
+                "Bytes in files that have not been read yet",
+                |totals| totals.behind_bytes,
+            ),
+            ("filelog_behind_files", "Files with such bytes", |totals| {
+                totals.behind_files
+            }),
+        ];
+        for (name, help, of) in gauges {
+            let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+            for (receiver, totals) in &totals {
+                let labels: Labels = vec![("receiver", receiver.clone())];
+                ConstGauge::new(signed(of(totals))).encode(family.encode_family(&labels)?)?;
+            }
+        }
+        Ok(())
+    }
+}
 
 /// The families of all `filelog` receivers, each with the label `receiver`.
 #[derive(Clone, Default)]
@@ -18,6 +55,8 @@ pub(crate) struct FilelogMetrics {
     truncations: Counters,
     open_errors: Counters,
     files: Gauges,
+    /// How far each receiver has read its files.
+    pub(crate) progress: FilelogProgress,
 }
 
 /// One receiver's members of the families.
@@ -73,6 +112,7 @@ impl FilelogMetrics {
             &self.open_errors,
         );
         registry.register("filelog_files", "Files followed", self.files.clone());
+        registry.register_collector(Box::new(ProgressCollector(self.progress.clone())));
     }
 
     pub(crate) fn of(&self, receiver: &str) -> FilelogCounts {

@@ -15,6 +15,7 @@
 mod discovery;
 mod file;
 mod lines;
+pub mod progress;
 mod resource;
 mod sink;
 mod tailer;
