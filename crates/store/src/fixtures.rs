@@ -117,6 +117,7 @@ pub(crate) fn gauge(points: &[(&'static str, i64, f64)]) -> Decoded {
         description: "Waiting jobs.".into(),
         unit: "{job}".into(),
         data: MetricData::Gauge(points),
+        ..Metric::default()
     };
     let mut body = Vec::new();
     let resource = Resource {

@@ -39,7 +39,20 @@ pub struct Resource<'a> {
     pub attributes: Vec<KeyValue<'a>>,
 }
 
-impl Resource<'_> {
+impl<'a> Resource<'a> {
+    /// Reads the resource of a resource group (`ResourceLogs`, `ResourceSpans`, `ResourceMetrics`).
+    ///
+    /// # Errors
+    /// It is malformed.
+    pub fn read(group: &'a [u8]) -> Result<Self, DecodeError> {
+        read_resource(group)
+    }
+
+    /// Writes the attributes as fields of a `Resource` message.
+    pub fn write_attributes(&self, w: &mut Writer<'_>) {
+        write_attributes(w, 1, &self.attributes);
+    }
+
     /// The text of a string attribute; empty when absent or of another type.
     pub fn str(&self, key: &str) -> &str {
         find(&self.attributes, key)
@@ -54,6 +67,16 @@ pub struct Scope<'a> {
     pub name: Cow<'a, str>,
     pub version: Cow<'a, str>,
     pub attributes: Vec<KeyValue<'a>>,
+}
+
+impl<'a> Scope<'a> {
+    /// Reads the scope of a scope group (`ScopeLogs`, `ScopeSpans`, `ScopeMetrics`).
+    ///
+    /// # Errors
+    /// It is malformed.
+    pub fn read(group: &'a [u8]) -> Result<Self, DecodeError> {
+        read_scope(group)
+    }
 }
 
 /// Counts the records of a request (log records, spans or data points), reading all of it.

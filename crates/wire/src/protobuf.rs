@@ -3,9 +3,11 @@
 //! The reader borrows from the message and never allocates; the writer appends to one buffer.
 
 mod reader;
+mod rewriter;
 mod writer;
 
 pub use reader::{DecodeError, Field, Reader};
+pub use rewriter::Rewriter;
 pub use writer::Writer;
 
 #[cfg(test)]

@@ -162,7 +162,7 @@ impl Metrics {
             start_unix_nano,
             time_unix_nano: self.now_unix_nano,
             value,
-            flags: 0,
+            ..NumberPoint::default()
         };
         values.into_iter().map(point).collect()
     }
@@ -180,6 +180,7 @@ impl Metrics {
                 description: help.into(),
                 unit: unit.into(),
                 data,
+                ..Metric::default()
             });
         }
     }

@@ -192,8 +192,8 @@ impl<'a> Encoder<'a> {
                 let metric = Metric {
                     name,
                     description: help,
-                    unit: Cow::Borrowed(""),
                     data,
+                    ..Metric::default()
                 };
                 self.metrics.push(metric);
             }

@@ -33,11 +33,12 @@ fn span_events_carry_the_span_and_the_resource() {
                     KeyValue::new(TYPE, "TypeError"),
                     KeyValue::new(STACKTRACE, STACK),
                 ],
+                ..SpanEvent::default()
             },
             SpanEvent {
                 time_unix_nano: 6,
                 name: "cache miss".into(),
-                attributes: Vec::new(),
+                ..SpanEvent::default()
             },
         ],
         ..Span::default()

@@ -160,11 +160,12 @@ fn spans_become_rows_and_those_without_ids_are_refused() {
             time_unix_nano: 5,
             name: "exception".into(),
             attributes: attributes(&[("exception.type", "TypeError")]),
+            ..SpanEvent::default()
         }],
         links: vec![Link {
             trace_id: &[3; 16],
             span_id: &[4; 8],
-            attributes: Vec::new(),
+            ..Link::default()
         }],
         ..Span::default()
     };

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::value::{
-    KeyValue, Value, read_key_value, read_value, text, write_attributes, write_value,
+    KeyValue, Value, keep, read_key_value, read_value, text, write_attributes, write_value,
 };
 use super::{Resource, Scope, walk, write_group};
 use crate::protobuf::{DecodeError, Reader, Writer};
@@ -22,6 +22,8 @@ pub struct LogRecord<'a> {
     pub trace_id: &'a [u8],
     pub span_id: &'a [u8],
     pub event_name: Cow<'a, str>,
+    /// Fields this view does not name, as they stand on the wire.
+    pub rest: Cow<'a, [u8]>,
 }
 
 /// Hands every log record of an `ExportLogsServiceRequest` to `each`, in order.
@@ -33,9 +35,37 @@ pub fn for_each_log<'a>(
     mut each: impl FnMut(&Resource<'a>, &Scope<'a>, LogRecord<'a>),
 ) -> Result<(), DecodeError> {
     walk(request, |resource, scope, record| {
-        each(resource, scope, read_log_record(record)?);
+        each(resource, scope, LogRecord::read(record)?);
         Ok(())
     })
+}
+
+impl<'a> LogRecord<'a> {
+    /// Reads a `LogRecord` message.
+    ///
+    /// # Errors
+    /// It is malformed.
+    pub fn read(message: &'a [u8]) -> Result<Self, DecodeError> {
+        read_log_record(message)
+    }
+
+    /// Writes the fields of a `LogRecord` message.
+    pub fn write(&self, w: &mut Writer<'_>) {
+        w.raw(&self.rest);
+        w.fixed64(1, self.time_unix_nano);
+        w.varint(2, i64::from(self.severity_number).cast_unsigned());
+        w.string(3, &self.severity_text);
+        if self.body != Value::Empty {
+            w.message(5, |w| write_value(w, &self.body));
+        }
+        write_attributes(w, 6, &self.attributes);
+        w.varint(7, u64::from(self.dropped_attributes_count));
+        w.fixed32(8, self.flags);
+        w.bytes(9, self.trace_id);
+        w.bytes(10, self.span_id);
+        w.fixed64(11, self.observed_time_unix_nano);
+        w.string(12, &self.event_name);
+    }
 }
 
 fn read_log_record(message: &[u8]) -> Result<LogRecord<'_>, DecodeError> {
@@ -44,9 +74,15 @@ fn read_log_record(message: &[u8]) -> Result<LogRecord<'_>, DecodeError> {
     while let Some((number, field)) = reader.next_field()? {
         match number {
             1 => record.time_unix_nano = field.fixed64(number)?,
-            2 => record.severity_number = i32::try_from(field.varint(number)?).unwrap_or(0),
+            2 => record.severity_number = read_enum(field.varint(number)?),
             3 => record.severity_text = text(field.bytes(number)?),
-            5 => record.body = read_value(field.bytes(number)?)?,
+            5 => {
+                record.body = read_value(field.bytes(number)?)?;
+                if record.body == Value::Empty {
+                    // Present, though it says nothing, or nothing known here.
+                    keep(&mut record.rest, message, reader.raw());
+                }
+            }
             6 => record
                 .attributes
                 .push(read_key_value(field.bytes(number)?)?),
@@ -59,10 +95,19 @@ fn read_log_record(message: &[u8]) -> Result<LogRecord<'_>, DecodeError> {
             10 => record.span_id = field.bytes(number)?,
             11 => record.observed_time_unix_nano = field.fixed64(number)?,
             12 => record.event_name = text(field.bytes(number)?),
-            _ => {}
+            _ => keep(&mut record.rest, message, reader.raw()),
         }
     }
     Ok(record)
+}
+
+/// An enum as protobuf writes it: a 32-bit number, sign-extended to 64 bits.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "an enum is the low 32 bits of its varint"
+)]
+fn read_enum(varint: u64) -> i32 {
+    varint as i32
 }
 
 /// Appends log records to one resource and scope of a request.
@@ -71,21 +116,7 @@ pub struct LogRecordsWriter<'w, 'o>(&'w mut Writer<'o>);
 
 impl LogRecordsWriter<'_, '_> {
     pub fn push(&mut self, record: &LogRecord<'_>) {
-        self.0.message(2, |w| {
-            w.fixed64(1, record.time_unix_nano);
-            w.varint(2, u64::try_from(record.severity_number).unwrap_or(0));
-            w.string(3, &record.severity_text);
-            if record.body != Value::Empty {
-                w.message(5, |w| write_value(w, &record.body));
-            }
-            write_attributes(w, 6, &record.attributes);
-            w.varint(7, u64::from(record.dropped_attributes_count));
-            w.fixed32(8, record.flags);
-            w.bytes(9, record.trace_id);
-            w.bytes(10, record.span_id);
-            w.fixed64(11, record.observed_time_unix_nano);
-            w.string(12, &record.event_name);
-        });
+        self.0.message(2, |w| record.write(w));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::value::text;
+use super::value::{keep, text};
 use super::{Resource, Scope, walk, write_group};
 use crate::protobuf::{DecodeError, Reader, Writer};
 
@@ -26,12 +26,14 @@ pub enum Temporality {
 }
 
 impl Temporality {
-    fn from_number(number: u64) -> Self {
-        match number {
+    /// `None` for a number that is not in the protocol (yet).
+    fn from_number(number: u64) -> Option<Self> {
+        Some(match number {
+            0 => Self::Unspecified,
             1 => Self::Delta,
             2 => Self::Cumulative,
-            _ => Self::Unspecified,
-        }
+            _ => return None,
+        })
     }
 }
 
@@ -42,6 +44,9 @@ pub struct Metric<'a> {
     pub description: Cow<'a, str>,
     pub unit: Cow<'a, str>,
     pub data: MetricData<'a>,
+    /// Fields this view does not name, as they stand on the wire: of the metric, of its data.
+    pub rest: Cow<'a, [u8]>,
+    pub data_rest: Cow<'a, [u8]>,
 }
 
 /// The points of a metric by kind.
@@ -88,65 +93,108 @@ pub fn for_each_metric<'a>(
     mut each: impl FnMut(&Resource<'a>, &Scope<'a>, Metric<'a>),
 ) -> Result<(), DecodeError> {
     walk(request, |resource, scope, metric| {
-        each(resource, scope, read_metric(metric)?);
+        each(resource, scope, Metric::read(metric)?);
         Ok(())
     })
 }
 
-fn read_metric(message: &[u8]) -> Result<Metric<'_>, DecodeError> {
-    let mut metric = Metric::default();
-    let mut reader = Reader::new(message);
-    while let Some((number, field)) = reader.next_field()? {
-        match number {
-            1 => metric.name = text(field.bytes(number)?),
-            2 => metric.description = text(field.bytes(number)?),
-            3 => metric.unit = text(field.bytes(number)?),
-            5 => {
-                metric.data =
-                    MetricData::Gauge(read_data(field.bytes(number)?, read_number_point)?.points)
+impl<'a> Metric<'a> {
+    /// Reads a `Metric` message.
+    ///
+    /// # Errors
+    /// It is malformed.
+    pub fn read(message: &'a [u8]) -> Result<Self, DecodeError> {
+        let mut metric = Self::default();
+        let mut reader = Reader::new(message);
+        while let Some((number, field)) = reader.next_field()? {
+            match number {
+                1 => metric.name = text(field.bytes(number)?),
+                2 => metric.description = text(field.bytes(number)?),
+                3 => metric.unit = text(field.bytes(number)?),
+                5 | 7 | 9 | 10 | 11 => metric.read_data(number, field.bytes(number)?)?,
+                _ => keep(&mut metric.rest, message, reader.raw()),
             }
+        }
+        Ok(metric)
+    }
+
+    fn read_data(&mut self, number: u32, message: &'a [u8]) -> Result<(), DecodeError> {
+        let rest = &mut self.data_rest;
+        *rest = Cow::default();
+        self.data = match number {
+            5 => MetricData::Gauge(read_data(message, rest, read_number_point)?.points),
             7 => {
-                let Data {
-                    points,
-                    temporality,
-                    monotonic,
-                } = read_data(field.bytes(number)?, read_number_point)?;
-                metric.data = MetricData::Sum {
-                    points,
-                    temporality,
-                    monotonic,
-                };
+                let data = read_data(message, rest, read_number_point)?;
+                MetricData::Sum {
+                    points: data.points,
+                    temporality: data.temporality,
+                    monotonic: data.monotonic,
+                }
             }
             9 => {
-                let Data {
-                    points,
-                    temporality,
-                    ..
-                } = read_data(field.bytes(number)?, read_histogram_point)?;
-                metric.data = MetricData::Histogram {
-                    points,
-                    temporality,
-                };
+                let data = read_data(message, rest, read_histogram_point)?;
+                MetricData::Histogram {
+                    points: data.points,
+                    temporality: data.temporality,
+                }
             }
             10 => {
-                let Data {
-                    points,
-                    temporality,
-                    ..
-                } = read_data(field.bytes(number)?, read_exponential_histogram_point)?;
-                metric.data = MetricData::ExponentialHistogram {
-                    points,
-                    temporality,
-                };
+                let data = read_data(message, rest, read_exponential_histogram_point)?;
+                MetricData::ExponentialHistogram {
+                    points: data.points,
+                    temporality: data.temporality,
+                }
             }
-            11 => {
-                metric.data =
-                    MetricData::Summary(read_data(field.bytes(number)?, read_summary_point)?.points)
-            }
-            _ => {}
+            _ => MetricData::Summary(read_data(message, rest, read_summary_point)?.points),
+        };
+        Ok(())
+    }
+
+    /// Writes the fields of a `Metric` message.
+    pub fn write(&self, w: &mut Writer<'_>) {
+        w.raw(&self.rest);
+        w.string(1, &self.name);
+        w.string(2, &self.description);
+        w.string(3, &self.unit);
+        let rest = &self.data_rest;
+        match &self.data {
+            MetricData::Empty => {}
+            MetricData::Gauge(points) => w.message(5, |w| {
+                w.raw(rest);
+                write_points(w, points, NumberPoint::write);
+            }),
+            MetricData::Sum {
+                points,
+                temporality,
+                monotonic,
+            } => w.message(7, |w| {
+                w.raw(rest);
+                write_points(w, points, NumberPoint::write);
+                w.varint(2, *temporality as u64);
+                w.varint(3, u64::from(*monotonic));
+            }),
+            MetricData::Histogram {
+                points,
+                temporality,
+            } => w.message(9, |w| {
+                w.raw(rest);
+                write_points(w, points, HistogramPoint::write);
+                w.varint(2, *temporality as u64);
+            }),
+            MetricData::ExponentialHistogram {
+                points,
+                temporality,
+            } => w.message(10, |w| {
+                w.raw(rest);
+                write_points(w, points, ExponentialHistogramPoint::write);
+                w.varint(2, *temporality as u64);
+            }),
+            MetricData::Summary(points) => w.message(11, |w| {
+                w.raw(rest);
+                write_points(w, points, SummaryPoint::write);
+            }),
         }
     }
-    Ok(metric)
 }
 
 /// The fields that `Gauge`, `Sum`, `Histogram`, `ExponentialHistogram` and `Summary` number alike.
@@ -158,6 +206,7 @@ struct Data<P> {
 
 fn read_data<'a, P>(
     message: &'a [u8],
+    rest: &mut Cow<'a, [u8]>,
     read_point: impl Fn(&'a [u8]) -> Result<P, DecodeError>,
 ) -> Result<Data<P>, DecodeError> {
     let mut data = Data {
@@ -169,9 +218,12 @@ fn read_data<'a, P>(
     while let Some((number, field)) = reader.next_field()? {
         match number {
             1 => data.points.push(read_point(field.bytes(number)?)?),
-            2 => data.temporality = Temporality::from_number(field.varint(number)?),
+            2 => match Temporality::from_number(field.varint(number)?) {
+                Some(temporality) => data.temporality = temporality,
+                None => keep(rest, message, reader.raw()),
+            },
             3 => data.monotonic = field.varint(number)? != 0,
-            _ => {}
+            _ => keep(rest, message, reader.raw()),
         }
     }
     Ok(data)
@@ -183,43 +235,7 @@ pub struct MetricsWriter<'w, 'o>(&'w mut Writer<'o>);
 
 impl MetricsWriter<'_, '_> {
     pub fn push(&mut self, metric: &Metric<'_>) {
-        self.0.message(2, |w| {
-            w.string(1, &metric.name);
-            w.string(2, &metric.description);
-            w.string(3, &metric.unit);
-            match &metric.data {
-                MetricData::Empty => {}
-                MetricData::Gauge(points) => {
-                    w.message(5, |w| write_points(w, points, NumberPoint::write))
-                }
-                MetricData::Sum {
-                    points,
-                    temporality,
-                    monotonic,
-                } => w.message(7, |w| {
-                    write_points(w, points, NumberPoint::write);
-                    w.varint(2, *temporality as u64);
-                    w.varint(3, u64::from(*monotonic));
-                }),
-                MetricData::Histogram {
-                    points,
-                    temporality,
-                } => w.message(9, |w| {
-                    write_points(w, points, HistogramPoint::write);
-                    w.varint(2, *temporality as u64);
-                }),
-                MetricData::ExponentialHistogram {
-                    points,
-                    temporality,
-                } => w.message(10, |w| {
-                    write_points(w, points, ExponentialHistogramPoint::write);
-                    w.varint(2, *temporality as u64);
-                }),
-                MetricData::Summary(points) => {
-                    w.message(11, |w| write_points(w, points, SummaryPoint::write))
-                }
-            }
-        });
+        self.0.message(2, |w| metric.write(w));
     }
 }
 

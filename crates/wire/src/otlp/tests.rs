@@ -104,11 +104,12 @@ fn sample_traces() -> Vec<u8> {
                 time_unix_nano: 20,
                 name: "exception".into(),
                 attributes: vec![KeyValue::new("exception.type", "Error")],
+                ..SpanEvent::default()
             }],
             links: vec![Link {
                 trace_id: &[4; 16],
                 span_id: &[5; 8],
-                attributes: Vec::new(),
+                ..Link::default()
             }],
             status: StatusCode::Error,
             status_message: "boom".into(),
@@ -165,7 +166,7 @@ fn every_kind_of_metric() -> [MetricData<'static>; 5] {
         start_unix_nano: 1,
         time_unix_nano: 2,
         value,
-        flags: 0,
+        ..NumberPoint::default()
     };
     let buckets = |offset| ExponentialBuckets {
         offset,

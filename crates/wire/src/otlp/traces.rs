@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::value::{KeyValue, read_key_value, text, write_attributes};
+use super::value::{KeyValue, keep, read_key_value, text, write_attributes};
 use super::{Resource, Scope, walk, write_group};
 use crate::protobuf::{DecodeError, Reader, Writer};
 
@@ -28,11 +28,9 @@ impl SpanKind {
         Self::Consumer,
     ];
 
-    fn from_number(number: u64) -> Self {
-        usize::try_from(number)
-            .ok()
-            .and_then(|index| Self::ALL.get(index).copied())
-            .unwrap_or_default()
+    /// `None` for a number that is not in the protocol (yet).
+    fn from_number(number: u64) -> Option<Self> {
+        Self::ALL.get(usize::try_from(number).ok()?).copied()
     }
 
     /// The lower-case name under which spans are stored and searched.
@@ -58,12 +56,13 @@ pub enum StatusCode {
 }
 
 impl StatusCode {
-    fn from_number(number: u64) -> Self {
-        match number {
+    fn from_number(number: u64) -> Option<Self> {
+        Some(match number {
+            0 => Self::Unset,
             1 => Self::Ok,
             2 => Self::Error,
-            _ => Self::Unset,
-        }
+            _ => return None,
+        })
     }
 
     /// The lower-case name under which spans are stored and searched.
@@ -93,6 +92,8 @@ pub struct Span<'a> {
     pub status: StatusCode,
     pub status_message: Cow<'a, str>,
     pub flags: u32,
+    /// Fields this view does not name, as they stand on the wire (also those of an event and a link).
+    pub rest: Cow<'a, [u8]>,
 }
 
 /// Something that happened during a span; exceptions are events named `exception`.
@@ -101,6 +102,7 @@ pub struct SpanEvent<'a> {
     pub time_unix_nano: u64,
     pub name: Cow<'a, str>,
     pub attributes: Vec<KeyValue<'a>>,
+    pub rest: Cow<'a, [u8]>,
 }
 
 /// A reference to a span of this or another trace.
@@ -109,6 +111,7 @@ pub struct Link<'a> {
     pub trace_id: &'a [u8],
     pub span_id: &'a [u8],
     pub attributes: Vec<KeyValue<'a>>,
+    pub rest: Cow<'a, [u8]>,
 }
 
 /// Hands every span of an `ExportTraceServiceRequest` to `each`, in order.
@@ -120,9 +123,56 @@ pub fn for_each_span<'a>(
     mut each: impl FnMut(&Resource<'a>, &Scope<'a>, Span<'a>),
 ) -> Result<(), DecodeError> {
     walk(request, |resource, scope, span| {
-        each(resource, scope, read_span(span)?);
+        each(resource, scope, Span::read(span)?);
         Ok(())
     })
+}
+
+impl<'a> Span<'a> {
+    /// Reads a `Span` message.
+    ///
+    /// # Errors
+    /// It is malformed.
+    pub fn read(message: &'a [u8]) -> Result<Self, DecodeError> {
+        read_span(message)
+    }
+
+    /// Writes the fields of a `Span` message.
+    pub fn write(&self, w: &mut Writer<'_>) {
+        w.raw(&self.rest);
+        w.bytes(1, self.trace_id);
+        w.bytes(2, self.span_id);
+        w.string(3, &self.trace_state);
+        w.bytes(4, self.parent_span_id);
+        w.string(5, &self.name);
+        w.varint(6, self.kind as u64);
+        w.fixed64(7, self.start_unix_nano);
+        w.fixed64(8, self.end_unix_nano);
+        write_attributes(w, 9, &self.attributes);
+        for event in &self.events {
+            w.message(11, |w| {
+                w.raw(&event.rest);
+                w.fixed64(1, event.time_unix_nano);
+                w.string(2, &event.name);
+                write_attributes(w, 3, &event.attributes);
+            });
+        }
+        for link in &self.links {
+            w.message(13, |w| {
+                w.raw(&link.rest);
+                w.bytes(1, link.trace_id);
+                w.bytes(2, link.span_id);
+                write_attributes(w, 4, &link.attributes);
+            });
+        }
+        if self.status != StatusCode::Unset || !self.status_message.is_empty() {
+            w.message(15, |w| {
+                w.string(2, &self.status_message);
+                w.varint(3, self.status as u64);
+            });
+        }
+        w.fixed32(16, self.flags);
+    }
 }
 
 fn read_span(message: &[u8]) -> Result<Span<'_>, DecodeError> {
@@ -135,15 +185,21 @@ fn read_span(message: &[u8]) -> Result<Span<'_>, DecodeError> {
             3 => span.trace_state = text(field.bytes(number)?),
             4 => span.parent_span_id = field.bytes(number)?,
             5 => span.name = text(field.bytes(number)?),
-            6 => span.kind = SpanKind::from_number(field.varint(number)?),
+            6 => match SpanKind::from_number(field.varint(number)?) {
+                Some(kind) => span.kind = kind,
+                None => keep(&mut span.rest, message, reader.raw()),
+            },
             7 => span.start_unix_nano = field.fixed64(number)?,
             8 => span.end_unix_nano = field.fixed64(number)?,
             9 => span.attributes.push(read_key_value(field.bytes(number)?)?),
             11 => span.events.push(read_event(field.bytes(number)?)?),
             13 => span.links.push(read_link(field.bytes(number)?)?),
-            15 => (span.status, span.status_message) = read_status(field.bytes(number)?)?,
+            15 => match read_status(field.bytes(number)?)? {
+                Some(status) => (span.status, span.status_message) = status,
+                None => keep(&mut span.rest, message, reader.raw()),
+            },
             16 => span.flags = field.fixed32(number)?,
-            _ => {}
+            _ => keep(&mut span.rest, message, reader.raw()),
         }
     }
     Ok(span)
@@ -157,7 +213,7 @@ fn read_event(message: &[u8]) -> Result<SpanEvent<'_>, DecodeError> {
             1 => event.time_unix_nano = field.fixed64(number)?,
             2 => event.name = text(field.bytes(number)?),
             3 => event.attributes.push(read_key_value(field.bytes(number)?)?),
-            _ => {}
+            _ => keep(&mut event.rest, message, reader.raw()),
         }
     }
     Ok(event)
@@ -171,23 +227,27 @@ fn read_link(message: &[u8]) -> Result<Link<'_>, DecodeError> {
             1 => link.trace_id = field.bytes(number)?,
             2 => link.span_id = field.bytes(number)?,
             4 => link.attributes.push(read_key_value(field.bytes(number)?)?),
-            _ => {}
+            _ => keep(&mut link.rest, message, reader.raw()),
         }
     }
     Ok(link)
 }
 
-fn read_status(message: &[u8]) -> Result<(StatusCode, Cow<'_, str>), DecodeError> {
+/// `None` when the code is not in the protocol, or nothing is said.
+fn read_status(message: &[u8]) -> Result<Option<(StatusCode, Cow<'_, str>)>, DecodeError> {
     let mut status = (StatusCode::Unset, Cow::Borrowed(""));
     let mut reader = Reader::new(message);
     while let Some((number, field)) = reader.next_field()? {
         match number {
             2 => status.1 = text(field.bytes(number)?),
-            3 => status.0 = StatusCode::from_number(field.varint(number)?),
+            3 => match StatusCode::from_number(field.varint(number)?) {
+                Some(code) => status.0 = code,
+                None => return Ok(None),
+            },
             _ => {}
         }
     }
-    Ok(status)
+    Ok(Some(status).filter(|(code, message)| *code != StatusCode::Unset || !message.is_empty()))
 }
 
 /// Appends spans to one resource and scope of a request.
@@ -196,36 +256,7 @@ pub struct SpansWriter<'w, 'o>(&'w mut Writer<'o>);
 
 impl SpansWriter<'_, '_> {
     pub fn push(&mut self, span: &Span<'_>) {
-        self.0.message(2, |w| {
-            w.bytes(1, span.trace_id);
-            w.bytes(2, span.span_id);
-            w.string(3, &span.trace_state);
-            w.bytes(4, span.parent_span_id);
-            w.string(5, &span.name);
-            w.varint(6, span.kind as u64);
-            w.fixed64(7, span.start_unix_nano);
-            w.fixed64(8, span.end_unix_nano);
-            write_attributes(w, 9, &span.attributes);
-            for event in &span.events {
-                w.message(11, |w| {
-                    w.fixed64(1, event.time_unix_nano);
-                    w.string(2, &event.name);
-                    write_attributes(w, 3, &event.attributes);
-                });
-            }
-            for link in &span.links {
-                w.message(13, |w| {
-                    w.bytes(1, link.trace_id);
-                    w.bytes(2, link.span_id);
-                    write_attributes(w, 4, &link.attributes);
-                });
-            }
-            w.message(15, |w| {
-                w.string(2, &span.status_message);
-                w.varint(3, span.status as u64);
-            });
-            w.fixed32(16, span.flags);
-        });
+        self.0.message(2, |w| span.write(w));
     }
 }
 

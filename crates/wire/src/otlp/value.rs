@@ -157,6 +157,26 @@ pub(super) fn text(bytes: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(bytes)
 }
 
+/// Adds `raw`, the last field read from `message`, to the fields of it that are kept as they are. They are
+/// borrowed as long as they stand side by side.
+pub(super) fn keep<'a>(rest: &mut Cow<'a, [u8]>, message: &'a [u8], raw: &'a [u8]) {
+    if rest.is_empty() {
+        *rest = Cow::Borrowed(raw);
+        return;
+    }
+    if let Cow::Borrowed(kept) = rest {
+        let start = kept.as_ptr().addr() - message.as_ptr().addr();
+        let joined = message.get(start..start + kept.len() + raw.len());
+        if kept.as_ptr_range().end == raw.as_ptr()
+            && let Some(joined) = joined
+        {
+            *rest = Cow::Borrowed(joined);
+            return;
+        }
+    }
+    rest.to_mut().extend_from_slice(raw);
+}
+
 pub(super) fn read_key_value(message: &[u8]) -> Result<KeyValue<'_>, DecodeError> {
     read_key_value_at(message, 0)
 }

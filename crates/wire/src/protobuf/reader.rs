@@ -87,11 +87,27 @@ impl<'a> Field<'a> {
 #[derive(Debug, Clone, Copy)]
 pub struct Reader<'a> {
     rest: &'a [u8],
+    /// What was left before the field that was read last.
+    before: &'a [u8],
 }
 
 impl<'a> Reader<'a> {
     pub fn new(message: &'a [u8]) -> Self {
-        Self { rest: message }
+        Self {
+            rest: message,
+            before: message,
+        }
+    }
+
+    /// How many bytes have not been read.
+    pub fn remaining(&self) -> usize {
+        self.rest.len()
+    }
+
+    /// The field that [`next_field`](Self::next_field) gave last, as it stands on the wire, key included.
+    pub fn raw(&self) -> &'a [u8] {
+        let length = self.before.len() - self.rest.len();
+        self.before.get(..length).unwrap_or_default()
     }
 
     pub fn is_empty(&self) -> bool {
@@ -106,6 +122,7 @@ impl<'a> Reader<'a> {
         if self.rest.is_empty() {
             return Ok(None);
         }
+        self.before = self.rest;
         let key = self.varint()?;
         let number = u32::try_from(key >> 3).map_err(|_too_large| DecodeError::FieldNumber)?;
         if number == 0 || number > (1 << 29) - 1 {

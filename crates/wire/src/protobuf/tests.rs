@@ -49,3 +49,90 @@ fn signed_integers_zigzag() {
         assert_eq!((raw >> 1).cast_signed() ^ -(raw & 1).cast_signed(), value);
     }
 }
+
+/// Message 1 { field 2: text; message 3 { field 4: `inner` } } and field 5 after it.
+fn nested(text: &[u8], inner: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut w = Writer::new(&mut out);
+    w.message(1, |w| {
+        w.bytes(2, text);
+        w.message(3, |w| w.bytes_always(4, inner));
+    });
+    w.varint(5, 6);
+    out
+}
+
+/// Where the bytes of field 4 of `nested` stand with their key, inside two messages.
+fn places(
+    source: &[u8],
+) -> (
+    std::ops::Range<usize>,
+    std::ops::Range<usize>,
+    std::ops::Range<usize>,
+) {
+    let body = |of: std::ops::Range<usize>, wanted: u32| {
+        let mut reader = Reader::new(&source[of.clone()]);
+        loop {
+            let (number, field) = reader.next_field().expect("valid").expect("present");
+            if number == wanted {
+                let end = of.end - reader.remaining();
+                return end - field.bytes(number).expect("message").len()..end;
+            }
+        }
+    };
+    let outer = body(0..source.len(), 1);
+    let middle = body(outer.clone(), 3);
+    let inner = body(middle.clone(), 4);
+    (outer, middle, inner)
+}
+
+#[test]
+fn a_rewritten_field_gets_the_lengths_around_it_right() {
+    for before in [0, 1, 100, 200, 20_000] {
+        for after in [0, 1, 110, 130, 300, 70_000] {
+            let source = nested(b"kept", &vec![1; before]);
+            let (outer, middle, inner) = places(&source);
+            let mut rewriter = Rewriter::new(&source);
+            rewriter.enter(0, outer.clone());
+            rewriter.enter(outer.start + 6, middle.clone());
+            rewriter.replace(middle.start..inner.end, |w| {
+                w.bytes_always(4, &vec![2; after]);
+            });
+            rewriter.leave();
+            rewriter.leave();
+            let expected = nested(b"kept", &vec![2; after]);
+            assert_eq!(rewriter.finish(), Some(expected), "{before} {after}");
+        }
+    }
+}
+
+#[test]
+fn messages_left_out_are_gone_whether_changed_before_or_not() {
+    let source = nested(b"kept", b"inner");
+    let (outer, middle, _) = places(&source);
+    for change_first in [false, true] {
+        let mut rewriter = Rewriter::new(&source);
+        rewriter.enter(0, outer.clone());
+        rewriter.enter(outer.start + 6, middle.clone());
+        if change_first {
+            rewriter.remove(middle.clone());
+        }
+        rewriter.leave_out();
+        rewriter.leave();
+        let mut expected = Vec::new();
+        let mut w = Writer::new(&mut expected);
+        w.message(1, |w| w.bytes(2, b"kept"));
+        w.varint(5, 6);
+        assert_eq!(rewriter.finish(), Some(expected));
+    }
+}
+
+#[test]
+fn nothing_rewritten_is_nothing_copied() {
+    let source = nested(b"kept", b"inner");
+    let (outer, ..) = places(&source);
+    let mut rewriter = Rewriter::new(&source);
+    rewriter.enter(0, outer);
+    rewriter.leave();
+    assert_eq!(rewriter.finish(), None);
+}

@@ -56,6 +56,16 @@ impl<'a> Writer<'a> {
         self.out.extend_from_slice(value);
     }
 
+    /// How many bytes the buffer holds.
+    pub fn written(&self) -> usize {
+        self.out.len()
+    }
+
+    /// Appends fields that are encoded already.
+    pub fn raw(&mut self, fields: &[u8]) {
+        self.out.extend_from_slice(fields);
+    }
+
     pub fn string(&mut self, field: u32, value: &str) {
         self.bytes(field, value.as_bytes());
     }
@@ -106,7 +116,7 @@ impl<'a> Writer<'a> {
     }
 }
 
-fn encode_varint(mut value: u64, out: &mut [u8; 10]) -> usize {
+pub(super) fn encode_varint(mut value: u64, out: &mut [u8; 10]) -> usize {
     for (index, slot) in out.iter_mut().enumerate() {
         let low = (value & 0x7f) as u8;
         value >>= 7;

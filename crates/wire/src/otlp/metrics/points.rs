@@ -1,6 +1,8 @@
 //! The five kinds of data points. Times are nanoseconds since the epoch, 0 meaning unset.
 
-use crate::otlp::value::{KeyValue, read_key_value, write_attributes};
+use std::borrow::Cow;
+
+use crate::otlp::value::{KeyValue, keep, read_key_value, write_attributes};
 use crate::protobuf::{DecodeError, Field, Reader, Writer};
 
 /// Set in a point's flags when it carries no value: the series has ended.
@@ -34,7 +36,11 @@ pub struct NumberPoint<'a> {
     pub start_unix_nano: u64,
     pub time_unix_nano: u64,
     pub value: Number,
+    /// The point carries no value, as one that marks the end of its series.
+    pub has_no_value: bool,
     pub flags: u32,
+    /// Fields this view does not name, as they stand on the wire; exemplars among them.
+    pub rest: Cow<'a, [u8]>,
 }
 
 impl Default for NumberPoint<'_> {
@@ -44,7 +50,9 @@ impl Default for NumberPoint<'_> {
             start_unix_nano: 0,
             time_unix_nano: 0,
             value: Number::Double(0.0),
+            has_no_value: false,
             flags: 0,
+            rest: Cow::default(),
         }
     }
 }
@@ -59,9 +67,11 @@ impl NumberPoint<'_> {
     }
 
     pub(super) fn write(&self, w: &mut Writer<'_>) {
+        w.raw(&self.rest);
         w.fixed64(2, self.start_unix_nano);
         w.fixed64(3, self.time_unix_nano);
         match self.value {
+            _ if self.has_no_value => {}
             Number::Double(value) => w.fixed64_always(4, value.to_bits()),
             Number::Int(value) => w.fixed64_always(6, value.cast_unsigned()),
         }
@@ -83,6 +93,8 @@ pub struct HistogramPoint<'a> {
     pub flags: u32,
     pub min: Option<f64>,
     pub max: Option<f64>,
+    /// Fields this view does not name, as they stand on the wire; exemplars among them.
+    pub rest: Cow<'a, [u8]>,
 }
 
 impl HistogramPoint<'_> {
@@ -92,6 +104,7 @@ impl HistogramPoint<'_> {
     }
 
     pub(super) fn write(&self, w: &mut Writer<'_>) {
+        w.raw(&self.rest);
         w.fixed64(2, self.start_unix_nano);
         w.fixed64(3, self.time_unix_nano);
         w.fixed64(4, self.count);
@@ -128,10 +141,13 @@ pub struct ExponentialHistogramPoint<'a> {
     pub min: Option<f64>,
     pub max: Option<f64>,
     pub zero_threshold: f64,
+    /// Fields this view does not name, as they stand on the wire; exemplars among them.
+    pub rest: Cow<'a, [u8]>,
 }
 
 impl ExponentialHistogramPoint<'_> {
     pub(super) fn write(&self, w: &mut Writer<'_>) {
+        w.raw(&self.rest);
         write_attributes(w, 1, &self.attributes);
         w.fixed64(2, self.start_unix_nano);
         w.fixed64(3, self.time_unix_nano);
@@ -158,6 +174,8 @@ pub struct SummaryPoint<'a> {
     pub sum: f64,
     pub quantiles: Vec<(f64, f64)>,
     pub flags: u32,
+    /// Fields this view does not name, as they stand on the wire.
+    pub rest: Cow<'a, [u8]>,
 }
 
 impl SummaryPoint<'_> {
@@ -167,6 +185,7 @@ impl SummaryPoint<'_> {
     }
 
     pub(super) fn write(&self, w: &mut Writer<'_>) {
+        w.raw(&self.rest);
         w.fixed64(2, self.start_unix_nano);
         w.fixed64(3, self.time_unix_nano);
         w.fixed64(4, self.count);
@@ -183,17 +202,26 @@ impl SummaryPoint<'_> {
 }
 
 pub(super) fn read_number_point(message: &[u8]) -> Result<NumberPoint<'_>, DecodeError> {
-    let mut point = NumberPoint::default();
+    let mut point = NumberPoint {
+        has_no_value: true,
+        ..NumberPoint::default()
+    };
     let mut reader = Reader::new(message);
     while let Some((number, field)) = reader.next_field()? {
         match number {
             2 => point.start_unix_nano = field.fixed64(number)?,
             3 => point.time_unix_nano = field.fixed64(number)?,
-            4 => point.value = Number::Double(f64::from_bits(field.fixed64(number)?)),
-            6 => point.value = Number::Int(field.fixed64(number)?.cast_signed()),
+            4 => {
+                point.value = Number::Double(f64::from_bits(field.fixed64(number)?));
+                point.has_no_value = false;
+            }
+            6 => {
+                point.value = Number::Int(field.fixed64(number)?.cast_signed());
+                point.has_no_value = false;
+            }
             7 => point.attributes.push(read_key_value(field.bytes(number)?)?),
             8 => point.flags = read_u32(field, number)?,
-            _ => {}
+            _ => keep(&mut point.rest, message, reader.raw()),
         }
     }
     Ok(point)
@@ -214,7 +242,7 @@ pub(super) fn read_histogram_point(message: &[u8]) -> Result<HistogramPoint<'_>,
             10 => point.flags = read_u32(field, number)?,
             11 => point.min = Some(f64::from_bits(field.fixed64(number)?)),
             12 => point.max = Some(f64::from_bits(field.fixed64(number)?)),
-            _ => {}
+            _ => keep(&mut point.rest, message, reader.raw()),
         }
     }
     Ok(point)
@@ -234,13 +262,22 @@ pub(super) fn read_exponential_histogram_point(
             5 => point.sum = Some(f64::from_bits(field.fixed64(number)?)),
             6 => point.scale = read_sint32(field, number)?,
             7 => point.zero_count = field.fixed64(number)?,
-            8 => point.positive = read_buckets(field.bytes(number)?)?,
-            9 => point.negative = read_buckets(field.bytes(number)?)?,
+            8 | 9 => {
+                let buckets = read_buckets(field.bytes(number)?)?;
+                if buckets == ExponentialBuckets::default() {
+                    // Present, though it says nothing.
+                    keep(&mut point.rest, message, reader.raw());
+                } else if number == 8 {
+                    point.positive = buckets;
+                } else {
+                    point.negative = buckets;
+                }
+            }
             10 => point.flags = read_u32(field, number)?,
             12 => point.min = Some(f64::from_bits(field.fixed64(number)?)),
             13 => point.max = Some(f64::from_bits(field.fixed64(number)?)),
             14 => point.zero_threshold = f64::from_bits(field.fixed64(number)?),
-            _ => {}
+            _ => keep(&mut point.rest, message, reader.raw()),
         }
     }
     Ok(point)
@@ -277,7 +314,7 @@ pub(super) fn read_summary_point(message: &[u8]) -> Result<SummaryPoint<'_>, Dec
             6 => point.quantiles.push(read_quantile(field.bytes(number)?)?),
             7 => point.attributes.push(read_key_value(field.bytes(number)?)?),
             8 => point.flags = read_u32(field, number)?,
-            _ => {}
+            _ => keep(&mut point.rest, message, reader.raw()),
         }
     }
     Ok(point)
