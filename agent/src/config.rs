@@ -29,6 +29,7 @@ use std::time::Duration;
 use vervet_model::Signal;
 
 use crate::pipeline::SignalSet;
+use crate::processors::ProcessorConfig;
 use crate::receivers::filelog::FilelogConfig;
 use crate::receivers::hostmetrics::HostmetricsConfig;
 use crate::receivers::otlp::OtlpReceiverConfig;
@@ -49,6 +50,7 @@ pub struct AgentConfig {
     /// Put on everything the agent itself makes, and on received OTLP where the key is absent.
     pub resource: Vec<(String, String)>,
     pub receivers: BTreeMap<String, ReceiverConfig>,
+    pub processors: BTreeMap<String, ProcessorConfig>,
     pub exporters: BTreeMap<String, OtlpExporterConfig>,
     pub pipelines: Vec<PipelineConfig>,
     /// `None` when the agent runs inside another program that serves its admin routes.
@@ -87,6 +89,8 @@ pub struct OtlpExporterConfig {
 pub struct PipelineConfig {
     pub signal: Signal,
     pub from: Vec<String>,
+    /// Processors, in order.
+    pub via: Vec<String>,
     pub to: Vec<String>,
 }
 

@@ -21,6 +21,7 @@ mod health;
 pub mod http;
 pub mod metrics;
 pub mod pipeline;
+pub mod processors;
 pub mod receivers;
 mod resource;
 pub mod telemetry;

@@ -92,7 +92,7 @@ impl AgentMetrics {
         &self,
         receiver: &str,
         signal: Signal,
-        reason: &'static str,
+        reason: &str,
         records: u64,
         bytes: u64,
     ) {
@@ -107,7 +107,7 @@ impl AgentMetrics {
         &self,
         receiver: &str,
         signal: Signal,
-        reason: &'static str,
+        reason: &str,
         records: u64,
         bytes: u64,
     ) {

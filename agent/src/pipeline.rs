@@ -18,6 +18,7 @@ use vervet_model::{Clock, Signal};
 
 use crate::budget::{MemoryBudget, MemoryKind, MemoryPermit};
 use crate::metrics::AgentMetrics;
+use crate::processors::Chains;
 
 /// Batches waiting in one lane, at most.
 pub const LANE_BATCHES_MAX: usize = 256;
@@ -85,6 +86,8 @@ pub struct ReceiverContext {
     pub output: BatchSender,
     /// Resource attributes from the configuration, to be put on everything the receiver makes.
     pub resource: Vec<(String, String)>,
+    /// What happens to records before they are sent on; receivers apply it.
+    pub chains: Chains,
     /// Where this receiver's files resume, as of the last batch that became durable.
     pub resume: Vec<FilePosition>,
     pub metrics: Arc<AgentMetrics>,

@@ -27,6 +27,7 @@ use crate::exporters::otlp::{
 use crate::health::StageHealth;
 use crate::metrics::AgentMetrics;
 use crate::pipeline::{BatchSender, ReceiverContext, channel_within};
+use crate::processors::{ChainError, Chains};
 use crate::receivers::filelog::FilelogReceiver;
 use crate::receivers::hostmetrics::HostmetricsReceiver;
 use crate::receivers::otlp::OtlpReceiver;
@@ -42,6 +43,8 @@ pub enum StartError {
         #[source]
         source: io::Error,
     },
+    #[error(transparent)]
+    Processor(#[from] ChainError),
     #[error("the buffer cannot be opened")]
     Buffer(#[from] JournalError),
     #[error("exporter {name} cannot be started")]
@@ -240,10 +243,12 @@ impl Assembly {
         buffer: &Buffer,
         sender: &BatchSender,
     ) -> Result<Vec<(String, Receiver)>, StartError> {
+        let chains = Chains::build(&self.config, &self.metrics, &self.clock)?;
         let mut receivers = Vec::new();
         for (name, config) in self.config.receivers.clone() {
             let context = ReceiverContext {
                 output: sender.for_receiver(&name, self.config.signals_from(&name)),
+                chains: chains.clone(),
                 resource: self.config.resource.clone(),
                 resume: buffer.resume(&name),
                 metrics: Arc::clone(&self.metrics),

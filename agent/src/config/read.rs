@@ -17,6 +17,7 @@ use super::yaml::{Key, Node, Value, from_node, parse};
 use super::{
     ADMIN_ADDRESS_DEFAULT, AgentConfig, OtlpExporterConfig, PipelineConfig, ReceiverConfig,
 };
+use crate::processors::{PROCESSOR_TYPES, ProcessorConfig, ProcessorSpec};
 use crate::receivers::filelog::FilelogConfig;
 use crate::receivers::hostmetrics::HostmetricsConfig;
 use crate::receivers::otlp::OtlpReceiverConfig;
@@ -35,7 +36,6 @@ const SECTIONS: [&str; 9] = [
 ];
 const RECEIVER_TYPES: [&str; 4] = ["filelog", "hostmetrics", "prometheus", "otlp"];
 const EXPORTER_TYPES: [&str; 1] = ["otlp"];
-const PROCESSOR_TYPES: [&str; 0] = [];
 const SIGNALS: [&str; 3] = ["logs", "metrics", "traces"];
 const DATA_DIR_DEFAULT: &str = "/var/lib/vervet-agent";
 const MEMORY_BYTES_MIN: u64 = 4 << 20;
@@ -94,6 +94,7 @@ impl Reader {
             disk_bytes,
             resource: resource.into_iter().collect(),
             receivers: values(receivers),
+            processors: values(processors),
             exporters: values(exporters),
             pipelines,
             admin: Some(admin?),
@@ -179,15 +180,17 @@ impl Reader {
         OtlpExporterConfig::try_from(spec).map_err(|message| Problem::at(node.line, message))
     }
 
-    fn processor(node: &Node) -> Result<(), Problem> {
-        split_type(node, "processor", &PROCESSOR_TYPES).map(|_| ())
+    fn processor(node: &Node) -> Result<ProcessorConfig, Problem> {
+        let (_resource, rest) = split_type(node, "processor", &PROCESSOR_TYPES)?;
+        let spec = ProcessorSpec::Resource(from_node(&rest)?);
+        ProcessorConfig::try_from(spec).map_err(|message| Problem::at(node.line, message))
     }
 
-    fn pipelines<R, P, E>(
+    fn pipelines<R, E>(
         &mut self,
         sections: &[(Key, Node)],
         receivers: &BTreeMap<String, Option<R>>,
-        processors: &BTreeMap<String, Option<P>>,
+        processors: &BTreeMap<String, Option<ProcessorConfig>>,
         exporters: &BTreeMap<String, Option<E>>,
     ) -> Vec<PipelineConfig> {
         let read = |node: &Node| -> Result<PipelineSpec, Problem> {
@@ -204,8 +207,14 @@ impl Reader {
                 .into_iter()
                 .find(|signal| signal.as_str() == name);
             match (signal, spec) {
-                (Some(signal), Some(PipelineSpec { from, to, .. })) => {
-                    pipelines.push(PipelineConfig { signal, from, to });
+                (Some(signal), Some(PipelineSpec { from, via, to })) => {
+                    self.check_processors(sections, signal, &via, processors);
+                    pipelines.push(PipelineConfig {
+                        signal,
+                        from,
+                        via,
+                        to,
+                    });
                 }
                 (Some(_), None) => {}
                 (None, _) => {
@@ -216,6 +225,28 @@ impl Reader {
             }
         }
         pipelines
+    }
+
+    /// Every processor must fit the signal of the pipeline.
+    fn check_processors(
+        &mut self,
+        sections: &[(Key, Node)],
+        signal: Signal,
+        via: &[String],
+        processors: &BTreeMap<String, Option<ProcessorConfig>>,
+    ) {
+        let pipelines = find(sections, "pipelines");
+        for name in via {
+            let Some(Some(processor)) = processors.get(name) else {
+                continue;
+            };
+            if let Err(message) = processor.check(name, signal) {
+                let line = pipelines.map_or(1, |node| key_line(node, signal.as_str()));
+                let message = format!("processor `{name}`: {message}");
+                let problem = Problem::at(line, message).inside(signal.as_str());
+                self.problems.push(problem.inside("pipelines"));
+            }
+        }
     }
 
     fn admin(&mut self, sections: &[(Key, Node)], spec: AdminSpec) -> Option<SocketAddr> {

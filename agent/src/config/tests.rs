@@ -105,8 +105,8 @@ fn every_mistake_is_reported_at_once() {
 #[test]
 fn processors_that_do_not_exist_are_named() {
     check(
-        "processors:\n  pii: {type: redaction}\n",
-        "agent.yaml:2: processors.pii: unknown processor type `redaction`; none is known here",
+        "processors:\n  pii: {type: resorce}\n",
+        "agent.yaml:2: processors.pii: unknown processor type `resorce`; did you mean `resource`? (known: resource)",
     );
 }
 

@@ -103,6 +103,9 @@ impl HostmetricsReceiver {
                 return;
             };
             reader = reader_back;
+            let Some(batch) = context.process(batch) else {
+                continue;
+            };
             if batch.records > 0 && context.output.send(batch).await.is_err() {
                 return;
             }

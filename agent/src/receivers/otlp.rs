@@ -1,22 +1,24 @@
 //! Receives OTLP over gRPC and HTTP.
 //!
 //! A request is answered with success once it is durable in the journal. A malformed one is refused for good, one
-//! that finds the buffer full is refused with a delay to retry after. Nothing is decoded but to count records
-//! and to see that every byte can be read.
+//! that finds the buffer full is refused with a delay to retry after. Records are decoded for
+//! the pipeline's processors and to see that every byte can be read.
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::net::TcpListener;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
-use vervet_wire::otlp::count_records;
-use vervet_wire::{Accepted, OtlpRequest, OtlpSink, Refusal, grpc, http};
+use vervet_model::Signal;
+use vervet_wire::{Accepted, DecodeError, OtlpRequest, OtlpSink, Refusal, grpc, http};
 
 use crate::config::{OtlpReceiverSpec, listen_address};
-use crate::pipeline::{Batch, BatchSender, PipelineError, ReceiverContext};
+use crate::pipeline::{Batch, PipelineError, ReceiverContext};
+use crate::processors::{Drops, Processed};
 use crate::resource::ResourceDefaults;
 
 /// Largest request body unless the configuration says otherwise (bytes).
@@ -25,6 +27,8 @@ const BODY_BYTES_DEFAULT: u64 = 16 << 20;
 const BODY_BYTES_MAX: u64 = 63 << 20;
 /// Time for one gRPC request, waiting for the disk included.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+/// Requests of this size and more are processed away from the async threads (bytes).
+const PROCESS_APART_BYTES: usize = 128 << 10;
 const RETRY_AFTER_SHUTDOWN: Duration = Duration::from_secs(5);
 
 /// The settings of an `otlp` receiver, checked.
@@ -96,7 +100,7 @@ impl OtlpReceiver {
     pub async fn run(self) {
         let sink = Sink {
             resource: Arc::new(ResourceDefaults::new(&self.context.resource)),
-            output: self.context.output.clone(),
+            context: Arc::new(self.context.clone()),
         };
         let grpc = serve_grpc(self.grpc, &sink, self.config.body_bytes_max, &self.context);
         let http = serve_http(self.http, &sink, self.config.body_bytes_max, &self.context);
@@ -152,31 +156,57 @@ async fn serve_http(
 /// Puts requests into the pipeline.
 #[derive(Clone)]
 struct Sink {
-    output: BatchSender,
+    context: Arc<ReceiverContext>,
     resource: Arc<ResourceDefaults>,
 }
 
 impl OtlpSink for Sink {
     async fn accept(&self, request: OtlpRequest) -> Result<Accepted, Refusal> {
-        let records = count_records(request.signal, &request.body)
-            .map_err(|error| Refusal::Invalid(format!("the request is malformed: {error}")))?;
-        if records == 0 {
-            return Ok(Accepted::default());
-        }
-        let payload = self
-            .resource
-            .add_to(request.body)
-            .map_err(|error| Refusal::Invalid(format!("the request is malformed: {error}")))?;
-        let batch = Batch {
-            signal: request.signal,
+        let signal = request.signal;
+        let Processed {
             payload,
             records,
-            positions: Vec::new(),
-        };
-        match self.output.send_durable(batch).await {
-            Ok(()) => Ok(Accepted::default()),
-            Err(error) => Err(refusal(error)),
+            drops,
+        } = self.process(signal, request.body).await?;
+        if records > 0 {
+            let batch = Batch {
+                signal,
+                payload,
+                records,
+                positions: Vec::new(),
+            };
+            let sent = self.context.output.send_durable(batch).await;
+            sent.map_err(refusal)?;
         }
+        // Only now: a sender that was told to retry sends them again.
+        self.count(drops, signal);
+        Ok(Accepted::default())
+    }
+}
+
+impl Sink {
+    async fn process(&self, signal: Signal, body: Bytes) -> Result<Processed, Refusal> {
+        let sink = self.clone();
+        let bytes = body.len();
+        let process = move || -> Result<Processed, DecodeError> {
+            let body = sink.resource.add_to(body)?;
+            sink.context.chains.of(signal).request(signal, body)
+        };
+        let processed = if bytes < PROCESS_APART_BYTES {
+            process()
+        } else {
+            let processed = tokio::task::spawn_blocking(process).await;
+            processed.map_err(|_aborted| Refusal::Unavailable {
+                reason: "the request could not be processed".to_owned(),
+                retry_after: RETRY_AFTER_SHUTDOWN,
+            })?
+        };
+        processed.map_err(|error| Refusal::Invalid(format!("the request is malformed: {error}")))
+    }
+
+    fn count(&self, mut drops: Drops, signal: Signal) {
+        let context = &self.context;
+        drops.count(&context.metrics, context.output.receiver(), signal);
     }
 }
 

@@ -6,14 +6,15 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use vervet_model::{Clock, Signal};
-use vervet_wire::otlp::{LogRecord, LogRecordsWriter, Scope, write_resource_logs};
+use vervet_wire::otlp::{LogRecord, LogRecordsWriter, Resource, Scope, write_resource_logs};
 
 use super::file::{FileId, TailedFile};
 use super::lines::Record;
 use super::{BATCH_AGE_MAX, BATCH_BYTES, LogFormat};
 use crate::formats::{Parsed, parse_text};
-use crate::metrics::FilelogCounts;
-use crate::pipeline::{Batch, FilePosition};
+use crate::metrics::{AgentMetrics, FilelogCounts};
+use crate::pipeline::{Batch, FilePosition, ReceiverContext};
+use crate::processors::{Chain, Drops};
 
 /// The instrumentation scope of the records.
 const SCOPE: &str = "vervet.filelog";
@@ -23,6 +24,10 @@ pub(super) struct Sink {
     format: LogFormat,
     counts: FilelogCounts,
     clock: Arc<dyn Clock>,
+    chain: Chain,
+    drops: Drops,
+    metrics: Arc<AgentMetrics>,
+    receiver: String,
     scope: Scope<'static>,
     payload: Vec<u8>,
     records: u64,
@@ -31,7 +36,7 @@ pub(super) struct Sink {
 }
 
 impl Sink {
-    pub(super) fn new(format: LogFormat, counts: FilelogCounts, clock: Arc<dyn Clock>) -> Self {
+    pub(super) fn new(format: LogFormat, counts: FilelogCounts, context: &ReceiverContext) -> Self {
         let scope = Scope {
             name: Cow::Borrowed(SCOPE),
             ..Scope::default()
@@ -39,7 +44,11 @@ impl Sink {
         Self {
             format,
             counts,
-            clock,
+            clock: Arc::clone(&context.clock),
+            chain: context.chains.logs.clone(),
+            drops: Drops::default(),
+            metrics: Arc::clone(&context.metrics),
+            receiver: context.output.receiver().to_owned(),
             scope,
             payload: Vec::new(),
             records: 0,
@@ -58,6 +67,8 @@ impl Sink {
 
     pub(super) fn take_batch(&mut self) -> Option<Batch> {
         self.since = None;
+        self.drops
+            .count(&self.metrics, &self.receiver, Signal::Logs);
         if self.records == 0 {
             return None;
         }
@@ -105,13 +116,19 @@ impl Sink {
             }
             let observed = u64::try_from(self.clock.now().0).unwrap_or(0);
             let (lines, buffer) = (&mut file.lines, &file.buffer);
+            let (before, mut kept, mut drops) = (payload.len(), 0, std::mem::take(&mut self.drops));
             write_resource_logs(&mut payload, &file.resource, &self.scope, |writer| {
                 for record in (0..records).map_while(|_| lines.pop()) {
-                    self.write(&record, buffer, observed, writer);
+                    let of = (&record, buffer.as_slice(), &file.resource);
+                    kept += u64::from(self.write(of, observed, writer, &mut drops));
                 }
             });
+            if kept == 0 {
+                payload.truncate(before);
+            }
+            self.drops = drops;
             self.payload = payload;
-            self.records += records as u64;
+            self.records += kept;
             self.since.get_or_insert_with(Instant::now);
         }
         if end > 0 {
@@ -122,13 +139,14 @@ impl Sink {
         }
     }
 
+    /// Writes a record unless a processor drops it.
     fn write(
         &self,
-        record: &Record,
-        buffer: &[u8],
+        (record, buffer, resource): (&Record, &[u8], &Resource<'_>),
         observed_time_unix_nano: u64,
         writer: &mut LogRecordsWriter<'_, '_>,
-    ) {
+        drops: &mut Drops,
+    ) -> bool {
         let bytes = record.text(buffer);
         let text = String::from_utf8_lossy(&bytes);
         if matches!(text, Cow::Owned(_)) {
@@ -145,12 +163,22 @@ impl Sink {
         if let Some(cri) = record.cri {
             parsed.add_cri(cri.time_unix_nano, cri.stream);
         }
-        push(parsed, observed_time_unix_nano, writer);
+        let mut written = false;
+        with_record(parsed, observed_time_unix_nano, |mut record| {
+            match self.chain.log(resource, &self.scope, &mut record) {
+                Ok(()) => {
+                    writer.push(&record);
+                    written = true;
+                }
+                Err(reason) => drops.add(&reason, 1, bytes.len() as u64),
+            }
+        });
+        written
     }
 }
 
-fn push(parsed: Parsed<'_>, observed_time_unix_nano: u64, writer: &mut LogRecordsWriter<'_, '_>) {
-    writer.push(&LogRecord {
+fn with_record(parsed: Parsed<'_>, observed_time_unix_nano: u64, take: impl FnOnce(LogRecord<'_>)) {
+    take(LogRecord {
         time_unix_nano: parsed.time_unix_nano,
         observed_time_unix_nano,
         severity_number: parsed.severity.number(),

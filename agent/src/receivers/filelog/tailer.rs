@@ -69,7 +69,7 @@ impl Tailer {
             multiline: config.spec.multiline,
         };
         Self {
-            sink: Sink::new(framing.format, counts.clone(), context.clock.clone()),
+            sink: Sink::new(framing.format, counts.clone(), &context),
             framing,
             counts,
             files: HashMap::new(),
@@ -180,7 +180,8 @@ impl Tailer {
             .as_ref()
             .map_or(text.as_str(), |position| &position.path);
         let service = self.config.spec.service_name.as_deref();
-        let resource = resource::of_file(first_name, &self.context.resource, service);
+        let mut resource = resource::of_file(first_name, &self.context.resource, service);
+        self.context.chains.logs.resource(&mut resource);
         match TailedFile::open(text, resource, start, self.framing, now) {
             Ok((file, cut)) => {
                 self.counts.truncations.inc_by(u64::from(cut));

@@ -12,6 +12,7 @@ use vervet_wire::otlp::{find, for_each_log};
 use super::*;
 use crate::metrics::AgentMetrics;
 use crate::pipeline::{BatchQueue, FilePosition, channel};
+use crate::processors::Chains;
 
 const DEADLINE: Duration = Duration::from_secs(30);
 
@@ -51,6 +52,7 @@ fn start(spec: FilelogSpec, resume: Vec<FilePosition>) -> Running {
     let shutdown = CancellationToken::new();
     let context = ReceiverContext {
         output,
+        chains: Chains::default(),
         resource: Vec::new(),
         resume: resume.clone(),
         metrics: Arc::clone(&metrics),

@@ -8,6 +8,7 @@ use super::proc;
 use super::*;
 use crate::metrics::AgentMetrics;
 use crate::pipeline::{BatchQueue, channel};
+use crate::processors::Chains;
 
 #[test]
 fn states_of_memory_add_up_to_the_total() {
@@ -90,6 +91,7 @@ fn start() -> (BatchQueue, CancellationToken, tokio::task::JoinHandle<()>) {
     let shutdown = CancellationToken::new();
     let context = ReceiverContext {
         output,
+        chains: Chains::default(),
         resource: vec![("host.name".to_owned(), "n1".to_owned())],
         resume: Vec::new(),
         metrics,

@@ -165,7 +165,9 @@ impl Target {
                 records: points,
                 positions: Vec::new(),
             };
-            self.context.output.send(batch).await?;
+            if let Some(batch) = self.context.process(batch) {
+                self.context.output.send(batch).await?;
+            }
         }
         Ok(())
     }

@@ -14,6 +14,7 @@ use super::exposition::{Kind, Sample, Syntax, parse};
 use super::*;
 use crate::metrics::AgentMetrics;
 use crate::pipeline::{BatchQueue, channel};
+use crate::processors::Chains;
 
 const STALE: u64 = 0x7ff0_0000_0000_0002;
 
@@ -229,6 +230,7 @@ fn start(jobs: Vec<ScrapeSpec>) -> Running {
     let shutdown = CancellationToken::new();
     let context = ReceiverContext {
         output,
+        chains: Chains::default(),
         resource: Vec::new(),
         resume: Vec::new(),
         metrics: Arc::clone(&metrics),

@@ -1,0 +1,269 @@
+//! What happens to records between receivers and the disk buffer.
+//!
+//! In: resources and records as borrowed views, or whole OTLP requests. Out: the same, changed, or a
+//! [`DropReason`]. A pipeline's `via` names processors, in order; compiled they are a [`Chain`]. It runs before
+//! anything touches disk, so what it removes is never written.
+//!
+//! Steps on resource attributes run first, in order, once per resource; steps on records follow, in order, and see
+//! the resource as those left it. Invariants: an empty chain, or one that changes nothing, gives back the very bytes
+//! it was given; in a request, resource groups and records that no step touched are copied as they are, fields
+//! unknown here included. Every dropped record is counted under `<processor>:<why>`.
+
+mod config;
+mod drops;
+mod request;
+mod resource;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use vervet_model::{Clock, Signal};
+use vervet_wire::otlp::{LogRecord, Metric, Resource, Scope, Span};
+
+pub use config::ProcessorConfig;
+pub(crate) use config::{PROCESSOR_TYPES, ProcessorSpec};
+pub use drops::{DropReason, Drops};
+pub use request::Processed;
+
+use crate::config::AgentConfig;
+use crate::metrics::AgentMetrics;
+use resource::ResourceStep;
+
+/// The processors of one pipeline, compiled. Cheap to clone; clones share the state of their steps.
+#[derive(Clone)]
+pub struct Chain(Arc<[Step]>);
+
+/// The chains of all pipelines. A signal without a pipeline has an empty one.
+#[derive(Debug, Clone, Default)]
+pub struct Chains {
+    pub logs: Chain,
+    pub metrics: Chain,
+    pub traces: Chain,
+}
+
+/// A processor cannot be used in the pipeline that names it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("processor `{processor}` does not fit {signal}: {message}")]
+pub struct ChainError {
+    pub processor: String,
+    pub signal: Signal,
+    pub message: String,
+}
+
+/// What steps are built with.
+#[expect(dead_code, reason = "steps that count, drop and keep time take it")]
+pub(crate) struct StepContext<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) signal: Signal,
+    pub(crate) metrics: &'a AgentMetrics,
+    pub(crate) clock: &'a Arc<dyn Clock>,
+}
+
+/// One processor at its place in a chain.
+#[derive(Debug)]
+enum Step {
+    Resource(ResourceStep),
+}
+
+/// What became of a record at a step: whether it was changed, or why it was dropped.
+type Outcome = Result<bool, DropReason>;
+
+impl Step {
+    fn resource(&self, resource: &mut Resource<'_>) -> bool {
+        match self {
+            Self::Resource(step) => step.apply(resource),
+        }
+    }
+
+    fn log(&self, _: &Resource<'_>, _: &Scope<'_>, _: &mut LogRecord<'_>) -> Outcome {
+        match self {
+            Self::Resource(_) => Ok(false),
+        }
+    }
+
+    fn span(&self, _: &Resource<'_>, _: &Scope<'_>, _: &mut Span<'_>) -> Outcome {
+        match self {
+            Self::Resource(_) => Ok(false),
+        }
+    }
+
+    /// Points may go one by one, counted in `drops`; a metric that is left with none is dropped.
+    fn metric(
+        &self,
+        _: &Resource<'_>,
+        _: &Scope<'_>,
+        _: &mut Metric<'_>,
+        _drops: &mut Drops,
+    ) -> Outcome {
+        match self {
+            Self::Resource(_) => Ok(false),
+        }
+    }
+}
+
+impl Chain {
+    /// Compiles the processors called `names`, in order.
+    ///
+    /// # Errors
+    /// One of them does not fit the signal.
+    pub(crate) fn build(
+        names: &[String],
+        processors: &BTreeMap<String, ProcessorConfig>,
+        signal: Signal,
+        metrics: &AgentMetrics,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<Self, ChainError> {
+        let step = |name: &String| {
+            let failed = |message: String| ChainError {
+                processor: name.clone(),
+                signal,
+                message,
+            };
+            let config = processors
+                .get(name)
+                .ok_or_else(|| failed("it is not configured".to_owned()))?;
+            let context = StepContext {
+                name,
+                signal,
+                metrics,
+                clock,
+            };
+            config.compile(&context).map_err(failed)
+        };
+        Ok(Self(names.iter().map(step).collect::<Result<_, _>>()?))
+    }
+
+    /// Whether nothing happens to anything.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The steps on resource attributes: once per resource, before its records.
+    pub fn resource(&self, resource: &mut Resource<'_>) {
+        self.run_resource(resource);
+    }
+
+    /// All steps on one log record, in order.
+    ///
+    /// # Errors
+    /// The record is dropped; the caller counts it.
+    pub fn log(
+        &self,
+        resource: &Resource<'_>,
+        scope: &Scope<'_>,
+        record: &mut LogRecord<'_>,
+    ) -> Result<(), DropReason> {
+        self.run_log(resource, scope, record).map(|_changed| ())
+    }
+
+    /// All steps on one span, in order.
+    ///
+    /// # Errors
+    /// The span is dropped; the caller counts it.
+    pub fn span(
+        &self,
+        resource: &Resource<'_>,
+        scope: &Scope<'_>,
+        span: &mut Span<'_>,
+    ) -> Result<(), DropReason> {
+        self.run_span(resource, scope, span).map(|_changed| ())
+    }
+
+    /// All steps on one metric, in order. Points that are dropped on their own are counted in `drops`.
+    ///
+    /// # Errors
+    /// The metric is dropped with all its points; the caller counts those it holds.
+    pub fn metric(
+        &self,
+        resource: &Resource<'_>,
+        scope: &Scope<'_>,
+        metric: &mut Metric<'_>,
+        drops: &mut Drops,
+    ) -> Result<(), DropReason> {
+        self.run_metric(resource, scope, metric, drops)
+            .map(|_changed| ())
+    }
+
+    fn run_resource(&self, resource: &mut Resource<'_>) -> bool {
+        self.0
+            .iter()
+            .fold(false, |changed, step| step.resource(resource) | changed)
+    }
+
+    fn run_log(
+        &self,
+        resource: &Resource<'_>,
+        scope: &Scope<'_>,
+        record: &mut LogRecord<'_>,
+    ) -> Outcome {
+        self.0.iter().try_fold(false, |changed, step| {
+            Ok(step.log(resource, scope, record)? | changed)
+        })
+    }
+
+    fn run_span(&self, resource: &Resource<'_>, scope: &Scope<'_>, span: &mut Span<'_>) -> Outcome {
+        self.0.iter().try_fold(false, |changed, step| {
+            Ok(step.span(resource, scope, span)? | changed)
+        })
+    }
+
+    fn run_metric(
+        &self,
+        resource: &Resource<'_>,
+        scope: &Scope<'_>,
+        metric: &mut Metric<'_>,
+        drops: &mut Drops,
+    ) -> Outcome {
+        self.0.iter().try_fold(false, |changed, step| {
+            Ok(step.metric(resource, scope, metric, drops)? | changed)
+        })
+    }
+}
+
+impl Default for Chain {
+    fn default() -> Self {
+        Self(Arc::new([]))
+    }
+}
+
+impl fmt::Debug for Chain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.iter()).finish()
+    }
+}
+
+impl Chains {
+    /// Compiles the chains of all pipelines. Steps count in `metrics`.
+    ///
+    /// # Errors
+    /// A processor does not fit a signal; a configuration that was read has been checked for that.
+    pub fn build(
+        config: &AgentConfig,
+        metrics: &AgentMetrics,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<Self, ChainError> {
+        let mut chains = Self::default();
+        for pipeline in &config.pipelines {
+            let signal = pipeline.signal;
+            let chain = Chain::build(&pipeline.via, &config.processors, signal, metrics, clock)?;
+            match signal {
+                Signal::Logs => chains.logs = chain,
+                Signal::Metrics => chains.metrics = chain,
+                Signal::Traces => chains.traces = chain,
+            }
+        }
+        Ok(chains)
+    }
+
+    pub fn of(&self, signal: Signal) -> &Chain {
+        match signal {
+            Signal::Logs => &self.logs,
+            Signal::Metrics => &self.metrics,
+            Signal::Traces => &self.traces,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,54 @@
+//! The section `processors:` of the configuration.
+
+use std::sync::Arc;
+
+use vervet_model::{Signal, SystemClock};
+
+use super::resource::{ResourceProcessorConfig, ResourceProcessorSpec};
+use super::{Step, StepContext};
+use crate::metrics::AgentMetrics;
+
+/// The words that `type` may be.
+pub(crate) const PROCESSOR_TYPES: [&str; 1] = ["resource"];
+
+/// One processor as it is written, by its `type`.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum ProcessorSpec {
+    Resource(ResourceProcessorSpec),
+}
+
+/// The settings of one processor, checked.
+#[derive(Debug, Clone)]
+pub enum ProcessorConfig {
+    Resource(ResourceProcessorConfig),
+}
+
+impl TryFrom<ProcessorSpec> for ProcessorConfig {
+    type Error = String;
+
+    fn try_from(spec: ProcessorSpec) -> Result<Self, String> {
+        Ok(match spec {
+            ProcessorSpec::Resource(spec) => Self::Resource(spec.try_into()?),
+        })
+    }
+}
+
+impl ProcessorConfig {
+    /// Says why the processor cannot be used for a signal, if so.
+    pub(crate) fn check(&self, name: &str, signal: Signal) -> Result<(), String> {
+        let context = StepContext {
+            name,
+            signal,
+            metrics: &AgentMetrics::default(),
+            clock: &(Arc::new(SystemClock) as _),
+        };
+        self.compile(&context).map(|_step| ())
+    }
+
+    /// Makes the processor ready for one pipeline.
+    pub(super) fn compile(&self, _context: &StepContext<'_>) -> Result<Step, String> {
+        Ok(match self {
+            Self::Resource(config) => Step::Resource(config.compile()),
+        })
+    }
+}
