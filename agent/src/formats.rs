@@ -1,42 +1,49 @@
 //! Log line formats: from the text of one record to its time, severity, body, ids and attributes.
 //!
-//! Pure functions over borrowed text: nothing is copied unless an escape sequence must be resolved.
-//! Invariants: no input panics; no text is lost. A recognised field moves to its place in the record only
-//! when it could be read there, all others stay attributes; without a message field, and whenever a line
-//! is not of its format, the whole text is the body.
+//! In: a [`Parser`], compiled once from the setting `format`, and the text of one record, with or without what a
+//! container runtime wraps around it. Out: a [`Parsed`] record that borrows from the text; nothing is copied
+//! unless an escape sequence must be resolved.
+//!
+//! Invariants: no input panics; no text is lost. A recognised field moves to its place in the record only when
+//! it could be read there, all others stay attributes; without a message field, and whenever a text is not of
+//! its format, the whole text is the body. `auto` reads every line by what the line is; what it has settled on for
+//! a stream (see [`Detector`]) decides what is tried first, never what comes out.
 
-mod cri;
+mod detect;
 mod fields;
 mod json;
 mod logfmt;
 mod plain;
+mod runtime;
+mod spec;
 mod timestamp;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
-use serde::Deserialize;
 use vervet_model::{Severity, SpanId, TraceId};
 use vervet_wire::otlp::{KeyValue, Value};
 
-pub use cri::{CriLine, split_cri};
+pub use detect::Detector;
+use fields::Roles;
+pub use json::unescape;
+pub use runtime::{Content, Runtime, RuntimeLine};
+pub use spec::{FormatError, FormatSpec};
+use timestamp::Times;
 
 /// The attribute of a record whose text is not of the configured format; its value names the format.
 pub const PARSE_ERROR: &str = "vervet.parse_error";
 /// The attribute that names the stream (`stdout`, `stderr`) a container wrote to.
 pub const IOSTREAM: &str = "log.iostream";
 
-/// How a line becomes a log record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
+/// How the text of a record is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LogFormat {
-    /// Decided per line.
+    /// Decided per record.
     #[default]
     Auto,
     Json,
     Logfmt,
-    /// The lines container runtimes write; what the container wrote is read as by `auto`.
-    #[serde(alias = "container")]
-    Cri,
     Plain,
 }
 
@@ -47,18 +54,17 @@ impl LogFormat {
             Self::Auto => "auto",
             Self::Json => "json",
             Self::Logfmt => "logfmt",
-            Self::Cri => "cri",
             Self::Plain => "plain",
         }
     }
 }
 
-/// What a line says, borrowed from it.
+/// What a text says, borrowed from it.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Parsed<'a> {
-    /// Nanoseconds since the epoch, 0 when the line tells no time.
+    /// Nanoseconds since the epoch, 0 when the text tells no time.
     pub time_unix_nano: u64,
-    /// The time was found in running text without an offset from UTC: a better source replaces it.
+    /// The time came without year or offset from UTC: a better source replaces it.
     pub time_is_local: bool,
     pub severity: Severity,
     /// The level as written.
@@ -68,70 +74,170 @@ pub struct Parsed<'a> {
     pub trace_id: Option<TraceId>,
     pub span_id: Option<SpanId>,
     /// The format the text turned out not to be of.
-    pub failed: Option<LogFormat>,
+    pub failed: Option<&'static str>,
 }
 
-/// Reads one line, container runtime prefix included.
-pub fn parse_line(format: LogFormat, line: &str) -> Parsed<'_> {
-    if !matches!(format, LogFormat::Auto | LogFormat::Cri) {
-        return parse_text(format, line);
-    }
-    match split_cri(line.as_bytes()) {
-        Some(cri) => {
-            let content = line.get(cri.content_at..).unwrap_or_default();
-            let mut parsed = parse_text(LogFormat::Auto, content);
-            parsed.add_cri(cri.time_unix_nano, cri.stream);
-            parsed
-        }
-        None => parse_text(format, line),
-    }
+/// The setting `format`, compiled. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Parser(Arc<Settings>);
+
+#[derive(Debug, Clone, Default)]
+struct Settings {
+    runtime: Runtime,
+    format: LogFormat,
+    roles: Roles,
+    times: Times,
 }
 
-/// Reads the text of one record, which has no container runtime prefix (any more).
-pub fn parse_text(format: LogFormat, text: &str) -> Parsed<'_> {
-    match format {
-        LogFormat::Json => json::parse(text).unwrap_or_else(|| unparsed(text, format)),
-        LogFormat::Logfmt => logfmt::parse(text, logfmt::Strictness::BareKeys)
-            .unwrap_or_else(|| unparsed(text, format)),
-        LogFormat::Cri => unparsed(text, format),
-        LogFormat::Plain => plain::parse(text),
-        LogFormat::Auto => parse_auto(text),
+impl Parser {
+    fn new(settings: Settings) -> Self {
+        Self(Arc::new(settings))
     }
-}
 
-/// Decides by the first bytes: an object is JSON, `key=` is logfmt when every word is a pair.
-fn parse_auto(text: &str) -> Parsed<'_> {
-    if text.starts_with('{') {
-        return match json::parse(text) {
-            Some(parsed) => parsed,
-            None if text.starts_with("{\"") => unparsed(text, LogFormat::Json),
-            None => plain::parse(text),
+    /// What container runtime's lines are expected.
+    pub fn runtime(&self) -> Runtime {
+        self.0.runtime
+    }
+
+    /// How what is left without the runtime's part is read.
+    pub fn format(&self) -> LogFormat {
+        self.0.format
+    }
+
+    /// The same settings for another format, as an annotation may ask for. A container runtime's part stays
+    /// what it is.
+    pub fn with_format(&self, format: LogFormat) -> Self {
+        let settings = Settings {
+            format,
+            ..(*self.0).clone()
         };
+        Self::new(settings)
     }
-    if logfmt::begins(text)
-        && let Some(parsed) = logfmt::parse(text, logfmt::Strictness::PairsOnly)
-    {
-        return parsed;
+
+    /// Takes off what a container runtime wraps around a line.
+    pub fn split<'a>(&self, line: &'a str) -> Content<'a> {
+        let runtime = self.0.runtime.split(line.as_bytes());
+        Content::new(line, runtime)
     }
-    plain::parse(text)
+
+    /// Reads one line that [`Parser::split`] has taken apart.
+    pub fn parse_line<'c>(
+        &self,
+        content: &'c Content<'_>,
+        detector: &mut Detector,
+        observed_unix_nano: u64,
+    ) -> Parsed<'c> {
+        let mut parsed = self.parse(&content.text, detector, observed_unix_nano);
+        self.add_runtime(&mut parsed, content.runtime.as_ref());
+        parsed
+    }
+
+    /// Reads the text of one record, which has no container runtime's part (any more). `observed_unix_nano`
+    /// tells the year when the text does not.
+    pub fn parse<'a>(
+        &self,
+        text: &'a str,
+        detector: &mut Detector,
+        observed_unix_nano: u64,
+    ) -> Parsed<'a> {
+        let reader = Reader {
+            settings: &self.0,
+            observed_unix_nano,
+        };
+        match self.0.format {
+            LogFormat::Auto => reader.auto(text, detector),
+            format => reader
+                .read(format, text, Strictness::Configured)
+                .unwrap_or_else(|| reader.unparsed(text, format.as_str())),
+        }
+    }
+
+    /// Adds what the runtime told, or that it should have told something and did not.
+    pub(crate) fn add_runtime(&self, parsed: &mut Parsed<'_>, line: Option<&RuntimeLine>) {
+        match line {
+            Some(line) => parsed.add_runtime(line),
+            None => {
+                if let Some(missing) = self.0.runtime.required() {
+                    parsed.fail(missing);
+                }
+            }
+        }
+    }
 }
 
-fn unparsed(text: &str, format: LogFormat) -> Parsed<'_> {
-    let mut parsed = plain::parse(text);
-    parsed
-        .attributes
-        .push(KeyValue::new(PARSE_ERROR, format.as_str()));
-    parsed.failed = Some(format);
-    parsed
+/// How sure a reader must be that a text is of its format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Strictness {
+    /// The text must be unmistakable.
+    Auto,
+    /// The user said so.
+    Configured,
+}
+
+/// What the readers of the formats need beside the text.
+#[derive(Debug, Clone, Copy)]
+struct Reader<'s> {
+    settings: &'s Settings,
+    #[expect(dead_code, reason = "formats without a year follow")]
+    observed_unix_nano: u64,
+}
+
+impl Reader<'_> {
+    /// Reads `text` as one format; `None` when it is not of it.
+    fn read<'a>(
+        self,
+        format: LogFormat,
+        text: &'a str,
+        strictness: Strictness,
+    ) -> Option<Parsed<'a>> {
+        match format {
+            LogFormat::Json => json::parse(self.settings, text),
+            LogFormat::Logfmt => logfmt::parse(self.settings, text, strictness),
+            LogFormat::Plain => Some(plain::parse(self.settings, text)),
+            LogFormat::Auto => None,
+        }
+    }
+
+    /// Decides by the first bytes what `text` can be.
+    fn auto<'a>(self, text: &'a str, detector: &mut Detector) -> Parsed<'a> {
+        let guess = detect::guess(text);
+        if let Some(parsed) = self.read(guess, text, Strictness::Auto) {
+            detector.saw(guess);
+            return parsed;
+        }
+        if guess == LogFormat::Json && text.starts_with("{\"") {
+            return self.unparsed(text, guess.as_str());
+        }
+        detector.saw(LogFormat::Plain);
+        plain::parse(self.settings, text)
+    }
+
+    fn unparsed<'a>(self, text: &'a str, format: &'static str) -> Parsed<'a> {
+        let mut parsed = plain::parse(self.settings, text);
+        parsed.fail(format);
+        parsed
+    }
 }
 
 impl Parsed<'_> {
-    /// Adds what the container runtime tells; a time that the application itself tells wins.
-    pub(crate) fn add_cri(&mut self, time_unix_nano: u64, stream: &'static str) {
-        if self.time_unix_nano == 0 || self.time_is_local {
-            self.time_unix_nano = time_unix_nano;
+    fn fail(&mut self, format: &'static str) {
+        if self.failed.is_none() {
+            self.attributes.push(KeyValue::new(PARSE_ERROR, format));
+            self.failed = Some(format);
         }
-        self.attributes.push(KeyValue::new(IOSTREAM, stream));
+    }
+
+    /// A time that the application itself tells wins.
+    fn add_runtime(&mut self, line: &RuntimeLine) {
+        if self.time_unix_nano == 0 || self.time_is_local {
+            self.time_unix_nano = line.time_unix_nano;
+            self.time_is_local = false;
+        }
+        self.attributes.push(KeyValue::new(IOSTREAM, line.stream));
+        for (key, value) in line.labels.iter().flat_map(|labels| labels.iter()) {
+            self.attributes
+                .push(KeyValue::new(format!("docker.attrs.{key}"), value.clone()));
+        }
     }
 }
 

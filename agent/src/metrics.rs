@@ -57,7 +57,7 @@ impl Default for AgentMetrics {
         let mut registry = Registry::with_prefix("vervet_agent");
         let receivers = ReceiverMetrics::default();
         receivers.register(&mut registry);
-        let filelog = FilelogMetrics::default();
+        let filelog = FilelogMetrics::new(&receivers);
         filelog.register(&mut registry);
         let scrape = ScrapeMetrics::default();
         scrape.register(&mut registry);

@@ -1,94 +1,100 @@
-//! Which fields of a structured line are its time, level, message and ids.
+//! Which fields of a structured text are its time, level, message and ids.
 //!
-//! Of several fields for one purpose the one whose name stands first in its list is taken; the others
-//! stay attributes, as does a field whose value cannot be read for its purpose.
+//! Of several fields for one purpose the one whose name stands first is taken: names from the configuration, then
+//! those known here. The others stay attributes, as does a field whose value cannot be read for its purpose.
+
+mod names;
 
 use std::borrow::Cow;
 
 use vervet_model::{Severity, SpanId, TraceId};
 use vervet_wire::otlp::{KeyValue, Value};
 
-use super::{Parsed, timestamp};
+use super::{Parsed, Settings, timestamp};
+pub(super) use names::Roles;
+use names::{ROLES, Role, built_in};
 
-/// Fields a lookup of names may find at most: beyond it they are only attributes.
-const ROLES: usize = 5;
+/// Attributes that room is made for at once.
+const ATTRIBUTES_USUAL: usize = 12;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Role {
-    Time,
-    Level,
-    Message,
-    Trace,
-    Span,
+/// Makes a record of fields, one after the other.
+pub(super) struct Assembler<'a, 's> {
+    settings: &'s Settings,
+    parsed: Parsed<'a>,
+    /// The field in use for each role, with the rank of its name.
+    used: [Option<(u8, KeyValue<'a>)>; ROLES],
 }
 
-/// What a field is for, and its rank among the fields for the same purpose (0 is best).
-fn role_of(key: &str) -> Option<(Role, u8)> {
-    Some(match key {
-        "@timestamp" => (Role::Time, 0),
-        "timestamp" => (Role::Time, 1),
-        "time" => (Role::Time, 2),
-        "ts" => (Role::Time, 3),
-        "asctime" => (Role::Time, 4),
-        "level" => (Role::Level, 0),
-        "severity" => (Role::Level, 1),
-        "lvl" => (Role::Level, 2),
-        "levelname" => (Role::Level, 3),
-        "log.level" => (Role::Level, 4),
-        "msg" => (Role::Message, 0),
-        "message" => (Role::Message, 1),
-        "body" => (Role::Message, 2),
-        "event" => (Role::Message, 3),
-        "trace_id" => (Role::Trace, 0),
-        "traceId" => (Role::Trace, 1),
-        "traceID" => (Role::Trace, 2),
-        "trace.id" => (Role::Trace, 3),
-        "otelTraceID" => (Role::Trace, 4),
-        "span_id" => (Role::Span, 0),
-        "spanId" => (Role::Span, 1),
-        "spanID" => (Role::Span, 2),
-        "span.id" => (Role::Span, 3),
-        "otelSpanID" => (Role::Span, 4),
-        _ => return None,
-    })
-}
-
-/// Makes a record of the fields of `line`, which is the body when no field is.
-pub(super) fn assemble<'a>(line: &'a str, fields: Vec<KeyValue<'a>>) -> Parsed<'a> {
-    let mut best: [Option<(u8, usize)>; ROLES] = [None; ROLES];
-    for (index, field) in fields.iter().enumerate() {
-        let Some((role, rank)) = role_of(&field.key) else {
-            continue;
-        };
-        if let Some(slot) = best.get_mut(role as usize)
-            && slot.is_none_or(|(held, _)| rank < held)
-            && (role != Role::Message || is_message(&field.key, &field.value))
-        {
-            *slot = Some((rank, index));
+impl<'a, 's> Assembler<'a, 's> {
+    pub(super) fn new(settings: &'s Settings) -> Self {
+        Self {
+            settings,
+            parsed: Parsed {
+                attributes: Vec::with_capacity(ATTRIBUTES_USUAL),
+                ..Parsed::default()
+            },
+            used: [const { None }; ROLES],
         }
     }
-    let mut parsed = Parsed {
-        attributes: Vec::with_capacity(fields.len() + 1),
-        ..Parsed::default()
-    };
-    for (index, field) in fields.into_iter().enumerate() {
-        let role = role_of(&field.key).map(|(role, _)| role).filter(|role| {
-            best.get(*role as usize)
-                .is_some_and(|slot| slot.is_some_and(|(_, best)| best == index))
-        });
-        let left = match role {
-            Some(role) => parsed.take(role, field),
-            None => Some(field),
+
+    #[inline]
+    pub(super) fn field(&mut self, key: Cow<'a, str>, mut value: Value<'a>) {
+        if let Value::Map(entries) = &mut value {
+            self.nested(&key, entries);
+        }
+        let known = self.settings.roles.of(&key).or_else(|| built_in(&key));
+        let field = KeyValue { key, value };
+        match known {
+            Some((role, rank)) => self.candidate(role, rank, field),
+            None => self.parsed.attributes.push(field),
+        }
+    }
+
+    /// Uses a field for its role when it can be read for it and none with a better name is there.
+    fn candidate(&mut self, role: Role, rank: u8, field: KeyValue<'a>) {
+        let Some(slot) = self.used.get_mut(role as usize) else {
+            return;
         };
-        parsed.attributes.extend(left);
+        let is_better = slot.as_ref().is_none_or(|(used, _)| rank < *used);
+        if !is_better || !self.parsed.take(self.settings, role, &field) {
+            self.parsed.attributes.push(field);
+            return;
+        }
+        let displaced = slot.replace((rank, field));
+        self.parsed
+            .attributes
+            .extend(displaced.map(|(_, field)| field));
     }
-    if parsed.body == Value::Empty {
-        parsed.take_nested_message();
+
+    /// Fields inside of an object that are named by a path: `log.level`.
+    fn nested(&mut self, key: &str, entries: &mut Vec<KeyValue<'a>>) {
+        let settings = self.settings;
+        let built_in = (key == "log").then_some((Role::Level, names::WORST, "level"));
+        for (role, rank, path) in settings.roles.below(key).chain(built_in) {
+            if let Some(mut found) = take_path(entries, path) {
+                found.key = Cow::Owned(format!("{key}.{path}"));
+                self.candidate(role, rank, found);
+            }
+        }
     }
-    if parsed.body == Value::Empty {
-        parsed.body = Value::from(line);
+
+    /// The record; `text` is its body when no field is.
+    pub(super) fn finish(self, text: &'a str) -> Parsed<'a> {
+        let Self {
+            mut parsed, used, ..
+        } = self;
+        let mut message = None;
+        for (index, field) in used.into_iter().enumerate() {
+            if index == Role::Message as usize {
+                message = field.map(|(_, field)| field.value);
+            }
+        }
+        if message.is_none() {
+            message = parsed.take_nested_message();
+        }
+        parsed.body = message.unwrap_or_else(|| Value::from(text));
+        parsed
     }
-    parsed
 }
 
 /// `body` and `event` are messages only as text: as objects they are data.
@@ -96,80 +102,100 @@ fn is_message(key: &str, value: &Value<'_>) -> bool {
     match value {
         Value::Empty => false,
         Value::String(_) => true,
-        _ => matches!(key, "msg" | "message"),
+        _ => !matches!(key, "body" | "event" | "@m"),
     }
 }
 
 impl<'a> Parsed<'a> {
-    /// Uses a field for its purpose, or gives it back.
-    fn take(&mut self, role: Role, field: KeyValue<'a>) -> Option<KeyValue<'a>> {
+    /// Whether a field can be used for its role; its value is taken over, but for the message.
+    fn take(&mut self, settings: &Settings, role: Role, field: &KeyValue<'a>) -> bool {
+        let id_text = || field.value.as_str();
         match role {
-            Role::Time => match time_of(&field.value) {
-                Some(time) => self.time_unix_nano = time,
-                None => return Some(field),
-            },
-            Role::Level => match field.value {
-                Value::String(word) => {
-                    self.severity = Severity::from_text(&word).unwrap_or_default();
-                    self.severity_text = word;
-                }
-                Value::Int(number) => match severity_of_number(number) {
-                    Some(severity) => {
-                        self.severity = severity;
-                        self.severity_text = Cow::Borrowed(severity.level());
-                    }
-                    None => return Some(field),
-                },
-                _ => return Some(field),
-            },
-            Role::Message => self.body = field.value,
-            Role::Trace => match field.value.as_str().and_then(full_trace_id) {
-                Some(id) => self.trace_id = Some(id),
-                None => return Some(field),
-            },
-            Role::Span => match field.value.as_str().and_then(full_span_id) {
-                Some(id) => self.span_id = Some(id),
-                None => return Some(field),
-            },
+            Role::Time => time_of(settings, &field.value)
+                .map(|stamp| settings.times.put(stamp, self))
+                .is_some(),
+            Role::Level => self.take_level(settings, &field.value),
+            Role::Message => is_message(&field.key, &field.value),
+            Role::Trace => {
+                let id = id_text().and_then(full_trace_id);
+                self.trace_id = id.or(self.trace_id);
+                id.is_some()
+            }
+            Role::Span => {
+                let id = id_text().and_then(full_span_id);
+                self.span_id = id.or(self.span_id);
+                id.is_some()
+            }
         }
-        None
+    }
+
+    fn take_level(&mut self, settings: &Settings, value: &Value<'a>) -> bool {
+        let (severity, text) = match value {
+            Value::String(word) => {
+                let known = settings.roles.level(word);
+                let known = known.or_else(|| Severity::from_text(word));
+                (known.unwrap_or_default(), word.clone())
+            }
+            Value::Int(number) => {
+                let mapped = settings.roles.level_of_number(*number);
+                match mapped.or_else(|| severity_of_number(*number)) {
+                    Some(severity) => (severity, Cow::Borrowed(severity.level())),
+                    None => return false,
+                }
+            }
+            _ => return false,
+        };
+        self.severity = severity;
+        self.severity_text = text;
+        true
     }
 
     /// Loggers that put everything under `fields` (`{"fields": {"message": ..., ...}}`): the message
     /// becomes the body, the others attributes of the record, under `fields.` where the name is taken.
-    fn take_nested_message(&mut self) {
-        let nested = self.attributes.iter().position(|attribute| {
+    fn take_nested_message(&mut self) -> Option<Value<'a>> {
+        let index = self.attributes.iter().position(|attribute| {
             let Value::Map(entries) = &attribute.value else {
                 return false;
             };
             attribute.key == "fields" && entries.iter().any(|entry| entry.key == "message")
-        });
-        let Some(index) = nested else { return };
+        })?;
         let Value::Map(entries) = self.attributes.remove(index).value else {
-            return;
+            return None;
         };
+        let mut message = None;
         for mut entry in entries {
-            if entry.key == "message" && self.body == Value::Empty {
-                self.body = entry.value;
+            if entry.key == "message" && message.is_none() {
+                message = Some(entry.value);
                 continue;
             }
-            if self
-                .attributes
-                .iter()
-                .any(|attribute| attribute.key == entry.key)
-            {
+            let taken = |attribute: &KeyValue<'_>| attribute.key == entry.key;
+            if self.attributes.iter().any(taken) {
                 entry.key = Cow::Owned(format!("fields.{}", entry.key));
             }
             self.attributes.push(entry);
         }
+        message
     }
 }
 
-fn time_of(value: &Value<'_>) -> Option<u64> {
+/// Takes the value at a path of keys out of an object.
+fn take_path<'a>(entries: &mut Vec<KeyValue<'a>>, path: &str) -> Option<KeyValue<'a>> {
+    if let Some(index) = entries.iter().position(|entry| entry.key == path) {
+        return Some(entries.remove(index));
+    }
+    let (head, rest) = path.split_once('.')?;
+    let inner = entries.iter_mut().find(|entry| entry.key == head)?;
+    match &mut inner.value {
+        Value::Map(entries) => take_path(entries, rest),
+        _ => None,
+    }
+}
+
+fn time_of(settings: &Settings, value: &Value<'_>) -> Option<timestamp::Stamp> {
     match value {
-        Value::String(text) => timestamp::parse(text),
-        Value::Int(number) => timestamp::from_integer(*number),
-        Value::Double(number) => timestamp::from_float(*number),
+        Value::String(text) => settings.times.parse(text),
+        Value::Int(number) => timestamp::from_integer(*number).map(timestamp::Stamp::exact),
+        Value::Double(number) => timestamp::from_float(*number).map(timestamp::Stamp::exact),
         _ => None,
     }
 }

@@ -2,21 +2,13 @@
 
 use std::borrow::Cow;
 
-use vervet_wire::otlp::{KeyValue, Value};
+use vervet_wire::otlp::Value;
 
-use super::{Parsed, fields};
+use super::fields::Assembler;
+use super::{Parsed, Settings, Strictness};
 
 /// Longest key (bytes).
 const KEY_BYTES_MAX: usize = 128;
-
-/// What counts as logfmt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Strictness {
-    /// At least two words, all of them pairs: prose with a pair in it is prose.
-    PairsOnly,
-    /// At least one pair; words without `=` are flags.
-    BareKeys,
-}
 
 /// Whether `text` begins with `key=`.
 pub(super) fn begins(text: &str) -> bool {
@@ -28,9 +20,14 @@ pub(super) fn begins(text: &str) -> bool {
     key > 0 && text.as_bytes().get(key) == Some(&b'=')
 }
 
-/// Reads `line`; `None` when it is no logfmt.
-pub(super) fn parse(line: &str, strictness: Strictness) -> Option<Parsed<'_>> {
-    let mut entries = Vec::new();
+/// Reads `line`; `None` when it is no logfmt. Unless that is configured, there must be two words at least, and all
+/// of them pairs: prose with a pair in it is prose. Otherwise words without `=` are flags.
+pub(super) fn parse<'a>(
+    settings: &Settings,
+    line: &'a str,
+    strictness: Strictness,
+) -> Option<Parsed<'a>> {
+    let mut record = Assembler::new(settings);
     let mut pairs = 0;
     let mut rest = line.trim_start();
     while !rest.is_empty() {
@@ -46,36 +43,32 @@ pub(super) fn parse(line: &str, strictness: Strictness) -> Option<Parsed<'_>> {
                 rest = after;
                 Value::String(value)
             }
-            None if strictness == Strictness::PairsOnly => return None,
+            None if strictness == Strictness::Auto => return None,
             None => {
                 rest = after;
                 Value::Bool(true)
             }
         };
-        entries.push(KeyValue {
-            key: Cow::Borrowed(key),
-            value,
-        });
+        record.field(Cow::Borrowed(key), value);
         let next = rest.trim_start();
         if next.len() == rest.len() && !next.is_empty() {
             return None;
         }
         rest = next;
     }
-    let pairs_needed = if strictness == Strictness::PairsOnly {
-        2
-    } else {
-        1
+    let pairs_needed = match strictness {
+        Strictness::Auto => 2,
+        Strictness::Configured => 1,
     };
-    (pairs >= pairs_needed).then(|| fields::assemble(line, entries))
+    (pairs >= pairs_needed).then(|| record.finish(line))
 }
 
-fn is_key_byte(byte: u8) -> bool {
+pub(super) fn is_key_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'/' | b'@' | b':')
 }
 
 /// The value at the beginning of `text` and what follows it; `None` when a quote is not closed.
-fn take_value(text: &str) -> Option<(Cow<'_, str>, &str)> {
+pub(super) fn take_value(text: &str) -> Option<(Cow<'_, str>, &str)> {
     let Some(quoted) = text.strip_prefix('"') else {
         let end = text.find(char::is_whitespace).unwrap_or(text.len());
         let (value, rest) = text.split_at_checked(end)?;

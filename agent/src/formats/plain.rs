@@ -6,27 +6,30 @@ use std::borrow::Cow;
 use vervet_model::Severity;
 use vervet_wire::otlp::Value;
 
-use super::{Parsed, timestamp};
+use super::{Parsed, Settings};
 
 /// How far into the text a level word is looked for (bytes after the time).
 const LEVEL_WITHIN: usize = 80;
 
-pub(super) fn parse(text: &str) -> Parsed<'_> {
+pub(super) fn parse<'a>(settings: &Settings, text: &'a str) -> Parsed<'a> {
     let bytes = text.as_bytes();
     let bracket = usize::from(bytes.first() == Some(&b'['));
-    let stamp = bytes.get(bracket..).and_then(timestamp::take);
-    let (time_unix_nano, level_from) =
-        stamp.map_or((0, 0), |(stamp, end)| (stamp.unix_nano, bracket + end));
+    let stamp = text
+        .get(bracket..)
+        .and_then(|text| settings.times.take(text));
+    let level_from = stamp.map_or(0, |(_, end)| bracket + end);
     let level = klog_level(text).or_else(|| find_level(text, level_from));
     let (severity, severity_text) = level.unwrap_or_default();
-    Parsed {
-        time_unix_nano,
-        time_is_local: stamp.is_some_and(|(stamp, _)| !stamp.zoned),
-        severity,
+    let mut parsed = Parsed {
+        severity: settings.roles.level(severity_text).unwrap_or(severity),
         severity_text: Cow::Borrowed(severity_text),
         body: Value::from(text),
         ..Parsed::default()
+    };
+    if let Some((stamp, _)) = stamp {
+        settings.times.put(stamp, &mut parsed);
     }
+    parsed
 }
 
 /// `E0102 03:04:05.678901 ...`, as Kubernetes' own programs log.

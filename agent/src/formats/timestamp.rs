@@ -4,7 +4,11 @@
 //! `2024/01/02 03:04:05 +0100`), is read by hand; the rest goes through a list of patterns.
 
 use jiff::Timestamp;
-use jiff::fmt::{rfc2822, strtime};
+use jiff::fmt::rfc2822;
+use jiff::fmt::strtime::BrokenDownTime;
+use jiff::tz::TimeZone;
+
+use super::Parsed;
 
 const NANOS_PER_SECOND: i64 = 1_000_000_000;
 /// No time as text is longer (bytes).
@@ -18,13 +22,89 @@ pub(super) struct Stamp {
     pub(super) zoned: bool,
 }
 
-/// The time that the whole of `text` is; `None` when it is none or lies before 1970.
-pub(super) fn parse(text: &str) -> Option<u64> {
+/// The setting `time`.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Times {
+    /// Patterns tried before the known shapes.
+    pub(super) formats: Vec<String>,
+    /// Where times without an offset were written.
+    pub(super) zone: Option<TimeZone>,
+}
+
+impl Stamp {
+    pub(super) fn exact(unix_nano: u64) -> Self {
+        Self {
+            unix_nano,
+            zoned: true,
+        }
+    }
+}
+
+impl Times {
+    /// The time that the whole of `text` is.
+    #[inline]
+    pub(super) fn parse(&self, text: &str) -> Option<Stamp> {
+        let configured = self.formats.iter().find_map(|format| {
+            let (stamp, end) = take_pattern(format, text.trim())?;
+            (end == text.trim().len()).then_some(stamp)
+        });
+        configured.or_else(|| parse(text))
+    }
+
+    /// The time that stands at the beginning of `text`, and how many bytes it takes.
+    #[inline]
+    pub(super) fn take(&self, text: &str) -> Option<(Stamp, usize)> {
+        let configured = self
+            .formats
+            .iter()
+            .find_map(|format| take_pattern(format, text));
+        configured.or_else(|| take(text.as_bytes()))
+    }
+
+    /// Makes `stamp` the time of a record.
+    #[inline]
+    pub(super) fn put(&self, stamp: Stamp, parsed: &mut Parsed<'_>) {
+        parsed.time_is_local = !stamp.zoned && self.zone.is_none();
+        parsed.time_unix_nano = match &self.zone {
+            Some(zone) if !stamp.zoned => in_zone(stamp.unix_nano, zone),
+            _ => stamp.unix_nano,
+        };
+    }
+}
+
+/// The moment at which clocks in `zone` showed what clocks in UTC show at `unix_nano`.
+fn in_zone(unix_nano: u64, zone: &TimeZone) -> u64 {
+    let moment = || -> Option<u64> {
+        let shown = Timestamp::from_nanosecond(i128::from(unix_nano)).ok()?;
+        let civil = shown.to_zoned(TimeZone::UTC).datetime();
+        let moment = zone.to_ambiguous_timestamp(civil).compatible().ok()?;
+        u64::try_from(moment.as_nanosecond()).ok()
+    };
+    moment().unwrap_or(unix_nano)
+}
+
+/// A time by a configured pattern (the conversions of `strptime`) at the beginning of `text`.
+fn take_pattern(format: &str, text: &str) -> Option<(Stamp, usize)> {
+    let (broken_down, end) = BrokenDownTime::parse_prefix(format, text).ok()?;
+    let zoned = broken_down.offset().is_some() || broken_down.iana_time_zone().is_some();
+    let nanos = if zoned {
+        broken_down.to_timestamp().ok()?.as_nanosecond()
+    } else {
+        let civil = broken_down.to_datetime().ok()?;
+        let moment = civil.to_zoned(TimeZone::UTC).ok()?;
+        moment.timestamp().as_nanosecond()
+    };
+    let unix_nano = u64::try_from(nanos).ok()?;
+    Some((Stamp { unix_nano, zoned }, end))
+}
+
+/// The time that the whole of `text` is, in a known shape; `None` when it is none or lies before 1970.
+pub(super) fn parse(text: &str) -> Option<Stamp> {
     let text = text.trim();
     if let Some((stamp, end)) = take(text.as_bytes())
         && end == text.len()
     {
-        return Some(stamp.unix_nano);
+        return Some(stamp);
     }
     if text.is_empty() || text.len() > TEXT_BYTES_MAX {
         return None;
@@ -33,10 +113,11 @@ pub(super) fn parse(text: &str) -> Option<u64> {
         .bytes()
         .all(|byte| byte.is_ascii_digit() || byte == b'.')
     {
-        return match text.parse::<i64>() {
+        let number = match text.parse::<i64>() {
             Ok(number) => from_integer(number),
             Err(_not_whole) => from_float(text.parse().ok()?),
         };
+        return number.map(Stamp::exact);
     }
     parse_uncommon(text)
 }
@@ -189,35 +270,28 @@ fn days_since_epoch(year: i64, month: i64, day: i64) -> i64 {
     year * 365 + leap_days + (month * 153 + 2) / 5 + day - 719_469
 }
 
-fn parse_uncommon(text: &str) -> Option<u64> {
-    const ZONED: [&str; 3] = [
+fn parse_uncommon(text: &str) -> Option<Stamp> {
+    const PATTERNS: [&str; 8] = [
         "%d/%b/%Y:%H:%M:%S %z",
         "%Y-%m-%d %H:%M:%S%.f %z",
         "%a %b %d %H:%M:%S %z %Y",
-    ];
-    const UTC: [&str; 5] = [
         "%a %b %d %H:%M:%S %Y",
         "%d/%b/%Y:%H:%M:%S",
         "%b %d, %Y %H:%M:%S",
         "%m/%d/%Y %H:%M:%S",
         "%d.%m.%Y %H:%M:%S%.f",
     ];
-    let zoned = || {
-        ZONED
-            .iter()
-            .find_map(|format| strtime::parse(format, text).ok()?.to_timestamp().ok())
-    };
-    let utc = || {
-        UTC.iter().find_map(|format| {
-            let datetime = strtime::parse(format, text).ok()?.to_datetime().ok()?;
-            Some(datetime.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp())
-        })
-    };
-    let timestamp: Option<Timestamp> = text
+    let zoned: Option<Timestamp> = text
         .parse()
         .ok()
-        .or_else(|| Some(rfc2822::parse(text).ok()?.timestamp()))
-        .or_else(zoned)
-        .or_else(utc);
-    u64::try_from(timestamp?.as_nanosecond()).ok()
+        .or_else(|| Some(rfc2822::parse(text).ok()?.timestamp()));
+    match zoned {
+        Some(timestamp) => u64::try_from(timestamp.as_nanosecond())
+            .ok()
+            .map(Stamp::exact),
+        None => PATTERNS.iter().find_map(|pattern| {
+            let (stamp, end) = take_pattern(pattern, text)?;
+            (end == text.len()).then_some(stamp)
+        }),
+    }
 }

@@ -9,7 +9,9 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::Registry;
 
-use super::{Counters, Gauges, Labels};
+use vervet_model::Signal;
+
+use super::{Counters, Gauges, Labels, ReceiverMetrics, labels};
 use crate::pipeline::signed;
 use crate::receivers::filelog::progress::{FileTotals, FilelogProgress};
 
@@ -43,6 +45,9 @@ impl Collector for ProgressCollector {
     }
 }
 
+/// Why the rest of a line over the limit is not there.
+const LINE_TRUNCATED: &str = "line_truncated";
+
 /// The families of all `filelog` receivers, each with the label `receiver`.
 #[derive(Clone, Default)]
 pub(crate) struct FilelogMetrics {
@@ -51,12 +56,14 @@ pub(crate) struct FilelogMetrics {
     parse_errors: Counters,
     invalid_utf8: Counters,
     split_lines: Counters,
+    truncated_lines: Counters,
     rotations: Counters,
     truncations: Counters,
     open_errors: Counters,
     files: Gauges,
     /// How far each receiver has read its files.
     pub(crate) progress: FilelogProgress,
+    receivers: ReceiverMetrics,
 }
 
 /// One receiver's members of the families.
@@ -72,9 +79,18 @@ pub(crate) struct FilelogCounts {
     pub(crate) files: Gauge,
     receiver: Labels,
     parse_errors: Counters,
+    truncated_lines: Counter,
+    receivers: ReceiverMetrics,
 }
 
 impl FilelogMetrics {
+    pub(super) fn new(receivers: &ReceiverMetrics) -> Self {
+        Self {
+            receivers: receivers.clone(),
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn register(&self, registry: &mut Registry) {
         let mut counter = |name: &str, help: &str, family: &Counters| {
             registry.register(format!("filelog_{name}"), help, family.clone());
@@ -95,6 +111,11 @@ impl FilelogMetrics {
             "split_lines",
             "Pieces cut off lines over the limit",
             &self.split_lines,
+        );
+        counter(
+            "truncated_lines",
+            "Lines over the limit whose rest was dropped",
+            &self.truncated_lines,
         );
         counter(
             "rotations",
@@ -127,7 +148,9 @@ impl FilelogMetrics {
             truncations: counter(&self.truncations),
             open_errors: counter(&self.open_errors),
             files: self.files.get_or_create(&labels).clone(),
+            truncated_lines: counter(&self.truncated_lines),
             parse_errors: self.parse_errors.clone(),
+            receivers: self.receivers.clone(),
             receiver: labels,
         }
     }
@@ -138,5 +161,17 @@ impl FilelogCounts {
         let mut labels = self.receiver.clone();
         labels.push(("format", format.to_owned()));
         self.parse_errors.get_or_create(&labels).inc();
+    }
+    /// Lines that were over the limit, and the bytes of text dropped of them. They belong to records that are kept,
+    /// so no record is counted.
+    pub(crate) fn truncated(&self, lines: u64, bytes: u64) {
+        self.truncated_lines.inc_by(lines);
+        if bytes > 0 {
+            let receiver = self.receiver.first().map(|(_, name)| name.as_str());
+            let mut labels = labels(receiver.unwrap_or_default(), Signal::Logs);
+            self.receivers.received.add(&labels, 0, bytes);
+            labels.push(("reason", LINE_TRUNCATED.to_owned()));
+            self.receivers.dropped.add(&labels, 0, bytes);
+        }
     }
 }

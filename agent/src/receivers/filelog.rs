@@ -9,11 +9,13 @@
 //! stands after the last whole line of which a record is in this batch or an earlier one, so after a crash
 //! every line is read once: those of a batch that became durable are passed over, all others read again.
 //!
-//! Limits: [`LINE_BYTES_MAX`] a line (longer ones are split and counted), [`QUANTUM_BYTES`] a file and turn,
-//! [`BATCH_BYTES`] or [`BATCH_AGE_MAX`] a batch; see [`lines`] for records of several lines.
+//! Limits: `max_line` a line (longer ones are split or truncated, and counted), [`QUANTUM_BYTES`] a file and turn,
+//! [`BATCH_BYTES`] or [`BATCH_AGE_MAX`] a batch; see [`framing`] for records of several lines.
 
 mod discovery;
+mod encoding;
 mod file;
+mod framing;
 mod lines;
 pub mod progress;
 mod resource;
@@ -25,13 +27,15 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-pub use crate::formats::LogFormat;
+use crate::config::units::ByteSize;
+use crate::formats::FormatSpec;
 use crate::pipeline::ReceiverContext;
 use discovery::Patterns;
+pub use encoding::EncodingSpec;
+use framing::Framing;
+pub use framing::{MultilineSpec, OnLongLine};
 use tailer::Tailer;
 
-/// Longest line (bytes).
-const LINE_BYTES_MAX: usize = 1 << 20;
 /// What is read of one file before others get their turn (bytes).
 const QUANTUM_BYTES: usize = 256 << 10;
 /// A batch is sent when it is this large (bytes of OTLP protobuf).
@@ -48,29 +52,27 @@ pub struct FilelogSpec {
     /// Globs of files to leave alone although included.
     #[serde(default)]
     pub exclude: Vec<String>,
-    /// How lines are read.
+    /// How lines are read. Default `auto`.
     #[serde(default)]
-    pub format: LogFormat,
-    /// Whether stack traces become one record.
+    pub format: FormatSpec,
+    /// Which lines become one record. Default `auto`: those of a stack trace.
     #[serde(default)]
-    pub multiline: Multiline,
+    pub multiline: MultilineSpec,
+    /// How bytes become text. Default `auto`: a byte order mark decides, without one it is UTF-8.
+    #[serde(default)]
+    pub encoding: EncodingSpec,
+    /// Longest line. Default 1 MiB.
+    #[serde(default)]
+    pub max_line: Option<ByteSize>,
+    /// What becomes of a longer one. Default `split`.
+    #[serde(default)]
+    pub on_long_line: OnLongLine,
     /// Where a file never seen before is read from.
     #[serde(default)]
     pub start_at: StartAt,
     /// `service.name` of the records, unless the format tells better.
     #[serde(default)]
     pub service_name: Option<String>,
-}
-
-/// What becomes of stack traces.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Multiline {
-    /// They are joined to the record they belong to.
-    #[default]
-    Auto,
-    /// Every line is a record.
-    None,
 }
 
 /// Where a file never seen before is read from when the agent starts; files that appear later are always
@@ -88,6 +90,7 @@ pub enum StartAt {
 pub struct FilelogConfig {
     pub(crate) spec: FilelogSpec,
     patterns: Patterns,
+    framing: Framing,
 }
 
 impl TryFrom<FilelogSpec> for FilelogConfig {
@@ -98,7 +101,12 @@ impl TryFrom<FilelogSpec> for FilelogConfig {
             return Err("include names no files".to_owned());
         }
         let patterns = Patterns::new(&spec.include, &spec.exclude)?;
-        Ok(Self { spec, patterns })
+        let framing = Framing::new(&spec).map_err(|error| error.to_string())?;
+        Ok(Self {
+            spec,
+            patterns,
+            framing,
+        })
     }
 }
 

@@ -9,7 +9,8 @@ use vervet_wire::otlp::Resource;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::QUANTUM_BYTES;
-use super::lines::{Framing, Lines};
+use super::framing::Framing;
+use super::lines::Lines;
 use crate::pipeline::FilePosition;
 
 /// Bytes at the beginning of a file that tell it from another in the same inode.
@@ -84,15 +85,21 @@ impl TailedFile {
                 None => (0, false),
             },
         };
+        let (prefix, beginning) = Prefix::read(&file)?;
+        let lines = match base {
+            0 => Lines::new(framing.clone()),
+            _ => Lines::resume(framing.clone(), &beginning),
+        };
+        let base = lines.align(base);
         let file = Self {
-            prefix: Prefix::read(&file)?,
+            prefix,
             file,
             id: (metadata.dev(), metadata.ino()),
             path,
             resource,
             base,
             buffer: Vec::new(),
-            lines: Lines::new(framing),
+            lines,
             framing,
             grown_at: now,
             gone_at: None,
@@ -171,8 +178,8 @@ impl TailedFile {
     pub(super) fn restart(&mut self) -> io::Result<()> {
         self.base = 0;
         self.buffer.clear();
-        self.lines = Lines::new(self.framing);
-        self.prefix = Prefix::read(&self.file)?;
+        self.lines = Lines::new(self.framing.clone());
+        self.prefix = Prefix::read(&self.file)?.0;
         Ok(())
     }
 
@@ -198,10 +205,12 @@ impl Prefix {
         }
     }
 
-    fn read(file: &File) -> io::Result<Self> {
-        let mut bytes = [0; PREFIX_BYTES];
+    /// Also gives the bytes.
+    fn read(file: &File) -> io::Result<(Self, Vec<u8>)> {
+        let mut bytes = vec![0; PREFIX_BYTES];
         let read = read_up_to(file, &mut bytes, 0)?;
-        Ok(Self::of(bytes.get(..read).unwrap_or_default()))
+        bytes.truncate(read);
+        Ok((Self::of(&bytes), bytes))
     }
 }
 

@@ -9,9 +9,9 @@ use vervet_model::{Clock, Signal};
 use vervet_wire::otlp::{LogRecord, LogRecordsWriter, Resource, Scope, write_resource_logs};
 
 use super::file::{FileId, TailedFile};
-use super::lines::Record;
-use super::{BATCH_AGE_MAX, BATCH_BYTES, LogFormat};
-use crate::formats::{Parsed, parse_text};
+use super::lines::{Lines, Record};
+use super::{BATCH_AGE_MAX, BATCH_BYTES};
+use crate::formats::Parsed;
 use crate::metrics::{AgentMetrics, FilelogCounts};
 use crate::pipeline::{Batch, FilePosition, ReceiverContext};
 use crate::processors::{Chain, Drops};
@@ -21,7 +21,6 @@ const SCOPE: &str = "vervet.filelog";
 
 /// The batch under way.
 pub(super) struct Sink {
-    format: LogFormat,
     counts: FilelogCounts,
     clock: Arc<dyn Clock>,
     chain: Chain,
@@ -36,13 +35,12 @@ pub(super) struct Sink {
 }
 
 impl Sink {
-    pub(super) fn new(format: LogFormat, counts: FilelogCounts, context: &ReceiverContext) -> Self {
+    pub(super) fn new(counts: FilelogCounts, context: &ReceiverContext) -> Self {
         let scope = Scope {
             name: Cow::Borrowed(SCOPE),
             ..Scope::default()
         };
         Self {
-            format,
             counts,
             clock: Arc::clone(&context.clock),
             chain: context.chains.logs.clone(),
@@ -104,6 +102,8 @@ impl Sink {
         let scanned = file.lines.scan(&file.buffer, at_end, now);
         self.counts.lines.inc_by(scanned.lines);
         self.counts.split_lines.inc_by(scanned.split);
+        self.counts
+            .truncated(scanned.truncated, scanned.dropped_bytes);
     }
 
     /// Takes the records of a file that are complete.
@@ -115,18 +115,23 @@ impl Sink {
                 payload.reserve(BATCH_BYTES + BATCH_BYTES / 2);
             }
             let observed = u64::try_from(self.clock.now().0).unwrap_or(0);
-            let (lines, buffer) = (&mut file.lines, &file.buffer);
+            let (lines, buffer, mut handed) = (&mut file.lines, &file.buffer, 0);
             let (before, mut kept, mut drops) = (payload.len(), 0, std::mem::take(&mut self.drops));
             write_resource_logs(&mut payload, &file.resource, &self.scope, |writer| {
-                for record in (0..records).map_while(|_| lines.pop()) {
+                while let Some(record) = (handed < records).then(|| lines.pop()).flatten() {
                     let of = (&record, buffer.as_slice(), &file.resource);
-                    kept += u64::from(self.write(of, observed, writer, &mut drops));
+                    kept += u64::from(self.write(lines, of, observed, writer, &mut drops));
+                    handed += 1;
                 }
             });
             if kept == 0 {
                 payload.truncate(before);
             }
             self.drops = drops;
+            for (stream, format) in file.lines.news() {
+                let format = format.as_str();
+                tracing::info!(path = file.path, stream, format, "log format detected");
+            }
             self.payload = payload;
             self.records += kept;
             self.since.get_or_insert_with(Instant::now);
@@ -142,26 +147,17 @@ impl Sink {
     /// Writes a record unless a processor drops it.
     fn write(
         &self,
+        lines: &mut Lines,
         (record, buffer, resource): (&Record, &[u8], &Resource<'_>),
         observed_time_unix_nano: u64,
         writer: &mut LogRecordsWriter<'_, '_>,
         drops: &mut Drops,
     ) -> bool {
-        let bytes = record.text(buffer);
-        let text = String::from_utf8_lossy(&bytes);
-        if matches!(text, Cow::Owned(_)) {
-            self.counts.invalid_utf8.inc();
-        }
-        let format = match (self.format, record.cri) {
-            (LogFormat::Cri, Some(_)) => LogFormat::Auto,
-            (format, _) => format,
-        };
-        let mut parsed = parse_text(format, &text);
+        let text = lines.text(record, buffer);
+        self.counts.invalid_utf8.inc_by(u64::from(text.replaced));
+        let parsed = lines.parse(record, &text.text, observed_time_unix_nano);
         if let Some(failed) = parsed.failed {
-            self.counts.parse_error(failed.as_str());
-        }
-        if let Some(cri) = record.cri {
-            parsed.add_cri(cri.time_unix_nano, cri.stream);
+            self.counts.parse_error(failed);
         }
         let mut written = false;
         with_record(parsed, observed_time_unix_nano, |mut record| {
@@ -170,7 +166,7 @@ impl Sink {
                     writer.push(&record);
                     written = true;
                 }
-                Err(reason) => drops.add(&reason, 1, bytes.len() as u64),
+                Err(reason) => drops.add(&reason, 1, text.text.len() as u64),
             }
         });
         written

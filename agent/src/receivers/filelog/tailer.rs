@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 
 use super::file::{FileId, Start, TailedFile};
-use super::lines::Framing;
+use super::framing::Framing;
 use super::sink::Sink;
 use super::{FilelogConfig, QUANTUM_BYTES, StartAt, resource};
 use crate::metrics::FilelogCounts;
@@ -64,12 +64,9 @@ impl Tailer {
             .into_iter()
             .map(|position| ((position.device, position.inode), position))
             .collect();
-        let framing = Framing {
-            format: config.spec.format,
-            multiline: config.spec.multiline,
-        };
+        let framing = config.framing.clone();
         Self {
-            sink: Sink::new(framing.format, counts.clone(), &context),
+            sink: Sink::new(counts.clone(), &context),
             framing,
             counts,
             files: HashMap::new(),
@@ -182,7 +179,7 @@ impl Tailer {
         let service = self.config.spec.service_name.as_deref();
         let mut resource = resource::of_file(first_name, &self.context.resource, service);
         self.context.chains.logs.resource(&mut resource);
-        match TailedFile::open(text, resource, start, self.framing, now) {
+        match TailedFile::open(text, resource, start, self.framing.clone(), now) {
             Ok((file, cut)) => {
                 self.counts.truncations.inc_by(u64::from(cut));
                 self.failed.remove(&path);

@@ -39,8 +39,11 @@ fn spec(include: &Path) -> FilelogSpec {
     FilelogSpec {
         include: vec![include.to_string_lossy().into_owned()],
         exclude: Vec::new(),
-        format: LogFormat::Auto,
-        multiline: Multiline::Auto,
+        format: FormatSpec::default(),
+        multiline: MultilineSpec::default(),
+        encoding: EncodingSpec::default(),
+        max_line: None,
+        on_long_line: OnLongLine::default(),
         start_at: StartAt::Beginning,
         service_name: None,
     }
@@ -409,6 +412,7 @@ async fn bytes_that_are_no_text_are_kept_and_counted() {
 #[tokio::test]
 async fn lines_over_the_limit_are_split() {
     let (_directory, path) = directory();
+    const LINE_BYTES_MAX: usize = 1 << 20;
     let long = "é".repeat(LINE_BYTES_MAX * 3 / 4);
     append(&path, format!("{long}\nshort\n"));
     let mut running = start(spec(&path), Vec::new());
@@ -429,7 +433,7 @@ async fn broken_json_stays_readable_and_is_counted() {
     append(&path, "{\"msg\": \"cut\n{\"msg\":\"fine\"}\n");
     let mut running = start(
         FilelogSpec {
-            format: LogFormat::Json,
+            format: FormatSpec::word("json").expect("a format"),
             ..spec(&path)
         },
         Vec::new(),

@@ -3,6 +3,8 @@
 //! A small state per record tells what may follow; JavaScript, Java, .NET, Python, Go and Rust traces are
 //! known. A line that begins like a new record, with `{` or a date, never continues one.
 
+use std::borrow::Cow;
+
 /// How far a trace has been read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Trace {
@@ -46,8 +48,12 @@ impl Trace {
         }
     }
 
-    /// The state after `line`, or `None` when it begins another record. `first` is the record's first line.
-    pub(super) fn next(self, first: &[u8], line: &[u8]) -> Option<Self> {
+    /// The state after `line`, or `None` when it begins another record. `first` gives the record's first line.
+    pub(super) fn next<'f>(
+        self,
+        first: impl FnOnce() -> Cow<'f, [u8]>,
+        line: &[u8],
+    ) -> Option<Self> {
         if begins_record(line) {
             return None;
         }
@@ -61,7 +67,7 @@ impl Trace {
         }
         match self {
             Self::None if is_python_header(line) => {
-                has_error_word(first).then_some(Self::PythonFrames)
+                has_error_word(&first()).then_some(Self::PythonFrames)
             }
             Self::None => is_goroutine(line).then_some(Self::GoFrames),
             Self::NodeSource => Some(Self::NodeCaret),

@@ -2,11 +2,22 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn framing(multiline: Multiline) -> Framing {
-    Framing {
-        format: LogFormat::Auto,
-        multiline,
-    }
+use super::super::FilelogSpec;
+use crate::config::read_document;
+use crate::config::substitute::SystemSources;
+
+const RECORD_BYTES_MAX: usize = 256 << 10;
+const TRACE_WAIT: Duration = Duration::from_secs(1);
+
+/// The framing of a receiver with these settings (YAML).
+fn framing_of(settings: &str) -> Framing {
+    let text = format!("include: [a]\n{settings}");
+    let spec: FilelogSpec = read_document("f", &text, &SystemSources).expect("a spec");
+    Framing::new(&spec).expect("valid")
+}
+
+fn framing(multiline: &str) -> Framing {
+    framing_of(&format!("multiline: {multiline}"))
 }
 
 /// All records of `text`, and where they end.
@@ -15,11 +26,11 @@ fn records_of(lines: &mut Lines, text: &str) -> Vec<String> {
     let records: Vec<_> = (0..count).map_while(|_| lines.pop()).collect();
     records
         .iter()
-        .map(|r| String::from_utf8_lossy(&r.text(text.as_bytes())).into_owned())
+        .map(|record| lines.text(record, text.as_bytes()).text.into_owned())
         .collect()
 }
 
-fn split(text: &str, multiline: Multiline) -> Vec<String> {
+fn split(text: &str, multiline: &str) -> Vec<String> {
     let mut lines = Lines::new(framing(multiline));
     lines.scan(text.as_bytes(), true, Instant::now());
     lines.close_all();
@@ -29,10 +40,10 @@ fn split(text: &str, multiline: Multiline) -> Vec<String> {
 /// Each of `records` comes out as it is, although they stand below each other.
 fn check(records: &[&str]) {
     let text: String = records.iter().map(|record| format!("{record}\n")).collect();
-    assert_eq!(split(&text, Multiline::Auto), records);
+    assert_eq!(split(&text, "auto"), records);
     let with_returns = text.replace('\n', "\r\n");
     assert_eq!(
-        split(&with_returns, Multiline::Auto),
+        split(&with_returns, "auto"),
         records,
         "with carriage returns"
     );
@@ -40,11 +51,7 @@ fn check(records: &[&str]) {
         .lines()
         .map(|line| format!("2024-01-02T03:04:05Z stderr F {line}\n"))
         .collect();
-    assert_eq!(
-        split(&stamped, Multiline::Auto),
-        records,
-        "from a container"
-    );
+    assert_eq!(split(&stamped, "auto"), records, "from a container");
 }
 
 #[test]
@@ -106,25 +113,25 @@ fn ordinary_lines_stay_apart() {
         "Caused by: nothing above",
     ]);
     assert_eq!(
-        split("a\n\n  \nb", Multiline::Auto),
+        split("a\n\n  \nb", "auto"),
         ["a", "b"],
         "blank lines are no records"
     );
     let trace = "E: x\n    at a (b.js:1:1)\n";
-    assert_eq!(split(trace, Multiline::None).len(), 2, "switched off");
+    assert_eq!(split(trace, "none").len(), 2, "switched off");
 }
 
 #[test]
 fn traces_end_at_the_limits() {
     let frames = "    at f (a.js:1:1)\n".repeat(1_200);
-    let records = split(&format!("Error: x\n{frames}"), Multiline::Auto);
+    let records = split(&format!("Error: x\n{frames}"), "auto");
     let lines: Vec<_> = records
         .iter()
         .map(|record| record.lines().count())
         .collect();
     assert_eq!(lines, [500, 500, 201]);
     let wide = format!("    at {}\n", "x".repeat(100_000)).repeat(5);
-    let records = split(&format!("Error: x\n{wide}"), Multiline::Auto);
+    let records = split(&format!("Error: x\n{wide}"), "auto");
     assert!(
         records
             .iter()
@@ -140,7 +147,7 @@ fn traces_end_at_the_limits() {
 #[test]
 fn records_wait_for_their_rest_but_not_for_ever() {
     let text = "Error: x\n    at a (b.js:1:1)\n";
-    let (mut lines, start) = (Lines::new(framing(Multiline::Auto)), Instant::now());
+    let (mut lines, start) = (Lines::new(framing("auto")), Instant::now());
     lines.scan(text.as_bytes(), false, start);
     assert_eq!(lines.ready(), (0, 0));
     lines.expire(start + TRACE_WAIT);
@@ -154,7 +161,7 @@ fn overlapping_records_are_handed_out_together() {
     let line = |stream: &str, text: &str| format!("2024-01-02T03:04:05Z {stream} F {text}\n");
     let mut text = line("stdout", "alone") + &line("stdout", "{}") + &line("stderr", "Error: x");
     let alone = text.len() - line("stderr", "Error: x").len();
-    let mut lines = Lines::new(framing(Multiline::Auto));
+    let mut lines = Lines::new(framing("auto"));
     text += &(line("stdout", "between")
         + &line("stderr", "    at a (b.js:1:1)")
         + &line("stdout", "{}"));
@@ -182,11 +189,11 @@ proptest! {
         cuts in prop::collection::vec(0_usize..400, 0..6),
     ) {
         let text = lines.join("\n");
-        let whole = split(&text, Multiline::Auto);
+        let whole = split(&text, "auto");
         let mut cuts: Vec<_> = cuts.into_iter().map(|cut| cut.min(text.len())).collect();
         cuts.push(text.len());
         cuts.sort_unstable();
-        let mut apart = Lines::new(framing(Multiline::Auto));
+        let mut apart = Lines::new(framing("auto"));
         let (mut records, mut base) = (Vec::new(), 0);
         for (index, cut) in cuts.iter().enumerate() {
             let at_end = index + 1 == cuts.len();
@@ -196,8 +203,9 @@ proptest! {
                 apart.close_all();
             }
             let (count, end) = apart.ready();
-            for record in (0..count).map_while(|_| apart.pop()) {
-                records.push(String::from_utf8_lossy(&record.text(buffer)).into_owned());
+            let ready: Vec<_> = (0..count).map_while(|_| apart.pop()).collect();
+            for record in ready {
+                records.push(apart.text(&record, buffer).text.into_owned());
             }
             apart.shift(end);
             base += end;
@@ -209,9 +217,38 @@ proptest! {
     #[test]
     fn no_line_is_lost(lines in prop::collection::vec("[ -~]{0,20}", 0..30)) {
         let text = lines.join("\n");
-        let joined = split(&text, Multiline::Auto).join("\n");
+        let joined = split(&text, "auto").join("\n");
         let expected: Vec<_> = lines.iter().map(|l| l.trim()).filter(|l| !l.is_empty()).collect();
         let got: Vec<_> = joined.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
         prop_assert_eq!(got, expected);
     }
+}
+
+/// Reads `text` as a file of one piece: the format of each stream afterwards.
+fn detected(text: &str) -> Vec<(&'static str, LogFormat)> {
+    let mut lines = Lines::new(framing("auto"));
+    lines.scan(text.as_bytes(), true, Instant::now());
+    lines.close_all();
+    while let Some(record) = lines.pop() {
+        let text = lines.text(&record, text.as_bytes());
+        lines.parse(&record, &text.text, 0);
+    }
+    let told: Vec<_> = lines.news().collect();
+    assert_eq!(told, lines.detected().collect::<Vec<_>>(), "told once");
+    assert_eq!(lines.news().count(), 0, "told once");
+    told
+}
+
+#[test]
+fn formats_are_detected_per_stream() {
+    assert_eq!(detected(&"{\"a\":1}\n".repeat(3)), [], "too few");
+    assert_eq!(detected(&"{\"a\":1}\n".repeat(4)), [("", LogFormat::Json)]);
+    let both = "2024-01-02T03:04:05Z stdout F a=1 b=2\n2024-01-02T03:04:05Z stderr F it broke\n";
+    assert_eq!(
+        detected(&both.repeat(4)),
+        [("stdout", LogFormat::Logfmt), ("stderr", LogFormat::Plain)]
+    );
+    let changed = "plain\n".repeat(9) + &"{}\n".repeat(15);
+    assert_eq!(detected(&changed), [("", LogFormat::Plain)]);
+    assert_eq!(detected(&(changed + "{}\n")), [("", LogFormat::Json)]);
 }

@@ -1,0 +1,294 @@
+//! The setting `format`: a word, or a map with `type` and more.
+//!
+//! ```yaml
+//! format: auto
+//! format: {type: json, time: {fields: [created], zone: Europe/Berlin}, severity: {map: {PANIC: fatal}}}
+//! format: {type: container, content: json}
+//! ```
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use jiff::fmt::strtime::BrokenDownTime;
+use jiff::tz::TimeZone;
+use serde::Deserialize;
+use serde::de::value::{MapAccessDeserializer, StrDeserializer};
+use serde::de::{Deserializer, Error, IntoDeserializer, MapAccess, Visitor};
+use vervet_model::Severity;
+
+use super::fields::Roles;
+use super::timestamp::Times;
+use super::{LogFormat, Parser, Runtime, Settings};
+
+/// Names in a list of fields, at most.
+const FIELDS_MAX: usize = 32;
+
+/// The setting as it is written.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[serde(from = "Written")]
+pub struct FormatSpec(Box<FormatMap>);
+
+/// The words for a format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Word {
+    /// Whatever the line is.
+    #[default]
+    Auto,
+    /// Lines of a container runtime, CRI or Docker's; what the container wrote is read by `content`.
+    Container,
+    Cri,
+    Docker,
+    Json,
+    Logfmt,
+    Plain,
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FormatMap {
+    #[serde(rename = "type", default)]
+    word: Word,
+    /// How what a container wrote is read; only for `auto`, `container`, `cri` and `docker`. Default `auto`.
+    #[serde(default)]
+    content: Option<Word>,
+    #[serde(default)]
+    time: TimeSpec,
+    #[serde(default)]
+    severity: SeveritySpec,
+    #[serde(default)]
+    message: MessageSpec,
+}
+
+/// `time: {fields: [created], formats: ["%d.%m.%Y %H:%M:%S"], zone: Europe/Berlin}`
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TimeSpec {
+    /// Tried before the known names.
+    #[serde(default)]
+    fields: Vec<String>,
+    /// Patterns with the conversions of `strptime`, tried before the known shapes.
+    #[serde(default)]
+    formats: Vec<String>,
+    /// Where times without an offset from UTC were written. Default: UTC, or the container runtime's time.
+    #[serde(default)]
+    zone: Option<String>,
+}
+
+/// `severity: {fields: [prio], map: {PANIC: fatal, "7": debug}}`
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SeveritySpec {
+    #[serde(default)]
+    fields: Vec<String>,
+    /// Levels as written, in any case, to `trace`, `debug`, `info`, `warn`, `error`, `fatal` or a number from 1 to 24.
+    #[serde(default)]
+    map: BTreeMap<String, String>,
+}
+
+/// `message: {fields: [text]}`
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MessageSpec {
+    #[serde(default)]
+    fields: Vec<String>,
+}
+
+/// Why a `format` cannot be used. The configuration must be changed.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum FormatError {
+    #[error("format.content: `{0}` is not a format for what a container wrote")]
+    NestedContainer(&'static str),
+    #[error("format.content is only for auto, container, cri and docker")]
+    ContentWithoutContainer,
+    #[error("format.{setting}.fields: more than {FIELDS_MAX} names")]
+    TooManyFields { setting: &'static str },
+    #[error(
+        "format.time.formats: `{pattern}` is not a pattern such as %Y-%m-%d %H:%M:%S: {source}"
+    )]
+    TimePattern { pattern: String, source: TimeError },
+    #[error("format.time.zone: `{zone}` is not a time zone such as Europe/Berlin: {source}")]
+    Zone { zone: String, source: TimeError },
+    #[error("format.severity.map: `{0}` is neither a level such as warn nor a number from 1 to 24")]
+    Level(String),
+    #[error("`{0}` is not a format")]
+    Unknown(String),
+}
+
+/// An error of the calendar library, which can be compared in tests.
+#[derive(Debug, Clone)]
+pub struct TimeError(jiff::Error);
+
+impl PartialEq for TimeError {
+    fn eq(&self, other: &Self) -> bool {
+        self.to_string() == other.to_string()
+    }
+}
+
+impl fmt::Display for TimeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl std::error::Error for TimeError {}
+
+impl FormatSpec {
+    /// The setting that is only a word.
+    ///
+    /// # Errors
+    /// The word is not a format.
+    pub fn word(word: &str) -> Result<Self, FormatError> {
+        let de: StrDeserializer<'_, serde::de::value::Error> = word.into_deserializer();
+        let word = Word::deserialize(de).map_err(|_error| FormatError::Unknown(word.to_owned()))?;
+        Ok(Self(Box::new(FormatMap {
+            word,
+            ..FormatMap::default()
+        })))
+    }
+}
+
+impl Word {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Container => "container",
+            Self::Cri => "cri",
+            Self::Docker => "docker",
+            other => other.parts().1.as_str(),
+        }
+    }
+
+    fn parts(self) -> (Runtime, LogFormat) {
+        match self {
+            Self::Auto => (Runtime::Any, LogFormat::Auto),
+            Self::Container => (Runtime::Container, LogFormat::Auto),
+            Self::Cri => (Runtime::Cri, LogFormat::Auto),
+            Self::Docker => (Runtime::Docker, LogFormat::Auto),
+            Self::Json => (Runtime::None, LogFormat::Json),
+            Self::Logfmt => (Runtime::None, LogFormat::Logfmt),
+            Self::Plain => (Runtime::None, LogFormat::Plain),
+        }
+    }
+}
+
+impl FormatMap {
+    fn parts(&self) -> Result<(Runtime, LogFormat), FormatError> {
+        let (runtime, format) = self.word.parts();
+        let Some(content) = self.content else {
+            return Ok((runtime, format));
+        };
+        if runtime == Runtime::None {
+            return Err(FormatError::ContentWithoutContainer);
+        }
+        match content.parts() {
+            (Runtime::None | Runtime::Any, format) => Ok((runtime, format)),
+            _ => Err(FormatError::NestedContainer(content.as_str())),
+        }
+    }
+}
+
+impl TryFrom<FormatSpec> for Parser {
+    type Error = FormatError;
+
+    fn try_from(spec: FormatSpec) -> Result<Self, FormatError> {
+        let FormatSpec(spec) = spec;
+        let (runtime, format) = spec.parts()?;
+        let roles = Roles {
+            time: names("time", spec.time.fields)?,
+            severity: names("severity", spec.severity.fields)?,
+            message: names("message", spec.message.fields)?,
+            levels: levels(spec.severity.map)?,
+        };
+        let times = Times {
+            formats: patterns(spec.time.formats)?,
+            zone: spec.time.zone.map(zone).transpose()?,
+        };
+        Ok(Self::new(Settings {
+            runtime,
+            format,
+            roles,
+            times,
+        }))
+    }
+}
+
+fn names(setting: &'static str, names: Vec<String>) -> Result<Vec<String>, FormatError> {
+    if names.len() > FIELDS_MAX {
+        return Err(FormatError::TooManyFields { setting });
+    }
+    Ok(names)
+}
+
+fn levels(map: BTreeMap<String, String>) -> Result<BTreeMap<String, Severity>, FormatError> {
+    let level = |text: &str| {
+        let by_number = text.trim().parse().ok().map(Severity::from_number);
+        let severity = by_number.or_else(|| Severity::from_text(text));
+        severity.filter(|severity| *severity != Severity::UNSPECIFIED)
+    };
+    map.into_iter()
+        .map(|(word, text)| match level(&text) {
+            Some(severity) => Ok((word.trim().to_lowercase(), severity)),
+            None => Err(FormatError::Level(text)),
+        })
+        .collect()
+}
+
+/// Patterns that can be used at all: what a pattern writes, it must be able to read.
+fn patterns(patterns: Vec<String>) -> Result<Vec<String>, FormatError> {
+    for pattern in &patterns {
+        let known = jiff::Timestamp::UNIX_EPOCH.to_zoned(TimeZone::UTC);
+        let check = || {
+            let text = BrokenDownTime::from(&known).to_string(pattern)?;
+            BrokenDownTime::parse_prefix(pattern, &text)
+        };
+        check().map_err(|error| FormatError::TimePattern {
+            pattern: pattern.clone(),
+            source: TimeError(error),
+        })?;
+    }
+    Ok(patterns)
+}
+
+fn zone(name: String) -> Result<TimeZone, FormatError> {
+    TimeZone::get(&name).map_err(|error| FormatError::Zone {
+        zone: name,
+        source: TimeError(error),
+    })
+}
+
+/// A word or a map, told apart by what stands there.
+struct Written(FormatMap);
+
+impl From<Written> for FormatSpec {
+    fn from(written: Written) -> Self {
+        Self(Box::new(written.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Written {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(WrittenVisitor)
+    }
+}
+
+struct WrittenVisitor;
+
+impl<'de> Visitor<'de> for WrittenVisitor {
+    type Value = Written;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a format such as json, or a map with `type`")
+    }
+
+    fn visit_str<E: Error>(self, word: &str) -> Result<Written, E> {
+        let de: StrDeserializer<'_, E> = word.into_deserializer();
+        Ok(Written(FormatMap {
+            word: Word::deserialize(de)?,
+            ..FormatMap::default()
+        }))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Written, A::Error> {
+        FormatMap::deserialize(MapAccessDeserializer::new(map)).map(Written)
+    }
+}
