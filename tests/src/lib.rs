@@ -1,2 +1,23 @@
-//! Nothing but a place for the tests of the whole: `tests/e2e` against the real binaries, `tests/tidy` over
-//! the sources, `browser` for the web app.
+//! What the tests of the whole share: child processes ([`process`]), a network that misbehaves on demand
+//! ([`proxy`]) and the agent's books ([`books`]).
+//!
+//! The tests themselves are `tests/oracle` (nothing is lost, whatever happens to files, agent and network),
+//! `tests/e2e` (the real binaries by their public APIs), `tests/tidy` (house rules) and `browser` (the web app).
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "the helpers of tests fail them by a panic"
+)]
+
+pub mod books;
+pub mod process;
+pub mod proxy;
+
+pub use process::{Program, binary};
+
+use std::io::Write as _;
+
+/// Prints a line past the capture of the test runner.
+pub fn say(line: &str) {
+    let _closed = writeln!(std::io::stderr(), "{line}");
+}

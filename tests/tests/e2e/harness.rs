@@ -5,10 +5,8 @@ mod collector;
 mod duckdb;
 mod logs;
 mod otlp;
-mod process;
 mod webhook;
 
-use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -21,7 +19,7 @@ pub(crate) use collector::{Api, Collector, CollectorOptions, Standalone};
 pub(crate) use duckdb::DuckDb;
 pub(crate) use logs::LogLine;
 pub(crate) use otlp::{Record, attribute, log_request, span_request};
-pub(crate) use process::{Program, binary};
+pub(crate) use vervet_tests::{Program, binary, say};
 pub(crate) use webhook::Webhook;
 
 /// How often a condition is looked at while it is waited for.
@@ -72,11 +70,6 @@ pub(crate) fn skip(test: &str, reason: &str) {
     say(&format!("skipped: {test}: {reason}"));
     let ci = std::env::var("CI").is_ok_and(|ci| ci == "true");
     assert!(!ci, "{test} must not be skipped in CI: {reason}");
-}
-
-/// Prints a line past the capture of the test runner.
-pub(crate) fn say(line: &str) {
-    let _closed = writeln!(std::io::stderr(), "{line}");
 }
 
 /// The time, in nanoseconds since the epoch.

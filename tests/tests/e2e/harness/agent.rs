@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use super::process::{Program, binary};
+use super::{Program, binary};
 
 const START_WITHIN: Duration = Duration::from_secs(30);
 

@@ -10,8 +10,7 @@ use bytes::Bytes;
 use reqwest::header::{HeaderMap, HeaderValue};
 use serde_json::Value;
 
-use super::process::{Program, binary};
-use super::{eventually, free_address};
+use super::{Program, binary, eventually, free_address};
 
 const START_WITHIN: Duration = Duration::from_secs(60);
 const ANSWER_WITHIN: Duration = Duration::from_secs(20);

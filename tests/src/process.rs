@@ -14,6 +14,8 @@ use rustix::process::{Pid, Signal, kill_process};
 const LINES_MAX: usize = 20_000;
 /// Lines shown when a test fails.
 const LINES_SHOWN: usize = 40;
+/// How often an ending program is looked at.
+const POLL_INTERVAL: Duration = Duration::from_millis(25);
 /// A drain may take this long after SIGTERM.
 const TERMINATE_WITHIN: Duration = Duration::from_secs(60);
 
@@ -21,7 +23,7 @@ const TERMINATE_WITHIN: Duration = Duration::from_secs(60);
 ///
 /// # Panics
 /// When it is not there.
-pub(crate) fn binary(name: &str) -> PathBuf {
+pub fn binary(name: &str) -> PathBuf {
     let dir = match std::env::var_os("VERVET_BIN_DIR") {
         Some(dir) => PathBuf::from(dir),
         None => {
@@ -39,7 +41,7 @@ pub(crate) fn binary(name: &str) -> PathBuf {
 }
 
 /// A running program.
-pub(crate) struct Program {
+pub struct Program {
     name: String,
     child: Child,
     output: Arc<Output>,
@@ -58,7 +60,7 @@ struct Lines {
 }
 
 impl Program {
-    pub(crate) fn spawn(name: &str, command: &mut Command) -> Self {
+    pub fn spawn(name: &str, command: &mut Command) -> Self {
         let spawned = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -76,12 +78,12 @@ impl Program {
         }
     }
 
-    pub(crate) fn pid(&self) -> u32 {
+    pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// Everything it wrote, both streams.
-    pub(crate) fn output(&self) -> String {
+    pub fn output(&self) -> String {
         let lines = self.output.lines.lock();
         lines.kept.iter().map(|line| format!("{line}\n")).collect()
     }
@@ -90,7 +92,7 @@ impl Program {
     ///
     /// # Panics
     /// When the program ends or `within` passes before.
-    pub(crate) fn wait_for_line<T>(
+    pub fn wait_for_line<T>(
         &self,
         what: &str,
         within: Duration,
@@ -113,7 +115,7 @@ impl Program {
     }
 
     /// SIGKILL.
-    pub(crate) fn kill(&mut self) {
+    pub fn kill(&mut self) {
         let _ended_before = self.child.kill();
         self.child.wait().unwrap();
     }
@@ -122,22 +124,31 @@ impl Program {
     ///
     /// # Panics
     /// When it does not end in time.
-    pub(crate) fn terminate(&mut self) -> ExitStatus {
-        let pid = Pid::from_child(&self.child);
-        kill_process(pid, Signal::TERM).unwrap();
+    pub fn terminate(&mut self) -> ExitStatus {
+        self.ask_to_end();
         self.wait(TERMINATE_WITHIN)
+    }
+
+    /// SIGTERM.
+    pub fn ask_to_end(&self) {
+        kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
+    }
+
+    /// Whether it has not ended.
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
     }
 
     /// # Panics
     /// When it does not end in time.
-    pub(crate) fn wait(&mut self, within: Duration) -> ExitStatus {
+    pub fn wait(&mut self, within: Duration) -> ExitStatus {
         let deadline = Instant::now() + within;
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status;
             }
             assert!(Instant::now() < deadline, "{} does not end", self.name);
-            std::thread::sleep(super::POLL_INTERVAL);
+            std::thread::sleep(POLL_INTERVAL);
         }
     }
 }
@@ -182,7 +193,7 @@ impl Drop for Program {
                 .skip(skipped)
                 .map(String::as_str)
                 .collect();
-            super::say(&format!(
+            crate::say(&format!(
                 "--- {} wrote:\n{}\n---",
                 self.name,
                 shown.join("\n")
