@@ -1,5 +1,6 @@
 # make run     install what is missing, build, start a collector with an agent inside
 # make test    install what is missing, run every test: unit, end to end, browser
+# make soak    the loss oracle for long: 200 kills of the agent and more
 # make check   format, lints, licences, types, house rules
 # make bench   all benches, ending in one table
 #
@@ -22,7 +23,7 @@ WEB_SOURCES := $(shell find dashboards/src dashboards/public dashboards/dev -typ
 	$(wildcard dashboards/*.html dashboards/*.ts dashboards/*.json)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench web bench-tools test-tools run-tools
+.PHONY: help run test soak check bench web bench-tools test-tools run-tools
 
 help:
 	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
@@ -71,6 +72,14 @@ $(PYTHON_ENV)/.installed: tests/python-service/requirements.txt
 	@python3 -m venv "$(PYTHON_ENV)"
 	@"$(PYTHON_ENV)/bin/pip" install --quiet --only-binary :all: --disable-pip-version-check -r $<
 	@touch "$@"
+
+# ---- soak
+
+# Needs neither the collector nor the web app.
+soak: run-tools
+	@cargo build -p vervet-agent
+	@VERVET_SOAK_KILLS="$(or $(VERVET_SOAK_KILLS),200)" \
+		cargo test -p vervet-tests --test oracle -- --test-threads 2
 
 # ---- check
 

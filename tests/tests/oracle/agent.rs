@@ -1,0 +1,156 @@
+//! The agent under test: started, killed and looked into from several threads.
+
+use std::net::SocketAddr;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+use serde_json::Value;
+use vervet_tests::{Program, binary, books};
+
+const START_WITHIN: Duration = Duration::from_secs(60);
+
+pub(crate) struct Agent {
+    config: PathBuf,
+    user: Option<u32>,
+    running: Mutex<Option<Running>>,
+    killed: Condvar,
+    kills: AtomicU32,
+}
+
+struct Running {
+    program: Program,
+    /// Known once it has started.
+    admin: Option<SocketAddr>,
+}
+
+impl Agent {
+    /// Not started yet. As `user`, when one is given.
+    pub(crate) fn new(dir: &Path, yaml: &str, user: Option<u32>) -> Self {
+        let config = dir.join("agent.yaml");
+        std::fs::write(&config, yaml).unwrap();
+        Self {
+            config,
+            user,
+            running: Mutex::new(None),
+            killed: Condvar::new(),
+            kills: AtomicU32::new(0),
+        }
+    }
+
+    /// Starts it and waits until it runs.
+    pub(crate) fn start(&self) {
+        self.spawn();
+        let mut running = self.running.lock();
+        // Somebody may have killed it meanwhile.
+        if let Some(running) = running.as_mut() {
+            let program = &running.program;
+            let admin = program.wait_for_line("`agent started`", START_WITHIN, admin_address);
+            running.admin = Some(admin);
+        }
+    }
+
+    /// Starts it and does not wait.
+    pub(crate) fn spawn(&self) {
+        let mut command = Command::new(binary("vervet-agent"));
+        command.arg("run").arg("--config").arg(&self.config);
+        if let Some(user) = self.user {
+            command.uid(user);
+        }
+        let program = Program::spawn("vervet-agent", &mut command);
+        let before = self.running.lock().replace(Running {
+            program,
+            admin: None,
+        });
+        assert!(before.is_none(), "the agent runs already");
+    }
+
+    /// SIGKILL, if it runs. How often that was done is counted.
+    pub(crate) fn kill(&self) {
+        // Locked until it is dead, so that nobody starts another one beside it.
+        let mut slot = self.running.lock();
+        let Some(running) = slot.as_mut() else {
+            return;
+        };
+        assert!(running.program.is_running(), "the agent ended by itself");
+        running.program.kill();
+        *slot = None;
+        self.kills.fetch_add(1, Ordering::Relaxed);
+        self.killed.notify_all();
+    }
+
+    /// SIGTERM and, before it can have ended, SIGKILL.
+    pub(crate) fn kill_while_it_drains(&self, after: Duration) {
+        if let Some(running) = self.running.lock().as_ref() {
+            running.program.ask_to_end();
+        }
+        std::thread::sleep(after);
+        let mut slot = self.running.lock();
+        if slot
+            .as_mut()
+            .is_some_and(|running| !running.program.is_running())
+        {
+            // It was faster.
+            *slot = None;
+        }
+        drop(slot);
+        self.kill();
+    }
+
+    /// SIGTERM, and its end.
+    pub(crate) fn terminate(&self) {
+        let mut slot = self.running.lock();
+        let Some(running) = slot.as_mut() else {
+            return;
+        };
+        assert!(running.program.is_running(), "the agent ended by itself");
+        let status = running.program.terminate();
+        *slot = None;
+        assert!(
+            status.success(),
+            "after SIGTERM the agent ended with {status}"
+        );
+    }
+
+    /// Ends it without a word about how.
+    pub(crate) fn abandon(&self) {
+        // Dropped on the way out of a failed test, it shows what it wrote.
+        drop(self.running.lock().take());
+    }
+
+    /// Waits until somebody kills it, `within` at most.
+    pub(crate) fn wait_for_kill(&self, within: Duration) {
+        let mut running = self.running.lock();
+        if running.is_some() {
+            let _timed_out = self.killed.wait_for(&mut running, within);
+        }
+    }
+
+    pub(crate) fn is_running(&self) -> bool {
+        self.running.lock().is_some()
+    }
+
+    pub(crate) fn kills(&self) -> u32 {
+        self.kills.load(Ordering::Relaxed)
+    }
+
+    /// Its status; none when it does not run.
+    pub(crate) fn status(&self) -> Option<Value> {
+        let admin = self.running.lock().as_ref()?.admin?;
+        books::status(admin).ok()
+    }
+}
+
+/// The admin listener's address in the line that says that it has started.
+fn admin_address(line: &str) -> Option<SocketAddr> {
+    if !line.contains("agent started") {
+        return None;
+    }
+    let (_, after) = line.split_once("admin")?;
+    let (_, after) = after.split_once("127.0.0.1:")?;
+    let port: String = after.chars().take_while(char::is_ascii_digit).collect();
+    format!("127.0.0.1:{port}").parse().ok()
+}

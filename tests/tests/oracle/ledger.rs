@@ -1,0 +1,315 @@
+//! What the receiving side remembers: which batches it has taken, and every line in them.
+//!
+//! It outlives the server in front of it, as a collector's store outlives the process. A batch is known by exactly
+//! the identity it was sent with: one whose sequence is not above the highest seen of that identity and
+//! signal is a repeat, is acknowledged, and is not counted again.
+
+use std::collections::HashMap;
+
+use parking_lot::Mutex;
+use vervet_model::Signal;
+use vervet_wire::otlp::{Value, for_each_log};
+use vervet_wire::{Accepted, OtlpRequest, Refusal};
+
+use crate::line::{self, Line, Text};
+
+/// Texts kept that are no line.
+const FOREIGN_MAX: usize = 1_000;
+/// Examples kept of each kind of finding.
+const EXAMPLES_MAX: usize = 8;
+
+#[derive(Debug, Default)]
+pub(crate) struct Ledger(Mutex<Pages>);
+
+#[derive(Debug, Default)]
+struct Pages {
+    highest: HashMap<(String, u8), u64>,
+    /// Checksums of the bodies by identity, signal and sequence: a repeat must be one.
+    bodies: HashMap<(String, u8, u64), u32>,
+    writers: Vec<Page>,
+    headers: HashMap<usize, u64>,
+    requests: u64,
+    repeats: u64,
+    records: u64,
+    /// Texts that are no line, the first [`FOREIGN_MAX`].
+    foreign: Vec<String>,
+    foreign_count: u64,
+    reordered: Findings,
+    changed_repeats: Findings,
+}
+
+/// One writer's lines.
+#[derive(Debug, Default)]
+struct Page {
+    /// How often each number came.
+    times: Vec<u8>,
+    distinct: u64,
+    /// The highest number that came of each generation.
+    generations: HashMap<u32, u64>,
+}
+
+/// How often something was found, and the first of it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Findings {
+    pub(crate) count: u64,
+    pub(crate) examples: Vec<String>,
+}
+
+/// What the ledger says of the lines written.
+#[derive(Debug, Default)]
+pub(crate) struct Verdict {
+    pub(crate) lost: Findings,
+    pub(crate) duplicated: Findings,
+    /// Lost, and among those that may be.
+    pub(crate) lost_at_risk: u64,
+    /// Records that are the beginning of a line at risk: it was cut while it was read.
+    pub(crate) torn_at_risk: u64,
+    /// Texts that nobody wrote.
+    pub(crate) foreign: Findings,
+    /// Lines after a later one of the same file.
+    pub(crate) reordered: Findings,
+    /// A sequence that came twice with different contents.
+    pub(crate) changed_repeats: Findings,
+    /// Records taken, all kinds.
+    pub(crate) records: u64,
+    pub(crate) requests: u64,
+    pub(crate) repeats: u64,
+}
+
+/// One writer's lines, as it wrote them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Written {
+    pub(crate) writer: usize,
+    /// The first number of each generation.
+    pub(crate) generations: Vec<u64>,
+    pub(crate) lines: u64,
+    pub(crate) headers: u64,
+    /// Numbers that may be lost by what the scenario does to the file.
+    pub(crate) at_risk: Vec<std::ops::Range<u64>>,
+}
+
+impl Findings {
+    fn add(&mut self, example: impl FnOnce() -> String) {
+        self.count += 1;
+        if self.examples.len() < EXAMPLES_MAX {
+            self.examples.push(example());
+        }
+    }
+}
+
+impl Written {
+    fn name(&self, number: u64) -> String {
+        let generation = self.line(number).generation;
+        format!("w{} g{generation} n{number}", self.writer)
+    }
+
+    /// Whether the text is the beginning of a line at risk.
+    fn was_cut(&self, text: &str) -> bool {
+        // The last character may be cut, too.
+        let text = text.trim_end_matches(char::REPLACEMENT_CHARACTER);
+        let at_risk = self.at_risk.iter().cloned().flatten();
+        at_risk
+            .map(|number| self.line(number))
+            .any(|line| line.text().starts_with(text))
+    }
+
+    fn line(&self, number: u64) -> Line {
+        let after = self.generations.iter().filter(|first| **first <= number);
+        Line {
+            writer: self.writer,
+            generation: u32::try_from(after.count().saturating_sub(1)).unwrap(),
+            number,
+        }
+    }
+
+    fn may_lose(&self, number: u64) -> bool {
+        self.at_risk.iter().any(|range| range.contains(&number))
+    }
+}
+
+fn index(number: u64) -> usize {
+    usize::try_from(number).unwrap()
+}
+
+impl Ledger {
+    /// Takes a request as a collector does.
+    pub(crate) fn take(&self, request: &OtlpRequest) -> Result<Accepted, Refusal> {
+        let mut pages = self.0.lock();
+        pages.requests += 1;
+        if let Some(source) = &request.source {
+            let signal = request.signal as u8;
+            let sum = crc32c::crc32c(&request.body);
+            let key = (source.agent_id.clone(), signal);
+            let body = (source.agent_id.clone(), signal, source.sequence);
+            let known = *pages.bodies.entry(body).or_insert(sum);
+            if known != sum {
+                pages.changed_repeats.add(|| format!("{source:?}"));
+            }
+            let highest = pages.highest.entry(key).or_default();
+            if source.sequence <= *highest {
+                pages.repeats += 1;
+                return Ok(Accepted::default());
+            }
+            *highest = source.sequence;
+        }
+        if request.signal == Signal::Logs {
+            for_each_log(&request.body, |_resource, _scope, record| {
+                pages.count(&record.body);
+            })
+            .map_err(|error| Refusal::Invalid(error.to_string()))?;
+        }
+        Ok(Accepted::default())
+    }
+
+    /// How many of a writer's lines have come.
+    pub(crate) fn distinct(&self, writer: usize) -> u64 {
+        let pages = self.0.lock();
+        pages.writers.get(writer).map_or(0, |page| page.distinct)
+    }
+
+    /// Whether a line of that file has come.
+    pub(crate) fn knows(&self, writer: usize, generation: u32) -> bool {
+        let pages = self.0.lock();
+        let page = pages.writers.get(writer);
+        page.is_some_and(|page| page.generations.contains_key(&generation))
+    }
+
+    /// Whether all of a writer's lines before that one have come.
+    pub(crate) fn has_all_below(&self, writer: usize, number: u64) -> bool {
+        let pages = self.0.lock();
+        let below = usize::try_from(number).unwrap();
+        let times = pages
+            .writers
+            .get(writer)
+            .and_then(|page| page.times.get(..below));
+        times.is_some_and(|times| times.iter().all(|times| *times > 0))
+    }
+
+    /// Whether everything has come that must not be lost.
+    pub(crate) fn has_all(&self, written: &[Written]) -> bool {
+        let pages = self.0.lock();
+        written.iter().all(|written| {
+            let page = pages.writers.get(written.writer);
+            let times = page.map_or(&[][..], |page| &page.times);
+            let mut from = 0;
+            // The ranges at risk are in order; between them nothing may be absent.
+            let safe = written.at_risk.iter().map(|range| {
+                let safe = from..range.start;
+                from = range.end;
+                safe
+            });
+            let mut safe: Vec<_> = safe.collect();
+            safe.push(from..written.lines);
+            let headers = pages.headers.get(&written.writer).copied().unwrap_or(0);
+            headers >= written.headers
+                && safe.into_iter().all(|range| {
+                    let range = index(range.start)..index(range.end);
+                    let times = times.get(range.clone());
+                    times.is_some_and(|times| times.iter().all(|times| *times > 0))
+                        || range.is_empty()
+                })
+        })
+    }
+
+    pub(crate) fn records(&self) -> u64 {
+        self.0.lock().records
+    }
+
+    pub(crate) fn verdict(&self, written: &[Written]) -> Verdict {
+        let pages = self.0.lock();
+        let mut verdict = Verdict {
+            reordered: pages.reordered.clone(),
+            changed_repeats: pages.changed_repeats.clone(),
+            records: pages.records,
+            requests: pages.requests,
+            repeats: pages.repeats,
+            ..Verdict::default()
+        };
+        let (torn, foreign): (Vec<_>, Vec<_>) = pages
+            .foreign
+            .iter()
+            .partition(|text| written.iter().any(|written| written.was_cut(text)));
+        verdict.torn_at_risk = torn.len() as u64;
+        for text in foreign {
+            let example = || text.chars().take(160).collect();
+            verdict.foreign.add(example);
+        }
+        verdict.foreign.count += pages.foreign_count - pages.foreign.len() as u64;
+        for of_writer in written {
+            let page = pages.writers.get(of_writer.writer);
+            let times = page.map_or(&[][..], |page| &page.times);
+            verdict.check(of_writer, times);
+            let headers = pages.headers.get(&of_writer.writer).copied().unwrap_or(0);
+            for _ in headers..of_writer.headers {
+                verdict.lost.add(|| format!("w{} header", of_writer.writer));
+            }
+            for _ in of_writer.headers..headers {
+                verdict
+                    .duplicated
+                    .add(|| format!("w{} header", of_writer.writer));
+            }
+        }
+        verdict
+    }
+}
+
+impl Pages {
+    fn count(&mut self, body: &Value<'_>) {
+        self.records += 1;
+        let text = body.as_str().unwrap_or_default();
+        match line::read(text) {
+            Text::Line(line) => self.count_line(line),
+            Text::Header(writer) => *self.headers.entry(writer).or_default() += 1,
+            Text::Foreign => {
+                self.foreign_count += 1;
+                if self.foreign.len() < FOREIGN_MAX {
+                    self.foreign.push(text.to_owned());
+                }
+            }
+        }
+    }
+
+    fn count_line(&mut self, line: Line) {
+        if self.writers.len() <= line.writer {
+            self.writers.resize_with(line.writer + 1, Page::default);
+        }
+        let page = &mut self.writers[line.writer];
+        let number = index(line.number);
+        if page.times.len() <= number {
+            page.times.resize(number + 1, 0);
+        }
+        page.distinct += u64::from(page.times[number] == 0);
+        page.times[number] = page.times[number].saturating_add(1);
+        let highest = page
+            .generations
+            .entry(line.generation)
+            .or_insert(line.number);
+        if line.number < *highest {
+            let highest = *highest;
+            self.reordered.add(|| format!("{line:?} after {highest}"));
+        } else {
+            *highest = line.number;
+        }
+    }
+}
+
+impl Verdict {
+    fn check(&mut self, written: &Written, times: &[u8]) {
+        for number in 0..written.lines {
+            let times = usize::try_from(number).ok().and_then(|at| times.get(at));
+            match times.copied().unwrap_or(0) {
+                0 if written.may_lose(number) => self.lost_at_risk += 1,
+                0 => self.lost.add(|| written.name(number)),
+                1 => {}
+                times => self
+                    .duplicated
+                    .add(|| format!("{} {times} times", written.name(number))),
+            }
+        }
+        let beyond = index(written.lines);
+        for _ in times.iter().skip(beyond).filter(|times| **times > 0) {
+            self.foreign
+                .add(|| format!("w{}: a line after the last", written.writer));
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! The scenarios.
+
+use std::time::Duration;
+
+use vervet_tests::proxy::Mode;
+
+use crate::scenario::Scenario;
+use crate::writer::{Codec, Gate, Rotation, Shape};
+
+const fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// Everything a network does to a connection.
+const BAD_NETWORK: &[Mode] = &[
+    Mode::Pass,
+    Mode::ResetAfter(40_000),
+    Mode::Stall,
+    Mode::Pass,
+    Mode::StallAnswers,
+    Mode::Throttle(100_000),
+    Mode::HalfClose,
+    Mode::Pass,
+    Mode::Refuse,
+    Mode::ResetAfter(1_000),
+];
+
+#[test]
+fn rename_and_kill() {
+    Scenario {
+        name: "rename",
+        rotation: Rotation::Rename,
+        rotation_interval: millis(1_500),
+        files: 2,
+        kills: 20,
+        kills_at_rotation: true,
+        network: BAD_NETWORK,
+        collector_fails: true,
+        ..Scenario::CALM
+    }
+    .run();
+}
+
+#[test]
+fn fast_rotation() {
+    Scenario {
+        name: "fast-rotation",
+        rotation: Rotation::Rename,
+        // A hundred a minute.
+        rotation_interval: millis(600),
+        kills: 2,
+        network: BAD_NETWORK,
+        seconds: 10,
+        ..Scenario::CALM
+    }
+    .run();
+}
+
+#[test]
+fn rotation_as_fast_as_it_goes() {
+    Scenario {
+        name: "breakneck-rotation",
+        rotation: Rotation::Rename,
+        rotation_interval: millis(20),
+        kills: 2,
+        kills_at_rotation: true,
+        ..Scenario::CALM
+    }
+    .run();
+}
+
+#[test]
+fn numbered_shift() {
+    Scenario {
+        name: "shift",
+        rotation: Rotation::Shift { kept: 4 },
+        rotation_interval: millis(300),
+        kills: 2,
+        kills_at_rotation: true,
+        network: BAD_NETWORK,
+        ..Scenario::CALM
+    }
+    .run();
+}
+
+#[test]
+fn renamed_out_of_the_globs() {
+    Scenario {
+        name: "rename-away",
+        rotation: Rotation::RenameAway,
+        rotation_interval: millis(500),
+        gate: Gate::Known,
+        unterminated: true,
+        kills: 2,
+        kills_at_rotation: true,
+        network: BAD_NETWORK,
+        ..Scenario::CALM
+    }
+    .run();
+}
+
+#[test]
+fn written_to_after_rename() {
+    Scenario {
+        name: "late-writes",
+        rotation: Rotation::Rename,
+        rotation_interval: millis(1_000),
+        late_writes: millis(700),
+        kills: 2,
+        kills_at_rotation: true,
+        ..Scenario::CALM
+    }
+    .run();
+}
+
+#[test]
+fn copytruncate() {
+    Scenario {
+        name: "copytruncate",
+        rotation: Rotation::CopyTruncate,
+        rotation_interval: millis(300),
+        gate: Gate::Delivered,
+        kills: 2,
+        kills_at_rotation: true,
+        ..Scenario::CALM
+    }
+    .run();
+}
+
+#[test]
+fn deleted_unread_while_the_agent_lives() {
+    Scenario {
+        name: "delete-unread",
+        rotation: Rotation::DeleteCreate,
+        rotation_interval: millis(400),
+        gate: Gate::Known,
+        unterminated: true,
+        network: BAD_NETWORK,
+        collector_fails: true,
+        ..Scenario::CALM
+    }
+    .run();
+}
+
+#[test]
+fn deleted_and_recreated_with_the_same_inode() {
+    Scenario {
+        name: "delete-reuse",
+        rotation: Rotation::DeleteCreate,
+        rotation_interval: millis(300),
+        gate: Gate::Delivered,
+        kills: 4,
+        kills_at_rotation: true,
+        ..Scenario::CALM
+    }
+    .run();
+}
+
+#[test]
+fn symlink_switched_while_the_agent_lives() {
+    Scenario {
+        name: "symlink-unread",
+        rotation: Rotation::Symlink,
+        rotation_interval: millis(400),
+        gate: Gate::Known,
+        network: BAD_NETWORK,
+        ..Scenario::CALM
+    }
+    .run();
+}
+
+#[test]
+fn symlink_switched_and_killed() {
+    Scenario {
+        name: "symlink-kill",
+        rotation: Rotation::Symlink,
+        rotation_interval: millis(400),
+        gate: Gate::Delivered,
+        kills: 4,
+        kills_at_rotation: true,
+        ..Scenario::CALM
+    }
+    .run();
+}
+
+#[test]
+fn container_lines_in_pieces() {
+    Scenario {
+        name: "cri",
+        rotation: Rotation::Rename,
+        rotation_interval: millis(1_000),
+        writers_per_file: 2,
+        lines_per_second: 500,
+        shape: Shape::Cri,
+        kills: 4,
+        kills_at_rotation: true,
+        network: BAD_NETWORK,
+        ..Scenario::CALM
+    }
+    .run();
+}
+
+#[test]
+fn buffer_full_while_the_collector_is_away() {
+    Scenario {
+        name: "disk-full",
+        rotation: Rotation::Rename,
+        rotation_interval: millis(700),
+        files: 2,
+        lines_per_second: 4_000,
+        kills: 3,
+        kills_at_rotation: true,
+        network: &[Mode::Refuse, Mode::Refuse, Mode::Stall, Mode::Pass],
+        network_interval: millis(4_000),
+        limits: "{disk: 1MiB}",
+        seconds: 12,
+        ..Scenario::CALM
+    }
+    .run();
+}
+
+#[test]
+fn buffer_full_and_files_deleted_unread() {
+    Scenario {
+        name: "disk-full-delete",
+        rotation: Rotation::DeleteCreate,
+        rotation_interval: millis(700),
+        gate: Gate::Known,
+        lines_per_second: 4_000,
+        network: &[Mode::Refuse, Mode::Stall, Mode::Pass],
+        network_interval: millis(4_000),
+        limits: "{disk: 1MiB}",
+        seconds: 12,
+        ..Scenario::CALM
+    }
+    .run();
+}
+
+#[test]
+fn compressed_files_are_excluded() {
+    for (name, codec, in_place) in [
+        ("gzip-excluded", Codec::Gzip, true),
+        ("zstd-excluded", Codec::Zstd, false),
+    ] {
+        Scenario {
+            name,
+            rotation: Rotation::Compress { codec, in_place },
+            rotation_interval: millis(500),
+            gate: Gate::Delivered,
+            kills: 2,
+            kills_at_rotation: true,
+            receiver: ", exclude: [\"**/*.gz\", \"**/*.zst\"]",
+            ..Scenario::CALM
+        }
+        .run();
+    }
+}

@@ -1,0 +1,305 @@
+//! Writes one file the way programs do, and rotates it the way log rotation does.
+
+mod rotation;
+
+use std::fs::{File, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use rand::Rng as _;
+
+use crate::agent::Agent;
+use crate::ledger::{Ledger, Written};
+use crate::line::{self, Line};
+use crate::scenario::{Scenario, wait_until};
+
+pub(crate) use rotation::{Codec, Rotation};
+
+const PORTION_INTERVAL: Duration = Duration::from_millis(10);
+/// Of so many portions one is written in two pieces with a pause between.
+const TORN_EVERY: u32 = 4;
+const TORN_PAUSE_MILLIS_MAX: u64 = 40;
+/// Lines at once at the beginning of some generations, so that a file soon is longer than the one before.
+const BURST_LINES: u32 = 400;
+const BURST_EVERY: u32 = 3;
+const GATE_WITHIN: Duration = Duration::from_secs(120);
+/// Container runtimes cut lines into pieces of this size; short here, so that it happens often.
+const CRI_PIECE_BYTES: usize = 300;
+
+/// What must have arrived before a file is rotated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Gate {
+    Open,
+    /// A line of the file, so that the agent has it open.
+    Known,
+    /// Every line written.
+    Delivered,
+}
+
+/// How lines stand in the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shape {
+    Plain,
+    /// As container runtimes write them; long ones in pieces.
+    Cri,
+}
+
+/// What a writer shares with the rest of the run.
+#[derive(Clone)]
+pub(crate) struct Stage {
+    pub(crate) dir: PathBuf,
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) agent: Arc<Agent>,
+    pub(crate) stop: Arc<AtomicBool>,
+}
+
+pub(crate) struct Writer {
+    scenario: Scenario,
+    stage: Stage,
+    /// Number of the file.
+    file: usize,
+    path: PathBuf,
+    handle: File,
+    generation: u32,
+    /// The file before, while lines still go there.
+    late: Option<Late>,
+    written: Vec<Written>,
+    rotations: u32,
+    rotated_at: Instant,
+    /// Files that got the inode of the one before.
+    reused_inodes: u32,
+    jobs: Vec<std::thread::JoinHandle<()>>,
+}
+
+struct Late {
+    handle: File,
+    generation: u32,
+    until: Instant,
+}
+
+/// What a writer has done.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) written: Vec<Written>,
+    pub(crate) rotations: u32,
+    pub(crate) reused_inodes: u32,
+}
+
+impl Shape {
+    pub(crate) fn format(self) -> &'static str {
+        match self {
+            Self::Plain => "plain, multiline: none",
+            Self::Cri => "cri, multiline: none",
+        }
+    }
+
+    /// A line as it stands in the file, line feed included.
+    pub(crate) fn encode(self, text: &str, writer: usize) -> Vec<u8> {
+        if self == Self::Plain {
+            return [text.as_bytes(), b"\n"].concat();
+        }
+        let stream = ["stdout", "stderr"][writer % 2];
+        let pieces = text.as_bytes().chunks(CRI_PIECE_BYTES).count();
+        let mut out = Vec::with_capacity(text.len() + 64 * pieces);
+        for (index, piece) in text.as_bytes().chunks(CRI_PIECE_BYTES).enumerate() {
+            let tag = if index + 1 == pieces { "F" } else { "P" };
+            out.extend_from_slice(
+                format!("2026-01-02T03:04:05.{index:09}Z {stream} {tag} ").as_bytes(),
+            );
+            out.extend_from_slice(piece);
+            out.push(b'\n');
+        }
+        out
+    }
+}
+
+impl Stage {
+    /// A moment at which the agent may be killed.
+    fn moment(&self, scenario: &Scenario) {
+        if scenario.kills_at_rotation && rand::rng().random_ratio(1, 5) {
+            self.agent.kill();
+        }
+    }
+
+    fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+}
+
+impl Writer {
+    pub(crate) fn new(scenario: Scenario, file: usize, stage: Stage) -> Self {
+        let path = stage.dir.join(format!("app-{file}.log"));
+        let handle = scenario.rotation.create_first(&path);
+        let writers = (0..scenario.writers_per_file).map(|index| Written {
+            writer: file * scenario.writers_per_file + index,
+            ..Written::default()
+        });
+        let mut writer = Self {
+            written: writers.collect(),
+            scenario,
+            stage,
+            file,
+            path,
+            handle,
+            generation: 0,
+            late: None,
+            rotations: 0,
+            rotated_at: Instant::now(),
+            reused_inodes: 0,
+            jobs: Vec::new(),
+        };
+        writer.begin_generation();
+        writer
+    }
+
+    /// Until told to stop.
+    pub(crate) fn run(mut self) -> Ended {
+        let mut next = Instant::now();
+        let average = (self.scenario.lines_per_second / 100).max(1);
+        while !self.stage.stopped() {
+            let lines = rand::rng().random_range(1..=2 * average);
+            self.write_lines(lines);
+            self.write_late();
+            let due = self.rotated_at.elapsed() > self.scenario.rotation_interval;
+            if due && self.scenario.rotation != Rotation::None && self.gate_opens() {
+                self.rotate();
+                self.rotations += 1;
+                self.rotated_at = Instant::now();
+            }
+            next = (next + PORTION_INTERVAL).max(Instant::now() - PORTION_INTERVAL);
+            std::thread::sleep(next.saturating_duration_since(Instant::now()));
+        }
+        for job in self.jobs {
+            job.join().unwrap();
+        }
+        Ended {
+            written: self.written,
+            rotations: self.rotations,
+            reused_inodes: self.reused_inodes,
+        }
+    }
+
+    fn begin_generation(&mut self) {
+        for written in &mut self.written {
+            written.generations.push(written.lines);
+        }
+        if self.scenario.equal_beginnings {
+            let writer = self.written[0].writer;
+            let header = self.scenario.shape.encode(&line::header(writer), writer);
+            self.handle.write_all(&header).unwrap();
+            self.written[0].headers += 1;
+        }
+        if rand::rng().random_ratio(1, BURST_EVERY) {
+            self.write_lines(BURST_LINES);
+        }
+    }
+
+    /// Appends lines of the file's writers in turn.
+    fn write_lines(&mut self, lines: u32) {
+        let bytes = self.next_lines(lines, self.generation);
+        let mut rng = rand::rng();
+        if rng.random_ratio(1, TORN_EVERY) {
+            let (first, second) = bytes.split_at(rng.random_range(0..bytes.len()));
+            self.handle.write_all(first).unwrap();
+            std::thread::sleep(Duration::from_millis(
+                rng.random_range(0..TORN_PAUSE_MILLIS_MAX),
+            ));
+            self.handle.write_all(second).unwrap();
+        } else {
+            self.handle.write_all(&bytes).unwrap();
+        }
+    }
+
+    fn next_lines(&mut self, lines: u32, generation: u32) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for _line in 0..lines {
+            for written in &mut self.written {
+                let line = Line {
+                    writer: written.writer,
+                    generation,
+                    number: written.lines,
+                };
+                written.lines += 1;
+                bytes.extend(self.scenario.shape.encode(&line.text(), line.writer));
+            }
+        }
+        bytes
+    }
+
+    /// A program that has not noticed the rotation writes on to the old file.
+    fn write_late(&mut self) {
+        let Some(late) = self.late.take() else {
+            return;
+        };
+        let bytes = self.next_lines(2, late.generation);
+        let mut handle = &late.handle;
+        handle.write_all(&bytes).unwrap();
+        if Instant::now() < late.until {
+            self.late = Some(late);
+        }
+    }
+
+    /// Waits until the file may be rotated; false when told to stop before.
+    fn gate_opens(&self) -> bool {
+        let (ledger, gate) = (&self.stage.ledger, self.scenario.gate);
+        let opened = wait_until(GATE_WITHIN, || {
+            let holds = self.written.iter().all(|written| match gate {
+                Gate::Open => true,
+                Gate::Known => ledger.knows(written.writer, self.generation),
+                Gate::Delivered => {
+                    ledger.distinct(written.writer) + written.lost_at_most() >= written.lines
+                }
+            });
+            holds || self.stage.stopped()
+        });
+        assert!(
+            opened,
+            "{:?}: not within {GATE_WITHIN:?}: {gate:?}",
+            self.path
+        );
+        !self.stage.stopped()
+    }
+
+    /// The file of that path is another one from here on.
+    fn switch(&mut self, handle: File) {
+        let before = std::mem::replace(&mut self.handle, handle);
+        if !self.scenario.late_writes.is_zero() {
+            self.late = Some(Late {
+                handle: before,
+                generation: self.generation,
+                until: Instant::now() + self.scenario.late_writes,
+            });
+        }
+        self.generation += 1;
+        self.begin_generation();
+    }
+
+    fn moment(&self) {
+        self.stage.moment(&self.scenario);
+    }
+
+    fn inode(&self) -> u64 {
+        self.handle.metadata().unwrap().ino()
+    }
+}
+
+impl Written {
+    /// Lines that need not be waited for.
+    fn lost_at_most(&self) -> u64 {
+        self.at_risk
+            .iter()
+            .map(|range| range.end - range.start)
+            .sum()
+    }
+}
+
+/// Opens a file for appending.
+fn append(path: &Path) -> File {
+    let mut options = OpenOptions::new();
+    options.create(true).append(true);
+    options.open(path).unwrap()
+}
