@@ -13,7 +13,7 @@ use vervet_journal::Journal;
 
 use crate::books::{BookLine, Books};
 use crate::budget::{MemoryUse, MemoryWatch};
-use crate::health::StageHealth;
+use crate::health::Stages;
 use crate::metrics::AgentMetrics;
 use crate::receivers::filelog::progress::FilesStatus;
 
@@ -27,7 +27,7 @@ pub(crate) struct SelfView {
     pub(crate) books: Arc<Books>,
     pub(crate) journal: Journal,
     pub(crate) memory: MemoryWatch,
-    pub(crate) stages: Arc<[StageHealth]>,
+    pub(crate) stages: Stages,
 }
 
 /// The answer of `/api/vervet/v1/status`.
@@ -85,11 +85,7 @@ impl SelfView {
     }
 
     fn complaints(&self) -> Vec<String> {
-        let mut complaints: Vec<String> = self
-            .stages
-            .iter()
-            .filter_map(StageHealth::complaint)
-            .collect();
+        let mut complaints = self.stages.complaints();
         complaints.extend(self.metrics.filelog.progress.complaints(Instant::now()));
         complaints.extend(self.memory.complaint());
         if self.journal.stats().poisoned {

@@ -1,8 +1,14 @@
-//! Starts the parts in the right order and stops them in the other.
+//! Starts the parts in the right order, changes them while it runs, and stops them in the other order.
 //!
-//! Start: journal, positions, books, exporters, writer, receivers. Stop: receivers take nothing more, the writer stores
-//! what is queued, exporters send what they can until the deadline, cursors are committed.
+//! Start: journal, positions, books, exporters, receivers, writer. Stop: receivers take nothing more, the writer stores
+//! what is queued, exporters send what they can until the deadline, cursors are committed. A reload is a start of
+//! what is different ([`parts`]): whatever may fail is done before anything that runs is touched.
 
+mod component;
+mod listeners;
+mod parts;
+mod reload;
+mod shared;
 mod start;
 
 use std::collections::BTreeMap;
@@ -11,15 +17,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
-use tokio_util::sync::CancellationToken;
 use vervet_journal::{FileSystem, JournalError, OsFileSystem};
 use vervet_model::{Clock, SystemClock};
 
-use crate::admin::{self, SelfView, Status};
+use crate::admin::{self, Status};
 use crate::config::AgentConfig;
+use parts::Parts;
 
+pub use reload::{Changes, Diff, ReloadError};
 pub use start::StartError;
 
 /// Part of the time to shut down that receivers may use to finish their requests.
@@ -41,22 +48,8 @@ pub struct AgentOptions {
 
 /// An agent at work. Dropping it stops everything without a goodbye, as a crash would.
 pub struct RunningAgent {
-    addresses: BTreeMap<String, SocketAddr>,
-    view: SelfView,
-    receivers: JoinSet<()>,
+    parts: Parts,
     writer: JoinHandle<Result<(), JournalError>>,
-    exporters: JoinSet<()>,
-    admin: Option<JoinHandle<()>>,
-    tokens: Tokens,
-}
-
-/// How parts are told to stop, in the order they are used.
-#[derive(Debug, Clone, Default)]
-struct Tokens {
-    receivers: CancellationToken,
-    drain: CancellationToken,
-    give_up: CancellationToken,
-    admin: CancellationToken,
 }
 
 impl Default for AgentOptions {
@@ -84,22 +77,22 @@ impl Agent {
 impl RunningAgent {
     /// Where it listens: `admin`, and `<receiver>/grpc` and `<receiver>/http` for OTLP receivers.
     pub fn addresses(&self) -> &BTreeMap<String, SocketAddr> {
-        &self.addresses
+        self.parts.addresses()
     }
 
     /// The admin routes, to be served by the host program.
     pub fn admin_router(&self) -> Router {
-        admin::router(self.view.clone())
+        admin::router(self.parts.view())
     }
 
     /// All metrics, in OpenMetrics text format.
     pub fn metrics_text(&self) -> String {
-        self.view.metrics.encode_text()
+        self.parts.view().metrics.encode_text()
     }
 
     /// The books and the buffer, now.
     pub fn status(&self) -> Status {
-        self.view.status()
+        self.parts.view().status()
     }
 
     /// Resolves when the agent cannot go on: the buffer takes nothing until it is opened again. Everything
@@ -112,31 +105,40 @@ impl RunningAgent {
         }
     }
 
+    /// Takes over another configuration: what it leaves as it is goes on undisturbed, what it changes is
+    /// replaced, and files resume where they are. Not cancel safe.
+    ///
+    /// # Errors
+    /// The configuration cannot be taken over. The agent goes on with the one it has.
+    pub async fn reload(&mut self, config: AgentConfig) -> Result<Changes, ReloadError> {
+        reload::reload(&mut self.parts, config).await
+    }
+
     /// Stops within `deadline` (and a few seconds for the last commit). True when everything received was
     /// stored and sent; otherwise what is in the buffer is sent after the next start.
     pub async fn shutdown(mut self, deadline: Duration) -> bool {
         let start = Instant::now();
         let end = start + deadline;
-        self.tokens.receivers.cancel();
-        join_until(&mut self.receivers, start + deadline / RECEIVERS_SHARE).await;
-        self.receivers.shutdown().await;
-        self.tokens.drain.cancel();
+        let parts = &mut self.parts;
+        parts
+            .stop_receivers(start + deadline / RECEIVERS_SHARE)
+            .await;
+        parts.tokens().drain.cancel();
         if !self.writer.is_finished() && timeout_at(end, &mut self.writer).await.is_err() {
-            self.tokens.give_up.cancel();
+            parts.tokens().give_up.cancel();
             let stored = timeout_at(end + COMMIT_GRACE, &mut self.writer).await;
             tracing::warn!(
                 ended = stored.is_ok(),
                 "buffer had no room before the deadline"
             );
         }
-        let sent = join_until(&mut self.exporters, end).await;
-        self.tokens.give_up.cancel();
-        if !join_until(&mut self.exporters, end.max(Instant::now()) + COMMIT_GRACE).await {
+        let sent = parts.join_exporters(end).await;
+        parts.tokens().give_up.cancel();
+        if !parts
+            .join_exporters(end.max(Instant::now()) + COMMIT_GRACE)
+            .await
+        {
             tracing::warn!("an exporter did not end in time");
-        }
-        self.tokens.admin.cancel();
-        if let Some(admin) = self.admin.take() {
-            admin.abort();
         }
         sent
     }
@@ -145,21 +147,6 @@ impl RunningAgent {
 impl Drop for RunningAgent {
     fn drop(&mut self) {
         self.writer.abort();
-        if let Some(admin) = &self.admin {
-            admin.abort();
-        }
-    }
-}
-
-/// Waits for all tasks; false when the time is up first.
-async fn join_until(tasks: &mut JoinSet<()>, end: Instant) -> bool {
-    loop {
-        match timeout_at(end, tasks.join_next()).await {
-            Ok(None) => return true,
-            Ok(Some(Ok(()))) => {}
-            Ok(Some(Err(error))) => tracing::error!(%error, "a task has failed"),
-            Err(_elapsed) => return false,
-        }
     }
 }
 

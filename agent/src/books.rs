@@ -142,6 +142,11 @@ impl Books {
         self.0.lock().insert(exporter.to_owned(), book);
     }
 
+    /// Ends the book of an exporter that is no more.
+    pub(crate) fn close(&self, exporter: &str) {
+        self.0.lock().remove(exporter);
+    }
+
     /// A batch has become durable.
     pub(crate) fn appended(&self, signal: Signal, amount: Amount) {
         for book in self

@@ -18,10 +18,10 @@ pub(crate) use writer::{BufferWriter, WriterParts};
 use std::path::Path;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use vervet_journal::{Cursor, FileSystem, Journal, JournalConfig, JournalError, RecoveryReport};
 
-use crate::pipeline::FilePosition;
-use positions::Checkpoints;
+pub(crate) use positions::Checkpoints;
 
 const CHECKPOINTS: &str = "checkpoints";
 const REPLAY_BYTES: usize = 4 << 20;
@@ -34,7 +34,8 @@ const SEGMENTS_MIN: u64 = 8;
 pub(crate) struct Buffer {
     pub(crate) journal: Journal,
     cursor: Cursor,
-    checkpoints: Checkpoints,
+    /// Moved by the writer; read by whatever is started while it runs.
+    pub(crate) checkpoints: Arc<Mutex<Checkpoints>>,
     /// Whether the journal held nothing and knew nothing when it was opened.
     pub(crate) is_new: bool,
 }
@@ -56,7 +57,7 @@ impl Buffer {
         let (journal, report) = Journal::open_with(config, fs)?;
         let is_new = journal.last_sequence() == 0 && journal.stats().cursors.is_empty();
         let mut cursor = journal.cursor(CHECKPOINTS)?;
-        let checkpoints = replay(&mut cursor)?;
+        let checkpoints = Arc::new(Mutex::new(replay(&mut cursor)?));
         let buffer = Self {
             journal,
             cursor,
@@ -64,16 +65,6 @@ impl Buffer {
             is_new,
         };
         Ok((buffer, report))
-    }
-
-    /// Where the files of a receiver resume.
-    pub(crate) fn resume(&self, receiver: &str) -> Vec<FilePosition> {
-        self.checkpoints.of(receiver)
-    }
-
-    /// All that was ever appended.
-    pub(crate) fn totals(&self) -> &Totals {
-        &self.checkpoints.totals
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod error;
 mod read;
+pub(crate) mod shapes;
 mod spec;
 mod strict;
 pub mod substitute;
@@ -34,6 +35,7 @@ use crate::receivers::filelog::FilelogConfig;
 use crate::receivers::hostmetrics::HostmetricsConfig;
 use crate::receivers::otlp::OtlpReceiverConfig;
 use crate::receivers::prometheus::PrometheusConfig;
+use shapes::Shapes;
 use substitute::{Sources, SystemSources};
 
 /// Where the admin listener is unless the configuration says otherwise.
@@ -57,6 +59,8 @@ pub struct AgentConfig {
     pub admin: Option<SocketAddr>,
     /// Where the agent's own traces go.
     pub traces_endpoint: Option<String>,
+    /// What each part says, to find what a new configuration changes.
+    pub(crate) shapes: Shapes,
 }
 
 /// The settings of one receiver, by its kind.

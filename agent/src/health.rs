@@ -1,9 +1,11 @@
 //! Whether data flows: a stage that has had something to do for [`STUCK_AFTER`] and finished none of it is stuck.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use parking_lot::RwLock;
 use vervet_model::{Clock, UnixNanos};
 
 /// How long input may wait without anything moving before the agent is not ready.
@@ -16,6 +18,29 @@ pub(crate) struct StageHealth {
     clock: Arc<dyn Clock>,
     /// Since when something waits and nothing has moved; 0 when nothing waits.
     waiting_since: Arc<AtomicI64>,
+}
+
+/// Every stage of an agent; they come and go when its configuration changes.
+#[derive(Clone, Default)]
+pub(crate) struct Stages(Arc<RwLock<BTreeMap<String, StageHealth>>>);
+
+impl Stages {
+    /// A new stage, in the place of one of the same name.
+    pub(crate) fn add(&self, name: &str, clock: Arc<dyn Clock>) -> StageHealth {
+        let stage = StageHealth::new(name, clock);
+        self.0.write().insert(name.to_owned(), stage.clone());
+        stage
+    }
+
+    pub(crate) fn remove(&self, name: &str) {
+        self.0.write().remove(name);
+    }
+
+    /// Why stages are stuck, one line each.
+    pub(crate) fn complaints(&self) -> Vec<String> {
+        let stages = self.0.read();
+        stages.values().filter_map(StageHealth::complaint).collect()
+    }
 }
 
 impl StageHealth {

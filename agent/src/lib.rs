@@ -27,7 +27,7 @@ mod resource;
 pub mod telemetry;
 
 pub use admin::Status;
-pub use agent::{Agent, AgentOptions, RunningAgent, StartError};
+pub use agent::{Agent, AgentOptions, Changes, Diff, ReloadError, RunningAgent, StartError};
 pub use books::BookLine;
 pub use buffer::{Amount, Totals};
 pub use config::AgentConfig;

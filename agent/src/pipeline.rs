@@ -14,6 +14,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 use vervet_model::{Clock, Signal};
 
 use crate::budget::{MemoryBudget, MemoryKind, MemoryPermit};
@@ -104,6 +106,7 @@ pub struct BatchSender {
     durable: mpsc::Sender<Queued>,
     budget: MemoryBudget,
     metrics: Arc<AgentMetrics>,
+    on_the_way: TaskTracker,
 }
 
 /// The buffer's end.
@@ -118,6 +121,7 @@ pub struct Queued {
     pub batch: Batch,
     pub(crate) reply: Option<oneshot::Sender<Result<(), PipelineError>>>,
     _permit: MemoryPermit,
+    _on_the_way: TaskTrackerToken,
 }
 
 /// The signals a receiver may send, as pipelines allow.
@@ -162,6 +166,7 @@ pub fn channel_within(
         durable,
         budget,
         metrics,
+        on_the_way: TaskTracker::new(),
     };
     let queue = BatchQueue {
         ordinary: ordinary_queue,
@@ -177,6 +182,7 @@ impl BatchSender {
         Self {
             receiver: receiver.into(),
             signals,
+            on_the_way: TaskTracker::new(),
             ..self.clone()
         }
     }
@@ -184,6 +190,11 @@ impl BatchSender {
     /// The receiver this end belongs to.
     pub fn receiver(&self) -> &str {
         &self.receiver
+    }
+
+    /// The batches of this end and its clones that are queued and neither durable nor given up.
+    pub(crate) fn on_the_way(&self) -> TaskTracker {
+        self.on_the_way.clone()
     }
 
     /// The memory budget that batches on their way are held in.
@@ -280,6 +291,7 @@ impl BatchSender {
             batch,
             reply,
             _permit: permit,
+            _on_the_way: self.on_the_way.token(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! A whole agent in front of a real gRPC server that misbehaves.
 
 mod collector;
+mod reload;
 
 use std::path::Path;
 
@@ -155,14 +156,9 @@ async fn a_request_is_answered_when_it_is_durable_and_survives_a_kill() {
 }
 
 async fn kill(mut agent: RunningAgent) {
-    agent.receivers.shutdown().await;
-    agent.exporters.shutdown().await;
-    agent.tokens.drain.cancel();
+    agent.parts.abort().await;
+    agent.parts.tokens().drain.cancel();
     let _ended = (&mut agent.writer).await;
-    if let Some(admin) = agent.admin.take() {
-        admin.abort();
-        let _ended = admin.await;
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,7 +13,7 @@ use super::*;
 use crate::books::Books;
 use crate::health::StageHealth;
 use crate::metrics::AgentMetrics;
-use crate::pipeline::{Batch, BatchSender, PipelineError, channel};
+use crate::pipeline::{Batch, BatchSender, FilePosition, PipelineError, channel};
 use full_disk::FullDisk;
 
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -32,11 +32,9 @@ struct Running {
 
 fn start(dir: &Path, disk_bytes: u64, fs: Arc<dyn FileSystem>) -> Running {
     let (buffer, _report) = Buffer::open(dir, disk_bytes, fs).expect("opens");
-    let (journal, resume, totals) = (
-        buffer.journal.clone(),
-        buffer.resume("files"),
-        *buffer.totals(),
-    );
+    let journal = buffer.journal.clone();
+    let resume = buffer.checkpoints.lock().of("files");
+    let totals = buffer.checkpoints.lock().totals;
     let metrics = Arc::new(AgentMetrics::default());
     let (sender, queue) = channel("files", 64 << 20, Arc::clone(&metrics));
     let (booked, booked_receiver) = watch::channel(0);

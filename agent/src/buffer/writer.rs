@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -48,7 +49,7 @@ pub(crate) struct BufferWriter {
     journal: Journal,
     /// Away only while a commit runs.
     cursor: Option<Cursor>,
-    checkpoints: Checkpoints,
+    checkpoints: Arc<Mutex<Checkpoints>>,
     through: u64,
     next_checkpoint: Instant,
     pending: VecDeque<Queued>,
@@ -164,7 +165,7 @@ impl BufferWriter {
     }
 
     async fn append(&self, count: usize) -> Result<RangeInclusive<u64>, JournalError> {
-        let mut before = self.checkpoints.totals;
+        let mut before = self.checkpoints.lock().totals;
         let mut records: Vec<(u8, Vec<u8>, Bytes)> = Vec::with_capacity(count);
         for queued in self.pending.iter().take(count) {
             let batch = &queued.batch;
@@ -196,11 +197,12 @@ impl BufferWriter {
 
     /// The first `count` pending batches are durable up to sequence `last`.
     fn stored(&mut self, count: usize, last: u64) {
+        // An exporter that opens its book meanwhile finds totals and books in step.
+        let mut checkpoints = self.checkpoints.lock();
         for queued in self.pending.drain(..count.min(self.pending.len())) {
             let (signal, amount) = (queued.batch.signal, amount_of(&queued));
-            self.checkpoints
-                .apply(&queued.receiver, &queued.batch.positions);
-            self.checkpoints.totals.add(signal, amount);
+            checkpoints.apply(&queued.receiver, &queued.batch.positions);
+            checkpoints.totals.add(signal, amount);
             self.parts.books.appended(signal, amount);
             leave_queue(&self.parts.metrics, &queued);
             self.parts
@@ -208,6 +210,7 @@ impl BufferWriter {
                 .buffered(&queued.receiver, signal, amount.records, amount.bytes);
             queued.settle(Ok(()));
         }
+        drop(checkpoints);
         self.through = last;
         self.failed_attempts = 0;
         self.parts.health.moved();
@@ -293,7 +296,7 @@ impl BufferWriter {
         let Some(mut cursor) = self.cursor.take() else {
             return;
         };
-        let (state, through) = (self.checkpoints.encode(), self.through);
+        let (state, through) = (self.checkpoints.lock().encode(), self.through);
         let (cursor, result) = blocking(move || {
             let result = cursor.commit(through, &state);
             (cursor, result)

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use vervet_model::Signal;
 
 use super::error::{Problem, unknown};
+use super::shapes::Shapes;
 use super::spec::{
     AdminSpec, Auth, LimitsSpec, MemoryLimit, OtlpExporterSpec, PipelineSpec, ReceiverSpec,
     TelemetrySpec,
@@ -98,6 +99,7 @@ impl Reader {
             exporters: values(exporters),
             pipelines,
             admin: Some(admin?),
+            shapes: Shapes::of(root),
             traces_endpoint: telemetry.traces.map(|traces| traces.endpoint),
         })
     }

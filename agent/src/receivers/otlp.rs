@@ -4,7 +4,6 @@
 //! that finds the buffer full is refused with a delay to retry after. Records are decoded for
 //! the pipeline's processors and to see that every byte can be read.
 
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -64,7 +63,7 @@ impl TryFrom<OtlpReceiverSpec> for OtlpReceiverConfig {
     }
 }
 
-/// Receives OTLP. Its listeners are bound before it runs, so that an address in use stops the start.
+/// Receives OTLP.
 pub struct OtlpReceiver {
     config: OtlpReceiverConfig,
     context: ReceiverContext,
@@ -73,27 +72,19 @@ pub struct OtlpReceiver {
 }
 
 impl OtlpReceiver {
-    /// # Errors
-    /// An address cannot be listened on.
-    pub async fn bind(config: OtlpReceiverConfig, context: ReceiverContext) -> io::Result<Self> {
-        let grpc = bind(config.grpc).await?;
-        let http = bind(config.http).await?;
-        Ok(Self {
+    /// Serves on listeners that are bound already, so that an address in use stops the start.
+    pub fn new(
+        config: OtlpReceiverConfig,
+        context: ReceiverContext,
+        grpc: Option<TcpListener>,
+        http: Option<TcpListener>,
+    ) -> Self {
+        Self {
             config,
             context,
             grpc,
             http,
-        })
-    }
-
-    /// Where it listens, by protocol (`grpc`, `http`).
-    pub fn addresses(&self) -> Vec<(&'static str, SocketAddr)> {
-        [("grpc", &self.grpc), ("http", &self.http)]
-            .into_iter()
-            .filter_map(|(protocol, listener)| {
-                Some((protocol, listener.as_ref()?.local_addr().ok()?))
-            })
-            .collect()
+        }
     }
 
     /// Serves until the shutdown token is cancelled, then lets requests under way finish.
@@ -106,16 +97,6 @@ impl OtlpReceiver {
         let http = serve_http(self.http, &sink, self.config.body_bytes_max, &self.context);
         tokio::join!(grpc, http);
     }
-}
-
-async fn bind(address: Option<SocketAddr>) -> io::Result<Option<TcpListener>> {
-    let Some(address) = address else {
-        return Ok(None);
-    };
-    let listener = TcpListener::bind(address).await.map_err(|error| {
-        io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))
-    })?;
-    Ok(Some(listener))
 }
 
 async fn serve_grpc(

@@ -34,6 +34,8 @@ struct Sink(Arc<Mutex<Stored>>);
 struct Stored {
     orders: VecDeque<Answer>,
     bodies: Vec<String>,
+    /// The bodies of all records.
+    lines: Vec<String>,
     last_sequence: u64,
     repeats: usize,
 }
@@ -91,6 +93,11 @@ impl TestCollector {
         self.sink.0.lock().bodies.clone()
     }
 
+    /// The text of every record, in the order of arrival.
+    pub(super) fn lines(&self) -> Vec<String> {
+        self.sink.0.lock().lines.clone()
+    }
+
     pub(super) fn repeats(&self) -> usize {
         self.sink.0.lock().repeats
     }
@@ -110,7 +117,9 @@ impl Stored {
             return;
         }
         self.last_sequence = source.sequence;
-        self.bodies.push(first_body(&request.body));
+        let lines = bodies(&request.body);
+        self.bodies.extend(lines.first().cloned());
+        self.lines.extend(lines);
     }
 }
 
@@ -140,10 +149,14 @@ impl OtlpSink for Sink {
 
 /// The text of the first log record of a request.
 pub(super) fn first_body(request: &[u8]) -> String {
+    bodies(request).swap_remove(0)
+}
+
+fn bodies(request: &[u8]) -> Vec<String> {
     let mut bodies = Vec::new();
     for_each_log(request, |_, _, record| {
         bodies.push(record.body.to_text().into_owned())
     })
     .expect("valid");
-    bodies.swap_remove(0)
+    bodies
 }

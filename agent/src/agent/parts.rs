@@ -1,0 +1,302 @@
+//! The parts at work, and how they become those of another configuration.
+//!
+//! What may fail because of the configuration comes first and touches nothing: addresses are bound, receivers made
+//! ready. Then exporters are replaced, one by one; if one cannot be started, those before it are put back. After
+//! that nothing can fail: receivers and the admin listener are replaced.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::Router;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
+
+use super::StartError;
+use super::component::Component;
+use super::listeners::Listeners;
+use super::shared::{ReadyReceiver, Shared, Tokens, chains_shape, exporter_shape, receiver_shape};
+use crate::admin::{self, SelfView};
+use crate::config::AgentConfig;
+use crate::config::shapes::combined;
+use crate::exporters::otlp::cursor_name;
+use crate::processors::Chains;
+
+/// Time a replaced part has for the requests it is answering.
+const RETIRE_PATIENCE: Duration = Duration::from_secs(30);
+/// Time a replaced exporter has to store how far it has come.
+const EXPORTER_PATIENCE: Duration = Duration::from_secs(10);
+
+pub(super) struct Parts {
+    shared: Shared,
+    /// What the parts at work are made from.
+    pub(super) config: AgentConfig,
+    receivers: BTreeMap<String, Component>,
+    exporters: BTreeMap<String, Component>,
+    admin: Option<Component>,
+    /// The processors of all pipelines, with what they have learnt.
+    chains: Chains,
+    listeners: Listeners,
+    addresses: BTreeMap<String, SocketAddr>,
+    /// Replaced and removed parts that have not ended yet.
+    retired: JoinSet<()>,
+}
+
+/// What a change has made different.
+#[derive(Debug, Default)]
+pub(super) struct Replaced {
+    pub(super) receivers: Vec<String>,
+    pub(super) exporters: Vec<String>,
+}
+
+impl Parts {
+    /// Starts the first parts.
+    pub(super) async fn start(shared: Shared, config: AgentConfig) -> Result<Self, StartError> {
+        let mut parts = Self {
+            shared,
+            config: AgentConfig {
+                receivers: BTreeMap::new(),
+                exporters: BTreeMap::new(),
+                pipelines: Vec::new(),
+                admin: None,
+                ..config.clone()
+            },
+            receivers: BTreeMap::new(),
+            exporters: BTreeMap::new(),
+            admin: None,
+            chains: Chains::default(),
+            listeners: Listeners::default(),
+            addresses: BTreeMap::new(),
+            retired: JoinSet::new(),
+        };
+        parts.become_those_of(config).await?;
+        Ok(parts)
+    }
+
+    /// Changes what is different in `config`.
+    ///
+    /// # Errors
+    /// Something cannot be started; everything runs as it did.
+    pub(super) async fn become_those_of(
+        &mut self,
+        config: AgentConfig,
+    ) -> Result<Replaced, StartError> {
+        let listeners = self.listeners.for_config(&config).await?;
+        let chains = self.chains_for(&config)?;
+        let mut ready = Vec::new();
+        for (name, receiver) in &config.receivers {
+            if self.receivers.get(name).map(|old| old.shape) != Some(receiver_shape(&config, name))
+            {
+                ready.push((
+                    name.clone(),
+                    ReadyReceiver::new(name, receiver, &listeners)?,
+                ));
+            }
+        }
+        let admin = listeners
+            .get("admin")
+            .map_err(|source| StartError::Listen {
+                name: "admin".to_owned(),
+                source,
+            })?;
+        let exporters = self.replace_exporters(&config).await?;
+        self.chains = chains;
+        let receivers = self.replace_receivers(ready, &config);
+        if config.admin != self.config.admin {
+            self.replace_admin(admin);
+        }
+        self.addresses = listeners.addresses();
+        self.listeners = listeners;
+        self.config = config;
+        while self.retired.try_join_next().is_some() {}
+        Ok(Replaced {
+            receivers,
+            exporters,
+        })
+    }
+
+    /// The chains at work when they are the same, so that they go on with what they know.
+    fn chains_for(&self, config: &AgentConfig) -> Result<Chains, StartError> {
+        if chains_shape(config) == chains_shape(&self.config) {
+            return Ok(self.chains.clone());
+        }
+        Ok(Chains::build(
+            config,
+            &self.shared.metrics,
+            &self.shared.clock,
+        )?)
+    }
+
+    async fn replace_exporters(&mut self, config: &AgentConfig) -> Result<Vec<String>, StartError> {
+        let is_other = |name: &&String| {
+            let old = self.exporters.get(*name).map(|old| old.shape);
+            old != Some(exporter_shape(config, name))
+        };
+        let names: Vec<String> = config.exporters.keys().filter(is_other).cloned().collect();
+        for (index, name) in names.iter().enumerate() {
+            self.stop_exporter(name).await;
+            match self.shared.start_exporter(name, config).await {
+                Ok(started) => self
+                    .exporters
+                    .extend(started.map(|one| (name.clone(), one))),
+                Err(error) => {
+                    self.put_back(names.get(..=index).unwrap_or_default()).await;
+                    return Err(error);
+                }
+            }
+        }
+        let gone = |name: &&String| !config.exporters.contains_key(*name);
+        let gone: Vec<String> = self.exporters.keys().filter(gone).cloned().collect();
+        for name in gone {
+            self.stop_exporter(&name).await;
+            self.forget_exporter(&name);
+        }
+        Ok(names)
+    }
+
+    async fn stop_exporter(&mut self, name: &str) {
+        if let Some(old) = self.exporters.remove(name) {
+            old.end(EXPORTER_PATIENCE).await;
+        }
+    }
+
+    fn forget_exporter(&self, name: &str) {
+        self.shared.books.close(name);
+        self.shared.stages.remove(&cursor_name(name));
+    }
+
+    /// Back to the exporters of the configuration that stays.
+    async fn put_back(&mut self, names: &[String]) {
+        for name in names {
+            self.stop_exporter(name).await;
+            self.forget_exporter(name);
+            match self.shared.start_exporter(name, &self.config).await {
+                Ok(Some(old)) => {
+                    self.exporters.insert(name.clone(), old);
+                }
+                // It is new; nothing has been promised to it.
+                Ok(None) => self.remove_cursor(name),
+                Err(error) => {
+                    tracing::error!(%error, exporter = name, "exporter cannot be put back, restart the agent");
+                    let stage = self
+                        .shared
+                        .stages
+                        .add(&cursor_name(name), self.shared.clock.clone());
+                    stage.waits();
+                }
+            }
+        }
+    }
+
+    fn remove_cursor(&self, exporter: &str) {
+        if let Err(error) = self.shared.journal.remove_cursor(&cursor_name(exporter)) {
+            tracing::warn!(%error, exporter, "cursor cannot be removed");
+        }
+    }
+
+    fn replace_receivers(
+        &mut self,
+        ready: Vec<(String, ReadyReceiver)>,
+        config: &AgentConfig,
+    ) -> Vec<String> {
+        let gone = |name: &&String| !config.receivers.contains_key(*name);
+        let gone: Vec<String> = self.receivers.keys().filter(gone).cloned().collect();
+        for name in gone {
+            let old = self.receivers.remove(&name);
+            self.retire(old);
+        }
+        let mut names = Vec::new();
+        for (name, receiver) in ready {
+            let old = self.receivers.remove(&name);
+            let (started, left) =
+                self.shared
+                    .start_receiver(&name, receiver, config, self.chains.clone(), old);
+            self.retire(left);
+            self.receivers.insert(name.clone(), started);
+            names.push(name);
+        }
+        names
+    }
+
+    fn replace_admin(&mut self, listener: Option<TcpListener>) {
+        let old = self.admin.take();
+        self.retire(old);
+        let stop = self.shared.tokens.admin.child_token();
+        self.admin = listener.map(|listener| {
+            let work = serve_admin(listener, admin::router(self.view()), stop.clone());
+            Component::spawn(combined([]), stop, work)
+        });
+    }
+
+    fn retire(&mut self, old: Option<Component>) {
+        if let Some(old) = old {
+            self.retired.spawn(old.end(RETIRE_PATIENCE));
+        }
+    }
+
+    pub(super) fn addresses(&self) -> &BTreeMap<String, SocketAddr> {
+        &self.addresses
+    }
+
+    pub(super) fn tokens(&self) -> &Tokens {
+        &self.shared.tokens
+    }
+
+    pub(super) fn view(&self) -> SelfView {
+        SelfView {
+            agent_id: self.shared.agent_id.clone(),
+            metrics: self.shared.metrics.clone(),
+            books: self.shared.books.clone(),
+            journal: self.shared.journal.clone(),
+            memory: self.shared.memory.clone(),
+            stages: self.shared.stages.clone(),
+        }
+    }
+
+    /// Lets receivers finish until `end`, then ends them.
+    pub(super) async fn stop_receivers(&mut self, end: Instant) {
+        self.tokens().receivers.cancel();
+        for receiver in self.receivers.values_mut() {
+            receiver.ended_by(end).await;
+        }
+        // What is left is replaced parts, which answer their last requests.
+        while let Ok(Some(_ended)) = timeout_at(end, self.retired.join_next()).await {}
+        for receiver in self.receivers.values_mut() {
+            receiver.abort().await;
+        }
+        self.retired.shutdown().await;
+    }
+
+    /// Waits for the exporters; false when the time is up first.
+    pub(super) async fn join_exporters(&mut self, end: Instant) -> bool {
+        let mut all = true;
+        for exporter in self.exporters.values_mut() {
+            all &= exporter.ended_by(end).await;
+        }
+        all
+    }
+
+    /// Ends receivers, exporters and the admin listener as a crash would.
+    #[cfg(test)]
+    pub(super) async fn abort(&mut self) {
+        let all = self
+            .receivers
+            .values_mut()
+            .chain(self.exporters.values_mut());
+        for part in all.chain(self.admin.as_mut()) {
+            part.abort().await;
+        }
+    }
+}
+
+async fn serve_admin(
+    listener: TcpListener,
+    router: Router,
+    stop: tokio_util::sync::CancellationToken,
+) {
+    let served = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
+    if let Err(error) = served.await {
+        tracing::error!(%error, "admin listener failed");
+    }
+}

@@ -1,0 +1,287 @@
+//! An agent that changes its configuration while lines are written and sent.
+
+use std::fs::File;
+use std::io::Write;
+
+use super::*;
+use crate::agent::Changes;
+
+/// A log file, and how many numbered lines stand in it.
+struct Log {
+    file: File,
+    lines: usize,
+}
+
+impl Log {
+    fn create(dir: &Path) -> Self {
+        let file = File::create(dir.join("app.log")).expect("created");
+        Self { file, lines: 0 }
+    }
+
+    fn write(&mut self, lines: usize) {
+        for number in self.lines..self.lines + lines {
+            writeln!(self.file, "line {number}").expect("written");
+        }
+        self.lines += lines;
+    }
+}
+
+/// What a test says of the configuration; the rest is as `Default` has it.
+struct Setup<'a> {
+    dir: &'a Path,
+    receivers: String,
+    exporters: String,
+    pipelines: String,
+    rest: String,
+}
+
+impl<'a> Setup<'a> {
+    fn new(dir: &'a Path, endpoint: &str) -> Self {
+        Self {
+            dir,
+            receivers: filelog(dir, "auto"),
+            exporters: exporter("main", endpoint, "10ms"),
+            pipelines: "  logs: {from: [files], to: [main]}\n".to_owned(),
+            rest: "admin: {listen: 127.0.0.1:0}\n".to_owned(),
+        }
+    }
+
+    fn config(&self) -> AgentConfig {
+        let text = format!(
+            "data_dir: {}\nreceivers:\n{}exporters:\n{}pipelines:\n{}{}",
+            self.dir.join("data").display(),
+            self.receivers,
+            self.exporters,
+            self.pipelines,
+            self.rest
+        );
+        AgentConfig::parse("test.yaml", &text, &SystemSources)
+            .unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    async fn start(&self) -> RunningAgent {
+        let started = Agent::start(self.config(), AgentOptions::default()).await;
+        started.expect("starts")
+    }
+}
+
+fn filelog(dir: &Path, format: &str) -> String {
+    let include = dir.join("*.log");
+    format!(
+        "  files: {{type: filelog, include: ['{}'], format: {format}}}\n",
+        include.display()
+    )
+}
+
+fn exporter(name: &str, endpoint: &str, initial: &str) -> String {
+    format!(
+        "  {name}: {{type: otlp, endpoint: '{endpoint}', retry: {{initial: {initial}, max: 50ms}}}}\n"
+    )
+}
+
+async fn change(agent: &mut RunningAgent, setup: &Setup<'_>) -> Changes {
+    agent.reload(setup.config()).await.expect("taken over")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_configuration_touches_nothing() {
+    let dir = tempfile::tempdir().expect("folder");
+    let collector = TestCollector::start();
+    let setup = Setup::new(dir.path(), &collector.endpoint());
+    let mut log = Log::create(dir.path());
+    let mut agent = setup.start().await;
+    log.write(10);
+    wait_until("first lines", || collector.lines().len() == 10).await;
+    let addresses = agent.addresses().clone();
+    let changes = change(&mut agent, &setup).await;
+    assert!(changes.is_empty(), "{changes}");
+    assert_eq!(
+        (
+            changes.started_receivers.len(),
+            changes.started_exporters.len()
+        ),
+        (0, 0)
+    );
+    assert_eq!(agent.addresses(), &addresses);
+    log.write(10);
+    wait_until("all lines", || collector.lines().len() == 20).await;
+    assert_eq!(collector.lines(), texts(0..20));
+    agent.shutdown(DEADLINE).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_kind_of_part_is_added_changed_and_removed() {
+    let dir = tempfile::tempdir().expect("folder");
+    let (one, two) = (TestCollector::start(), TestCollector::start());
+    let mut setup = Setup::new(dir.path(), &one.endpoint());
+    let mut log = Log::create(dir.path());
+    let mut agent = setup.start().await;
+    log.write(5);
+    wait_until("by one", || one.lines().len() == 5).await;
+
+    setup.receivers += "  otlp: {type: otlp, grpc: 127.0.0.1:0}\n";
+    setup.pipelines = "  logs: {from: [files, otlp], to: [main]}\n".to_owned();
+    let changes = change(&mut agent, &setup).await;
+    assert_eq!(
+        changes.to_string(),
+        "receivers: added otlp; pipelines: changed logs; receivers started: otlp"
+    );
+    let address = agent.addresses()["otlp/grpc"];
+    send(&agent, "sent").await.expect("stored");
+    wait_until("what was sent", || one.lines().len() == 7).await;
+
+    // A changed receiver keeps its socket, even one whose port was any.
+    setup.receivers = setup
+        .receivers
+        .replace("127.0.0.1:0}", "127.0.0.1:0, body_max: 2MiB}");
+    setup.exporters += &exporter("second", &two.endpoint(), "10ms");
+    setup.pipelines = setup.pipelines.replace("[main]", "[main, second]");
+    let changes = change(&mut agent, &setup).await;
+    assert_eq!(
+        changes.to_string(),
+        "receivers: changed otlp; exporters: added second; pipelines: changed logs; receivers started: otlp; \
+         exporters started: second"
+    );
+    assert_eq!(agent.addresses()["otlp/grpc"], address);
+    send(&agent, "again").await.expect("stored");
+    log.write(5);
+    wait_until("by both", || {
+        one.lines().len() == 14 && two.lines().len() >= 7
+    })
+    .await;
+
+    setup.receivers = filelog(dir.path(), "plain");
+    setup.exporters = exporter("second", &two.endpoint(), "20ms");
+    setup.pipelines = "  logs: {from: [files], to: [second]}\n".to_owned();
+    let changes = change(&mut agent, &setup).await;
+    assert_eq!(
+        changes.to_string(),
+        "receivers: changed files, removed otlp; exporters: changed second, removed main; \
+         pipelines: changed logs; receivers started: files; exporters started: second"
+    );
+    let before = one.lines().len();
+    log.write(5);
+    let last = || two.lines().iter().any(|line| line == "line 14");
+    wait_until("by the second", last).await;
+    assert_eq!(
+        one.lines().len(),
+        before,
+        "the removed exporter sends nothing"
+    );
+    let mut numbered = two.lines();
+    numbered.retain(|line| line.starts_with("line"));
+    numbered.dedup();
+    assert_eq!(numbered[numbered.len() - 10..], texts(5..15));
+    assert_eq!(agent.addresses().keys().collect::<Vec<_>>(), ["admin"]);
+    agent.shutdown(DEADLINE).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_configuration_that_cannot_be_started_leaves_everything_as_it_is() {
+    let dir = tempfile::tempdir().expect("folder");
+    let collector = TestCollector::start();
+    let setup = Setup::new(dir.path(), &collector.endpoint());
+    let mut log = Log::create(dir.path());
+    let mut agent = setup.start().await;
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let taken = taken
+        .local_addr()
+        .map(|address| (taken, address))
+        .expect("bound");
+    let bad_receiver = format!("  busy: {{type: otlp, grpc: '{}'}}\n", taken.1);
+    let no_authorities =
+        "  main: {type: otlp, endpoint: 'https://127.0.0.1:9', ca_file: /nowhere/ca.pem}\n";
+    let unusable = [
+        Setup {
+            receivers: setup.receivers.clone() + &bad_receiver,
+            ..Setup::new(dir.path(), &collector.endpoint())
+        },
+        Setup {
+            exporters: no_authorities.to_owned(),
+            ..Setup::new(dir.path(), &collector.endpoint())
+        },
+        // The exporter before the bad one has been replaced already and is put back.
+        Setup {
+            exporters: exporter("before", &collector.endpoint(), "10ms") + no_authorities,
+            pipelines: "  logs: {from: [files], to: [main, before]}\n".to_owned(),
+            ..Setup::new(dir.path(), &collector.endpoint())
+        },
+        Setup {
+            rest: format!("admin: {{listen: '{}'}}\n", taken.1),
+            ..Setup::new(dir.path(), &collector.endpoint())
+        },
+        Setup {
+            dir: &dir.path().join("other"),
+            receivers: setup.receivers.clone(),
+            ..Setup::new(dir.path(), &collector.endpoint())
+        },
+        Setup {
+            rest: setup.rest.clone() + "limits: {disk: 2GiB}\n",
+            ..Setup::new(dir.path(), &collector.endpoint())
+        },
+    ];
+    let expected = [
+        "a part of the new configuration cannot be started",
+        "a part of the new configuration cannot be started",
+        "a part of the new configuration cannot be started",
+        "a part of the new configuration cannot be started",
+        "data_dir cannot be changed while the agent runs; restart it",
+        "limits.disk cannot be changed while the agent runs; restart it",
+    ];
+    for (setup, expected) in unusable.iter().zip(expected) {
+        let refused = agent.reload(setup.config()).await.expect_err("refused");
+        assert_eq!(refused.to_string(), expected);
+        let sent = collector.lines().len();
+        log.write(3);
+        wait_until("lines after a refusal", || {
+            collector.lines().len() == sent + 3
+        })
+        .await;
+        assert_eq!(agent.status().books.len(), 1);
+        assert!(logs_book(&agent).balances());
+    }
+    assert_eq!(collector.lines(), texts(0..log.lines));
+    agent.shutdown(DEADLINE).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fifty_reloads_under_load_lose_and_double_nothing() {
+    const RELOADS: usize = 50;
+    let dir = tempfile::tempdir().expect("folder");
+    let mut collector = TestCollector::start();
+    let mut setup = Setup::new(dir.path(), &collector.endpoint());
+    let mut log = Log::create(dir.path());
+    let mut agent = setup.start().await;
+    for round in 0..RELOADS {
+        log.write(20);
+        setup.receivers = filelog(dir.path(), ["auto", "plain", "logfmt"][(round + 1) % 3]);
+        if round % 4 == 0 {
+            let initial = ["10ms", "20ms"][round / 4 % 2];
+            setup.exporters = exporter("main", &collector.endpoint(), initial);
+        }
+        match round {
+            20 => collector.die(),
+            25 => collector.come_back(),
+            _ => {}
+        }
+        if round % 5 == 0 {
+            let mut refused = Setup::new(dir.path(), "https://127.0.0.1:9");
+            refused.exporters =
+                "  main: {type: otlp, endpoint: 'https://a:9', ca_file: /nowhere}\n".to_owned();
+            agent
+                .reload(refused.config())
+                .await
+                .expect_err("no such file");
+        }
+        let changes = change(&mut agent, &setup).await;
+        assert_eq!(changes.started_receivers, ["files"]);
+    }
+    log.write(20);
+    wait_until("all lines", || collector.lines().len() >= log.lines).await;
+    assert_eq!(collector.lines(), texts(0..log.lines));
+    wait_until("settled", || logs_book(&agent).held.is_zero()).await;
+    let book = logs_book(&agent);
+    assert!(book.balances() && book.dropped.is_empty(), "{book:?}");
+    assert_eq!(book.delivered.records, log.lines as u64);
+    assert!(agent.shutdown(DEADLINE).await);
+}
