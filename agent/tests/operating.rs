@@ -1,0 +1,6 @@
+//! The program itself, run as a person or a service manager runs it.
+
+mod operating {
+    mod program;
+    mod run;
+}

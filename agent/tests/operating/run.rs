@@ -1,0 +1,79 @@
+//! Signals and exit codes.
+
+use super::program::Place;
+
+const CONFIG: &str = "data_dir: DIR/data\n\
+    receivers:\n  files: {type: filelog, include: ['DIR/*.txt']}\n\
+    exporters:\n  main: {type: otlp, endpoint: 'http://127.0.0.1:9'}\n\
+    pipelines:\n  logs: {from: [files], to: [main]}\n\
+    admin: {listen: 127.0.0.1:0}\n";
+
+#[test]
+fn hang_up_reloads_and_keeps_the_old_configuration_when_the_new_one_is_bad() {
+    let place = Place::new();
+    let config = place.configure(CONFIG);
+    let mut agent = place.start(&config);
+    place.wait_for_log("agent started");
+    place.configure(&CONFIG.replace("include", "inclde"));
+    agent.signal("HUP");
+    let line = place.wait_for_log("the new configuration is invalid");
+    assert!(
+        line.contains("agent.yaml:3") && line.contains("did you mean `include`"),
+        "{line}"
+    );
+    place.wait_for_log("the configuration stays as it was");
+    place.configure(&CONFIG.replace("*.txt'", "*.log', 'DIR/*.txt'"));
+    agent.signal("HUP");
+    let line = place.wait_for_log("configuration reloaded");
+    assert!(
+        line.contains("receivers: changed files; receivers started: files"),
+        "{line}"
+    );
+    place.configure(&CONFIG.replace("DIR/data", "DIR/elsewhere"));
+    agent.signal("HUP");
+    place.wait_for_log("data_dir cannot be changed while the agent runs; restart it");
+    agent.signal("TERM");
+    assert_eq!(agent.wait(), Some(0));
+}
+
+#[test]
+fn termination_drains_and_a_second_one_ends_at_once() {
+    let place = Place::new();
+    let config = place.configure(CONFIG);
+    std::fs::write(place.path("a.txt"), "one\n").expect("written");
+    let mut agent = place.start(&config);
+    let admin = place.admin_address();
+    let status = || place.vervet(&["status", "--admin", &admin]);
+    super::program::wait_until("a held record", || {
+        String::from_utf8_lossy(&status().stdout).contains("1 (")
+    });
+    // The destination is dead, so the drain lasts until its deadline, unless it is told again.
+    agent.signal("TERM");
+    place.wait_for_log("shutting down");
+    agent.signal("INT");
+    assert_eq!(agent.wait(), Some(0));
+    place.wait_for_log("told to end a second time");
+}
+
+#[test]
+fn status_is_text_or_json_and_says_when_nobody_answers() {
+    let place = Place::new();
+    let config = place.configure(CONFIG);
+    let mut agent = place.start(&config);
+    let admin = place.admin_address();
+    let text = place.vervet(&["status", "--admin", &admin]);
+    let text = String::from_utf8_lossy(&text.stdout).into_owned();
+    assert!(
+        text.contains("data flows") && text.contains("books\n  exporter  signal"),
+        "{text}"
+    );
+    let json = place.vervet(&["status", "--json", "--admin", &admin]);
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).expect("JSON");
+    assert_eq!(json["books"][0]["exporter"], "main");
+    agent.signal("INT");
+    assert_eq!(agent.wait(), Some(0));
+    let nobody = place.vervet(&["status", "--admin", &admin]);
+    assert_eq!(nobody.status.code(), Some(1));
+    let error = String::from_utf8_lossy(&nobody.stderr).into_owned();
+    assert!(error.contains("no agent answers at"), "{error}");
+}
