@@ -5,6 +5,7 @@
 //! counts as never received.
 
 mod filelog;
+mod processors;
 mod scrape;
 
 use std::fmt;
@@ -18,6 +19,7 @@ use prometheus_client::registry::Registry;
 use vervet_model::Signal;
 
 pub(crate) use filelog::{FilelogCounts, FilelogMetrics};
+pub(crate) use processors::ProcessorMetrics;
 pub(crate) use scrape::{ScrapeCounts, ScrapeMetrics};
 
 /// A set of label pairs.
@@ -33,6 +35,7 @@ pub struct AgentMetrics {
     receivers: ReceiverMetrics,
     pub(crate) filelog: FilelogMetrics,
     pub(crate) scrape: ScrapeMetrics,
+    pub(crate) processors: ProcessorMetrics,
 }
 
 /// A pair of families that count the same things in records and in bytes.
@@ -61,11 +64,14 @@ impl Default for AgentMetrics {
         filelog.register(&mut registry);
         let scrape = ScrapeMetrics::default();
         scrape.register(&mut registry);
+        let processors = ProcessorMetrics::default();
+        processors.register(&mut registry);
         Self {
             registry: RwLock::new(registry),
             receivers,
             filelog,
             scrape,
+            processors,
         }
     }
 }

@@ -11,6 +11,8 @@
 
 mod config;
 mod drops;
+mod explain;
+mod redaction;
 mod request;
 mod resource;
 
@@ -24,15 +26,17 @@ use vervet_wire::otlp::{LogRecord, Metric, Resource, Scope, Span};
 pub use config::ProcessorConfig;
 pub(crate) use config::{PROCESSOR_TYPES, ProcessorSpec};
 pub use drops::{DropReason, Drops};
+pub use explain::{Change, ExplainedStep, Explanation, Secrets};
 pub use request::Processed;
 
 use crate::config::AgentConfig;
 use crate::metrics::AgentMetrics;
+use redaction::RedactionStep;
 use resource::ResourceStep;
 
 /// The processors of one pipeline, compiled. Cheap to clone; clones share the state of their steps.
 #[derive(Clone)]
-pub struct Chain(Arc<[Step]>);
+pub struct Chain(Arc<[NamedStep]>);
 
 /// The chains of all pipelines. A signal without a pipeline has an empty one.
 #[derive(Debug, Clone, Default)]
@@ -52,18 +56,26 @@ pub struct ChainError {
 }
 
 /// What steps are built with.
-#[expect(dead_code, reason = "steps that count, drop and keep time take it")]
 pub(crate) struct StepContext<'a> {
     pub(crate) name: &'a str,
+    #[expect(dead_code, reason = "for steps with conditions")]
     pub(crate) signal: Signal,
     pub(crate) metrics: &'a AgentMetrics,
+    #[expect(dead_code, reason = "for steps that keep time")]
     pub(crate) clock: &'a Arc<dyn Clock>,
 }
 
 /// One processor at its place in a chain.
 #[derive(Debug)]
+struct NamedStep {
+    name: String,
+    step: Step,
+}
+
+#[derive(Debug)]
 enum Step {
     Resource(ResourceStep),
+    Redaction(Box<RedactionStep>),
 }
 
 /// What became of a record at a step: whether it was changed, or why it was dropped.
@@ -73,18 +85,21 @@ impl Step {
     fn resource(&self, resource: &mut Resource<'_>) -> bool {
         match self {
             Self::Resource(step) => step.apply(resource),
+            Self::Redaction(step) => step.resource(resource),
         }
     }
 
-    fn log(&self, _: &Resource<'_>, _: &Scope<'_>, _: &mut LogRecord<'_>) -> Outcome {
+    fn log(&self, _: &Resource<'_>, _: &Scope<'_>, record: &mut LogRecord<'_>) -> Outcome {
         match self {
             Self::Resource(_) => Ok(false),
+            Self::Redaction(step) => step.log(record),
         }
     }
 
-    fn span(&self, _: &Resource<'_>, _: &Scope<'_>, _: &mut Span<'_>) -> Outcome {
+    fn span(&self, _: &Resource<'_>, _: &Scope<'_>, span: &mut Span<'_>) -> Outcome {
         match self {
             Self::Resource(_) => Ok(false),
+            Self::Redaction(step) => step.span(span),
         }
     }
 
@@ -93,11 +108,44 @@ impl Step {
         &self,
         _: &Resource<'_>,
         _: &Scope<'_>,
-        _: &mut Metric<'_>,
+        metric: &mut Metric<'_>,
         _drops: &mut Drops,
     ) -> Outcome {
         match self {
             Self::Resource(_) => Ok(false),
+            Self::Redaction(step) => step.metric(metric),
+        }
+    }
+
+    /// The word of its type in the configuration.
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Resource(_) => "resource",
+            Self::Redaction(_) => "redaction",
+        }
+    }
+
+    /// As [`Step::log`], showing the record before and after each part of the step that has a name of its own.
+    fn log_by_part(
+        &self,
+        resource: &Resource<'_>,
+        scope: &Scope<'_>,
+        record: &mut LogRecord<'_>,
+        each: &mut dyn FnMut(&str, &LogRecord<'_>, &LogRecord<'_>),
+    ) -> Outcome {
+        let before = record.clone();
+        let outcome = self.log(resource, scope, record);
+        each(self.kind(), &before, record);
+        outcome
+    }
+
+    /// What to blame for a change of the field at `path`, which was `before`.
+    fn rule_for(&self, path: &str, before: Option<&str>, part: &str) -> String {
+        match self {
+            Self::Resource(_) => "resource".to_owned(),
+            Self::Redaction(step) => step.rule_for(path, before),
+            #[expect(unreachable_patterns, reason = "steps with parts")]
+            _ => part.to_owned(),
         }
     }
 }
@@ -129,7 +177,11 @@ impl Chain {
                 metrics,
                 clock,
             };
-            config.compile(&context).map_err(failed)
+            let step = config.compile(&context).map_err(failed)?;
+            Ok(NamedStep {
+                name: name.clone(),
+                step,
+            })
         };
         Ok(Self(names.iter().map(step).collect::<Result<_, _>>()?))
     }
@@ -186,9 +238,9 @@ impl Chain {
     }
 
     fn run_resource(&self, resource: &mut Resource<'_>) -> bool {
-        self.0
-            .iter()
-            .fold(false, |changed, step| step.resource(resource) | changed)
+        self.0.iter().fold(false, |changed, named| {
+            named.step.resource(resource) | changed
+        })
     }
 
     fn run_log(
@@ -197,14 +249,14 @@ impl Chain {
         scope: &Scope<'_>,
         record: &mut LogRecord<'_>,
     ) -> Outcome {
-        self.0.iter().try_fold(false, |changed, step| {
-            Ok(step.log(resource, scope, record)? | changed)
+        self.0.iter().try_fold(false, |changed, named| {
+            Ok(named.step.log(resource, scope, record)? | changed)
         })
     }
 
     fn run_span(&self, resource: &Resource<'_>, scope: &Scope<'_>, span: &mut Span<'_>) -> Outcome {
-        self.0.iter().try_fold(false, |changed, step| {
-            Ok(step.span(resource, scope, span)? | changed)
+        self.0.iter().try_fold(false, |changed, named| {
+            Ok(named.step.span(resource, scope, span)? | changed)
         })
     }
 
@@ -215,8 +267,8 @@ impl Chain {
         metric: &mut Metric<'_>,
         drops: &mut Drops,
     ) -> Outcome {
-        self.0.iter().try_fold(false, |changed, step| {
-            Ok(step.metric(resource, scope, metric, drops)? | changed)
+        self.0.iter().try_fold(false, |changed, named| {
+            Ok(named.step.metric(resource, scope, metric, drops)? | changed)
         })
     }
 }

@@ -183,8 +183,11 @@ impl Reader {
     }
 
     fn processor(node: &Node) -> Result<ProcessorConfig, Problem> {
-        let (_resource, rest) = split_type(node, "processor", &PROCESSOR_TYPES)?;
-        let spec = ProcessorSpec::Resource(from_node(&rest)?);
+        let (kind, rest) = split_type(node, "processor", &PROCESSOR_TYPES)?;
+        let spec = match kind.as_str() {
+            "redaction" => ProcessorSpec::Redaction(from_node(&rest)?),
+            _resource => ProcessorSpec::Resource(from_node(&rest)?),
+        };
         ProcessorConfig::try_from(spec).map_err(|message| Problem::at(node.line, message))
     }
 

@@ -4,23 +4,26 @@ use std::sync::Arc;
 
 use vervet_model::{Signal, SystemClock};
 
+use super::redaction::{RedactionConfig, RedactionSpec};
 use super::resource::{ResourceProcessorConfig, ResourceProcessorSpec};
 use super::{Step, StepContext};
 use crate::metrics::AgentMetrics;
 
 /// The words that `type` may be.
-pub(crate) const PROCESSOR_TYPES: [&str; 1] = ["resource"];
+pub(crate) const PROCESSOR_TYPES: [&str; 2] = ["resource", "redaction"];
 
 /// One processor as it is written, by its `type`.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum ProcessorSpec {
     Resource(ResourceProcessorSpec),
+    Redaction(RedactionSpec),
 }
 
 /// The settings of one processor, checked.
 #[derive(Debug, Clone)]
 pub enum ProcessorConfig {
     Resource(ResourceProcessorConfig),
+    Redaction(Box<RedactionConfig>),
 }
 
 impl TryFrom<ProcessorSpec> for ProcessorConfig {
@@ -29,6 +32,7 @@ impl TryFrom<ProcessorSpec> for ProcessorConfig {
     fn try_from(spec: ProcessorSpec) -> Result<Self, String> {
         Ok(match spec {
             ProcessorSpec::Resource(spec) => Self::Resource(spec.try_into()?),
+            ProcessorSpec::Redaction(spec) => Self::Redaction(Box::new(spec.try_into()?)),
         })
     }
 }
@@ -46,9 +50,10 @@ impl ProcessorConfig {
     }
 
     /// Makes the processor ready for one pipeline.
-    pub(super) fn compile(&self, _context: &StepContext<'_>) -> Result<Step, String> {
+    pub(super) fn compile(&self, context: &StepContext<'_>) -> Result<Step, String> {
         Ok(match self {
             Self::Resource(config) => Step::Resource(config.compile()),
+            Self::Redaction(config) => Step::Redaction(Box::new(config.compile(context)?)),
         })
     }
 }

@@ -13,10 +13,6 @@ use crate::metrics::AgentMetrics;
 pub struct DropReason(Arc<str>);
 
 impl DropReason {
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "steps that drop records make it")
-    )]
     pub(super) fn new(processor: &str, why: &str) -> Self {
         Self(format!("{processor}:{why}").into())
     }

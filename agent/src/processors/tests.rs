@@ -1,5 +1,6 @@
 //! Chains on whole requests: what is not touched stays, byte for byte.
 
+mod disk;
 mod requests;
 
 use bytes::Bytes;

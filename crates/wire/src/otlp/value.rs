@@ -72,6 +72,21 @@ impl From<bool> for Value<'_> {
     }
 }
 
+impl<'a> KeyValue<'a> {
+    /// Reads a `KeyValue` message.
+    ///
+    /// # Errors
+    /// It is malformed, or nested deeper than [`NESTING_MAX`].
+    pub fn read(message: &'a [u8]) -> Result<Self, DecodeError> {
+        read_key_value(message)
+    }
+
+    /// Writes the fields of a `KeyValue` message.
+    pub fn write(&self, w: &mut Writer<'_>) {
+        write_key_value(w, self);
+    }
+}
+
 /// The value of the first attribute named `key`.
 pub fn find<'v, 'a>(attributes: &'v [KeyValue<'a>], key: &str) -> Option<&'v Value<'a>> {
     attributes

@@ -1,0 +1,169 @@
+//! What each processor does to one log record, for people.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use vervet_wire::otlp::{KeyValue, LogRecord, Resource, Scope, Value};
+
+use super::{Chain, Step};
+
+/// Whether what a redaction took out may be shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Secrets {
+    Hide,
+    Show,
+}
+
+/// The way of a record through a chain. After a step that dropped the record there are no more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Explanation {
+    pub steps: Vec<ExplainedStep>,
+}
+
+/// What one processor did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ExplainedStep {
+    pub processor: String,
+    /// Its type.
+    pub kind: &'static str,
+    pub changes: Vec<Change>,
+    /// The reason, when it dropped the record.
+    pub dropped: Option<String>,
+}
+
+/// One field that is different after a step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// `body`, `attributes["x"]`, `resource.attributes["x"]`, `severity_text` and so on.
+    pub path: String,
+    /// The detector, statement or setting that did it.
+    pub rule: String,
+    /// `None` when it was absent, or is a secret that must not be shown.
+    pub before: Option<String>,
+    /// `None` when it is absent now.
+    pub after: Option<String>,
+}
+
+impl Explanation {
+    /// Why the record was dropped, if it was.
+    pub fn dropped(&self) -> Option<&str> {
+        self.steps.last().and_then(|step| step.dropped.as_deref())
+    }
+}
+
+impl Chain {
+    /// Runs the chain on a resource and one of its log records, as [`Chain::resource`] and [`Chain::log`] do, and tells
+    /// for every step what it changed. Counts as if the record had been received.
+    pub fn explain_log(
+        &self,
+        resource: &mut Resource<'_>,
+        scope: &Scope<'_>,
+        record: &mut LogRecord<'_>,
+        secrets: Secrets,
+    ) -> Explanation {
+        let mut steps = Vec::new();
+        for named in self.0.iter() {
+            let before = attributes_of(resource);
+            named.step.resource(resource);
+            let changes = changes(&named.step, before, attributes_of(resource), "", secrets);
+            steps.push(ExplainedStep {
+                processor: named.name.clone(),
+                kind: named.step.kind(),
+                changes,
+                dropped: None,
+            });
+        }
+        for (index, named) in self.0.iter().enumerate() {
+            let mut found = Vec::new();
+            let outcome = named
+                .step
+                .log_by_part(resource, scope, record, &mut |part, old, new| {
+                    found.extend(changes(
+                        &named.step,
+                        fields_of(old),
+                        fields_of(new),
+                        part,
+                        secrets,
+                    ));
+                });
+            if let Some(step) = steps.get_mut(index) {
+                step.changes.extend(found);
+                step.dropped = outcome.err().map(|reason| reason.to_string());
+                if step.dropped.is_some() {
+                    steps.truncate(index + 1);
+                    break;
+                }
+            }
+        }
+        Explanation { steps }
+    }
+}
+
+type Fields = BTreeMap<String, String>;
+
+/// The fields that differ, with the rule that is to blame.
+fn changes(
+    step: &Step,
+    before: Fields,
+    mut after: Fields,
+    part: &str,
+    secrets: Secrets,
+) -> Vec<Change> {
+    let mut changes = Vec::new();
+    for (path, old) in before {
+        let new = after.remove(&path);
+        if new.as_ref() != Some(&old) {
+            changes.push((path, Some(old), new));
+        }
+    }
+    changes.extend(after.into_iter().map(|(path, new)| (path, None, Some(new))));
+    let change = |(path, before, after): (String, Option<String>, Option<String>)| {
+        let rule = step.rule_for(&path, before.as_deref(), part);
+        let hide = secrets == Secrets::Hide;
+        let (path, before) = match step {
+            Step::Redaction(redaction) if hide => (redaction.cover_text(path), None),
+            _ => (path, before),
+        };
+        Change {
+            path,
+            rule,
+            before,
+            after,
+        }
+    };
+    changes.into_iter().map(change).collect()
+}
+
+fn attributes_of(resource: &Resource<'_>) -> Fields {
+    let mut fields = Fields::new();
+    flatten_all("resource.attributes", &resource.attributes, &mut fields);
+    fields
+}
+
+fn fields_of(record: &LogRecord<'_>) -> Fields {
+    let mut fields = Fields::new();
+    let mut put = |path: &str, value: String| fields.insert(path.to_owned(), value);
+    put("time_unix_nano", record.time_unix_nano.to_string());
+    put("severity_number", record.severity_number.to_string());
+    put("severity_text", record.severity_text.to_string());
+    put("event_name", record.event_name.to_string());
+    flatten("body", &record.body, &mut fields);
+    flatten_all("attributes", &record.attributes, &mut fields);
+    fields
+}
+
+fn flatten_all(path: &str, attributes: &[KeyValue<'_>], fields: &mut Fields) {
+    for attribute in attributes {
+        let path = format!("{path}[{:?}]", attribute.key);
+        flatten(&path, &attribute.value, fields);
+    }
+}
+
+fn flatten(path: &str, value: &Value<'_>, fields: &mut Fields) {
+    match value {
+        Value::Map(entries) if !entries.is_empty() => flatten_all(path, entries, fields),
+        _ => {
+            fields.insert(path.to_owned(), value.to_text().into_owned());
+        }
+    }
+}

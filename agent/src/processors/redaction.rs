@@ -1,0 +1,311 @@
+//! `redaction`: takes secrets and personal data out of texts, before they reach the disk.
+//!
+//! Searched are log bodies, attributes of resources, records, spans, events, links, points and exemplars, nested values and
+//! their keys, span and event names and status messages. Whole values go by the name of their key. Not
+//! searched: metric names and units, scopes, ids, trace state.
+//!
+//! `drop` removes the attribute, or the entry of a nested value, that holds the secret; a log record whose body is a
+//! text that holds one is dropped; names and status messages cannot be left out and are masked.
+
+mod cards;
+mod detector;
+mod email;
+mod iban;
+mod keywords;
+mod network;
+mod query;
+mod scan;
+mod values;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use prometheus_client::metrics::counter::Counter;
+use regex::{Regex, RegexBuilder};
+use ring::hmac;
+use serde::Deserialize;
+use vervet_wire::otlp::{LogRecord, Metric, Resource, Span};
+
+use detector::Detector;
+use query::QueryParameters;
+use scan::{Cover, Scanner};
+use values::Redactor;
+
+use super::{DropReason, Outcome, StepContext};
+
+/// The rule of values that go because of their key.
+const KEY_RULE: &str = "key";
+/// Shortest key for hashes (bytes).
+const HASH_KEY_BYTES_MIN: usize = 16;
+/// Largest compiled form of one pattern (bytes).
+const PATTERN_BYTES_MAX: usize = 1 << 20;
+
+/// Keys whose values go unless `keys` says otherwise.
+const KEYS_DEFAULT: [&str; 17] = [
+    "password",
+    "passwd",
+    "pwd",
+    "passphrase",
+    "secret",
+    "client_secret",
+    "authorization",
+    "proxy_authorization",
+    "cookie",
+    "set_cookie",
+    "api_key",
+    "apikey",
+    "x_api_key",
+    "access_token",
+    "refresh_token",
+    "id_token",
+    "private_key",
+];
+
+/// Parameters whose values go unless `query_parameters` says otherwise.
+const PARAMETERS_DEFAULT: [&str; 22] = [
+    "password",
+    "passwd",
+    "pwd",
+    "secret",
+    "client_secret",
+    "token",
+    "access_token",
+    "refresh_token",
+    "id_token",
+    "auth",
+    "api_key",
+    "apikey",
+    "key",
+    "jwt",
+    "session",
+    "sessionid",
+    "sig",
+    "signature",
+    "x-amz-signature",
+    "x-amz-credential",
+    "x-amz-security-token",
+    "x-goog-signature",
+];
+
+/// What becomes of a secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// `<email:*>` stands in its place.
+    #[default]
+    Mask,
+    /// What holds it goes, too.
+    Drop,
+    /// `<email:1f3a5b7c9d0e>` stands in its place: keyed, so that it cannot be guessed, and the same for the same
+    /// secret.
+    Hash,
+}
+
+/// What the configuration says of one `redaction` processor.
+#[derive(Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RedactionSpec {
+    /// Default: all but `email`, `ip` and `phone`.
+    #[serde(default)]
+    pub detect: Option<Vec<Detector>>,
+    /// Own regular expressions, by the name that stands in the mask.
+    #[serde(default)]
+    pub patterns: BTreeMap<String, String>,
+    /// Keys whose values go whole: the key or its part after the last point, in any case, `-` like `_`.
+    /// Default: `password`, `authorization`, `cookie` and the like.
+    #[serde(default)]
+    pub keys: Option<Vec<String>>,
+    /// Parameters of URLs and forms whose values go (detector `url_query`). Default: `token`, `password` and the like.
+    #[serde(default)]
+    pub query_parameters: Option<Vec<String>>,
+    /// Attribute keys that are left alone, such as `k8s.pod.ip`.
+    #[serde(default)]
+    pub except: Vec<String>,
+    /// Default `mask`.
+    #[serde(default)]
+    pub action: Action,
+    /// The key of the hashes: at least 16 bytes, from a file or variable.
+    #[serde(default)]
+    pub key: Option<String>,
+}
+
+/// The settings of a `redaction` processor, checked.
+#[derive(Clone)]
+pub struct RedactionConfig {
+    detectors: Vec<Detector>,
+    patterns: Vec<(String, Regex)>,
+    keys: Vec<String>,
+    query: QueryParameters,
+    except: Vec<String>,
+    drop: bool,
+    cover: Cover,
+}
+
+impl TryFrom<RedactionSpec> for RedactionConfig {
+    type Error = String;
+
+    fn try_from(spec: RedactionSpec) -> Result<Self, String> {
+        let detectors = spec.detect.unwrap_or_else(|| {
+            let default = Detector::ALL.into_iter().filter(|d| d.is_default());
+            default.collect()
+        });
+        let patterns = spec.patterns.into_iter().map(pattern);
+        let own = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let keys: Vec<String> = spec.keys.unwrap_or_else(|| own(&KEYS_DEFAULT));
+        let parameters: Vec<String> = spec
+            .query_parameters
+            .unwrap_or_else(|| own(&PARAMETERS_DEFAULT));
+        Ok(Self {
+            detectors,
+            patterns: patterns.collect::<Result<_, _>>()?,
+            keys: keys.iter().map(|key| values::plain_key(key)).collect(),
+            query: QueryParameters::new(parameters),
+            except: spec.except,
+            drop: spec.action == Action::Drop,
+            cover: cover(spec.action, spec.key.as_deref())?,
+        })
+    }
+}
+
+fn pattern((name, text): (String, String)) -> Result<(String, Regex), String> {
+    let valid = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_');
+    if name.is_empty() || !name.bytes().all(valid) {
+        return Err(format!(
+            "pattern `{name}`: its name is made of a-z, 0-9 and _"
+        ));
+    }
+    if name == KEY_RULE || Detector::ALL.iter().any(|known| known.as_str() == name) {
+        return Err(format!("pattern `{name}` has the name of a detector"));
+    }
+    let regex = RegexBuilder::new(&text)
+        .size_limit(PATTERN_BYTES_MAX)
+        .build();
+    let regex = regex.map_err(|error| format!("pattern `{name}`: {error}"))?;
+    if regex.is_match("") {
+        return Err(format!("pattern `{name}` matches the empty text"));
+    }
+    Ok((name, regex))
+}
+
+fn cover(action: Action, key: Option<&str>) -> Result<Cover, String> {
+    match (action, key) {
+        (Action::Hash, Some(key)) if key.len() >= HASH_KEY_BYTES_MIN => Ok(Cover::Hash(
+            hmac::Key::new(hmac::HMAC_SHA256, key.as_bytes()),
+        )),
+        (Action::Hash, _) => Err(format!(
+            "`action: hash` needs a `key` of at least {HASH_KEY_BYTES_MIN} bytes, such as ${{file:/path}}"
+        )),
+        (_, Some(_)) => Err("`key` is only used with `action: hash`".to_owned()),
+        (_, None) => Ok(Cover::Mask),
+    }
+}
+
+impl RedactionConfig {
+    pub(super) fn compile(&self, context: &StepContext<'_>) -> Result<RedactionStep, String> {
+        let scanner = Scanner::new(
+            &self.detectors,
+            self.query.clone(),
+            &self.patterns,
+            self.cover.clone(),
+        )?;
+        let redactor = Redactor::new(scanner, &self.keys, &self.except, self.drop);
+        let rules = redactor.rule_names();
+        Ok(RedactionStep {
+            reasons: rules
+                .iter()
+                .map(|rule| DropReason::new(context.name, rule))
+                .collect(),
+            counters: rules
+                .iter()
+                .map(|rule| context.metrics.processors.redactions(context.name, rule))
+                .collect(),
+            redactor,
+        })
+    }
+}
+
+/// A `redaction` processor at work.
+pub(super) struct RedactionStep {
+    redactor: Redactor,
+    /// By rule.
+    reasons: Vec<DropReason>,
+    counters: Vec<Counter>,
+}
+
+impl RedactionStep {
+    pub(super) fn resource(&self, resource: &mut Resource<'_>) -> bool {
+        let mut rules = Vec::new();
+        self.redactor
+            .attributes(&mut resource.attributes, &mut rules);
+        self.count(&rules)
+    }
+
+    pub(super) fn log(&self, record: &mut LogRecord<'_>) -> Outcome {
+        let mut rules = Vec::new();
+        let dropped_by = self.redactor.log(record, &mut rules);
+        let changed = self.count(&rules);
+        match dropped_by.and_then(|rule| self.reasons.get(rule)) {
+            Some(reason) => Err(reason.clone()),
+            None => Ok(changed),
+        }
+    }
+
+    pub(super) fn span(&self, span: &mut Span<'_>) -> Outcome {
+        let mut rules = Vec::new();
+        self.redactor.span(span, &mut rules);
+        Ok(self.count(&rules))
+    }
+
+    pub(super) fn metric(&self, metric: &mut Metric<'_>) -> Outcome {
+        let mut rules = Vec::new();
+        self.redactor.metric(metric, &mut rules);
+        Ok(self.count(&rules))
+    }
+
+    /// The rules that find something in a field, by its path and its text before.
+    pub(super) fn rule_for(&self, path: &str, before: Option<&str>) -> String {
+        self.redactor.rules_for(path, before).join(", ")
+    }
+
+    /// A text without its secrets.
+    pub(super) fn cover_text(&self, text: String) -> String {
+        self.redactor.cover_text(text)
+    }
+
+    /// Counts what each rule found; true when there was anything.
+    fn count(&self, rules: &[usize]) -> bool {
+        for rule in rules {
+            if let Some(counter) = self.counters.get(*rule) {
+                counter.inc();
+            }
+        }
+        !rules.is_empty()
+    }
+}
+
+impl fmt::Debug for RedactionStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedactionStep").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for RedactionSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedactionSpec")
+            .field("detect", &self.detect)
+            .field("action", &self.action)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for RedactionConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedactionConfig")
+            .field("detectors", &self.detectors)
+            .field("keys", &self.keys)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,172 @@
+//! IP addresses and phone numbers in running text.
+
+use std::net::Ipv6Addr;
+use std::ops::Range;
+
+/// Calls `found` for every IPv4 address. The shortest has seven characters, so the search looks at one byte in seven.
+pub(super) fn find_ipv4(text: &[u8], mut found: impl FnMut(Range<usize>)) {
+    const SHORTEST: usize = 7;
+    let is_part = |byte: u8| byte.is_ascii_digit() || byte == b'.';
+    let mut probe = SHORTEST - 1;
+    let mut floor = 0;
+    while let Some(byte) = text.get(probe) {
+        if !is_part(*byte) {
+            probe += SHORTEST;
+            continue;
+        }
+        let before = text.get(floor..probe).unwrap_or_default();
+        let left = before.iter().rev().take_while(|b| is_part(**b)).count();
+        let after = text.get(probe..).unwrap_or_default();
+        let right = after.iter().take_while(|b| is_part(**b)).count();
+        let stretch = probe - left..probe + right;
+        if let Some(address) = ipv4_in(text, stretch.clone()) {
+            found(address);
+        }
+        floor = stretch.end;
+        probe = stretch.end + SHORTEST;
+    }
+}
+
+/// The stretch is one address, but for points of the sentence around it.
+fn ipv4_in(text: &[u8], stretch: Range<usize>) -> Option<Range<usize>> {
+    const LONGEST: usize = 15;
+    let mut address = text.get(stretch.clone())?;
+    let mut start = stretch.start;
+    while let [b'.', rest @ ..] = address {
+        address = rest;
+        start += 1;
+    }
+    while let [rest @ .., b'.'] = address {
+        address = rest;
+    }
+    let range = start..start + address.len();
+    let touches_word = |at: Option<usize>| {
+        at.and_then(|at| text.get(at))
+            .is_some_and(|b| b.is_ascii_alphabetic() || *b == b'_')
+    };
+    if address.len() > LONGEST
+        || touches_word(start.checked_sub(1)) && !follows_escape(text, start)
+        || touches_word(Some(range.end))
+    {
+        return None;
+    }
+    let mut parts = 0;
+    for part in address.split(|b| *b == b'.') {
+        if part.is_empty() || part.len() > 3 {
+            return None;
+        }
+        let value = part.iter().fold(0_u32, |n, b| n * 10 + u32::from(b - b'0'));
+        if value > 255 {
+            return None;
+        }
+        parts += 1;
+    }
+    (parts == 4).then_some(range)
+}
+
+/// `\n`, `\t` and `%3D` end in a letter that does not belong to what follows.
+fn follows_escape(text: &[u8], at: usize) -> bool {
+    let before = |back: usize| at.checked_sub(back).and_then(|at| text.get(at));
+    before(2) == Some(&b'\\') || before(3) == Some(&b'%')
+}
+
+/// Calls `found` for every IPv6 address.
+pub(super) fn find_ipv6(text: &[u8], mut found: impl FnMut(Range<usize>)) {
+    const LONGEST: usize = 45;
+    let is_part = |byte: u8| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.');
+    let mut floor = 0;
+    for colon in memchr::memchr_iter(b':', text) {
+        if colon < floor {
+            continue;
+        }
+        let before = text.get(floor..colon).unwrap_or_default();
+        let left = before
+            .iter()
+            .rev()
+            .take(LONGEST + 1)
+            .take_while(|b| is_part(**b))
+            .count();
+        let after = text.get(colon..).unwrap_or_default();
+        let right = after.iter().take_while(|b| is_part(**b)).count();
+        floor = colon + right;
+        let stretch = colon - left..floor;
+        let before = stretch.start.checked_sub(1).and_then(|at| text.get(at));
+        let touches =
+            |byte: Option<&u8>| byte.is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_');
+        if stretch.len() > LONGEST
+            || touches(text.get(stretch.end))
+            || touches(before) && !follows_escape(text, stretch.start)
+        {
+            continue;
+        }
+        if let Some(address) = ipv6_in(text, stretch) {
+            found(address);
+        }
+    }
+}
+
+fn ipv6_in(text: &[u8], mut stretch: Range<usize>) -> Option<Range<usize>> {
+    // The colon or point of a sentence: `peer 2001:db8::1: closed.`
+    loop {
+        let address = std::str::from_utf8(text.get(stretch.clone())?).ok()?;
+        // `abc::def` may well be a path in a program.
+        let colons = address.bytes().filter(|b| *b == b':').count();
+        let certain = address.bytes().any(|b| b.is_ascii_digit()) || colons > 3;
+        if certain && colons >= 2 && address.parse::<Ipv6Addr>().is_ok() {
+            return Some(stretch);
+        }
+        match address.as_bytes() {
+            [.., b':' | b'.'] => stretch.end -= 1,
+            _ => return None,
+        }
+    }
+}
+
+/// Calls `found` for every phone number: `+49 30 1234567`, `(555) 123-4567`.
+pub(super) fn find_phone(text: &[u8], mut found: impl FnMut(Range<usize>)) {
+    let mut floor = 0;
+    for at in memchr::memchr2_iter(b'+', b'(', text) {
+        if at < floor {
+            continue;
+        }
+        if let Some(end) = phone_at(text, at) {
+            floor = end;
+            found(at..end);
+        }
+    }
+}
+
+fn phone_at(text: &[u8], at: usize) -> Option<usize> {
+    const DIGITS_MAX: usize = 15;
+    const SEPARATORS_MAX: usize = 2;
+    let rest = text.get(at..)?;
+    let before = at.checked_sub(1).and_then(|at| text.get(at));
+    if before.is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'+') {
+        return None;
+    }
+    let digits_min = match rest {
+        [b'+', b'1'..=b'9', ..] => 8,
+        // An area code in brackets, then seven digits.
+        [b'(', a, b, c, b')', ..] if [a, b, c].iter().all(|d| d.is_ascii_digit()) => 10,
+        _ => return None,
+    };
+    let (mut digits, mut separators, mut end) = (0, 0, 0);
+    for (index, byte) in rest.iter().enumerate().skip(1) {
+        match byte {
+            b'0'..=b'9' => {
+                digits += 1;
+                separators = 0;
+                end = index + 1;
+            }
+            b' ' | b'-' | b'.' | b'(' | b')' | b'/' if separators < SEPARATORS_MAX => {
+                separators += 1
+            }
+            _ => break,
+        }
+        if digits > DIGITS_MAX {
+            return None;
+        }
+    }
+    let goes_on = rest.get(end).is_some_and(|b| b.is_ascii_alphabetic());
+    (digits >= digits_min && !goes_on).then_some(at + end)
+}

@@ -1,0 +1,607 @@
+use std::sync::LazyLock;
+
+use proptest::prelude::*;
+use vervet_model::Signal;
+use vervet_wire::otlp::{KeyValue, LogRecord, Resource, Scope, Span, SpanEvent, Value, find};
+
+use super::super::tests::{chain, try_chain};
+use super::super::{Chain, Secrets};
+
+/// Keys that look real are put together here, so that no scanner of this repository takes them for real ones.
+fn key(head: &str, length: usize) -> String {
+    let tail: String = ('a'..='z').chain('0'..='9').cycle().take(length).collect();
+    format!("{head}{tail}")
+}
+
+const ALL: &str = "detect: [credit_card, iban, jwt, bearer, basic, aws, gcp, stripe, supabase, github, \
+                   private_key, email, ip, phone, url_query]";
+
+fn redaction(settings: &str) -> Chain {
+    chain(
+        Signal::Logs,
+        &format!("  pii: {{type: redaction, {settings}}}"),
+    )
+}
+
+/// A record's body after redaction; `None` when it was dropped.
+fn body_of<'a>(chain: &Chain, body: impl Into<Value<'a>>) -> Option<Value<'a>> {
+    let mut record = LogRecord {
+        body: body.into(),
+        ..LogRecord::default()
+    };
+    let kept = chain.log(&Resource::default(), &Scope::default(), &mut record);
+    kept.ok().map(|()| record.body)
+}
+
+fn text_of(chain: &Chain, text: &str) -> String {
+    let body = body_of(chain, text).expect("kept");
+    body.as_str().expect("text").to_owned()
+}
+
+/// What every detector makes of a text.
+fn check(text: &str, expected: &str) {
+    assert_eq!(text_of(&redaction(ALL), text), expected, "{text}");
+}
+
+fn stays(text: &str) {
+    check(text, text);
+}
+
+#[test]
+fn card_numbers_in_all_their_groupings() {
+    for number in [
+        "4111111111111111",
+        "4111 1111 1111 1111",
+        "4111-1111-1111-1111",
+        "4111.1111.1111.1111",
+        "4111  1111  1111  1111",
+        "4111\u{a0}1111\u{a0}1111\u{a0}1111",
+        "4111%201111%201111%201111",
+        "4111+1111+1111+1111",
+        "41111111-11111111",
+        "411111 1111111111",
+        "5500 0000 0000 0004",
+        "2223003122003222",
+        "3782 822463 10005",
+        "378282246310005",
+        "6011000990139424",
+        "30569309025904",
+        "4222222222222",
+        "6304 0000 0000 0000 000",
+    ] {
+        check(number, "<credit_card:*>");
+        check(
+            &format!("card={number}, paid"),
+            "card=<credit_card:*>, paid",
+        );
+        check(
+            &format!("{{\"pan\":\"{number}\"}}"),
+            "{\"pan\":\"<credit_card:*>\"}",
+        );
+        check(&format!("x\\n{number}\\n"), "x\\n<credit_card:*>\\n");
+        check(&format!("%22{number}%22"), "%22<credit_card:*>%22");
+    }
+}
+
+#[test]
+fn card_numbers_among_other_numbers() {
+    check(
+        "order 100 4111 1111 1111 1111 exp 12 26",
+        "order 100 <credit_card:*> exp 12 26",
+    );
+    check(
+        "2024-11-27 4111111111111111 200",
+        "2024-11-27 <credit_card:*> 200",
+    );
+    check(
+        "4111111111111111,5500000000000004",
+        "<credit_card:*>,<credit_card:*>",
+    );
+    check(
+        "4111111111111111 5500000000000004",
+        "<credit_card:*> <credit_card:*>",
+    );
+    check("visa4111111111111111", "visa<credit_card:*>");
+}
+
+#[test]
+fn numbers_that_are_no_cards_stay() {
+    for text in [
+        "4111111111111112",
+        "1700000000000000000 ns",
+        "9111111111111111",
+        "41111111111111111111111111",
+        "trace a4111111111111111b0c0d0e0f0a1b2c",
+        "2024-11-27 20:36:06.123456789",
+        "10.000.000.000.000",
+        "a 4111 b 1111 c 1111 d 1111",
+        "",
+        "    -    -    ",
+    ] {
+        stays(text);
+    }
+}
+
+#[test]
+fn account_numbers_pass_their_check() {
+    for number in [
+        "DE89370400440532013000",
+        "DE89 3704 0044 0532 0130 00",
+        "GB82 WEST 1234 5698 7654 32",
+        "NO9386011117947",
+        "MT84MALT011000012345MTLCAST001S",
+    ] {
+        check(number, "<iban:*>");
+        check(&format!("to {number}."), "to <iban:*>.");
+        check(&format!("iban%3D{number}"), "iban%3D<iban:*>");
+    }
+    stays("DE89370400440532013001");
+    stays("XDE89370400440532013000");
+    stays("DE893704004405320130001");
+    stays("SOME LONG TEXT IN CAPITALS 42 WITHOUT ANY ACCOUNT");
+}
+
+const JWT: &str = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl";
+
+#[test]
+fn tokens_and_credentials() {
+    check(JWT, "<jwt:*>");
+    check(&format!("with token={JWT};"), "with token=<jwt:*>;");
+    check("eyJhbGciOiJub25lIn0.eyJzdWIiOiIxIn0. end", "<jwt:*> end");
+    stays("eyJ.eyJ.x");
+    stays("seyJhbGciOiJub25lIn0.eyJzdWIiOiIxIn0.x");
+    check(
+        "Authorization: Bearer abcDEF123.x-_~",
+        "Authorization: Bearer <bearer:*>",
+    );
+    check(
+        "authorization: bearer%20abc123def",
+        "authorization: bearer%20<bearer:*>",
+    );
+    check(&format!("Bearer {JWT}"), "Bearer <bearer:*>");
+    stays("the bearer of bad news, Bearer authentication failed");
+    check(
+        "Authorization: Basic dXNlcjpwYXNz",
+        "Authorization: Basic <basic:*>",
+    );
+    check("BASIC dXNlcjpwYXNzd29yZA==", "BASIC <basic:*>");
+    stays("basic knowledge of the Basic language");
+    check(
+        "postgres://me:se@cret@db:5432/x",
+        "postgres://<basic:*>@db:5432/x",
+    );
+    check("https:\\/\\/u:p@h\\/x", "https:\\/\\/<basic:*>@h\\/x");
+    stays("https://shop.example:8443/a@b");
+}
+
+#[test]
+fn keys_of_well_known_services() {
+    let upper = |length: usize| "ABCDEFGHIJKLMNOP234567QRSTUVWXYZ"[..length].to_owned();
+    check(&format!("id AKIA{} used", upper(16)), "id <aws:*> used");
+    stays(&format!("id AKIA{} used", upper(17)));
+    let secret = key("", 40);
+    check(
+        &format!("aws_secret_access_key = {secret}\n"),
+        "aws_secret_access_key = <aws:*>\n",
+    );
+    check(
+        &format!("\"SecretAccessKey\": \"{secret}\""),
+        "\"SecretAccessKey\": \"<aws:*>\"",
+    );
+    check(&key("AIza", 35), "<gcp:*>");
+    check(&key("ya29.", 40), "<gcp:*>");
+    check(&key("GOCSPX-", 28), "<gcp:*>");
+    check(&key("sk_live_", 24), "<stripe:*>");
+    check(&key("rk_test_", 24), "<stripe:*>");
+    check(&key("whsec_", 32), "<stripe:*>");
+    stays(&key("pk_live_", 24));
+    check(&key("sbp_", 40), "<supabase:*>");
+    check(&key("sb_secret_", 31), "<supabase:*>");
+    stays(&key("sb_publishable_", 31));
+    for head in ["ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"] {
+        check(
+            &format!("push with {} failed", key(head, 36)),
+            "push with <github:*> failed",
+        );
+    }
+    stays("sk_live_short ghp_short AIzaShort");
+}
+
+#[test]
+fn private_keys_go_to_their_end_or_to_that_of_the_text() {
+    let dashes = "-----";
+    let block =
+        format!("{dashes}BEGIN RSA PRIVATE KEY{dashes}\nMIIE\n{dashes}END RSA PRIVATE KEY{dashes}");
+    check(&format!("a {block} b"), "a <private_key:*> b");
+    check(&format!("a {}", &block[..40]), "a <private_key:*>");
+    stays(&format!(
+        "{dashes}BEGIN CERTIFICATE{dashes}\nMIIE\n{dashes}END CERTIFICATE{dashes}"
+    ));
+}
+
+#[test]
+fn addresses_of_people() {
+    check(
+        "mail jane.doe+x@mail.example.org, now",
+        "mail <email:*>, now",
+    );
+    check("to=jane%40example.org&x=1", "to=<email:*>&x=1");
+    check("<jane@example.org>", "<<email:*>>");
+    check("jürgen@müller.example.", "<email:*>.");
+    stays("react@18.2.0 root@localhost @decorator a@b");
+    check("call +49 30 1234567 now", "call <phone:*> now");
+    check("call (555) 123-4567", "call <phone:*>");
+    stays("offset +00:00, 1+12345678, (404) not found");
+}
+
+#[test]
+fn addresses_of_machines() {
+    check("from 10.1.2.3:443", "from <ip:*>:443");
+    check("from 10.1.2.3.", "from <ip:*>.");
+    stays("version 1.2.3.4.5 or v1.2.3.4 or 300.1.1.1");
+    check("peer [2001:db8::1]:443", "peer [<ip:*>]:443");
+    check("peer fe80::1%eth0", "peer <ip:*>%eth0");
+    check("from ::1 port", "from <ip:*> port");
+    check("peer ::ffff:10.0.0.1 left", "peer <ip:*> left");
+    stays("at 20:36:06 in std::vec::Vec and abc::def");
+}
+
+#[test]
+fn values_of_parameters_in_addresses() {
+    check(
+        "GET /cb?code=1&access_token=abc&state=x#id_token=def",
+        "GET /cb?code=1&access_token=<url_query:*>&state=x#id_token=<url_query:*>",
+    );
+    check("password=hunter2&user=me", "password=<url_query:*>&user=me");
+    check(
+        "\"/x?PassWord=a\\\"b\"",
+        "\"/x?PassWord=<url_query:*>\\\"b\"",
+    );
+    stays("/x?password=&tokens=3");
+    let own = redaction("query_parameters: [pin]");
+    assert_eq!(
+        text_of(&own, "/x?pin=12&token=a"),
+        "/x?pin=<url_query:*>&token=a"
+    );
+}
+
+fn map<'a>(entries: Vec<(&'a str, Value<'a>)>) -> Value<'a> {
+    let entries = entries
+        .into_iter()
+        .map(|(key, value)| KeyValue::new(key, value));
+    Value::Map(entries.collect())
+}
+
+#[test]
+fn nested_values_numbers_and_keys_are_searched() {
+    let body = map(vec![
+        ("n", Value::Int(4_111_111_111_111_111)),
+        ("f", Value::Double(4_111_111_111_111_111.0)),
+        ("other", Value::Int(4_111_111_111_111_112)),
+        ("raw", Value::Bytes(b"4111111111111111".as_slice().into())),
+        (
+            "list",
+            Value::Array(vec![
+                Value::from("x"),
+                map(vec![("y", "5500000000000004".into())]),
+            ]),
+        ),
+        ("4111111111111111", Value::Bool(true)),
+    ]);
+    let redacted = body_of(&redaction(ALL), body).expect("kept");
+    let expected = map(vec![
+        ("n", "<credit_card:*>".into()),
+        ("f", "<credit_card:*>".into()),
+        ("other", Value::Int(4_111_111_111_111_112)),
+        ("raw", Value::Bytes(b"<credit_card:*>".as_slice().into())),
+        (
+            "list",
+            Value::Array(vec![
+                Value::from("x"),
+                map(vec![("y", "<credit_card:*>".into())]),
+            ]),
+        ),
+        ("<credit_card:*>", Value::Bool(true)),
+    ]);
+    assert_eq!(redacted, expected);
+}
+
+#[test]
+fn whole_values_go_by_their_key() {
+    let body = || {
+        map(vec![
+            ("password", "x".into()),
+            ("user.Password", Value::Int(5)),
+            (
+                "http.request.header.set-cookie",
+                Value::Array(vec!["a".into()]),
+            ),
+            ("password_hint", "the dog".into()),
+            ("secret", Value::Empty),
+            ("authorization", "".into()),
+        ])
+    };
+    let expected = map(vec![
+        ("password", "<key:*>".into()),
+        ("user.Password", "<key:*>".into()),
+        ("http.request.header.set-cookie", "<key:*>".into()),
+        ("password_hint", "the dog".into()),
+        ("secret", Value::Empty),
+        ("authorization", "".into()),
+    ]);
+    assert_eq!(body_of(&redaction("action: mask"), body()), Some(expected));
+    let own = redaction("keys: [password_hint]");
+    let masked = body_of(&own, body()).expect("kept");
+    let Value::Map(entries) = masked else {
+        panic!("a map")
+    };
+    assert_eq!(find(&entries, "password_hint"), Some(&"<key:*>".into()));
+    assert_eq!(find(&entries, "password"), Some(&"x".into()));
+    assert_eq!(body_of(&redaction("keys: []"), body()), Some(body()));
+}
+
+#[test]
+fn exceptions_are_left_alone() {
+    let chain = redaction("detect: [ip], except: [k8s.pod.ip]");
+    let mut resource = Resource {
+        attributes: vec![
+            KeyValue::new("k8s.pod.ip", "10.0.0.1"),
+            KeyValue::new("peer", "10.0.0.2"),
+        ],
+    };
+    chain.resource(&mut resource);
+    assert_eq!(
+        (resource.str("k8s.pod.ip"), resource.str("peer")),
+        ("10.0.0.1", "<ip:*>")
+    );
+}
+
+#[test]
+fn own_patterns_have_their_name_in_the_mask() {
+    let chain = redaction("detect: [], patterns: {order: 'ORD-\\d+', digits: '\\d{4}'}");
+    assert_eq!(
+        text_of(&chain, "ORD-77 and 1234"),
+        "<order:*> and <digits:*>"
+    );
+    let once = text_of(&chain, "ORD-123456 x <order:*>");
+    assert_eq!(text_of(&chain, &once), once);
+}
+
+#[test]
+fn hashes_are_keyed_stable_and_blind_to_grouping() {
+    let hash = |secret: &str| redaction(&format!("{ALL}, action: hash, key: {secret}"));
+    let (one, other) = (hash("0123456789abcdef"), hash("0123456789abcdeX"));
+    let text = text_of(&one, "4111 1111 1111 1111");
+    assert!(
+        text.starts_with("<credit_card:") && text.len() == "<credit_card:>".len() + 12,
+        "{text}"
+    );
+    assert_eq!(text_of(&one, "4111-1111-1111-1111"), text);
+    assert_eq!(
+        text_of(&one, "Jane@Example.org"),
+        text_of(&one, "jane@example.org")
+    );
+    assert_ne!(text_of(&one, "5500000000000004"), text);
+    assert_ne!(text_of(&other, "4111 1111 1111 1111"), text);
+    assert_eq!(text_of(&one, &text), text);
+}
+
+#[test]
+fn dropping_takes_the_attribute_the_entry_or_the_record() {
+    let chain = redaction("action: drop");
+    assert_eq!(body_of(&chain, "card 4111111111111111"), None);
+    let body = map(vec![
+        ("a", "4111111111111111".into()),
+        ("b", "x".into()),
+        ("password", "y".into()),
+    ]);
+    assert_eq!(body_of(&chain, body), Some(map(vec![("b", "x".into())])));
+    let mut record = LogRecord {
+        attributes: vec![
+            KeyValue::new("a", "4111111111111111"),
+            KeyValue::new("b", "x"),
+        ],
+        ..LogRecord::default()
+    };
+    let scope = Scope::default();
+    chain
+        .log(&Resource::default(), &scope, &mut record)
+        .expect("kept");
+    assert_eq!(record.attributes, [KeyValue::new("b", "x")]);
+    let mut record = LogRecord {
+        body: "4111111111111111".into(),
+        ..LogRecord::default()
+    };
+    let reason = chain
+        .log(&Resource::default(), &scope, &mut record)
+        .expect_err("dropped");
+    assert_eq!(reason.as_str(), "pii:credit_card");
+}
+
+#[test]
+fn every_text_of_a_span_is_searched() {
+    let chain = chain(Signal::Traces, "  pii: {type: redaction}");
+    let secret = "4111111111111111";
+    let mut span = Span {
+        name: secret.into(),
+        status_message: secret.into(),
+        attributes: vec![KeyValue::new("a", secret)],
+        events: vec![SpanEvent {
+            name: secret.into(),
+            attributes: vec![KeyValue::new("exception.message", secret)],
+            ..SpanEvent::default()
+        }],
+        ..Span::default()
+    };
+    chain
+        .span(&Resource::default(), &Scope::default(), &mut span)
+        .expect("kept");
+    assert!(!format!("{span:?}").contains(secret), "{span:?}");
+}
+
+#[test]
+fn mistakes_are_told() {
+    for (settings, expected) in [
+        ("detect: [creditcard]", "did you mean `credit_card`?"),
+        ("action: hash", "needs a `key` of at least 16 bytes"),
+        (
+            "action: hash, key: short",
+            "needs a `key` of at least 16 bytes",
+        ),
+        ("key: 0123456789abcdef0", "only used with"),
+        ("patterns: {a: '('}", "pattern `a`"),
+        ("patterns: {a: 'x*'}", "matches the empty text"),
+        ("patterns: {email: 'x'}", "has the name of a detector"),
+        ("patterns: {A-b: 'x'}", "its name is made of"),
+    ] {
+        let error = try_chain(
+            Signal::Logs,
+            &format!("  pii: {{type: redaction, {settings}}}"),
+        );
+        let error = error.expect_err(settings);
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
+#[test]
+fn an_explanation_names_the_rule_and_hides_the_secret() {
+    let chain = redaction("action: mask");
+    let explain = |secrets| {
+        let mut record = LogRecord {
+            body: "card 4111111111111111".into(),
+            attributes: vec![KeyValue::new("password", "hunter2")],
+            ..LogRecord::default()
+        };
+        chain.explain_log(
+            &mut Resource::default(),
+            &Scope::default(),
+            &mut record,
+            secrets,
+        )
+    };
+    let hidden = explain(Secrets::Hide);
+    let text = format!("{hidden:?}");
+    assert!(
+        !text.contains("4111") && !text.contains("hunter2"),
+        "{text}"
+    );
+    let step = &hidden.steps[0];
+    assert_eq!((step.processor.as_str(), step.kind), ("pii", "redaction"));
+    let changes: Vec<_> = step
+        .changes
+        .iter()
+        .map(|change| {
+            (
+                change.path.as_str(),
+                change.rule.as_str(),
+                change.after.as_deref(),
+            )
+        })
+        .collect();
+    let expected = [
+        ("attributes[\"password\"]", "key", Some("<key:*>")),
+        ("body", "credit_card", Some("card <credit_card:*>")),
+    ];
+    assert_eq!(changes, expected);
+    let shown = explain(Secrets::Show);
+    assert_eq!(
+        shown.steps[0].changes[1].before.as_deref(),
+        Some("card 4111111111111111")
+    );
+}
+
+#[test]
+fn hostile_texts_take_linear_work() {
+    let chain = redaction(&format!("{ALL}, patterns: {{own: 'zz+y'}}"));
+    for part in [
+        "4111 ",
+        "4",
+        "- ",
+        "eyJ",
+        "eyJaaaaaaaa.",
+        "bearer=",
+        "basic+",
+        "Basic dXNl",
+        "://",
+        "://a:",
+        "@",
+        "a@",
+        "%40",
+        "a.",
+        "1.",
+        "::",
+        "1:",
+        "+1",
+        "(555)",
+        "?",
+        "&token",
+        "&token=",
+        "-----BEGIN ",
+        "DE89",
+        "A",
+        "AKIA",
+        "ghp_",
+        "<",
+        "<x:",
+        "ecretAccessKey=",
+        "-----BEGIN PRIVATE KEY-----",
+    ] {
+        // Work that grows with the square would take minutes.
+        let text = part.repeat((1 << 17) / part.len());
+        text_of(&chain, &text);
+    }
+}
+
+static MASKING: LazyLock<Chain> = LazyLock::new(|| redaction(ALL));
+static HASHING: LazyLock<Chain> =
+    LazyLock::new(|| redaction(&format!("{ALL}, action: hash, key: 0123456789abcdef")));
+static CARDS: LazyLock<Chain> = LazyLock::new(|| redaction("detect: [credit_card]"));
+
+fn secrets() -> impl Strategy<Value = String> {
+    prop_oneof![
+        Just("4111111111111111".to_owned()),
+        Just("5500 0000 0000 0004".to_owned()),
+        Just("DE89 3704 0044 0532 0130 00".to_owned()),
+        Just(JWT.to_owned()),
+        Just("jane@example.org".to_owned()),
+        Just("10.1.2.3".to_owned()),
+        Just("+49 30 1234567".to_owned()),
+        Just("Bearer abcdef123456".to_owned()),
+        Just("a://u:p@h".to_owned()),
+        Just("?token=x".to_owned()),
+        Just(key("ghp_", 36)),
+        "[ -~]{0,12}",
+        "[0-9 .:@+-]{0,20}",
+        any::<String>(),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn a_redacted_text_holds_no_detectable_secret(
+        parts in prop::collection::vec(secrets(), 0..6),
+        between in "[ ,;\"&a1-]{0,2}",
+    ) {
+        for chain in [&*MASKING, &*HASHING] {
+            let once = text_of(chain, &parts.join(&between));
+            prop_assert_eq!(&text_of(chain, &once), &once);
+        }
+    }
+
+    #[test]
+    fn a_card_number_is_found_wherever_it_stands(
+        before in "[a-zA-Z ,.;:=\"'/<>(){}\\[\\]|_]{0,40}", after in "[a-zA-Z ,.;:=\"'/<>(){}\\[\\]|_]{0,40}",
+        number in prop_oneof![Just("4111111111111111"), Just("3782 822463 10005"), Just("6011-0009-9013-9424")],
+    ) {
+        // A letter that is a hexadecimal digit makes it part of another number.
+        let text = format!("{before}~{number}~{after}");
+        prop_assert_eq!(text_of(&CARDS, &text), format!("{before}~<credit_card:*>~{after}"));
+    }
+
+    #[test]
+    fn arbitrary_requests_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        for signal in Signal::ALL {
+            let _ = MASKING.request(signal, bytes.clone().into());
+        }
+    }
+}

@@ -1,0 +1,320 @@
+//! Redaction of records: every text they hold, at any depth.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use vervet_wire::otlp::{KeyValue, LogRecord, Metric, MetricData, Span, Value};
+use vervet_wire::protobuf::{Field, Reader, Writer};
+
+use super::KEY_RULE;
+use super::scan::Scanner;
+
+/// Keys shorter than this hold nothing that is looked for in keys (bytes).
+const KEY_BYTES_MIN: usize = 8;
+
+/// What `attributes` of an exemplar are numbered.
+const EXEMPLAR_ATTRIBUTE: u32 = 7;
+
+/// The rules of one processor, applied to values. What they found is noted by rule.
+pub(in crate::processors) struct Redactor {
+    scanner: Scanner,
+    keys: HashSet<String>,
+    except: HashSet<String>,
+    drop: bool,
+}
+
+/// What became of a value.
+enum Fate {
+    Stays,
+    /// It held a secret, by this rule, and is to go with it.
+    Goes(usize),
+}
+
+/// A key as keys are compared: its part after the last point, in lower case, `-` as `_`.
+pub(super) fn plain_key(key: &str) -> String {
+    let last = key.rsplit('.').next().unwrap_or_default();
+    last.to_ascii_lowercase().replace('-', "_")
+}
+
+impl Redactor {
+    pub(super) fn new(scanner: Scanner, keys: &[String], except: &[String], drop: bool) -> Self {
+        Self {
+            scanner,
+            keys: keys.iter().cloned().collect(),
+            except: except.iter().cloned().collect(),
+            drop,
+        }
+    }
+
+    /// The names of the rules; that of whole values by key stands last.
+    pub(super) fn rule_names(&self) -> Vec<String> {
+        let names = self.scanner.names.iter().cloned();
+        names.chain([KEY_RULE.to_owned()]).collect()
+    }
+
+    /// The names of the rules for a field at `path` that held `text`.
+    pub(super) fn rules_for(&self, path: &str, text: Option<&str>) -> Vec<&str> {
+        let mut texts = text.into_iter().chain([path]);
+        let covered = texts.find_map(|text| self.scanner.text(text));
+        let mut names: Vec<&str> = Vec::new();
+        for rule in covered.into_iter().flat_map(|covered| covered.rules) {
+            let name = self
+                .scanner
+                .names
+                .get(rule)
+                .map_or(KEY_RULE, String::as_str);
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        if names.is_empty() {
+            names.push(KEY_RULE);
+        }
+        names
+    }
+
+    pub(super) fn cover_text(&self, text: String) -> String {
+        match self.scanner.text(&text) {
+            Some(covered) => covered.text,
+            None => text,
+        }
+    }
+
+    fn key_rule(&self) -> usize {
+        self.scanner.names.len()
+    }
+
+    /// Gives the rule because of which the record must be dropped, if it must.
+    pub(in crate::processors) fn log(
+        &self,
+        record: &mut LogRecord<'_>,
+        rules: &mut Vec<usize>,
+    ) -> Option<usize> {
+        self.attributes(&mut record.attributes, rules);
+        self.mask(&mut record.severity_text, rules);
+        self.mask(&mut record.event_name, rules);
+        match self.value(&mut record.body, rules) {
+            Fate::Goes(rule) => Some(rule),
+            Fate::Stays => None,
+        }
+    }
+
+    pub(super) fn span(&self, span: &mut Span<'_>, rules: &mut Vec<usize>) {
+        self.mask(&mut span.name, rules);
+        self.attributes(&mut span.attributes, rules);
+        for event in &mut span.events {
+            self.mask(&mut event.name, rules);
+            self.attributes(&mut event.attributes, rules);
+        }
+        for link in &mut span.links {
+            self.attributes(&mut link.attributes, rules);
+        }
+        self.mask(&mut span.status_message, rules);
+    }
+
+    pub(super) fn metric(&self, metric: &mut Metric<'_>, rules: &mut Vec<usize>) {
+        match &mut metric.data {
+            MetricData::Empty => {}
+            MetricData::Gauge(points) | MetricData::Sum { points, .. } => {
+                for point in points {
+                    self.attributes(&mut point.attributes, rules);
+                    self.exemplars(&mut point.rest, 5, rules);
+                }
+            }
+            MetricData::Histogram { points, .. } => {
+                for point in points {
+                    self.attributes(&mut point.attributes, rules);
+                    self.exemplars(&mut point.rest, 8, rules);
+                }
+            }
+            MetricData::ExponentialHistogram { points, .. } => {
+                for point in points {
+                    self.attributes(&mut point.attributes, rules);
+                    self.exemplars(&mut point.rest, 11, rules);
+                }
+            }
+            MetricData::Summary(points) => {
+                for point in points {
+                    self.attributes(&mut point.attributes, rules);
+                }
+            }
+        }
+    }
+
+    pub(in crate::processors) fn attributes(
+        &self,
+        attributes: &mut Vec<KeyValue<'_>>,
+        rules: &mut Vec<usize>,
+    ) {
+        attributes.retain_mut(|attribute| match self.attribute(attribute, rules) {
+            Fate::Stays => true,
+            Fate::Goes(_) => false,
+        });
+    }
+
+    fn attribute(&self, attribute: &mut KeyValue<'_>, rules: &mut Vec<usize>) -> Fate {
+        if !self.except.is_empty() && self.except.contains(attribute.key.as_ref()) {
+            return Fate::Stays;
+        }
+        if attribute.key.len() >= KEY_BYTES_MIN {
+            self.mask(&mut attribute.key, rules);
+        }
+        if self.is_secret_key(&attribute.key) && !self.is_nothing(&attribute.value) {
+            rules.push(self.key_rule());
+            if self.drop {
+                return Fate::Goes(self.key_rule());
+            }
+            let mut cover = String::new();
+            let value = attribute.value.to_text();
+            self.scanner.cover(KEY_RULE, &value, &mut cover);
+            attribute.value = Value::from(cover);
+            return Fate::Stays;
+        }
+        self.value(&mut attribute.value, rules)
+    }
+
+    /// Whether there is no value to hide, or it is hidden already.
+    fn is_nothing(&self, value: &Value<'_>) -> bool {
+        match value {
+            Value::Empty => true,
+            Value::String(text) => text.is_empty() || self.scanner.is_cover_text(text),
+            Value::Array(values) => values.is_empty(),
+            Value::Map(entries) => entries.is_empty(),
+            _ => false,
+        }
+    }
+
+    fn is_secret_key(&self, key: &str) -> bool {
+        const NAME_MAX: usize = 64;
+        let name = key.rsplit('.').next().unwrap_or_default();
+        if self.keys.is_empty() || name.len() > NAME_MAX {
+            return false;
+        }
+        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+        if name.bytes().all(plain) {
+            return self.keys.contains(name);
+        }
+        self.keys.contains(&plain_key(name))
+    }
+
+    fn value(&self, value: &mut Value<'_>, rules: &mut Vec<usize>) -> Fate {
+        match value {
+            Value::String(text) => {
+                let Some(covered) = self.scanner.text(text) else {
+                    return Fate::Stays;
+                };
+                *text = Cow::Owned(covered.text);
+                self.fate(covered.rules, rules)
+            }
+            Value::Bytes(bytes) => {
+                let Ok(text) = std::str::from_utf8(bytes) else {
+                    return Fate::Stays;
+                };
+                let Some(covered) = self.scanner.text(text) else {
+                    return Fate::Stays;
+                };
+                *bytes = Cow::Owned(covered.text.into_bytes());
+                self.fate(covered.rules, rules)
+            }
+            Value::Int(number) => self.number(*number, value, rules),
+            Value::Double(number) => match whole(*number) {
+                Some(number) => self.number(number, value, rules),
+                None => Fate::Stays,
+            },
+            Value::Array(values) => {
+                values.retain_mut(|value| matches!(self.value(value, rules), Fate::Stays));
+                Fate::Stays
+            }
+            Value::Map(entries) => {
+                self.attributes(entries, rules);
+                Fate::Stays
+            }
+            Value::Empty | Value::Bool(_) => Fate::Stays,
+        }
+    }
+
+    fn number(&self, number: i64, value: &mut Value<'_>, rules: &mut Vec<usize>) -> Fate {
+        let found = u64::try_from(number)
+            .ok()
+            .and_then(|n| self.scanner.number(n));
+        let Some(rule) = found else {
+            return Fate::Stays;
+        };
+        let name = self.scanner.names.get(rule).map_or("", String::as_str);
+        let mut cover = String::new();
+        self.scanner.cover(name, &number.to_string(), &mut cover);
+        *value = Value::from(cover);
+        self.fate(vec![rule], rules)
+    }
+
+    fn fate(&self, found: Vec<usize>, rules: &mut Vec<usize>) -> Fate {
+        let first = found.first().copied();
+        rules.extend(found);
+        match first.filter(|_| self.drop) {
+            Some(rule) => Fate::Goes(rule),
+            None => Fate::Stays,
+        }
+    }
+
+    /// For texts that cannot be left out.
+    fn mask(&self, text: &mut Cow<'_, str>, rules: &mut Vec<usize>) {
+        if let Some(covered) = self.scanner.text(text) {
+            *text = Cow::Owned(covered.text);
+            rules.extend(covered.rules);
+        }
+    }
+
+    /// The attributes of exemplars, which stand among the fields a point's view does not name.
+    fn exemplars(&self, rest: &mut Cow<'_, [u8]>, field: u32, rules: &mut Vec<usize>) {
+        if rest.is_empty() {
+            return;
+        }
+        let before = rules.len();
+        let mut out = Vec::new();
+        let mut w = Writer::new(&mut out);
+        let mut reader = Reader::new(rest);
+        // It was read from a message, so it is well-formed.
+        while let Ok(Some((number, value))) = reader.next_field() {
+            match value {
+                Field::Bytes(exemplar) if number == field => {
+                    w.message(number, |w| self.exemplar(exemplar, w, rules));
+                }
+                _ => w.raw(reader.raw()),
+            }
+        }
+        if rules.len() > before {
+            *rest = Cow::Owned(out);
+        }
+    }
+
+    fn exemplar(&self, message: &[u8], w: &mut Writer<'_>, rules: &mut Vec<usize>) {
+        let mut reader = Reader::new(message);
+        let mut attributes = Vec::new();
+        while let Ok(Some((number, value))) = reader.next_field() {
+            match value {
+                Field::Bytes(attribute) if number == EXEMPLAR_ATTRIBUTE => {
+                    match KeyValue::read(attribute) {
+                        Ok(attribute) => attributes.push(attribute),
+                        Err(_nested_too_deep) => {}
+                    }
+                }
+                _ => w.raw(reader.raw()),
+            }
+        }
+        self.attributes(&mut attributes, rules);
+        for attribute in &attributes {
+            w.message(EXEMPLAR_ATTRIBUTE, |w| attribute.write(w));
+        }
+    }
+}
+
+/// A number without a fraction that fits an integer.
+fn whole(number: f64) -> Option<i64> {
+    const LIMIT: f64 = 9e18;
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "it has no fraction and is in range"
+    )]
+    let integer = number as i64;
+    (number.fract() == 0.0 && number.abs() < LIMIT).then_some(integer)
+}
