@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::error::JournalError;
-use crate::format::{FORMAT_VERSION, SEQUENCE_LIMIT, read_u32, read_u64};
+use crate::format::{CURSOR_VERSION, SEQUENCE_LIMIT, read_u32, read_u64};
 use crate::fs::FileSystem;
 use crate::fs::exact::{read_full_at, write_all_at};
 
@@ -122,7 +122,7 @@ fn encode(committed: u64, state: &[u8]) -> Result<Vec<u8>, JournalError> {
         })?;
     let mut bytes = Vec::with_capacity(HEADER_BYTES + state.len());
     bytes.extend_from_slice(&MAGIC);
-    bytes.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
+    bytes.extend_from_slice(&CURSOR_VERSION.to_le_bytes());
     bytes.extend_from_slice(&committed.to_le_bytes());
     bytes.extend_from_slice(&state_bytes.to_le_bytes());
     let crc = crc32c::crc32c_append(crc32c::crc32c(&bytes), state);
@@ -147,7 +147,7 @@ fn decode(bytes: &[u8]) -> Loaded {
         read_u64(header, 12),
         read_u32(header, 20),
     ) {
-        (Some(FORMAT_VERSION), Some(committed), Some(state_bytes))
+        (Some(CURSOR_VERSION), Some(committed), Some(state_bytes))
             if committed < SEQUENCE_LIMIT && state_bytes as usize == state.len() =>
         {
             Loaded::Intact(StoredCursor {
@@ -155,7 +155,7 @@ fn decode(bytes: &[u8]) -> Loaded {
                 state: state.to_vec(),
             })
         }
-        (Some(version), ..) if version > FORMAT_VERSION => Loaded::Newer { version },
+        (Some(version), ..) if version > CURSOR_VERSION => Loaded::Newer { version },
         _ => Loaded::Corrupt,
     }
 }

@@ -8,8 +8,12 @@ pub(crate) const RECORD_HEADER_BYTES: u64 = 24;
 /// The format's own limit on a payload: 64 MiB. Every reader accepts records up to this size,
 /// whatever it is configured to write.
 pub const RECORD_BYTES_LIMIT: u32 = 64 << 20;
-/// Version written into segments and cursor files.
-pub(crate) const FORMAT_VERSION: u32 = 1;
+/// Version written into segments.
+pub(crate) const SEGMENT_VERSION: u32 = 2;
+/// The version before, which is read still: its records do not say where a sync was.
+pub(crate) const SEGMENT_VERSION_1: u32 = 1;
+/// Version written into cursor files.
+pub(crate) const CURSOR_VERSION: u32 = 1;
 /// Sequences stay below this, so that adding to one never overflows.
 pub(crate) const SEQUENCE_LIMIT: u64 = 1 << 62;
 
@@ -17,22 +21,23 @@ const SEGMENT_MAGIC: [u8; 8] = *b"VRVTJRNL";
 const SEGMENT_SUFFIX: &str = ".seg";
 const SEGMENT_NAME_DIGITS: usize = 20;
 const LAST_OF_APPEND: u8 = 1;
+const AFTER_SYNC: u8 = 2;
 
 /// What the first bytes of a segment file say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SegmentHeader {
     /// Intact, with this first sequence.
-    Valid { first: u64 },
+    Valid { first: u64, version: u32 },
     /// Intact, but of a later format version.
     Newer { version: u32 },
     /// Too short, foreign or damaged.
     Invalid,
 }
 
-pub(crate) fn encode_segment_header(first: u64) -> Vec<u8> {
+pub(crate) fn encode_segment_header(first: u64, version: u32) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(32);
     bytes.extend_from_slice(&SEGMENT_MAGIC);
-    bytes.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
+    bytes.extend_from_slice(&version.to_le_bytes());
     bytes.extend_from_slice(&[0; 4]);
     bytes.extend_from_slice(&first.to_le_bytes());
     bytes.extend_from_slice(&[0; 4]);
@@ -53,8 +58,10 @@ pub(crate) fn decode_segment_header(bytes: &[u8]) -> SegmentHeader {
         return SegmentHeader::Invalid;
     }
     match (read_u32(covered, 8), read_u64(covered, 16)) {
-        (Some(FORMAT_VERSION), Some(first)) => SegmentHeader::Valid { first },
-        (Some(version), _) if version > FORMAT_VERSION => SegmentHeader::Newer { version },
+        (Some(version @ SEGMENT_VERSION_1..=SEGMENT_VERSION), Some(first)) => {
+            SegmentHeader::Valid { first, version }
+        }
+        (Some(version), _) if version > SEGMENT_VERSION => SegmentHeader::Newer { version },
         _ => SegmentHeader::Invalid,
     }
 }
@@ -68,6 +75,8 @@ pub(crate) struct RecordHeader {
     pub(crate) kind: u8,
     /// Set on the last record of each append; recovery cuts a tail that lacks it.
     pub(crate) last_of_append: bool,
+    /// Set on the first record written after a sync: everything before it is known to be durable.
+    pub(crate) after_sync: bool,
 }
 
 impl RecordHeader {
@@ -80,7 +89,7 @@ impl RecordHeader {
             .into_iter()
             .chain(self.payload_crc.to_le_bytes())
             .chain(self.sequence.to_le_bytes())
-            .chain([self.kind, u8::from(self.last_of_append)]);
+            .chain([self.kind, self.flags()]);
         for (slot, byte) in bytes.iter_mut().zip(fields) {
             *slot = byte;
         }
@@ -99,7 +108,7 @@ impl RecordHeader {
         let (kind, flags, reserved) = (bytes[16], bytes[17], [bytes[18], bytes[19]]);
         // The cheap checks come first: recovery tries this at every byte of a corrupt range.
         let plausible = payload_bytes <= RECORD_BYTES_LIMIT
-            && flags & !LAST_OF_APPEND == 0
+            && flags & !(LAST_OF_APPEND | AFTER_SYNC) == 0
             && reserved == [0, 0]
             && (segment_first..SEQUENCE_LIMIT).contains(&sequence);
         if !plausible || header_crc(bytes.first_chunk()?, segment_first) != read_u32(bytes, 20)? {
@@ -110,8 +119,14 @@ impl RecordHeader {
             payload_crc: read_u32(bytes, 4)?,
             sequence,
             kind,
-            last_of_append: flags == LAST_OF_APPEND,
+            last_of_append: flags & LAST_OF_APPEND != 0,
+            after_sync: flags & AFTER_SYNC != 0,
         })
+    }
+
+    fn flags(&self) -> u8 {
+        let flag = |is_set, flag| if is_set { flag } else { 0 };
+        flag(self.last_of_append, LAST_OF_APPEND) | flag(self.after_sync, AFTER_SYNC)
     }
 
     /// Bytes of the header and its payload.

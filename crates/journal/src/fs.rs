@@ -51,6 +51,11 @@ pub trait JournalFile: Send + Sync {
     fn len(&self) -> io::Result<u64>;
     /// Makes the contents and the length durable.
     fn sync(&self) -> io::Result<()>;
+    /// Forgets what is cached of the file and clean, so that the next read shows what the disk holds. After a failed
+    /// sync the cache may hold bytes that will never be written. Best effort: does nothing by default.
+    fn forget_cached(&self) -> io::Result<()> {
+        Ok(())
+    }
     /// Whether the file is empty.
     fn is_empty(&self) -> io::Result<bool> {
         Ok(self.len()? == 0)

@@ -29,15 +29,16 @@
 //! quarantine/FIRST-OFFSET-BYTES.bin   a corrupt range of segment FIRST; NAME.cur: a corrupt cursor
 //! ```
 //!
-//! # Format, version 1 (integers little-endian, CRC32C everywhere)
+//! # Format, version 2 (integers little-endian, CRC32C everywhere)
 //! ```text
 //! segment header, 32 bytes            record, 24 bytes + payload
 //! offset bytes                        offset bytes
 //!      0     8 magic "VRVTJRNL"            0     4 payload length, at most 64 MiB
-//!      8     4 version = 1                 4     4 CRC of the payload
+//!      8     4 version = 2                 4     4 CRC of the payload
 //!     12     4 zero                        8     8 sequence
 //!     16     8 first sequence             16     1 kind
 //!     24     4 zero                       17     1 flags: bit 0 = last record of its append
+//!                                         17     1   bit 1 = first record after a sync
 //!     28     4 CRC of bytes 0..28         18     2 zero
 //!                                         20     4 CRC of the segment's first sequence (8 bytes)
 //! cursor file, 28 bytes + state                    and of bytes 0..20
@@ -54,6 +55,11 @@
 //! first sequence, which keeps a record that was copied from elsewhere from being taken for one
 //! of this segment. The file's name repeats the first sequence, so a segment survives the loss of
 //! its header.
+//!
+//! A power cut may keep later bytes of what was not synced and lose earlier ones. Bit 1 tells that from rot: when no
+//! record behind a corrupt range of the last segment has it, nothing behind the range was acknowledged after it,
+//! and all of that is cut. Segments of version 1 lack the bit; they are read, never continued. Cursor files are of
+//! version 1.
 
 mod config;
 mod core;

@@ -17,8 +17,8 @@ use crate::config::JournalConfig;
 use crate::core::Core;
 use crate::error::JournalError;
 use crate::format::{
-    FORMAT_VERSION, SEGMENT_HEADER_BYTES, encode_segment_header, parse_segment_file_name,
-    segment_file_name,
+    SEGMENT_HEADER_BYTES, SEGMENT_VERSION, SEGMENT_VERSION_1, encode_segment_header,
+    parse_segment_file_name, segment_file_name,
 };
 use crate::fs::exact::write_all_at;
 use crate::fs::{FileSystem, JournalFile};
@@ -88,17 +88,15 @@ impl Recovery {
         let mut previous = 0;
         let mut active = None;
         for first in firsts {
-            let scanned = self.scan(first, previous)?;
+            let scanned = self.scan(first, previous, Some(first) == last_first)?;
             previous = previous.max(scanned.segment.last);
             if Some(first) == last_first {
-                let hidden = scanned.hidden_records_max();
-                active = self.reopen_last(scanned)?;
                 // Numbers that unreadable records may have are not given out again.
-                let taken = if active.is_some() {
-                    first - 1
-                } else {
-                    first + hidden
+                let taken = match scanned.unreadable {
+                    true => first + scanned.hidden_records_max(),
+                    false => first - 1,
                 };
+                active = self.reopen_last(scanned)?;
                 previous = self.table.last_sequence().max(taken);
             } else {
                 self.quarantine(&scanned);
@@ -156,18 +154,30 @@ impl Recovery {
         Ok(firsts)
     }
 
-    fn scan(&self, first: u64, previous: u64) -> Result<ScannedSegment, JournalError> {
+    fn scan(
+        &self,
+        first: u64,
+        previous: u64,
+        is_last: bool,
+    ) -> Result<ScannedSegment, JournalError> {
         let path = self.config.dir.join(segment_file_name(first));
         let file = self
             .fs
             .open_write(&path)
             .map_err(|error| JournalError::io("open", &path, error))?;
+        if is_last {
+            // Its last sync may have failed, and then the cache may show what the disk does not hold. The segments
+            // before it were synced before it was created.
+            file.sync()
+                .and_then(|()| file.forget_cached())
+                .map_err(|error| JournalError::io("sync", &path, error))?;
+        }
         let scanned = scan_segment(file, first, previous)
             .map_err(|error| JournalError::io("read", &path, error))?;
         match scanned.newer_version {
             None => Ok(scanned),
             Some(version) => {
-                let version_max = FORMAT_VERSION;
+                let version_max = SEGMENT_VERSION;
                 Err(JournalError::UnsupportedVersion {
                     path,
                     version,
@@ -177,13 +187,12 @@ impl Recovery {
         }
     }
 
-    /// Cuts the torn tail, restores the header if need be, and makes what remains durable: it may
-    /// have been only in the page cache when its writer died.
+    /// Cuts the torn tail, restores the header if need be, and makes what remains durable. `None` when the
+    /// writer must start a segment of its own: behind bytes that cannot be read, or behind records of version 1.
     fn reopen_last(&mut self, mut scanned: ScannedSegment) -> Result<Option<Active>, JournalError> {
         let first = scanned.segment.first;
         let path = self.config.dir.join(segment_file_name(first));
         if scanned.unreadable {
-            // The writer must not go on behind bytes that cannot be read.
             self.quarantine(&scanned);
             self.add(scanned);
             return Ok(None);
@@ -194,10 +203,16 @@ impl Recovery {
         let file = Arc::clone(&scanned.file);
         let len = scanned.segment.disk_bytes.max(SEGMENT_HEADER_BYTES);
         self.report.torn_bytes = len_before.saturating_sub(scanned.segment.disk_bytes);
+        let goes_on = scanned.version == Some(SEGMENT_VERSION) || scanned.segment.records == 0;
+        let version = if goes_on {
+            SEGMENT_VERSION
+        } else {
+            SEGMENT_VERSION_1
+        };
         let mut repaired = file.set_len(len);
-        if !scanned.header_intact {
-            repaired =
-                repaired.and_then(|()| write_all_at(&*file, &encode_segment_header(first), 0));
+        if scanned.version != Some(version) {
+            let header = encode_segment_header(first, version);
+            repaired = repaired.and_then(|()| write_all_at(&*file, &header, 0));
         }
         repaired
             .and_then(|()| file.sync())
@@ -206,14 +221,14 @@ impl Recovery {
         scanned.segment.disk_bytes = len;
         scanned.segment.readable_bytes = len;
         self.add(scanned);
-        Ok(Some(Active { file, first, len }))
+        Ok(goes_on.then_some(Active { file, first, len }))
     }
 
     fn start_segment(&mut self, first: u64) -> Result<Active, JournalError> {
         let path = self.config.dir.join(segment_file_name(first));
         let created = || {
             let file = self.fs.create_new(&path)?;
-            write_all_at(&*file, &encode_segment_header(first), 0)?;
+            write_all_at(&*file, &encode_segment_header(first, SEGMENT_VERSION), 0)?;
             file.sync()?;
             self.fs.sync_dir(&self.config.dir)?;
             Ok(file)

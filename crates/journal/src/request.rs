@@ -59,8 +59,16 @@ impl Request {
     }
 
     /// Gives the records their sequences, from `next` on, as part of the segment that starts at
-    /// `segment_first`.
-    pub(crate) fn number(&mut self, next: u64, segment_first: u64) -> RangeInclusive<u64> {
+    /// `segment_first`. `after_sync` when all that is before them is durable.
+    pub(crate) fn number(
+        &mut self,
+        next: u64,
+        segment_first: u64,
+        after_sync: bool,
+    ) -> RangeInclusive<u64> {
+        if let Some(first) = self.headers.first_mut() {
+            first.after_sync = after_sync;
+        }
         let mut rest = self.encoded.as_mut_slice();
         let mut last = next;
         for (header, sequence) in self.headers.iter_mut().zip(next..) {
@@ -116,5 +124,6 @@ fn unnumbered_header(
         sequence: 0,
         kind,
         last_of_append: false,
+        after_sync: false,
     })
 }

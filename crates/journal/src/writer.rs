@@ -13,7 +13,7 @@ use std::sync::atomic::Ordering;
 use crate::config::SyncPolicy;
 use crate::core::Core;
 use crate::error::JournalError;
-use crate::format::{SEGMENT_HEADER_BYTES, encode_segment_header};
+use crate::format::{SEGMENT_HEADER_BYTES, SEGMENT_VERSION, encode_segment_header};
 use crate::fs::JournalFile;
 use crate::fs::exact::write_all_at;
 use crate::request::Request;
@@ -64,7 +64,8 @@ impl Writer {
         if self.must_rotate(request.bytes()) {
             self.rotate()?;
         }
-        let sequences = request.number(self.next_sequence, self.first);
+        let after_sync = self.unsynced_records == 0;
+        let sequences = request.number(self.next_sequence, self.first, after_sync);
         if let Err(error) = write_all_at(&*self.file, request.encoded(), self.len) {
             self.cut_back()?;
             return Err(JournalError::io("write", &self.path(), error));
@@ -173,7 +174,7 @@ impl Writer {
 
     fn create_segment(&self, first: u64) -> io::Result<Arc<dyn JournalFile>> {
         let file = self.core.fs.create_new(&self.core.segment_path(first))?;
-        write_all_at(&*file, &encode_segment_header(first), 0)?;
+        write_all_at(&*file, &encode_segment_header(first, SEGMENT_VERSION), 0)?;
         file.sync()?;
         self.core.fs.sync_dir(&self.core.config.dir)?;
         Ok(file)

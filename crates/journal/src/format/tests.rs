@@ -9,6 +9,7 @@ fn header() -> RecordHeader {
         sequence: 12,
         kind: 3,
         last_of_append: true,
+        after_sync: true,
     }
 }
 
@@ -36,18 +37,21 @@ fn zeros_are_no_header() {
 
 #[test]
 fn a_later_version_is_told_from_damage() {
-    let mut bytes = encode_segment_header(9);
+    let mut bytes = encode_segment_header(9, SEGMENT_VERSION);
     assert_eq!(
         decode_segment_header(&bytes),
-        SegmentHeader::Valid { first: 9 }
+        SegmentHeader::Valid {
+            first: 9,
+            version: 2
+        }
     );
-    bytes[8] = 2;
+    bytes[8] = 3;
     assert_eq!(decode_segment_header(&bytes), SegmentHeader::Invalid);
     let crc = crc32c::crc32c(&bytes[..28]);
     bytes[28..].copy_from_slice(&crc.to_le_bytes());
     assert_eq!(
         decode_segment_header(&bytes),
-        SegmentHeader::Newer { version: 2 }
+        SegmentHeader::Newer { version: 3 }
     );
 }
 
@@ -74,8 +78,9 @@ proptest! {
         sequence in 1..SEQUENCE_LIMIT,
         kind: u8,
         last_of_append: bool,
+        after_sync: bool,
     ) {
-        let header = RecordHeader { payload_bytes, payload_crc, sequence, kind, last_of_append };
+        let header = RecordHeader { payload_bytes, payload_crc, sequence, kind, last_of_append, after_sync };
         prop_assert_eq!(RecordHeader::decode(&header.encode(1), 1), Some(header));
     }
 }

@@ -7,6 +7,8 @@ use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
+use rustix::fs::Advice;
+
 use super::{FileEntry, FileSystem, JournalFile};
 
 // Telemetry may hold secrets: nobody but the owner reads the journal.
@@ -115,5 +117,9 @@ impl JournalFile for OsFile {
     fn sync(&self) -> io::Result<()> {
         // The length is part of what fdatasync must write, so this is enough for an append.
         self.0.sync_data()
+    }
+
+    fn forget_cached(&self) -> io::Result<()> {
+        Ok(rustix::fs::fadvise(&self.0, 0, None, Advice::DontNeed)?)
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::cursor_file::{self, Loaded};
 use crate::error::JournalError;
-use crate::format::FORMAT_VERSION;
+use crate::format::CURSOR_VERSION;
 use crate::quarantine::quarantine_file;
 use crate::table::CursorEntry;
 
@@ -36,7 +36,7 @@ impl Recovery {
         let released = match cursor_file::load(&*self.fs, &path) {
             Ok(Loaded::Intact(stored)) => stored.committed,
             Ok(Loaded::Newer { version }) => {
-                let version_max = FORMAT_VERSION;
+                let version_max = CURSOR_VERSION;
                 return Err(JournalError::UnsupportedVersion {
                     path,
                     version,

@@ -4,7 +4,8 @@ use std::io;
 use std::sync::Arc;
 
 use crate::format::{
-    RECORD_HEADER_BYTES, SEGMENT_HEADER_BYTES, SegmentHeader, decode_segment_header,
+    RECORD_HEADER_BYTES, SEGMENT_HEADER_BYTES, SEGMENT_VERSION, SegmentHeader,
+    decode_segment_header,
 };
 use crate::fs::JournalFile;
 use crate::fs::exact::read_full_at;
@@ -17,13 +18,16 @@ pub(super) struct ScannedSegment {
     pub(super) payload_bytes: u64,
     /// Corrupt ranges as (first byte, byte after).
     pub(super) corrupt: Vec<(u64, u64)>,
-    pub(super) header_intact: bool,
+    /// Of an intact header that belongs here.
+    pub(super) version: Option<u32>,
     /// The header is too short or empty, as a crash during the segment's creation leaves it.
     header_torn: bool,
     pub(super) newer_version: Option<u32>,
     /// Reading failed at the end of `readable_bytes`; nothing behind it is known.
     pub(super) unreadable: bool,
     whole: Whole,
+    /// The state before the first corrupt range behind the last record that followed a sync.
+    torn: Option<Whole>,
 }
 
 /// The state after the last record that ended its append.
@@ -55,7 +59,14 @@ pub(super) fn scan_segment(
         file,
         payload_bytes: 0,
         corrupt: Vec::new(),
-        header_intact: parsed == SegmentHeader::Valid { first },
+        version: match parsed {
+            SegmentHeader::Valid {
+                first: own,
+                version,
+            } if own == first => Some(version),
+            _ => None,
+        },
+        torn: None,
         header_torn: len < SEGMENT_HEADER_BYTES || (header == [0; 32] && !header_unreadable),
         newer_version: match parsed {
             SegmentHeader::Newer { version } => Some(version),
@@ -70,7 +81,7 @@ pub(super) fn scan_segment(
         },
         segment,
     };
-    if !scanned.header_intact && len > 0 {
+    if scanned.version.is_none() && len > 0 {
         scanned.add_corrupt(0, header_bytes);
     }
     if header_unreadable {
@@ -88,8 +99,14 @@ impl ScannedSegment {
         loop {
             match scanner.next() {
                 Ok(None) => return,
-                Ok(Some(Found::Corrupt { offset, end })) => self.add_corrupt(offset, end),
+                Ok(Some(Found::Corrupt { offset, end })) => {
+                    self.torn.get_or_insert(self.whole);
+                    self.add_corrupt(offset, end);
+                }
                 Ok(Some(Found::Record { header, .. })) => {
+                    if header.after_sync {
+                        self.torn = None;
+                    }
                     self.segment.last = header.sequence;
                     self.segment.records += 1;
                     self.payload_bytes += u64::from(header.payload_bytes);
@@ -124,9 +141,12 @@ impl ScannedSegment {
         self.corrupt.push((offset, end));
     }
 
-    /// Forgets what follows the last whole append: an append that a crash interrupted. A header
-    /// cut short by a crash is no damage either.
+    /// Forgets what follows the last whole append: an append that a crash interrupted. A crash may also have kept
+    /// later bytes of it and lost earlier ones; so behind the last sync the first corrupt range ends what
+    /// is whole. A header cut short by a crash is no damage either.
     pub(super) fn cut_torn_tail(&mut self) {
+        let knows_syncs = self.version == Some(SEGMENT_VERSION);
+        self.whole = self.torn.filter(|_| knows_syncs).unwrap_or(self.whole);
         let Whole {
             end,
             last,
@@ -139,7 +159,7 @@ impl ScannedSegment {
         self.segment.last = last;
         self.segment.records = records;
         self.payload_bytes = payload_bytes;
-        if nothing_kept && !self.header_intact && !header_torn {
+        if nothing_kept && self.version.is_none() && !header_torn {
             // The whole file is damaged, not just its tail: keep a copy of all of it.
             return;
         }

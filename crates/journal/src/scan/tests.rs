@@ -14,7 +14,7 @@ fn encoded(count: usize) -> Vec<u8> {
         count
     ];
     let mut request = Request::encode(&entries, 100, 1 << 20).unwrap();
-    request.number(1, 1);
+    request.number(1, 1, true);
     request.encoded().to_vec()
 }
 
@@ -96,6 +96,7 @@ fn a_promised_length_beyond_the_file_allocates_nothing() {
         sequence: 1,
         kind: 0,
         last_of_append: true,
+        after_sync: false,
     };
     let bytes = header.encode(1);
     let dir = tempfile::tempdir().unwrap();

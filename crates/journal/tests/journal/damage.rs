@@ -199,13 +199,13 @@ fn a_later_format_version_is_refused_and_left_alone() {
     written(dir.path(), 1);
     let path = &segment_files(dir.path())[0];
     let mut bytes = std::fs::read(path).unwrap();
-    bytes[8] = 2;
+    bytes[8] = 3;
     let crc = crc32c::crc32c(&bytes[..28]);
     bytes[28..32].copy_from_slice(&crc.to_le_bytes());
     std::fs::write(path, &bytes).unwrap();
     let error = Journal::open(config(dir.path())).unwrap_err();
     assert!(
-        matches!(error, JournalError::UnsupportedVersion { version: 2, .. }),
+        matches!(error, JournalError::UnsupportedVersion { version: 3, .. }),
         "{error}"
     );
     assert_eq!(std::fs::read(path).unwrap(), bytes);

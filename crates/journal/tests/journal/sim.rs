@@ -1,7 +1,12 @@
-//! A disk in memory that loses what was not synced, fills up, writes short and fails its syncs.
+//! A disk in memory that loses and reorders what was not synced, fills up, writes short, fails its syncs, rots, and
+//! has bad sectors.
+//!
+//! It is as hostile as POSIX allows: a name is durable after a sync of its folder only, a folder after one of its parent,
+//! un-synced pages and names survive a power cut in any combination, and a failed sync forgets that pages were
+//! dirty, so that the next one succeeds without them.
 
 use std::any::Any;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,14 +21,30 @@ pub(crate) struct Disk(Arc<Mutex<State>>);
 #[derive(Default)]
 struct State {
     inodes: Vec<Inode>,
-    names: BTreeMap<PathBuf, usize>,
-    durable_names: BTreeMap<PathBuf, usize>,
+    live: Names,
+    durable: Names,
     name_changes: Vec<NameChange>,
     locks: BTreeMap<PathBuf, Arc<()>>,
     /// Handles of an earlier boot are dead.
     boot: u64,
     syncs: u64,
     faults: Faults,
+    bad_sectors: Vec<BadSector>,
+    dice: Dice,
+}
+
+/// What a lookup by path finds.
+#[derive(Default, Clone)]
+struct Names {
+    files: BTreeMap<PathBuf, usize>,
+    folders: BTreeSet<PathBuf>,
+}
+
+/// Bytes of a file that cannot be read.
+struct BadSector {
+    inode: usize,
+    offset: u64,
+    bytes: u64,
 }
 
 /// What goes wrong next.
@@ -34,6 +55,8 @@ pub(crate) struct Faults {
     /// Every write takes at most this many bytes.
     pub(crate) write_bytes_max: Option<usize>,
     pub(crate) fail_syncs: bool,
+    /// The change after this many fails, once.
+    pub(crate) fail_change_after: Option<u32>,
     /// Changes until the power goes.
     pub(crate) power_cut_after: Option<u32>,
     /// Reads of segments fail at and after this offset.
@@ -55,10 +78,74 @@ enum Change {
     SetLen(usize),
 }
 
+#[derive(Clone)]
 enum NameChange {
+    MakeFolder(PathBuf),
     Set(PathBuf, usize),
-    Rename(PathBuf, PathBuf),
+    Rename(PathBuf, PathBuf, usize),
     Remove(PathBuf),
+}
+
+/// Un-synced bytes survive a power cut in pieces of this size, so that records of tests span several.
+const PAGE_BYTES: usize = 32;
+
+impl Names {
+    fn apply(&mut self, change: &NameChange) {
+        match change {
+            NameChange::MakeFolder(path) => drop(self.folders.insert(path.clone())),
+            NameChange::Set(path, inode) => drop(self.files.insert(path.clone(), *inode)),
+            NameChange::Rename(from, to, inode) => {
+                self.files.remove(from);
+                self.files.insert(to.clone(), *inode);
+            }
+            NameChange::Remove(path) => drop(self.files.remove(path)),
+        }
+    }
+
+    fn has_folder(&self, folder: &Path) -> bool {
+        folder == Path::new("/") || self.folders.contains(folder)
+    }
+
+    /// Takes away what no folder leads to.
+    fn drop_unreachable(&mut self) {
+        let folders = self.folders.clone();
+        let reachable = |path: &Path| {
+            let mut parents = path.ancestors().skip(1);
+            parents.all(|parent| parent == Path::new("/") || folders.contains(parent))
+        };
+        self.folders.retain(|folder| reachable(folder));
+        self.files.retain(|file, _| reachable(file));
+    }
+}
+
+impl NameChange {
+    /// Whether a sync of `folder` makes it durable.
+    fn is_in(&self, folder: &Path) -> bool {
+        let inside = |path: &Path| path.parent() == Some(folder);
+        match self {
+            Self::MakeFolder(path) | Self::Set(path, _) | Self::Remove(path) => inside(path),
+            Self::Rename(from, to, _) => inside(from) || inside(to),
+        }
+    }
+}
+
+impl Change {
+    /// The pieces that reach the disk one by one.
+    fn pages(&self) -> Vec<Self> {
+        let Self::Write(offset, data) = self else {
+            return vec![self.clone()];
+        };
+        let mut pages = Vec::new();
+        let mut at = 0;
+        while at < data.len() {
+            let end = data
+                .len()
+                .min((offset + at) / PAGE_BYTES * PAGE_BYTES + PAGE_BYTES - offset);
+            pages.push(Self::Write(offset + at, data[at..end].to_vec()));
+            at = end;
+        }
+        pages
+    }
 }
 
 fn apply(bytes: &mut Vec<u8>, change: &Change) {
@@ -71,19 +158,8 @@ fn apply(bytes: &mut Vec<u8>, change: &Change) {
     }
 }
 
-fn rename(names: &mut BTreeMap<PathBuf, usize>, change: &NameChange) {
-    match change {
-        NameChange::Set(path, inode) => drop(names.insert(path.clone(), *inode)),
-        NameChange::Rename(from, to) => {
-            if let Some(inode) = names.remove(from) {
-                names.insert(to.clone(), inode);
-            }
-        }
-        NameChange::Remove(path) => drop(names.remove(path)),
-    }
-}
-
 /// A small generator of choices.
+#[derive(Default)]
 struct Dice(u64);
 
 impl Dice {
@@ -113,34 +189,129 @@ impl Disk {
         self.0.lock().syncs
     }
 
-    /// The power goes: of what was not synced, a part chosen by `seed` survives, in order, the
-    /// last piece torn or left as zeros.
+    /// The power goes: of what was not synced, a part chosen by `seed` survives. Either a first part of it in order, the
+    /// last piece torn or left as zeros, or any pages and names.
     pub(crate) fn crash(&self, seed: u64) {
-        let mut dice = Dice(seed);
         let mut state = self.0.lock();
         let state = &mut *state;
+        state.dice = Dice(seed);
         state.boot += 1;
         state.faults = Faults::default();
         state.locks.clear();
-        let kept = dice.roll(state.name_changes.len());
-        for change in state.name_changes.drain(..).take(kept) {
-            rename(&mut state.durable_names, &change);
-        }
-        state.names = state.durable_names.clone();
+        let reorder = state.dice.roll(1) == 1;
+        state.keep_names(reorder);
+        let dice = &mut state.dice;
         for inode in &mut state.inodes {
-            let kept = dice.roll(inode.unsynced.len());
-            let torn = inode.unsynced.get(kept).cloned();
-            for change in inode.unsynced.drain(..).take(kept) {
-                apply(&mut inode.durable, &change);
-            }
-            if let Some(Change::Write(offset, data)) = torn {
-                let mut part = data[..dice.roll(data.len())].to_vec();
-                if dice.roll(3) == 0 {
-                    part.fill(0);
-                }
-                apply(&mut inode.durable, &Change::Write(offset, part));
+            match reorder {
+                true => inode.keep_any(dice),
+                false => inode.keep_first(dice),
             }
             inode.live = inode.durable.clone();
+        }
+    }
+
+    /// Flips a bit of a file, chosen by `seed`, behind everyone's back: its path.
+    pub(crate) fn flip(&self, seed: u64) -> Option<PathBuf> {
+        let mut state = self.0.lock();
+        let mut dice = Dice(seed);
+        let count = state.live.files.len().checked_sub(1)?;
+        let (path, inode) = state
+            .live
+            .files
+            .iter()
+            .nth(dice.roll(count))
+            .map(|(path, inode)| (path.clone(), *inode))?;
+        let inode = &mut state.inodes[inode];
+        let at = dice.roll(inode.live.len().checked_sub(1)?);
+        let bit = 1 << dice.roll(7);
+        inode.live[at] ^= bit;
+        if let Some(byte) = inode.durable.get_mut(at) {
+            *byte ^= bit;
+        }
+        Some(path)
+    }
+
+    /// Makes some bytes of a segment, chosen by `seed`, unreadable: its path.
+    pub(crate) fn break_sector(&self, seed: u64) -> Option<PathBuf> {
+        let mut state = self.0.lock();
+        let mut dice = Dice(seed);
+        let segments: Vec<_> = state
+            .live
+            .segments()
+            .map(|(path, inode)| (path.clone(), inode))
+            .collect();
+        let (path, inode) = segments
+            .get(dice.roll(segments.len().checked_sub(1)?))
+            .cloned()?;
+        let offset = dice.roll(state.inodes[inode].live.len()) as u64;
+        state.bad_sectors.push(BadSector {
+            inode,
+            offset,
+            bytes: 64,
+        });
+        Some(path)
+    }
+
+    pub(crate) fn mend_sectors(&self) {
+        self.0.lock().bad_sectors.clear();
+    }
+
+    /// Whether the power is out.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.0.lock().faults.power_cut_after == Some(0)
+    }
+
+    /// Bytes of all segments.
+    pub(crate) fn segment_bytes(&self) -> u64 {
+        let state = self.0.lock();
+        state
+            .live
+            .segments()
+            .map(|(_, inode)| state.inodes[inode].live.len() as u64)
+            .sum()
+    }
+}
+
+impl Names {
+    fn segments(&self) -> impl Iterator<Item = (&PathBuf, usize)> {
+        let segments = self
+            .files
+            .iter()
+            .filter(|(path, _)| path.extension().is_some_and(|end| end == "seg"));
+        segments.map(|(path, inode)| (path, *inode))
+    }
+}
+
+impl Inode {
+    fn keep_first(&mut self, dice: &mut Dice) {
+        let kept = dice.roll(self.unsynced.len());
+        let torn = self.unsynced.get(kept).cloned();
+        for change in self.unsynced.drain(..).take(kept) {
+            apply(&mut self.durable, &change);
+        }
+        if let Some(Change::Write(offset, data)) = torn {
+            let mut part = data[..dice.roll(data.len())].to_vec();
+            if dice.roll(3) == 0 {
+                part.fill(0);
+            }
+            apply(&mut self.durable, &Change::Write(offset, part));
+        }
+    }
+
+    fn keep_any(&mut self, dice: &mut Dice) {
+        for page in std::mem::take(&mut self.unsynced)
+            .iter()
+            .flat_map(Change::pages)
+        {
+            if dice.roll(1) == 1 {
+                apply(&mut self.durable, &page);
+            }
+        }
+    }
+
+    fn sync(&mut self) {
+        for change in std::mem::take(&mut self.unsynced) {
+            apply(&mut self.durable, &change);
         }
     }
 }
@@ -175,12 +346,45 @@ impl State {
         if let Some(left) = &mut self.faults.power_cut_after {
             *left -= 1;
         }
+        match &mut self.faults.fail_change_after {
+            Some(0) => {
+                self.faults.fail_change_after = None;
+                return Err(io::Error::other("the disk has failed"));
+            }
+            Some(left) => *left -= 1,
+            None => {}
+        }
         Ok(())
     }
 
     fn change_name(&mut self, change: NameChange) {
-        rename(&mut self.names, &change);
+        self.live.apply(&change);
         self.name_changes.push(change);
+    }
+
+    fn keep_names(&mut self, reorder: bool) {
+        let kept = self.dice.roll(self.name_changes.len());
+        for (at, change) in self.name_changes.drain(..).enumerate() {
+            let survives = if reorder {
+                self.dice.roll(1) == 1
+            } else {
+                at < kept
+            };
+            if survives {
+                self.durable.apply(&change);
+            }
+        }
+        self.durable.drop_unreachable();
+        self.live = self.durable.clone();
+    }
+
+    /// The first byte from `offset` on that cannot be read.
+    fn bad_from(&self, inode: usize, offset: u64) -> Option<u64> {
+        let bad = self
+            .bad_sectors
+            .iter()
+            .filter(|bad| bad.inode == inode && bad.offset + bad.bytes > offset);
+        bad.map(|bad| bad.offset.max(offset)).min()
     }
 }
 
@@ -197,17 +401,28 @@ impl SimFs {
 }
 
 impl FileSystem for SimFs {
-    fn create_dir_all(&self, _dir: &Path) -> io::Result<()> {
-        self.disk.0.lock().check_boot(self.boot)
+    fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
+        if self.disk.0.lock().live.has_folder(dir) {
+            return self.disk.0.lock().check_boot(self.boot);
+        }
+        let parent = dir.parent().unwrap_or(Path::new("/"));
+        self.create_dir_all(parent)?;
+        {
+            let mut state = self.disk.0.lock();
+            state.change(self.boot)?;
+            state.change_name(NameChange::MakeFolder(dir.to_path_buf()));
+        }
+        self.sync_dir(parent)
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<FileEntry>> {
         let state = self.disk.0.lock();
         state.check_boot(self.boot)?;
-        let inside = state
-            .names
-            .iter()
-            .filter(|(path, _)| path.parent() == Some(dir));
+        if !state.live.has_folder(dir) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        let files = state.live.files.iter();
+        let inside = files.filter(|(path, _)| path.parent() == Some(dir));
         Ok(inside
             .map(|(path, inode)| FileEntry {
                 name: path.file_name().unwrap().to_string_lossy().into_owned(),
@@ -220,8 +435,11 @@ impl FileSystem for SimFs {
     fn create_new(&self, path: &Path) -> io::Result<Arc<dyn JournalFile>> {
         let mut state = self.disk.0.lock();
         state.change(self.boot)?;
-        if state.names.contains_key(path) {
+        if state.live.files.contains_key(path) {
             return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        if !state.live.has_folder(path.parent().unwrap()) {
+            return Err(io::ErrorKind::NotFound.into());
         }
         state.inodes.push(Inode::default());
         let inode = state.inodes.len() - 1;
@@ -236,35 +454,44 @@ impl FileSystem for SimFs {
     fn open_read(&self, path: &Path) -> io::Result<Arc<dyn JournalFile>> {
         let state = self.disk.0.lock();
         state.check_boot(self.boot)?;
-        let inode = *state.names.get(path).ok_or(io::ErrorKind::NotFound)?;
+        let inode = *state.live.files.get(path).ok_or(io::ErrorKind::NotFound)?;
         Ok(self.open(path, inode))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut state = self.disk.0.lock();
         state.change(self.boot)?;
-        state.change_name(NameChange::Rename(from.to_path_buf(), to.to_path_buf()));
+        let inode = *state.live.files.get(from).ok_or(io::ErrorKind::NotFound)?;
+        state.change_name(NameChange::Rename(
+            from.to_path_buf(),
+            to.to_path_buf(),
+            inode,
+        ));
         Ok(())
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         let mut state = self.disk.0.lock();
         state.change(self.boot)?;
-        if !state.names.contains_key(path) {
+        if !state.live.files.contains_key(path) {
             return Err(io::ErrorKind::NotFound.into());
         }
         state.change_name(NameChange::Remove(path.to_path_buf()));
         Ok(())
     }
 
-    fn sync_dir(&self, _dir: &Path) -> io::Result<()> {
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         let mut state = self.disk.0.lock();
         state.change(self.boot)?;
         if state.faults.fail_syncs {
             return Err(io::Error::other("sync failed"));
         }
-        state.durable_names = state.names.clone();
-        state.name_changes.clear();
+        let (now, later) = std::mem::take(&mut state.name_changes)
+            .into_iter()
+            .partition(|change| change.is_in(dir));
+        state.name_changes = later;
+        let now: Vec<NameChange> = now;
+        now.iter().for_each(|change| state.durable.apply(change));
         Ok(())
     }
 
@@ -292,6 +519,13 @@ impl JournalFile for SimFile {
         if let Some(limit) = state.faults.unreadable_from.filter(|_| self.is_segment) {
             let before = usize::try_from(limit.saturating_sub(offset)).unwrap();
             if before == 0 {
+                return Err(io::Error::other("bad sector"));
+            }
+            wanted = wanted.min(before);
+        }
+        if let Some(bad) = state.bad_from(self.inode, offset) {
+            let before = usize::try_from(bad - offset).unwrap();
+            if before == 0 && wanted > 0 {
                 return Err(io::Error::other("bad sector"));
             }
             wanted = wanted.min(before);
@@ -346,14 +580,27 @@ impl JournalFile for SimFile {
         let duration = self.disk.0.lock().faults.sync_duration;
         std::thread::sleep(duration);
         let mut state = self.disk.0.lock();
-        state.change(self.boot)?;
+        let state = &mut *state;
         state.syncs += 1;
-        if state.faults.fail_syncs {
+        state.check_boot(self.boot)?;
+        let failed = state.change(self.boot).is_err() || state.faults.fail_syncs;
+        let inode = &mut state.inodes[self.inode];
+        if failed {
+            // Some pages got through; the rest is not dirty any more.
+            inode.keep_any(&mut state.dice);
             return Err(io::Error::other("sync failed"));
         }
+        inode.sync();
+        Ok(())
+    }
+
+    fn forget_cached(&self) -> io::Result<()> {
+        let mut state = self.disk.0.lock();
+        state.check_boot(self.boot)?;
         let inode = &mut state.inodes[self.inode];
-        inode.durable = inode.live.clone();
-        inode.unsynced.clear();
+        if inode.unsynced.is_empty() {
+            inode.live = inode.durable.clone();
+        }
         Ok(())
     }
 }

@@ -1,0 +1,569 @@
+//! The journal under test beside what it should hold.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use vervet_journal::{Cursor, Journal, JournalConfig, JournalError, OnFull, RecoveryReport};
+
+use crate::sim::Disk;
+use crate::support::{append_all, config};
+
+const DISK_BYTES_MAX: u64 = 2048;
+/// Records of one append, at most; a flipped bit in the last append costs all of it.
+const APPEND_RECORDS_MAX: usize = 3;
+const READERS: [&str; 2] = ["main", "second"];
+const THIRD: &str = "third";
+
+#[derive(Debug, Clone)]
+pub(super) enum Step {
+    Append(Vec<u16>),
+    Read(usize, u16),
+    Commit(usize, u8),
+    Rewind(usize),
+    /// Whether the reader loses its oldest records when the budget is used up.
+    Policy(usize, bool),
+    /// Creates a cursor that nobody reads, or removes it.
+    ToggleThird,
+    Room(u16),
+    ShortWrites(u8),
+    Heal,
+    FailedSync,
+    FailChangeAfter(u32),
+    PowerCutAfter(u32),
+    BadSector(u64),
+    /// Stops, flips a bit, starts.
+    Flip(u64),
+    Crash(u64),
+    Reopen,
+}
+
+pub(super) struct World {
+    disk: Disk,
+    running: Option<Running>,
+    /// Acknowledged payloads by sequence.
+    acknowledged: BTreeMap<u64, Vec<u8>>,
+    /// Acknowledged payloads that damage has taken; a mended disk may give them back.
+    damaged: BTreeMap<u64, Vec<u8>>,
+    /// Payloads of undecided appends that damage hides: a mended disk may show them.
+    hidden: BTreeSet<Vec<u8>>,
+    /// Appends whose fate the next start decides.
+    undecided: Vec<Vec<Vec<u8>>>,
+    readers: [Reader; 2],
+    /// Where the third cursor was created, while it exists; two places when a failure left that open.
+    third: BTreeSet<Option<u64>>,
+    /// Everything up to here may have been dropped from cursors that allow it.
+    floor: u64,
+    /// Segments and cursors that the disk has damaged since the last start.
+    flipped: Vec<PathBuf>,
+    broken: Vec<PathBuf>,
+    /// Damage is known in what is on disk, so that figures are not exact.
+    inexact: bool,
+    payloads: u64,
+}
+
+struct Running {
+    journal: Journal,
+    cursors: [Cursor; 2],
+}
+
+#[derive(Default)]
+struct Reader {
+    /// What it may stand at: one value, more after commits that failed half-way.
+    committed: BTreeSet<u64>,
+    position: u64,
+    drops: bool,
+    /// Its file was damaged and it started again without a state; until it commits.
+    restarted: bool,
+    /// Records that the budget has taken from it since the start.
+    dropped: u64,
+}
+
+impl World {
+    pub(super) fn new() -> Self {
+        let reader = || Reader {
+            committed: BTreeSet::from([0]),
+            ..Reader::default()
+        };
+        let mut world = Self {
+            disk: Disk::default(),
+            running: None,
+            acknowledged: BTreeMap::new(),
+            damaged: BTreeMap::new(),
+            hidden: BTreeSet::new(),
+            undecided: Vec::new(),
+            readers: [reader(), reader()],
+            third: BTreeSet::from([None]),
+            floor: 0,
+            flipped: Vec::new(),
+            broken: Vec::new(),
+            inexact: false,
+            payloads: 0,
+        };
+        world.start();
+        world
+    }
+
+    pub(super) fn run(&mut self, step: &Step) {
+        match step {
+            Step::Append(lengths) => self.append(lengths),
+            Step::Read(reader, bytes_max) => self.read(*reader, *bytes_max),
+            Step::Commit(reader, share) => self.commit(*reader, *share),
+            Step::Rewind(reader) => {
+                let cursor = &mut self.running.as_mut().unwrap().cursors[*reader];
+                cursor.rewind();
+                self.readers[*reader].position = cursor.committed();
+            }
+            Step::Policy(reader, drops) => {
+                self.readers[*reader].drops = *drops;
+                self.apply_policies();
+            }
+            Step::ToggleThird => self.toggle_third(),
+            Step::Room(room) => self
+                .disk
+                .faults(|faults| faults.room = Some(u64::from(*room))),
+            Step::ShortWrites(bytes) => {
+                self.disk
+                    .faults(|faults| faults.write_bytes_max = Some(usize::from(*bytes)));
+            }
+            Step::Heal => {
+                self.disk.faults(|faults| *faults = Default::default());
+                self.disk.mend_sectors();
+            }
+            Step::FailedSync => {
+                self.disk.faults(|faults| faults.fail_syncs = true);
+                self.append(&[10]);
+                self.disk.faults(|faults| faults.fail_syncs = false);
+            }
+            Step::FailChangeAfter(changes) => {
+                self.disk
+                    .faults(|faults| faults.fail_change_after = Some(*changes));
+            }
+            Step::PowerCutAfter(changes) => {
+                self.disk
+                    .faults(|faults| faults.power_cut_after = Some(*changes));
+            }
+            Step::BadSector(seed) => self.broken.extend(self.disk.break_sector(*seed)),
+            Step::Flip(seed) => {
+                self.stop();
+                self.flipped.extend(self.disk.flip(*seed));
+                self.start();
+            }
+            Step::Crash(seed) => {
+                self.disk.crash(*seed);
+                self.start_through_power_cuts(*seed);
+            }
+            Step::Reopen => {
+                // Closing without a crash: what was written is still in the page cache.
+                self.stop();
+                self.start();
+            }
+        }
+    }
+
+    fn config() -> JournalConfig {
+        JournalConfig {
+            disk_bytes_max: DISK_BYTES_MAX,
+            ..config(Path::new("/j"))
+        }
+    }
+
+    fn stop(&mut self) {
+        self.disk.faults(|faults| *faults = Default::default());
+        self.running = None;
+    }
+
+    /// The power goes again during some recoveries.
+    fn start_through_power_cuts(&mut self, seed: u64) {
+        self.running = None;
+        for attempt in 1..=u32::try_from(seed % 4).unwrap() {
+            self.disk
+                .faults(|faults| faults.power_cut_after = Some(attempt));
+            drop(Journal::open_with(Self::config(), self.disk.mount()));
+            self.disk.crash(seed.rotate_left(attempt));
+        }
+        self.start();
+    }
+
+    fn start(&mut self) {
+        self.running = None;
+        let opened = Journal::open_with(Self::config(), self.disk.mount());
+        let (journal, report) = opened.expect("no content keeps a journal from opening");
+        let first_on_disk = journal.stats().oldest_sequence;
+        let cursors = READERS.map(|name| journal.cursor(name).unwrap());
+        for (reader, cursor) in self.readers.iter_mut().zip(&cursors) {
+            let committed = cursor.committed();
+            let file = cursor_file(cursor.name());
+            let restarted = self.flipped.contains(&file) && committed < first_on_disk;
+            assert!(
+                restarted || reader.committed.contains(&committed),
+                "{} at {committed}",
+                cursor.name()
+            );
+            reader.restarted |= restarted;
+            let is_empty = cursor.state().is_empty();
+            let is_own = cursor.state() == state(committed) && !restarted;
+            let may_be_empty = committed == 0 || reader.restarted;
+            assert!(
+                is_own || is_empty && may_be_empty,
+                "{}: {:?}",
+                cursor.name(),
+                cursor.state()
+            );
+            reader.committed = BTreeSet::from([committed]);
+            reader.position = committed;
+            reader.dropped = 0;
+        }
+        self.settle_third(&journal, first_on_disk);
+        let known = |name: &String| self.flipped.contains(&cursor_file(name));
+        assert!(report.corrupt_cursors.iter().all(known), "{report:?}");
+        self.running = Some(Running { journal, cursors });
+        self.apply_policies();
+        self.audit(&report);
+    }
+
+    fn settle_third(&mut self, journal: &Journal, first_on_disk: u64) {
+        let stats = journal.stats();
+        let found = stats.cursors.iter().find(|cursor| cursor.name == THIRD);
+        let found = found.map(|cursor| cursor.committed);
+        let restarted = self.flipped.contains(&cursor_file(THIRD))
+            && found.is_some_and(|committed| committed < first_on_disk);
+        assert!(
+            restarted || self.third.contains(&found),
+            "{found:?} of {:?}",
+            self.third
+        );
+        self.third = BTreeSet::from([found]);
+    }
+
+    /// Reads everything and settles what was undecided.
+    fn audit(&mut self, report: &RecoveryReport) {
+        let found = self.read_all();
+        let damage = !self.flipped.is_empty() || !self.broken.is_empty();
+        for append in std::mem::take(&mut self.undecided) {
+            let is_there = |payload: &&Vec<u8>| found.values().any(|found| found == *payload);
+            let there = append.iter().filter(is_there).count();
+            assert!(
+                there == 0 || there == append.len() || damage,
+                "{there} of {} records",
+                append.len()
+            );
+            if there > 0 || damage {
+                self.hidden.extend(append);
+            }
+        }
+        for (sequence, payload) in &found {
+            let own = self.acknowledged.get(sequence);
+            let is_known = own == Some(payload)
+                || self.damaged.get(sequence) == Some(payload)
+                || own.is_none() && self.hidden.remove(payload);
+            assert!(
+                is_known,
+                "record {sequence} was never accepted, or came twice"
+            );
+        }
+        let missing: BTreeMap<u64, Vec<u8>> = self
+            .acknowledged
+            .iter()
+            .filter(|(sequence, _)| self.is_needed(**sequence) && !found.contains_key(sequence))
+            .map(own)
+            .collect();
+        self.excuse(
+            &missing,
+            report,
+            found.keys().next_back().copied().unwrap_or(0),
+        );
+        self.inexact = !missing.is_empty() || report.found_damage();
+        self.damaged.extend(missing);
+        self.acknowledged
+            .retain(|sequence, _| !self.damaged.contains_key(sequence));
+        self.damaged
+            .retain(|sequence, _| !found.contains_key(sequence));
+        self.acknowledged.extend(found);
+        self.flipped.clear();
+        self.check_figures();
+    }
+
+    /// Whether a cursor waits for the record.
+    fn is_needed(&self, sequence: u64) -> bool {
+        let waits =
+            |committed: Option<&u64>| committed.is_some_and(|committed| *committed < sequence);
+        let third = self.third.iter().flatten().next();
+        sequence > self.floor
+            && (waits(third)
+                || self
+                    .readers
+                    .iter()
+                    .any(|reader| waits(reader.committed.first())))
+    }
+
+    /// Fails unless the damage done explains what is missing.
+    fn excuse(&self, missing: &BTreeMap<u64, Vec<u8>>, report: &RecoveryReport, last_found: u64) {
+        let in_broken = |sequence: &u64| {
+            let mut firsts = self.broken.iter().filter_map(|path| first_of(path));
+            firsts.any(|first| first <= *sequence)
+        };
+        let other: Vec<_> = missing
+            .keys()
+            .filter(|sequence| !in_broken(sequence))
+            .collect();
+        let flips = self
+            .flipped
+            .iter()
+            .filter(|path| first_of(path).is_some())
+            .count();
+        assert!(
+            other.len() <= flips * APPEND_RECORDS_MAX,
+            "records {other:?} are lost, found up to {last_found}"
+        );
+        let reported = !report.quarantined.is_empty() || report.torn_bytes > 0;
+        assert!(
+            missing.is_empty() || reported,
+            "{} records are lost in silence",
+            missing.len()
+        );
+    }
+
+    fn read_all(&self) -> BTreeMap<u64, Vec<u8>> {
+        let journal = &self.running.as_ref().unwrap().journal;
+        let mut auditor = journal.cursor("audit").unwrap();
+        let mut found = BTreeMap::new();
+        let mut previous = 0;
+        loop {
+            let records = auditor
+                .read(1000)
+                .expect("recovery has found what cannot be read");
+            if records.is_empty() {
+                break;
+            }
+            for record in records {
+                assert!(
+                    record.sequence > previous,
+                    "{} after {previous}",
+                    record.sequence
+                );
+                previous = record.sequence;
+                found.insert(record.sequence, record.payload.to_vec());
+            }
+        }
+        drop(auditor);
+        journal.remove_cursor("audit").unwrap();
+        found
+    }
+
+    fn append(&mut self, lengths: &[u16]) {
+        let payloads: Vec<Vec<u8>> = lengths.iter().map(|len| self.payload(*len)).collect();
+        let journal = &self.running.as_ref().unwrap().journal;
+        let before = journal.stats();
+        match append_all(journal, &payloads) {
+            Ok(range) => {
+                let last = self.acknowledged.keys().next_back().copied().unwrap_or(0);
+                let committed = self
+                    .readers
+                    .iter()
+                    .flat_map(|reader| &reader.committed)
+                    .max();
+                assert!(
+                    *range.start() > last.max(*committed.unwrap()),
+                    "sequences go back"
+                );
+                for (sequence, payload) in range.zip(payloads) {
+                    self.damaged.remove(&sequence);
+                    self.acknowledged.insert(sequence, payload);
+                }
+                // A power cut may have brought back segments that were deleted; an append makes room first.
+                let stats = self.running.as_ref().unwrap().journal.stats();
+                assert!(stats.disk_bytes <= DISK_BYTES_MAX, "{stats:?}");
+            }
+            Err(JournalError::Poisoned { .. }) => self.undecided.push(payloads),
+            Err(JournalError::Full { .. }) => {
+                let blocks = |cursor: &vervet_journal::CursorStats| {
+                    cursor.on_full == OnFull::Block && cursor.lag_records > 0
+                };
+                assert!(
+                    before.cursors.iter().any(blocks),
+                    "full, though nobody holds it up: {before:?}"
+                );
+            }
+            // Nothing of it may ever be seen.
+            Err(_) => {}
+        }
+        self.note_drops(before.oldest_sequence);
+        self.check_figures();
+    }
+
+    /// Segments have gone since the oldest sequence was `before`: from whom were their records taken?
+    fn note_drops(&mut self, before: u64) {
+        let running = self.running.as_ref().unwrap();
+        let oldest = running.journal.stats().oldest_sequence;
+        for (reader, cursor) in self.readers.iter_mut().zip(&running.cursors) {
+            let from = before.max(cursor.committed() + 1);
+            let taken = if from < oldest {
+                self.acknowledged.range(from..oldest).count()
+            } else {
+                0
+            };
+            assert!(
+                taken == 0 || reader.drops || self.inexact,
+                "{taken} records taken from {}",
+                cursor.name()
+            );
+            reader.dropped += taken as u64;
+            if taken > 0 {
+                self.floor = self.floor.max(oldest - 1);
+            }
+        }
+        let stats = running.journal.stats();
+        match stats.cursors.iter().find(|cursor| cursor.name == THIRD) {
+            Some(third) => {
+                let held = self.acknowledged.range(third.committed + 1..);
+                let lost = held.take_while(|(sequence, _)| **sequence < oldest).count();
+                assert!(
+                    lost == 0 || self.inexact,
+                    "{lost} records taken from the third cursor"
+                );
+            }
+            // Its creation has failed, but its file may be there at the next start.
+            None if self.third.len() > 1 => self.floor = self.floor.max(oldest - 1),
+            None => {}
+        }
+    }
+
+    /// The journal's own figures against the model's.
+    fn check_figures(&self) {
+        let running = self.running.as_ref().unwrap();
+        let stats = running.journal.stats();
+        assert!(
+            stats.disk_bytes <= self.disk.segment_bytes(),
+            "bytes are counted that are not there"
+        );
+        if self.inexact || !self.broken.is_empty() {
+            return;
+        }
+        for (reader, cursor) in self.readers.iter().zip(&running.cursors) {
+            let line = stats
+                .cursors
+                .iter()
+                .find(|line| line.name == cursor.name())
+                .unwrap();
+            assert_eq!(
+                line.dropped_records,
+                reader.dropped,
+                "dropped from {}",
+                cursor.name()
+            );
+            let from = stats.oldest_sequence.max(cursor.committed() + 1);
+            let lag = self.acknowledged.range(from..).count() as u64;
+            assert_eq!(line.lag_records, lag, "lag of {}", cursor.name());
+        }
+    }
+
+    /// Unique bytes of at least 8.
+    fn payload(&mut self, len: u16) -> Vec<u8> {
+        self.payloads += 1;
+        let mut payload = self.payloads.to_le_bytes().to_vec();
+        payload.resize(payload.len() + usize::from(len), 0x5a);
+        payload
+    }
+
+    fn read(&mut self, which: usize, bytes_max: u16) {
+        let running = self.running.as_mut().unwrap();
+        let reader = &mut self.readers[which];
+        let Ok(records) = running.cursors[which].read(usize::from(bytes_max)) else {
+            assert!(
+                !self.broken.is_empty() || self.disk.has_failed(),
+                "reading failed on a good disk"
+            );
+            return;
+        };
+        // One record that was read ahead of the drop of its segment may still come.
+        let (oldest, ahead) = (
+            running.journal.stats().oldest_sequence,
+            records.first().map(|record| record.sequence),
+        );
+        let on_disk = |sequence: u64| sequence >= oldest || Some(sequence) == ahead;
+        let behind = self.acknowledged.range(reader.position + 1..);
+        let mut expected = behind.filter(|(sequence, _)| on_disk(**sequence));
+        for record in &records {
+            let (sequence, payload) = expected
+                .next()
+                .expect("a record that was never acknowledged");
+            assert_eq!(record.sequence, *sequence, "out of order");
+            assert!(record.payload == *payload, "record {sequence} is another");
+        }
+        assert!(
+            !records.is_empty() || expected.next().is_none() || !self.broken.is_empty(),
+            "reading stopped early"
+        );
+        reader.position = records
+            .last()
+            .map_or(reader.position, |record| record.sequence);
+    }
+
+    fn commit(&mut self, which: usize, share: u8) {
+        let running = self.running.as_mut().unwrap();
+        let (cursor, reader) = (&mut running.cursors[which], &mut self.readers[which]);
+        let committed = cursor.committed();
+        let through =
+            committed + reader.position.saturating_sub(committed) * u64::from(share) / 255;
+        if through == 0 {
+            return;
+        }
+        match cursor.commit(through, &state(through)) {
+            Ok(()) => {
+                reader.committed = BTreeSet::from([through]);
+                reader.restarted = false;
+            }
+            Err(_) => drop(reader.committed.insert(through)),
+        }
+        self.check_figures();
+    }
+
+    fn apply_policies(&mut self) {
+        let running = self.running.as_mut().unwrap();
+        for (reader, cursor) in self.readers.iter().zip(&mut running.cursors) {
+            cursor.set_policy(if reader.drops {
+                OnFull::DropOldest
+            } else {
+                OnFull::Block
+            });
+        }
+    }
+
+    fn toggle_third(&mut self) {
+        let journal = &self.running.as_ref().unwrap().journal;
+        let stats = journal.stats();
+        let is_there = stats.cursors.iter().any(|cursor| cursor.name == THIRD);
+        let (outcome, after) = match is_there {
+            true => (journal.remove_cursor(THIRD), None),
+            false => (
+                journal.cursor(THIRD).map(drop),
+                Some(stats.oldest_sequence - 1),
+            ),
+        };
+        match outcome {
+            Ok(()) => self.third = BTreeSet::from([after]),
+            Err(_) => drop(self.third.insert(after)),
+        }
+    }
+}
+
+fn own((sequence, payload): (&u64, &Vec<u8>)) -> (u64, Vec<u8>) {
+    (*sequence, payload.clone())
+}
+
+fn state(committed: u64) -> Vec<u8> {
+    format!("state of {committed}").into_bytes()
+}
+
+fn cursor_file(name: &str) -> PathBuf {
+    Path::new("/j/cursors").join(format!("{name}.cur"))
+}
+
+/// First sequence of a segment file.
+fn first_of(path: &Path) -> Option<u64> {
+    path.file_name()?
+        .to_str()?
+        .strip_suffix(".seg")?
+        .parse()
+        .ok()
+}
