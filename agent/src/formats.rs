@@ -6,16 +6,22 @@
 //!
 //! Invariants: no input panics; no text is lost. A recognised field moves to its place in the record only when
 //! it could be read there, all others stay attributes; without a message field, and whenever a text is not of
-//! its format, the whole text is the body. `auto` reads every line by what the line is; what it has settled on for
-//! a stream (see [`Detector`]) decides what is tried first, never what comes out.
+//! its format, the whole text is the body. `auto` reads every text by what the text is, so mixed streams come out right;
+//! a [`Detector`] per stream watches what it finds and tells what the stream is of.
 
+mod access;
 mod detect;
 mod fields;
 mod json;
+mod klog;
 mod logfmt;
+mod nginx_error;
+mod pattern;
 mod plain;
+mod postgres;
 mod runtime;
 mod spec;
+mod syslog;
 mod timestamp;
 
 use std::borrow::Cow;
@@ -27,6 +33,8 @@ use vervet_wire::otlp::{KeyValue, Value};
 pub use detect::Detector;
 use fields::Roles;
 pub use json::unescape;
+use pattern::Pattern;
+pub(crate) use postgres::is_postgres;
 pub use runtime::{Content, Runtime, RuntimeLine};
 pub use spec::{FormatError, FormatSpec};
 use timestamp::Times;
@@ -44,6 +52,14 @@ pub enum LogFormat {
     Auto,
     Json,
     Logfmt,
+    Klog,
+    /// Of Apache and nginx.
+    Access,
+    NginxError,
+    Syslog,
+    Postgres,
+    /// Named groups of a pattern.
+    Regex,
     Plain,
 }
 
@@ -54,6 +70,12 @@ impl LogFormat {
             Self::Auto => "auto",
             Self::Json => "json",
             Self::Logfmt => "logfmt",
+            Self::Klog => "klog",
+            Self::Access => "access",
+            Self::NginxError => "nginx_error",
+            Self::Syslog => "syslog",
+            Self::Postgres => "postgres",
+            Self::Regex => "regex",
             Self::Plain => "plain",
         }
     }
@@ -87,6 +109,15 @@ struct Settings {
     format: LogFormat,
     roles: Roles,
     times: Times,
+    pattern: Option<Pattern>,
+}
+
+impl Settings {
+    /// The severity of a level word.
+    fn level(&self, word: &str) -> Severity {
+        let severity = self.roles.level(word).or_else(|| Severity::from_text(word));
+        severity.unwrap_or_default()
+    }
 }
 
 impl Parser {
@@ -178,7 +209,6 @@ enum Strictness {
 #[derive(Debug, Clone, Copy)]
 struct Reader<'s> {
     settings: &'s Settings,
-    #[expect(dead_code, reason = "formats without a year follow")]
     observed_unix_nano: u64,
 }
 
@@ -193,6 +223,12 @@ impl Reader<'_> {
         match format {
             LogFormat::Json => json::parse(self.settings, text),
             LogFormat::Logfmt => logfmt::parse(self.settings, text, strictness),
+            LogFormat::Klog => klog::parse(self, text),
+            LogFormat::Access => access::parse(self.settings, text),
+            LogFormat::NginxError => nginx_error::parse(self.settings, text),
+            LogFormat::Syslog => syslog::parse(self, text, strictness),
+            LogFormat::Postgres => postgres::parse(self.settings, text),
+            LogFormat::Regex => self.settings.pattern.as_ref()?.parse(self.settings, text),
             LogFormat::Plain => Some(plain::parse(self.settings, text)),
             LogFormat::Auto => None,
         }
@@ -200,13 +236,14 @@ impl Reader<'_> {
 
     /// Decides by the first bytes what `text` can be.
     fn auto<'a>(self, text: &'a str, detector: &mut Detector) -> Parsed<'a> {
-        let guess = detect::guess(text);
-        if let Some(parsed) = self.read(guess, text, Strictness::Auto) {
-            detector.saw(guess);
-            return parsed;
+        for guess in detect::guesses(text) {
+            if let Some(parsed) = self.read(*guess, text, Strictness::Auto) {
+                detector.saw(*guess);
+                return parsed;
+            }
         }
-        if guess == LogFormat::Json && text.starts_with("{\"") {
-            return self.unparsed(text, guess.as_str());
+        if text.starts_with("{\"") {
+            return self.unparsed(text, LogFormat::Json.as_str());
         }
         detector.saw(LogFormat::Plain);
         plain::parse(self.settings, text)

@@ -3,7 +3,7 @@
 //! A stream is one file, or one stream of a container in it. It has settled when [`SETTLE_RECORDS`] records in
 //! a row were of one format, and changes its mind after [`CHANGE_RECORDS`] in a row of another.
 
-use super::{LogFormat, logfmt};
+use super::{LogFormat, access, klog, logfmt, syslog};
 
 /// Records of one format in a row after which a stream is said to be of it.
 const SETTLE_RECORDS: u8 = 4;
@@ -58,11 +58,22 @@ impl Detector {
     }
 }
 
-/// The one structured format that a text which begins like this can be of; `Plain` when it is none.
-pub(super) fn guess(text: &str) -> LogFormat {
-    match text.as_bytes().first() {
-        Some(b'{') => LogFormat::Json,
-        Some(_) if logfmt::begins(text) => LogFormat::Logfmt,
-        _ => LogFormat::Plain,
+/// The structured formats that a text which begins like this can be of.
+#[inline]
+pub(super) fn guesses(text: &str) -> &'static [LogFormat] {
+    const NONE: &[LogFormat] = &[];
+    let bytes = text.as_bytes();
+    match bytes.first() {
+        Some(b'{') => &[LogFormat::Json],
+        Some(b'0'..=b'9') if bytes.get(4) == Some(&b'-') => {
+            &[LogFormat::Postgres, LogFormat::Syslog]
+        }
+        Some(b'0'..=b'9') if bytes.get(4) == Some(&b'/') => &[LogFormat::NginxError],
+        Some(b' ' | b'\t' | b'[' | b'"' | 0x1b) | None => NONE,
+        Some(_) if syslog::begins(bytes) => &[LogFormat::Syslog],
+        Some(_) if klog::begins(bytes) => &[LogFormat::Klog],
+        Some(_) if logfmt::begins(text) => &[LogFormat::Logfmt, LogFormat::Access],
+        Some(_) if access::begins(bytes) => &[LogFormat::Access],
+        Some(_) => NONE,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use vervet_wire::otlp::Value;
+use vervet_wire::otlp::{KeyValue, Value};
 
 use super::fields::Assembler;
 use super::{Parsed, Settings, Strictness};
@@ -31,30 +31,14 @@ pub(super) fn parse<'a>(
     let mut pairs = 0;
     let mut rest = line.trim_start();
     while !rest.is_empty() {
-        let key_bytes = rest.bytes().take_while(|byte| is_key_byte(*byte)).count();
-        if !(1..=KEY_BYTES_MAX).contains(&key_bytes) {
+        let (key, value, after) = take_word(rest)?;
+        pairs += usize::from(value.is_some());
+        if value.is_none() && strictness == Strictness::Auto {
             return None;
         }
-        let (key, after) = rest.split_at_checked(key_bytes)?;
-        let value = match after.strip_prefix('=') {
-            Some(after) => {
-                pairs += 1;
-                let (value, after) = take_value(after)?;
-                rest = after;
-                Value::String(value)
-            }
-            None if strictness == Strictness::Auto => return None,
-            None => {
-                rest = after;
-                Value::Bool(true)
-            }
-        };
+        let value = value.map_or(Value::Bool(true), Value::String);
         record.field(Cow::Borrowed(key), value);
-        let next = rest.trim_start();
-        if next.len() == rest.len() && !next.is_empty() {
-            return None;
-        }
-        rest = next;
+        rest = after;
     }
     let pairs_needed = match strictness {
         Strictness::Auto => 2,
@@ -63,7 +47,36 @@ pub(super) fn parse<'a>(
     (pairs >= pairs_needed).then(|| record.finish(line))
 }
 
-pub(super) fn is_key_byte(byte: u8) -> bool {
+/// All of `text` as pairs; `None` when anything in it is none.
+pub(super) fn pairs(text: &str) -> Option<Vec<KeyValue<'_>>> {
+    let (mut pairs, mut rest) = (Vec::new(), text.trim_start());
+    while !rest.is_empty() {
+        let (key, value, after) = take_word(rest)?;
+        pairs.push(KeyValue::new(key, value?));
+        rest = after;
+    }
+    Some(pairs)
+}
+
+/// A key, its value if it has one, and what follows behind white space.
+fn take_word(text: &str) -> Option<(&str, Option<Cow<'_, str>>, &str)> {
+    let key_bytes = text.bytes().take_while(|byte| is_key_byte(*byte)).count();
+    if !(1..=KEY_BYTES_MAX).contains(&key_bytes) {
+        return None;
+    }
+    let (key, after) = text.split_at_checked(key_bytes)?;
+    let (value, after) = match after.strip_prefix('=') {
+        Some(after) => {
+            let (value, after) = take_value(after)?;
+            (Some(value), after)
+        }
+        None => (None, after),
+    };
+    let next = after.trim_start();
+    (next.len() < after.len() || next.is_empty()).then_some((key, value, next))
+}
+
+fn is_key_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'/' | b'@' | b':')
 }
 
@@ -84,7 +97,7 @@ pub(super) fn take_value(text: &str) -> Option<(Cow<'_, str>, &str)> {
     Some((value, rest))
 }
 
-fn closing_quote(bytes: &[u8]) -> Option<usize> {
+pub(super) fn closing_quote(bytes: &[u8]) -> Option<usize> {
     let mut at = 0;
     loop {
         let found = at + memchr::memchr2(b'"', b'\\', bytes.get(at..)?)?;

@@ -17,6 +17,7 @@ use serde::de::{Deserializer, Error, IntoDeserializer, MapAccess, Visitor};
 use vervet_model::Severity;
 
 use super::fields::Roles;
+use super::pattern::Pattern;
 use super::timestamp::Times;
 use super::{LogFormat, Parser, Runtime, Settings};
 
@@ -41,6 +42,15 @@ enum Word {
     Docker,
     Json,
     Logfmt,
+    Klog,
+    /// Access logs of Apache and nginx.
+    Access,
+    NginxError,
+    /// RFC 5424 or 3164.
+    Syslog,
+    Postgres,
+    /// Named groups of `pattern`.
+    Regex,
     Plain,
 }
 
@@ -52,6 +62,9 @@ struct FormatMap {
     /// How what a container wrote is read; only for `auto`, `container`, `cri` and `docker`. Default `auto`.
     #[serde(default)]
     content: Option<Word>,
+    /// For `regex`.
+    #[serde(default)]
+    pattern: Option<String>,
     #[serde(default)]
     time: TimeSpec,
     #[serde(default)]
@@ -111,6 +124,14 @@ pub enum FormatError {
     Zone { zone: String, source: TimeError },
     #[error("format.severity.map: `{0}` is neither a level such as warn nor a number from 1 to 24")]
     Level(String),
+    #[error("format.pattern: {0}")]
+    Pattern(#[source] regex::Error),
+    #[error("format.pattern has no named group such as (?<message>.*)")]
+    PatternWithoutNames,
+    #[error("format.pattern is missing, which regex needs")]
+    PatternMissing,
+    #[error("format.pattern is only for regex")]
+    PatternUnused,
     #[error("`{0}` is not a format")]
     Unknown(String),
 }
@@ -166,6 +187,12 @@ impl Word {
             Self::Docker => (Runtime::Docker, LogFormat::Auto),
             Self::Json => (Runtime::None, LogFormat::Json),
             Self::Logfmt => (Runtime::None, LogFormat::Logfmt),
+            Self::Klog => (Runtime::None, LogFormat::Klog),
+            Self::Access => (Runtime::None, LogFormat::Access),
+            Self::NginxError => (Runtime::None, LogFormat::NginxError),
+            Self::Syslog => (Runtime::None, LogFormat::Syslog),
+            Self::Postgres => (Runtime::None, LogFormat::Postgres),
+            Self::Regex => (Runtime::None, LogFormat::Regex),
             Self::Plain => (Runtime::None, LogFormat::Plain),
         }
     }
@@ -208,7 +235,23 @@ impl TryFrom<FormatSpec> for Parser {
             format,
             roles,
             times,
+            pattern: pattern(format, spec.pattern.as_deref())?,
         }))
+    }
+}
+
+fn pattern(format: LogFormat, pattern: Option<&str>) -> Result<Option<Pattern>, FormatError> {
+    match (format, pattern) {
+        (LogFormat::Regex, Some(pattern)) => {
+            let pattern = Pattern::new(pattern).map_err(FormatError::Pattern)?;
+            match pattern.has_names() {
+                true => Ok(Some(pattern)),
+                false => Err(FormatError::PatternWithoutNames),
+            }
+        }
+        (LogFormat::Regex, None) => Err(FormatError::PatternMissing),
+        (_, Some(_)) => Err(FormatError::PatternUnused),
+        (_, None) => Ok(None),
     }
 }
 

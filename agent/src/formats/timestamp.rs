@@ -51,14 +51,17 @@ impl Times {
         configured.or_else(|| parse(text))
     }
 
-    /// The time that stands at the beginning of `text`, and how many bytes it takes.
+    /// The time that stands at the beginning of `text`, and how many bytes it takes; a known shape needs its year in
+    /// front, but for PHP's `02-Jan-2024 03:04:05 UTC`.
     #[inline]
     pub(super) fn take(&self, text: &str) -> Option<(Stamp, usize)> {
         let configured = self
             .formats
             .iter()
             .find_map(|format| take_pattern(format, text));
-        configured.or_else(|| take(text.as_bytes()))
+        configured
+            .or_else(|| take(text.as_bytes()))
+            .or_else(|| take_php(text.as_bytes()))
     }
 
     /// Makes `stamp` the time of a record.
@@ -154,44 +157,125 @@ pub(super) fn from_float(number: f64) -> Option<u64> {
 
 /// Reads a time at the beginning of `bytes`: the time and how many bytes it takes.
 pub(super) fn take(bytes: &[u8]) -> Option<(Stamp, usize)> {
+    const CLOCK_AT: usize = 11;
     let separator = *bytes.get(4)?;
     if !matches!(separator, b'-' | b'/') || bytes.get(7) != Some(&separator) {
         return None;
     }
-    let (year, month, day) = (
+    let date = (
         digits(bytes, 0, 4)?,
         digits(bytes, 5, 2)?,
         digits(bytes, 8, 2)?,
     );
-    if !matches!(bytes.get(10)?, b'T' | b't' | b' ') || bytes.get(13) != Some(&b':') {
+    if !matches!(bytes.get(10)?, b'T' | b't' | b' ') {
         return None;
     }
-    let (hour, minute) = (digits(bytes, 11, 2)?, digits(bytes, 14, 2)?);
-    if bytes.get(16) != Some(&b':') {
-        return None;
-    }
-    let second = digits(bytes, 17, 2)?;
-    let in_range = (1..=12).contains(&month)
-        && (1..=days_in(year, month)).contains(&day)
-        && hour < 24
-        && minute < 60
-        && second <= 60;
-    if !in_range {
-        return None;
-    }
-    let (nanos, end) = fraction(bytes, 19);
+    let (clock, end) = take_clock(bytes, CLOCK_AT)?;
     let (offset_seconds, zone_end) = zone(bytes, end);
-    let days = days_since_epoch(year, month, day);
-    let seconds = days * 86_400 + hour * 3_600 + minute * 60 + second - offset_seconds;
-    let unix_nano = seconds.checked_mul(NANOS_PER_SECOND)?.checked_add(nanos)?;
-    let stamp = Stamp {
-        unix_nano: u64::try_from(unix_nano).ok()?,
-        zoned: zone_end > end,
-    };
+    let stamp = stamp(date, clock, offset_seconds, zone_end > end)?;
     Some((stamp, zone_end))
 }
 
-fn digits(bytes: &[u8], at: usize, count: usize) -> Option<i64> {
+/// `02/Jan/2024:03:04:05 +0000` at `at`: the time, and the place behind it.
+pub(super) fn take_access(bytes: &[u8], at: usize) -> Option<(Stamp, usize)> {
+    let date = (
+        digits(bytes, at + 7, 4)?,
+        month(bytes, at + 3)?,
+        digits(bytes, at, 2)?,
+    );
+    let (clock, end) = take_clock(bytes, at + 12)?;
+    let (offset_seconds, zone_end) = zone(bytes, end);
+    let is_shaped = [(2, b'/'), (6, b'/'), (11, b':')]
+        .iter()
+        .all(|(place, byte)| bytes.get(at + place) == Some(byte));
+    let stamp = stamp(date, clock, offset_seconds, zone_end > end)?;
+    is_shaped.then_some((stamp, zone_end))
+}
+
+/// `02-Jan-2024 03:04:05 UTC`
+fn take_php(bytes: &[u8]) -> Option<(Stamp, usize)> {
+    const CLOCK_AT: usize = 12;
+    let is_shaped =
+        (bytes.get(2), bytes.get(6), bytes.get(11)) == (Some(&b'-'), Some(&b'-'), Some(&b' '));
+    if !is_shaped {
+        return None;
+    }
+    let date = (digits(bytes, 7, 4)?, month(bytes, 3)?, digits(bytes, 0, 2)?);
+    let (clock, end) = take_clock(bytes, CLOCK_AT)?;
+    let (offset_seconds, zone_end) = zone(bytes, end);
+    let stamp = stamp(date, clock, offset_seconds, zone_end > end)?;
+    Some((stamp, zone_end))
+}
+
+/// Seconds and nanoseconds since midnight.
+pub(super) type ClockTime = (i64, i64);
+
+/// `03:04:05`, with a fraction or without, at `at`: the time, and the place behind it.
+pub(super) fn take_clock(bytes: &[u8], at: usize) -> Option<(ClockTime, usize)> {
+    if bytes.get(at + 2) != Some(&b':') || bytes.get(at + 5) != Some(&b':') {
+        return None;
+    }
+    let (hour, minute, second) = (
+        digits(bytes, at, 2)?,
+        digits(bytes, at + 3, 2)?,
+        digits(bytes, at + 6, 2)?,
+    );
+    if hour > 23 || minute > 59 || second > 60 {
+        return None;
+    }
+    let (nanos, end) = fraction(bytes, at + 8);
+    Some(((hour * 3_600 + minute * 60 + second, nanos), end))
+}
+
+/// The number of the month whose English name is abbreviated at `at`.
+pub(super) fn month(bytes: &[u8], at: usize) -> Option<i64> {
+    const NAMES: &[u8; 36] = b"JanFebMarAprMayJunJulAugSepOctNovDec";
+    let name = bytes.get(at..at + 3)?;
+    let index = NAMES.chunks_exact(3).position(|known| known == name)?;
+    i64::try_from(index + 1).ok()
+}
+
+fn stamp(
+    (year, month, day): (i64, i64, i64),
+    (second, nanos): ClockTime,
+    offset_seconds: i64,
+    zoned: bool,
+) -> Option<Stamp> {
+    if !(1..=12).contains(&month) || !(1..=days_in(year, month)).contains(&day) {
+        return None;
+    }
+    let seconds = days_since_epoch(year, month, day) * 86_400 + second - offset_seconds;
+    let unix_nano = seconds.checked_mul(NANOS_PER_SECOND)?.checked_add(nanos)?;
+    let unix_nano = u64::try_from(unix_nano).ok()?;
+    Some(Stamp { unix_nano, zoned })
+}
+
+/// A day without a year: in the latest year in which it is not later than a day after `observed_unix_nano`.
+pub(super) fn in_latest_year(
+    month: i64,
+    day: i64,
+    clock: ClockTime,
+    observed_unix_nano: u64,
+) -> Option<Stamp> {
+    const NANOS_PER_DAY: u64 = 86_400_000_000_000;
+    // Years back until there was a 29th of February for sure.
+    const YEARS_BACK: i64 = 8;
+    let latest = observed_unix_nano.saturating_add(NANOS_PER_DAY);
+    let days = i64::try_from(latest / NANOS_PER_DAY).ok()?;
+    let year = 1970 + days * 400 / 146_097;
+    (0..=YEARS_BACK + 1)
+        .filter_map(|back| stamp((year + 1 - back, month, day), clock, 0, false))
+        .find(|stamp| stamp.unix_nano <= latest)
+}
+
+/// A time that was read as UTC, but was written at an offset from it.
+pub(super) fn at_offset(stamp: Stamp, offset_seconds: i64) -> Option<Stamp> {
+    let nanos = offset_seconds.checked_mul(NANOS_PER_SECOND)?;
+    let unix_nano = stamp.unix_nano.checked_add_signed(-nanos)?;
+    Some(Stamp::exact(unix_nano))
+}
+
+pub(super) fn digits(bytes: &[u8], at: usize, count: usize) -> Option<i64> {
     bytes
         .get(at..at + count)?
         .iter()

@@ -31,12 +31,12 @@ impl Severity {
             return None;
         }
         let severity = match text.to_ascii_lowercase().as_str() {
-            "trace" | "t" | "finest" | "silly" | "verbose" => Self::TRACE,
-            "debug" | "d" | "fine" | "finer" | "dbg" => Self::DEBUG,
+            "trace" | "trce" | "t" | "finest" | "silly" | "verbose" => Self::TRACE,
+            "debug" | "d" | "fine" | "finer" | "dbg" | "dbug" => Self::DEBUG,
             "info" | "i" | "information" | "informational" | "log" | "http" => Self::INFO,
             "notice" => Self(10),
             "warn" | "w" | "warning" => Self::WARN,
-            "error" | "e" | "err" | "severe" => Self::ERROR,
+            "error" | "e" | "err" | "fail" | "severe" => Self::ERROR,
             "critical" | "crit" | "c" => Self(18),
             "alert" => Self(19),
             "dpanic" => Self(20),

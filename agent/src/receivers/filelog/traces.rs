@@ -1,9 +1,21 @@
 //! Which lines go on with the stack trace above them.
 //!
-//! A small state per record tells what may follow; JavaScript, Java, .NET, Python, Go and Rust traces are
-//! known. A line that begins like a new record, with `{` or a date, never continues one.
+//! A small state per record tells what may follow. Traces of JavaScript, Java, .NET, Python, Go, Rust, Ruby and PHP are
+//! known, alone or below the line with which a logger reports them, and statements of several lines in PostgreSQL's
+//! log. A line that begins like a new record, with `{` or a date, never continues one; a line that looks like nothing
+//! of the trace ends it and begins a record of its own.
+
+mod shapes;
 
 use std::borrow::Cow;
+
+use crate::formats::is_postgres;
+use shapes::{
+    DOTNET_INDENT, Shape, begins_record, has, has_error_level, has_error_word, is_caret,
+    is_dotnet_console, is_exception_header, is_frame, is_go_function, is_go_symbol, is_goroutine,
+    is_node_location, is_php_frame, is_python_exception, is_python_header, is_ruby_frame, is_zap,
+    starts_with_any,
+};
 
 /// How far a trace has been read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -17,34 +29,67 @@ pub(super) enum Trace {
     NodeCaret,
     /// then a blank line and the message.
     NodeMessage,
-    /// Frames that begin with `at`.
+    /// The name of an exception, below the line that reports it.
+    Header,
+    /// Frames that begin with `at`, and what is indented below them.
     Frames,
+    FramesBlank,
+    /// `fail: Category[0]` of .NET; what belongs to it is indented.
+    DotnetConsole,
     PythonFrames,
-    /// After the exception line; another exception may have been raised while this one was handled.
+    /// After the exception line.
     PythonDone,
+    /// Another exception may have been raised while this one was handled.
+    PythonBlank,
+    PythonChained,
     GoPanic,
     GoFrames,
+    GoBlank,
+    /// zap's console: a function,
+    ZapFunction,
+    /// and its place.
+    ZapPlace,
     RustMessage,
     RustDone,
+    /// `Error: ...` as `main` of Rust reports it,
+    RustError,
+    /// with its causes below.
+    RustCauses,
+    /// Ruby: below the message may be a blank line, source and a caret.
+    RubyHeader,
+    RubySource,
+    RubyCaret,
+    RubyFrames,
+    PhpFrames,
+    /// A statement of several lines.
+    Postgres,
 }
 
 impl Trace {
     /// The state after the first line of a record.
+    #[inline]
     pub(super) fn begin(line: &[u8]) -> Self {
         match line.first() {
+            Some(b'{') | None => Self::None,
             Some(b'T' | b' ') if is_python_header(line) => Self::PythonFrames,
             Some(b'p') if line.starts_with(b"panic: ") => Self::GoPanic,
             Some(b'f') if line.starts_with(b"fatal error: ") => Self::GoPanic,
             Some(b'g') if is_goroutine(line) => Self::GoFrames,
             Some(b't') if line.starts_with(b"thread '") && has(line, b" panicked at ") => {
-                if line.ends_with(b":") {
-                    Self::RustMessage
-                } else {
-                    Self::RustDone
+                match line.ends_with(b":") {
+                    true => Self::RustMessage,
+                    false => Self::RustDone,
                 }
             }
-            Some(b'/' | b'f' | b'n') if is_node_location(line) => Self::NodeSource,
-            _ => Self::None,
+            Some(b'E') if line.starts_with(b"Error: ") => Self::RustError,
+            Some(b't' | b'd' | b'i' | b'w' | b'f' | b'c') if is_dotnet_console(line) => {
+                Self::DotnetConsole
+            }
+            Some(_) if line.last().is_some_and(u8::is_ascii_digit) && is_node_location(line) => {
+                Self::NodeSource
+            }
+            Some(_) if line.ends_with(b")") && is_ruby_frame(line) => Self::RubyHeader,
+            Some(_) => Self::None,
         }
     }
 
@@ -58,135 +103,158 @@ impl Trace {
             return None;
         }
         let text = line.trim_ascii_start();
-        let (blank, indented) = (text.is_empty(), text.len() < line.len());
-        if indented && is_frame(text) {
-            return Some(match self {
-                Self::PythonFrames | Self::PythonDone | Self::RustDone | Self::GoFrames => self,
-                _ => Self::Frames,
-            });
+        let shape = Shape {
+            line,
+            text,
+            blank: text.is_empty(),
+            indented: text.len() < line.len(),
+        };
+        match self {
+            Self::None => Self::start(first, &shape),
+            Self::NodeSource | Self::NodeCaret | Self::NodeMessage => self.next_node(&shape),
+            Self::Header | Self::Frames | Self::FramesBlank => self.next_frame(&shape),
+            Self::DotnetConsole => line.starts_with(DOTNET_INDENT).then_some(self),
+            Self::PythonFrames | Self::PythonDone | Self::PythonBlank | Self::PythonChained => {
+                self.next_python(&shape)
+            }
+            Self::GoPanic | Self::GoFrames | Self::GoBlank => self.next_go(&shape),
+            Self::ZapFunction => (line.first() == Some(&b'\t')).then_some(Self::ZapPlace),
+            Self::ZapPlace => is_go_symbol(line).then_some(Self::ZapFunction),
+            Self::RustMessage | Self::RustDone | Self::RustError | Self::RustCauses => {
+                self.next_rust(&shape)
+            }
+            Self::RubyHeader | Self::RubySource | Self::RubyCaret | Self::RubyFrames => {
+                self.next_ruby(&shape)
+            }
+            Self::PhpFrames => (shape.blank || is_php_frame(text)).then_some(self),
+            Self::Postgres => (line.first() == Some(&b'\t')).then_some(self),
+        }
+    }
+
+    /// The second line of a record makes a trace of it, or not.
+    fn start<'f>(first: impl FnOnce() -> Cow<'f, [u8]>, shape: &Shape<'_>) -> Option<Self> {
+        let (line, text) = (shape.line, shape.text);
+        if shape.indented {
+            return match text.first()? {
+                b'a' | b'.' | b'-' if is_frame(text) || text.starts_with(b"---> ") => {
+                    Some(Self::Frames)
+                }
+                b'f' if text.starts_with(b"from ") && is_ruby_frame(text) => Some(Self::RubyFrames),
+                _ if line.first() == Some(&b'\t') => {
+                    is_postgres(&first()).then_some(Self::Postgres)
+                }
+                b'+' if is_python_header(line) => {
+                    has_error_word(&first()).then_some(Self::PythonFrames)
+                }
+                _ => None,
+            };
+        }
+        let (state, needed): (Self, fn(&[u8]) -> bool) = match text.first()? {
+            b'T' if is_python_header(line) => (Self::PythonFrames, has_error_word),
+            b'g' if is_goroutine(line) => (Self::GoFrames, has_error_word),
+            b'S' | b'[' if matches!(line, b"Stack trace:" | b"[stacktrace]") => {
+                (Self::PhpFrames, has_error_word)
+            }
+            b'#' if line.starts_with(b"#0 ") => (Self::PhpFrames, has_error_word),
+            _ if is_exception_header(line) => (Self::Header, has_error_level),
+            _ if is_ruby_frame(line) => (Self::RubyFrames, has_error_word),
+            _ if is_go_symbol(line) => (Self::ZapFunction, is_zap),
+            _ => return None,
+        };
+        needed(&first()).then_some(state)
+    }
+
+    fn next_node(self, shape: &Shape<'_>) -> Option<Self> {
+        match self {
+            Self::NodeSource => Some(Self::NodeCaret),
+            Self::NodeCaret => is_caret(shape.text).then_some(Self::NodeMessage),
+            _ if shape.blank => Some(self),
+            _ => Some(Self::Frames),
+        }
+    }
+
+    fn next_frame(self, shape: &Shape<'_>) -> Option<Self> {
+        let text = shape.text;
+        let belongs = shape.indented && is_frame(text)
+            || matches!(text, b"}" | b"]" | b"},")
+            || starts_with_any(text, &[b"Caused by: ", b"Node.js v", b"(Use `node "]);
+        if belongs || (self == Self::Header && shape.indented && !shape.blank) {
+            return Some(Self::Frames);
         }
         match self {
-            Self::None if is_python_header(line) => {
-                has_error_word(&first()).then_some(Self::PythonFrames)
-            }
-            Self::None => is_goroutine(line).then_some(Self::GoFrames),
-            Self::NodeSource => Some(Self::NodeCaret),
-            Self::NodeCaret => {
-                let caret =
-                    text.first() == Some(&b'^') && text.iter().all(|b| matches!(b, b'^' | b' '));
-                caret.then_some(Self::NodeMessage)
-            }
-            Self::NodeMessage if blank => Some(self),
-            Self::NodeMessage => Some(Self::Frames),
-            Self::Frames => {
-                let belongs = blank
-                    || indented
-                    || matches!(text, b"}" | b"]" | b"},")
-                    || starts_with_any(text, &[b"Caused by: ", b"Node.js v"]);
-                belongs.then_some(self)
-            }
-            Self::PythonFrames if blank || indented => Some(self),
-            Self::PythonFrames => Some(Self::PythonDone),
-            Self::PythonDone if is_python_header(line) => Some(Self::PythonFrames),
-            Self::PythonDone => {
+            Self::Frames | Self::FramesBlank if shape.blank => Some(Self::FramesBlank),
+            Self::Frames if shape.indented => Some(Self::Frames),
+            _ => None,
+        }
+    }
+
+    fn next_python(self, shape: &Shape<'_>) -> Option<Self> {
+        if is_python_header(shape.line) && self != Self::PythonFrames {
+            return Some(Self::PythonFrames);
+        }
+        match self {
+            Self::PythonFrames if shape.blank || shape.indented => Some(self),
+            Self::PythonFrames => is_python_exception(shape.line).then_some(Self::PythonDone),
+            Self::PythonDone if shape.indented && !shape.blank => Some(self),
+            Self::PythonChained if shape.blank => Some(self),
+            Self::PythonDone | Self::PythonBlank if shape.blank => Some(Self::PythonBlank),
+            _ => {
                 let chained: [&[u8]; 2] = [
                     b"During handling of the above ",
                     b"The above exception was ",
                 ];
-                (blank || indented || starts_with_any(text, &chained)).then_some(self)
-            }
-            Self::GoPanic | Self::GoFrames => self.next_go(text, blank || indented),
-            Self::RustMessage => Some(Self::RustDone),
-            Self::RustDone => {
-                let tail: [&[u8]; 2] = [b"note: ", b"stack backtrace:"];
-                (indented || starts_with_any(text, &tail)).then_some(self)
+                starts_with_any(shape.text, &chained).then_some(Self::PythonChained)
             }
         }
     }
 
-    fn next_go(self, text: &[u8], blank_or_indented: bool) -> Option<Self> {
+    fn next_go(self, shape: &Shape<'_>) -> Option<Self> {
+        let text = shape.text;
         if is_goroutine(text) || text.starts_with(b"runtime stack:") {
             return Some(Self::GoFrames);
         }
-        let belongs = blank_or_indented
-            || match self {
-                Self::GoPanic => starts_with_any(text, &[b"[signal ", b"panic: ", b"runtime: "]),
-                _ => {
-                    text.ends_with(b")")
-                        || starts_with_any(text, &[b"created by ", b"exit status ", b"..."])
-                }
-            };
-        belongs.then_some(self)
+        let tail: [&[u8]; 2] = [b"exit status ", b"..."];
+        if self == Self::GoPanic {
+            let begins: [&[u8]; 4] = [b"[signal ", b"panic: ", b"runtime: ", b"goroutine "];
+            let belongs = shape.blank || shape.indented || starts_with_any(text, &begins);
+            return (belongs || starts_with_any(text, &tail)).then_some(self);
+        }
+        if shape.blank {
+            return Some(Self::GoBlank);
+        }
+        let in_frames = shape.indented || is_go_function(text) || text.starts_with(b"created by ");
+        let belongs = (self == Self::GoFrames && in_frames) || starts_with_any(text, &tail);
+        belongs.then_some(Self::GoFrames)
     }
-}
 
-/// Text that a logger begins a record with.
-fn begins_record(line: &[u8]) -> bool {
-    let date = || {
-        let year = line
-            .get(..4)
-            .is_some_and(|year| year.iter().all(u8::is_ascii_digit));
-        year && matches!(line.get(4), Some(b'-' | b'/')) && line.get(7) == line.get(4)
-    };
-    match line.first() {
-        Some(b'{') => true,
-        Some(byte) => byte.is_ascii_digit() && date(),
-        None => false,
+    fn next_rust(self, shape: &Shape<'_>) -> Option<Self> {
+        let text = shape.text;
+        match self {
+            Self::RustMessage => Some(Self::RustDone),
+            Self::RustDone => {
+                let tail: [&[u8]; 2] = [b"note: ", b"stack backtrace:"];
+                (shape.indented || starts_with_any(text, &tail)).then_some(self)
+            }
+            Self::RustError if shape.indented && is_frame(text) => Some(Self::Frames),
+            Self::RustError if text == b"Caused by:" => Some(Self::RustCauses),
+            Self::RustError => shape.blank.then_some(self),
+            _ => {
+                let tail: [&[u8]; 2] = [b"Stack backtrace:", b"Location:"];
+                let belongs = shape.blank || shape.indented || starts_with_any(text, &tail);
+                belongs.then_some(self)
+            }
+        }
     }
-}
 
-/// `at f (file.js:1:2)`, `at com.example.A.b(A.java:1)`, `... 12 more`
-fn is_frame(text: &[u8]) -> bool {
-    text.starts_with(b"at ") || (text.starts_with(b"... ") && text.ends_with(b" more"))
-}
-
-fn is_python_header(line: &[u8]) -> bool {
-    line.starts_with(b"Traceback (most recent call last):")
-        || line.starts_with(b"  + Exception Group Traceback (most recent call last):")
-}
-
-fn is_goroutine(line: &[u8]) -> bool {
-    line.starts_with(b"goroutine ") && line.ends_with(b"]:")
-}
-
-/// `/app/server.js:10`, which Node writes above the source of an uncaught error.
-fn is_node_location(line: &[u8]) -> bool {
-    const LONGEST: usize = 512;
-    let digits = line
-        .iter()
-        .rev()
-        .take_while(|byte| byte.is_ascii_digit())
-        .count();
-    let Some(path) = line
-        .get(..line.len() - digits)
-        .and_then(|path| path.strip_suffix(b":"))
-    else {
-        return false;
-    };
-    let is_script = [&b".js"[..], b".mjs", b".cjs", b".ts"]
-        .iter()
-        .any(|end| path.ends_with(end));
-    digits > 0 && line.len() < LONGEST && (is_script || path.starts_with(b"node:"))
-}
-
-fn has_error_word(line: &[u8]) -> bool {
-    let words: [&[u8]; 6] = [
-        b"ERROR",
-        b"rror",
-        b"CRITICAL",
-        b"FATAL",
-        b"xception",
-        b"WARNING",
-    ];
-    words.iter().any(|word| has(line, word))
-}
-
-fn has(line: &[u8], word: &[u8]) -> bool {
-    memchr::memmem::find(line, word).is_some()
-}
-
-fn starts_with_any(text: &[u8], beginnings: &[&[u8]]) -> bool {
-    beginnings
-        .iter()
-        .any(|beginning| text.starts_with(beginning))
+    fn next_ruby(self, shape: &Shape<'_>) -> Option<Self> {
+        // A message behind the place is the beginning of another trace.
+        let is_header = !shape.indented && shape.line.ends_with(b")");
+        match self {
+            _ if is_ruby_frame(shape.text) && !is_header => Some(Self::RubyFrames),
+            Self::RubyHeader if shape.blank => Some(Self::RubySource),
+            Self::RubySource => Some(Self::RubyCaret),
+            Self::RubyCaret => is_caret(shape.text).then_some(Self::RubyFrames),
+            _ => None,
+        }
+    }
 }

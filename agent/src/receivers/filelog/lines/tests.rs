@@ -69,14 +69,60 @@ fn javascript_traces() {
 #[test]
 fn java_and_dotnet_traces() {
     check(&[
-        "2024-01-02 03:04:05.678 ERROR 1 --- [main] c.e.App : failed\njava.lang.IllegalStateException: no\n\tat c.e.App.run(App.java:10)"
-            .split_once('\n')
-            .expect("two lines")
-            .0,
-        "java.lang.IllegalStateException: no\n\tat c.e.App.run(App.java:10)\n\t... 12 more\nCaused by: java.io.IOException: gone\n\tat c.e.Io.read(Io.java:5)\n\t... 3 more",
-        "System.NullReferenceException: Object reference not set\n   at Shop.Cart.Add(Item i) in /src/Cart.cs:line 42",
+        "2024-01-02 03:04:05.678 ERROR 1 --- [main] c.e.App : failed\njava.lang.IllegalStateException: no\n\tat c.e.App.run(App.java:10)\n\t... 12 more\nCaused by: java.io.IOException: gone\n\tat c.e.Io.read(Io.java:5)\n\t... 3 more",
+        "Exception in thread \"main\" java.lang.Error: x\n\tat c.e.App.main(App.java:3)",
+        "2024-01-02 03:04:05.678 INFO fine",
+        "System.NullReferenceException: Object reference not set\n ---> System.Exception: inner\n   at Shop.Cart.Find() in /src/Cart.cs:line 7\n   --- End of inner exception stack trace ---\n   at Shop.Cart.Add(Item i) in /src/Cart.cs:line 42",
         "next",
+        "fail: Shop.Cart[0]\n      Adding failed\n      System.Exception: gone\n         at Shop.Cart.Add(Item i)",
+        "info: Shop.Cart[0]\n      Added",
+        "last (of all)",
     ]);
+}
+
+#[test]
+fn ruby_and_php_traces() {
+    check(&[
+        "app.rb:3:in `run': boom (RuntimeError)\n\tfrom app.rb:7:in `each'\n\tfrom app.rb:9:in `<main>'",
+        "app.rb:3:in `/': divided by 0 (ZeroDivisionError)\n\n    1/0\n     ^\n\tfrom app.rb:9:in `<main>'",
+        "E, [2024-01-02T03:04:05.678901 #12] ERROR -- : boom (RuntimeError)\n/app/a.rb:3:in 'Shop#run'\n/app/b.rb:7:in '<main>'",
+        "I, [2024-01-02T03:04:05.678901 #12]  INFO -- : fine",
+        "PHP Fatal error:  Uncaught Exception: boom in /app/index.php:5\nStack trace:\n#0 /app/index.php(9): foo()\n#1 {main}\n\nNext RuntimeException: outer in /app/index.php:7\nStack trace:\n#0 {main}\n  thrown in /app/index.php on line 7",
+        "[2024-01-02T03:04:05.678+00:00] app.ERROR: boom {\"exception\":\"[object] (RuntimeException(code: 0): boom at /app/x.php:3)\n[stacktrace]\n#0 /app/y.php(4): run()\n#1 {main}\n\"} []",
+        "[2024-01-02T03:04:05.678+00:00] app.INFO: fine [] []",
+    ]);
+}
+
+#[test]
+fn statements_of_several_lines_are_one_record() {
+    check(&[
+        "2024-01-02 03:04:05.678 UTC [12] ERROR:  relation \"x\" does not exist at character 8",
+        "2024-01-02 03:04:05.678 UTC [12] STATEMENT:  SELECT *\n\tFROM x\n\t\tWHERE y",
+        "2024-01-02 03:04:05.678 UTC [12] LOG:  fine",
+    ]);
+}
+
+#[test]
+fn what_is_no_trace_is_not_swallowed() {
+    check(&["ERROR: x", "a.b.c", "Stack of plates", "#0 is a channel"]);
+    check(&["fine", "java.io.IOException: told without a reason"]);
+    check(&[
+        "goroutine dump follows",
+        "goroutine 1 [running]:\nmain.main()\n\t/a.go:1",
+        "stopped (by hand)",
+    ]);
+    check(&["Error: x\n    at a (b.js:1:1)", "after"]);
+    check(&[
+        "Traceback (most recent call last):\n  File \"a.py\", line 1",
+        "a line of something else",
+    ]);
+    check(&["Error: no file", "ok"]);
+    check(&["app.js:10 is where", "it began"]);
+    // Below a trace, set off by a blank line.
+    assert_eq!(
+        split("Error: x\n    at a (b.js:1:1)\n\n    indented\n", "auto"),
+        ["Error: x\n    at a (b.js:1:1)", "    indented"]
+    );
 }
 
 #[test]
@@ -99,6 +145,9 @@ fn go_and_rust_traces() {
         "2024/01/02 03:04:06 next",
         "thread 'main' panicked at src/main.rs:2:5:\nboom\nnote: run with `RUST_BACKTRACE=1` environment variable to display a backtrace",
         "after",
+        "Error: cannot start\n\nCaused by:\n    0: cannot open\n    1: no such file",
+        "2024-01-02T03:04:05.678Z\tERROR\tapp/main.go:10\tboom\nmain.run\n\t/app/main.go:10\nmain.main\n\t/app/main.go:5",
+        "2024-01-02T03:04:05.678Z\tINFO\tapp/main.go:10\tfine",
     ]);
 }
 

@@ -1,0 +1,240 @@
+//! Syslog lines: RFC 5424, RFC 3164, and what daemons write to files, which has no priority in front.
+//!
+//! ```text
+//! <165>1 2024-01-02T03:04:05.678Z host app 123 ID7 [origin ip="192.0.2.1"] message
+//! <34>Jan  2 03:04:05 host app[123]: message
+//! Jan  2 03:04:05 host app[123]: message
+//! 2024-01-02T03:04:05.678901+00:00 host app[123]: message
+//! ```
+//! Attributes are named as in OpenTelemetry's table for syslog, `syslog.*`. Without a priority the severity is looked
+//! for in the message.
+
+use std::borrow::Cow;
+
+use vervet_model::Severity;
+use vervet_wire::otlp::{KeyValue, Value};
+
+use super::timestamp::{self, Stamp};
+use super::{Parsed, Reader, Strictness, plain};
+
+/// Longest name of a host or an application (bytes).
+const NAME_BYTES_MAX: usize = 255;
+
+/// Whether `text` begins with a priority or the name of a month.
+pub(super) fn begins(bytes: &[u8]) -> bool {
+    match bytes.first() {
+        Some(b'<') => bytes.get(1).is_some_and(u8::is_ascii_digit),
+        Some(b'A'..=b'S') => bytes.get(3) == Some(&b' ') && timestamp::month(bytes, 0).is_some(),
+        _ => false,
+    }
+}
+
+pub(super) fn parse<'a>(
+    reader: Reader<'_>,
+    text: &'a str,
+    strictness: Strictness,
+) -> Option<Parsed<'a>> {
+    let (priority, rest) = match text.strip_prefix('<') {
+        Some(rest) => {
+            let (digits, rest) = rest.split_once('>')?;
+            let priority: u8 = digits.parse().ok().filter(|priority| *priority < 192)?;
+            (Some(priority), rest)
+        }
+        None => (None, text),
+    };
+    let mut parsed = Parsed::default();
+    if let Some(priority) = priority {
+        parsed.severity = severity_of(priority);
+        parsed.severity_text = Cow::Borrowed(word_of(priority));
+        let facility = i64::from(priority / 8);
+        parsed
+            .attributes
+            .push(KeyValue::new("syslog.facility", facility));
+    }
+    match rest.strip_prefix("1 ").filter(|_| priority.is_some()) {
+        Some(rest) => modern(reader, rest, &mut parsed)?,
+        None => classic(reader, rest, strictness, &mut parsed)?,
+    }
+    if let Some(severity) = reader.settings.roles.level(&parsed.severity_text) {
+        parsed.severity = severity;
+    }
+    Some(parsed)
+}
+
+/// What stands behind the version in RFC 5424.
+fn modern<'a>(reader: Reader<'_>, text: &'a str, parsed: &mut Parsed<'a>) -> Option<()> {
+    parsed
+        .attributes
+        .push(KeyValue::new("syslog.version", Value::Int(1)));
+    let (time, rest) = text.split_once(' ')?;
+    if time != "-" {
+        let (stamp, end) = timestamp::take(time.as_bytes())?;
+        (end == time.len()).then(|| reader.settings.times.put(stamp, parsed))?;
+    }
+    let (host, rest) = rest.split_once(' ')?;
+    let (app, rest) = rest.split_once(' ')?;
+    let (process, rest) = rest.split_once(' ')?;
+    let (id, rest) = rest.split_once(' ').unwrap_or((rest, "-"));
+    for (key, value) in [
+        ("syslog.hostname", host),
+        ("syslog.appname", app),
+        ("syslog.procid", process),
+        ("syslog.msgid", id),
+    ] {
+        if value != "-" {
+            parsed.attributes.push(KeyValue::new(key, value));
+        }
+    }
+    let message = match rest.strip_prefix('-') {
+        Some(rest) => rest,
+        None => {
+            let (data, rest) = structured_data(rest)?;
+            parsed.attributes.push(KeyValue {
+                key: Cow::Borrowed("syslog.structured_data"),
+                value: Value::Map(data),
+            });
+            rest
+        }
+    };
+    let message = match message.strip_prefix(' ') {
+        Some(message) => message.strip_prefix('\u{feff}').unwrap_or(message),
+        None if message.is_empty() => "",
+        None => return None,
+    };
+    parsed.body = Value::from(message);
+    Some(())
+}
+
+/// `[id name="value" ...]...`: elements by their id, and what follows.
+fn structured_data(text: &str) -> Option<(Vec<KeyValue<'_>>, &str)> {
+    let (mut elements, mut rest) = (Vec::new(), text);
+    while let Some(inside) = rest.strip_prefix('[') {
+        let id_end = inside.find([' ', ']']).filter(|end| *end > 0)?;
+        let (id, mut tail) = inside.split_at_checked(id_end)?;
+        let mut pairs = Vec::new();
+        while let Some(pair) = tail.strip_prefix(' ') {
+            let (name, quoted) = pair.split_once("=\"")?;
+            let end = super::logfmt::closing_quote(quoted.as_bytes())?;
+            let value = unescape(quoted.get(..end)?);
+            pairs.push(KeyValue::new(name, value));
+            tail = quoted.get(end + 1..)?;
+        }
+        rest = tail.strip_prefix(']')?;
+        elements.push(KeyValue {
+            key: Cow::Borrowed(id),
+            value: Value::Map(pairs),
+        });
+    }
+    (!elements.is_empty()).then_some((elements, rest))
+}
+
+/// Resolves `\"`, `\\` and `\]`; any other backslash is itself.
+fn unescape(raw: &str) -> Cow<'_, str> {
+    if !raw.contains('\\') {
+        return Cow::Borrowed(raw);
+    }
+    let mut text = String::with_capacity(raw.len());
+    let mut characters = raw.chars().peekable();
+    while let Some(character) = characters.next() {
+        match (character, characters.peek()) {
+            ('\\', Some('"' | '\\' | ']')) => text.extend(characters.next()),
+            _ => text.push(character),
+        }
+    }
+    Cow::Owned(text)
+}
+
+/// Time, host, tag and message.
+fn classic<'a>(
+    reader: Reader<'_>,
+    text: &'a str,
+    strictness: Strictness,
+    parsed: &mut Parsed<'a>,
+) -> Option<()> {
+    let (stamp, end) = classic_time(reader, text)?;
+    let rest = text.get(end..)?.strip_prefix(' ')?;
+    let (host, rest) = rest.split_once(' ').filter(|(host, _)| is_name(host))?;
+    let tag = take_tag(rest);
+    // A date in full begins many lines: only a tag with a process makes this one of syslog's.
+    let is_dated = text.as_bytes().first().is_some_and(u8::is_ascii_digit);
+    let has_process = tag.is_some_and(|(_, process, _)| process.is_some());
+    if strictness == Strictness::Auto && !(has_process || (tag.is_some() && !is_dated)) {
+        return None;
+    }
+    reader.settings.times.put(stamp, parsed);
+    parsed
+        .attributes
+        .push(KeyValue::new("syslog.hostname", host));
+    let message = match tag {
+        Some((app, process, message)) => {
+            parsed.attributes.push(KeyValue::new("syslog.appname", app));
+            let process = process.map(|process| KeyValue::new("syslog.procid", process));
+            parsed.attributes.extend(process);
+            message
+        }
+        None => rest,
+    };
+    if parsed.severity_text.is_empty()
+        && let Some((severity, word)) = plain::find_level(message, 0)
+    {
+        parsed.severity = severity;
+        parsed.severity_text = Cow::Borrowed(word);
+    }
+    parsed.body = Value::from(message);
+    Some(())
+}
+
+fn classic_time(reader: Reader<'_>, text: &str) -> Option<(Stamp, usize)> {
+    const CLOCK_AT: usize = 7;
+    let bytes = text.as_bytes();
+    let Some(month) = timestamp::month(bytes, 0) else {
+        return timestamp::take(bytes).filter(|(stamp, _)| stamp.zoned);
+    };
+    let day_at = if bytes.get(4) == Some(&b' ') { 5 } else { 4 };
+    let day = timestamp::digits(bytes, day_at, 6 - day_at)?;
+    if bytes.get(3) != Some(&b' ') || bytes.get(6) != Some(&b' ') {
+        return None;
+    }
+    let (clock, end) = timestamp::take_clock(bytes, CLOCK_AT)?;
+    let stamp = timestamp::in_latest_year(month, day, clock, reader.observed_unix_nano)?;
+    Some((stamp, end))
+}
+
+/// `app[123]: message` or `app: message`.
+fn take_tag(text: &str) -> Option<(&str, Option<&str>, &str)> {
+    let (tag, message) = text.split_once(": ").or_else(|| text.split_once(":\n"))?;
+    let (app, process) = match tag.split_once('[') {
+        Some((app, rest)) => (app, Some(rest.strip_suffix(']')?)),
+        None => (tag, None),
+    };
+    let process_is_name = process.is_none_or(|process| is_name(process) || process.is_empty());
+    (is_name(app) && process_is_name).then_some((app, process, message))
+}
+
+fn is_name(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'[' | b']' | b'"' | b'=');
+    (1..=NAME_BYTES_MAX).contains(&text.len()) && text.bytes().all(allowed)
+}
+
+fn severity_of(priority: u8) -> Severity {
+    match priority % 8 {
+        0 => Severity::FATAL,
+        1 => Severity::from_number(19),
+        2 => Severity::from_number(18),
+        3 => Severity::ERROR,
+        4 => Severity::WARN,
+        5 => Severity::from_number(10),
+        6 => Severity::INFO,
+        _ => Severity::DEBUG,
+    }
+}
+
+fn word_of(priority: u8) -> &'static str {
+    const WORDS: [&str; 8] = [
+        "emerg", "alert", "crit", "err", "warning", "notice", "info", "debug",
+    ];
+    WORDS
+        .get(usize::from(priority % 8))
+        .copied()
+        .unwrap_or_default()
+}

@@ -1,0 +1,196 @@
+//! What single lines of stack traces look like.
+
+/// The longest line that is looked at for its shape (bytes).
+const SHAPE_BYTES_MAX: usize = 4096;
+/// How .NET's console logger indents what belongs to a record.
+pub(super) const DOTNET_INDENT: &[u8] = b"      ";
+
+/// A line, and what it looks like from afar.
+pub(super) struct Shape<'l> {
+    pub(super) line: &'l [u8],
+    /// Without the white space in front.
+    pub(super) text: &'l [u8],
+    pub(super) blank: bool,
+    pub(super) indented: bool,
+}
+
+/// Text that a logger begins a record with.
+#[inline]
+pub(super) fn begins_record(line: &[u8]) -> bool {
+    let date = || {
+        let year = line
+            .get(..4)
+            .is_some_and(|year| year.iter().all(u8::is_ascii_digit));
+        year && matches!(line.get(4), Some(b'-' | b'/')) && line.get(7) == line.get(4)
+    };
+    match line.first() {
+        Some(b'{') => true,
+        Some(byte) => byte.is_ascii_digit() && date(),
+        None => false,
+    }
+}
+
+/// `at f (file.js:1:2)`, `at com.example.A.b(A.java:1)`, `... 12 more`
+pub(super) fn is_frame(text: &[u8]) -> bool {
+    text.starts_with(b"at ") || (text.starts_with(b"... ") && text.ends_with(b" more"))
+}
+
+/// `java.io.IOException: gone`, `System.NullReferenceException`, `TypeError: x`
+pub(super) fn is_exception_header(line: &[u8]) -> bool {
+    let name = take_name(line);
+    let ends = matches!(line.get(name.len()), None | Some(b':'));
+    let is_error = [&b"Exception"[..], b"Error", b"Throwable"]
+        .iter()
+        .any(|end| name.ends_with(end));
+    ends && is_error
+}
+
+/// The name of a type at the beginning of a line.
+fn take_name(line: &[u8]) -> &[u8] {
+    let in_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'$');
+    let end = line.iter().position(|byte| !in_name(byte));
+    let name = line.get(..end.unwrap_or(line.len())).unwrap_or_default();
+    let begins = name
+        .first()
+        .is_some_and(|b| b.is_ascii_alphabetic() || *b == b'_');
+    if begins { name } else { b"" }
+}
+
+/// `fail: Shop.Cart[0]`
+pub(super) fn is_dotnet_console(line: &[u8]) -> bool {
+    let levels: [&[u8]; 6] = [b"trce", b"dbug", b"info", b"warn", b"fail", b"crit"];
+    let is_level = line.get(..4).is_some_and(|level| levels.contains(&level));
+    is_level && line.get(4..6) == Some(b": ") && line.ends_with(b"]")
+}
+
+pub(super) fn is_python_header(line: &[u8]) -> bool {
+    line.starts_with(b"Traceback (most recent call last):")
+        || line.starts_with(b"  + Exception Group Traceback (most recent call last):")
+}
+
+/// `KeyError: 'x'`, `app.errors.Gone`, `KeyboardInterrupt`
+pub(super) fn is_python_exception(line: &[u8]) -> bool {
+    let name = take_name(line);
+    !name.is_empty() && matches!(line.get(name.len()), None | Some(b':'))
+}
+
+pub(super) fn is_goroutine(line: &[u8]) -> bool {
+    line.starts_with(b"goroutine ") && line.ends_with(b"]:")
+}
+
+/// `main.(*T).run(0x1, {0x2, 0x3})`, `panic({0x4, 0x5})`
+pub(super) fn is_go_function(text: &[u8]) -> bool {
+    let Some(open) = memchr::memchr(b'(', text) else {
+        return false;
+    };
+    let name = text.get(..open).unwrap_or_default();
+    let is_name = !name.is_empty() && !name.contains(&b' ');
+    text.ends_with(b")") && is_name && (name.contains(&b'.') || name == b"panic")
+}
+
+/// `main.main`, `net/http.(*conn).serve`
+pub(super) fn is_go_symbol(line: &[u8]) -> bool {
+    let in_symbol = |byte: &u8| {
+        byte.is_ascii_alphanumeric()
+            || matches!(
+                byte,
+                b'.' | b'/' | b'_' | b'-' | b'(' | b')' | b'*' | b'[' | b']'
+            )
+    };
+    line.len() < SHAPE_BYTES_MAX
+        && line.first().is_some_and(u8::is_ascii_alphabetic)
+        && line.iter().all(in_symbol)
+        && line.contains(&b'.')
+}
+
+/// A line of zap's console, which names its caller between tabs.
+pub(super) fn is_zap(line: &[u8]) -> bool {
+    has(line, b".go:") && line.contains(&b'\t')
+}
+
+/// `/app/server.js:10`, which Node writes above the source of an uncaught error.
+pub(super) fn is_node_location(line: &[u8]) -> bool {
+    const LONGEST: usize = 512;
+    let digits = line
+        .iter()
+        .rev()
+        .take_while(|byte| byte.is_ascii_digit())
+        .count();
+    let Some(path) = line
+        .get(..line.len() - digits)
+        .and_then(|path| path.strip_suffix(b":"))
+    else {
+        return false;
+    };
+    let is_script = [&b".js"[..], b".mjs", b".cjs", b".ts"]
+        .iter()
+        .any(|end| path.ends_with(end));
+    let is_path =
+        path.starts_with(b"/") || path.starts_with(b"file:") || path.get(1) == Some(&b':');
+    digits > 0 && line.len() < LONGEST && (is_script && is_path || path.starts_with(b"node:"))
+}
+
+/// `/app/a.rb:3:in 'run'`, with `from ` in front or a message behind.
+pub(super) fn is_ruby_frame(text: &[u8]) -> bool {
+    let head = text.get(..text.len().min(SHAPE_BYTES_MAX)).unwrap_or(text);
+    let Some(at) = memchr::memmem::find(head, b":in ") else {
+        return false;
+    };
+    let place = head.get(..at).unwrap_or_default();
+    let digits = place
+        .iter()
+        .rev()
+        .take_while(|b| b.is_ascii_digit())
+        .count();
+    let file = place.get(..place.len() - digits).unwrap_or_default();
+    digits > 0
+        && matches!(head.get(at + 4), Some(b'\'' | b'`'))
+        && (file.ends_with(b".rb:") || file.ends_with(b">:"))
+}
+
+/// `#3 /app/a.php(9): f()` and what stands between and below frames.
+pub(super) fn is_php_frame(text: &[u8]) -> bool {
+    let beginnings: [&[u8]; 8] = [
+        b"Stack trace:",
+        b"[stacktrace]",
+        b"[previous exception]",
+        b"Next ",
+        b"thrown in ",
+        b"\"}",
+        b"\"] ",
+        b"{main}",
+    ];
+    let numbered = || {
+        let digits = text.iter().skip(1).take_while(|b| b.is_ascii_digit());
+        let digits = digits.count();
+        digits > 0 && text.get(1 + digits) == Some(&b' ')
+    };
+    (text.first() == Some(&b'#') && numbered()) || starts_with_any(text, &beginnings)
+}
+
+/// `    ^^^~~~`, below the place in a line of source.
+pub(super) fn is_caret(text: &[u8]) -> bool {
+    text.first() == Some(&b'^') && text.iter().all(|byte| matches!(byte, b'^' | b'~' | b' '))
+}
+
+/// A line that reports something wrong.
+pub(super) fn has_error_word(line: &[u8]) -> bool {
+    let words: [&[u8]; 5] = [b"rror", b"xception", b"CRITICAL", b"WARNING", b"anic"];
+    has_error_level(line) || words.iter().any(|word| has(line, word))
+}
+
+/// A line whose level tells that something is wrong.
+pub(super) fn has_error_level(line: &[u8]) -> bool {
+    let words: [&[u8]; 6] = [b"ERROR", b"FATAL", b"SEVERE", b"WARN", b"CRIT", b"[error]"];
+    words.iter().any(|word| has(line, word))
+}
+
+pub(super) fn has(line: &[u8], word: &[u8]) -> bool {
+    memchr::memmem::find(line, word).is_some()
+}
+
+pub(super) fn starts_with_any(text: &[u8], beginnings: &[&[u8]]) -> bool {
+    beginnings
+        .iter()
+        .any(|beginning| text.starts_with(beginning))
+}
