@@ -8,6 +8,7 @@
 //! Limits, all checked before memory is taken: a body at most [`BODY_BYTES_MAX`] before and after
 //! decompression, [`NESTING_MAX`] levels of attribute values.
 
+pub mod compress;
 pub mod grpc;
 pub mod http;
 pub mod otlp;
@@ -15,7 +16,7 @@ pub mod protobuf;
 pub mod receiver;
 
 pub use protobuf::DecodeError;
-pub use receiver::{Accepted, OtlpRequest, OtlpSink, Refusal, Source};
+pub use receiver::{Accepted, LANES, OtlpRequest, OtlpSink, Refusal, Source};
 
 /// Largest request body, compressed and decompressed (bytes).
 pub const BODY_BYTES_MAX: usize = 64 << 20;

@@ -13,11 +13,48 @@ pub const SEQUENCE_KEY: &str = "vervet-sequence";
 /// Longest agent identity accepted (bytes).
 pub const AGENT_ID_BYTES_MAX: usize = 64;
 
+/// Lanes in which an agent's batches travel: batch `s` goes in lane `s % LANES`, in order within the lane and in any
+/// order between lanes. Part of the protocol: a receiver compares a batch with its own lane only.
+pub const LANES: u64 = 4;
+/// Stands between an agent's id and the lane.
+const LANE_MARK: char = '#';
+
 /// Identifies a batch from one of our agents, so that a repeat is not stored twice.
+///
+/// `agent_id` is `ID#LANE`. A sender that never has two batches under way may say `ID` alone, as agents did before
+/// there were lanes. To a receiver that knows no lanes each lane is an agent of its own, which loses nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
     pub agent_id: String,
     pub sequence: u64,
+}
+
+impl Source {
+    /// Batch `sequence` of an agent, in its lane.
+    pub fn in_lane(agent_id: &str, sequence: u64) -> Self {
+        Self {
+            agent_id: format!("{agent_id}{LANE_MARK}{}", sequence % LANES),
+            sequence,
+        }
+    }
+
+    /// The agent's id without the lane.
+    pub fn agent(&self) -> &str {
+        self.agent_id
+            .split_once(LANE_MARK)
+            .map_or(&self.agent_id, |(agent, _lane)| agent)
+    }
+
+    /// Whether the batch was stored before, given the highest sequence that was stored under an identity (0 for
+    /// none). Lanes and the bare identity know of each other, so that neither an upgrade nor a step back of the
+    /// agent stores anything twice: under the bare identity batches came in order, so it vouches for all lanes.
+    pub fn is_repeat(&self, highest: impl Fn(&str) -> u64) -> bool {
+        let other = match self.agent_id.split_once(LANE_MARK) {
+            Some((agent, _lane)) => highest(agent),
+            None => highest(&Self::in_lane(&self.agent_id, self.sequence).agent_id),
+        };
+        self.sequence <= highest(&self.agent_id).max(other)
+    }
 }
 
 /// One export request: an uncompressed protobuf body, not yet checked.
@@ -111,6 +148,31 @@ mod tests {
             };
             let source = source_from(Some("node-1"), Some(&sequence.to_string()));
             assert_eq!(source, Ok(Some(expected)));
+        }
+    }
+
+    #[test]
+    fn a_batch_is_compared_with_its_lane_and_with_what_came_before_lanes() {
+        let stored = [("a", 10), ("a#0", 16), ("a#1", 13), ("b", 99)];
+        let highest = |id: &str| {
+            let found = stored.iter().find(|(known, _)| *known == id);
+            found.map_or(0, |(_, sequence)| *sequence)
+        };
+        let repeat = |source: Source| source.is_repeat(highest);
+        for sequence in 1..=20 {
+            let in_lane = match sequence % LANES {
+                0 => 16,
+                1 => 13,
+                _ => 10,
+            };
+            let bare = Source {
+                agent_id: "a".to_owned(),
+                sequence,
+            };
+            assert_eq!(repeat(bare), sequence <= in_lane, "bare {sequence}");
+            let laned = Source::in_lane("a", sequence);
+            assert_eq!(laned.agent(), "a");
+            assert_eq!(repeat(laned), sequence <= in_lane, "in lane {sequence}");
         }
     }
 
