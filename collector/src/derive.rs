@@ -116,7 +116,7 @@ impl Derive {
         let received_at = envelope.received_at;
         if let Some(source) = &envelope.source {
             self.derived
-                .agent_host(&source.agent_id, || host_name(envelope));
+                .agent_host(source.agent(), || host_name(envelope));
         }
         // Bodies in the journal were decoded before they were appended; one that does not decode has
         // been reported by then.

@@ -8,6 +8,9 @@
 //! them to the store's head in journal order and answers. Everything answered `Ok` is in the journal, and
 //! after a crash [`replay`] brings what was not yet stored in segments back into the head.
 //!
+//! A batch of one of our agents that was stored before is answered without being stored again. Batches are compared
+//! within their lane: the identities `ID#0` to `ID#3` in journal and store are one agent's.
+//!
 //! Books: requests `received = stored + repeated + refused{reason}`; records of stored requests
 //! `= stored + rejected{reason}`.
 
@@ -20,9 +23,9 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use vervet_journal::Journal;
-use vervet_model::{Clock, SystemClock, UnixNanos};
+use vervet_model::{Clock, Signal, SystemClock, UnixNanos};
 use vervet_store::{DecodeOptions, Decoded, Store, decode};
-use vervet_wire::{Accepted, OtlpRequest, OtlpSink, Refusal};
+use vervet_wire::{Accepted, OtlpRequest, OtlpSink, Refusal, Source};
 
 use crate::derived::Derived;
 use crate::metrics::Metrics;
@@ -92,8 +95,8 @@ impl Ingest {
 
     async fn store_request(&self, request: OtlpRequest) -> Result<Accepted, Refusal> {
         if let Some(source) = &request.source {
-            self.derived.agent_seen(&source.agent_id, SystemClock.now());
-            if source.sequence <= self.store.agent_sequence(&source.agent_id, request.signal) {
+            self.derived.agent_seen(source.agent(), SystemClock.now());
+            if is_repeat(&self.store, source, request.signal) {
                 self.metrics.repeated(request.signal);
                 return Ok(Accepted::default());
             }
@@ -148,9 +151,17 @@ impl OtlpSink for Ingest {
     }
 }
 
+/// Whether the store has the batch already, by the lane it came in (see [`Source::is_repeat`]).
+fn is_repeat(store: &Store, source: &Source, signal: Signal) -> bool {
+    source.is_repeat(|identity| store.agent_sequence(identity, signal))
+}
+
 fn unavailable(reason: &str) -> Refusal {
     Refusal::Unavailable {
         reason: reason.to_owned(),
         retry_after: RETRY_AFTER,
     }
 }
+
+#[cfg(test)]
+mod tests;

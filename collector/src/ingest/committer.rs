@@ -8,7 +8,7 @@ use vervet_journal::{Entry, Journal};
 use vervet_store::{AppliedSource, Store};
 use vervet_wire::{Accepted, Refusal};
 
-use super::{Envelope, Pending, unavailable};
+use super::{Envelope, Pending, is_repeat, unavailable};
 use crate::health::Health;
 use crate::metrics::Metrics;
 
@@ -101,8 +101,8 @@ impl Committer {
         for pending in group {
             let signal = pending.request.signal;
             let repeated = pending.request.source.as_ref().is_some_and(|source| {
-                source.sequence <= self.store.agent_sequence(&source.agent_id, signal)
-                    || !seen.insert((source.agent_id.clone(), signal, source.sequence))
+                is_repeat(&self.store, source, signal)
+                    || !seen.insert((source.agent().to_owned(), signal, source.sequence))
             });
             if repeated {
                 self.metrics.repeated(signal);
