@@ -6,6 +6,7 @@
 
 mod error;
 mod read;
+pub mod secret;
 pub(crate) mod shapes;
 mod spec;
 mod strict;
@@ -16,8 +17,8 @@ mod yaml;
 pub use error::{ConfigError, Problem};
 pub use read::listen_address;
 pub use spec::{
-    AdminSpec, Auth, Compression, LimitsSpec, MemoryLimit, OtlpExporterSpec, OtlpReceiverSpec,
-    PipelineSpec, QueuePolicy, QueueSpec, ReceiverSpec, RetrySpec, TelemetrySpec, TracesSpec,
+    AdminSpec, Auth, LimitsSpec, MemoryLimit, OtlpReceiverSpec, PipelineSpec, ReceiverSpec,
+    TelemetrySpec, TracesSpec,
 };
 
 pub use strict::read_document;
@@ -25,10 +26,10 @@ pub use strict::read_document;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use vervet_model::Signal;
 
+use crate::exporters::settings::{DeadLetterConfig, ExporterConfig};
 use crate::pipeline::SignalSet;
 use crate::processors::ProcessorConfig;
 use crate::receivers::filelog::FilelogConfig;
@@ -53,7 +54,8 @@ pub struct AgentConfig {
     pub resource: Vec<(String, String)>,
     pub receivers: BTreeMap<String, ReceiverConfig>,
     pub processors: BTreeMap<String, ProcessorConfig>,
-    pub exporters: BTreeMap<String, OtlpExporterConfig>,
+    pub exporters: BTreeMap<String, ExporterConfig>,
+    pub dead_letter: DeadLetterConfig,
     pub pipelines: Vec<PipelineConfig>,
     /// `None` when the agent runs inside another program that serves its admin routes.
     pub admin: Option<SocketAddr>,
@@ -70,22 +72,6 @@ pub enum ReceiverConfig {
     Hostmetrics(HostmetricsConfig),
     Prometheus(PrometheusConfig),
     Otlp(OtlpReceiverConfig),
-}
-
-/// The settings of one OTLP exporter.
-#[derive(Debug, Clone)]
-pub struct OtlpExporterConfig {
-    /// `http://host:port` or `https://host:port`.
-    pub endpoint: String,
-    pub compression: Compression,
-    /// PEM file of the authorities trusted for `https`; the system's when absent.
-    pub ca_file: Option<PathBuf>,
-    /// Time for one request.
-    pub timeout: Duration,
-    /// First and longest pause between attempts.
-    pub retry_initial: Duration,
-    pub retry_max: Duration,
-    pub on_full: QueuePolicy,
 }
 
 /// What flows from where to where, for one signal.

@@ -15,7 +15,7 @@ pub mod budget;
 mod buffer;
 pub mod cli;
 pub mod config;
-mod exporters;
+pub mod exporters;
 pub mod formats;
 mod health;
 pub mod http;
@@ -31,5 +31,5 @@ pub use agent::{Agent, AgentOptions, Changes, Diff, ReloadError, RunningAgent, S
 pub use books::BookLine;
 pub use buffer::{Amount, Totals};
 pub use config::AgentConfig;
-pub use exporters::otlp::ConnectError;
+pub use exporters::OpenError;
 pub use health::STUCK_AFTER;

@@ -20,7 +20,7 @@ use super::shared::{ReadyReceiver, Shared, Tokens, chains_shape, exporter_shape,
 use crate::admin::{self, SelfView};
 use crate::config::AgentConfig;
 use crate::config::shapes::combined;
-use crate::exporters::otlp::cursor_name;
+use crate::exporters::cursor_name;
 use crate::processors::Chains;
 
 /// Time a replaced part has for the requests it is answering.

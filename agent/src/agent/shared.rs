@@ -18,7 +18,8 @@ use crate::budget::MemoryWatch;
 use crate::buffer::{Checkpoints, blocking};
 use crate::config::shapes::{Shape, combined};
 use crate::config::{AgentConfig, PipelineConfig, ReceiverConfig};
-use crate::exporters::otlp::{ExporterParts, OtlpExporter, cursor_name};
+use crate::exporters::dead_letter::DeadLetters;
+use crate::exporters::{Exporter, ExporterParts, cursor_name};
 use crate::health::Stages;
 use crate::metrics::AgentMetrics;
 use crate::pipeline::{BatchSender, ReceiverContext};
@@ -50,6 +51,7 @@ pub(super) struct Shared {
     pub(super) checkpoints: Arc<Mutex<Checkpoints>>,
     pub(super) sender: BatchSender,
     pub(super) booked: watch::Receiver<u64>,
+    pub(super) dead_letters: Arc<DeadLetters>,
     pub(super) tokens: Tokens,
 }
 
@@ -167,10 +169,12 @@ impl Shared {
         let stop = self.tokens.give_up.child_token();
         let parts = ExporterParts {
             agent_id: self.agent_id.to_string(),
-            rejected_dir: self.data_dir.join("rejected"),
+            dead_letters: Arc::clone(&self.dead_letters),
             books: Arc::clone(&self.books),
             booked: self.booked.clone(),
             health: self.stages.add(&cursor_name(name), Arc::clone(&self.clock)),
+            memory: self.memory.budget().clone(),
+            clock: Arc::clone(&self.clock),
             give_up: stop.clone(),
         };
         let signals = config.signals_to(name);
@@ -179,9 +183,9 @@ impl Shared {
         let opened = blocking(move || {
             // The writer waits meanwhile, so that the book begins with exactly what the journal took.
             let checkpoints = checkpoints.lock();
-            OtlpExporter::open(
+            Exporter::open(
                 &owned_name,
-                own,
+                &own,
                 signals,
                 &journal,
                 &checkpoints.totals,

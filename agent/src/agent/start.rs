@@ -16,7 +16,8 @@ use crate::budget::system::System;
 use crate::budget::{BudgetCollector, MemoryBudget, MemoryWatch};
 use crate::buffer::{Buffer, BufferCollector, BufferWriter, WriterParts, blocking};
 use crate::config::AgentConfig;
-use crate::exporters::otlp::{CURSOR_PREFIX, ConnectError};
+use crate::exporters::dead_letter::{DeadLetterCollector, DeadLetters};
+use crate::exporters::{CURSOR_PREFIX, OpenError};
 use crate::health::Stages;
 use crate::metrics::AgentMetrics;
 use crate::pipeline::channel_within;
@@ -40,7 +41,7 @@ pub enum StartError {
     Exporter {
         name: String,
         #[source]
-        source: ConnectError,
+        source: OpenError,
     },
     /// An address cannot be listened on.
     #[error("{name} cannot be started")]
@@ -82,7 +83,10 @@ fn assemble(
     let memory_bytes = memory_bytes.unwrap_or_else(|| System::default().budget_bytes());
     let memory = MemoryWatch::new(MemoryBudget::new(memory_bytes));
     let collectors = (Arc::clone(&books), buffer.journal.clone(), memory.clone());
+    let dead_letters = Arc::new(DeadLetters::new(&config.data_dir, config.dead_letter));
+    let letters = Arc::clone(&dead_letters);
     metrics.register(|registry| {
+        registry.register_collector(Box::new(DeadLetterCollector(letters)));
         registry.register_collector(Box::new(BooksCollector(collectors.0)));
         registry.register_collector(Box::new(BufferCollector(collectors.1)));
         registry.register_collector(Box::new(BudgetCollector(collectors.2)));
@@ -102,6 +106,7 @@ fn assemble(
         checkpoints: Arc::clone(&buffer.checkpoints),
         sender,
         booked,
+        dead_letters,
         tokens,
     };
     let parts = WriterParts {

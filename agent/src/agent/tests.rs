@@ -19,7 +19,8 @@ use vervet_wire::grpc::Client;
 use super::*;
 use crate::books::BookLine;
 use crate::config::substitute::SystemSources;
-use collector::{Answer, TestCollector};
+use crate::exporters::dead_letter::{self, Letter};
+use collector::{Answer, POISON, TestCollector};
 
 const DEADLINE: Duration = Duration::from_secs(30);
 
@@ -44,13 +45,19 @@ async fn agent(dir: &Path, endpoint: &str) -> RunningAgent {
 
 /// A request of `records` log records with body `text`.
 fn request(text: &str, records: usize) -> bytes::Bytes {
-    let value = any_value::Value::StringValue(text.to_owned());
-    let record = LogRecord {
-        body: Some(AnyValue { value: Some(value) }),
-        ..LogRecord::default()
+    request_of(&vec![text; records])
+}
+
+fn request_of(texts: &[&str]) -> bytes::Bytes {
+    let record = |text: &&str| {
+        let value = any_value::Value::StringValue((*text).to_owned());
+        LogRecord {
+            body: Some(AnyValue { value: Some(value) }),
+            ..LogRecord::default()
+        }
     };
     let scope = ScopeLogs {
-        log_records: vec![record; records],
+        log_records: texts.iter().map(record).collect(),
         ..ScopeLogs::default()
     };
     let group = ResourceLogs {
@@ -96,8 +103,15 @@ fn texts(numbers: std::ops::Range<usize>) -> Vec<String> {
     numbers.map(|number| format!("line {number}")).collect()
 }
 
+/// What is stored of those, two records each.
+fn stored(numbers: std::ops::Range<usize>) -> Vec<String> {
+    let mut all = [texts(numbers.clone()), texts(numbers)].concat();
+    all.sort_by_key(|line| (line.len(), line.clone()));
+    all
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn every_record_arrives_once_and_in_order_though_the_collector_fails_and_dies() {
+async fn every_record_arrives_once_though_the_collector_fails_and_dies() {
     let dir = tempfile::tempdir().expect("folder");
     let mut collector = TestCollector::start();
     collector.will_answer([
@@ -113,7 +127,7 @@ async fn every_record_arrives_once_and_in_order_though_the_collector_fails_and_d
         send(&agent, &text).await.expect("stored");
         assert!(logs_book(&agent).balances());
     }
-    wait_until("first ten", || collector.bodies().len() == 10).await;
+    wait_until("first ten", || collector.lines().len() == 20).await;
     collector.die();
     for text in texts(10..20) {
         send(&agent, &text)
@@ -123,7 +137,7 @@ async fn every_record_arrives_once_and_in_order_though_the_collector_fails_and_d
     assert_eq!(logs_book(&agent).held.records, 20);
     collector.come_back();
     wait_until("all twenty", || logs_book(&agent).delivered.records == 40).await;
-    assert_eq!(collector.bodies(), texts(0..20));
+    assert_eq!(collector.lines(), stored(0..20));
     assert!(
         collector.repeats() >= 2,
         "answers were lost, so requests must have been repeated"
@@ -152,7 +166,7 @@ async fn a_request_is_answered_when_it_is_durable_and_survives_a_kill() {
     assert_eq!(records.len(), 1);
     let (header, body) = crate::buffer::decode(records[0].payload.clone()).expect("valid");
     assert_eq!((header.records, header.receiver.as_str()), (2, "otlp"));
-    assert_eq!(collector::first_body(&body), "precious");
+    assert_eq!(collector::bodies(&body), ["precious", "precious"]);
 }
 
 async fn kill(mut agent: RunningAgent) {
@@ -193,7 +207,7 @@ async fn the_books_balance_across_restarts() {
     assert_eq!(second.status().agent_id, id);
     collector.come_back();
     wait_until("all", || logs_book(&second).held.is_zero()).await;
-    assert_eq!(collector.bodies(), texts(0..8));
+    assert_eq!(collector.lines(), stored(0..8));
     let text = second.metrics_text();
     let line =
         "vervet_agent_exporter_delivered_records_total{exporter=\"main\",signal=\"logs\"} 16";
@@ -205,20 +219,66 @@ async fn the_books_balance_across_restarts() {
 async fn what_is_refused_for_good_is_kept_aside_counted_and_passed() {
     let dir = tempfile::tempdir().expect("folder");
     let collector = TestCollector::start();
-    collector.will_answer([Answer::Invalid, Answer::RejectOne]);
     let agent = agent(dir.path(), &collector.endpoint()).await;
-    for text in texts(0..3) {
-        send(&agent, &text).await.expect("stored");
+    let mut mixed: Vec<&str> = (0..40).map(|_| "good").collect();
+    mixed[3] = POISON;
+    mixed[38] = POISON;
+    let requests = [request_of(&mixed), request(POISON, 1)];
+    for request in requests {
+        let sent = client(&agent).export(Signal::Logs, request, None).await;
+        sent.expect("stored");
     }
+    wait_until("settled", || logs_book(&agent).held.is_zero()).await;
+    collector.will_answer([Answer::RejectOne]);
+    send(&agent, "partly").await.expect("stored");
     wait_until("settled", || logs_book(&agent).held.is_zero()).await;
     let book = logs_book(&agent);
     assert!(book.balances(), "{book:?}");
-    assert_eq!(book.dropped["rejected"].records, 2);
+    assert_eq!(book.dropped["rejected"].records, 3);
     assert_eq!(book.dropped["rejected_by_collector"].records, 1);
-    assert_eq!(book.delivered.records, 3);
-    let kept = std::fs::read(dir.path().join("rejected/main-1-logs.pb")).expect("kept");
-    assert_eq!(collector::first_body(&kept), "line 0");
+    assert_eq!(book.delivered.records, 39);
+    assert_eq!(
+        collector.lines().len(),
+        40,
+        "one of them is left out in words only"
+    );
+    let metrics = agent.metrics_text();
+    assert!(
+        metrics.contains("vervet_agent_dead_letter_kept_total 3"),
+        "{metrics}"
+    );
     agent.shutdown(DEADLINE).await;
+    let mut letters = Vec::new();
+    let folder = dir.path().join(dead_letter::FOLDER);
+    // Connections of clients end a little later, and hold the agent's metrics until then.
+    wait_until("the folder is free", || {
+        !matches!(dead_letter::read(&folder, |_| ()), Err(JournalError::Locked { .. }))
+    })
+    .await;
+    dead_letter::read(&folder, |letter| letters.push(letter.expect("a letter"))).expect("read");
+    letters.sort_by_key(|letter| letter.sequence);
+    let sequences: Vec<u64> = letters.iter().map(|letter| letter.sequence).collect();
+    assert_eq!(sequences, [1, 1, 2]);
+    for letter in letters {
+        assert_eq!(collector::bodies(&letter.payload), [POISON]);
+        let expected = ("main", 1, "InvalidArgument", "no");
+        let Letter {
+            exporter,
+            records,
+            status,
+            reason,
+            ..
+        } = &letter;
+        assert_eq!(
+            (
+                exporter.as_str(),
+                *records,
+                status.as_str(),
+                reason.as_str()
+            ),
+            expected
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

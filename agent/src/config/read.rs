@@ -10,13 +10,13 @@ use vervet_model::Signal;
 use super::error::{Problem, unknown};
 use super::shapes::Shapes;
 use super::spec::{
-    AdminSpec, Auth, LimitsSpec, MemoryLimit, OtlpExporterSpec, PipelineSpec, ReceiverSpec,
-    TelemetrySpec,
+    AdminSpec, Auth, LimitsSpec, MemoryLimit, PipelineSpec, ReceiverSpec, TelemetrySpec,
 };
 use super::substitute::{Sources, substitute};
 use super::yaml::{Key, Node, Value, from_node, parse};
-use super::{
-    ADMIN_ADDRESS_DEFAULT, AgentConfig, OtlpExporterConfig, PipelineConfig, ReceiverConfig,
+use super::{ADMIN_ADDRESS_DEFAULT, AgentConfig, PipelineConfig, ReceiverConfig};
+use crate::exporters::settings::{
+    DeadLetterConfig, DeadLetterSpec, DebugExporterSpec, ExporterConfig, FileExporterSpec,
 };
 use crate::processors::{PROCESSOR_TYPES, ProcessorConfig, ProcessorSpec};
 use crate::receivers::filelog::FilelogConfig;
@@ -24,19 +24,20 @@ use crate::receivers::hostmetrics::HostmetricsConfig;
 use crate::receivers::otlp::OtlpReceiverConfig;
 use crate::receivers::prometheus::PrometheusConfig;
 
-const SECTIONS: [&str; 9] = [
+const SECTIONS: [&str; 10] = [
     "data_dir",
     "limits",
     "resource",
     "receivers",
     "processors",
     "exporters",
+    "dead_letter",
     "pipelines",
     "admin",
     "telemetry",
 ];
 const RECEIVER_TYPES: [&str; 4] = ["filelog", "hostmetrics", "prometheus", "otlp"];
-const EXPORTER_TYPES: [&str; 1] = ["otlp"];
+const EXPORTER_TYPES: [&str; 4] = ["otlp", "otlphttp", "file", "debug"];
 const SIGNALS: [&str; 3] = ["logs", "metrics", "traces"];
 const DATA_DIR_DEFAULT: &str = "/var/lib/vervet-agent";
 const MEMORY_BYTES_MIN: u64 = 4 << 20;
@@ -83,6 +84,7 @@ impl Reader {
             self.section(sections, "resource").unwrap_or_default();
         let receivers = self.components(sections, "receivers", Self::receiver);
         let exporters = self.components(sections, "exporters", Self::exporter);
+        let dead_letter = self.dead_letter(sections);
         let processors = self.components(sections, "processors", Self::processor);
         let pipelines = self.pipelines(sections, &receivers, &processors, &exporters);
         let admin: AdminSpec = self.section(sections, "admin").unwrap_or_default();
@@ -97,6 +99,7 @@ impl Reader {
             receivers: values(receivers),
             processors: values(processors),
             exporters: values(exporters),
+            dead_letter,
             pipelines,
             admin: Some(admin?),
             shapes: Shapes::of(root),
@@ -176,10 +179,25 @@ impl Reader {
         ReceiverConfig::try_from(spec).map_err(|message| Problem::at(line, message))
     }
 
-    fn exporter(node: &Node) -> Result<OtlpExporterConfig, Problem> {
-        let (_otlp, rest) = split_type(node, "exporter", &EXPORTER_TYPES)?;
-        let spec: OtlpExporterSpec = from_node(&rest)?;
-        OtlpExporterConfig::try_from(spec).map_err(|message| Problem::at(node.line, message))
+    fn exporter(node: &Node) -> Result<ExporterConfig, Problem> {
+        let (kind, rest) = split_type(node, "exporter", &EXPORTER_TYPES)?;
+        let config = match kind.as_str() {
+            "otlp" => ExporterConfig::otlp(from_node(&rest)?, false),
+            "otlphttp" => ExporterConfig::otlp(from_node(&rest)?, true),
+            "file" => ExporterConfig::try_from(from_node::<FileExporterSpec>(&rest)?),
+            _debug => ExporterConfig::try_from(from_node::<DebugExporterSpec>(&rest)?),
+        };
+        config.map_err(|message| Problem::at(node.line, message))
+    }
+
+    fn dead_letter(&mut self, sections: &[(Key, Node)]) -> DeadLetterConfig {
+        let spec: DeadLetterSpec = self.section(sections, "dead_letter").unwrap_or_default();
+        DeadLetterConfig::try_from(spec).unwrap_or_else(|message| {
+            let line = find(sections, "dead_letter").map_or(1, |node| node.line);
+            self.problems
+                .push(Problem::at(line, message).inside("dead_letter"));
+            DeadLetterConfig::default()
+        })
     }
 
     fn processor(node: &Node) -> Result<ProcessorConfig, Problem> {

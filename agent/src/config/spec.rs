@@ -1,10 +1,8 @@
 //! The configuration as it is written.
 
-use std::path::PathBuf;
-
 use serde::Deserialize;
 
-use super::units::{ByteSize, HumanDuration};
+use super::units::ByteSize;
 use crate::receivers::filelog::FilelogSpec;
 use crate::receivers::hostmetrics::HostmetricsSpec;
 use crate::receivers::prometheus::PrometheusSpec;
@@ -70,62 +68,6 @@ pub struct OtlpReceiverSpec {
     pub body_max: Option<ByteSize>,
     #[serde(default)]
     pub auth: Option<Auth>,
-}
-
-/// `{type: otlp, endpoint: https://collector:4317, compression: zstd, queue: {on_full: block}}`
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct OtlpExporterSpec {
-    pub endpoint: String,
-    #[serde(default)]
-    pub compression: Compression,
-    #[serde(default)]
-    pub ca_file: Option<PathBuf>,
-    /// Default 30 s.
-    #[serde(default)]
-    pub timeout: Option<HumanDuration>,
-    #[serde(default)]
-    pub queue: QueueSpec,
-    #[serde(default)]
-    pub retry: RetrySpec,
-}
-
-/// How request bodies are compressed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Compression {
-    #[default]
-    Zstd,
-    Gzip,
-    None,
-}
-
-/// What an exporter does to the buffer when its backlog uses up the disk budget.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum QueuePolicy {
-    /// Receivers wait; OTLP clients are told to retry.
-    #[default]
-    Block,
-    /// The oldest data goes, counted.
-    DropOldest,
-}
-
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct QueueSpec {
-    #[serde(default)]
-    pub on_full: QueuePolicy,
-}
-
-/// Pauses between attempts: they double from `initial` (default 500 ms) to `max` (default 30 s).
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RetrySpec {
-    #[serde(default)]
-    pub initial: Option<HumanDuration>,
-    #[serde(default)]
-    pub max: Option<HumanDuration>,
 }
 
 /// `{from: [pods, otlp], to: [main]}`

@@ -2,6 +2,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use super::*;
+use crate::exporters::settings::{Compression, ExporterKind, QueuePolicy};
 
 const FULL: &str = r#"
 data_dir: /tmp/agent
@@ -55,7 +56,10 @@ fn every_setting_of_the_example_is_read() {
     assert_eq!(config.receivers.len(), 4);
     assert_eq!(config.admin, ADMIN_ADDRESS_DEFAULT.parse().ok());
     let main = &config.exporters["main"];
-    assert_eq!(main.compression, Compression::Gzip);
+    let ExporterKind::Otlp(otlp) = &main.kind else {
+        panic!("{main:?}");
+    };
+    assert_eq!(otlp.compression, Compression::Gzip);
     assert_eq!(main.on_full, QueuePolicy::DropOldest);
     let signals = config.signals_from("otlp");
     assert!(signals.contains(Signal::Logs) && signals.contains(Signal::Metrics));
@@ -73,12 +77,13 @@ fn unknown_keys_name_the_nearest_known_one_with_file_and_line() {
     check(
         "data_dir: /tmp\nrecievers: {}\n",
         "agent.yaml:2: unknown key `recievers`; did you mean `receivers`? (known: data_dir, limits, resource, \
-         receivers, processors, exporters, pipelines, admin, telemetry)",
+         receivers, processors, exporters, dead_letter, pipelines, admin, telemetry)",
     );
     check(
         "exporters:\n  main:\n    type: otlp\n    endpiont: http://a:1\n",
         "agent.yaml:4: exporters.main: unknown key `endpiont`; did you mean `endpoint`? (known: endpoint, \
-         compression, ca_file, timeout, queue, retry)",
+         compression, compression_level, ca_file, cert_file, key_file, server_name, auth, headers, insecure, \
+         timeout, queue, retry, concurrency)",
     );
     check(
         "exporters:\n  main:\n    type: otlp\n    endpoint: http://a:1\n    queue:\n      on_ful: block\n",

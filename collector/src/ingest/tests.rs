@@ -112,9 +112,7 @@ async fn an_agent_that_learns_lanes_and_forgets_them_stores_nothing_twice_and_lo
     for sequence in (6..=20).filter(|sequence| sequence % LANES != 3) {
         collector.send(laned(sequence)).await;
     }
-    let lagging = (11..=20)
-        .filter(|sequence| sequence % LANES == 3)
-        .count() as u64;
+    let lagging = (11..=20).filter(|sequence| sequence % LANES == 3).count() as u64;
     assert_eq!(collector.rows(), 20 - lagging);
     collector = collector.crash_and_reopen(dir.path()).await;
     // The old agent again, from where the last one was sure of everything.

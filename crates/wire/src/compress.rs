@@ -84,7 +84,7 @@ impl Compressor {
     /// There is no memory for the context.
     pub fn new(compression: Compression, level: Option<i32>) -> io::Result<Self> {
         let context = match compression {
-            Compression::None => Context::None,
+            Compression::None => return Ok(Self::none()),
             Compression::Gzip => {
                 let level = level.unwrap_or(GZIP_LEVEL_DEFAULT);
                 let level = level.clamp(*GZIP_LEVELS.start(), *GZIP_LEVELS.end());
@@ -100,6 +100,14 @@ impl Compressor {
             context,
             scratch: Vec::new(),
         })
+    }
+
+    /// One that does not compress.
+    pub fn none() -> Self {
+        Self {
+            context: Context::None,
+            scratch: Vec::new(),
+        }
     }
 
     /// Packs a body for HTTP. Without compression the bytes are shared.

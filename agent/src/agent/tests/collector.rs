@@ -1,6 +1,6 @@
-//! A collector that answers as it is told, dies and comes back, and knows repeats by their sequence.
+//! A collector that answers as it is told, dies and comes back, and knows repeats by their lane and sequence.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +13,8 @@ use vervet_wire::otlp::for_each_log;
 use vervet_wire::{Accepted, OtlpRequest, OtlpSink, Refusal, grpc};
 
 const BODY_BYTES_MAX: usize = 1 << 20;
+/// A record that no request may hold.
+pub(super) const POISON: &str = "poison";
 
 /// What to do with the next request. Without an order, it is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +25,6 @@ pub(super) enum Answer {
     StoreButFail,
     /// No answer before the sender's patience ends.
     Slow,
-    Invalid,
     RejectOne,
 }
 
@@ -33,10 +34,9 @@ struct Sink(Arc<Mutex<Stored>>);
 #[derive(Default)]
 struct Stored {
     orders: VecDeque<Answer>,
-    bodies: Vec<String>,
     /// The bodies of all records.
     lines: Vec<String>,
-    last_sequence: u64,
+    highest: HashMap<String, u64>,
     repeats: usize,
 }
 
@@ -89,13 +89,11 @@ impl TestCollector {
         self.server = Some(server);
     }
 
-    pub(super) fn bodies(&self) -> Vec<String> {
-        self.sink.0.lock().bodies.clone()
-    }
-
-    /// The text of every record, in the order of arrival.
+    /// The text of every record, numbers in order: requests may overtake each other.
     pub(super) fn lines(&self) -> Vec<String> {
-        self.sink.0.lock().lines.clone()
+        let mut lines = self.sink.0.lock().lines.clone();
+        lines.sort_by_key(|line| (line.len(), line.clone()));
+        lines
     }
 
     pub(super) fn repeats(&self) -> usize {
@@ -111,27 +109,31 @@ impl Drop for TestCollector {
 
 impl Stored {
     fn store(&mut self, request: &OtlpRequest) {
-        let source = request.source.as_ref().expect("our agents name themselves");
-        if source.sequence <= self.last_sequence {
-            self.repeats += 1;
-            return;
+        // Pieces of a request that was refused as a whole name no source.
+        if let Some(source) = &request.source {
+            let highest = |identity: &str| self.highest.get(identity).copied().unwrap_or(0);
+            if source.is_repeat(highest) {
+                self.repeats += 1;
+                return;
+            }
+            self.highest
+                .insert(source.agent_id.clone(), source.sequence);
         }
-        self.last_sequence = source.sequence;
-        let lines = bodies(&request.body);
-        self.bodies.extend(lines.first().cloned());
-        self.lines.extend(lines);
+        self.lines.extend(bodies(&request.body));
     }
 }
 
 impl OtlpSink for Sink {
     async fn accept(&self, request: OtlpRequest) -> Result<Accepted, Refusal> {
+        if bodies(&request.body).iter().any(|text| text == POISON) {
+            return Err(Refusal::Invalid("no".to_owned()));
+        }
         let order = self.0.lock().orders.pop_front().unwrap_or(Answer::Store);
         let busy = Refusal::Overloaded {
             retry_after: Duration::from_millis(20),
         };
         match order {
             Answer::Busy => return Err(busy),
-            Answer::Invalid => return Err(Refusal::Invalid("no".to_owned())),
             Answer::Slow => tokio::time::sleep(Duration::from_secs(60)).await,
             Answer::Store | Answer::StoreButFail | Answer::RejectOne => {}
         }
@@ -147,12 +149,8 @@ impl OtlpSink for Sink {
     }
 }
 
-/// The text of the first log record of a request.
-pub(super) fn first_body(request: &[u8]) -> String {
-    bodies(request).swap_remove(0)
-}
-
-fn bodies(request: &[u8]) -> Vec<String> {
+/// The texts of the log records of a request.
+pub(super) fn bodies(request: &[u8]) -> Vec<String> {
     let mut bodies = Vec::new();
     for_each_log(request, |_, _, record| {
         bodies.push(record.body.to_text().into_owned())

@@ -1,0 +1,290 @@
+//! What destinations refused for good, with the reason: a journal of its own under `data_dir/dead-letter`.
+//!
+//! In: letters from the lanes of all exporters, durable on return. Out: [`read`]. The journal is made when the first
+//! letter comes. It has a disk budget of its own; the oldest segment (an eighth of it) goes when it is used up,
+//! counted. A letter that cannot be kept, because the disk is full or it is larger than the budget, is lost and
+//! counted; delivery goes on all the same.
+//!
+//! ```text
+//! record kind    the signal
+//! version        1       = 1
+//! exporter       1 + n   length, name
+//! sequence       8       of the buffer's record that held it
+//! refused at     8       nanoseconds since the epoch
+//! records        8       log records, data points or spans
+//! status         1 + n   length, such as InvalidArgument or 413
+//! reason         2 + n   length, what the destination said
+//! request        the rest, OTLP protobuf
+//! ```
+//! All numbers are little-endian.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use bytes::{Buf, BufMut, Bytes};
+use parking_lot::Mutex;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use vervet_journal::{Cursor, Entry, Journal, JournalConfig, JournalError, OnFull, Record};
+use vervet_model::{Signal, UnixNanos};
+
+use super::settings::DeadLetterConfig;
+use crate::pipeline::signed;
+
+/// The folder under `data_dir`.
+pub const FOLDER: &str = "dead-letter";
+/// The cursor that lets the oldest segment go. It never moves by itself.
+const CURSOR: &str = "reader";
+const READ_BYTES: usize = 1 << 20;
+const VERSION: u8 = 1;
+const SEGMENTS_MIN: u64 = 8;
+const SEGMENT_BYTES: (u64, u64) = (128 << 10, 8 << 20);
+
+/// One refused request, or the part of it that was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Letter {
+    pub exporter: String,
+    /// The buffer's record it comes from.
+    pub sequence: u64,
+    pub signal: Signal,
+    /// When it was refused.
+    pub at: UnixNanos,
+    pub records: u64,
+    /// Such as `InvalidArgument` or `413`.
+    pub status: String,
+    /// What the destination said.
+    pub reason: String,
+    /// An OTLP export request.
+    pub payload: Bytes,
+}
+
+/// A record of the journal is no letter of a known version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("dead letter {sequence} is not of a known version or ends early")]
+pub struct BadLetter {
+    pub sequence: u64,
+}
+
+/// The letters of one agent.
+#[derive(Debug)]
+pub struct DeadLetters {
+    dir: PathBuf,
+    config: DeadLetterConfig,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    open: Option<(Journal, Cursor)>,
+    kept: u64,
+    lost: u64,
+}
+
+impl DeadLetters {
+    /// Opens what there is; a folder that cannot be opened is reported and tried again with the next letter. Blocks.
+    pub fn new(data_dir: &Path, config: DeadLetterConfig) -> Self {
+        let letters = Self {
+            dir: data_dir.join(FOLDER),
+            config,
+            state: Mutex::default(),
+        };
+        if letters.dir.exists()
+            && let Err(error) = letters.open(&mut letters.state.lock())
+        {
+            tracing::error!(%error, "dead letters cannot be opened");
+        }
+        letters
+    }
+
+    /// Keeps a letter if it can. Blocks for a write and a sync.
+    pub fn keep(&self, letter: &Letter) {
+        let mut state = self.state.lock();
+        match self.append(&mut state, letter) {
+            Ok(()) => state.kept += 1,
+            Err(error) => {
+                state.lost += 1;
+                tracing::error!(%error, exporter = letter.exporter, records = letter.records,
+                    "refused records could not be kept, they are lost");
+            }
+        }
+    }
+
+    fn append(&self, state: &mut State, letter: &Letter) -> Result<(), JournalError> {
+        if state.open.is_none() {
+            self.open(state)?;
+        }
+        let Some((journal, _)) = &state.open else {
+            return Ok(());
+        };
+        let header = letter.encode_header();
+        let appended = journal.append(&[Entry {
+            kind: letter.signal as u8,
+            parts: &[&header, &letter.payload],
+        }]);
+        if matches!(appended, Err(JournalError::Poisoned { .. })) {
+            // The next letter opens it again.
+            state.open = None;
+        }
+        appended.map(|_sequences| ())
+    }
+
+    fn open(&self, state: &mut State) -> Result<(), JournalError> {
+        let (journal, report) = Journal::open(journal_config(&self.dir, self.config.disk_bytes))?;
+        if report.found_damage() {
+            tracing::error!(
+                ?report,
+                "dead letters were damaged, the rest of them is kept"
+            );
+        }
+        let mut cursor = journal.cursor(CURSOR)?;
+        cursor.set_policy(OnFull::DropOldest);
+        state.open = Some((journal, cursor));
+        Ok(())
+    }
+}
+
+fn journal_config(dir: &Path, disk_bytes: u64) -> JournalConfig {
+    let (least, most) = SEGMENT_BYTES;
+    let mut config = JournalConfig::new(dir);
+    config.disk_bytes_max = disk_bytes;
+    config.segment_bytes_max = (disk_bytes / SEGMENTS_MIN).clamp(least, most);
+    config
+}
+
+/// Hands every letter under `dir` (`data_dir/dead-letter`) to `each`, oldest first, one that cannot be read as an
+/// error. An agent that runs has the folder locked. Blocks.
+///
+/// # Errors
+/// The folder cannot be opened or read.
+pub fn read(
+    dir: &Path,
+    mut each: impl FnMut(Result<Letter, BadLetter>),
+) -> Result<(), JournalError> {
+    let (journal, _report) = Journal::open(JournalConfig::new(dir))?;
+    let mut cursor = journal.cursor(CURSOR)?;
+    loop {
+        let records = cursor.read(READ_BYTES)?;
+        if records.is_empty() {
+            return Ok(());
+        }
+        records
+            .into_iter()
+            .for_each(|record| each(Letter::decode(record)));
+    }
+}
+
+impl Letter {
+    /// What stands before the request. Texts that are too long for their length fields are cut.
+    fn encode_header(&self) -> Vec<u8> {
+        let cut = |text: &str, bytes_max: u16| -> Vec<u8> {
+            let bytes = text.as_bytes();
+            bytes
+                .get(..usize::from(bytes_max))
+                .unwrap_or(bytes)
+                .to_vec()
+        };
+        let mut out = Vec::with_capacity(64 + self.reason.len());
+        let put_short = |out: &mut Vec<u8>, text: &str| {
+            let text = cut(text, u8::MAX.into());
+            out.put_u8(u8::try_from(text.len()).unwrap_or(u8::MAX));
+            out.put_slice(&text);
+        };
+        out.put_u8(VERSION);
+        put_short(&mut out, &self.exporter);
+        out.put_u64_le(self.sequence);
+        out.put_i64_le(self.at.0);
+        out.put_u64_le(self.records);
+        put_short(&mut out, &self.status);
+        let reason = cut(&self.reason, u16::MAX);
+        out.put_u16_le(u16::try_from(reason.len()).unwrap_or(u16::MAX));
+        out.put_slice(&reason);
+        out
+    }
+
+    /// Reads a record of the dead letters' journal.
+    ///
+    /// # Errors
+    /// It is none, or of a newer version.
+    pub fn decode(record: Record) -> Result<Self, BadLetter> {
+        let sequence = record.sequence;
+        Self::read(record).ok_or(BadLetter { sequence })
+    }
+
+    fn read(record: Record) -> Option<Self> {
+        let mut rest = record.payload;
+        if rest.try_get_u8().ok()? != VERSION {
+            return None;
+        }
+        let exporter = take_short(&mut rest)?;
+        let sequence = rest.try_get_u64_le().ok()?;
+        let at = UnixNanos(rest.try_get_i64_le().ok()?);
+        let records = rest.try_get_u64_le().ok()?;
+        let status = take_short(&mut rest)?;
+        let length = rest.try_get_u16_le().ok()?;
+        let reason = take_text(&mut rest, length.into())?;
+        Some(Self {
+            exporter,
+            sequence,
+            signal: Signal::from_u8(record.kind)?,
+            at,
+            records,
+            status,
+            reason,
+            payload: rest,
+        })
+    }
+}
+
+fn take_short(rest: &mut Bytes) -> Option<String> {
+    let length = rest.try_get_u8().ok()?;
+    take_text(rest, length.into())
+}
+
+fn take_text(rest: &mut Bytes, length: usize) -> Option<String> {
+    (rest.len() >= length).then(|| String::from_utf8_lossy(&rest.split_to(length)).into_owned())
+}
+
+/// Shows the dead letters as metrics, counted since the process started.
+#[derive(Debug)]
+pub(crate) struct DeadLetterCollector(pub(crate) std::sync::Arc<DeadLetters>);
+
+impl Collector for DeadLetterCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let state = self.0.state.lock();
+        let stats = state.open.as_ref().map(|(journal, _)| journal.stats());
+        let dropped = stats.iter().flat_map(|stats| &stats.cursors);
+        let dropped = dropped.map(|cursor| cursor.dropped_records).sum();
+        let counters: [(&str, &str, u64); 3] = [
+            (
+                "dead_letter_kept",
+                "Refused requests or parts of them, kept",
+                state.kept,
+            ),
+            (
+                "dead_letter_lost",
+                "Refused requests or parts of them that could not be kept",
+                state.lost,
+            ),
+            (
+                "dead_letter_dropped",
+                "Kept ones that had to make room for newer ones",
+                dropped,
+            ),
+        ];
+        for (name, help, value) in counters {
+            let counter = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            ConstCounter::new(value).encode(counter)?;
+        }
+        let bytes = stats.map_or(0, |stats| signed(stats.disk_bytes));
+        let help = "Bytes of dead letters on disk";
+        let gauge =
+            encoder.encode_descriptor("dead_letter_disk_bytes", help, None, MetricType::Gauge)?;
+        ConstGauge::new(bytes).encode(gauge)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,109 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn letter(number: u64, payload: impl Into<Bytes>) -> Letter {
+    Letter {
+        exporter: "main".to_owned(),
+        sequence: number,
+        signal: Signal::Traces,
+        at: UnixNanos(-7),
+        records: 3,
+        status: "InvalidArgument".to_owned(),
+        reason: "no".to_owned(),
+        payload: payload.into(),
+    }
+}
+
+fn all(data_dir: &Path) -> Vec<Letter> {
+    let mut letters = Vec::new();
+    read(&data_dir.join(FOLDER), |letter| {
+        letters.push(letter.expect("a letter"))
+    })
+    .expect("opens");
+    letters
+}
+
+#[test]
+fn letters_are_read_as_they_were_kept_also_after_a_restart() {
+    let dir = tempfile::tempdir().expect("folder");
+    let letters = DeadLetters::new(dir.path(), DeadLetterConfig::default());
+    assert!(
+        !dir.path().join(FOLDER).exists(),
+        "made by the first letter"
+    );
+    letters.keep(&letter(1, "one"));
+    drop(letters);
+    let letters = DeadLetters::new(dir.path(), DeadLetterConfig::default());
+    letters.keep(&letter(2, ""));
+    drop(letters);
+    assert_eq!(all(dir.path()), [letter(1, "one"), letter(2, "")]);
+}
+
+#[test]
+fn the_oldest_letters_make_room_and_one_over_the_budget_is_lost_and_counted() {
+    let dir = tempfile::tempdir().expect("folder");
+    let letters = DeadLetters::new(
+        dir.path(),
+        DeadLetterConfig {
+            disk_bytes: 1 << 20,
+        },
+    );
+    for number in 1..=40 {
+        letters.keep(&letter(number, vec![0; 60_000]));
+    }
+    letters.keep(&letter(41, vec![0; 2 << 20]));
+    {
+        let state = letters.state.lock();
+        assert_eq!((state.kept, state.lost), (40, 1));
+    }
+    drop(letters);
+    let kept: Vec<u64> = all(dir.path())
+        .iter()
+        .map(|letter| letter.sequence)
+        .collect();
+    assert!(kept.len() >= 10 && kept.len() < 20, "{kept:?}");
+    assert_eq!(kept.last(), Some(&40));
+    assert!(
+        kept.windows(2).all(|pair| pair[0] + 1 == pair[1]),
+        "{kept:?}"
+    );
+}
+
+#[test]
+fn a_folder_that_cannot_be_made_costs_the_letter_only() {
+    let dir = tempfile::tempdir().expect("folder");
+    std::fs::write(dir.path().join(FOLDER), "a file").expect("written");
+    let letters = DeadLetters::new(dir.path(), DeadLetterConfig::default());
+    letters.keep(&letter(1, "one"));
+    assert_eq!(letters.state.lock().lost, 1);
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_is_read(
+        exporter in "[a-z]{1,48}", numbers: (u64, i64, u64), status in ".{0,40}", reason in ".{0,600}",
+        payload in prop::collection::vec(any::<u8>(), 0..64),
+    ) {
+        let status: String = status.chars().take(60).collect();
+        let written = Letter {
+            exporter,
+            sequence: numbers.0,
+            signal: Signal::Logs,
+            at: UnixNanos(numbers.1),
+            records: numbers.2,
+            status,
+            reason,
+            payload: payload.into(),
+        };
+        let mut bytes = written.encode_header();
+        bytes.extend_from_slice(&written.payload);
+        let record = Record { sequence: 1, kind: Signal::Logs as u8, payload: bytes.into() };
+        prop_assert_eq!(Letter::decode(record), Ok(written));
+    }
+
+    #[test]
+    fn arbitrary_bytes_are_no_harm(bytes in prop::collection::vec(any::<u8>(), 0..100), kind: u8) {
+        let _either = Letter::decode(Record { sequence: 1, kind, payload: bytes.into() });
+    }
+}

@@ -1,0 +1,422 @@
+//! What all exporters have in common: reads the journal ahead, distributes records among lanes, settles them in
+//! order and commits.
+//!
+//! In: journal records after the cursor. Out: parcels to the [`lane`](super::lane)s, and entries in the books. A record
+//! is settled when it and everything before it was answered; the cursor, with the exporter's account as its state, is
+//! committed once a second or after a part of the disk budget, so that segments are let go early. Reading, packing and
+//! committing run on blocking threads, one at a time.
+//!
+//! Limits: [`READ_AHEAD_BYTES`] of packed bodies, [`WINDOW_RECORDS`] records and one read of [`READ_BYTES`] beyond. All
+//! of it is taken from the process's budget; an exporter that holds nothing reads after [`ROOM_PATIENCE`] in any case,
+//! so that others' backlog in memory cannot stop it.
+
+mod source;
+mod window;
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+use vervet_journal::{Journal, OnFull};
+use vervet_model::Clock;
+
+use super::dead_letter::DeadLetters;
+use super::lane::{Lane, Parcel, Pauses, Settlement, Shared};
+use super::limiter::Limiter;
+use super::sender::{OpenError, Packer, Sender};
+use super::settings::{ExporterConfig, ExporterKind, QueuePolicy};
+use super::trouble::Trouble;
+use crate::books::Books;
+use crate::budget::{MemoryBudget, MemoryKind};
+use crate::buffer::{Totals, blocking};
+use crate::health::StageHealth;
+use crate::pipeline::SignalSet;
+use source::{Done, Item, Source};
+use window::{Slot, State, Window};
+
+/// Packed bodies that may wait in memory.
+pub(super) const READ_AHEAD_BYTES: usize = 4 << 20;
+/// Records that may be unsettled.
+const WINDOW_RECORDS: usize = 1_024;
+/// Payload bytes read from the journal at once.
+const READ_BYTES: usize = 1 << 20;
+/// Parcels that lie ready for a lane, so that it never waits for the engine.
+const LANE_PARCELS: usize = 2;
+const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
+/// Payload bytes after which to commit early: a sixteenth of the disk budget within these bounds.
+const COMMIT_BYTES: (u64, u64) = (64 << 10, 16 << 20);
+const COMMIT_SHARE: u64 = 16;
+/// Pause after the journal could not be read.
+const READ_RETRY: Duration = Duration::from_secs(1);
+/// How long a read waits for room in the budget, and the pause before it waits again.
+const ROOM_PATIENCE: Duration = Duration::from_secs(1);
+const ROOM_RETRY: Duration = Duration::from_millis(100);
+/// Pauses of kinds that have no settings for it.
+const LOCAL_PAUSES: Pauses = Pauses {
+    answer_max: None,
+    initial: Duration::from_millis(500),
+    max: Duration::from_secs(10),
+};
+
+/// What the cursors of all exporters begin with.
+pub(crate) const CURSOR_PREFIX: &str = "exporter-";
+
+/// The journal cursor of an exporter.
+pub(crate) fn cursor_name(exporter: &str) -> String {
+    format!("{CURSOR_PREFIX}{exporter}")
+}
+
+/// What an exporter shares with the rest of the agent.
+pub(crate) struct ExporterParts {
+    pub(crate) agent_id: String,
+    pub(crate) dead_letters: Arc<DeadLetters>,
+    pub(crate) books: Arc<Books>,
+    /// Sequence up to which the books know the journal's records. Closed when nothing more will come.
+    pub(crate) booked: watch::Receiver<u64>,
+    pub(crate) health: StageHealth,
+    pub(crate) memory: MemoryBudget,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Cancelled when it must end now.
+    pub(crate) give_up: CancellationToken,
+}
+
+type Job = Pin<Box<dyn Future<Output = (Source, Done)> + Send>>;
+
+/// One exporter.
+pub(crate) struct Exporter {
+    name: String,
+    shared: Arc<Shared>,
+    books: Arc<Books>,
+    booked: watch::Receiver<u64>,
+    give_up: CancellationToken,
+    memory: MemoryBudget,
+    /// Away while a job runs.
+    source: Option<Source>,
+    job: Option<Job>,
+    window: Window,
+    queues: Vec<VecDeque<Parcel>>,
+    /// All up to here was read, or lost to damage.
+    read_through: u64,
+    read_not_before: Instant,
+    settled: u64,
+    committed: u64,
+    committed_at: Instant,
+    /// Payload bytes settled since the last commit, and how many make the next one due.
+    settled_bytes: u64,
+    commit_bytes: u64,
+}
+
+/// The lanes' ends in the engine's hands.
+struct Lanes {
+    tasks: JoinSet<()>,
+    parcels: Vec<mpsc::Sender<Parcel>>,
+    settlements: mpsc::Receiver<Settlement>,
+}
+
+impl Exporter {
+    /// Opens the exporter's cursor and book; `appended` is all that the journal ever took.
+    ///
+    /// # Errors
+    /// The cursor cannot be opened, or the endpoint or its certificates make no sense.
+    pub(crate) fn open(
+        name: &str,
+        config: &ExporterConfig,
+        signals: SignalSet,
+        journal: &Journal,
+        appended: &Totals,
+        parts: ExporterParts,
+    ) -> Result<Self, OpenError> {
+        let sender = Sender::open(&config.kind)?;
+        let packer = Packer::new(&config.kind)?;
+        let (pauses, concurrency_max) = match &config.kind {
+            ExporterKind::Otlp(config) | ExporterKind::OtlpHttp(config) => {
+                let pauses = Pauses {
+                    answer_max: Some(config.timeout),
+                    initial: config.retry_initial,
+                    max: config.retry_max,
+                };
+                (pauses, config.concurrency_max)
+            }
+            ExporterKind::File(_) | ExporterKind::Debug(_) => (LOCAL_PAUSES, 1),
+        };
+        let mut cursor = journal.cursor(&cursor_name(name))?;
+        cursor.set_policy(match config.on_full {
+            QueuePolicy::Block => OnFull::Block,
+            QueuePolicy::DropOldest => OnFull::DropOldest,
+        });
+        let account = source::account(&mut cursor, appended)?;
+        parts.books.open(name, signals, account, appended);
+        let committed = cursor.committed();
+        let (least, most) = COMMIT_BYTES;
+        let commit_bytes = journal.stats().disk_bytes_max / COMMIT_SHARE;
+        let lanes = usize::try_from(sender.lanes()).unwrap_or(1);
+        let shared = Shared {
+            name: name.to_owned(),
+            agent_id: parts.agent_id,
+            sender,
+            plain: packer.plain(),
+            limiter: Limiter::new(concurrency_max),
+            pauses,
+            trouble: Trouble::default(),
+            dead_letters: parts.dead_letters,
+            health: parts.health,
+            clock: parts.clock,
+        };
+        let now = Instant::now();
+        Ok(Self {
+            name: name.to_owned(),
+            shared: Arc::new(shared),
+            books: parts.books,
+            booked: parts.booked,
+            give_up: parts.give_up,
+            memory: parts.memory,
+            source: Some(Source::new(cursor, packer, signals)),
+            job: None,
+            window: Window::default(),
+            queues: (0..lanes).map(|_| VecDeque::new()).collect(),
+            read_through: committed,
+            read_not_before: now,
+            settled: committed,
+            committed,
+            committed_at: now,
+            settled_bytes: 0,
+            commit_bytes: commit_bytes.clamp(least, most),
+        })
+    }
+
+    /// Sends until the buffer takes nothing more and everything in it is settled, or it must give up.
+    pub(crate) async fn run(mut self) {
+        let mut lanes = self.start_lanes();
+        let mut is_open = true;
+        while is_open || !self.is_caught_up() {
+            self.feed(&lanes);
+            self.start_job();
+            let wake_at = self.wake_at();
+            tokio::select! {
+                biased;
+                () = self.give_up.cancelled() => break,
+                Some(settlement) = lanes.settlements.recv() => self.take(settlement, &mut lanes),
+                (source, done) = poll_job(&mut self.job), if self.job.is_some() => self.end_job(source, done),
+                changed = self.booked.changed(), if is_open => is_open = changed.is_ok(),
+                () = sleep_until(wake_at.unwrap_or_else(Instant::now)), if wake_at.is_some() => {}
+            }
+            self.settle();
+        }
+        self.finish(lanes).await;
+    }
+
+    fn start_lanes(&self) -> Lanes {
+        let mut tasks = JoinSet::new();
+        let mut parcels = Vec::new();
+        let (settled, settlements) = mpsc::channel(self.queues.len().max(1) * LANE_PARCELS);
+        for _ in &self.queues {
+            let (sender, receiver) = mpsc::channel(LANE_PARCELS);
+            parcels.push(sender);
+            let lane = Lane {
+                shared: Arc::clone(&self.shared),
+                parcels: receiver,
+                settled: settled.clone(),
+            };
+            tasks.spawn(lane.run());
+        }
+        Lanes {
+            tasks,
+            parcels,
+            settlements,
+        }
+    }
+
+    /// Nothing is there that was not settled.
+    fn is_caught_up(&self) -> bool {
+        self.job.is_none() && self.window.is_empty() && self.read_through >= *self.booked.borrow()
+    }
+
+    /// Gives every lane what it has room for.
+    fn feed(&mut self, lanes: &Lanes) {
+        for (queue, lane) in self.queues.iter_mut().zip(&lanes.parcels) {
+            while !queue.is_empty() {
+                let Ok(place) = lane.try_reserve() else { break };
+                if let Some(parcel) = queue.pop_front() {
+                    place.send(parcel);
+                }
+            }
+        }
+    }
+
+    fn start_job(&mut self) {
+        let now = Instant::now();
+        let booked = *self.booked.borrow();
+        let commit = self.commit_is_due(now);
+        let read = self.wants_to_read(booked) && now >= self.read_not_before;
+        if !commit && !read {
+            return;
+        }
+        let Some(source) = self.source.take() else {
+            return;
+        };
+        self.job = Some(if commit {
+            let (through, account) = (self.settled, self.books.account(&self.name));
+            Box::pin(blocking(move || source.commit(through, &account)))
+        } else {
+            Box::pin(read(
+                source,
+                booked,
+                self.memory.clone(),
+                self.window.is_empty(),
+            ))
+        });
+    }
+
+    fn commit_is_due(&self, now: Instant) -> bool {
+        self.settled > self.committed
+            && (self.settled_bytes >= self.commit_bytes
+                || now.duration_since(self.committed_at) >= COMMIT_INTERVAL)
+    }
+
+    fn wants_to_read(&self, booked: u64) -> bool {
+        booked > self.read_through && self.window.has_room(WINDOW_RECORDS, READ_AHEAD_BYTES)
+    }
+
+    /// When something is due that no event tells of.
+    fn wake_at(&self) -> Option<Instant> {
+        if self.job.is_some() {
+            return None;
+        }
+        let commit = (self.settled > self.committed).then(|| self.committed_at + COMMIT_INTERVAL);
+        let read = self
+            .wants_to_read(*self.booked.borrow())
+            .then_some(self.read_not_before);
+        commit.into_iter().chain(read).min()
+    }
+
+    fn end_job(&mut self, source: Source, done: Done) {
+        self.job = None;
+        self.source = Some(source);
+        match done {
+            Done::Read { items, through } => {
+                self.read_through = self.read_through.max(through);
+                items.into_iter().for_each(|item| self.enter(item));
+            }
+            Done::NoRoom => self.read_not_before = Instant::now() + ROOM_RETRY,
+            Done::ReadFailed(error) => {
+                tracing::error!(%error, exporter = self.name, "buffer cannot be read, trying again");
+                self.read_not_before = Instant::now() + READ_RETRY;
+            }
+            Done::Committed(result) => self.end_commit(result),
+        }
+    }
+
+    fn end_commit(&mut self, result: Result<u64, source::CommitError>) {
+        self.committed_at = Instant::now();
+        self.settled_bytes = 0;
+        match result {
+            Ok(through) => self.committed = through,
+            Err(error) => {
+                tracing::warn!(%error, exporter = self.name, "progress could not be stored, trying again later");
+            }
+        }
+    }
+
+    /// A record that was read.
+    fn enter(&mut self, item: Item) {
+        let Item {
+            sequence,
+            contents,
+            parcel,
+        } = item;
+        self.read_through = self.read_through.max(sequence);
+        let packed_bytes = parcel
+            .as_ref()
+            .map_or(0, |parcel| parcel.body.bytes().len());
+        self.window.push(Slot {
+            sequence,
+            contents,
+            packed_bytes,
+            state: match parcel {
+                Some(_) => State::UnderWay,
+                None => State::Skipped,
+            },
+        });
+        let lanes = self.queues.len().max(1) as u64;
+        let lane = usize::try_from(sequence % lanes).unwrap_or(0);
+        if let (Some(parcel), Some(queue)) = (parcel, self.queues.get_mut(lane)) {
+            queue.push_back(parcel);
+        }
+    }
+
+    /// Takes this settlement and those that wait behind it.
+    fn take(&mut self, settlement: Settlement, lanes: &mut Lanes) {
+        let mut next = Some(settlement);
+        while let Some(settlement) = next {
+            self.window.answered(settlement);
+            next = lanes.settlements.try_recv().ok();
+        }
+    }
+
+    /// Enters in the books what is answered, in order.
+    fn settle(&mut self) {
+        let booked = *self.booked.borrow();
+        while let Some(slot) = self.window.pop_settled(booked) {
+            self.settled = slot.sequence;
+            self.settled_bytes += slot.contents.as_ref().map_or(0, |c| c.amount.bytes);
+            if matches!(slot.state, State::Answered(fate) if fate.refused > 0) {
+                // Soon, so that after a crash little is refused and put aside a second time.
+                self.settled_bytes = self.settled_bytes.max(self.commit_bytes);
+            }
+            slot.enter_in(&self.books, &self.name);
+        }
+        match self.window.is_empty() {
+            true => self.shared.health.moved(),
+            false => self.shared.health.waits(),
+        }
+    }
+
+    /// Takes what has been answered by now, and commits.
+    async fn finish(mut self, mut lanes: Lanes) {
+        lanes.tasks.shutdown().await;
+        lanes.settlements.close();
+        while let Some(settlement) = lanes.settlements.recv().await {
+            self.window.answered(settlement);
+        }
+        self.settle();
+        if let Some(job) = self.job.take() {
+            let (source, done) = job.await;
+            self.end_job(source, done);
+        }
+        if self.settled > self.committed
+            && let Some(source) = self.source.take()
+        {
+            let (through, account) = (self.settled, self.books.account(&self.name));
+            let (_source, done) = blocking(move || source.commit(through, &account)).await;
+            if let Done::Committed(result) = done {
+                self.end_commit(result);
+            }
+        }
+    }
+}
+
+/// Reads when there is room in the budget; at all events when it `must`.
+async fn read(source: Source, booked: u64, memory: MemoryBudget, must: bool) -> (Source, Done) {
+    let room = timeout(
+        ROOM_PATIENCE,
+        memory.acquire(MemoryKind::Export, READ_BYTES),
+    );
+    let room = room.await.ok();
+    if room.is_none() && !must {
+        return (source, Done::NoRoom);
+    }
+    blocking(move || source.read(READ_BYTES, booked, room)).await
+}
+
+async fn poll_job(job: &mut Option<Job>) -> (Source, Done) {
+    match job {
+        Some(job) => job.await,
+        None => std::future::pending().await,
+    }
+}

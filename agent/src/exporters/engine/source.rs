@@ -1,0 +1,153 @@
+//! The journal's side of an exporter: its cursor, and what makes parcels of records.
+
+use std::sync::Arc;
+
+use vervet_journal::{Cursor, JournalError};
+use vervet_model::Signal;
+
+use super::super::lane::Parcel;
+use super::super::sender::Packer;
+use super::window::Contents;
+use crate::books::Account;
+use crate::budget::MemoryPermit;
+use crate::buffer::{Amount, Totals, decode};
+use crate::pipeline::SignalSet;
+
+/// Everything here blocks.
+pub(super) struct Source {
+    cursor: Cursor,
+    packer: Packer,
+    signals: SignalSet,
+}
+
+/// One record, read.
+pub(super) struct Item {
+    pub(super) sequence: u64,
+    /// `None` when it cannot be read.
+    pub(super) contents: Option<Contents>,
+    /// `None` when it is not for this exporter.
+    pub(super) parcel: Option<Parcel>,
+}
+
+/// What came of a job.
+pub(super) enum Done {
+    Read {
+        items: Vec<Item>,
+        /// Everything up to here was read, or is not there any more.
+        through: u64,
+    },
+    ReadFailed(JournalError),
+    /// The memory budget has none for a read.
+    NoRoom,
+    /// The sequence that is committed now.
+    Committed(Result<u64, CommitError>),
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CommitError {
+    #[error("the account cannot be encoded")]
+    Encode(#[source] serde_json::Error),
+    #[error(transparent)]
+    Journal(JournalError),
+}
+
+impl Source {
+    pub(super) fn new(cursor: Cursor, packer: Packer, signals: SignalSet) -> Self {
+        Self {
+            cursor,
+            packer,
+            signals,
+        }
+    }
+
+    /// Reads and packs the next records, about `bytes` of them, for which there is `room`. When there are none, there
+    /// are none up to `booked`.
+    pub(super) fn read(
+        mut self,
+        bytes: usize,
+        booked: u64,
+        room: Option<MemoryPermit>,
+    ) -> (Self, Done) {
+        let records = match self.cursor.read(bytes) {
+            Ok(records) => records,
+            Err(error) => return (self, Done::ReadFailed(error)),
+        };
+        let through = records.last().map_or(booked, |record| record.sequence);
+        // One at a time, so that a payload goes before the next is packed.
+        let items = records.into_iter().map(|record| {
+            let decoded = (Signal::from_u8(record.kind), decode(record.payload));
+            let (Some(signal), Ok((header, request))) = decoded else {
+                return Item {
+                    sequence: record.sequence,
+                    contents: None,
+                    parcel: None,
+                };
+            };
+            let parcel = self.signals.contains(signal).then(|| Parcel {
+                sequence: record.sequence,
+                signal,
+                body: self.packer.pack(&request),
+                room: None,
+            });
+            let amount = Amount {
+                records: header.records,
+                bytes: request.len() as u64,
+            };
+            Item {
+                sequence: record.sequence,
+                contents: Some(Contents {
+                    signal,
+                    amount,
+                    before: header.before,
+                }),
+                parcel,
+            }
+        });
+        let mut items: Vec<Item> = items.collect();
+        if let Some(room) = room {
+            share_room(room, &mut items);
+        }
+        (self, Done::Read { items, through })
+    }
+
+    pub(super) fn commit(mut self, through: u64, account: &Account) -> (Self, Done) {
+        let result = serde_json::to_vec(account)
+            .map_err(CommitError::Encode)
+            .and_then(|state| {
+                let committed = self.cursor.commit(through, &state);
+                committed.map_err(CommitError::Journal)
+            });
+        (self, Done::Committed(result.map(|()| through)))
+    }
+}
+
+/// Keeps of the room what the packed bodies need, until the last of them is answered.
+fn share_room(mut room: MemoryPermit, items: &mut [Item]) {
+    let parcels = items.iter_mut().filter_map(|item| item.parcel.as_mut());
+    let parcels: Vec<&mut Parcel> = parcels.collect();
+    let bytes = parcels.iter().map(|parcel| parcel.body.bytes().len()).sum();
+    room.shrink_to(bytes);
+    // A single record that is larger has been read already, and is there with or without it.
+    let _grown = room.try_grow_to(bytes);
+    let room = Arc::new(room);
+    for parcel in parcels {
+        parcel.room = Some(Arc::clone(&room));
+    }
+}
+
+/// The stored account; for a new cursor one that starts with what the journal holds.
+pub(super) fn account(cursor: &mut Cursor, appended: &Totals) -> Result<Account, JournalError> {
+    match serde_json::from_slice(cursor.state()) {
+        Ok(account) => return Ok(account),
+        Err(error) if !cursor.state().is_empty() => {
+            tracing::error!(%error, cursor = cursor.name(), "account cannot be read, starting a new one");
+        }
+        Err(_no_state) => {}
+    }
+    let oldest = cursor.read(1)?.into_iter().next();
+    cursor.rewind();
+    let before = oldest
+        .and_then(|record| decode(record.payload).ok())
+        .map(|(header, _)| header.before);
+    Ok(Account::starting_after(&before.unwrap_or(*appended)))
+}

@@ -1,0 +1,125 @@
+//! The records between what is settled and what was read, in the journal's order.
+
+use std::collections::VecDeque;
+
+use vervet_model::Signal;
+
+use super::super::lane::{Fate, Settlement};
+use crate::books::Books;
+use crate::buffer::{Amount, Totals};
+
+#[derive(Debug, Default)]
+pub(super) struct Window {
+    slots: VecDeque<Slot>,
+    packed_bytes: usize,
+}
+
+/// One record.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) sequence: u64,
+    /// `None` when it could not be read.
+    pub(super) contents: Option<Contents>,
+    /// Memory of its parcel while that is under way.
+    pub(super) packed_bytes: usize,
+    pub(super) state: State,
+}
+
+/// What the books need to know of a record.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Contents {
+    pub(super) signal: Signal,
+    pub(super) amount: Amount,
+    /// All that was appended to the journal before it.
+    pub(super) before: Totals,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    UnderWay,
+    Answered(Fate),
+    /// There is nothing to send.
+    Skipped,
+}
+
+impl Window {
+    pub(super) fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    pub(super) fn has_room(&self, records_max: usize, bytes_max: usize) -> bool {
+        self.slots.len() < records_max && self.packed_bytes < bytes_max
+    }
+
+    pub(super) fn push(&mut self, slot: Slot) {
+        self.packed_bytes += slot.packed_bytes;
+        self.slots.push_back(slot);
+    }
+
+    pub(super) fn answered(&mut self, settlement: Settlement) {
+        let found = self
+            .slots
+            .binary_search_by_key(&settlement.sequence, |slot| slot.sequence);
+        if let Some(slot) = found.ok().and_then(|at| self.slots.get_mut(at)) {
+            self.packed_bytes -= std::mem::take(&mut slot.packed_bytes);
+            slot.state = State::Answered(settlement.fate);
+        }
+    }
+
+    /// Takes the first record out if it needs no more waiting for and the books know it.
+    pub(super) fn pop_settled(&mut self, booked: u64) -> Option<Slot> {
+        self.slots
+            .pop_front_if(|slot| slot.sequence <= booked && slot.state != State::UnderWay)
+    }
+}
+
+impl Slot {
+    /// Tells the books what became of it.
+    pub(super) fn enter_in(&self, books: &Books, exporter: &str) {
+        let Some(contents) = self.contents else {
+            tracing::error!(
+                exporter,
+                sequence = self.sequence,
+                "buffer record cannot be read, skipped"
+            );
+            return;
+        };
+        let Contents {
+            signal,
+            amount,
+            before,
+        } = contents;
+        books.reached(exporter, &before);
+        let fate = match self.state {
+            State::Answered(fate) => fate,
+            State::Skipped | State::UnderWay => {
+                books.skipped(exporter, signal, amount);
+                return;
+            }
+        };
+        let refused = share(amount, fate.refused);
+        let left_out = share(amount.minus(refused), fate.left_out);
+        books.delivered(exporter, signal, amount.minus(refused).minus(left_out));
+        for (reason, dropped) in [("rejected", refused), ("rejected_by_collector", left_out)] {
+            if !dropped.is_zero() {
+                books.dropped(exporter, signal, reason, dropped);
+            }
+        }
+    }
+}
+
+/// `records` of an amount, with the bytes in proportion.
+fn share(amount: Amount, records: u64) -> Amount {
+    if records > 0 && records >= amount.records {
+        return amount;
+    }
+    let bytes = u128::from(amount.bytes) * u128::from(records);
+    let bytes = bytes.checked_div(u128::from(amount.records)).unwrap_or(0);
+    Amount {
+        records,
+        bytes: u64::try_from(bytes).unwrap_or(amount.bytes),
+    }
+}
+
+#[cfg(test)]
+mod tests;

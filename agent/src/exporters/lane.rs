@@ -1,0 +1,304 @@
+//! One lane: sends its records one at a time and in order, repeats them until they are answered, and sees to what the
+//! destination refuses.
+//!
+//! A refused request is halved until what is refused is one record, so that the others are delivered; at most
+//! [`PIECES_SENT_MAX`] requests are spent on one, and [`PIECES_REFUSED_MAX`] when the destination takes nothing of it.
+//! What is left then, and every record that was refused on its own, goes to the dead letters. Pieces carry no
+//! sequence, so a piece whose answer is lost may be delivered twice.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, timeout};
+use vervet_model::{Clock, Signal};
+use vervet_wire::compress::Packed;
+use vervet_wire::otlp::count_records;
+use vervet_wire::{Accepted, BODY_BYTES_MAX, Source};
+
+use super::dead_letter::{DeadLetters, Letter};
+use super::limiter::Limiter;
+use super::retry::{Backoff, Failure, Verdict};
+use super::sender::{Packer, Sender};
+use super::split::halve;
+use super::trouble::Trouble;
+use crate::budget::MemoryPermit;
+use crate::buffer::blocking;
+use crate::health::StageHealth;
+
+const PIECES_SENT_MAX: u32 = 256;
+const PIECES_REFUSED_MAX: u32 = 32;
+
+/// A journal record on its way.
+#[derive(Debug)]
+pub(super) struct Parcel {
+    pub(super) sequence: u64,
+    pub(super) signal: Signal,
+    pub(super) body: Packed,
+    /// Its part of the memory budget.
+    pub(super) room: Option<Arc<MemoryPermit>>,
+}
+
+/// What became of a record: everything not counted here was delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Settlement {
+    pub(super) sequence: u64,
+    pub(super) fate: Fate,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Fate {
+    /// Records refused for good; they are among the dead letters.
+    pub(super) refused: u64,
+    /// Records that the destination left out of a request it took.
+    pub(super) left_out: u64,
+}
+
+/// What the lanes of an exporter share.
+pub(super) struct Shared {
+    pub(super) name: String,
+    pub(super) agent_id: String,
+    pub(super) sender: Sender,
+    pub(super) plain: Packer,
+    pub(super) limiter: Limiter,
+    pub(super) pauses: Pauses,
+    pub(super) trouble: Trouble,
+    pub(super) dead_letters: Arc<DeadLetters>,
+    pub(super) health: StageHealth,
+    pub(super) clock: Arc<dyn Clock>,
+}
+
+/// How long to wait for an answer, and between attempts.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pauses {
+    /// `None` for what cannot be given up half-way.
+    pub(super) answer_max: Option<Duration>,
+    pub(super) initial: Duration,
+    pub(super) max: Duration,
+}
+
+pub(super) struct Lane {
+    pub(super) shared: Arc<Shared>,
+    pub(super) parcels: mpsc::Receiver<Parcel>,
+    pub(super) settled: mpsc::Sender<Settlement>,
+}
+
+/// A part of a refused request, with the refusal if it was sent already.
+struct Piece {
+    body: Bytes,
+    failure: Option<Failure>,
+}
+
+/// How far the halving of one request has come.
+#[derive(Default)]
+struct Halving {
+    fate: Fate,
+    sent: u32,
+    accepted: bool,
+}
+
+impl Lane {
+    /// Runs until there are no more parcels.
+    pub(super) async fn run(mut self) {
+        while let Some(parcel) = self.parcels.recv().await {
+            let sequence = parcel.sequence;
+            let fate = self.shared.settle(parcel).await;
+            let settlement = Settlement { sequence, fate };
+            if self.settled.send(settlement).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+impl Shared {
+    async fn settle(&self, parcel: Parcel) -> Fate {
+        let Parcel {
+            sequence,
+            signal,
+            body,
+            room: _until_settled,
+        } = parcel;
+        let source = Source::in_lane(&self.agent_id, sequence);
+        match self.send(sequence, signal, &body, Some(&source)).await {
+            Ok(accepted) => Fate {
+                refused: 0,
+                left_out: self.left_out(signal, &accepted),
+            },
+            Err(failure) => self.refused(sequence, signal, &body, failure).await,
+        }
+    }
+
+    /// Repeats a request until it is accepted or refused for good.
+    async fn send(
+        &self,
+        sequence: u64,
+        signal: Signal,
+        body: &Packed,
+        source: Option<&Source>,
+    ) -> Result<Accepted, Failure> {
+        let mut backoff = Backoff::new(self.pauses.initial, self.pauses.max);
+        self.health.waits();
+        loop {
+            let failure = match self.attempt(sequence, signal, body, source).await {
+                Ok(accepted) => {
+                    self.trouble.is_over(&self.name);
+                    self.health.moved();
+                    return Ok(accepted);
+                }
+                Err(failure) => failure,
+            };
+            match failure.verdict {
+                Verdict::Rejected => {
+                    self.health.moved();
+                    return Err(failure);
+                }
+                Verdict::Retry { after } => {
+                    self.trouble.happened(&self.name, &failure);
+                    sleep(backoff.next(after)).await;
+                }
+            }
+        }
+    }
+
+    #[tracing::instrument(name = "export", skip_all, fields(exporter = %self.name, %signal, sequence = sequence))]
+    async fn attempt(
+        &self,
+        sequence: u64,
+        signal: Signal,
+        body: &Packed,
+        source: Option<&Source>,
+    ) -> Result<Accepted, Failure> {
+        let permit = self.limiter.acquire().await;
+        let sending = self.sender.send(signal, body, source);
+        let answer = match self.pauses.answer_max {
+            None => sending.await,
+            Some(limit) => timeout(limit, sending).await.unwrap_or_else(|_elapsed| {
+                let message = format!("no answer within {limit:?}");
+                Err(Failure::passing("timeout", message))
+            }),
+        };
+        let verdict = answer.as_ref().err().map(|failure| failure.verdict);
+        match verdict {
+            None | Some(Verdict::Rejected) => permit.answered(),
+            Some(Verdict::Retry { after }) => {
+                if let Some(after) = after {
+                    self.limiter.pause_until(Instant::now() + after);
+                }
+                permit.failed();
+            }
+        }
+        answer
+    }
+
+    fn left_out(&self, signal: Signal, accepted: &Accepted) -> u64 {
+        if accepted.rejected > 0 {
+            tracing::error!(exporter = self.name, %signal, records = accepted.rejected, reason = accepted.message,
+                "destination left records out");
+        }
+        accepted.rejected
+    }
+
+    async fn refused(
+        &self,
+        sequence: u64,
+        signal: Signal,
+        body: &Packed,
+        failure: Failure,
+    ) -> Fate {
+        let mut halving = Halving::default();
+        let body = match body.unpack(BODY_BYTES_MAX) {
+            Ok(body) => body,
+            Err(error) => {
+                tracing::error!(%error, exporter = self.name, sequence, "refused request cannot be read, it is lost");
+                return Fate {
+                    refused: u64::MAX,
+                    left_out: 0,
+                };
+            }
+        };
+        let mut pieces = vec![Piece {
+            body,
+            failure: Some(failure.clone()),
+        }];
+        while let Some(piece) = pieces.pop() {
+            let failure = match piece.failure {
+                Some(failure) => failure,
+                None if halving.is_hopeless() => failure.clone(),
+                None => match self
+                    .send_piece(sequence, signal, &piece.body, &mut halving)
+                    .await
+                {
+                    Ok(()) => continue,
+                    Err(failure) => failure,
+                },
+            };
+            let halves = match halving.is_hopeless() {
+                true => None,
+                false => halve(&piece.body).ok().flatten(),
+            };
+            match halves {
+                Some((first, second)) => {
+                    for body in [second, first] {
+                        let failure = None;
+                        pieces.push(Piece { body, failure });
+                    }
+                }
+                None => {
+                    let records = self.put_aside(sequence, signal, piece.body, failure).await;
+                    halving.fate.refused = halving.fate.refused.saturating_add(records);
+                }
+            }
+        }
+        halving.fate
+    }
+
+    async fn send_piece(
+        &self,
+        sequence: u64,
+        signal: Signal,
+        piece: &Bytes,
+        halving: &mut Halving,
+    ) -> Result<(), Failure> {
+        halving.sent += 1;
+        let packed = self.plain.plain().pack(piece);
+        let accepted = self.send(sequence, signal, &packed, None).await?;
+        halving.accepted = true;
+        halving.fate.left_out += self.left_out(signal, &accepted);
+        Ok(())
+    }
+
+    /// Keeps what was refused; returns how many records it holds.
+    async fn put_aside(
+        &self,
+        sequence: u64,
+        signal: Signal,
+        payload: Bytes,
+        failure: Failure,
+    ) -> u64 {
+        let records = count_records(signal, &payload).unwrap_or(u64::MAX);
+        tracing::error!(exporter = self.name, %signal, sequence, records, status = failure.status,
+            message = failure.message, "destination refused records for good");
+        let letter = Letter {
+            exporter: self.name.clone(),
+            sequence,
+            signal,
+            at: self.clock.now(),
+            records,
+            status: failure.status,
+            reason: failure.message,
+            payload,
+        };
+        let letters = Arc::clone(&self.dead_letters);
+        blocking(move || letters.keep(&letter)).await;
+        records
+    }
+}
+
+impl Halving {
+    /// Whether to stop asking.
+    fn is_hopeless(&self) -> bool {
+        self.sent >= PIECES_SENT_MAX || (!self.accepted && self.sent >= PIECES_REFUSED_MAX)
+    }
+}

@@ -1,0 +1,185 @@
+//! Which answers are worth another attempt, and when.
+//!
+//! Only an answer about the request itself rejects it. A destination that is missing, forbidden or broken may be
+//! mended, and the data is on disk until then.
+
+use std::time::Duration;
+
+use http::{HeaderMap, StatusCode};
+use rand::Rng;
+use tonic::{Code, Status};
+use vervet_model::UnixNanos;
+use vervet_wire::DecodeError;
+use vervet_wire::protobuf::Reader;
+
+const PUSHBACK_KEY: &str = "grpc-retry-pushback-ms";
+/// Longest pause a destination can ask for.
+const PUSHBACK_MAX: Duration = Duration::from_secs(60);
+/// What is shown of a destination's message (bytes).
+const MESSAGE_BYTES_MAX: usize = 512;
+const RETRY_INFO_TYPE: &[u8] = b"type.googleapis.com/google.rpc.RetryInfo";
+
+/// What to do after a failed request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// The request can never succeed, though parts of it may.
+    Rejected,
+    /// Try again, not before the delay asked for.
+    Retry { after: Option<Duration> },
+}
+
+/// Why a request was not taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Failure {
+    pub(super) verdict: Verdict,
+    /// Such as `INVALID_ARGUMENT` or `413`.
+    pub(super) status: String,
+    pub(super) message: String,
+}
+
+impl Failure {
+    /// Worth another attempt; nothing was asked for.
+    pub(super) fn passing(status: &str, message: impl Into<String>) -> Self {
+        Self {
+            verdict: Verdict::Retry { after: None },
+            status: status.to_owned(),
+            message: message.into(),
+        }
+    }
+}
+
+/// `RESOURCE_EXHAUSTED` without a delay means too large (OTLP specification, "OTLP/gRPC Response").
+pub(super) fn judge_grpc(status: &Status) -> Failure {
+    let after = pushback(status).or_else(|| retry_info(status.details()).ok().flatten());
+    let after = after.map(|delay| delay.min(PUSHBACK_MAX));
+    let verdict = match status.code() {
+        Code::InvalidArgument => Verdict::Rejected,
+        Code::ResourceExhausted if after.is_none() => Verdict::Rejected,
+        _ => Verdict::Retry { after },
+    };
+    Failure {
+        verdict,
+        status: format!("{:?}", status.code()),
+        message: shown(status.message()),
+    }
+}
+
+fn pushback(status: &Status) -> Option<Duration> {
+    let value = status.metadata().get(PUSHBACK_KEY)?.to_str().ok()?;
+    value.parse().ok().map(Duration::from_millis)
+}
+
+/// The delay of a `google.rpc.RetryInfo` among a `google.rpc.Status`'s details.
+fn retry_info(status: &[u8]) -> Result<Option<Duration>, DecodeError> {
+    for detail in messages(status, 3)? {
+        let is_retry_info = messages(detail, 1)?.contains(&RETRY_INFO_TYPE);
+        for info in messages(detail, 2)?.into_iter().filter(|_| is_retry_info) {
+            if let Some(delay) = messages(info, 1)?.first() {
+                return duration(delay).map(Some);
+            }
+        }
+    }
+    Ok(None)
+}
+
+fn messages(message: &[u8], wanted: u32) -> Result<Vec<&[u8]>, DecodeError> {
+    let mut found = Vec::new();
+    let mut reader = Reader::new(message);
+    while let Some((number, field)) = reader.next_field()? {
+        if number == wanted {
+            found.push(field.bytes(number)?);
+        }
+    }
+    Ok(found)
+}
+
+/// A `google.protobuf.Duration`; a negative one is none.
+fn duration(message: &[u8]) -> Result<Duration, DecodeError> {
+    let (mut seconds, mut nanos) = (0_i64, 0_i64);
+    let mut reader = Reader::new(message);
+    while let Some((number, field)) = reader.next_field()? {
+        match number {
+            1 => seconds = field.varint(number)?.cast_signed(),
+            2 => nanos = field.varint(number)?.cast_signed(),
+            _ => {}
+        }
+    }
+    let nanos = u32::try_from(nanos.clamp(0, 999_999_999)).unwrap_or(0);
+    Ok(Duration::new(u64::try_from(seconds).unwrap_or(0), nanos))
+}
+
+/// Statuses that speak of the way, the credentials or the server are retried; of the 4xx about the request itself none
+/// is (OTLP specification, "OTLP/HTTP Response"). Beyond the specification's list, 5xx are retried as well: a server
+/// that breaks is no reason to lose data.
+pub(super) fn judge_http(
+    status: StatusCode,
+    headers: &HeaderMap,
+    message: &str,
+    now: UnixNanos,
+) -> Failure {
+    let after = headers
+        .get(http::header::RETRY_AFTER)
+        .and_then(|value| retry_after(value.to_str().ok()?, now))
+        .map(|delay| delay.min(PUSHBACK_MAX));
+    let verdict = match status.as_u16() {
+        401 | 403 | 404 | 405 | 407 | 408 | 415 | 425 | 429 => Verdict::Retry { after },
+        400..=499 => Verdict::Rejected,
+        _ => Verdict::Retry { after },
+    };
+    Failure {
+        verdict,
+        status: status.as_u16().to_string(),
+        message: shown(message),
+    }
+}
+
+/// Seconds or a date (RFC 9110, 10.2.3). A date that is over asks for nothing.
+fn retry_after(text: &str, now: UnixNanos) -> Option<Duration> {
+    if let Ok(seconds) = text.trim().parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = jiff::fmt::rfc2822::DateTimeParser::new()
+        .parse_timestamp(text.trim())
+        .ok()?;
+    let nanos = i64::try_from(date.as_nanosecond()).ok()?;
+    Some(UnixNanos(nanos).since(now))
+}
+
+/// A foreign text fit for a log line: no control characters, and not endless.
+fn shown(text: &str) -> String {
+    let mut shown = String::new();
+    for c in text.chars() {
+        if shown.len() + c.len_utf8() > MESSAGE_BYTES_MAX {
+            shown.push_str("...");
+            break;
+        }
+        shown.push(if c.is_control() { ' ' } else { c });
+    }
+    shown
+}
+
+/// Pauses whose longest doubles, each drawn from zero to it (full jitter).
+#[derive(Debug)]
+pub(super) struct Backoff {
+    next: Duration,
+    max: Duration,
+}
+
+impl Backoff {
+    pub(super) fn new(initial: Duration, max: Duration) -> Self {
+        Self {
+            next: initial.min(max),
+            max,
+        }
+    }
+
+    /// The pause before the next attempt, at least what was asked for.
+    pub(super) fn next(&mut self, asked: Option<Duration>) -> Duration {
+        let pause = self.next.mul_f64(rand::rng().random_range(0.0..=1.0));
+        self.next = (self.next * 2).min(self.max);
+        pause.max(asked.unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests;
