@@ -1,6 +1,5 @@
 //! What all parts of an agent have in common, and how a part is put together from it.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -41,7 +40,6 @@ pub(super) struct Tokens {
 /// Lives as long as the agent, whatever its configuration becomes.
 pub(super) struct Shared {
     pub(super) agent_id: Arc<str>,
-    pub(super) data_dir: PathBuf,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) metrics: Arc<AgentMetrics>,
     pub(super) books: Arc<Books>,

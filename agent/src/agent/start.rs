@@ -96,7 +96,6 @@ fn assemble(
     let (booked_sender, booked) = watch::channel(0);
     let shared = Shared {
         agent_id: agent_id.into(),
-        data_dir: config.data_dir.clone(),
         clock: options.clock,
         metrics: Arc::clone(&metrics),
         books: Arc::clone(&books),

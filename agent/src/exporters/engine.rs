@@ -264,7 +264,7 @@ impl Exporter {
             let (through, account) = (self.settled, self.books.account(&self.name));
             Box::pin(blocking(move || source.commit(through, &account)))
         } else {
-            Box::pin(read(
+            Box::pin(read_within(
                 source,
                 booked,
                 self.memory.clone(),
@@ -402,7 +402,12 @@ impl Exporter {
 }
 
 /// Reads when there is room in the budget; at all events when it `must`.
-async fn read(source: Source, booked: u64, memory: MemoryBudget, must: bool) -> (Source, Done) {
+async fn read_within(
+    source: Source,
+    booked: u64,
+    memory: MemoryBudget,
+    must: bool,
+) -> (Source, Done) {
     let room = timeout(
         ROOM_PATIENCE,
         memory.acquire(MemoryKind::Export, READ_BYTES),

@@ -12,16 +12,18 @@ use vervet_wire::protobuf::{Field, Reader, Writer};
 /// scope group.
 const PARTS: [u32; 3] = [1, 2, 2];
 
+type Halves<T> = Option<(T, T)>;
+
 /// Both halves, in order; `None` when the request has one record or none.
 ///
 /// # Errors
 /// The request is malformed.
-pub(super) fn halve(request: &[u8]) -> Result<Option<(Bytes, Bytes)>, DecodeError> {
+pub(super) fn halve(request: &[u8]) -> Result<Halves<Bytes>, DecodeError> {
     let halves = halve_at(request, &PARTS)?;
     Ok(halves.map(|(first, second)| (first.into(), second.into())))
 }
 
-fn halve_at(message: &[u8], levels: &[u32]) -> Result<Option<(Vec<u8>, Vec<u8>)>, DecodeError> {
+fn halve_at(message: &[u8], levels: &[u32]) -> Result<Halves<Vec<u8>>, DecodeError> {
     let Some((part, deeper)) = levels.split_first() else {
         return Ok(None);
     };

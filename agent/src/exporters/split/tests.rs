@@ -35,7 +35,7 @@ fn request(shape: &[Vec<usize>]) -> ExportLogsServiceRequest {
         });
         ResourceLogs {
             resource: Some(Resource {
-                dropped_attributes_count: group as u32 + 1,
+                dropped_attributes_count: u32::try_from(group).expect("few") + 1,
                 ..Resource::default()
             }),
             scope_logs: scope_logs.collect(),
