@@ -167,6 +167,11 @@ impl FormatSpec {
             ..FormatMap::default()
         })))
     }
+
+    /// The word of the configuration.
+    pub(crate) fn as_str(&self) -> &'static str {
+        self.0.word.as_str()
+    }
 }
 
 impl Word {

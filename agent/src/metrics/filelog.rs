@@ -59,11 +59,13 @@ pub(crate) struct FilelogMetrics {
     truncated_lines: Counters,
     rotations: Counters,
     truncations: Counters,
+    continued: Counters,
     open_errors: Counters,
     files: Gauges,
     /// How far each receiver has read its files.
     pub(crate) progress: FilelogProgress,
     receivers: ReceiverMetrics,
+    open_files: Gauges,
 }
 
 /// One receiver's members of the families.
@@ -75,8 +77,10 @@ pub(crate) struct FilelogCounts {
     pub(crate) split_lines: Counter,
     pub(crate) rotations: Counter,
     pub(crate) truncations: Counter,
+    pub(crate) continued: Counter,
     pub(crate) open_errors: Counter,
     pub(crate) files: Gauge,
+    pub(crate) open_files: Gauge,
     receiver: Labels,
     parse_errors: Counters,
     truncated_lines: Counter,
@@ -132,8 +136,18 @@ impl FilelogMetrics {
             "Failed attempts to open or read a file",
             &self.open_errors,
         );
+        counter(
+            "continued",
+            "Files whose content was read before under another inode: copies and compressed files",
+            &self.continued,
+        );
         registry.register("filelog_files", "Files followed", self.files.clone());
         registry.register_collector(Box::new(ProgressCollector(self.progress.clone())));
+        registry.register(
+            "filelog_open_files",
+            "Files followed that are open",
+            self.open_files.clone(),
+        );
     }
 
     pub(crate) fn of(&self, receiver: &str) -> FilelogCounts {
@@ -146,9 +160,11 @@ impl FilelogMetrics {
             split_lines: counter(&self.split_lines),
             rotations: counter(&self.rotations),
             truncations: counter(&self.truncations),
+            continued: counter(&self.continued),
             open_errors: counter(&self.open_errors),
             files: self.files.get_or_create(&labels).clone(),
             truncated_lines: counter(&self.truncated_lines),
+            open_files: self.open_files.get_or_create(&labels).clone(),
             parse_errors: self.parse_errors.clone(),
             receivers: self.receivers.clone(),
             receiver: labels,

@@ -12,16 +12,21 @@
 //! Limits: `max_line` a line (longer ones are split or truncated, and counted), [`QUANTUM_BYTES`] a file and turn,
 //! [`BATCH_BYTES`] or [`BATCH_AGE_MAX`] a batch; see [`framing`] for records of several lines.
 
+mod content;
 mod discovery;
 mod encoding;
 mod file;
 mod framing;
+mod identity;
 mod lines;
+mod pasts;
 pub mod progress;
 mod resource;
+mod rotated;
 mod sink;
 mod tailer;
 mod traces;
+mod watch;
 
 use std::time::Duration;
 

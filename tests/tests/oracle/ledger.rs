@@ -98,14 +98,6 @@ impl Findings {
 }
 
 impl Written {
-    pub(crate) fn of(writer: usize) -> Self {
-        Self {
-            writer,
-            generations: vec![0],
-            ..Self::default()
-        }
-    }
-
     fn name(&self, number: u64) -> String {
         let generation = self.line(number).generation;
         format!("w{} g{generation} n{number}", self.writer)

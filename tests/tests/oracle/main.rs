@@ -13,10 +13,8 @@
 
 mod agent;
 mod collector;
-mod hostile;
 mod ledger;
 mod line;
 mod scenario;
-mod site;
 mod table;
 mod writer;

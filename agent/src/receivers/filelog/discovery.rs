@@ -1,192 +1,392 @@
-//! Finds the files that globs name.
+//! Finds the files that globs name, and tells what has changed since the last look.
 //!
-//! A pattern is walked component by component: directories are only listed where a component is a glob,
-//! `**` stands for any number of directories. At most [`DEPTH_MAX`] levels below a `**` and
-//! [`FILES_MAX`] files; symbolic links are followed.
+//! A pattern is walked component by component: folders are only listed where a component is a glob, `**` stands for
+//! any number of folders. What a folder held is remembered with its time of modification, so that a look at a
+//! folder in which no name has changed costs one `stat`; symbolic links are followed and looked at every time. At most
+//! [`DEPTH_MAX`] levels below a `**` and [`FILES_MAX`] files.
 
-use std::fs;
-use std::path::{Component, Path, PathBuf};
+mod listing;
+mod patterns;
 
-use globset::{GlobBuilder, GlobMatcher, GlobSet, GlobSetBuilder};
+use std::collections::{HashMap, HashSet};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
 
-/// Levels of directories a `**` stands for, at most.
+use super::identity::FileId;
+use listing::Listing;
+use patterns::Part;
+pub(super) use patterns::Patterns;
+
+/// Levels of folders a `**` stands for, at most.
 const DEPTH_MAX: usize = 32;
-/// Files found in one sweep, at most.
+/// Files followed at once, at most.
 const FILES_MAX: usize = 100_000;
 
-/// The globs of one receiver.
-#[derive(Debug, Clone)]
-pub(super) struct Patterns {
-    include: Vec<Vec<Part>>,
-    exclude: GlobSet,
+/// What is different since the last look.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Changes {
+    /// Files that no glob named before.
+    pub(super) appeared: Vec<(FileId, PathBuf)>,
+    /// Files that go by another name.
+    pub(super) renamed: Vec<(FileId, PathBuf)>,
+    /// Files that no glob names any more.
+    pub(super) vanished: Vec<FileId>,
+    /// Folders that are new.
+    pub(super) folders: Vec<PathBuf>,
+    /// Folders that are gone.
+    pub(super) folders_gone: Vec<PathBuf>,
+    /// What was asked for but cannot be followed, each said once.
+    pub(super) complaints: Vec<Complaint>,
 }
 
-/// One component of a pattern.
-#[derive(Debug, Clone)]
-enum Part {
-    Literal(PathBuf),
-    Glob(GlobMatcher),
-    /// `**`
-    AnyDirectories,
+/// Why something a glob names is not followed.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Complaint {
+    /// A device, a FIFO, a socket.
+    NotRegular(PathBuf),
+    /// A folder that was there before, or that may not be listed.
+    Folder(PathBuf, io::ErrorKind),
+    TooMany,
 }
 
-impl Patterns {
-    /// # Errors
-    /// Which pattern is no glob, and why.
-    pub(super) fn new(include: &[String], exclude: &[String]) -> Result<Self, String> {
-        let include = include
-            .iter()
-            .map(|pattern| parts(pattern))
-            .collect::<Result<_, _>>()?;
-        let mut excluded = GlobSetBuilder::new();
-        for pattern in exclude {
-            excluded.add(glob(pattern)?);
+/// The files that globs name, as of the last look.
+#[derive(Debug)]
+pub(super) struct Discovery {
+    patterns: Patterns,
+    listings: HashMap<(usize, PathBuf), Listing>,
+    names: HashMap<FileId, Vec<PathBuf>>,
+    folders: HashMap<PathBuf, u64>,
+    /// Folders that must be listed whatever their time says.
+    dirty: HashSet<PathBuf>,
+    everything: bool,
+    complained: HashSet<PathBuf>,
+    look: u64,
+}
+
+/// One look under way.
+struct Look<'d> {
+    discovery: &'d mut Discovery,
+    changes: Changes,
+    /// The name, before this look, of every file whose names have changed.
+    before: HashMap<FileId, Option<PathBuf>>,
+}
+
+impl Discovery {
+    pub(super) fn new(patterns: Patterns) -> Self {
+        Self {
+            patterns,
+            listings: HashMap::new(),
+            names: HashMap::new(),
+            folders: HashMap::new(),
+            dirty: HashSet::new(),
+            everything: true,
+            complained: HashSet::new(),
+            look: 0,
         }
-        let exclude = excluded.build().map_err(|error| error.to_string())?;
-        Ok(Self { include, exclude })
     }
 
-    /// Hands every file to `found`; the same file may be found by several patterns. Directories that cannot be
-    /// listed are passed over, as they come and go.
-    pub(super) fn sweep(&self, mut found: impl FnMut(PathBuf, &fs::Metadata)) {
-        let mut left = FILES_MAX;
-        let mut offer = |path: PathBuf| {
-            if left == 0 || self.exclude.is_match(&path) {
-                return;
-            }
-            let Ok(metadata) = fs::metadata(&path) else {
-                return;
-            };
-            if metadata.is_file() {
-                left -= 1;
-                found(path, &metadata);
-            }
+    /// Names in `folder` have changed, or may have.
+    pub(super) fn mark(&mut self, folder: PathBuf) {
+        self.dirty.insert(folder);
+    }
+
+    /// Times are not trusted at the next look.
+    pub(super) fn mark_all(&mut self) {
+        self.everything = true;
+    }
+
+    /// Whether globs name `path`, were it a file.
+    pub(super) fn wants(&self, path: &Path) -> bool {
+        self.patterns.match_path(path)
+    }
+
+    /// Looks for what has changed.
+    pub(super) fn sweep(&mut self) -> Changes {
+        self.look += 1;
+        let patterns = self.patterns.clone();
+        let mut look = Look {
+            discovery: self,
+            changes: Changes::default(),
+            before: HashMap::new(),
         };
-        for pattern in &self.include {
-            walk(PathBuf::new(), pattern, DEPTH_MAX, &mut offer);
+        for (index, pattern) in patterns.include.iter().enumerate() {
+            look.walk(index, PathBuf::new(), pattern, DEPTH_MAX);
         }
+        look.drop_unvisited();
+        let changes = look.finish();
+        self.dirty.clear();
+        self.everything = false;
+        changes
     }
 }
 
-fn glob(pattern: &str) -> Result<globset::Glob, String> {
-    let glob = GlobBuilder::new(pattern).literal_separator(true).build();
-    glob.map_err(|error| format!("`{pattern}` is no glob: {}", error.kind()))
-}
-
-fn parts(pattern: &str) -> Result<Vec<Part>, String> {
-    glob(pattern)?;
-    let absolute =
-        std::path::absolute(pattern).map_err(|error| format!("`{pattern}` is no path: {error}"))?;
-    absolute
-        .components()
-        .map(|component| part(component, pattern))
-        .collect()
-}
-
-fn part(component: Component<'_>, pattern: &str) -> Result<Part, String> {
-    let text = component.as_os_str().to_string_lossy();
-    if text == "**" {
-        return Ok(Part::AnyDirectories);
-    }
-    if !text.contains(['*', '?', '[', '{', '\\']) {
-        return Ok(Part::Literal(PathBuf::from(component.as_os_str())));
-    }
-    let glob = glob(&text).map_err(|_split| {
-        format!("`{pattern}` has alternatives over several directories; write one glob for each")
-    })?;
-    Ok(Part::Glob(glob.compile_matcher()))
-}
-
-fn walk(base: PathBuf, parts: &[Part], depth: usize, offer: &mut impl FnMut(PathBuf)) {
-    let Some((part, rest)) = parts.split_first() else {
-        offer(base);
-        return;
-    };
-    match part {
-        Part::Literal(name) => walk(base.join(name), rest, depth, offer),
-        Part::Glob(glob) => {
-            for entry in list(&base) {
-                if glob.is_match(entry.file_name()) {
-                    walk(entry.path(), rest, depth, offer);
+impl Look<'_> {
+    fn walk(&mut self, pattern: usize, base: PathBuf, parts: &[Part], depth: usize) {
+        match parts {
+            [] => {}
+            [Part::Literal(name)] => self.visit_file(pattern, &base, name),
+            [Part::Literal(name), rest @ ..] => self.walk(pattern, base.join(name), rest, depth),
+            [Part::Glob(_)] => self.visit_folder(pattern, &base, parts),
+            [Part::Glob(glob), rest @ ..] => {
+                for name in self.subfolders(pattern, &base, |name| glob.is_match(name)) {
+                    self.walk(pattern, base.join(name), rest, depth);
                 }
             }
-        }
-        Part::AnyDirectories => {
-            walk(base.clone(), rest, depth, offer);
-            if depth == 0 {
-                return;
-            }
-            for entry in list(&base) {
-                // A link to a directory is not entered: it could lead back here.
-                if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                    walk(entry.path(), parts, depth - 1, offer);
+            [Part::AnyFolders, rest @ ..] => {
+                self.walk(pattern, base.clone(), rest, depth);
+                if depth > 0 {
+                    // A link to a folder is not entered: it could lead back here.
+                    for name in self.real_subfolders(pattern, &base) {
+                        self.walk(pattern, base.join(name), parts, depth - 1);
+                    }
                 }
             }
         }
     }
-}
 
-fn list(directory: &Path) -> impl Iterator<Item = fs::DirEntry> {
-    fs::read_dir(directory).into_iter().flatten().flatten()
+    /// Brings the listing of a folder up to date: whether it was read anew.
+    fn refresh(&mut self, pattern: usize, folder: &Path) -> bool {
+        let discovery = &mut *self.discovery;
+        let key = (pattern, folder.to_owned());
+        let listing = discovery.listings.entry(key).or_default();
+        if listing.visited == discovery.look {
+            return listing.is_fresh;
+        }
+        listing.visited = discovery.look;
+        let forced = discovery.everything || discovery.dirty.contains(folder);
+        match listing.refresh(folder, forced) {
+            Ok(fresh) => {
+                if discovery
+                    .folders
+                    .insert(folder.to_owned(), discovery.look)
+                    .is_none()
+                {
+                    self.changes.folders.push(folder.to_owned());
+                }
+                discovery.complained.remove(folder);
+                fresh
+            }
+            Err(error) => {
+                let was_there = discovery.folders.contains_key(folder);
+                let worth = was_there || error.kind() != io::ErrorKind::NotFound;
+                if worth && discovery.complained.insert(folder.to_owned()) {
+                    let complaint = Complaint::Folder(folder.to_owned(), error.kind());
+                    self.changes.complaints.push(complaint);
+                }
+                true
+            }
+        }
+    }
+
+    fn subfolders(
+        &mut self,
+        pattern: usize,
+        folder: &Path,
+        wanted: impl Fn(&std::ffi::OsStr) -> bool,
+    ) -> Vec<std::ffi::OsString> {
+        self.refresh(pattern, folder);
+        let listing = self.discovery.listings.get(&(pattern, folder.to_owned()));
+        let names = listing.into_iter().flat_map(Listing::folders_and_links);
+        names
+            .filter(|name| wanted(name))
+            .map(ToOwned::to_owned)
+            .collect()
+    }
+
+    fn real_subfolders(&mut self, pattern: usize, folder: &Path) -> Vec<std::ffi::OsString> {
+        self.refresh(pattern, folder);
+        let listing = self.discovery.listings.get(&(pattern, folder.to_owned()));
+        let names = listing.into_iter().flat_map(Listing::folders);
+        names.map(ToOwned::to_owned).collect()
+    }
+
+    fn visit_folder(&mut self, pattern: usize, folder: &Path, parts: &[Part]) {
+        let [Part::Glob(glob)] = parts else { return };
+        let fresh = self.refresh(pattern, folder);
+        let key = (pattern, folder.to_owned());
+        let Some(mut listing) = self.discovery.listings.remove(&key) else {
+            return;
+        };
+        let known = std::mem::take(&mut listing.matched);
+        if fresh {
+            listing.matched = listing
+                .entries
+                .iter()
+                .filter(|entry| !entry.is_folder() && glob.is_match(&entry.name))
+                .filter_map(|entry| {
+                    let path = folder.join(&entry.name);
+                    let same = known
+                        .get(&entry.name)
+                        .filter(|known| known.inode == entry.inode);
+                    let id = match same.filter(|_| entry.is_file()) {
+                        Some(known) => Some(known.id),
+                        None => self.identify(&path),
+                    };
+                    Some((entry.name.clone(), entry.matched(id?)))
+                })
+                .collect();
+        } else {
+            listing.matched.clone_from(&known);
+            for (name, matched) in listing
+                .matched
+                .iter_mut()
+                .filter(|(_, matched)| matched.is_link)
+            {
+                if let Some(id) = self.identify(&folder.join(name)) {
+                    matched.id = id;
+                }
+            }
+        }
+        self.compare(folder, &known, &listing.matched);
+        self.discovery.listings.insert(key, listing);
+    }
+
+    /// A pattern without a glob in its last component names one file.
+    fn visit_file(&mut self, pattern: usize, folder: &Path, name: &Path) {
+        let path = folder.join(name);
+        let look = self.discovery.look;
+        if folder.is_dir()
+            && self
+                .discovery
+                .folders
+                .insert(folder.to_owned(), look)
+                .is_none()
+        {
+            self.changes.folders.push(folder.to_owned());
+        }
+        let key = (pattern, path.clone());
+        let mut listing = self.discovery.listings.remove(&key).unwrap_or_default();
+        listing.visited = look;
+        let found = self.identify(&path);
+        let known = std::mem::take(&mut listing.matched);
+        listing.matched = found
+            .map(|id| (name.as_os_str().to_owned(), listing::Matched::link(id)))
+            .into_iter()
+            .collect();
+        self.compare(folder, &known, &listing.matched);
+        self.discovery.listings.insert(key, listing);
+    }
+
+    /// The identity of a regular file that no exclusion names.
+    fn identify(&mut self, path: &Path) -> Option<FileId> {
+        if self.discovery.patterns.excludes(path) {
+            return None;
+        }
+        let metadata = fs::metadata(path).ok()?;
+        if metadata.is_file() {
+            return Some((metadata.dev(), metadata.ino()));
+        }
+        if !metadata.is_dir() && self.discovery.complained.insert(path.to_owned()) {
+            let complaint = Complaint::NotRegular(path.to_owned());
+            self.changes.complaints.push(complaint);
+        }
+        None
+    }
+
+    fn compare(&mut self, folder: &Path, before: &listing::Matches, after: &listing::Matches) {
+        for (name, matched) in before {
+            if after.get(name).map(|now| now.id) != Some(matched.id) {
+                self.unname(matched.id, &folder.join(name));
+            }
+        }
+        for (name, matched) in after {
+            if before.get(name).map(|then| then.id) != Some(matched.id) {
+                self.name(matched.id, folder.join(name));
+            }
+        }
+    }
+
+    fn note(&mut self, id: FileId) {
+        let first = self
+            .discovery
+            .names
+            .get(&id)
+            .and_then(|names| names.first());
+        self.before.entry(id).or_insert_with(|| first.cloned());
+    }
+
+    fn name(&mut self, id: FileId, path: PathBuf) {
+        if self.discovery.names.len() >= FILES_MAX && !self.discovery.names.contains_key(&id) {
+            if self.discovery.complained.insert(PathBuf::new()) {
+                self.changes.complaints.push(Complaint::TooMany);
+            }
+            return;
+        }
+        self.note(id);
+        self.discovery.names.entry(id).or_default().push(path);
+    }
+
+    fn unname(&mut self, id: FileId, path: &Path) {
+        self.note(id);
+        if let Some(names) = self.discovery.names.get_mut(&id) {
+            if let Some(at) = names.iter().position(|known| known == path) {
+                names.remove(at);
+            }
+            if names.is_empty() {
+                self.discovery.names.remove(&id);
+            }
+        }
+    }
+
+    /// Folders that the globs did not lead to this time.
+    fn drop_unvisited(&mut self) {
+        let look = self.discovery.look;
+        let gone: Vec<_> = self
+            .discovery
+            .listings
+            .extract_if(|_, listing| listing.visited != look)
+            .collect();
+        for ((_, path), listing) in gone {
+            for (name, matched) in &listing.matched {
+                let names_file =
+                    path.file_name() == Some(name.as_os_str()) && listing.entries.is_empty();
+                let path = if names_file {
+                    path.clone()
+                } else {
+                    path.join(name)
+                };
+                self.unname(matched.id, &path);
+            }
+        }
+        let listings = &self.discovery.listings;
+        let visited: HashSet<&Path> = listings
+            .keys()
+            .flat_map(|(_, path)| [Some(path.as_path()), path.parent()])
+            .flatten()
+            .collect();
+        let gone: Vec<PathBuf> = self
+            .discovery
+            .folders
+            .keys()
+            .filter(|folder| !visited.contains(folder.as_path()) || !folder.is_dir())
+            .cloned()
+            .collect();
+        for folder in gone {
+            self.discovery.folders.remove(&folder);
+            self.changes.folders_gone.push(folder);
+        }
+    }
+
+    fn finish(mut self) -> Changes {
+        for (id, before) in self.before {
+            let after = self
+                .discovery
+                .names
+                .get(&id)
+                .and_then(|names| names.first());
+            match (before, after) {
+                (None, Some(path)) => self.changes.appeared.push((id, path.clone())),
+                (Some(_), None) => self.changes.vanished.push(id),
+                (Some(before), Some(after)) if before != *after => {
+                    self.changes.renamed.push((id, after.clone()));
+                }
+                _ => {}
+            }
+        }
+        self.changes
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn found(patterns: &Patterns, root: &Path) -> Vec<String> {
-        let mut paths = Vec::new();
-        patterns.sweep(|path, _| {
-            paths.push(
-                path.strip_prefix(root)
-                    .expect("below")
-                    .to_string_lossy()
-                    .into_owned(),
-            );
-        });
-        paths.sort();
-        paths.dedup();
-        paths
-    }
-
-    #[test]
-    fn globs_name_files_at_every_depth() {
-        let root = tempfile::tempdir().expect("temporary directory");
-        for path in [
-            "a.log",
-            "a.txt",
-            "x/b.log",
-            "x/y/c.log",
-            "x/y/c.log.1",
-            "x/y/skip.log",
-        ] {
-            let path = root.path().join(path);
-            fs::create_dir_all(path.parent().expect("parent")).expect("created");
-            fs::write(path, "").expect("written");
-        }
-        let check = |include: &str, exclude: &[&str], expected: &[&str]| {
-            let full = |pattern: &str| root.path().join(pattern).to_string_lossy().into_owned();
-            let exclude: Vec<_> = exclude.iter().map(|pattern| full(pattern)).collect();
-            let patterns = Patterns::new(&[full(include)], &exclude).expect("valid");
-            assert_eq!(found(&patterns, root.path()), expected, "{include}");
-        };
-        check("*.log", &[], &["a.log"]);
-        check("*/*.log", &[], &["x/b.log"]);
-        check(
-            "**/*.log",
-            &["**/skip.*"],
-            &["a.log", "x/b.log", "x/y/c.log"],
-        );
-        check("x/**/c.log*", &[], &["x/y/c.log", "x/y/c.log.1"]);
-        check("{a,b}.log", &[], &["a.log"]);
-        check("x/y/c.log", &[], &["x/y/c.log"]);
-        check("nowhere/*.log", &[], &[]);
-    }
-
-    #[test]
-    fn broken_patterns_are_refused() {
-        for bad in ["/a/[", "/a/{b/c,d}.log"] {
-            assert!(Patterns::new(&[bad.to_owned()], &[]).is_err(), "{bad}");
-        }
-    }
-}
+mod tests;

@@ -1,45 +1,67 @@
 //! One file that is followed.
+//!
+//! Most files of a node are idle most of the time: such a file is a name and a [`Mark`]. Only one that is being read
+//! has an [`OpenFile`] with a descriptor, a buffer and lines. What has been read but not handed on can be forgotten
+//! and read again, so a file can be closed at any moment.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use vervet_wire::otlp::Resource;
-use xxhash_rust::xxh3::xxh3_64;
 
-use super::QUANTUM_BYTES;
+use super::content::{self, Chunk, Compression, Content};
 use super::framing::Framing;
+use super::identity::{FileId, Mark, Prefix, TAIL_BYTES, Tail, read_up_to};
 use super::lines::Lines;
+use super::{QUANTUM_BYTES, watch};
 use crate::pipeline::FilePosition;
 
-/// Bytes at the beginning of a file that tell it from another in the same inode.
-const PREFIX_BYTES: usize = 1024;
-/// A buffer without text is given back beyond this size (bytes).
-const BUFFER_KEPT_BYTES: usize = 4 << 10;
+/// Bytes before the place reached that are kept while a file is open: what a copy that ends there must end with.
+const RECENT_BYTES: usize = 4 << 10;
+/// The buffer has room for so much more than the file was seen to hold.
+const GROWTH_BYTES: u64 = 4 << 10;
 
-/// Device and inode.
-pub(super) type FileId = (u64, u64);
-
-/// A file that is followed: its descriptor, and what has been read but not handed on.
-#[derive(Debug)]
+/// A file that is followed.
 pub(super) struct TailedFile {
-    file: File,
     pub(super) id: FileId,
-    pub(super) path: String,
-    pub(super) resource: Resource<'static>,
-    prefix: Prefix,
-    /// The place in the file of the buffer's first byte.
-    base: u64,
-    pub(super) buffer: Vec<u8>,
-    pub(super) lines: Lines,
-    framing: Framing,
+    pub(super) path: PathBuf,
+    /// The name it was first read under, which its resource tells of.
+    pub(super) first_name: String,
+    pub(super) compression: Option<Compression>,
+    /// What its lines were found to be, last.
+    pub(super) format: &'static str,
+    /// How far it has been handed on.
+    pub(super) mark: Mark,
+    /// Its size on disk when last seen.
+    pub(super) size: u64,
+    /// Up to where a closed file has been looked through; what lies behind the mark is no whole line.
+    examined: u64,
+    /// The kernel tells when it is written to.
+    pub(super) is_watched: bool,
+    /// Size on disk of a compressed file that has been read to its end.
+    pub(super) finished_bytes: u64,
+    /// The file it repeats: not read as long as that one goes on.
+    pub(super) copy_of: Option<FileId>,
     pub(super) grown_at: Instant,
     /// Since when no glob finds it.
     pub(super) gone_at: Option<Instant>,
+    pub(super) open: Option<Box<OpenFile>>,
 }
 
-/// What a look at the file tells.
+/// What is needed to read a file.
+pub(super) struct OpenFile {
+    content: Content,
+    /// What has been read from the mark on.
+    pub(super) buffer: Vec<u8>,
+    pub(super) lines: Lines,
+    pub(super) resource: Resource<'static>,
+    recent: Vec<u8>,
+}
+
+/// What a look at a file tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Look {
     pub(super) unread: bool,
@@ -47,194 +69,347 @@ pub(super) struct Look {
     pub(super) deleted: bool,
 }
 
-/// A hash of the file's beginning.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-struct Prefix {
-    hash: u64,
-    bytes: usize,
-}
-
-/// Where a file is read from.
+/// What one attempt to read brought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Start<'a> {
-    Beginning,
-    End,
-    Resume(&'a FilePosition),
+pub(super) enum Turn {
+    /// So many bytes are new in the buffer.
+    Read(usize),
+    /// The place to resume from has not been reached yet.
+    Passing,
+    /// The file does not hold what was read of it any more: it was cut.
+    Cut,
 }
 
 impl TailedFile {
-    /// Opens `path`. The second value tells that the file has been cut since its position was taken.
-    ///
-    /// # Errors
-    /// The file cannot be opened or read.
-    pub(super) fn open(
-        path: String,
-        resource: Resource<'static>,
-        start: Start<'_>,
-        framing: Framing,
+    pub(super) fn new(
+        id: FileId,
+        path: PathBuf,
+        first_name: String,
+        mark: Mark,
         now: Instant,
-    ) -> io::Result<(Self, bool)> {
-        let file = File::open(&path)?;
-        let metadata = file.metadata()?;
-        let (base, cut) = match start {
-            Start::Beginning => (0, false),
-            Start::End => (metadata.len(), false),
-            Start::Resume(position) => match resume_offset(&file, position)? {
-                Some(offset) if offset <= metadata.len() => (offset, false),
-                Some(_beyond_the_end) => (0, true),
-                None => (0, false),
-            },
-        };
-        let (prefix, beginning) = Prefix::read(&file)?;
-        let lines = match base {
-            0 => Lines::new(framing.clone()),
-            _ => Lines::resume(framing.clone(), &beginning),
-        };
-        let base = lines.align(base);
-        let file = Self {
-            prefix,
-            file,
-            id: (metadata.dev(), metadata.ino()),
+    ) -> Self {
+        Self {
+            id,
             path,
-            resource,
-            base,
-            buffer: Vec::new(),
-            lines,
-            framing,
+            first_name,
+            compression: None,
+            format: "",
+            mark,
+            size: 0,
+            examined: mark.offset,
+            is_watched: false,
+            finished_bytes: 0,
+            copy_of: None,
             grown_at: now,
             gone_at: None,
-        };
-        Ok((file, cut))
+            open: None,
+        }
     }
 
     /// The next byte to read.
     fn read_offset(&self) -> u64 {
-        self.base + self.buffer.len() as u64
+        let held = self.open.as_ref().map_or(0, |open| open.buffer.len());
+        self.mark.offset + held as u64
     }
 
-    /// # Errors
-    /// The file cannot be examined.
-    pub(super) fn look(&self) -> io::Result<Look> {
-        let metadata = self.file.metadata()?;
-        let offset = self.read_offset();
-        Ok(Look {
-            unread: metadata.len() > offset,
-            truncated: metadata.len() < offset,
-            deleted: metadata.nlink() == 0,
-        })
-    }
-
-    /// Whether the file still begins as it did; learns a beginning that was shorter than the prefix.
+    /// Takes a descriptor to read with: whether the file holds what was read of it. If it does not, it has been cut
+    /// or another one has got its inode, and it must be started anew.
     ///
     /// # Errors
-    /// The file cannot be read.
-    pub(super) fn begins_as_known(&mut self) -> io::Result<bool> {
-        let mut bytes = [0; PREFIX_BYTES];
-        let read = read_up_to(&self.file, &mut bytes, 0)?;
-        let read = bytes.get(..read).unwrap_or_default();
-        if read.get(..self.prefix.bytes).map(xxh3_64) != Some(self.prefix.hash) {
-            return Ok(false);
+    /// It cannot be read; or it is compressed, and damaged or not whole yet.
+    pub(super) fn attach(
+        &mut self,
+        file: File,
+        framing: &Framing,
+        resource: Resource<'static>,
+    ) -> io::Result<bool> {
+        let beginning = content::beginning(&file, self.compression)?;
+        let mut recent = Vec::new();
+        let mut continues = self.mark.prefix.bytes == 0 || self.mark.prefix.fits(&beginning);
+        if self.compression.is_none() {
+            let before = usize::try_from(self.mark.offset)
+                .unwrap_or(usize::MAX)
+                .min(RECENT_BYTES);
+            recent.resize(before, 0);
+            let read = read_up_to(&file, &mut recent, self.mark.offset - before as u64)?;
+            continues &= read == before && self.mark.tail.fits(&recent);
         }
-        if read.len() > self.prefix.bytes {
-            self.prefix = Prefix::of(read);
+        if continues {
+            self.mark.prefix = Prefix::of(&beginning);
         }
-        Ok(true)
-    }
-
-    /// Reads at most a quantum into the buffer: how many bytes came.
-    ///
-    /// # Errors
-    /// The file cannot be read.
-    pub(super) fn read(&mut self) -> io::Result<usize> {
-        let (offset, held) = (self.read_offset(), self.buffer.len());
-        self.buffer.resize(held + QUANTUM_BYTES, 0);
-        let result = match self.buffer.get_mut(held..) {
-            Some(space) => read_up_to(&self.file, space, offset),
-            None => Ok(0),
+        let lines = match self.mark.offset {
+            0 => Lines::new(framing.clone()),
+            _ => Lines::resume(framing.clone(), &beginning),
         };
-        self.buffer
-            .truncate(held + result.as_ref().copied().unwrap_or(0));
-        result
+        self.mark.offset = lines.align(self.mark.offset);
+        self.open = Some(Box::new(OpenFile {
+            content: Content::new(file, self.compression)?,
+            buffer: Vec::new(),
+            lines,
+            resource,
+            recent,
+        }));
+        Ok(continues)
+    }
+
+    /// Gives the descriptor back. Follows a file that goes by a name of its own choosing to that name.
+    pub(super) fn close(&mut self) {
+        self.examined = self.read_offset();
+        let Some(open) = self.open.take() else { return };
+        if self.gone_at.is_some()
+            && let Some(name) = watch::current_name(open.content.file())
+        {
+            self.path = name;
+        }
+    }
+
+    /// Looks at the file through its descriptor or, when it is closed, its name. `None` when the name leads to
+    /// another file.
+    ///
+    /// # Errors
+    /// There is nothing under that name, or it cannot be examined.
+    pub(super) fn look(&mut self) -> io::Result<Option<Look>> {
+        let metadata = match &self.open {
+            Some(open) => open.content.file().metadata()?,
+            None => std::fs::metadata(&self.path)?,
+        };
+        if (metadata.dev(), metadata.ino()) != self.id {
+            return Ok(None);
+        }
+        Ok(Some(self.see(&metadata)))
+    }
+
+    pub(super) fn see(&mut self, metadata: &Metadata) -> Look {
+        self.size = metadata.len();
+        let modified = modified_unix_nano(metadata);
+        let is_written = std::mem::replace(&mut self.mark.modified_unix_nano, modified) != modified;
+        let deleted = metadata.nlink() == 0;
+        if self.compression.is_some() {
+            return Look {
+                unread: self.size != self.finished_bytes,
+                truncated: false,
+                deleted,
+            };
+        }
+        let offset = self.examined();
+        Look {
+            // As long as before, but written to: it may have been cut and have grown to the same size.
+            unread: self.size > offset || (is_written && self.size == offset && offset > 0),
+            truncated: self.size < offset,
+            deleted,
+        }
+    }
+
+    /// Reads at most a quantum into the buffer.
+    ///
+    /// # Errors
+    /// The file cannot be read; or it is compressed, and damaged or not whole yet.
+    pub(super) fn read(&mut self) -> io::Result<Turn> {
+        let offset = self.read_offset();
+        let room = self.room(offset);
+        let Some(open) = &mut self.open else {
+            return Ok(Turn::Read(0));
+        };
+        if let Content::Plain(file) = &open.content {
+            if !open.continues(file, offset)? {
+                return Ok(Turn::Cut);
+            }
+            if !self.mark.prefix.is_whole() {
+                self.mark.prefix = content::prefix(file, None)?;
+            }
+        }
+        let held = open.buffer.len();
+        open.buffer.resize(held + room, 0);
+        let space = open.buffer.get_mut(held..).unwrap_or_default();
+        let result = open.content.read(space, offset);
+        match result {
+            Ok(Chunk::Read(bytes)) => {
+                open.buffer.truncate(held + bytes);
+                Ok(Turn::Read(bytes))
+            }
+            Ok(Chunk::Passed(bytes)) => {
+                open.buffer.truncate(held + bytes);
+                open.pass();
+                // The end was reached before the place: less is there than was read.
+                Ok(if bytes == 0 { Turn::Cut } else { Turn::Passing })
+            }
+            Err(error) => {
+                open.buffer.truncate(held);
+                Err(error)
+            }
+        }
+    }
+
+    /// Whether what stands before the mark of a compressed file has still to be passed over.
+    pub(super) fn is_passing(&self) -> bool {
+        self.open
+            .as_ref()
+            .is_some_and(|open| open.content.is_before(self.mark.offset))
+    }
+
+    /// Nothing is tried until the file changes.
+    pub(super) fn set_aside(&mut self) {
+        self.examined = self.size;
+        if self.compression.is_some() {
+            self.finished_bytes = self.size;
+        }
+    }
+
+    /// Takes all that the file holds as read.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub(super) fn skip_to_end(&mut self, file: &File) -> io::Result<()> {
+        let metadata = file.metadata()?;
+        self.compression = Compression::of(file)?;
+        self.mark.prefix = content::prefix(file, self.compression)?;
+        self.see(&metadata);
+        if self.compression.is_some() {
+            self.finished_bytes = self.size;
+        } else {
+            self.mark.offset = self.size;
+            self.mark.tail = Tail::of(&content::before(file, self.size)?);
+            self.examined = self.size;
+        }
+        Ok(())
+    }
+
+    fn room(&self, offset: u64) -> usize {
+        if self.compression.is_some() {
+            return QUANTUM_BYTES;
+        }
+        let room = self.size.saturating_sub(offset) + GROWTH_BYTES;
+        usize::try_from(room)
+            .unwrap_or(QUANTUM_BYTES)
+            .min(QUANTUM_BYTES)
+    }
+
+    /// Whether what stands before the mark is what was read there. To be asked of a compressed file when its mark
+    /// has just been reached; until then nothing is known.
+    pub(super) fn confirms_mark(&self) -> bool {
+        self.open.as_ref().is_none_or(|open| {
+            let known = self.mark.tail.bytes();
+            open.recent.len() < known || self.mark.tail.fits(&open.recent)
+        })
     }
 
     /// The first `bytes` of the buffer have been handed on.
     pub(super) fn consume(&mut self, bytes: usize) {
-        self.buffer.drain(..bytes.min(self.buffer.len()));
-        self.lines.shift(bytes);
-        self.base += bytes as u64;
+        let Some(open) = &mut self.open else { return };
+        let bytes = bytes.min(open.buffer.len());
+        open.remember(bytes);
+        open.buffer.drain(..bytes);
+        open.lines.shift(bytes);
+        self.mark.offset += bytes as u64;
+        self.mark.tail = Tail::of(&open.recent);
     }
 
-    /// Gives memory back while the file does not grow.
-    pub(super) fn rest(&mut self) {
-        if self.buffer.capacity() > BUFFER_KEPT_BYTES {
-            self.buffer.shrink_to_fit();
-        }
-    }
-
-    /// Starts over after the file was cut.
+    /// The content so far is gone from the file, which is read from its start: what was handed on of it, and the last
+    /// bytes of that.
     ///
     /// # Errors
     /// The file cannot be read.
-    pub(super) fn restart(&mut self) -> io::Result<()> {
-        self.base = 0;
-        self.buffer.clear();
-        self.lines = Lines::new(self.framing.clone());
-        self.prefix = Prefix::read(&self.file)?.0;
-        Ok(())
+    pub(super) fn restart(&mut self, framing: &Framing) -> io::Result<(Mark, Vec<u8>)> {
+        let past = self.mark;
+        self.mark = Mark {
+            modified_unix_nano: past.modified_unix_nano,
+            ..Mark::default()
+        };
+        (self.examined, self.finished_bytes) = (0, 0);
+        let mut recent = Vec::new();
+        if let Some(open) = &mut self.open {
+            recent = std::mem::take(&mut open.recent);
+            open.buffer.clear();
+            open.content.rewind()?;
+            open.lines = Lines::new(framing.clone());
+            self.mark.prefix = content::prefix(open.content.file(), self.compression)?;
+        }
+        Ok((past, recent))
     }
 
     /// Where to resume after what has been handed on.
     pub(super) fn position(&self) -> FilePosition {
-        FilePosition {
-            path: self.path.clone(),
-            device: self.id.0,
-            inode: self.id.1,
-            prefix_hash: self.prefix.hash,
-            prefix_len: u16::try_from(self.prefix.bytes).unwrap_or(u16::MAX),
-            offset: self.base,
-            ..FilePosition::default()
-        }
+        let path = self.path.to_string_lossy().into_owned();
+        self.mark.position(path, self.id, self.finished_bytes)
     }
-}
 
-impl Prefix {
-    fn of(bytes: &[u8]) -> Self {
-        Self {
-            hash: xxh3_64(bytes),
-            bytes: bytes.len(),
+    /// The next byte to hand on or, where what follows it is no whole line, to read.
+    pub(super) fn examined(&self) -> u64 {
+        match &self.open {
+            Some(_) => self.read_offset(),
+            None => self.examined.max(self.mark.offset),
         }
     }
 
-    /// Also gives the bytes.
-    fn read(file: &File) -> io::Result<(Self, Vec<u8>)> {
-        let mut bytes = vec![0; PREFIX_BYTES];
-        let read = read_up_to(file, &mut bytes, 0)?;
-        bytes.truncate(read);
-        Ok((Self::of(&bytes), bytes))
-    }
-}
-
-/// The offset of `position` when `file` begins as the file it was taken of did.
-fn resume_offset(file: &File, position: &FilePosition) -> io::Result<Option<u64>> {
-    let mut bytes = [0; PREFIX_BYTES];
-    let Some(wanted) = bytes.get_mut(..usize::from(position.prefix_len)) else {
-        return Ok(None);
-    };
-    let read = read_up_to(file, wanted, 0)?;
-    let same = read == wanted.len() && xxh3_64(wanted) == position.prefix_hash;
-    Ok(same.then_some(position.offset))
-}
-
-/// Reads until `space` is full or the file ends.
-fn read_up_to(file: &File, space: &mut [u8], offset: u64) -> io::Result<usize> {
-    let mut read = 0;
-    while let Some(rest) = space.get_mut(read..).filter(|rest| !rest.is_empty()) {
-        match file.read_at(rest, offset + read as u64) {
-            Ok(0) => break,
-            Ok(bytes) => read += bytes,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+    /// Bytes known to be unread.
+    pub(super) fn behind_bytes(&self) -> u64 {
+        match self.compression {
+            // How much a compressed file holds is not known before it has been read.
+            Some(_) if self.size == self.finished_bytes => 0,
+            Some(_) => self.size,
+            None if self.copy_of.is_some() => 0,
+            None => self.size.saturating_sub(self.examined()),
         }
     }
-    Ok(read)
+
+    pub(super) fn prefix(&self) -> Prefix {
+        self.mark.prefix
+    }
+}
+
+impl OpenFile {
+    pub(super) fn file(&self) -> &File {
+        self.content.file()
+    }
+
+    /// Whether the file still holds, before `offset`, what was read there.
+    fn continues(&self, file: &File, offset: u64) -> io::Result<bool> {
+        let mut expected = [0; TAIL_BYTES];
+        let from_buffer = self.buffer.len().min(TAIL_BYTES);
+        let from_recent = self.recent.len().min(TAIL_BYTES - from_buffer);
+        let parts = [
+            self.recent
+                .get(self.recent.len() - from_recent..)
+                .unwrap_or_default(),
+            self.buffer
+                .get(self.buffer.len() - from_buffer..)
+                .unwrap_or_default(),
+        ];
+        let known = from_recent + from_buffer;
+        for (to, from) in expected.iter_mut().zip(parts.into_iter().flatten()) {
+            *to = *from;
+        }
+        let mut found = [0; TAIL_BYTES];
+        let (Some(found), Some(expected)) = (found.get_mut(..known), expected.get(..known)) else {
+            return Ok(true);
+        };
+        let from = offset.saturating_sub(known as u64);
+        Ok(read_up_to(file, found, from)? == known && found == expected)
+    }
+
+    /// The whole buffer stands before the mark.
+    fn pass(&mut self) {
+        self.remember(self.buffer.len());
+        self.buffer.clear();
+    }
+
+    fn remember(&mut self, bytes: usize) {
+        let start = bytes.saturating_sub(RECENT_BYTES);
+        self.recent
+            .extend_from_slice(self.buffer.get(start..bytes).unwrap_or_default());
+        let surplus = self.recent.len().saturating_sub(RECENT_BYTES);
+        self.recent.drain(..surplus);
+    }
+
+    /// The last bytes handed on.
+    pub(super) fn recent(&self) -> &[u8] {
+        &self.recent
+    }
+}
+
+/// When a file was last written to (nanoseconds since the epoch).
+pub(super) fn modified_unix_nano(metadata: &Metadata) -> u64 {
+    let seconds = u64::try_from(metadata.mtime()).unwrap_or(0);
+    let nanos = u64::try_from(metadata.mtime_nsec()).unwrap_or(0);
+    seconds.saturating_mul(1_000_000_000).saturating_add(nanos)
 }

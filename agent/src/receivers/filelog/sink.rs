@@ -3,12 +3,13 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use vervet_model::{Clock, Signal};
 use vervet_wire::otlp::{LogRecord, LogRecordsWriter, Resource, Scope, write_resource_logs};
 
-use super::file::{FileId, TailedFile};
+use super::file::TailedFile;
+use super::identity::FileId;
 use super::lines::{Lines, Record};
 use super::{BATCH_AGE_MAX, BATCH_BYTES};
 use crate::formats::Parsed;
@@ -18,6 +19,9 @@ use crate::processors::{Chain, Drops};
 
 /// The instrumentation scope of the records.
 const SCOPE: &str = "vervet.filelog";
+
+/// Positions that no record takes along are sent alone after this time.
+const POSITIONS_AGE_MAX: Duration = Duration::from_secs(2);
 
 /// The batch under way.
 pub(super) struct Sink {
@@ -32,6 +36,7 @@ pub(super) struct Sink {
     records: u64,
     positions: HashMap<FileId, FilePosition>,
     since: Option<Instant>,
+    noted: Option<Instant>,
 }
 
 impl Sink {
@@ -52,6 +57,7 @@ impl Sink {
             records: 0,
             positions: HashMap::new(),
             since: None,
+            noted: None,
         }
     }
 
@@ -63,11 +69,12 @@ impl Sink {
         old || self.payload.len() >= BATCH_BYTES
     }
 
-    pub(super) fn take_batch(&mut self) -> Option<Batch> {
-        self.since = None;
+    /// All there is, if only positions.
+    pub(super) fn take_all(&mut self) -> Option<Batch> {
+        (self.since, self.noted) = (None, None);
         self.drops
             .count(&self.metrics, &self.receiver, Signal::Logs);
-        if self.records == 0 {
+        if self.records == 0 && self.positions.is_empty() {
             return None;
         }
         Some(Batch {
@@ -82,6 +89,18 @@ impl Sink {
         })
     }
 
+    /// Whether positions wait that no record has taken along for [`POSITIONS_AGE_MAX`].
+    pub(super) fn has_old_positions(&self, now: Instant) -> bool {
+        let noted = self.noted.filter(|_| !self.positions.is_empty());
+        noted.is_some_and(|noted| now.duration_since(noted) >= POSITIONS_AGE_MAX)
+    }
+
+    /// A file is to resume where it stands, although nothing was read of it.
+    pub(super) fn note(&mut self, file: &TailedFile, now: Instant) {
+        self.positions.insert(file.id, file.position());
+        self.noted.get_or_insert(now);
+    }
+
     /// Takes the new whole lines of a file's buffer.
     pub(super) fn take_lines(&mut self, file: &mut TailedFile, now: Instant) {
         self.scan(file, false, now);
@@ -90,16 +109,16 @@ impl Sink {
 
     /// Takes all that is left of a file that will not go on, a last line without line feed included.
     pub(super) fn take_rest(&mut self, file: &mut TailedFile, now: Instant) {
-        if file.buffer.is_empty() {
-            return;
-        }
         self.scan(file, true, now);
-        file.lines.close_all();
+        if let Some(open) = &mut file.open {
+            open.lines.close_all();
+        }
         self.take_ready(file);
     }
 
     fn scan(&self, file: &mut TailedFile, at_end: bool, now: Instant) {
-        let scanned = file.lines.scan(&file.buffer, at_end, now);
+        let Some(open) = &mut file.open else { return };
+        let scanned = open.lines.scan(&open.buffer, at_end, now);
         self.counts.lines.inc_by(scanned.lines);
         self.counts.split_lines.inc_by(scanned.split);
         self.counts
@@ -108,18 +127,19 @@ impl Sink {
 
     /// Takes the records of a file that are complete.
     pub(super) fn take_ready(&mut self, file: &mut TailedFile) {
-        let (records, end) = file.lines.ready();
+        let Some(open) = &mut file.open else { return };
+        let (records, end) = open.lines.ready();
         if records > 0 {
             let mut payload = std::mem::take(&mut self.payload);
             if payload.capacity() == 0 {
                 payload.reserve(BATCH_BYTES + BATCH_BYTES / 2);
             }
             let observed = u64::try_from(self.clock.now().0).unwrap_or(0);
-            let (lines, buffer, mut handed) = (&mut file.lines, &file.buffer, 0);
+            let (lines, buffer, mut handed) = (&mut open.lines, &open.buffer, 0);
             let (before, mut kept, mut drops) = (payload.len(), 0, std::mem::take(&mut self.drops));
-            write_resource_logs(&mut payload, &file.resource, &self.scope, |writer| {
+            write_resource_logs(&mut payload, &open.resource, &self.scope, |writer| {
                 while let Some(record) = (handed < records).then(|| lines.pop()).flatten() {
-                    let of = (&record, buffer.as_slice(), &file.resource);
+                    let of = (&record, buffer.as_slice(), &open.resource);
                     kept += u64::from(self.write(lines, of, observed, writer, &mut drops));
                     handed += 1;
                 }
@@ -128,9 +148,12 @@ impl Sink {
                 payload.truncate(before);
             }
             self.drops = drops;
-            for (stream, format) in file.lines.news() {
+            for (stream, format) in open.lines.news() {
                 let format = format.as_str();
-                tracing::info!(path = file.path, stream, format, "log format detected");
+                // A file that was closed meanwhile is looked at anew.
+                if std::mem::replace(&mut file.format, format) != format {
+                    tracing::info!(path = %file.path.display(), stream, format, "log format detected");
+                }
             }
             self.payload = payload;
             self.records += kept;

@@ -1,37 +1,43 @@
 //! The thread that finds, reads and follows the files of one receiver.
+//!
+//! A round: take in what the kernel tells, look for changed names once a second or when told, look at the open files,
+//! read what is unread (files that have lost their names first), hand over the batch, give descriptors back.
+
+mod kin;
+mod names;
+mod reading;
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::fs;
-use std::io;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 
-use super::file::{FileId, Start, TailedFile};
+use super::FilelogConfig;
+use super::discovery::Discovery;
+use super::file::TailedFile;
 use super::framing::Framing;
+use super::identity::FileId;
+use super::pasts::{Past, Pasts, PrefixIndex};
+use super::progress::FileView;
 use super::sink::Sink;
-use super::{FilelogConfig, QUANTUM_BYTES, StartAt, resource};
+use super::watch::{Event, Watcher};
 use crate::metrics::FilelogCounts;
-use crate::pipeline::{FilePosition, ReceiverContext};
+use crate::pipeline::{Batch, ReceiverContext};
 
-/// Time between two searches for files.
+/// Time between two searches for files; notifications start one at once.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+/// Time between two searches that trust no time of modification.
+const FULL_SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 /// Time between two looks at the files that are open.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
-/// A file that has not grown for this long is looked at only every [`IDLE_POLLS`]th time.
-const IDLE_AFTER: Duration = Duration::from_secs(60);
-const IDLE_POLLS: u32 = 4;
-/// A file no glob finds is given up when it has not grown for this long; it may still be written to.
-const ROTATED_IDLE: Duration = Duration::from_secs(60);
-const DELETED_IDLE: Duration = Duration::from_secs(5);
-/// After this long without growth a file no glob finds is at its end: a last line without line feed counts.
-const END_AFTER: Duration = Duration::from_secs(1);
+/// Time between two looks at closed files that the kernel watches, and at those it does not.
+const WATCHED_LOOK_INTERVAL: Duration = Duration::from_secs(15);
+const UNWATCHED_LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// Time between two reports of how far files are read.
+const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 /// How long a shutdown waits for the buffer to take the last batch; what it does not take is read again.
 const SHUTDOWN_WAIT: Duration = Duration::from_secs(3);
-/// Positions of files that are no longer open, at most.
-const REMEMBERED_MAX: usize = 16_384;
 
 pub(super) struct Tailer {
     config: FilelogConfig,
@@ -39,17 +45,66 @@ pub(super) struct Tailer {
     runtime: Handle,
     framing: Framing,
     counts: FilelogCounts,
+    discovery: Discovery,
+    watcher: Watcher,
     files: HashMap<FileId, TailedFile>,
-    /// Where files that are not open resume.
-    remembered: HashMap<FileId, FilePosition>,
+    /// Those with a descriptor.
+    open: Vec<FileId>,
+    open_max: usize,
+    live: PrefixIndex,
+    pasts: Pasts,
+    /// Folders in which the rest of a file is to be looked for.
+    searches: HashSet<PathBuf>,
+    unread: Unread,
     /// Paths that could not be opened, so that each is logged once.
     failed: HashSet<PathBuf>,
     sink: Sink,
+    /// Room to read into, used by one file after the other.
+    scratch: Vec<u8>,
+    due: Due,
     first_sweep: bool,
-    next_sweep: Instant,
-    polls: u32,
     /// Nothing more is taken.
     closed: bool,
+}
+
+/// When the next of each is to be done.
+struct Due {
+    sweep: Instant,
+    full_sweep: Instant,
+    watched_look: Instant,
+    unwatched_look: Instant,
+    report: Instant,
+}
+
+/// Files to read. Those that nothing is added to any more, and that may be deleted soon, go first.
+#[derive(Default)]
+struct Unread {
+    urgent: VecDeque<FileId>,
+    ordinary: VecDeque<FileId>,
+    queued: HashSet<FileId>,
+}
+
+impl Unread {
+    fn push(&mut self, file: &TailedFile) {
+        if self.queued.insert(file.id) {
+            let is_urgent = file.gone_at.is_some() || file.compression.is_some();
+            let queue = if is_urgent {
+                &mut self.urgent
+            } else {
+                &mut self.ordinary
+            };
+            queue.push_back(file.id);
+        }
+    }
+
+    fn pop(&mut self) -> Option<FileId> {
+        let id = self
+            .urgent
+            .pop_front()
+            .or_else(|| self.ordinary.pop_front())?;
+        self.queued.remove(&id);
+        Some(id)
+    }
 }
 
 impl Tailer {
@@ -60,21 +115,35 @@ impl Tailer {
     ) -> Self {
         let counts = context.metrics.filelog.of(context.output.receiver());
         let resume = std::mem::take(&mut context.resume);
-        let remembered = resume
-            .into_iter()
-            .map(|position| ((position.device, position.inode), position))
-            .collect();
         let framing = config.framing.clone();
+        let now = Instant::now();
+        let watcher = {
+            let _inside = runtime.enter();
+            Watcher::new()
+        };
         Self {
             sink: Sink::new(counts.clone(), &context),
             framing,
             counts,
+            discovery: Discovery::new(config.patterns.clone()),
+            watcher,
             files: HashMap::new(),
-            remembered,
+            open: Vec::new(),
+            open_max: reading::open_files_max(),
+            live: PrefixIndex::default(),
+            pasts: Pasts::new(resume),
+            searches: HashSet::new(),
+            unread: Unread::default(),
             failed: HashSet::new(),
+            scratch: Vec::new(),
+            due: Due {
+                sweep: now,
+                full_sweep: now + FULL_SWEEP_INTERVAL,
+                watched_look: now + WATCHED_LOOK_INTERVAL,
+                unwatched_look: now + UNWATCHED_LOOK_INTERVAL,
+                report: now,
+            },
             first_sweep: true,
-            next_sweep: Instant::now(),
-            polls: 0,
             closed: false,
             config,
             context,
@@ -85,249 +154,120 @@ impl Tailer {
     /// Follows the files until the shutdown token is cancelled or the pipeline is closed.
     pub(super) fn run(mut self) {
         while !self.closed && !self.context.shutdown.is_cancelled() {
-            self.sweep_when_due();
-            let unread = self.poll();
-            self.read(unread);
+            self.find();
+            self.look_at_open();
+            self.look_at_closed();
+            self.read();
             self.expire();
-            if self.sink.is_due(Instant::now()) {
+            let now = Instant::now();
+            if self.sink.is_due(now) || self.sink.has_old_positions(now) {
                 self.flush();
             }
+            self.trim(now);
+            self.report(now);
             self.pause();
         }
         // Whole lines that wait for the rest of a trace go now; they will not be waited for later.
-        for file in self.files.values_mut() {
-            file.lines.close_all();
-            self.sink.take_ready(file);
+        for id in std::mem::take(&mut self.open) {
+            if let Some(file) = self.files.get_mut(&id) {
+                if let Some(open) = &mut file.open {
+                    open.lines.close_all();
+                }
+                self.sink.take_ready(file);
+                file.close();
+            }
         }
         self.flush();
-        self.counts
-            .files
-            .dec_by(i64::try_from(self.files.len()).unwrap_or(0));
+        let files = i64::try_from(self.files.len()).unwrap_or(0);
+        self.counts.files.dec_by(files);
+        self.counts.open_files.set(0);
+        let progress = &self.context.metrics.filelog.progress;
+        progress.remove(self.context.output.receiver());
     }
 
+    /// Tells how far the files are read.
+    fn report(&mut self, now: Instant) {
+        if now < self.due.report {
+            return;
+        }
+        self.due.report = now + REPORT_INTERVAL;
+        let views = self.files.values().map(|file| FileView {
+            path: file.path.to_str().unwrap_or(&file.first_name),
+            size: file.size,
+            offset: file.mark.offset,
+            behind_bytes: file.behind_bytes(),
+            format: file.format,
+            rotated: file.path.as_os_str() != file.first_name.as_str(),
+            gone: file.gone_at.is_some(),
+        });
+        let progress = &self.context.metrics.filelog.progress;
+        progress.update(self.context.output.receiver(), views);
+    }
+
+    /// Waits for the next round.
     fn pause(&self) {
         let shutdown = self.context.shutdown.clone();
-        self.runtime.block_on(async move {
+        self.runtime.block_on(async {
             tokio::select! {
                 () = shutdown.cancelled() => {}
-                () = tokio::time::sleep(POLL_INTERVAL) => {}
+                () = self.watcher.wait(POLL_INTERVAL) => {}
             }
         });
     }
 
-    fn sweep_when_due(&mut self) {
+    /// Takes in what has happened to names, and to closed files.
+    fn find(&mut self) {
         let now = Instant::now();
-        if now >= self.next_sweep {
+        for event in self.watcher.drain() {
+            match event {
+                Event::Folder(folder) => {
+                    self.discovery.mark(folder);
+                    self.due.sweep = now;
+                }
+                Event::Moved { from, to } => self.moved(&from, to),
+                Event::Written(id) => self.written(id),
+                Event::Overflow => {
+                    self.discovery.mark_all();
+                    self.due.sweep = now;
+                    self.due.watched_look = now;
+                }
+            }
+        }
+        if now >= self.due.full_sweep {
+            self.discovery.mark_all();
+            self.due.full_sweep = now + FULL_SWEEP_INTERVAL;
+            self.due.sweep = now;
+        }
+        if now >= self.due.sweep {
+            self.due.sweep = now + SWEEP_INTERVAL;
             self.sweep(now);
-            self.next_sweep = now + SWEEP_INTERVAL;
-        }
-    }
-
-    /// Opens files that are new and notes which have lost their names.
-    fn sweep(&mut self, now: Instant) {
-        let mut found: HashMap<FileId, PathBuf> = HashMap::new();
-        self.config.patterns.sweep(|path, metadata| {
-            let id = (metadata.dev(), metadata.ino());
-            let is_known = self
-                .files
-                .get(&id)
-                .is_some_and(|file| Path::new(&file.path) == path);
-            if is_known || !found.contains_key(&id) {
-                found.insert(id, path);
-            }
-        });
-        for (id, file) in &mut self.files {
-            match found.get(id) {
-                Some(path) => {
-                    file.gone_at = None;
-                    if Path::new(&file.path) != path {
-                        file.path = path.to_string_lossy().into_owned();
-                        self.counts.rotations.inc();
-                    }
-                }
-                None if file.gone_at.is_none() => {
-                    file.gone_at = Some(now);
-                    self.counts.rotations.inc();
-                }
-                None => {}
-            }
-        }
-        found.retain(|id, _| !self.files.contains_key(id));
-        self.failed
-            .retain(|path| found.values().any(|found| found == path));
-        for (id, path) in found {
-            self.open(id, path, now);
-        }
-        if self.first_sweep {
-            self.first_sweep = false;
-            self.find_renamed(now);
-        }
-    }
-
-    fn open(&mut self, id: FileId, path: PathBuf, now: Instant) {
-        let remembered = self.remembered.remove(&id);
-        let start = match &remembered {
-            Some(position) => Start::Resume(position),
-            None if self.first_sweep && self.config.spec.start_at == StartAt::End => Start::End,
-            None => Start::Beginning,
-        };
-        let text = path.to_string_lossy().into_owned();
-        // A file keeps the name it was first read under.
-        let first_name = remembered
-            .as_ref()
-            .map_or(text.as_str(), |position| &position.path);
-        let service = self.config.spec.service_name.as_deref();
-        let mut resource = resource::of_file(first_name, &self.context.resource, service);
-        self.context.chains.logs.resource(&mut resource);
-        match TailedFile::open(text, resource, start, self.framing.clone(), now) {
-            Ok((file, cut)) => {
-                self.counts.truncations.inc_by(u64::from(cut));
-                self.failed.remove(&path);
-                // Between the sweep and here the name may have passed to another file.
-                if self.files.insert(file.id, file).is_none() {
-                    self.counts.files.inc();
-                }
-            }
-            Err(error) => {
-                self.remembered
-                    .extend(remembered.map(|position| (id, position)));
-                self.counts.open_errors.inc();
-                if error.kind() != io::ErrorKind::NotFound && self.failed.insert(path.clone()) {
-                    tracing::warn!(path = %path.display(), %error, "file cannot be opened");
-                }
-            }
-        }
-    }
-
-    /// Files that were renamed out of the globs while the agent was down: they are read to their end, when
-    /// they are in the same directory and begin as they did.
-    fn find_renamed(&mut self, now: Instant) {
-        let parent =
-            |position: &FilePosition| Path::new(&position.path).parent().map(PathBuf::from);
-        let directories: HashSet<PathBuf> = self.remembered.values().filter_map(parent).collect();
-        let entries = directories
-            .iter()
-            .flat_map(fs::read_dir)
-            .flatten()
-            .flatten();
-        for entry in entries {
-            let Ok(metadata) = entry.metadata() else {
-                continue;
-            };
-            let id = (metadata.dev(), metadata.ino());
-            let Some(offset) = self.remembered.get(&id).map(|position| position.offset) else {
-                continue;
-            };
-            if !metadata.is_file() {
-                continue;
-            }
-            self.open(id, entry.path(), now);
-            let Some(file) = self.files.get_mut(&id) else {
-                continue;
-            };
-            if file.position().offset == offset {
-                file.gone_at = Some(now);
-                self.counts.rotations.inc();
-            } else {
-                // Another file, that no glob names, has got the inode.
-                self.files.remove(&id);
-                self.counts.files.dec();
-            }
-        }
-    }
-
-    /// Looks at the open files: which have something to read. Gives up those at their end for good.
-    fn poll(&mut self) -> VecDeque<FileId> {
-        self.polls = self.polls.wrapping_add(1);
-        let now = Instant::now();
-        let look_at_idle = self.polls.is_multiple_of(IDLE_POLLS);
-        let (mut unread, mut done) = (VecDeque::new(), Vec::new());
-        for (id, file) in &mut self.files {
-            let quiet = now.duration_since(file.grown_at);
-            if quiet > IDLE_AFTER && !look_at_idle && file.gone_at.is_none() {
-                continue;
-            }
-            let Ok(look) = file.look() else { continue };
-            if look.truncated {
-                restart(file, &mut self.sink, &self.counts, now);
-                unread.push_back(*id);
-            } else if look.unread {
-                unread.push_back(*id);
-            } else if let Some(gone_at) = file.gone_at {
-                let quiet = quiet.min(now.duration_since(gone_at));
-                if quiet > END_AFTER {
-                    self.sink.take_rest(file, now);
-                }
-                if quiet
-                    > if look.deleted {
-                        DELETED_IDLE
-                    } else {
-                        ROTATED_IDLE
-                    }
-                {
-                    done.push((*id, look.deleted));
-                }
-            }
-        }
-        for (id, deleted) in done {
-            self.give_up(id, deleted);
-        }
-        unread
-    }
-
-    fn give_up(&mut self, id: FileId, deleted: bool) {
-        let Some(file) = self.files.remove(&id) else {
-            return;
-        };
-        self.counts.files.dec();
-        if !deleted && self.remembered.len() < REMEMBERED_MAX {
-            self.remembered.insert(id, file.position());
-        }
-    }
-
-    /// Reads the files in turn, a quantum each, until none has more.
-    fn read(&mut self, mut unread: VecDeque<FileId>) {
-        while let Some(id) = unread.pop_front() {
-            let now = Instant::now();
-            let Some(file) = self.files.get_mut(&id) else {
-                continue;
-            };
-            match turn(file, &mut self.sink, &self.counts, now) {
-                Ok(true) => unread.push_back(id),
-                Ok(false) => file.rest(),
-                Err(error) => {
-                    self.counts.open_errors.inc();
-                    tracing::debug!(path = file.path, %error, "file cannot be read");
-                }
-            }
-            if self.sink.is_due(now) {
-                self.flush();
-            }
-            self.sweep_when_due();
-            if self.closed || self.context.shutdown.is_cancelled() {
-                return;
-            }
         }
     }
 
     fn expire(&mut self) {
         let now = Instant::now();
-        for file in self
-            .files
-            .values_mut()
-            .filter(|file| !file.lines.is_empty())
-        {
-            file.lines.expire(now);
-            self.sink.take_ready(file);
+        for id in &self.open {
+            let Some(file) = self.files.get_mut(id) else {
+                continue;
+            };
+            let Some(open) = &mut file.open else { continue };
+            if !open.lines.is_empty() {
+                open.lines.expire(now);
+                self.sink.take_ready(file);
+            }
         }
     }
 
-    /// Hands the batch over. While the way is blocked, files are still found, so that their descriptors
-    /// outlive their names.
+    /// Hands over what there is. While the way is blocked, files are still found and opened, so that what they hold
+    /// outlives their names.
     fn flush(&mut self) {
-        let Some(batch) = self.sink.take_batch() else {
+        let Some(batch) = self.sink.take_all() else {
             return;
         };
+        self.send(batch);
+    }
+
+    fn send(&mut self, batch: Batch) {
         let output = self.context.output.clone();
         let mut sending = Box::pin(async move { output.send(batch).await });
         let mut shutdown_at = None;
@@ -336,7 +276,7 @@ impl Tailer {
                 tokio::select! {
                     biased;
                     sent = &mut sending => Some(sent),
-                    () = tokio::time::sleep(POLL_INTERVAL) => None,
+                    () = self.watcher.wait(POLL_INTERVAL) => None,
                 }
             });
             let now = Instant::now();
@@ -347,40 +287,37 @@ impl Tailer {
                     let since = *shutdown_at.get_or_insert(now);
                     self.closed |= now.duration_since(since) > SHUTDOWN_WAIT;
                 }
-                None => self.sweep_when_due(),
+                None => {
+                    self.find();
+                    self.hold_unread();
+                    self.report(now);
+                }
             }
             if self.closed {
                 return;
             }
         }
     }
-}
 
-/// Reads one quantum of a file: whether there may be more.
-fn turn(
-    file: &mut TailedFile,
-    sink: &mut Sink,
-    counts: &FilelogCounts,
-    now: Instant,
-) -> io::Result<bool> {
-    if !file.begins_as_known()? {
-        restart(file, sink, counts, now);
-    }
-    let bytes = file.read()?;
-    if bytes > 0 {
-        file.grown_at = now;
-        counts.bytes.inc_by(bytes as u64);
-        sink.take_lines(file, now);
-    }
-    Ok(bytes == QUANTUM_BYTES)
-}
-
-/// The file was cut: what had been read of it is all there will be of it.
-fn restart(file: &mut TailedFile, sink: &mut Sink, counts: &FilelogCounts, now: Instant) {
-    sink.take_rest(file, now);
-    counts.truncations.inc();
-    tracing::info!(path = file.path, "file was cut and is read from the start");
-    if let Err(error) = file.restart() {
-        tracing::warn!(path = file.path, %error, "file cannot be read");
+    /// Forgets a file; what was read of it is remembered.
+    fn give_up(&mut self, id: FileId) {
+        let Some(mut file) = self.files.remove(&id) else {
+            return;
+        };
+        self.counts.files.dec();
+        self.live.remove(file.prefix(), id);
+        self.open.retain(|open| *open != id);
+        let recent = file.open.as_ref().map(|open| open.recent().to_vec());
+        file.close();
+        let past = Past {
+            id,
+            mark: file.mark,
+            recent: recent.unwrap_or_default(),
+            finished_bytes: file.finished_bytes,
+            path: file.path,
+        };
+        self.settle_copies(&past);
+        self.search_near(&past.path);
+        self.pasts.insert(past);
     }
 }

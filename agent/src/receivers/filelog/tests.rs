@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use vervet_model::SystemClock;
 use vervet_wire::otlp::{find, for_each_log};
 
@@ -20,6 +20,8 @@ const DEADLINE: Duration = Duration::from_secs(30);
 struct Running {
     queue: BatchQueue,
     shutdown: CancellationToken,
+    /// A test that fails must not wait for the receiver.
+    _ended: DropGuard,
     task: JoinHandle<()>,
     metrics: Arc<AgentMetrics>,
     seen: Vec<Seen>,
@@ -66,6 +68,7 @@ fn start(spec: FilelogSpec, resume: Vec<FilePosition>) -> Running {
     let task = tokio::spawn(FilelogReceiver::new(config, context).run());
     Running {
         queue,
+        _ended: shutdown.clone().drop_guard(),
         shutdown,
         task,
         metrics,
@@ -444,3 +447,5 @@ async fn broken_json_stays_readable_and_is_counted() {
     assert!(running.metric(counted), "{}", running.metrics.encode_text());
     running.stop().await;
 }
+
+mod rotation;

@@ -1,0 +1,238 @@
+//! The bytes of a file from some place on: as they are, or uncompressed (gzip, zstd).
+//!
+//! A compressed file is recognised by its first bytes and can only be read forwards: to resume at a place, what
+//! stands before it is uncompressed and passed over, at most a quantum a turn.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use flate2::read::MultiGzDecoder;
+
+use super::identity::{PREFIX_BYTES, Prefix, TAIL_BYTES, read_up_to};
+
+const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+/// Compressed bytes read at once.
+const COMPRESSED_BYTES: usize = 64 << 10;
+/// Largest window a zstd file may ask for (log2 of bytes): 8 MiB, the most that `zstd` uses unless told to.
+const ZSTD_WINDOW_LOG_MAX: u32 = 23;
+
+/// How a file is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Compression {
+    Gzip,
+    Zstd,
+}
+
+/// An open file to read from.
+pub(super) enum Content {
+    Plain(File),
+    Compressed(Box<Uncompressed>),
+}
+
+/// A compressed file, read up to `at`.
+pub(super) struct Uncompressed {
+    decoder: Decoder,
+    /// Uncompressed bytes read so far.
+    at: u64,
+}
+
+enum Decoder {
+    Gzip(Box<MultiGzDecoder<BufReader<File>>>),
+    Zstd(Box<zstd::Decoder<'static, BufReader<File>>>),
+}
+
+/// Opens a file to read, never waiting for a writer of a FIFO.
+///
+/// # Errors
+/// It cannot be opened, or is no regular file.
+pub(super) fn open(path: &Path) -> io::Result<File> {
+    let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
+    let file = File::options()
+        .read(true)
+        .custom_flags(flags.bits().cast_signed())
+        .open(path)?;
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "not a regular file",
+        ))
+    }
+}
+
+impl Compression {
+    /// # Errors
+    /// The file cannot be read.
+    pub(super) fn of(file: &File) -> io::Result<Option<Self>> {
+        let mut magic = [0; ZSTD_MAGIC.len()];
+        let read = read_up_to(file, &mut magic, 0)?;
+        let magic = magic.get(..read).unwrap_or_default();
+        Ok(if magic.starts_with(&GZIP_MAGIC) {
+            Some(Self::Gzip)
+        } else if magic == ZSTD_MAGIC {
+            Some(Self::Zstd)
+        } else {
+            None
+        })
+    }
+}
+
+impl Content {
+    /// # Errors
+    /// The file cannot be read, or the decoder cannot be set up.
+    pub(super) fn new(mut file: File, compression: Option<Compression>) -> io::Result<Self> {
+        let Some(compression) = compression else {
+            return Ok(Self::Plain(file));
+        };
+        file.seek(SeekFrom::Start(0))?;
+        let input = BufReader::with_capacity(COMPRESSED_BYTES, file);
+        let decoder = match compression {
+            Compression::Gzip => Decoder::Gzip(Box::new(MultiGzDecoder::new(input))),
+            Compression::Zstd => {
+                let mut decoder = zstd::Decoder::with_buffer(input)?;
+                decoder.window_log_max(ZSTD_WINDOW_LOG_MAX)?;
+                Decoder::Zstd(Box::new(decoder))
+            }
+        };
+        Ok(Self::Compressed(Box::new(Uncompressed { decoder, at: 0 })))
+    }
+
+    /// Reads from the beginning again.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub(super) fn rewind(&mut self) -> io::Result<()> {
+        let compression = match self {
+            Self::Plain(_) => return Ok(()),
+            Self::Compressed(uncompressed) => match uncompressed.decoder {
+                Decoder::Gzip(_) => Compression::Gzip,
+                Decoder::Zstd(_) => Compression::Zstd,
+            },
+        };
+        *self = Self::new(self.file().try_clone()?, Some(compression))?;
+        Ok(())
+    }
+
+    /// The file itself.
+    pub(super) fn file(&self) -> &File {
+        match self {
+            Self::Plain(file) => file,
+            Self::Compressed(uncompressed) => match &uncompressed.decoder {
+                Decoder::Gzip(decoder) => decoder.get_ref().get_ref(),
+                Decoder::Zstd(decoder) => decoder.get_ref().get_ref(),
+            },
+        }
+    }
+
+    /// Whether `offset` of a compressed file has not been reached.
+    pub(super) fn is_before(&self, offset: u64) -> bool {
+        match self {
+            Self::Plain(_) => false,
+            Self::Compressed(uncompressed) => uncompressed.at < offset,
+        }
+    }
+
+    /// Fills `space` with what follows `offset`, less at the end. Of a compressed file nothing comes as long as
+    /// `offset` has not been reached; each call passes over at most as much as `space` holds.
+    ///
+    /// # Errors
+    /// The file cannot be read, or what is compressed is damaged or not whole yet.
+    pub(super) fn read(&mut self, space: &mut [u8], offset: u64) -> io::Result<Chunk> {
+        match self {
+            Self::Plain(file) => read_up_to(file, space, offset).map(Chunk::Read),
+            Self::Compressed(uncompressed) => uncompressed.read(space, offset),
+        }
+    }
+}
+
+/// What a read brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Chunk {
+    Read(usize),
+    /// The place is not reached yet; the bytes passed over are in the space.
+    Passed(usize),
+}
+
+impl Uncompressed {
+    fn read(&mut self, space: &mut [u8], offset: u64) -> io::Result<Chunk> {
+        let missing = usize::try_from(offset.saturating_sub(self.at)).unwrap_or(usize::MAX);
+        let passes = missing > 0;
+        let wanted = if passes {
+            missing.min(space.len())
+        } else {
+            space.len()
+        };
+        let space = space.get_mut(..wanted).unwrap_or_default();
+        let read = fill(&mut self.decoder, space)?;
+        self.at += read as u64;
+        Ok(if passes {
+            Chunk::Passed(read)
+        } else {
+            Chunk::Read(read)
+        })
+    }
+}
+
+impl Read for Decoder {
+    fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Gzip(decoder) => decoder.read(space),
+            Self::Zstd(decoder) => decoder.read(space),
+        }
+    }
+}
+
+fn fill(reader: &mut impl Read, space: &mut [u8]) -> io::Result<usize> {
+    let mut read = 0;
+    while let Some(rest) = space.get_mut(read..).filter(|rest| !rest.is_empty()) {
+        match reader.read(rest) {
+            Ok(0) => break,
+            Ok(bytes) => read += bytes,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(read)
+}
+
+/// The beginning of what a file holds, uncompressed.
+///
+/// # Errors
+/// The file cannot be read, or what is compressed is damaged or not whole yet.
+pub(super) fn beginning(file: &File, compression: Option<Compression>) -> io::Result<Vec<u8>> {
+    let mut space = vec![0; PREFIX_BYTES];
+    let read = match compression {
+        None => read_up_to(file, &mut space, 0)?,
+        Some(_) => match Content::new(file.try_clone()?, compression)?.read(&mut space, 0)? {
+            Chunk::Read(bytes) | Chunk::Passed(bytes) => bytes,
+        },
+    };
+    space.truncate(read);
+    Ok(space)
+}
+
+/// The bytes of a plain file before `offset`, at most [`TAIL_BYTES`].
+///
+/// # Errors
+/// The file cannot be read.
+pub(super) fn before(file: &File, offset: u64) -> io::Result<Vec<u8>> {
+    let bytes = usize::try_from(offset)
+        .unwrap_or(usize::MAX)
+        .min(TAIL_BYTES);
+    let mut space = vec![0; bytes];
+    let read = read_up_to(file, &mut space, offset - bytes as u64)?;
+    space.truncate(read);
+    Ok(space)
+}
+
+/// As [`beginning`], hashed.
+///
+/// # Errors
+/// See [`beginning`].
+pub(super) fn prefix(file: &File, compression: Option<Compression>) -> io::Result<Prefix> {
+    beginning(file, compression).map(|bytes| Prefix::of(&bytes))
+}

@@ -1,0 +1,96 @@
+//! Globs, taken apart at their slashes.
+
+use std::path::{Component, Path, PathBuf};
+
+use globset::{GlobBuilder, GlobMatcher, GlobSet, GlobSetBuilder};
+
+/// The globs of one receiver.
+#[derive(Debug, Clone)]
+pub(in crate::receivers::filelog) struct Patterns {
+    pub(super) include: Vec<Pattern>,
+    included: GlobSet,
+    exclude: GlobSet,
+}
+
+pub(super) type Pattern = Vec<Part>;
+
+/// One component of a pattern.
+#[derive(Debug, Clone)]
+pub(super) enum Part {
+    Literal(PathBuf),
+    Glob(GlobMatcher),
+    /// `**`
+    AnyFolders,
+}
+
+impl Patterns {
+    /// # Errors
+    /// Which pattern is no glob, and why.
+    pub(in crate::receivers::filelog) fn new(
+        include: &[String],
+        exclude: &[String],
+    ) -> Result<Self, String> {
+        let parts = include
+            .iter()
+            .map(|pattern| parts(pattern))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            include: parts,
+            included: set(&absolute(include)?)?,
+            exclude: set(exclude)?,
+        })
+    }
+
+    pub(super) fn excludes(&self, path: &Path) -> bool {
+        self.exclude.is_match(path)
+    }
+
+    pub(super) fn match_path(&self, path: &Path) -> bool {
+        self.included.is_match(path) && !self.excludes(path)
+    }
+}
+
+fn set(patterns: &[String]) -> Result<GlobSet, String> {
+    let mut set = GlobSetBuilder::new();
+    for pattern in patterns {
+        set.add(glob(pattern)?);
+    }
+    set.build().map_err(|error| error.to_string())
+}
+
+fn absolute(patterns: &[String]) -> Result<Vec<String>, String> {
+    let absolute = |pattern: &String| match std::path::absolute(pattern) {
+        Ok(path) => Ok(path.to_string_lossy().into_owned()),
+        Err(error) => Err(format!("`{pattern}` is no path: {error}")),
+    };
+    patterns.iter().map(absolute).collect()
+}
+
+fn glob(pattern: &str) -> Result<globset::Glob, String> {
+    let glob = GlobBuilder::new(pattern).literal_separator(true).build();
+    glob.map_err(|error| format!("`{pattern}` is no glob: {}", error.kind()))
+}
+
+fn parts(pattern: &str) -> Result<Pattern, String> {
+    glob(pattern)?;
+    let absolute =
+        std::path::absolute(pattern).map_err(|error| format!("`{pattern}` is no path: {error}"))?;
+    absolute
+        .components()
+        .map(|component| part(component, pattern))
+        .collect()
+}
+
+fn part(component: Component<'_>, pattern: &str) -> Result<Part, String> {
+    let text = component.as_os_str().to_string_lossy();
+    if text == "**" {
+        return Ok(Part::AnyFolders);
+    }
+    if !text.contains(['*', '?', '[', '{', '\\']) {
+        return Ok(Part::Literal(PathBuf::from(component.as_os_str())));
+    }
+    let glob = glob(&text).map_err(|_split| {
+        format!("`{pattern}` has alternatives over several directories; write one glob for each")
+    })?;
+    Ok(Part::Glob(glob.compile_matcher()))
+}

@@ -1,0 +1,281 @@
+//! What has been read of files that are no longer where they were: deleted, renamed away, cut, or not found again
+//! after a start.
+//!
+//! When the same content turns up under another inode (a copy that `copytruncate` made, a compressed file), it
+//! is read on from where it was left. Evidence is needed on both ends: the beginning, and the bytes before the place.
+//! Without it a file is read from its start: twice rather than not at all.
+//!
+//! Limit: [`PASTS_MAX`] contents.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::content::{self, Compression};
+use super::file::modified_unix_nano;
+use super::identity::{FileId, Mark, Prefix, TAIL_BYTES, read_up_to};
+use super::rotated::is_rotation_of;
+use crate::pipeline::FilePosition;
+
+/// Contents remembered, at most; the oldest are forgotten first.
+const PASTS_MAX: usize = 65_536;
+/// Stands for the device of contents that have no inode.
+const NO_DEVICE: u64 = u64::MAX;
+
+/// Times of files may be cut to seconds.
+const TIME_SLACK_NANOS: u64 = 1_000_000_000;
+
+/// Content that was read up to a place.
+#[derive(Debug, Clone)]
+pub(super) struct Past {
+    pub(super) id: FileId,
+    pub(super) path: PathBuf,
+    pub(super) mark: Mark,
+    /// The last bytes before the mark; none when they are not known any more.
+    pub(super) recent: Vec<u8>,
+    /// Size on disk of a compressed file that was read to its end.
+    pub(super) finished_bytes: u64,
+}
+
+/// How a file relates to content that was read before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kinship {
+    /// It holds that content and may go on: read it from the mark.
+    Continues(Mark),
+    /// All that it holds had been read.
+    Covered(Mark),
+    Stranger,
+}
+
+/// Everything remembered.
+#[derive(Debug, Default)]
+pub(super) struct Pasts {
+    by_id: HashMap<FileId, Past>,
+    oldest_first: VecDeque<FileId>,
+    /// How many contents have no inode.
+    cut: u64,
+    by_prefix: PrefixIndex,
+}
+
+/// Finds files by how they begin.
+#[derive(Debug, Default)]
+pub(super) struct PrefixIndex {
+    ids: HashMap<Prefix, FileId>,
+    /// How many prefixes there are of each length.
+    lengths: BTreeMap<usize, usize>,
+}
+
+impl PrefixIndex {
+    pub(super) fn insert(&mut self, prefix: Prefix, id: FileId) {
+        if prefix.bytes > 0 && self.ids.insert(prefix, id).is_none() {
+            *self.lengths.entry(prefix.bytes).or_default() += 1;
+        }
+    }
+
+    pub(super) fn remove(&mut self, prefix: Prefix, id: FileId) {
+        if self.ids.get(&prefix) != Some(&id) {
+            return;
+        }
+        self.ids.remove(&prefix);
+        if let Some(count) = self.lengths.get_mut(&prefix.bytes) {
+            *count -= 1;
+            if *count == 0 {
+                self.lengths.remove(&prefix.bytes);
+            }
+        }
+    }
+
+    /// Files that begin like `beginning`, as far as their beginnings are known; the longest first.
+    pub(super) fn find(&self, beginning: &[u8]) -> impl Iterator<Item = FileId> {
+        let lengths = self.lengths.range(..=beginning.len()).rev();
+        lengths.filter_map(|(length, _)| {
+            let prefix = Prefix::of(beginning.get(..*length)?);
+            self.ids.get(&prefix).copied()
+        })
+    }
+}
+
+impl Pasts {
+    pub(super) fn new(positions: Vec<FilePosition>) -> Self {
+        let mut pasts = Self::default();
+        for position in positions {
+            pasts.insert(Past::from(position));
+        }
+        pasts
+    }
+
+    pub(super) fn insert(&mut self, past: Past) {
+        self.by_prefix.insert(past.mark.prefix, past.id);
+        self.oldest_first.push_back(past.id);
+        self.by_id.insert(past.id, past);
+        while self.by_id.len() > PASTS_MAX {
+            let Some(oldest) = self.oldest_first.pop_front() else {
+                break;
+            };
+            self.take(oldest);
+        }
+        // Entries of inodes that were taken out again would pile up.
+        if self.oldest_first.len() > 2 * PASTS_MAX {
+            let by_id = &self.by_id;
+            self.oldest_first.retain(|id| by_id.contains_key(id));
+        }
+    }
+
+    /// What had been read of a file that goes on with other content, or whose inode is another's now.
+    pub(super) fn insert_cut(&mut self, past: Past) {
+        self.cut += 1;
+        self.insert(Past {
+            id: (NO_DEVICE, self.cut),
+            ..past
+        });
+    }
+
+    pub(super) fn get(&self, id: FileId) -> Option<&Past> {
+        self.by_id.get(&id)
+    }
+
+    pub(super) fn take(&mut self, id: FileId) -> Option<Past> {
+        let past = self.by_id.remove(&id)?;
+        self.by_prefix.remove(past.mark.prefix, id);
+        Some(past)
+    }
+
+    pub(super) fn all(&self) -> impl Iterator<Item = &Past> {
+        self.by_id.values()
+    }
+
+    /// What is known of the content of a file of another inode.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub(super) fn kinship(&self, candidate: &Candidate<'_>) -> io::Result<Kinship> {
+        let similar = self.by_prefix.find(candidate.beginning);
+        let similar = similar.filter_map(|id| self.by_id.get(&id));
+        for past in similar.filter(|past| is_rotation_of(candidate.path, &past.path)) {
+            let kinship = candidate.kinship(&past.mark, &past.recent)?;
+            if kinship != Kinship::Stranger {
+                return Ok(kinship);
+            }
+        }
+        Ok(Kinship::Stranger)
+    }
+}
+
+impl Past {
+    /// Whether the file at `path`, which has the inode, begins with what was read. One that has not been written to
+    /// since is taken for the same without a look inside.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub(super) fn is_of(&self, path: &Path) -> io::Result<bool> {
+        let metadata = std::fs::metadata(path)?;
+        let read_bytes = match self.finished_bytes {
+            0 => self.mark.offset,
+            finished => finished,
+        };
+        let untouched = metadata.len() == read_bytes
+            && modified_unix_nano(&metadata) == self.mark.modified_unix_nano;
+        if untouched || self.mark.prefix.bytes == 0 {
+            return Ok(true);
+        }
+        let file = content::open(path)?;
+        let compression = Compression::of(&file)?;
+        Ok(self
+            .mark
+            .prefix
+            .fits(&content::beginning(&file, compression)?))
+    }
+}
+
+impl From<FilePosition> for Past {
+    fn from(position: FilePosition) -> Self {
+        Self {
+            id: (position.device, position.inode),
+            mark: Mark::from(&position),
+            finished_bytes: position.compressed_bytes,
+            path: PathBuf::from(position.path),
+            recent: Vec::new(),
+        }
+    }
+}
+
+/// A file of which it is not known yet whether its content was read before.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Candidate<'f> {
+    pub(super) path: &'f Path,
+    pub(super) file: &'f File,
+    pub(super) compression: Option<Compression>,
+    /// Its first bytes, uncompressed.
+    pub(super) beginning: &'f [u8],
+    /// Its size on disk.
+    pub(super) bytes: u64,
+    pub(super) modified_unix_nano: u64,
+}
+
+impl Candidate<'_> {
+    /// Compares with content that was read up to `mark`, whose last bytes were `recent`.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub(super) fn kinship(&self, mark: &Mark, recent: &[u8]) -> io::Result<Kinship> {
+        // A copy keeps the time of the last write (some tools: its second) or gets a later one.
+        let is_older =
+            self.modified_unix_nano.saturating_add(TIME_SLACK_NANOS) < mark.modified_unix_nano;
+        let is_weak = self.compression.is_some() || mark.tail.bytes() < TAIL_BYTES;
+        if !mark.prefix.fits(self.beginning) || (is_weak && is_older) {
+            return Ok(Kinship::Stranger);
+        }
+        if self.compression.is_some() {
+            // What stands before the mark is compared when it has been uncompressed.
+            return Ok(Kinship::Continues(*mark));
+        }
+        if self.bytes >= mark.offset {
+            let fits = mark.tail_fits_file(self.file)?;
+            return Ok(if fits {
+                Kinship::Continues(*mark)
+            } else {
+                Kinship::Stranger
+            });
+        }
+        let missing = usize::try_from(mark.offset - self.bytes).unwrap_or(usize::MAX);
+        let known = recent
+            .len()
+            .checked_sub(missing)
+            .and_then(|end| recent.get(..end));
+        let fits = match known {
+            Some(known) if !known.is_empty() => ends_with(self.file, self.bytes, known)?,
+            _ => false,
+        };
+        Ok(if fits {
+            Kinship::Covered(self.mark(mark.prefix))
+        } else {
+            Kinship::Stranger
+        })
+    }
+
+    /// The mark at its end.
+    fn mark(&self, prefix: Prefix) -> Mark {
+        Mark {
+            prefix,
+            offset: self.bytes,
+            modified_unix_nano: self.modified_unix_nano,
+            ..Mark::default()
+        }
+    }
+}
+
+/// Whether the file ends, at `size`, with the last bytes of `expected`.
+pub(super) fn ends_with(file: &File, size: u64, expected: &[u8]) -> io::Result<bool> {
+    let expected = expected
+        .get(expected.len().saturating_sub(TAIL_BYTES)..)
+        .unwrap_or(expected);
+    let Some(from) = size.checked_sub(expected.len() as u64) else {
+        return Ok(false);
+    };
+    let mut found = [0; TAIL_BYTES];
+    let Some(found) = found.get_mut(..expected.len()) else {
+        return Ok(false);
+    };
+    Ok(read_up_to(file, found, from)? == expected.len() && found == expected)
+}

@@ -1,0 +1,214 @@
+//! Content that was read before, under another inode.
+
+use std::collections::HashSet;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use super::Tailer;
+use crate::receivers::filelog::content::{self, Compression};
+use crate::receivers::filelog::file::{TailedFile, modified_unix_nano};
+use crate::receivers::filelog::identity::FileId;
+use crate::receivers::filelog::pasts::{Candidate, Kinship, Past, ends_with};
+use crate::receivers::filelog::rotated::is_copy_of;
+
+impl Tailer {
+    /// Finds out, before the first byte of a file is read, whether its content is known.
+    ///
+    /// # Errors
+    /// The file cannot be read; or it is compressed, and damaged or not whole yet.
+    pub(super) fn introduce(
+        &mut self,
+        file: &mut TailedFile,
+        opened: &std::fs::File,
+    ) -> io::Result<()> {
+        file.compression = Compression::of(opened)?;
+        let beginning = content::beginning(opened, file.compression)?;
+        let metadata = opened.metadata()?;
+        let candidate = Candidate {
+            path: &file.path,
+            file: opened,
+            compression: file.compression,
+            beginning: &beginning,
+            bytes: metadata.len(),
+            modified_unix_nano: modified_unix_nano(&metadata),
+        };
+        if let Some(original) = self.live_original(file.id, &candidate)? {
+            file.copy_of = Some(original);
+            return Ok(());
+        }
+        let kinship = self.pasts.kinship(&candidate)?;
+        self.relate(file, kinship);
+        Ok(())
+    }
+
+    /// A file that is still followed and of which the candidate is a copy.
+    fn live_original(
+        &mut self,
+        id: FileId,
+        candidate: &Candidate<'_>,
+    ) -> io::Result<Option<FileId>> {
+        let similar: Vec<FileId> = self.live.find(candidate.beginning).collect();
+        for original in similar.into_iter().filter(|original| *original != id) {
+            // What has been cut off meanwhile must be known first.
+            self.look_at(original);
+            let Some(file) = self.files.get(&original) else {
+                continue;
+            };
+            if !is_copy_of(candidate.path, &file.path) {
+                continue;
+            }
+            if file.copy_of.is_some() || file.compression.is_some() || file.mark.offset == 0 {
+                continue;
+            }
+            let recent = file.open.as_ref().map(|open| open.recent());
+            if candidate.kinship(&file.mark, recent.unwrap_or_default())? != Kinship::Stranger {
+                return Ok(Some(original));
+            }
+            if candidate.compression.is_none()
+                && candidate.bytes < file.mark.offset
+                && holds(file, candidate)?
+            {
+                return Ok(Some(original));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Takes over what is known of the content.
+    fn relate(&mut self, file: &mut TailedFile, kinship: Kinship) {
+        let mark = match kinship {
+            Kinship::Stranger => return,
+            Kinship::Continues(mark) | Kinship::Covered(mark) => mark,
+        };
+        tracing::info!(path = %file.path.display(), offset = mark.offset, "content was read before under another name, going on");
+        file.mark = mark;
+        self.counts.continued.inc();
+        self.sink.note(file, Instant::now());
+    }
+
+    /// The content of a file has ended as `past` tells: its copies go on from there.
+    pub(super) fn settle_copies(&mut self, past: &Past) {
+        let copies: Vec<FileId> = self
+            .files
+            .values()
+            .filter(|file| file.copy_of == Some(past.id))
+            .map(|file| file.id)
+            .collect();
+        for id in copies {
+            let Some(mut file) = self.files.remove(&id) else {
+                continue;
+            };
+            file.copy_of = None;
+            match kinship_of(&file, past) {
+                Ok(kinship) => self.relate(&mut file, kinship),
+                Err(error) => {
+                    tracing::debug!(path = %file.path.display(), %error, "copy cannot be compared");
+                }
+            }
+            self.unread.push(&file);
+            self.files.insert(id, file);
+        }
+    }
+
+    /// The rest of a file may be found beside the name it had.
+    pub(super) fn search_near(&mut self, path: &Path) {
+        if let Some(folder) = path.parent() {
+            self.searches.insert(folder.to_owned());
+        }
+    }
+
+    /// Looks for files that no glob names and that hold more of content that was read.
+    pub(super) fn search(&mut self, now: Instant) {
+        for folder in std::mem::take(&mut self.searches) {
+            let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten();
+            for entry in entries {
+                // Compared by type first: most entries need no more.
+                if entry.file_type().is_ok_and(|kind| kind.is_file())
+                    && let Ok(metadata) = entry.metadata()
+                {
+                    let id = (metadata.dev(), metadata.ino());
+                    if !self.files.contains_key(&id) {
+                        self.consider(id, entry.path(), &metadata, now);
+                    }
+                }
+            }
+        }
+    }
+
+    fn consider(&mut self, id: FileId, path: PathBuf, metadata: &std::fs::Metadata, now: Instant) {
+        let goes_on = match self.pasts.get(id) {
+            Some(past) if past.finished_bytes > 0 => metadata.len() != past.finished_bytes,
+            Some(past) => {
+                metadata.len() > past.mark.offset && still_holds(past, &path).unwrap_or(false)
+            }
+            None => self.resumes_elsewhere(&path, metadata).unwrap_or(false),
+        };
+        if goes_on {
+            self.follow(id, path, Some(now), now);
+            self.counts.rotations.inc();
+        }
+    }
+
+    fn resumes_elsewhere(&self, path: &Path, metadata: &std::fs::Metadata) -> io::Result<bool> {
+        let opened = content::open(path)?;
+        let compression = Compression::of(&opened)?;
+        let beginning = content::beginning(&opened, compression)?;
+        let candidate = Candidate {
+            path,
+            file: &opened,
+            compression,
+            beginning: &beginning,
+            bytes: metadata.len(),
+            modified_unix_nano: modified_unix_nano(metadata),
+        };
+        Ok(match self.pasts.kinship(&candidate)? {
+            Kinship::Continues(mark) => compression.is_some() || metadata.len() > mark.offset,
+            Kinship::Covered(_) | Kinship::Stranger => false,
+        })
+    }
+
+    /// Forgets paths that failed and are gone.
+    pub(super) fn forget_failures(&mut self) {
+        let files = &self.files;
+        let known: HashSet<&Path> = files.values().map(|file| file.path.as_path()).collect();
+        self.failed.retain(|path| known.contains(path.as_path()));
+    }
+}
+
+fn kinship_of(file: &TailedFile, past: &Past) -> io::Result<Kinship> {
+    let opened = content::open(&file.path)?;
+    let beginning = content::beginning(&opened, file.compression)?;
+    let metadata = opened.metadata()?;
+    let candidate = Candidate {
+        path: &file.path,
+        file: &opened,
+        compression: file.compression,
+        beginning: &beginning,
+        bytes: metadata.len(),
+        modified_unix_nano: modified_unix_nano(&metadata),
+    };
+    candidate.kinship(&past.mark, &past.recent)
+}
+
+fn still_holds(past: &Past, path: &Path) -> io::Result<bool> {
+    past.mark.fits_file(&content::open(path)?)
+}
+
+/// Whether the file holds, where the shorter candidate ends, the same bytes.
+fn holds(file: &TailedFile, candidate: &Candidate<'_>) -> io::Result<bool> {
+    let Some(from) = candidate.bytes.checked_sub(1) else {
+        return Ok(false);
+    };
+    let closed;
+    let original = match &file.open {
+        Some(open) => open.file(),
+        None => {
+            closed = content::open(&file.path)?;
+            &closed
+        }
+    };
+    let expected = content::before(original, from + 1)?;
+    ends_with(candidate.file, candidate.bytes, &expected)
+}

@@ -1,0 +1,175 @@
+//! Files that get, change and lose their names.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use super::Tailer;
+use crate::receivers::filelog::StartAt;
+use crate::receivers::filelog::content::{self, Compression};
+use crate::receivers::filelog::discovery::Complaint;
+use crate::receivers::filelog::file::TailedFile;
+use crate::receivers::filelog::identity::{FileId, Mark};
+use crate::receivers::filelog::pasts::Past;
+
+impl Tailer {
+    pub(super) fn sweep(&mut self, now: Instant) {
+        let changes = self.discovery.sweep();
+        changes.complaints.iter().for_each(complain);
+        for folder in changes.folders_gone {
+            self.watcher.forget_folder(&folder);
+        }
+        for folder in &changes.folders {
+            self.watcher.watch_folder(folder);
+        }
+        // What came into a folder before it was watched has not been told of.
+        let is_late = !changes.folders.is_empty();
+        changes
+            .folders
+            .into_iter()
+            .for_each(|folder| self.discovery.mark(folder));
+        if is_late {
+            self.due.sweep = now;
+        }
+        for id in changes.vanished {
+            if let Some(file) = self.files.get_mut(&id) {
+                file.gone_at = Some(now);
+                self.counts.rotations.inc();
+                self.check_gone(id, now);
+            }
+        }
+        for (id, path) in changes.renamed {
+            if let Some(file) = self.files.get_mut(&id) {
+                file.path = path;
+                self.counts.rotations.inc();
+            }
+        }
+        for (id, path) in changes.appeared {
+            self.follow(id, path, None, now);
+        }
+        if self.first_sweep {
+            self.first_sweep = false;
+            let lost: Vec<PathBuf> = self.pasts.all().map(|past| past.path.clone()).collect();
+            lost.iter().for_each(|path| self.search_near(path));
+        }
+        self.search(now);
+    }
+
+    /// A file that was closed and has lost its last known name: when it is nowhere, it is over.
+    fn check_gone(&mut self, id: FileId, _now: Instant) {
+        let Some(file) = self.files.get_mut(&id).filter(|file| file.open.is_none()) else {
+            return;
+        };
+        if !matches!(file.look(), Ok(Some(_))) {
+            let past_path = file.path.clone();
+            // It may only have been renamed: then the search finds its inode.
+            self.give_up(id);
+            self.search_near(&past_path);
+        }
+    }
+
+    /// Follows a file from now on; `gone` tells since when no glob finds it.
+    pub(super) fn follow(
+        &mut self,
+        id: FileId,
+        path: PathBuf,
+        gone_at: Option<Instant>,
+        now: Instant,
+    ) {
+        if let Some(file) = self.files.get_mut(&id) {
+            (file.gone_at, file.path) = (gone_at, path);
+            return;
+        }
+        let past = self.past_of(id, &path);
+        let name = path.to_string_lossy().into_owned();
+        // A file keeps the name it was first read under.
+        let first_name = past
+            .as_ref()
+            .map_or(name, |past| past.path.to_string_lossy().into_owned());
+        let mark = past.as_ref().map(|past| past.mark).unwrap_or_default();
+        let mut file = TailedFile::new(id, path, first_name, mark, now);
+        file.gone_at = gone_at;
+        file.format = self.config.spec.format.as_str();
+        file.finished_bytes = past.as_ref().map_or(0, |past| past.finished_bytes);
+        // Of a file that was read before it must be known at once: its size says nothing about its place.
+        if past.is_some()
+            && let Ok(opened) = content::open(&file.path)
+        {
+            file.compression = Compression::of(&opened).unwrap_or_default();
+        }
+        self.counts.files.inc();
+        self.live.insert(mark.prefix, id);
+        let skip = self.first_sweep && past.is_none() && self.config.spec.start_at == StartAt::End;
+        if skip {
+            self.skip_to_end(&mut file, now);
+        }
+        self.files.insert(id, file);
+        self.look_at(id);
+    }
+
+    /// What was read of that file before; not of another one that had its inode.
+    fn past_of(&mut self, id: FileId, path: &Path) -> Option<Past> {
+        let past = self.pasts.take(id)?;
+        match past.is_of(path) {
+            Ok(true) => Some(past),
+            // It cannot be read now; reading it will tell.
+            Err(_) => Some(past),
+            Ok(false) => {
+                self.pasts.insert_cut(past);
+                None
+            }
+        }
+    }
+
+    /// A file that is there at the start and of which only what comes is wanted.
+    fn skip_to_end(&mut self, file: &mut TailedFile, now: Instant) {
+        let Ok(opened) = content::open(&file.path) else {
+            return;
+        };
+        if file.skip_to_end(&opened).is_ok() {
+            self.sink.note(file, now);
+        }
+    }
+
+    /// A name that the globs know was given up for another, perhaps before a sweep saw it.
+    pub(super) fn moved(&mut self, from: &Path, to: PathBuf) {
+        use std::os::unix::fs::MetadataExt;
+        if !self.discovery.wants(from) || self.discovery.wants(&to) {
+            return;
+        }
+        let Ok(metadata) = std::fs::symlink_metadata(&to) else {
+            return;
+        };
+        let id = (metadata.dev(), metadata.ino());
+        if !metadata.is_file() {
+            return;
+        }
+        match self.files.get_mut(&id) {
+            Some(file) => file.path = to,
+            None => {
+                let now = Instant::now();
+                self.follow(id, to, Some(now), now);
+                // Its records tell the name that it was written under.
+                if let Some(file) = self
+                    .files
+                    .get_mut(&id)
+                    .filter(|file| file.mark == Mark::default())
+                {
+                    file.first_name = from.to_string_lossy().into_owned();
+                }
+                self.counts.rotations.inc();
+            }
+        }
+    }
+}
+
+fn complain(complaint: &Complaint) {
+    match complaint {
+        Complaint::NotRegular(path) => {
+            tracing::warn!(path = %path.display(), "not a regular file, it is not read");
+        }
+        Complaint::Folder(path, kind) => {
+            tracing::warn!(path = %path.display(), error = %kind, "folder cannot be listed");
+        }
+        Complaint::TooMany => tracing::error!("too many files, the rest is not followed"),
+    }
+}

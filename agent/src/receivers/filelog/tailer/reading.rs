@@ -1,0 +1,387 @@
+//! Opening, reading and closing files.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Resource, getrlimit};
+
+use super::{Tailer, UNWATCHED_LOOK_INTERVAL, WATCHED_LOOK_INTERVAL};
+use crate::receivers::filelog::content;
+use crate::receivers::filelog::file::{TailedFile, Turn};
+use crate::receivers::filelog::identity::FileId;
+use crate::receivers::filelog::pasts::Past;
+use crate::receivers::filelog::{QUANTUM_BYTES, resource};
+
+/// Descriptors that are kept although their files are idle: those used last.
+const OPEN_KEPT: usize = 32;
+/// A file beyond those is closed when it has not grown for this long.
+const IDLE_CLOSE: Duration = Duration::from_secs(2);
+/// Descriptors of one receiver, at most: half of what the process may have, and not more than this.
+const OPEN_MAX: usize = 4_096;
+const OPEN_MIN: usize = 8;
+/// A file no glob finds is given up when it has not grown for this long; it may still be written to.
+const ROTATED_IDLE: Duration = Duration::from_secs(60);
+const DELETED_IDLE: Duration = Duration::from_secs(5);
+/// After this long without growth a file no glob finds is at its end: a last line without line feed counts.
+const END_AFTER: Duration = Duration::from_secs(1);
+/// A file's buffer with less than this in it is kept in its own, small room (bytes).
+const REST_BYTES_MAX: usize = 64 << 10;
+
+/// How many files a receiver may have open.
+pub(super) fn open_files_max() -> usize {
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    usize::try_from(limit / 2)
+        .unwrap_or(OPEN_MAX)
+        .clamp(OPEN_MIN, OPEN_MAX)
+}
+
+impl Tailer {
+    /// Looks at the open files: which have something to read. Gives up those at their end for good.
+    pub(super) fn look_at_open(&mut self) {
+        let now = Instant::now();
+        for id in self.open.clone() {
+            self.look_at(id);
+            self.end_if_over(id, now);
+        }
+    }
+
+    /// Looks at closed files, those that the kernel watches more seldom.
+    pub(super) fn look_at_closed(&mut self) {
+        let now = Instant::now();
+        let all = now >= self.due.watched_look;
+        if !all && now < self.due.unwatched_look {
+            return;
+        }
+        self.due.unwatched_look = now + UNWATCHED_LOOK_INTERVAL;
+        if all {
+            self.due.watched_look = now + WATCHED_LOOK_INTERVAL;
+            self.forget_failures();
+        }
+        let closed: Vec<FileId> = self
+            .files
+            .values()
+            .filter(|file| file.open.is_none() && (all || !file.is_watched))
+            .map(|file| file.id)
+            .collect();
+        for id in closed {
+            self.look_at(id);
+            self.end_if_over(id, now);
+        }
+    }
+
+    /// The kernel has told that a closed file was written to.
+    pub(super) fn written(&mut self, id: FileId) {
+        if let Some(file) = self.files.get_mut(&id) {
+            file.is_watched = false;
+            self.look_at(id);
+        }
+    }
+
+    /// Looks at one file and queues it when there is something to read.
+    pub(super) fn look_at(&mut self, id: FileId) {
+        let Some(file) = self.files.get_mut(&id) else {
+            return;
+        };
+        match file.look() {
+            Ok(Some(look)) if look.truncated => self.cut(id),
+            Ok(Some(look)) if look.unread => self.unread.push(file),
+            Ok(Some(_)) => self.watch(id),
+            // The name leads elsewhere; the next sweep tells where it has gone.
+            Ok(None) => self.discovery.mark_all(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && file.gone_at.is_some() => {
+                self.give_up(id)
+            }
+            Err(_) => {}
+        }
+    }
+
+    /// Lets the kernel watch a closed file.
+    fn watch(&mut self, id: FileId) {
+        let Some(file) = self.files.get_mut(&id) else {
+            return;
+        };
+        if file.open.is_some() || file.is_watched || !self.watcher.watch_file(id, &file.path) {
+            return;
+        }
+        file.is_watched = true;
+        // What was written before the watch was there.
+        if matches!(file.look(), Ok(Some(look)) if look.unread && file.copy_of.is_none()) {
+            self.unread.push(file);
+        }
+    }
+
+    fn end_if_over(&mut self, id: FileId, now: Instant) {
+        let Some(file) = self.files.get_mut(&id) else {
+            return;
+        };
+        let Some(gone_at) = file.gone_at.filter(|_| !self.unread.queued.contains(&id)) else {
+            return;
+        };
+        let quiet = now
+            .duration_since(file.grown_at)
+            .min(now.duration_since(gone_at));
+        if quiet > END_AFTER {
+            self.sink.take_rest(file, now);
+        }
+        let is_deleted = matches!(file.look(), Ok(Some(look)) if look.deleted);
+        let patience = if is_deleted {
+            DELETED_IDLE
+        } else {
+            ROTATED_IDLE
+        };
+        if quiet > patience {
+            self.give_up(id);
+        }
+    }
+
+    /// Reads the files in turn, a quantum each, until none has more.
+    pub(super) fn read(&mut self) {
+        while let Some(id) = self.unread.pop() {
+            let now = Instant::now();
+            self.turn(id, now);
+            if self.sink.is_due(now) {
+                self.flush();
+            }
+            self.find();
+            if self.closed || self.context.shutdown.is_cancelled() {
+                return;
+            }
+        }
+    }
+
+    fn turn(&mut self, id: FileId, now: Instant) {
+        let Some(mut file) = self.files.remove(&id) else {
+            return;
+        };
+        let result = self.read_some(&mut file, now);
+        self.files.insert(id, file);
+        match result {
+            Ok(true) => {
+                if let Some(file) = self.files.get(&id) {
+                    self.unread.push(file);
+                }
+            }
+            Ok(false) => {}
+            Err(error) => self.failed_to_read(id, &error),
+        }
+    }
+
+    /// Reads one quantum of a file: whether there may be more.
+    fn read_some(&mut self, file: &mut TailedFile, now: Instant) -> io::Result<bool> {
+        if file.open.is_none() && !self.open(file)? {
+            return Ok(false);
+        }
+        self.lend_scratch(file);
+        let was_passing = file.is_passing();
+        let turn = file.read();
+        let more = match turn {
+            Ok(Turn::Passing) => Ok(true),
+            Ok(Turn::Cut) if file.compression.is_some() => {
+                self.finish(file, now);
+                Ok(false)
+            }
+            Ok(Turn::Cut) => {
+                self.restart(file, now);
+                Ok(true)
+            }
+            Ok(Turn::Read(_)) if was_passing && !file.confirms_mark() => {
+                tracing::info!(path = %file.path.display(), "compressed file is not the one that was read, reading it from the start");
+                self.restart(file, now);
+                Ok(true)
+            }
+            Ok(Turn::Read(bytes)) => {
+                self.took(file, bytes, now);
+                Ok(bytes > 0 && (file.compression.is_some() || bytes >= QUANTUM_BYTES))
+            }
+            Err(error) => Err(error),
+        };
+        self.take_scratch(file);
+        more
+    }
+
+    fn took(&mut self, file: &mut TailedFile, bytes: usize, now: Instant) {
+        if bytes > 0 {
+            file.grown_at = now;
+            self.counts.bytes.inc_by(bytes as u64);
+            self.sink.take_lines(file, now);
+            self.live.insert(file.prefix(), file.id);
+        } else if file.compression.is_some() {
+            self.finish(file, now);
+        }
+    }
+
+    /// A compressed file has been read to its end.
+    fn finish(&mut self, file: &mut TailedFile, now: Instant) {
+        self.sink.take_rest(file, now);
+        file.finished_bytes = file.size;
+        self.sink.note(file, now);
+    }
+
+    /// Opens a file: whether it is to be read now.
+    fn open(&mut self, file: &mut TailedFile) -> io::Result<bool> {
+        if self.open.len() >= self.open_max && !self.close_one() {
+            return Ok(false);
+        }
+        let opened = content::open(&file.path)?;
+        use std::os::unix::fs::MetadataExt;
+        let metadata = opened.metadata()?;
+        if (metadata.dev(), metadata.ino()) != file.id {
+            self.discovery.mark_all();
+            return Ok(false);
+        }
+        file.see(&metadata);
+        if file.mark.prefix.bytes == 0 && file.mark.offset == 0 {
+            self.introduce(file, &opened)?;
+            if file.copy_of.is_some() {
+                return Ok(false);
+            }
+        } else if file.compression.is_none() {
+            file.compression = content::Compression::of(&opened)?;
+        }
+        let service = self.config.spec.service_name.as_deref();
+        let mut resource = resource::of_file(&file.first_name, &self.context.resource, service);
+        self.context.chains.logs.resource(&mut resource);
+        let continues = file.attach(opened, &self.framing, resource)?;
+        self.open.push(file.id);
+        self.failed.remove(&file.path);
+        self.counts
+            .open_files
+            .set(i64::try_from(self.open.len()).unwrap_or(0));
+        self.live.insert(file.prefix(), file.id);
+        if !continues {
+            self.restart(file, Instant::now());
+        }
+        Ok(true)
+    }
+
+    /// A file holds less than was read of it.
+    fn cut(&mut self, id: FileId) {
+        let Some(mut file) = self.files.remove(&id) else {
+            return;
+        };
+        self.restart(&mut file, Instant::now());
+        self.unread.push(&file);
+        self.files.insert(id, file);
+    }
+
+    /// The file was cut: what had been read of it is all there will be of it. The rest may be in a copy.
+    fn restart(&mut self, file: &mut TailedFile, now: Instant) {
+        self.sink.take_rest(file, now);
+        self.counts.truncations.inc();
+        tracing::info!(path = %file.path.display(), offset = file.mark.offset, "file was cut and is read from the start");
+        self.live.remove(file.prefix(), file.id);
+        match file.restart(&self.framing) {
+            Ok((mark, recent)) => {
+                let past = Past {
+                    id: file.id,
+                    path: file.path.clone(),
+                    mark,
+                    recent,
+                    finished_bytes: 0,
+                };
+                self.settle_copies(&past);
+                self.search_near(&past.path);
+                self.pasts.insert_cut(past);
+                self.due.sweep = now;
+                self.sink.note(file, now);
+            }
+            Err(error) => {
+                tracing::warn!(path = %file.path.display(), %error, "file cannot be read");
+            }
+        }
+    }
+
+    fn failed_to_read(&mut self, id: FileId, error: &io::Error) {
+        let Some(file) = self.files.get_mut(&id) else {
+            return;
+        };
+        self.counts.open_errors.inc();
+        if file.open.is_some() {
+            self.open.retain(|open| *open != id);
+            file.close();
+        }
+        file.set_aside();
+        if error.kind() != io::ErrorKind::NotFound && self.failed.insert(file.path.clone()) {
+            tracing::warn!(path = %file.path.display(), %error, "file cannot be read");
+        }
+    }
+
+    /// Opens what is unread, so that it can be read whatever becomes of the names.
+    pub(super) fn hold_unread(&mut self) {
+        let waiting: Vec<FileId> = self.unread.queued.iter().copied().collect();
+        for id in waiting {
+            let Some(mut file) = self.files.remove(&id) else {
+                continue;
+            };
+            let opened = match file.open {
+                Some(_) => Ok(true),
+                None => self.open(&mut file),
+            };
+            self.files.insert(id, file);
+            if let Err(error) = opened {
+                self.failed_to_read(id, &error);
+            }
+        }
+    }
+
+    /// Closes files that are idle, those used longest ago first.
+    pub(super) fn trim(&mut self, now: Instant) {
+        while self.open.len() > OPEN_KEPT
+            && self.close_idle(|file| now.duration_since(file.grown_at) > IDLE_CLOSE)
+        {}
+        self.counts
+            .open_files
+            .set(i64::try_from(self.open.len()).unwrap_or(0));
+    }
+
+    fn close_one(&mut self) -> bool {
+        self.close_idle(|_| true)
+    }
+
+    /// Closes the file that has not grown for longest among those that qualify; false when none does. Files without a
+    /// name are not closed: they could not be found again.
+    fn close_idle(&mut self, qualifies: impl Fn(&TailedFile) -> bool) -> bool {
+        let closable = self.open.iter().filter_map(|id| self.files.get(id));
+        let closable = closable.filter(|file| {
+            let is_empty = file.open.as_ref().is_some_and(|open| open.lines.is_empty());
+            is_empty
+                && file.gone_at.is_none()
+                && !self.unread.queued.contains(&file.id)
+                && qualifies(file)
+        });
+        let Some(id) = closable
+            .min_by_key(|file| file.grown_at)
+            .map(|file| file.id)
+        else {
+            return false;
+        };
+        self.open.retain(|open| *open != id);
+        if let Some(file) = self.files.get_mut(&id) {
+            file.close();
+            file.is_watched = false;
+        }
+        self.look_at(id);
+        true
+    }
+
+    fn lend_scratch(&mut self, file: &mut TailedFile) {
+        if let Some(open) = &mut file.open
+            && open.buffer.capacity() < self.scratch.capacity()
+        {
+            self.scratch.clear();
+            self.scratch.extend_from_slice(&open.buffer);
+            std::mem::swap(&mut self.scratch, &mut open.buffer);
+        }
+    }
+
+    /// A small rest moves to a room of its own, so that many open files need little memory.
+    fn take_scratch(&mut self, file: &mut TailedFile) {
+        if let Some(open) = &mut file.open
+            && open.buffer.len() < REST_BYTES_MAX
+            && open.buffer.capacity() > self.scratch.capacity()
+        {
+            let rest = open.buffer.clone();
+            self.scratch = std::mem::replace(&mut open.buffer, rest);
+        }
+    }
+}

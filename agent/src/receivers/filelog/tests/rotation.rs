@@ -1,0 +1,341 @@
+//! Every way in which files are rotated: nothing lost, nothing twice.
+
+use std::os::unix::fs::symlink;
+
+use super::*;
+
+/// A pattern that names the rotated files, too.
+fn all_of(path: &Path) -> PathBuf {
+    let mut pattern = path.as_os_str().to_owned();
+    pattern.push("*");
+    PathBuf::from(pattern)
+}
+
+fn sorted(seen: &[Seen]) -> Vec<usize> {
+    let mut got = numbers(seen);
+    got.sort_unstable();
+    got
+}
+
+/// As `logrotate` does with `copytruncate`.
+fn copy_and_truncate(path: &Path, copy: &Path) {
+    fs::copy(path, copy).expect("copied");
+    truncate(path);
+}
+
+fn truncate(path: &Path) {
+    OpenOptions::new()
+        .write(true)
+        .truncate(true)
+        .open(path)
+        .expect("truncated");
+}
+
+fn gzip(from: &Path, to: &Path) {
+    let mut encoder = flate2::write::GzEncoder::new(
+        File::create(to).expect("created"),
+        flate2::Compression::fast(),
+    );
+    encoder
+        .write_all(&fs::read(from).expect("read"))
+        .expect("written");
+    encoder.finish().expect("finished");
+    keep_time(from, to);
+    fs::remove_file(from).expect("removed");
+}
+
+fn zstd(from: &Path, to: &Path) {
+    let bytes = zstd::encode_all(&fs::read(from).expect("read")[..], 1).expect("compressed");
+    fs::write(to, bytes).expect("written");
+    keep_time(from, to);
+    fs::remove_file(from).expect("removed");
+}
+
+fn keep_time(from: &Path, to: &Path) {
+    let modified = fs::metadata(from)
+        .expect("metadata")
+        .modified()
+        .expect("time");
+    File::options()
+        .write(true)
+        .open(to)
+        .expect("opened")
+        .set_modified(modified)
+        .expect("set");
+}
+
+fn beside(path: &Path, name: &str) -> PathBuf {
+    path.with_file_name(name)
+}
+
+#[tokio::test]
+async fn a_copy_that_the_globs_name_is_not_read_again() {
+    let (_directory, path) = directory();
+    append(&path, numbered(0..500));
+    let mut running = start(spec(&all_of(&path)), Vec::new());
+    running.until_count(500).await;
+    copy_and_truncate(&path, &beside(&path, "app.log.1"));
+    append(&path, numbered(500..600));
+    running.until_count(600).await;
+    // Once more, with a restart behind it.
+    fs::rename(beside(&path, "app.log.1"), beside(&path, "app.log.2")).expect("renamed");
+    copy_and_truncate(&path, &beside(&path, "app.log.1"));
+    append(&path, numbered(600..700));
+    running.until_count(700).await;
+    let (mut seen, positions) = running.stop().await;
+    append(&path, numbered(700..710));
+    let mut running = start(spec(&all_of(&path)), positions);
+    running.until_count(10).await;
+    seen.extend(running.stop().await.0);
+    assert_eq!(sorted(&seen), (0..710).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_copy_gives_what_was_not_read_before_the_cut() {
+    let (_directory, path) = directory();
+    append(&path, numbered(0..500));
+    let mut running = start(spec(&path), Vec::new());
+    running.until_count(500).await;
+    let (mut seen, positions) = running.stop().await;
+    // While nobody reads: more is written, copied to a name no glob knows, and cut; the file grows beyond its
+    // former size and its first line is the same.
+    append(&path, numbered(500..600));
+    copy_and_truncate(&path, &beside(&path, "app.log.1"));
+    append(&path, numbered(0..1));
+    append(&path, numbered(600..2_000));
+    let mut running = start(spec(&path), positions);
+    running.until_count(1_501).await;
+    seen.extend(running.stop().await.0);
+    let mut expected: Vec<_> = (0..2_000).collect();
+    expected.insert(0, 0);
+    assert_eq!(sorted(&seen), expected);
+}
+
+#[tokio::test]
+async fn a_cut_is_noticed_although_the_file_has_grown_beyond() {
+    let (_directory, path) = directory();
+    append(&path, "the same first line\n");
+    append(&path, numbered(0..100));
+    let mut running = start(spec(&path), Vec::new());
+    running.until_count(101).await;
+    let longer = format!("the same first line\n{}", numbered(100..400));
+    fs::write(&path, longer).expect("written anew");
+    running.until_count(402).await;
+    let (seen, _) = running.stop().await;
+    let rest: Vec<_> = seen
+        .into_iter()
+        .filter(|seen| seen.body.starts_with("line "))
+        .collect();
+    assert_eq!(sorted(&rest), (0..400).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_file_compressed_while_it_is_read_continues() {
+    for compress in [gzip as fn(&Path, &Path), zstd] {
+        let (_directory, path) = directory();
+        append(&path, numbered(0..20_000));
+        let mut running = start(spec(&all_of(&path)), Vec::new());
+        assert!(running.take().await);
+        let rotated = beside(&path, "app.log.1");
+        fs::rename(&path, &rotated).expect("renamed");
+        append(&path, numbered(20_000..20_100));
+        compress(&rotated, &beside(&path, "app.log.1.gz"));
+        running.until_count(20_100).await;
+        let (seen, _) = running.stop().await;
+        assert_eq!(sorted(&seen), (0..20_100).collect::<Vec<_>>());
+    }
+}
+
+#[tokio::test]
+async fn a_file_compressed_while_nobody_reads_continues_at_its_place() {
+    for (compress, end) in [(gzip as fn(&Path, &Path), "gz"), (zstd, "zst")] {
+        for pattern in ["app.log", "app.log*"] {
+            let (_directory, path) = directory();
+            append(&path, numbered(0..5_000));
+            let mut running = start(spec(&beside(&path, pattern)), Vec::new());
+            running.until_count(5_000).await;
+            let (mut seen, positions) = running.stop().await;
+            append(&path, numbered(5_000..9_000));
+            compress(&path, &beside(&path, &format!("app.log.1.{end}")));
+            append(&path, numbered(9_000..9_100));
+            let mut running = start(spec(&beside(&path, pattern)), positions);
+            running.until_count(4_100).await;
+            let (more, positions) = running.stop().await;
+            seen.extend(more);
+            // Read to its end, it is left alone after another restart.
+            append(&path, numbered(9_100..9_200));
+            let mut running = start(spec(&beside(&path, pattern)), positions);
+            running.until_count(100).await;
+            seen.extend(running.stop().await.0);
+            assert_eq!(
+                sorted(&seen),
+                (0..9_200).collect::<Vec<_>>(),
+                "{end} {pattern}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn compressed_files_never_seen_before_are_read() {
+    let (_directory, path) = directory();
+    append(&path, numbered(0..3_000));
+    gzip(&path, &beside(&path, "app.log.1.gz"));
+    append(&path, numbered(3_000..3_010));
+    let mut running = start(spec(&all_of(&path)), Vec::new());
+    running.until_count(3_010).await;
+    let (seen, _) = running.stop().await;
+    assert_eq!(sorted(&seen), (0..3_010).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn files_with_the_same_content_are_all_read() {
+    let (directory, _) = directory();
+    let names = ["a/app.log", "b/app.log", "a/worker-1.log", "a/worker-2.log"];
+    for name in names {
+        let path = directory.path().join(name);
+        fs::create_dir_all(path.parent().expect("parent")).expect("created");
+        append(&path, numbered(0..300));
+    }
+    let mut running = start(spec(&directory.path().join("*/*.log")), Vec::new());
+    running.until_count(1_200).await;
+    // One more, under the name of one that is gone.
+    fs::remove_file(directory.path().join(names[0])).expect("removed");
+    append(&directory.path().join(names[0]), numbered(0..300));
+    running.until_count(1_500).await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn deletion_and_renaming_in_quick_succession_lose_nothing() {
+    let (_directory, path) = directory();
+    append(&path, numbered(0..100));
+    let mut running = start(spec(&path), Vec::new());
+    running.until_count(100).await;
+    fs::rename(&path, beside(&path, "app.log.0")).expect("renamed");
+    let writer = tokio::task::spawn_blocking({
+        let path = path.clone();
+        move || {
+            for round in 1..60_usize {
+                append(&path, numbered(round * 100..round * 100 + 100));
+                fs::rename(&path, beside(&path, &format!("app.log.{round}"))).expect("renamed");
+            }
+        }
+    });
+    writer.await.expect("written");
+    running.until_count(6_000).await;
+    let (seen, _) = running.stop().await;
+    assert_eq!(sorted(&seen), (0..6_000).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_link_that_is_switched_leads_to_the_next_file() {
+    let (directory, _) = directory();
+    let (one, two) = (directory.path().join("one"), directory.path().join("two"));
+    append(&one, numbered(0..10));
+    append(&two, numbered(10..20));
+    let links = directory.path().join("links");
+    fs::create_dir(&links).expect("created");
+    symlink(&one, links.join("app.log")).expect("linked");
+    let mut running = start(spec(&links.join("*.log")), Vec::new());
+    running.until_count(10).await;
+    symlink(&two, links.join("next")).expect("linked");
+    fs::rename(links.join("next"), links.join("app.log")).expect("switched");
+    running.until_count(20).await;
+    let (seen, _) = running.stop().await;
+    assert_eq!(sorted(&seen), (0..20).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_harms_nobody() {
+    let (directory, path) = directory();
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        directory.path().join("pipe.log"),
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
+        0,
+    )
+    .expect("made");
+    symlink("/dev/zero", directory.path().join("zero.log")).expect("linked");
+    symlink("nowhere", directory.path().join("broken.log")).expect("linked");
+    fs::write(
+        directory.path().join("bad.log"),
+        b"\x1f\x8b\x08 no gzip at all",
+    )
+    .expect("written");
+    fs::create_dir(directory.path().join("folder.log")).expect("created");
+    append(&path, numbered(0..10));
+    let mut running = start(spec(&directory.path().join("*.log")), Vec::new());
+    running.until_count(10).await;
+    append(&path, numbered(10..20));
+    running.until_count(20).await;
+    assert!(running.metric("vervet_agent_filelog_open_errors_total{receiver=\"files\"} 1"));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_folder_that_vanishes_and_returns_is_followed_again() {
+    let (directory, _) = directory();
+    let folder = directory.path().join("logs");
+    let path = folder.join("app.log");
+    fs::create_dir(&folder).expect("created");
+    append(&path, numbered(0..10));
+    let mut running = start(spec(&folder.join("*.log")), Vec::new());
+    running.until_count(10).await;
+    fs::remove_dir_all(&folder).expect("removed");
+    fs::create_dir(&folder).expect("created");
+    append(&path, numbered(10..20));
+    running.until_count(20).await;
+    let (seen, _) = running.stop().await;
+    assert_eq!(sorted(&seen), (0..20).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn idle_files_give_their_descriptors_back() {
+    let (directory, _) = directory();
+    for file in 0..200 {
+        append(
+            &directory.path().join(format!("f{file}.log")),
+            numbered(0..1),
+        );
+    }
+    let mut running = start(spec(&directory.path().join("*.log")), Vec::new());
+    running.until_count(200).await;
+    let closed = async {
+        while !running.metric("vervet_agent_filelog_open_files{receiver=\"files\"} 32") {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, closed)
+        .await
+        .expect("in time");
+    for file in 0..200 {
+        append(
+            &directory.path().join(format!("f{file}.log")),
+            numbered(1..2),
+        );
+    }
+    running.until_count(400).await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_start_at_the_end_is_remembered() {
+    let (_directory, path) = directory();
+    append(&path, numbered(0..10));
+    let at_end = || FilelogSpec {
+        start_at: StartAt::End,
+        ..spec(&path)
+    };
+    let mut running = start(at_end(), Vec::new());
+    // The place arrives although no line does.
+    assert!(running.take().await);
+    let (seen, positions) = running.stop().await;
+    assert!(seen.is_empty());
+    append(&path, numbered(10..20));
+    let mut running = start(at_end(), positions);
+    running.until_count(10).await;
+    let (seen, _) = running.stop().await;
+    assert_eq!(sorted(&seen), (10..20).collect::<Vec<_>>());
+}
