@@ -2,6 +2,7 @@
 //!
 //! Times are fixed, not read from a clock, so that sizes on disk can be compared between runs.
 
+pub mod lines;
 pub mod logs;
 mod random;
 pub mod samples;

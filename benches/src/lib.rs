@@ -8,3 +8,4 @@ pub mod generate;
 pub mod load;
 pub mod micro;
 pub mod report;
+pub mod sink;

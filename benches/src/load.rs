@@ -2,18 +2,22 @@
 //!
 //! Each measurement starts programs of its own on free ports of the loopback interface, with an empty data
 //! folder, and ends them with SIGTERM. Nothing is tuned: configurations hold addresses and paths only. The
-//! bench fails rather than print a figure when the collector does not hold what it acknowledged.
+//! bench fails rather than print a figure when the collector does not hold what it acknowledged, or when not
+//! every line has arrived.
 //!
-//! Limits: 35 s of sending per signal, 60 s for the agent, under four minutes in all.
+//! Limits: 35 s of sending per signal, 60 s for the agent with a collector; see [`alone`] for the agent alone.
 
 mod agent;
+pub mod alone;
 mod collector;
 mod http;
 mod idle;
 mod program;
 mod send;
+mod start;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use vervet_model::Signal;
@@ -33,7 +37,18 @@ pub struct Scale {
     /// Size of the file that the agent reads (MiB).
     pub file_mib: usize,
     /// How long the programs idle before their memory is read.
-    pub idle: std::time::Duration,
+    pub idle: Duration,
+    /// Size of each input of the agent alone (MiB).
+    pub agent_file_mib: usize,
+    /// How often each workload of the agent alone is run.
+    pub repetitions: usize,
+    /// From the last record to the reading of memory at rest.
+    pub rest: Duration,
+    /// Files that do not grow.
+    pub idle_files: usize,
+    /// From the first read of all idle files to the measurement, and how long that is.
+    pub idle_settle: Duration,
+    pub idle_window: Duration,
 }
 
 impl Scale {
@@ -42,14 +57,26 @@ impl Scale {
         spans: 400_000,
         samples: 2_000_000,
         file_mib: 200,
-        idle: std::time::Duration::from_secs(10),
+        idle: Duration::from_secs(10),
+        agent_file_mib: 384,
+        repetitions: 5,
+        rest: Duration::from_secs(2),
+        idle_files: 20_000,
+        idle_settle: Duration::from_secs(15),
+        idle_window: Duration::from_secs(30),
     };
     pub const QUICK: Self = Self {
         log_records: 100_000,
         spans: 50_000,
         samples: 250_000,
         file_mib: 20,
-        idle: std::time::Duration::from_secs(3),
+        idle: Duration::from_secs(3),
+        agent_file_mib: 38,
+        repetitions: 1,
+        rest: Duration::from_secs(1),
+        idle_files: 2_000,
+        idle_settle: Duration::from_secs(3),
+        idle_window: Duration::from_secs(5),
     };
 }
 
@@ -61,12 +88,38 @@ pub struct Bench {
     pub scale: Scale,
 }
 
+/// A part of the load bench.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Part {
+    /// The agent by itself, sending to a destination that costs next to nothing.
+    Agent,
+    /// The collector, and the agent together with it.
+    Collector,
+}
+
 impl Bench {
-    /// Measures everything, one thing after the other. `progress` is told what comes next.
+    /// Measures everything, or one part, one thing after the other. `progress` is told what comes next.
     ///
     /// # Errors
-    /// A program did not start, answer or keep what it acknowledged.
-    pub fn run(&self, progress: impl Fn(&str)) -> anyhow::Result<Vec<Figure>> {
+    /// A program is missing, did not start, answer or keep what it acknowledged.
+    pub fn run(&self, only: Option<Part>, progress: impl Fn(&str)) -> anyhow::Result<Vec<Figure>> {
+        let wanted = |part| only.is_none_or(|only| only == part);
+        let (agent, collector) = (wanted(Part::Agent), wanted(Part::Collector));
+        self.programs.ensure_built(&["vervet-agent"])?;
+        if collector {
+            self.programs.ensure_built(&["vervet-collector"])?;
+        }
+        let mut figures = Vec::new();
+        if agent {
+            figures.extend(alone::measure(self, &progress).context("agent alone")?);
+        }
+        if collector {
+            figures.extend(self.run_collector(&progress)?);
+        }
+        Ok(figures)
+    }
+
+    fn run_collector(&self, progress: &dyn Fn(&str)) -> anyhow::Result<Vec<Figure>> {
         let mut figures = Vec::new();
         progress("idle: both programs");
         figures.extend(idle::measure(self).context("idle")?);

@@ -44,24 +44,24 @@ const ROUTES: [&str; 10] = [
 ];
 
 #[derive(Debug, Clone, Copy)]
-struct Level {
+pub(super) struct Level {
     pino: u64,
     severity_number: i32,
-    text: &'static str,
+    pub(super) text: &'static str,
 }
 
 /// One thing that a service wrote down.
 #[derive(Debug, Clone)]
-struct Event {
-    time_unix_nano: u64,
-    level: Level,
-    trace_id: [u8; 16],
-    span_id: [u8; 8],
-    method: &'static str,
-    path: String,
-    status: i64,
-    duration_us: u64,
-    message: String,
+pub(super) struct Event {
+    pub(super) time_unix_nano: u64,
+    pub(super) level: Level,
+    pub(super) trace_id: [u8; 16],
+    pub(super) span_id: [u8; 8],
+    pub(super) method: &'static str,
+    pub(super) path: String,
+    pub(super) status: i64,
+    pub(super) duration_us: u64,
+    pub(super) message: String,
 }
 
 /// Writes log lines and requests without end.
@@ -88,7 +88,7 @@ impl Logs {
     /// Appends one line of the first pod's log, the line feed included.
     pub fn write_line(&mut self, out: &mut Vec<u8>) {
         let event = self.event();
-        let pod = &self.pods[0];
+        let pod = self.pod();
         // Writing to a Vec cannot fail.
         let _ = writeln!(
             out,
@@ -131,7 +131,12 @@ impl Logs {
         out
     }
 
-    fn event(&mut self) -> Event {
+    /// The pod that lines are of.
+    pub(super) fn pod(&self) -> &Pod {
+        &self.pods[0]
+    }
+
+    pub(super) fn event(&mut self) -> Event {
         let random = &mut self.random;
         self.now_unix_nano += random.skewed(22);
         let level = match random.below(100) {

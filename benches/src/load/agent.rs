@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::Bench;
-use super::program::{Collector, start_agent};
+use super::start::{Collector, Flow, start_agent};
 use crate::generate::logs::Logs;
 use crate::report::Figure;
 
@@ -26,9 +26,15 @@ pub(super) fn measure(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
     let mut agent = start_agent(
         &bench.programs,
         &dir,
-        &collector,
-        &format!("{{files: {{type: filelog, include: [{file:?}], start_at: beginning}}}}"),
-        "{logs: {from: [files], to: [collector]}}",
+        &dir.join("agent-data"),
+        collector.grpc,
+        &Flow {
+            receivers: format!(
+                "{{files: {{type: filelog, include: [{file:?}], start_at: beginning}}}}"
+            ),
+            pipelines: "{logs: {from: [files], to: [collector]}}".to_owned(),
+            ..Flow::default()
+        },
     )?;
     let mut rows = 0;
     while rows < lines && started.elapsed() < TIMEOUT {

@@ -8,8 +8,9 @@ use anyhow::ensure;
 use vervet_model::Signal;
 
 use super::Bench;
-use super::program::{Collector, own_seconds};
+use super::program::own_seconds;
 use super::send::{Request, Sent, send_all};
+use super::start::Collector;
 use crate::generate::logs::Logs;
 use crate::generate::samples::Target;
 use crate::generate::spans::{SPANS_PER_TRACE, Spans};

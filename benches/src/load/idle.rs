@@ -1,7 +1,7 @@
 //! Memory of both programs with nothing to do but the host's own figures every 15 s.
 
 use super::Bench;
-use super::program::{Collector, start_agent};
+use super::start::{Collector, Flow, start_agent};
 use crate::report::Figure;
 
 pub(super) fn measure(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
@@ -11,11 +11,17 @@ pub(super) fn measure(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
     let agent = start_agent(
         &bench.programs,
         &dir,
-        &collector,
-        &format!(
-            "{{files: {{type: filelog, include: [{logs:?}]}}, host: {{type: hostmetrics, interval: 15s}}}}"
-        ),
-        "{logs: {from: [files], to: [collector]}, metrics: {from: [host], to: [collector]}}",
+        &dir.join("agent-data"),
+        collector.grpc,
+        &Flow {
+            receivers: format!(
+                "{{files: {{type: filelog, include: [{logs:?}]}}, host: {{type: hostmetrics, interval: 15s}}}}"
+            ),
+            pipelines:
+                "{logs: {from: [files], to: [collector]}, metrics: {from: [host], to: [collector]}}"
+                    .to_owned(),
+            ..Flow::default()
+        },
     )?;
     std::thread::sleep(bench.scale.idle);
     let figures = vec![

@@ -1,48 +1,62 @@
-//! The programs as processes: found, started, watched through `/proc`, ended.
+//! A program as a process: found, started, watched through `/proc`, ended.
 
 use std::fs::File;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
 use procfs::process::Process;
 
-use super::http::{free_addresses, get};
+use super::http::get;
 
-const START_TIMEOUT: Duration = Duration::from_secs(15);
-const END_TIMEOUT: Duration = Duration::from_secs(30);
+const START_TIMEOUT: Duration = Duration::from_secs(60);
+const END_TIMEOUT: Duration = Duration::from_secs(60);
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 /// How much of a failed program's log is shown (bytes).
 const LOG_TAIL_BYTES: usize = 2_000;
 
-/// The two executables.
+/// Where the executables are; each is looked for when it is started.
 #[derive(Debug, Clone)]
 pub struct Programs {
-    collector: PathBuf,
-    agent: PathBuf,
+    dir: PathBuf,
+    /// Put before the agent's command line, such as the name of a profiler.
+    pub agent_wrapper: Vec<String>,
 }
 
 impl Programs {
     /// The programs in a folder, usually the one this program was built into.
-    ///
+    pub fn in_folder(dir: &Path) -> Self {
+        Self {
+            dir: dir.to_owned(),
+            agent_wrapper: Vec::new(),
+        }
+    }
+
     /// # Errors
-    /// One is not there.
-    pub fn in_folder(dir: &Path) -> anyhow::Result<Self> {
-        let find = |name: &str| {
-            let path = dir.join(name);
+    /// One of `names` is not there.
+    pub fn ensure_built(&self, names: &[&str]) -> anyhow::Result<()> {
+        for name in names {
             ensure!(
-                path.is_file(),
-                "{name} is not in {}; build it first: cargo build --release -p vervet-collector -p vervet-agent",
-                dir.display()
+                self.dir.join(name).is_file(),
+                "{name} is not in {}; build it first: cargo build --release -p {name}",
+                self.dir.display()
             );
-            Ok(path)
+        }
+        Ok(())
+    }
+
+    /// A command that runs `name`, under `wrapper` if that names a program.
+    pub(super) fn command(&self, name: &str, wrapper: &[String]) -> anyhow::Result<Command> {
+        self.ensure_built(&[name])?;
+        let path = self.dir.join(name);
+        let Some((first, rest)) = wrapper.split_first() else {
+            return Ok(Command::new(path));
         };
-        Ok(Self {
-            collector: find("vervet-collector")?,
-            agent: find("vervet-agent")?,
-        })
+        let mut command = Command::new(first);
+        command.args(rest).arg(path);
+        Ok(command)
     }
 }
 
@@ -55,23 +69,43 @@ pub(super) struct Program {
 }
 
 impl Program {
-    fn start(name: &'static str, path: &Path, dir: &Path, config: &str) -> anyhow::Result<Self> {
-        let config_path = dir.join(format!("{name}.yaml"));
-        std::fs::write(&config_path, config)?;
+    /// Runs `command`, which writes its log into `dir`.
+    pub(super) fn start(
+        name: &'static str,
+        mut command: Command,
+        dir: &Path,
+    ) -> anyhow::Result<Self> {
         let log = dir.join(format!("{name}.log"));
-        let child = Command::new(path)
-            .args(["run", "--config"])
-            .arg(&config_path)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(File::create(&log)?)
+        command.stdin(Stdio::null()).stderr(File::create(&log)?);
+        let child = command
             .spawn()
-            .with_context(|| format!("cannot start {}", path.display()))?;
+            .with_context(|| format!("cannot start {}", command.get_program().display()))?;
         Ok(Self { name, child, log })
     }
 
+    /// Runs `command` with a configuration.
+    pub(super) fn configured(
+        name: &'static str,
+        mut command: Command,
+        dir: &Path,
+        config: &str,
+    ) -> anyhow::Result<Self> {
+        let config_path = dir.join(format!("{name}.yaml"));
+        std::fs::write(&config_path, config)?;
+        command
+            .args(["run", "--config"])
+            .arg(&config_path)
+            .stdout(Stdio::null());
+        Self::start(name, command, dir)
+    }
+
+    /// What it writes to standard output, when that was piped.
+    pub(super) fn take_stdout(&mut self) -> Option<ChildStdout> {
+        self.child.stdout.take()
+    }
+
     /// Waits until `GET address/readyz` is answered with success.
-    fn wait_ready(&mut self, address: SocketAddr) -> anyhow::Result<()> {
+    pub(super) fn wait_ready(&mut self, address: SocketAddr) -> anyhow::Result<()> {
         let started = Instant::now();
         while get(address, "/readyz").is_err() {
             self.ensure_running()?;
@@ -102,6 +136,11 @@ impl Program {
             .get(log.len().saturating_sub(LOG_TAIL_BYTES)..)
             .unwrap_or_default();
         String::from_utf8_lossy(tail).into_owned()
+    }
+
+    /// Descriptors it holds open.
+    pub(super) fn open_files(&self) -> anyhow::Result<usize> {
+        Ok(self.process()?.fd_count()?)
     }
 
     fn process(&self) -> anyhow::Result<Process> {
@@ -189,68 +228,4 @@ pub(super) fn own_seconds() -> anyhow::Result<f64> {
 
 fn seconds(ticks: u64) -> f64 {
     ticks as f64 / procfs::ticks_per_second() as f64
-}
-
-/// A running collector with its addresses.
-#[derive(Debug)]
-pub(super) struct Collector {
-    pub(super) program: Program,
-    pub(super) data_dir: PathBuf,
-    pub(super) grpc: SocketAddr,
-    http: SocketAddr,
-}
-
-impl Collector {
-    /// Starts one with an empty data folder in `dir` and waits until it is ready.
-    pub(super) fn start(programs: &Programs, dir: &Path) -> anyhow::Result<Self> {
-        let [http, grpc, otlp_http] = free_addresses()?;
-        let data_dir = dir.join("collector-data");
-        let config = format!(
-            "data_dir: {data_dir:?}\nenvironment: bench\nhttp: {{listen: \"{http}\"}}\n\
-             otlp: {{grpc: \"{grpc}\", http: \"{otlp_http}\"}}\n"
-        );
-        let mut program = Program::start("vervet-collector", &programs.collector, dir, &config)?;
-        program.wait_ready(http)?;
-        Ok(Self {
-            program,
-            data_dir,
-            grpc,
-            http,
-        })
-    }
-
-    /// Rows that the collector holds of a table, in memory and in segments.
-    pub(super) fn rows(&self, table: &str) -> anyhow::Result<u64> {
-        let status: serde_json::Value =
-            serde_json::from_str(&get(self.http, "/api/vervet/v1/status")?)?;
-        let rows = |key| status.pointer(&format!("/tables/{table}/{key}"))?.as_u64();
-        let rows = rows("rows_head")
-            .zip(rows("rows_stored"))
-            .map(|(head, stored)| head + stored);
-        rows.with_context(|| format!("the status names no rows of {table}: {status}"))
-    }
-}
-
-/// Starts an agent with the given receivers and pipelines, sending to `collector`, and waits until it is
-/// ready.
-pub(super) fn start_agent(
-    programs: &Programs,
-    dir: &Path,
-    collector: &Collector,
-    receivers: &str,
-    pipelines: &str,
-) -> anyhow::Result<Program> {
-    let [admin] = free_addresses()?;
-    let data_dir = dir.join("agent-data");
-    let config = format!(
-        "data_dir: {data_dir:?}\nadmin: {{listen: \"{admin}\"}}\n\
-         resource: {{host.name: bench, deployment.environment.name: bench}}\n\
-         receivers: {receivers}\n\
-         exporters: {{collector: {{type: otlp, endpoint: \"http://{}\", compression: zstd}}}}\n\
-         pipelines: {pipelines}\n",
-        collector.grpc
-    );
-    let mut program = Program::start("vervet-agent", &programs.agent, dir, &config)?;
-    program.wait_ready(admin)?;
-    Ok(program)
 }
