@@ -2,6 +2,21 @@
 
 use std::fmt;
 
+/// In [`DIGIT_VALUES`], the value of what is no hexadecimal digit.
+const NOT_A_DIGIT: u8 = 0x80;
+
+/// The value of each byte as a hexadecimal digit.
+const DIGIT_VALUES: [u8; 256] = {
+    let mut values = [NOT_A_DIGIT; 256];
+    let mut digit = 0;
+    while digit < 16 {
+        values[b"0123456789abcdef"[digit as usize] as usize] = digit;
+        values[b"0123456789ABCDEF"[digit as usize] as usize] = digit;
+        digit += 1;
+    }
+    values
+};
+
 macro_rules! hex_id {
     ($(#[$doc:meta])* $name:ident, $bytes:literal) => {
         $(#[$doc])*
@@ -19,14 +34,18 @@ macro_rules! hex_id {
             /// left, as Jaeger and Tempo accept it.
             pub fn from_hex(text: &str) -> Option<Self> {
                 const DIGITS: usize = $bytes * 2;
-                if text.is_empty() || text.len() > DIGITS || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
-                    return None;
-                }
+                let padding = DIGITS.checked_sub(text.len()).filter(|_| !text.is_empty())?;
+                let mut digits = [b'0'; DIGITS];
+                digits.get_mut(padding..)?.copy_from_slice(text.as_bytes());
                 let mut id = [0_u8; $bytes];
-                for (index, digit) in text.bytes().rev().enumerate() {
-                    let value = (digit as char).to_digit(16)?;
-                    let shift = if index % 2 == 0 { 0 } else { 4 };
-                    id[$bytes - 1 - index / 2] |= u8::try_from(value).ok()? << shift;
+                let mut seen = 0;
+                for (byte, pair) in id.iter_mut().zip(digits.chunks_exact(2)) {
+                    let [high, low] = [pair[0], pair[1]].map(|digit| DIGIT_VALUES[usize::from(digit)]);
+                    *byte = high << 4 | low;
+                    seen |= high | low;
+                }
+                if seen >= NOT_A_DIGIT {
+                    return None;
                 }
                 Self::from_bytes(&id)
             }
@@ -65,16 +84,23 @@ mod tests {
     fn hex_round_trips_and_pads() {
         let id = TraceId::from_hex("0af7651916cd43dd8448eb211c80319c").expect("valid");
         assert_eq!(id.to_string(), "0af7651916cd43dd8448eb211c80319c");
-        assert_eq!(
-            SpanId::from_hex("A1").expect("valid").to_string(),
-            "00000000000000a1"
-        );
+        for (text, expected) in [
+            ("A1", "00000000000000a1"),
+            ("7", "0000000000000007"),
+            ("0123456789ABCDEF", "0123456789abcdef"),
+            ("fedcba9876543210", "fedcba9876543210"),
+        ] {
+            assert_eq!(SpanId::from_hex(text).expect("valid").to_string(), expected);
+        }
     }
 
     #[test]
     fn invalid_ids_are_refused() {
         assert_eq!(TraceId::from_hex("zz"), None);
         assert_eq!(TraceId::from_hex(""), None);
+        assert_eq!(SpanId::from_hex("0123456789abcdeg"), None);
+        assert_eq!(SpanId::from_hex("0123456789abcdé"), None);
+        assert_eq!(SpanId::from_hex("/:@G`g"), None);
         assert_eq!(SpanId::from_hex("00000000000000000"), None);
         assert_eq!(SpanId::from_bytes(&[0; 8]), None);
         assert_eq!(SpanId::from_bytes(&[1; 7]), None);

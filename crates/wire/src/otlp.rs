@@ -33,6 +33,9 @@ use value::{read_key_value, text, write_attributes};
 /// metric name and labels, verbatim, and its resource adds none.
 pub const PROMETHEUS_SCOPE: &str = "vervet.prometheus";
 
+/// A full batch has 16 KiB to 2 MiB; a smaller one is moved at little cost.
+const GROUP_LENGTH_WIDTH: usize = 3;
+
 /// What produced the telemetry.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Resource<'a> {
@@ -193,9 +196,9 @@ fn write_group(
     scope: &Scope<'_>,
     records: impl FnOnce(&mut Writer<'_>),
 ) {
-    Writer::new(out).message(1, |group| {
-        group.message(1, |w| write_attributes(w, 1, &resource.attributes));
-        group.message(2, |w| {
+    Writer::new(out).message_of(1, GROUP_LENGTH_WIDTH, |group| {
+        group.message_of(1, 2, |w| write_attributes(w, 1, &resource.attributes));
+        group.message_of(2, GROUP_LENGTH_WIDTH, |w| {
             w.message(1, |w| {
                 w.string(1, &scope.name);
                 w.string(2, &scope.version);

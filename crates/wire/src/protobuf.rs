@@ -8,7 +8,7 @@ mod writer;
 
 pub use reader::{DecodeError, Field, Reader};
 pub use rewriter::Rewriter;
-pub use writer::Writer;
+pub use writer::{Writer, varint_width};
 
 #[cfg(test)]
 mod tests;

@@ -3,10 +3,13 @@
 use std::borrow::Cow;
 
 use super::value::{
-    KeyValue, Value, keep, read_key_value, read_value, text, write_attributes, write_value,
+    KeyValue, Value, keep, read_key_value, read_value, text, write_attributes, write_value_message,
 };
 use super::{Resource, Scope, walk, write_group};
 use crate::protobuf::{DecodeError, Reader, Writer};
+
+/// Most log records have 128 to 16,383 bytes.
+const RECORD_LENGTH_WIDTH: usize = 2;
 
 /// One log record. Times are nanoseconds since the epoch, 0 meaning unset; ids are 16 and 8 bytes or empty.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -56,7 +59,7 @@ impl<'a> LogRecord<'a> {
         w.varint(2, i64::from(self.severity_number).cast_unsigned());
         w.string(3, &self.severity_text);
         if self.body != Value::Empty {
-            w.message(5, |w| write_value(w, &self.body));
+            write_value_message(w, 5, &self.body);
         }
         write_attributes(w, 6, &self.attributes);
         w.varint(7, u64::from(self.dropped_attributes_count));
@@ -116,7 +119,8 @@ pub struct LogRecordsWriter<'w, 'o>(&'w mut Writer<'o>);
 
 impl LogRecordsWriter<'_, '_> {
     pub fn push(&mut self, record: &LogRecord<'_>) {
-        self.0.message(2, |w| record.write(w));
+        self.0
+            .message_of(2, RECORD_LENGTH_WIDTH, |w| record.write(w));
     }
 }
 

@@ -75,6 +75,9 @@ impl StatusCode {
     }
 }
 
+/// Most spans have 128 to 16,383 bytes.
+const SPAN_LENGTH_WIDTH: usize = 2;
+
 /// One span. Times are nanoseconds since the epoch; ids are 16 and 8 bytes, the parent's empty at a root.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Span<'a> {
@@ -256,7 +259,7 @@ pub struct SpansWriter<'w, 'o>(&'w mut Writer<'o>);
 
 impl SpansWriter<'_, '_> {
     pub fn push(&mut self, span: &Span<'_>) {
-        self.0.message(2, |w| span.write(w));
+        self.0.message_of(2, SPAN_LENGTH_WIDTH, |w| span.write(w));
     }
 }
 

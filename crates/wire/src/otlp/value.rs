@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use crate::NESTING_MAX;
-use crate::protobuf::{DecodeError, Reader, Writer};
+use crate::protobuf::{DecodeError, Reader, Writer, varint_width};
 
 /// A value of OpenTelemetry's `AnyValue`.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -255,13 +255,57 @@ fn read_list<'a, T>(
 
 pub(super) fn write_attributes(w: &mut Writer<'_>, field: u32, attributes: &[KeyValue<'_>]) {
     for attribute in attributes {
-        w.message(field, |w| write_key_value(w, attribute));
+        match length_of(&attribute.value) {
+            Some(length) => write_flat(w, field, attribute, length),
+            None => w.message_of(field, 2, |w| write_key_value(w, attribute)),
+        }
     }
+}
+
+/// Writes an attribute whose value takes `value_length` bytes: nothing has to be moved.
+fn write_flat(w: &mut Writer<'_>, field: u32, attribute: &KeyValue<'_>, value_length: usize) {
+    let key_length = match attribute.key.len() {
+        0 => 0,
+        some => bytes_length(some),
+    };
+    w.message_head(field, key_length + bytes_length(value_length));
+    w.string(1, &attribute.key);
+    w.message_head(2, value_length);
+    write_value(w, &attribute.value);
 }
 
 fn write_key_value(w: &mut Writer<'_>, attribute: &KeyValue<'_>) {
     w.string(1, &attribute.key);
-    w.message(2, |w| write_value(w, &attribute.value));
+    write_value_message(w, 2, &attribute.value);
+}
+
+/// An `AnyValue` as a field.
+pub(super) fn write_value_message(w: &mut Writer<'_>, field: u32, value: &Value<'_>) {
+    match length_of(value) {
+        Some(length) => {
+            w.message_head(field, length);
+            write_value(w, value);
+        }
+        None => w.message_of(field, 2, |w| write_value(w, value)),
+    }
+}
+
+/// The bytes of an `AnyValue`, unless others are nested in it.
+fn length_of(value: &Value<'_>) -> Option<usize> {
+    Some(match value {
+        Value::Empty => 0,
+        Value::String(text) => bytes_length(text.len()),
+        Value::Bool(_) => 2,
+        Value::Int(value) => 1 + varint_width(value.cast_unsigned()),
+        Value::Double(_) => 9,
+        Value::Bytes(bytes) => bytes_length(bytes.len()),
+        Value::Array(_) | Value::Map(_) => return None,
+    })
+}
+
+/// The bytes of a field that holds `length` bytes and has a number below 16.
+fn bytes_length(length: usize) -> usize {
+    1 + varint_width(length as u64) + length
 }
 
 pub(super) fn write_value(w: &mut Writer<'_>, value: &Value<'_>) {
@@ -271,16 +315,12 @@ pub(super) fn write_value(w: &mut Writer<'_>, value: &Value<'_>) {
         Value::Bool(value) => w.varint_always(2, u64::from(*value)),
         Value::Int(value) => w.varint_always(3, value.cast_unsigned()),
         Value::Double(value) => w.fixed64_always(4, value.to_bits()),
-        Value::Array(values) => w.message(5, |w| {
+        Value::Array(values) => w.message_of(5, 2, |w| {
             for value in values {
-                w.message(1, |w| write_value(w, value));
+                write_value_message(w, 1, value);
             }
         }),
-        Value::Map(entries) => w.message(6, |w| {
-            for entry in entries {
-                w.message(1, |w| write_key_value(w, entry));
-            }
-        }),
+        Value::Map(entries) => w.message_of(6, 2, |w| write_attributes(w, 1, entries)),
         Value::Bytes(bytes) => w.bytes_always(7, bytes),
     }
 }

@@ -37,6 +37,30 @@ fn long_nested_messages_get_their_length_right() {
 }
 
 #[test]
+fn a_wrong_guess_of_a_length_changes_nothing() {
+    let inner = |size: usize| vec![7; size];
+    for size in [0, 1, 127, 128, 16_383, 16_384, 2_097_151, 2_097_152] {
+        let mut expected = vec![0x0a];
+        let mut length = [0; 10];
+        let used = writer::encode_varint(size as u64, &mut length);
+        assert_eq!(varint_width(size as u64), used);
+        expected.extend_from_slice(&length[..used]);
+        expected.extend_from_slice(&inner(size));
+        for width in 0..7 {
+            let mut out = vec![9];
+            Writer::new(&mut out).message_of(1, width, |w| w.raw(&inner(size)));
+            assert!(out[1..] == expected, "{size} bytes, {width} expected");
+        }
+        let mut out = vec![9];
+        let mut w = Writer::new(&mut out);
+        w.message_head(1, size);
+        w.raw(&inner(size));
+        assert!(out[1..] == expected, "{size} bytes");
+    }
+    assert_eq!(varint_width(u64::MAX), 10);
+}
+
+#[test]
 fn signed_integers_zigzag() {
     for value in [0, 1, -1, i32::MAX, i32::MIN] {
         let mut out = Vec::new();

@@ -1,7 +1,10 @@
 //! Appends protobuf fields to a buffer. Proto3 defaults (zero, empty) are left out.
 
-/// Writes one message. Nested messages are written in place: one byte is kept for their length and the
-/// body is moved up when the length needs more.
+/// Longest encoding of a length that room is kept for (bytes).
+const LENGTH_WIDTH_MAX: usize = 5;
+
+/// Writes one message. Nested messages are written in place: room is kept for their length, and the body is
+/// moved when the length takes more or less than was expected.
 #[derive(Debug)]
 pub struct Writer<'a> {
     out: &'a mut Vec<u8>,
@@ -31,6 +34,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Writes the field even when it is zero (members of a oneof, optional fields).
+    #[inline]
     pub fn fixed64_always(&mut self, field: u32, value: u64) {
         self.key(field, 1);
         self.out.extend_from_slice(&value.to_le_bytes());
@@ -50,6 +54,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Writes the field even when it is empty (members of a oneof).
+    #[inline]
     pub fn bytes_always(&mut self, field: u32, value: &[u8]) {
         self.key(field, 2);
         push_varint(self.out, value.len() as u64);
@@ -97,23 +102,54 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// A nested message, written even when it stays empty.
+    /// A nested message, written even when it stays empty. For one that is usually below 128 bytes.
     pub fn message(&mut self, field: u32, fill: impl FnOnce(&mut Writer<'_>)) {
-        self.key(field, 2);
-        let length_at = self.out.len();
-        self.out.push(0);
-        fill(&mut Writer { out: self.out });
-        let length = self.out.len() - length_at - 1;
-        let mut encoded = [0_u8; 10];
-        let used = encode_varint(length as u64, &mut encoded);
-        let encoded = encoded.get(..used).unwrap_or_default();
-        self.out
-            .splice(length_at..=length_at, encoded.iter().copied());
+        self.message_of(field, 1, fill);
     }
 
+    /// A nested message whose length is expected to take `width` bytes, of 1 to 5: seven bits each. A wrong
+    /// guess costs a move of the message, nothing else.
+    pub fn message_of(&mut self, field: u32, width: usize, fill: impl FnOnce(&mut Writer<'_>)) {
+        let width = width.clamp(1, LENGTH_WIDTH_MAX);
+        self.key(field, 2);
+        let length_at = self.out.len();
+        self.out.resize(length_at + width, 0);
+        fill(&mut Writer { out: self.out });
+        let body = length_at + width..self.out.len();
+        let mut encoded = [0_u8; 10];
+        let used = encode_varint(body.len() as u64, &mut encoded);
+        if used > width {
+            self.out.resize(body.end + used - width, 0);
+        }
+        if used != width {
+            let end = length_at + used + body.len();
+            self.out.copy_within(body, length_at + used);
+            self.out.truncate(end);
+        }
+        let encoded = encoded.get(..used).unwrap_or_default();
+        if let Some(room) = self.out.get_mut(length_at..length_at + used) {
+            room.copy_from_slice(encoded);
+        }
+    }
+
+    /// What stands before a nested message of exactly `length` bytes, which the caller writes next.
+    #[inline]
+    pub fn message_head(&mut self, field: u32, length: usize) {
+        self.key(field, 2);
+        push_varint(self.out, length as u64);
+    }
+
+    #[inline]
     fn key(&mut self, field: u32, wire_type: u32) {
         push_varint(self.out, u64::from(field << 3 | wire_type));
     }
+}
+
+/// Bytes that a value takes as a varint.
+#[inline]
+pub fn varint_width(value: u64) -> usize {
+    let bits = u64::BITS - (value | 1).leading_zeros();
+    bits.div_ceil(7) as usize
 }
 
 pub(super) fn encode_varint(mut value: u64, out: &mut [u8; 10]) -> usize {
@@ -129,8 +165,12 @@ pub(super) fn encode_varint(mut value: u64, out: &mut [u8; 10]) -> usize {
     out.len()
 }
 
-fn push_varint(out: &mut Vec<u8>, value: u64) {
-    let mut encoded = [0_u8; 10];
-    let used = encode_varint(value, &mut encoded);
-    out.extend_from_slice(encoded.get(..used).unwrap_or_default());
+/// Most keys, lengths and numbers take one byte.
+#[inline]
+fn push_varint(out: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        out.push((value & 0x7f) as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push((value & 0x7f) as u8);
 }
