@@ -11,7 +11,7 @@ mod idle;
 mod run;
 mod workload;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Context as _;
 
@@ -121,7 +121,7 @@ fn all_series(with_memory: bool) -> Vec<Series> {
 }
 
 /// Runs with a folder that is not there before and not after.
-fn with_empty<T>(data_dir: &PathBuf, run: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
+fn with_empty<T>(data_dir: &Path, run: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
     remove(data_dir)?;
     let result = run()?;
     remove(data_dir)?;
@@ -163,6 +163,11 @@ fn workload_figures(series: &Series) -> Vec<Figure> {
             name("to acknowledged"),
             &values(|run| run.records / run.seconds),
             "records/s",
+        ),
+        Figure::median(
+            name("protobuf sent"),
+            &values(|run| run.protobuf_per_byte),
+            "bytes/byte of input",
         ),
         Figure::median(
             name("peak memory"),

@@ -176,9 +176,7 @@ impl Program {
     /// Sends SIGTERM, waits for the end and returns all CPU time of the process's life (seconds).
     pub(super) fn terminate(mut self) -> anyhow::Result<f64> {
         let before = waited_for_seconds()?;
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
-        let status = self.wait()?;
+        let status = self.end()?;
         ensure!(
             status.success(),
             "{} ended with {status}:\n{}",
@@ -186,6 +184,13 @@ impl Program {
             self.log_tail()
         );
         Ok(waited_for_seconds()? - before)
+    }
+
+    /// Sends SIGTERM and waits for the end. A profiler around the program may end by the signal.
+    pub(super) fn end(&mut self) -> anyhow::Result<ExitStatus> {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
+        self.wait()
     }
 
     fn wait(&mut self) -> anyhow::Result<ExitStatus> {

@@ -23,6 +23,8 @@ pub(super) struct Run {
     /// Of the input.
     pub(super) mib: f64,
     pub(super) records: f64,
+    /// OTLP protobuf for each byte of the input.
+    pub(super) protobuf_per_byte: f64,
     pub(super) seconds: f64,
     /// User and system time of the agent's whole life until then.
     pub(super) cpu_seconds: f64,
@@ -57,17 +59,23 @@ pub(super) fn run(
     let peak_rss_mib = agent.peak_rss_mib()?;
     std::thread::sleep(bench.scale.rest);
     let rest_rss_mib = agent.rss_mib()?;
-    let arrived = sink.totals()?.records;
+    let totals = sink.totals()?;
+    let arrived = totals.records;
     ensure!(
         arrived == input.records,
         "{arrived} records arrived of {}",
         input.records
     );
     input.workload.check(&sink.sample()?)?;
-    agent.terminate()?;
+    if bench.programs.agent_wrapper.is_empty() {
+        agent.terminate()?;
+    } else {
+        agent.end()?;
+    }
     Ok(Run {
         mib: input.bytes as f64 / MIB,
         records: input.records as f64,
+        protobuf_per_byte: totals.bytes as f64 / input.bytes as f64,
         seconds,
         cpu_seconds,
         peak_rss_mib,
@@ -79,7 +87,8 @@ pub(super) fn run(
 pub(super) fn wait_for(sink: &Sink, agent: &mut Program, records: u64) -> anyhow::Result<()> {
     let started = Instant::now();
     loop {
-        let arrived = sink.totals()?.records;
+        let totals = sink.totals()?;
+        let arrived = totals.records;
         if arrived >= records {
             return Ok(());
         }

@@ -49,11 +49,10 @@ pub(super) struct Input {
 }
 
 impl Workload {
-    pub(super) const ALL: [Self; 6] = [
+    pub(super) const ALL: [Self; 5] = [
         Self::Cri,
         Self::Json,
         Self::CriJson,
-        Self::Redaction,
         Self::ManyFiles,
         Self::PassThrough,
     ];
