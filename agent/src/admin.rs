@@ -14,6 +14,7 @@ use vervet_journal::Journal;
 use crate::books::{BookLine, Books};
 use crate::budget::{MemoryUse, MemoryWatch};
 use crate::health::Stages;
+use crate::kubernetes::{PodDirectory, SourceStatus};
 use crate::metrics::AgentMetrics;
 use crate::receivers::filelog::progress::FilesStatus;
 
@@ -28,6 +29,7 @@ pub(crate) struct SelfView {
     pub(crate) journal: Journal,
     pub(crate) memory: MemoryWatch,
     pub(crate) stages: Stages,
+    pub(crate) pods: PodDirectory,
 }
 
 /// The answer of `/api/vervet/v1/status`.
@@ -41,6 +43,9 @@ pub struct Status {
     pub memory: MemoryUse,
     /// The files being read.
     pub files: FilesStatus,
+    /// The source of pods; absent without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kubernetes: Option<SourceStatus>,
     /// One line per exporter and signal.
     pub books: Vec<BookLine>,
 }
@@ -80,6 +85,7 @@ impl SelfView {
             },
             memory: self.memory.budget().usage(),
             files: self.metrics.filelog.progress.snapshot(),
+            kubernetes: self.pods.status(),
             books: self.books.lines(),
         }
     }

@@ -19,6 +19,7 @@ pub mod exporters;
 pub mod formats;
 mod health;
 pub mod http;
+pub mod kubernetes;
 pub mod metrics;
 pub mod pipeline;
 pub mod processors;

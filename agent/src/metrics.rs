@@ -9,6 +9,7 @@ mod processors;
 mod scrape;
 
 use std::fmt;
+use std::sync::OnceLock;
 
 use parking_lot::RwLock;
 use prometheus_client::encoding::text::encode;
@@ -17,6 +18,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use vervet_model::Signal;
+
+use crate::kubernetes::KubernetesMetrics;
 
 pub(crate) use filelog::{FilelogCounts, FilelogMetrics};
 pub(crate) use processors::ProcessorMetrics;
@@ -36,6 +39,8 @@ pub struct AgentMetrics {
     pub(crate) filelog: FilelogMetrics,
     pub(crate) scrape: ScrapeMetrics,
     pub(crate) processors: ProcessorMetrics,
+    /// Registered when first used.
+    kubernetes: OnceLock<KubernetesMetrics>,
 }
 
 /// A pair of families that count the same things in records and in bytes.
@@ -72,6 +77,7 @@ impl Default for AgentMetrics {
             filelog,
             scrape,
             processors,
+            kubernetes: OnceLock::new(),
         }
     }
 }
@@ -81,6 +87,15 @@ impl AgentMetrics {
     /// counters get the suffix `_total`. Call once per metric name.
     pub fn register(&self, add: impl FnOnce(&mut Registry)) {
         add(&mut self.registry.write());
+    }
+
+    /// Those of the directory of pods. An agent that has none does not show them.
+    pub(crate) fn kubernetes(&self) -> &KubernetesMetrics {
+        self.kubernetes.get_or_init(|| {
+            let metrics = KubernetesMetrics::default();
+            self.register(|registry| metrics.register(registry));
+            metrics
+        })
     }
 
     /// All metrics in OpenMetrics text format.

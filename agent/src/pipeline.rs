@@ -19,6 +19,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use vervet_model::{Clock, Signal};
 
 use crate::budget::{MemoryBudget, MemoryKind, MemoryPermit};
+use crate::kubernetes::PodDirectory;
 use crate::metrics::AgentMetrics;
 use crate::processors::Chains;
 
@@ -90,6 +91,8 @@ pub struct ReceiverContext {
     pub resource: Vec<(String, String)>,
     /// What happens to records before they are sent on; receivers apply it.
     pub chains: Chains,
+    /// The pods of this node.
+    pub pods: PodDirectory,
     /// Where this receiver's files resume, as of the last batch that became durable.
     pub resume: Vec<FilePosition>,
     pub metrics: Arc<AgentMetrics>,

@@ -12,6 +12,7 @@
 mod config;
 mod drops;
 mod explain;
+pub(crate) mod k8sattributes;
 mod redaction;
 mod request;
 mod resource;
@@ -30,7 +31,9 @@ pub use explain::{Change, ExplainedStep, Explanation, Secrets};
 pub use request::Processed;
 
 use crate::config::AgentConfig;
+use crate::kubernetes::PodDirectory;
 use crate::metrics::AgentMetrics;
+use k8sattributes::K8sAttributesStep;
 use redaction::RedactionStep;
 use resource::ResourceStep;
 
@@ -63,6 +66,7 @@ pub(crate) struct StepContext<'a> {
     pub(crate) metrics: &'a AgentMetrics,
     #[expect(dead_code, reason = "for steps that keep time")]
     pub(crate) clock: &'a Arc<dyn Clock>,
+    pub(crate) pods: &'a PodDirectory,
 }
 
 /// One processor at its place in a chain.
@@ -76,6 +80,7 @@ struct NamedStep {
 enum Step {
     Resource(ResourceStep),
     Redaction(Box<RedactionStep>),
+    K8sAttributes(K8sAttributesStep),
 }
 
 /// What became of a record at a step: whether it was changed, or why it was dropped.
@@ -86,19 +91,20 @@ impl Step {
         match self {
             Self::Resource(step) => step.apply(resource),
             Self::Redaction(step) => step.resource(resource),
+            Self::K8sAttributes(step) => step.apply(resource),
         }
     }
 
     fn log(&self, _: &Resource<'_>, _: &Scope<'_>, record: &mut LogRecord<'_>) -> Outcome {
         match self {
-            Self::Resource(_) => Ok(false),
+            Self::Resource(_) | Self::K8sAttributes(_) => Ok(false),
             Self::Redaction(step) => step.log(record),
         }
     }
 
     fn span(&self, _: &Resource<'_>, _: &Scope<'_>, span: &mut Span<'_>) -> Outcome {
         match self {
-            Self::Resource(_) => Ok(false),
+            Self::Resource(_) | Self::K8sAttributes(_) => Ok(false),
             Self::Redaction(step) => step.span(span),
         }
     }
@@ -112,7 +118,7 @@ impl Step {
         _drops: &mut Drops,
     ) -> Outcome {
         match self {
-            Self::Resource(_) => Ok(false),
+            Self::Resource(_) | Self::K8sAttributes(_) => Ok(false),
             Self::Redaction(step) => step.metric(metric),
         }
     }
@@ -121,6 +127,7 @@ impl Step {
     fn kind(&self) -> &'static str {
         match self {
             Self::Resource(_) => "resource",
+            Self::K8sAttributes(_) => "k8sattributes",
             Self::Redaction(_) => "redaction",
         }
     }
@@ -142,7 +149,7 @@ impl Step {
     /// What to blame for a change of the field at `path`, which was `before`.
     fn rule_for(&self, path: &str, before: Option<&str>, part: &str) -> String {
         match self {
-            Self::Resource(_) => "resource".to_owned(),
+            Self::Resource(_) | Self::K8sAttributes(_) => self.kind().to_owned(),
             Self::Redaction(step) => step.rule_for(path, before),
             #[expect(unreachable_patterns, reason = "steps with parts")]
             _ => part.to_owned(),
@@ -161,6 +168,7 @@ impl Chain {
         signal: Signal,
         metrics: &AgentMetrics,
         clock: &Arc<dyn Clock>,
+        pods: &PodDirectory,
     ) -> Result<Self, ChainError> {
         let step = |name: &String| {
             let failed = |message: String| ChainError {
@@ -176,6 +184,7 @@ impl Chain {
                 signal,
                 metrics,
                 clock,
+                pods,
             };
             let step = config.compile(&context).map_err(failed)?;
             Ok(NamedStep {
@@ -295,10 +304,23 @@ impl Chains {
         metrics: &AgentMetrics,
         clock: &Arc<dyn Clock>,
     ) -> Result<Self, ChainError> {
-        let mut chains = Self::default();
+        Self::build_with(config, metrics, clock, &PodDirectory::none())
+    }
+
+    /// As [`Self::build`], with the pods of this node.
+    ///
+    /// # Errors
+    /// As [`Self::build`].
+    pub fn build_with(
+        config: &AgentConfig,
+        metrics: &AgentMetrics,
+        clock: &Arc<dyn Clock>,
+        pods: &PodDirectory,
+    ) -> Result<Self, ChainError> {
+        let (mut chains, processors) = (Self::default(), &config.processors);
         for pipeline in &config.pipelines {
-            let signal = pipeline.signal;
-            let chain = Chain::build(&pipeline.via, &config.processors, signal, metrics, clock)?;
+            let (signal, via) = (pipeline.signal, &pipeline.via);
+            let chain = Chain::build(via, processors, signal, metrics, clock, pods)?;
             match signal {
                 Signal::Logs => chains.logs = chain,
                 Signal::Metrics => chains.metrics = chain,

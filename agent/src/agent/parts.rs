@@ -16,11 +16,14 @@ use tokio::time::{Instant, timeout_at};
 use super::StartError;
 use super::component::Component;
 use super::listeners::Listeners;
-use super::shared::{ReadyReceiver, Shared, Tokens, chains_shape, exporter_shape, receiver_shape};
+use super::shared::{
+    ReadyReceiver, Shared, Tokens, chains_shape, exporter_shape, pods_shape, receiver_shape,
+};
 use crate::admin::{self, SelfView};
 use crate::config::AgentConfig;
 use crate::config::shapes::combined;
 use crate::exporters::cursor_name;
+use crate::kubernetes::{self, PodDirectory, PodSource};
 use crate::processors::Chains;
 
 /// Time a replaced part has for the requests it is answering.
@@ -37,6 +40,9 @@ pub(super) struct Parts {
     admin: Option<Component>,
     /// The processors of all pipelines, with what they have learnt.
     chains: Chains,
+    pods: PodDirectory,
+    /// What keeps the directory of pods up to date.
+    pod_source: Option<Component>,
     listeners: Listeners,
     addresses: BTreeMap<String, SocketAddr>,
     /// Replaced and removed parts that have not ended yet.
@@ -58,6 +64,7 @@ impl Parts {
             config: AgentConfig {
                 receivers: BTreeMap::new(),
                 exporters: BTreeMap::new(),
+                processors: BTreeMap::new(),
                 pipelines: Vec::new(),
                 admin: None,
                 ..config.clone()
@@ -66,6 +73,8 @@ impl Parts {
             exporters: BTreeMap::new(),
             admin: None,
             chains: Chains::default(),
+            pods: PodDirectory::none(),
+            pod_source: None,
             listeners: Listeners::default(),
             addresses: BTreeMap::new(),
             retired: JoinSet::new(),
@@ -83,7 +92,9 @@ impl Parts {
         config: AgentConfig,
     ) -> Result<Replaced, StartError> {
         let listeners = self.listeners.for_config(&config).await?;
-        let chains = self.chains_for(&config)?;
+        let opened = self.open_pods(&config)?;
+        let pods = opened.as_ref().map_or(&self.pods, |(pods, _)| pods);
+        let chains = self.chains_for(&config, pods)?;
         let mut ready = Vec::new();
         for (name, receiver) in &config.receivers {
             if self.receivers.get(name).map(|old| old.shape) != Some(receiver_shape(&config, name))
@@ -102,6 +113,9 @@ impl Parts {
             })?;
         let exporters = self.replace_exporters(&config).await?;
         self.chains = chains;
+        if let Some((pods, source)) = opened {
+            self.replace_pods(pods, source);
+        }
         let receivers = self.replace_receivers(ready, &config);
         if config.admin != self.config.admin {
             self.replace_admin(admin);
@@ -117,15 +131,40 @@ impl Parts {
     }
 
     /// The chains at work when they are the same, so that they go on with what they know.
-    fn chains_for(&self, config: &AgentConfig) -> Result<Chains, StartError> {
+    fn chains_for(&self, config: &AgentConfig, pods: &PodDirectory) -> Result<Chains, StartError> {
         if chains_shape(config) == chains_shape(&self.config) {
             return Ok(self.chains.clone());
         }
-        Ok(Chains::build(
+        Ok(Chains::build_with(
             config,
             &self.shared.metrics,
             &self.shared.clock,
+            pods,
         )?)
+    }
+
+    /// Another directory of pods with its source, if the one at work does not do.
+    fn open_pods(
+        &self,
+        config: &AgentConfig,
+    ) -> Result<Option<(PodDirectory, Option<PodSource>)>, StartError> {
+        if pods_shape(config) == pods_shape(&self.config) {
+            return Ok(None);
+        }
+        let clock = self.shared.clock.clone();
+        let opened = kubernetes::open(&config.processors, &self.shared.metrics, clock)?;
+        Ok(Some(opened))
+    }
+
+    fn replace_pods(&mut self, pods: PodDirectory, source: Option<PodSource>) {
+        let old = self.pod_source.take();
+        self.retire(old);
+        let stop = self.shared.tokens.receivers.child_token();
+        self.pod_source = source.map(|source| {
+            let work = source.run(stop.clone());
+            Component::spawn(combined([]), stop, work)
+        });
+        self.pods = pods;
     }
 
     async fn replace_exporters(&mut self, config: &AgentConfig) -> Result<Vec<String>, StartError> {
@@ -211,12 +250,16 @@ impl Parts {
             let old = self.receivers.remove(&name);
             let (started, left) =
                 self.shared
-                    .start_receiver(&name, receiver, config, self.chains.clone(), old);
+                    .start_receiver(&name, receiver, config, self.at_work(), old);
             self.retire(left);
             self.receivers.insert(name.clone(), started);
             names.push(name);
         }
         names
+    }
+
+    fn at_work(&self) -> (Chains, PodDirectory) {
+        (self.chains.clone(), self.pods.clone())
     }
 
     fn replace_admin(&mut self, listener: Option<TcpListener>) {
@@ -251,6 +294,7 @@ impl Parts {
             journal: self.shared.journal.clone(),
             memory: self.shared.memory.clone(),
             stages: self.shared.stages.clone(),
+            pods: self.pods.clone(),
         }
     }
 

@@ -20,9 +20,10 @@ use crate::config::{AgentConfig, PipelineConfig, ReceiverConfig};
 use crate::exporters::dead_letter::DeadLetters;
 use crate::exporters::{Exporter, ExporterParts, cursor_name};
 use crate::health::Stages;
+use crate::kubernetes::PodDirectory;
 use crate::metrics::AgentMetrics;
 use crate::pipeline::{BatchSender, ReceiverContext};
-use crate::processors::Chains;
+use crate::processors::{Chains, ProcessorConfig};
 use crate::receivers::filelog::{FilelogConfig, FilelogReceiver};
 use crate::receivers::hostmetrics::{HostmetricsConfig, HostmetricsReceiver};
 use crate::receivers::otlp::{OtlpReceiver, OtlpReceiverConfig};
@@ -113,7 +114,7 @@ impl Shared {
         name: &str,
         receiver: ReadyReceiver,
         config: &AgentConfig,
-        chains: Chains,
+        (chains, pods): (Chains, PodDirectory),
         old: Option<Component>,
     ) -> (Component, Option<Component>) {
         let stop = self.tokens.receivers.child_token();
@@ -122,6 +123,10 @@ impl Shared {
         let mut context = ReceiverContext {
             output,
             chains,
+            pods: match takes_pods(config, name) {
+                true => pods,
+                false => PodDirectory::none(),
+            },
             resource: config.resource.clone(),
             resume: Vec::new(),
             metrics: Arc::clone(&self.metrics),
@@ -211,7 +216,31 @@ pub(super) fn receiver_shape(config: &AgentConfig, name: &str) -> Shape {
         parts.push(Some(Shape::from(pipeline.signal as u8)));
         parts.extend(processor_shapes(config, pipeline));
     }
+    if takes_pods(config, name) {
+        parts.push(Some(pods_shape(config)));
+    }
     combined(parts)
+}
+
+/// Whether one of the receiver's pipelines asks what is known of pods.
+fn takes_pods(config: &AgentConfig, receiver: &str) -> bool {
+    let pipelines = config.pipelines.iter();
+    pipelines
+        .filter(|pipeline| pipeline.from.iter().any(|from| from == receiver))
+        .flat_map(|pipeline| &pipeline.via)
+        .any(|name| {
+            let processor = config.processors.get(name);
+            matches!(processor, Some(ProcessorConfig::K8sAttributes(_)))
+        })
+}
+
+/// What the directory of pods is made from: all processors that ask for it, because they share it.
+pub(super) fn pods_shape(config: &AgentConfig) -> Shape {
+    let processors = config.processors.iter();
+    combined(processors.filter_map(|(name, processor)| match processor {
+        ProcessorConfig::K8sAttributes(_) => Some(config.shapes.entry("processors", name)),
+        _ => None,
+    }))
 }
 
 fn processor_shapes(config: &AgentConfig, pipeline: &PipelineConfig) -> Vec<Option<Shape>> {
@@ -223,12 +252,13 @@ fn processor_shapes(config: &AgentConfig, pipeline: &PipelineConfig) -> Vec<Opti
 /// What the chains of all pipelines are made from.
 pub(super) fn chains_shape(config: &AgentConfig) -> Shape {
     let pipelines = config.pipelines.iter();
-    combined(pipelines.flat_map(|pipeline| {
+    let pipelines = pipelines.flat_map(|pipeline| {
         let signal = Some(Shape::from(pipeline.signal as u8));
         [signal]
             .into_iter()
             .chain(processor_shapes(config, pipeline))
-    }))
+    });
+    combined(pipelines.chain([Some(pods_shape(config))]))
 }
 
 /// Everything an exporter is made from: its own settings and the signals it is given.

@@ -19,6 +19,7 @@ use crate::config::AgentConfig;
 use crate::exporters::dead_letter::{DeadLetterCollector, DeadLetters};
 use crate::exporters::{CURSOR_PREFIX, OpenError};
 use crate::health::Stages;
+use crate::kubernetes;
 use crate::metrics::AgentMetrics;
 use crate::pipeline::channel_within;
 use crate::processors::ChainError;
@@ -35,6 +36,8 @@ pub enum StartError {
     },
     #[error(transparent)]
     Processor(#[from] ChainError),
+    #[error("the source of pods cannot be asked")]
+    Kubernetes(#[from] kubernetes::StartError),
     #[error("the buffer cannot be opened")]
     Buffer(#[from] JournalError),
     #[error("exporter {name} cannot be started")]

@@ -18,6 +18,7 @@ use super::{ADMIN_ADDRESS_DEFAULT, AgentConfig, PipelineConfig, ReceiverConfig};
 use crate::exporters::settings::{
     DeadLetterConfig, DeadLetterSpec, DebugExporterSpec, ExporterConfig, FileExporterSpec,
 };
+use crate::processors::k8sattributes::K8sAttributesConfig;
 use crate::processors::{PROCESSOR_TYPES, ProcessorConfig, ProcessorSpec};
 use crate::receivers::filelog::FilelogConfig;
 use crate::receivers::hostmetrics::HostmetricsConfig;
@@ -87,6 +88,12 @@ impl Reader {
         let dead_letter = self.dead_letter(sections);
         let processors = self.components(sections, "processors", Self::processor);
         let pipelines = self.pipelines(sections, &receivers, &processors, &exporters);
+        let processors = values(processors);
+        if let Err(message) = K8sAttributesConfig::shared_source(&processors) {
+            let line = find(sections, "processors").map_or(1, |node| node.line);
+            let problem = Problem::at(line, message);
+            self.problems.push(problem.inside("processors"));
+        }
         let admin: AdminSpec = self.section(sections, "admin").unwrap_or_default();
         let admin = self.admin(sections, admin);
         let telemetry: TelemetrySpec = self.section(sections, "telemetry").unwrap_or_default();
@@ -97,7 +104,7 @@ impl Reader {
             disk_bytes,
             resource: resource.into_iter().collect(),
             receivers: values(receivers),
-            processors: values(processors),
+            processors,
             exporters: values(exporters),
             dead_letter,
             pipelines,
@@ -204,6 +211,7 @@ impl Reader {
         let (kind, rest) = split_type(node, "processor", &PROCESSOR_TYPES)?;
         let spec = match kind.as_str() {
             "redaction" => ProcessorSpec::Redaction(from_node(&rest)?),
+            "k8sattributes" => ProcessorSpec::K8sAttributes(from_node(&rest)?),
             _resource => ProcessorSpec::Resource(from_node(&rest)?),
         };
         ProcessorConfig::try_from(spec).map_err(|message| Problem::at(node.line, message))

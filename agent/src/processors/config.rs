@@ -4,19 +4,22 @@ use std::sync::Arc;
 
 use vervet_model::{Signal, SystemClock};
 
+use super::k8sattributes::{K8sAttributesConfig, K8sAttributesSpec};
 use super::redaction::{RedactionConfig, RedactionSpec};
 use super::resource::{ResourceProcessorConfig, ResourceProcessorSpec};
 use super::{Step, StepContext};
+use crate::kubernetes::PodDirectory;
 use crate::metrics::AgentMetrics;
 
 /// The words that `type` may be.
-pub(crate) const PROCESSOR_TYPES: [&str; 2] = ["resource", "redaction"];
+pub(crate) const PROCESSOR_TYPES: [&str; 3] = ["resource", "redaction", "k8sattributes"];
 
 /// One processor as it is written, by its `type`.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum ProcessorSpec {
     Resource(ResourceProcessorSpec),
     Redaction(RedactionSpec),
+    K8sAttributes(K8sAttributesSpec),
 }
 
 /// The settings of one processor, checked.
@@ -24,6 +27,7 @@ pub(crate) enum ProcessorSpec {
 pub enum ProcessorConfig {
     Resource(ResourceProcessorConfig),
     Redaction(Box<RedactionConfig>),
+    K8sAttributes(Box<K8sAttributesConfig>),
 }
 
 impl TryFrom<ProcessorSpec> for ProcessorConfig {
@@ -33,6 +37,7 @@ impl TryFrom<ProcessorSpec> for ProcessorConfig {
         Ok(match spec {
             ProcessorSpec::Resource(spec) => Self::Resource(spec.try_into()?),
             ProcessorSpec::Redaction(spec) => Self::Redaction(Box::new(spec.try_into()?)),
+            ProcessorSpec::K8sAttributes(spec) => Self::K8sAttributes(Box::new(spec.try_into()?)),
         })
     }
 }
@@ -45,6 +50,7 @@ impl ProcessorConfig {
             signal,
             metrics: &AgentMetrics::default(),
             clock: &(Arc::new(SystemClock) as _),
+            pods: &PodDirectory::none(),
         };
         self.compile(&context).map(|_step| ())
     }
@@ -54,6 +60,7 @@ impl ProcessorConfig {
         Ok(match self {
             Self::Resource(config) => Step::Resource(config.compile()),
             Self::Redaction(config) => Step::Redaction(Box::new(config.compile(context)?)),
+            Self::K8sAttributes(config) => Step::K8sAttributes(config.compile(context.pods)),
         })
     }
 }

@@ -24,8 +24,15 @@ pub(super) fn try_chain(signal: Signal, processors: &str) -> Result<Chain, Strin
     let names: Vec<String> = config.processors.keys().cloned().collect();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let metrics = AgentMetrics::default();
-    Chain::build(&names, &config.processors, signal, &metrics, &clock)
-        .map_err(|error| error.to_string())
+    Chain::build(
+        &names,
+        &config.processors,
+        signal,
+        &metrics,
+        &clock,
+        &PodDirectory::none(),
+    )
+    .map_err(|error| error.to_string())
 }
 
 pub(super) fn text(value: &str) -> Option<AnyValue> {

@@ -10,6 +10,7 @@ use vervet_model::SystemClock;
 use vervet_wire::otlp::{find, for_each_log};
 
 use super::*;
+use crate::kubernetes::PodDirectory;
 use crate::metrics::AgentMetrics;
 use crate::pipeline::{BatchQueue, FilePosition, channel};
 use crate::processors::Chains;
@@ -58,6 +59,7 @@ fn start(spec: FilelogSpec, resume: Vec<FilePosition>) -> Running {
     let context = ReceiverContext {
         output,
         chains: Chains::default(),
+        pods: PodDirectory::none(),
         resource: Vec::new(),
         resume: resume.clone(),
         metrics: Arc::clone(&metrics),

@@ -6,6 +6,7 @@ use vervet_wire::otlp::{MetricData, for_each_metric};
 
 use super::proc;
 use super::*;
+use crate::kubernetes::PodDirectory;
 use crate::metrics::AgentMetrics;
 use crate::pipeline::{BatchQueue, channel};
 use crate::processors::Chains;
@@ -92,6 +93,7 @@ fn start() -> (BatchQueue, CancellationToken, tokio::task::JoinHandle<()>) {
     let context = ReceiverContext {
         output,
         chains: Chains::default(),
+        pods: PodDirectory::none(),
         resource: vec![("host.name".to_owned(), "n1".to_owned())],
         resume: Vec::new(),
         metrics,

@@ -12,6 +12,7 @@ use vervet_wire::otlp::{MetricData, Number, PROMETHEUS_SCOPE, for_each_metric};
 
 use super::exposition::{Kind, Sample, Syntax, parse};
 use super::*;
+use crate::kubernetes::PodDirectory;
 use crate::metrics::AgentMetrics;
 use crate::pipeline::{BatchQueue, channel};
 use crate::processors::Chains;
@@ -231,6 +232,7 @@ fn start(jobs: Vec<ScrapeSpec>) -> Running {
     let context = ReceiverContext {
         output,
         chains: Chains::default(),
+        pods: PodDirectory::none(),
         resource: Vec::new(),
         resume: Vec::new(),
         metrics: Arc::clone(&metrics),
