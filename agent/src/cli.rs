@@ -4,6 +4,7 @@ mod admin;
 mod human;
 mod run;
 mod status;
+mod validate;
 
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -51,7 +52,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => with_config(&args.config, |config| {
             in_runtime(run::run(&args.config, config))
         }),
-        Command::Validate(args) => with_config(&args.config, |_config| ExitCode::SUCCESS),
+        Command::Validate(args) => validate::validate(&args.config),
         Command::Status(args) => in_runtime(status::status(args)),
     }
 }
@@ -98,6 +99,10 @@ fn say(text: &str) -> io::Result<()> {
 }
 
 fn complain(message: &dyn Display) {
+    say_error(&format!("vervet-agent: {message}\n"));
+}
+
+fn say_error(text: &str) {
     // Nobody is left to tell when stderr is gone.
-    let _closed = writeln!(io::stderr().lock(), "vervet-agent: {message}");
+    let _closed = io::stderr().lock().write_all(text.as_bytes());
 }

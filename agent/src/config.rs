@@ -4,8 +4,12 @@
 //! [`ConfigError`] with every mistake found, each with its line. Reading the text does no I/O but the
 //! substitutions. A key nobody knows is a mistake, and the answer names the nearest known one.
 
+mod cases;
 mod error;
+mod faults;
+mod lint;
 mod read;
+mod references;
 pub mod secret;
 pub(crate) mod shapes;
 mod spec;
@@ -14,7 +18,9 @@ pub mod substitute;
 pub mod units;
 mod yaml;
 
+pub use cases::{Dropped, ExpectSpec, InputSpec, TestCase, TestSpec};
 pub use error::{ConfigError, Problem};
+pub use lint::Checked;
 pub use read::listen_address;
 pub use spec::{
     AdminSpec, Auth, LimitsSpec, MemoryLimit, OtlpReceiverSpec, PipelineSpec, ReceiverSpec,
@@ -57,6 +63,10 @@ pub struct AgentConfig {
     pub exporters: BTreeMap<String, ExporterConfig>,
     pub dead_letter: DeadLetterConfig,
     pub pipelines: Vec<PipelineConfig>,
+    /// What `vervet-agent test` runs.
+    pub tests: Vec<TestCase>,
+    /// What is valid and probably not meant.
+    pub warnings: Vec<Problem>,
     /// `None` when the agent runs inside another program that serves its admin routes.
     pub admin: Option<SocketAddr>,
     /// Where the agent's own traces go.

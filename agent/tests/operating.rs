@@ -3,4 +3,5 @@
 mod operating {
     mod program;
     mod run;
+    mod validate;
 }

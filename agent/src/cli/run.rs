@@ -73,6 +73,7 @@ pub(super) async fn run(path: &Path, config: AgentConfig) -> anyhow::Result<()> 
 
 async fn run_until_signal(path: &Path, config: AgentConfig) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
+    warn(&config);
     let mut agent = Agent::start(config, AgentOptions::default()).await?;
     let failure = loop {
         tokio::select! {
@@ -97,6 +98,12 @@ async fn run_until_signal(path: &Path, config: AgentConfig) -> anyhow::Result<()
     }
 }
 
+fn warn(config: &AgentConfig) {
+    for warning in &config.warnings {
+        tracing::warn!(line = warning.line, %warning, "the configuration is odd");
+    }
+}
+
 async fn reload(agent: &mut RunningAgent, path: &Path) {
     let config = match AgentConfig::load(path) {
         Ok(config) => config,
@@ -108,6 +115,7 @@ async fn reload(agent: &mut RunningAgent, path: &Path) {
             return;
         }
     };
+    warn(&config);
     match agent.reload(config).await {
         Ok(changes) => tracing::info!(%changes, "configuration reloaded"),
         Err(error) => {

@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use vervet_model::Signal;
 
+use super::cases;
 use super::error::{Problem, unknown};
+use super::faults::read_all;
+use super::references::{self, Known};
 use super::shapes::Shapes;
 use super::spec::{
     AdminSpec, Auth, LimitsSpec, MemoryLimit, PipelineSpec, ReceiverSpec, TelemetrySpec,
@@ -25,7 +28,7 @@ use crate::receivers::hostmetrics::HostmetricsConfig;
 use crate::receivers::otlp::OtlpReceiverConfig;
 use crate::receivers::prometheus::PrometheusConfig;
 
-const SECTIONS: [&str; 10] = [
+const SECTIONS: [&str; 11] = [
     "data_dir",
     "limits",
     "resource",
@@ -36,6 +39,7 @@ const SECTIONS: [&str; 10] = [
     "pipelines",
     "admin",
     "telemetry",
+    "tests",
 ];
 const RECEIVER_TYPES: [&str; 4] = ["filelog", "hostmetrics", "prometheus", "otlp"];
 const EXPORTER_TYPES: [&str; 4] = ["otlp", "otlphttp", "file", "debug"];
@@ -61,9 +65,13 @@ pub(super) fn read(text: &str, sources: &dyn Sources) -> Result<AgentConfig, Vec
     }
 }
 
+/// One of the lists of a pipeline.
+type Names = fn(&PipelineSpec) -> &[String];
+
 #[derive(Default)]
 struct Reader {
     problems: Vec<Problem>,
+    warnings: Vec<Problem>,
 }
 
 impl Reader {
@@ -98,6 +106,8 @@ impl Reader {
         let admin = self.admin(sections, admin);
         let telemetry: TelemetrySpec = self.section(sections, "telemetry").unwrap_or_default();
         let (memory_bytes, disk_bytes) = self.limits(sections, &limits);
+        let tests = find(sections, "tests").filter(|node| !node.is_null());
+        let tests = tests.map(|node| cases::read(node, &pipelines, &receivers, &mut self.problems));
         Some(AgentConfig {
             data_dir: data_dir.unwrap_or_else(|| DATA_DIR_DEFAULT.into()),
             memory_bytes,
@@ -108,25 +118,29 @@ impl Reader {
             exporters: values(exporters),
             dead_letter,
             pipelines,
+            tests: tests.unwrap_or_default(),
+            warnings: std::mem::take(&mut self.warnings),
             admin: Some(admin?),
             shapes: Shapes::of(root),
             traces_endpoint: telemetry.traces.map(|traces| traces.endpoint),
         })
     }
 
-    fn section<'n, T: Deserialize<'n>>(
-        &mut self,
-        sections: &'n [(Key, Node)],
-        name: &str,
-    ) -> Option<T> {
+    fn section<T: DeserializeOwned>(&mut self, sections: &[(Key, Node)], name: &str) -> Option<T> {
         let node = find(sections, name).filter(|node| !node.is_null())?;
-        match from_node(node) {
-            Ok(value) => Some(value),
-            Err(problem) => {
-                self.problems.push(problem.inside(name));
-                None
-            }
-        }
+        let value = read_all(node, |node| from_node(node));
+        self.note(name, value)
+    }
+
+    /// What was read, or nothing and the problems noted as those of `section`.
+    fn note<T>(&mut self, section: &str, read: Result<T, Vec<Problem>>) -> Option<T> {
+        let problems = match read {
+            Ok(value) => return Some(value),
+            Err(problems) => problems,
+        };
+        let inside = |problem: Problem| problem.inside(section);
+        self.problems.extend(problems.into_iter().map(inside));
+        None
     }
 
     fn limits(&mut self, sections: &[(Key, Node)], limits: &LimitsSpec) -> (Option<u64>, u64) {
@@ -164,12 +178,16 @@ impl Reader {
             return components;
         };
         for (key, node) in entries {
-            let component = check_name(key).and_then(|()| read(node));
-            let component = component.map_err(|problem| {
-                let problem = problem.or_line(node.line).inside(&key.name);
-                self.problems.push(problem.inside(section));
+            let component = match check_name(key) {
+                Ok(()) => read_all(node, &read),
+                Err(problem) => Err(vec![problem]),
+            };
+            let component = component.map_err(|problems| {
+                let inside = |problem: Problem| problem.inside(&key.name);
+                problems.into_iter().map(inside).collect()
             });
-            components.insert(key.name.clone(), component.ok());
+            let component = self.note(section, component);
+            components.insert(key.name.clone(), component);
         }
         components
     }
@@ -224,14 +242,19 @@ impl Reader {
         processors: &BTreeMap<String, Option<ProcessorConfig>>,
         exporters: &BTreeMap<String, Option<E>>,
     ) -> Vec<PipelineConfig> {
-        let read = |node: &Node| -> Result<PipelineSpec, Problem> {
-            let spec: PipelineSpec = from_node(node)?;
-            check_references("receiver", &spec.from, receivers)?;
-            check_references("processor", &spec.via, processors)?;
-            check_references("exporter", &spec.to, exporters)?;
-            Ok(spec)
+        let specs = self.components(sections, "pipelines", |node| {
+            from_node::<PipelineSpec>(node)
+        });
+        let known = Known {
+            receivers: receivers.keys().map(String::as_str).collect(),
+            processors: processors.keys().map(String::as_str).collect(),
+            exporters: exporters.keys().map(String::as_str).collect(),
         };
-        let specs = self.components(sections, "pipelines", read);
+        let faults = references::check(find(sections, "pipelines"), &specs, &known);
+        if faults.is_empty() && specs.values().all(Option::is_some) {
+            self.warn_of_unused(sections, &specs);
+        }
+        self.problems.extend(faults);
         let mut pipelines = Vec::new();
         for (name, spec) in specs {
             let signal = Signal::ALL
@@ -256,6 +279,23 @@ impl Reader {
             }
         }
         pipelines
+    }
+
+    fn warn_of_unused(
+        &mut self,
+        sections: &[(Key, Node)],
+        specs: &BTreeMap<String, Option<PipelineSpec>>,
+    ) {
+        let used = specs.values().flatten();
+        let lists: [(&str, Names); 3] = [
+            ("receivers", |spec| &spec.from),
+            ("processors", |spec| &spec.via),
+            ("exporters", |spec| &spec.to),
+        ];
+        for (section, names) in lists {
+            let unused = references::unused(sections, section, used.clone(), names);
+            self.warnings.extend(unused);
+        }
     }
 
     /// Every processor must fit the signal of the pipeline.
@@ -370,18 +410,6 @@ fn check_name(key: &Key) -> Result<(), Problem> {
         ));
     }
     Ok(())
-}
-
-fn check_references<T>(
-    what: &str,
-    names: &[String],
-    known: &BTreeMap<String, T>,
-) -> Result<(), Problem> {
-    let Some(name) = names.iter().find(|name| !known.contains_key(*name)) else {
-        return Ok(());
-    };
-    let known: Vec<&str> = known.keys().map(String::as_str).collect();
-    Err(serde::de::Error::custom(unknown(what, name, &known)))
 }
 
 fn find<'n>(sections: &'n [(Key, Node)], name: &str) -> Option<&'n Node> {

@@ -1,0 +1,177 @@
+//! All mistakes of one section or component, not only the first.
+//!
+//! serde stops at the first mistake. So what it complains about is taken out and the rest is read again, until nothing is
+//! left to complain about. A complaint that only follows from what was taken out is left out.
+
+use super::error::Problem;
+use super::yaml::{Node, Value};
+
+/// Mistakes told of one component, at most.
+const FAULTS_MAX: usize = 32;
+
+/// Reads `node`, or says everything that is wrong with it.
+pub(super) fn read_all<T>(
+    node: &Node,
+    read: impl Fn(&Node) -> Result<T, Problem>,
+) -> Result<T, Vec<Problem>> {
+    let mut error = match read(node) {
+        Ok(value) => return Ok(value),
+        Err(problem) => problem.or_line(node.line),
+    };
+    let mut rest = node.clone();
+    let (mut problems, mut taken) = (Vec::new(), Taken::default());
+    for _ in 0..FAULTS_MAX {
+        let fault = Fault::of(&error);
+        if !taken.explains(&error, &fault) && !problems.contains(&error) {
+            problems.push(at_its_line(error.clone(), node));
+        }
+        if !taken.take(&mut rest, &error, fault) {
+            break;
+        }
+        match read(&rest) {
+            Ok(_) => break,
+            Err(problem) => error = problem.or_line(node.line),
+        }
+    }
+    Err(problems)
+}
+
+/// What a problem is about, as its message tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Fault {
+    UnknownKey {
+        key: String,
+        meant: Option<String>,
+    },
+    MissingKey(String),
+    Value,
+    /// The component as a whole.
+    Whole,
+}
+
+impl Fault {
+    fn of(problem: &Problem) -> Self {
+        let message = problem.message.as_str();
+        let mut quoted = message.split('`').skip(1).step_by(2).map(str::to_owned);
+        if message.starts_with("unknown key `") {
+            let key = quoted.next().unwrap_or_default();
+            let meant = quoted
+                .next()
+                .filter(|_| message.contains("; did you mean `"));
+            return Self::UnknownKey { key, meant };
+        }
+        if message.starts_with("key `") && message.ends_with("` is missing") {
+            return Self::MissingKey(quoted.next().unwrap_or_default());
+        }
+        match problem.path.is_empty() {
+            true => Self::Whole,
+            false => Self::Value,
+        }
+    }
+}
+
+/// What has been taken out so far.
+#[derive(Debug, Default)]
+struct Taken {
+    keys: Vec<String>,
+    /// Keys that unknown ones were probably meant to be.
+    meant: Vec<String>,
+    values: bool,
+}
+
+impl Taken {
+    /// Whether the problem is there only because of what is not there any more.
+    fn explains(&self, _problem: &Problem, fault: &Fault) -> bool {
+        match fault {
+            Fault::MissingKey(key) => self.keys.contains(key) || self.meant.contains(key),
+            Fault::Whole => self.values || !self.meant.is_empty(),
+            Fault::UnknownKey { .. } | Fault::Value => false,
+        }
+    }
+
+    /// Takes the culprit out of `node`; false when that cannot be done.
+    fn take(&mut self, node: &mut Node, problem: &Problem, fault: Fault) -> bool {
+        let line = problem.line.unwrap_or(node.line);
+        match fault {
+            Fault::UnknownKey { key, meant } => {
+                let path = [problem.path.as_slice(), &[key]].concat();
+                self.meant.extend(meant);
+                remove(node, &path, line)
+            }
+            Fault::Value => {
+                self.values = true;
+                self.keys.extend(problem.path.last().cloned());
+                remove(node, &problem.path, line)
+            }
+            Fault::MissingKey(_) | Fault::Whole => false,
+        }
+    }
+}
+
+/// Removes the entry at `path` that stands on `line` or reaches over it. Lists are not part of paths.
+fn remove(node: &mut Node, path: &[String], line: usize) -> bool {
+    let Some((first, rest)) = path.split_first() else {
+        return false;
+    };
+    match &mut node.value {
+        Value::Scalar { .. } => false,
+        Value::List(items) => items
+            .iter_mut()
+            .any(|item| reaches(item, line) && remove(item, path, line)),
+        Value::Map(entries) => {
+            let found = entries.iter().position(|(key, _)| key.name == *first);
+            let Some(index) = found else { return false };
+            if rest.is_empty() {
+                entries.remove(index);
+                return true;
+            }
+            entries
+                .get_mut(index)
+                .is_some_and(|(_, value)| remove(value, rest, line))
+        }
+    }
+}
+
+fn reaches(node: &Node, line: usize) -> bool {
+    (node.line..=last_line(node)).contains(&line)
+}
+
+fn last_line(node: &Node) -> usize {
+    match &node.value {
+        Value::Scalar { .. } => node.line,
+        Value::List(items) => items.iter().map(last_line).fold(node.line, usize::max),
+        Value::Map(entries) => entries
+            .iter()
+            .map(|(key, value)| key.line.max(last_line(value)))
+            .fold(node.line, usize::max),
+    }
+}
+
+/// A problem of a component as a whole names what it is about: its line is the one where that stands.
+fn at_its_line(mut problem: Problem, node: &Node) -> Problem {
+    let lines = problem.message.lines().map(str::trim);
+    let lines: Vec<&str> = lines.filter(|line| !line.is_empty()).collect();
+    let message = lines.join("; ");
+    if problem.line == Some(node.line) {
+        let quoted = ['`', '"'].into_iter().flat_map(|quote| {
+            let parts: Vec<&str> = problem.message.split(quote).collect();
+            parts.into_iter().skip(1).step_by(2)
+        });
+        if let Some(line) = quoted.filter_map(|text| line_of(node, text)).next() {
+            problem.line = Some(line);
+        }
+    }
+    Problem { message, ..problem }
+}
+
+/// Where a scalar or a key `text` stands.
+fn line_of(node: &Node, text: &str) -> Option<usize> {
+    match &node.value {
+        Value::Scalar { text: scalar, .. } => (scalar == text).then_some(node.line),
+        Value::List(items) => items.iter().find_map(|item| line_of(item, text)),
+        Value::Map(entries) => entries.iter().find_map(|(key, value)| {
+            let below = line_of(value, text);
+            below.or_else(|| (key.name == text).then_some(key.line))
+        }),
+    }
+}

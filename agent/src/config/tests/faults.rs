@@ -1,0 +1,178 @@
+//! How much is said of a configuration that is wrong or odd.
+
+use super::*;
+
+/// The warnings of a valid configuration.
+fn warnings(text: &str) -> Vec<String> {
+    let config = AgentConfig::parse("agent.yaml", text, &sources())
+        .unwrap_or_else(|error| panic!("{error}"));
+    let line = |warning: &Problem| format!("{}: {warning}", warning.line.unwrap_or(0));
+    config.warnings.iter().map(line).collect()
+}
+
+/// Lines of the error text, each of which must be there; nothing else may.
+fn check_lines(text: &str, expected: &[&str]) {
+    let error = AgentConfig::parse("f", text, &sources()).expect_err("invalid");
+    let text = error.to_string();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), expected.len(), "{text}");
+    for (line, expected) in lines.iter().zip(expected) {
+        assert!(line.starts_with(expected), "{line}\n{expected}");
+    }
+}
+
+const REST: &str = "exporters:\n  main: {type: otlp, endpoint: 'http://a:1'}\n\
+                    pipelines:\n  logs: {from: [files], to: [main]}\n";
+
+#[test]
+fn one_component_tells_all_its_mistakes() {
+    check_lines(
+        "receivers:\n  otlp:\n    type: otlp\n    gprc: 127.0.0.1:1\n    body_max: much\n    auth: none\n    extra: 1\n",
+        &[
+            "f:4: receivers.otlp: unknown key `gprc`; did you mean `grpc`?",
+            "f:5: receivers.otlp.body_max: \"much\" is not a size",
+            "f:6: receivers.otlp.auth: unknown value `none`",
+            "f:7: receivers.otlp: unknown key `extra`",
+        ],
+    );
+    check_lines(
+        "receivers:\n  scrape:\n    type: prometheus\n    scrape_configs:\n    - {job_name: a, scrape_interval: x}\n    \
+         - job_name: b\n      honor_label: true\n      scrape_timeout: y\n",
+        &[
+            "f:5: receivers.scrape.scrape_configs.scrape_interval: \"x\" is not a duration",
+            "f:7: receivers.scrape.scrape_configs: unknown key `honor_label`; did you mean `honor_labels`?",
+            "f:8: receivers.scrape.scrape_configs.scrape_timeout: \"y\" is not a duration",
+        ],
+    );
+}
+
+#[test]
+fn what_only_follows_from_another_mistake_is_left_out() {
+    check_lines(
+        "exporters:\n  main: {type: otlp, endpoint: [a]}\n",
+        &["f:2: exporters.main.endpoint: "],
+    );
+    check_lines(
+        "receivers:\n  f: {type: filelog, inclde: [/a]}\n",
+        &["f:2: receivers.f: unknown key `inclde`"],
+    );
+    check_lines(
+        "receivers:\n  f: {type: filelog, surplus: 1, include: []}\n",
+        &[
+            "f:2: receivers.f: unknown key `surplus`",
+            "f:2: receivers.f: include names no files",
+        ],
+    );
+}
+
+#[test]
+fn sections_tell_all_their_mistakes_and_nothing_hides_the_next_section() {
+    check_lines(
+        "limits: {memory: lots, disk: none, cpu: 1}\nadmin: {listn: x}\ntelemetry: {traces: {}}\nresource: [1]\n",
+        &[
+            "f:1: limits.memory: ",
+            "f:1: limits.disk: ",
+            "f:1: limits: unknown key `cpu`",
+            "f:2: admin: unknown key `listn`; did you mean `listen`?",
+            "f:3: telemetry.traces: key `endpoint` is missing",
+            "f:4: resource: ",
+        ],
+    );
+}
+
+#[test]
+fn a_message_about_a_value_has_the_line_of_the_value() {
+    check_lines(
+        "receivers:\n  f:\n    type: filelog\n    include:\n    - /var/log/a\n    - '/var/log/[a'\n",
+        &["f:6: receivers.f: "],
+    );
+    check_lines(
+        "exporters:\n  main:\n    type: otlp\n    endpoint: collector:4317\n",
+        &["f:4: exporters.main: endpoint `collector:4317`"],
+    );
+}
+
+#[test]
+fn every_unknown_reference_is_named_with_the_nearest() {
+    check_lines(
+        "receivers:\n  files: {type: filelog, include: [/a]}\nexporters:\n  main: {type: otlp, endpoint: 'http://a:1'}\n\
+         pipelines:\n  logs:\n    from: [file, hosts]\n    via:\n    - pii\n    to: [mian, main, main]\n  traces: {from: [], to: []}\n",
+        &[
+            "f:7: pipelines.logs: unknown receiver `file`; did you mean `files`? (known: files)",
+            "f:7: pipelines.logs: unknown receiver `hosts`",
+            "f:9: pipelines.logs: unknown processor `pii`; none is known here",
+            "f:10: pipelines.logs: unknown exporter `mian`; did you mean `main`? (known: main)",
+            "f:10: pipelines.logs: exporter `main` stands twice in `to`",
+            "f:11: pipelines.traces: `from` names no receiver",
+            "f:11: pipelines.traces: `to` names no exporter",
+        ],
+    );
+}
+
+#[test]
+fn components_without_a_pipeline_are_warned_of() {
+    let text = format!(
+        "receivers:\n  files: {{type: filelog, include: [/a]}}\n  host: {{type: hostmetrics}}\nprocessors:\n  \
+         r: {{type: resource, set: {{a: b}}}}\n{REST}"
+    );
+    assert_eq!(
+        warnings(&text),
+        [
+            "3: receivers.host: no pipeline uses it",
+            "5: processors.r: no pipeline uses it"
+        ]
+    );
+    assert_eq!(
+        warnings("exporters:\n  main: {type: otlp, endpoint: 'http://a:1'}\n").len(),
+        1
+    );
+}
+
+#[test]
+fn tests_are_read_and_checked_like_everything_else() {
+    let config = |tests: &str| {
+        format!("receivers:\n  files: {{type: filelog, include: [/a]}}\n{REST}tests:\n{tests}")
+    };
+    let text = config(
+        "- {name: one, input: {body: a, attributes: {n: 1}}, expect: {body: a, attributes: {gone: null}}}\n\
+         - {pipeline: logs, input: {line: '{}'}, expect: {dropped: filter}}\n",
+    );
+    let read = AgentConfig::parse("f", &text, &sources()).expect("valid");
+    let [one, two] = read.tests.as_slice() else {
+        panic!("{:?}", read.tests)
+    };
+    assert_eq!((one.name.as_str(), one.line), ("one", 8));
+    assert_eq!(one.expect.attributes["gone"], serde_json::Value::Null);
+    assert_eq!(
+        (two.name.as_str(), two.receiver.as_deref()),
+        ("test 2", Some("files"))
+    );
+    assert_eq!(two.expect.dropped, Some(Dropped::For("filter".to_owned())));
+    check_lines(
+        &config(
+            "- {input: {body: a, line: b}, expect: {body: a}}\n\
+             - {input: {body: a}, expect: {}}\n\
+             - {input: {body: a}, expect: {body: a, dropped: true}}\n\
+             - {input: {bdy: a, severity: [1]}, expect: {body: a}, pipelne: logs}\n\
+             - {pipeline: metrics, input: {body: a}, expect: {body: a}}\n\
+             - {receiver: file, input: {line: a}, expect: {body: a}}\n\
+             - {input: {body: a, severity: loud}, expect: {body: a}}\n\
+             - {input: {body: a}, expect: {time: yesterday}}\n\
+             - {expect: {body: a}}\n",
+        ),
+        &[
+            "f:8: tests: input holds either `line` or `body`",
+            "f:9: tests: expect says nothing",
+            "f:10: tests: a record that is dropped has no fields to expect",
+            "f:11: tests.input: unknown key `bdy`; did you mean `body`?",
+            "f:11: tests.input.severity: ",
+            "f:11: tests: unknown key `pipelne`; did you mean `pipeline`?",
+            "f:12: tests: only the pipeline `logs` can be tested, not `metrics`",
+            "f:13: tests: unknown receiver `file`; did you mean `files`?",
+            "f:14: tests: severity `loud` is no level",
+            "f:15: tests: time `yesterday` is not like",
+            "f:16: tests: key `input` is missing",
+        ],
+    );
+    check_lines("tests: yes\n", &["f:1: tests: must hold a list"]);
+}
