@@ -11,6 +11,8 @@ mod stats;
 mod writer;
 
 pub(crate) use record::decode;
+#[cfg(test)]
+pub(crate) use record::encode_header;
 pub use record::{Amount, Totals};
 pub(crate) use stats::BufferCollector;
 pub(crate) use writer::{BufferWriter, WriterParts};

@@ -32,3 +32,6 @@ mod trouble;
 
 pub(crate) use engine::{CURSOR_PREFIX, Exporter, ExporterParts, cursor_name};
 pub use sender::OpenError;
+
+#[cfg(test)]
+mod tests;

@@ -135,7 +135,8 @@ fn share_room(mut room: MemoryPermit, items: &mut [Item]) {
     }
 }
 
-/// The stored account; for a new cursor one that starts with what the journal holds.
+/// The stored account; for a new cursor one that starts with what the journal holds, stored at once: an exporter that
+/// never gets to settle anything must know later what was dropped from it.
 pub(super) fn account(cursor: &mut Cursor, appended: &Totals) -> Result<Account, JournalError> {
     match serde_json::from_slice(cursor.state()) {
         Ok(account) => return Ok(account),
@@ -149,5 +150,11 @@ pub(super) fn account(cursor: &mut Cursor, appended: &Totals) -> Result<Account,
     let before = oldest
         .and_then(|record| decode(record.payload).ok())
         .map(|(header, _)| header.before);
-    Ok(Account::starting_after(&before.unwrap_or(*appended)))
+    let account = Account::starting_after(&before.unwrap_or(*appended));
+    if let Ok(state) = serde_json::to_vec(&account)
+        && let Err(error) = cursor.commit(cursor.committed(), &state)
+    {
+        tracing::warn!(%error, cursor = cursor.name(), "new account could not be stored, trying again later");
+    }
+    Ok(account)
 }

@@ -174,3 +174,32 @@ fn secrets_are_in_no_message_and_no_debug_output() {
         assert!(!error.contains(secret), "{error}");
     }
 }
+
+/// The answers to everything the documentation refers to.
+struct Anything;
+
+impl crate::config::substitute::Sources for Anything {
+    fn variable(&self, _name: &str) -> Option<String> {
+        Some("value".to_owned())
+    }
+
+    fn file(&self, _path: &std::path::Path) -> Result<String, String> {
+        Ok("secret".to_owned())
+    }
+}
+
+#[test]
+fn the_examples_of_the_documentation_are_valid() {
+    let page = include_str!("../../../docs/delivery.md");
+    let examples: Vec<&str> = page
+        .split("```yaml\n")
+        .skip(1)
+        .filter_map(|rest| rest.split("```").next())
+        .collect();
+    assert_eq!(examples.len(), 2);
+    for example in examples {
+        if let Err(error) = AgentConfig::parse("delivery.md", example, &Anything) {
+            panic!("{error}");
+        }
+    }
+}
