@@ -10,6 +10,8 @@ import yaml
 
 WRITABLE_HOST_PATHS = {"/var/lib/vervet-agent"}
 COLLECTOR_USER = 65532
+# All that the agents may ask for. nodes/proxy would let them run commands in every pod of the node.
+RULES = {("", "pods"): {"list", "watch"}, ("", "nodes/pods"): {"get"}}
 
 
 def container_problems(container):
@@ -31,7 +33,8 @@ def container_problems(container):
 
 def pod_problems(kind, pod):
     context = pod.get("securityContext", {})
-    if pod.get("automountServiceAccountToken") is not False:
+    # Only the agents ask Kubernetes for anything.
+    if pod.get("automountServiceAccountToken") is not False and kind != "DaemonSet":
         yield "it gets a service account token"
     if context.get("seccompProfile", {}).get("type") != "RuntimeDefault":
         yield "it has no seccomp profile"
@@ -51,6 +54,16 @@ def pod_problems(kind, pod):
                 yield f"container {container['name']}: it may write {path} of the node"
 
 
+def rule_problems(role):
+    for rule in role.get("rules", []):
+        for group in rule.get("apiGroups", [""]):
+            for resource in rule.get("resources", []):
+                if not set(rule["verbs"]) <= RULES.get((group, resource), set()):
+                    yield f"nothing here needs to {', '.join(rule['verbs'])} {resource}"
+    if not role.get("rules") or "aggregationRule" in role:
+        yield "its rules are not written out"
+
+
 def main(rendered, folder):
     documents = [d for d in yaml.safe_load_all(pathlib.Path(rendered).read_text()) if d]
     folder = pathlib.Path(folder)
@@ -60,8 +73,14 @@ def main(rendered, folder):
         if kind in ("StatefulSet", "DaemonSet", "Deployment"):
             pods += 1
             problems += [f"{kind} {name}: {p}" for p in pod_problems(kind, document["spec"]["template"]["spec"])]
-        if kind in ("ClusterRole", "Role", "Secret"):
+        if kind in ("Role", "Secret"):
             problems.append(f"{kind} {name}: nothing here needs one")
+        if kind == "ClusterRole":
+            problems += [f"{kind} {name}: {p}" for p in rule_problems(document)]
+        if kind == "ClusterRoleBinding":
+            bound = [s["name"] for s in document["subjects"]]
+            if bound != [document["roleRef"]["name"]] or not bound[0].endswith("-agent"):
+                problems.append(f"{kind} {name}: {bound} get {document['roleRef']['name']}")
         for file, text in document.get("data", {}).items() if kind == "ConfigMap" else []:
             if file.endswith(".yaml"):
                 folder.mkdir(parents=True, exist_ok=True)

@@ -28,7 +28,6 @@ privileged: false
 
 {{- /* The settings of a pod that both kinds share. */ -}}
 {{- define "vervet.pod" -}}
-automountServiceAccountToken: false
 enableServiceLinks: false
 terminationGracePeriodSeconds: 60
 {{- with .Values.imagePullSecrets }}
@@ -93,10 +92,12 @@ receivers:
         scrape_interval: 15s
         static_configs: [{targets: [127.0.0.1:7421], labels: {node: "${env:NODE_NAME}"}}]
   otlp: {type: otlp, grpc: 0.0.0.0:4317, http: 0.0.0.0:4318, auth: disabled}
+processors:
+  k8s: {{ toJson (merge (dict "type" "k8sattributes") .Values.agent.kubernetes) }}
 exporters:
   collector: {type: otlp, endpoint: {{ printf "http://%s-collector:4317" (include "vervet.name" .) | quote }}, compression: zstd, queue: {on_full: block}}
 pipelines:
-  logs: {from: [pods, otlp], to: [collector]}
-  metrics: {from: [host, own, otlp], to: [collector]}
-  traces: {from: [otlp], to: [collector]}
+  logs: {from: [pods, otlp], via: [k8s], to: [collector]}
+  metrics: {from: [host, own, otlp], via: [k8s], to: [collector]}
+  traces: {from: [otlp], via: [k8s], to: [collector]}
 {{- end -}}
