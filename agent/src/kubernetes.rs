@@ -84,4 +84,4 @@ pub(crate) fn open(
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

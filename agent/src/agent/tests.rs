@@ -1,6 +1,7 @@
 //! A whole agent in front of a real gRPC server that misbehaves.
 
 mod collector;
+mod pods;
 mod reload;
 
 use std::path::Path;

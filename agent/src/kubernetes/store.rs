@@ -59,8 +59,11 @@ impl Pods {
 
     /// Learns of a pod or its new state. False when there is no room for it.
     pub(super) fn put(&mut self, pod: Pod) -> bool {
+        let before = (self.generation, self.gone);
         let has_room = self.put_entry(pod);
-        self.index();
+        if before != (self.generation, self.gone) {
+            self.index();
+        }
         has_room
     }
 

@@ -3,7 +3,7 @@
 mod api;
 mod kubelet;
 mod reading;
-mod server;
+pub(crate) mod server;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ async fn until(what: &str, condition: impl Fn() -> bool) {
 }
 
 /// A pod as the API shows it.
-fn pod(uid: &str, labels: &[(&str, &str)]) -> Value {
+pub(crate) fn pod(uid: &str, labels: &[(&str, &str)]) -> Value {
     let labels: std::collections::BTreeMap<&str, &str> = labels.iter().copied().collect();
     json!({
         "metadata": {

@@ -16,16 +16,16 @@ use tokio_rustls::server::TlsStream;
 
 type Stream = BufReader<TlsStream<TcpStream>>;
 
-pub(super) struct Server {
-    pub(super) url: String,
-    pub(super) ca_pem: String,
+pub(crate) struct Server {
+    pub(crate) url: String,
+    pub(crate) ca_pem: String,
     state: Arc<Mutex<State>>,
     changed: watch::Sender<u64>,
 }
 
 /// What the server does to whoever asks.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Mood {
+pub(crate) enum Mood {
     Answers,
     /// With this status line and these headers.
     Refuses(&'static str),
@@ -75,7 +75,7 @@ fn certificate() -> (String, ServerConfig) {
 }
 
 impl Server {
-    pub(super) async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         crate::telemetry::install_tls_provider();
         let (ca_pem, config) = certificate();
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
@@ -116,7 +116,7 @@ impl Server {
     }
 
     /// Adds a pod or changes it; watchers are told.
-    pub(super) fn put(&self, mut pod: Value) {
+    pub(crate) fn put(&self, mut pod: Value) {
         self.change(|state| {
             let uid = pod["metadata"]["uid"].as_str().expect("uid").to_owned();
             pod["metadata"]["resourceVersion"] = json!(state.version.to_string());
@@ -130,7 +130,7 @@ impl Server {
         });
     }
 
-    pub(super) fn remove(&self, uid: &str) {
+    pub(crate) fn remove(&self, uid: &str) {
         self.change(|state| {
             let mut pod = state.pods.remove(uid).expect("there");
             pod["metadata"]["resourceVersion"] = json!(state.version.to_string());
@@ -139,14 +139,14 @@ impl Server {
     }
 
     /// Forgets a pod without telling watchers.
-    pub(super) fn lose(&self, uid: &str) {
+    pub(crate) fn lose(&self, uid: &str) {
         self.change(|state| {
             state.pods.remove(uid);
             None
         });
     }
 
-    pub(super) fn bookmark(&self) -> u64 {
+    pub(crate) fn bookmark(&self) -> u64 {
         self.change(|state| {
             let metadata = json!({"resourceVersion": state.version.to_string()});
             let object = json!({"kind": "Pod", "metadata": metadata});
@@ -156,12 +156,12 @@ impl Server {
     }
 
     /// Sends a line over every watch.
-    pub(super) fn send(&self, line: &str) {
+    pub(crate) fn send(&self, line: &str) {
         self.change(|_| Some(line.to_owned()));
     }
 
     /// Ends every watch.
-    pub(super) fn cut(&self) {
+    pub(crate) fn cut(&self) {
         self.change(|state| {
             state.cuts += 1;
             None
@@ -169,7 +169,7 @@ impl Server {
     }
 
     /// Forgets all versions but the present, and ends every watch.
-    pub(super) fn compact(&self, gone_in_stream: bool) {
+    pub(crate) fn compact(&self, gone_in_stream: bool) {
         self.change(|state| {
             state.oldest = state.version;
             state.gone_in_stream = gone_in_stream;
@@ -178,24 +178,24 @@ impl Server {
         });
     }
 
-    pub(super) fn set(&self, mood: Mood) {
+    pub(crate) fn set(&self, mood: Mood) {
         self.state.lock().mood = mood;
     }
 
-    pub(super) fn set_token(&self, token: &str) {
+    pub(crate) fn set_token(&self, token: &str) {
         self.state.lock().token = token.to_owned();
     }
 
-    pub(super) fn set_page(&self, pods: usize) {
+    pub(crate) fn set_page(&self, pods: usize) {
         self.state.lock().page = pods;
     }
 
     /// Paths and queries, in order.
-    pub(super) fn requests(&self) -> Vec<String> {
+    pub(crate) fn requests(&self) -> Vec<String> {
         self.state.lock().requests.clone()
     }
 
-    pub(super) fn requests_with(&self, text: &str) -> usize {
+    pub(crate) fn requests_with(&self, text: &str) -> usize {
         let requests = self.requests();
         requests.iter().filter(|path| path.contains(text)).count()
     }
