@@ -137,6 +137,29 @@ impl Agent {
         self.kills.load(Ordering::Relaxed)
     }
 
+    /// What it has written since it was started.
+    pub(crate) fn output(&self) -> String {
+        let running = self.running.lock();
+        running
+            .as_ref()
+            .map(|running| running.program.output())
+            .unwrap_or_default()
+    }
+
+    /// Whether it has a descriptor of that file.
+    pub(crate) fn has_open(&self, path: &Path) -> bool {
+        let path = path.canonicalize().unwrap();
+        let running = self.running.lock();
+        let Some(pid) = running.as_ref().map(|running| running.program.pid()) else {
+            return false;
+        };
+        let descriptors = std::fs::read_dir(format!("/proc/{pid}/fd"));
+        let targets = descriptors.into_iter().flatten().flatten();
+        targets
+            .filter_map(|entry| std::fs::read_link(entry.path()).ok())
+            .any(|target| target == path)
+    }
+
     /// Its status; none when it does not run.
     pub(crate) fn status(&self) -> Option<Value> {
         let admin = self.running.lock().as_ref()?.admin?;

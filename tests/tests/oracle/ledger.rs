@@ -1,8 +1,8 @@
 //! What the receiving side remembers: which batches it has taken, and every line in them.
 //!
-//! It outlives the server in front of it, as a collector's store outlives the process. A batch is known by exactly
-//! the identity it was sent with: one whose sequence is not above the highest seen of that identity and
-//! signal is a repeat, is acknowledged, and is not counted again.
+//! It outlives the server in front of it, as a collector's store outlives the process. What is a repeat, is acknowledged
+//! and not counted again, [`vervet_wire::Source::is_repeat`] decides, for the collector as well. Batches of one agent come in lanes, so
+//! lines are put in order by the sequence of their batch, not by their arrival.
 
 use std::collections::HashMap;
 
@@ -34,9 +34,13 @@ struct Pages {
     /// Texts that are no line, the first [`FOREIGN_MAX`].
     foreign: Vec<String>,
     foreign_count: u64,
-    reordered: Findings,
+    /// Lines that came after a later one of the same file: in another lane, or wrongly.
+    late: u64,
     changed_repeats: Findings,
 }
+
+/// Where a line stands in what the agent has sent: sequence of the batch, and number in it.
+type Place = (u64, u64);
 
 /// One writer's lines.
 #[derive(Debug, Default)]
@@ -44,8 +48,8 @@ struct Page {
     /// How often each number came.
     times: Vec<u8>,
     distinct: u64,
-    /// The highest number that came of each generation.
-    generations: HashMap<u32, u64>,
+    /// Place and number of what came of each generation, as it came.
+    generations: HashMap<u32, Vec<(Place, u64)>>,
 }
 
 /// How often something was found, and the first of it.
@@ -70,6 +74,8 @@ pub(crate) struct Verdict {
     pub(crate) reordered: Findings,
     /// A sequence that came twice with different contents.
     pub(crate) changed_repeats: Findings,
+    /// Lines that arrived after a later one of the same file, in whatever lane.
+    pub(crate) late: u64,
     /// Records taken, all kinds.
     pub(crate) records: u64,
     pub(crate) requests: u64,
@@ -98,6 +104,14 @@ impl Findings {
 }
 
 impl Written {
+    pub(crate) fn of(writer: usize) -> Self {
+        Self {
+            writer,
+            generations: vec![0],
+            ..Self::default()
+        }
+    }
+
     fn name(&self, number: u64) -> String {
         let generation = self.line(number).generation;
         format!("w{} g{generation} n{number}", self.writer)
@@ -139,22 +153,27 @@ impl Ledger {
         if let Some(source) = &request.source {
             let signal = request.signal as u8;
             let sum = crc32c::crc32c(&request.body);
-            let key = (source.agent_id.clone(), signal);
-            let body = (source.agent_id.clone(), signal, source.sequence);
+            let body = (source.agent().to_owned(), signal, source.sequence);
             let known = *pages.bodies.entry(body).or_insert(sum);
             if known != sum {
                 pages.changed_repeats.add(|| format!("{source:?}"));
             }
-            let highest = pages.highest.entry(key).or_default();
-            if source.sequence <= *highest {
+            let highest = |id: &str| pages.highest.get(&(id.to_owned(), signal)).copied();
+            if source.is_repeat(|id| highest(id).unwrap_or(0)) {
                 pages.repeats += 1;
                 return Ok(Accepted::default());
             }
-            *highest = source.sequence;
+            let key = (source.agent_id.clone(), signal);
+            pages.highest.insert(key, source.sequence);
         }
         if request.signal == Signal::Logs {
+            let mut place = (
+                request.source.as_ref().map_or(0, |source| source.sequence),
+                0,
+            );
             for_each_log(&request.body, |_resource, _scope, record| {
-                pages.count(&record.body);
+                place.1 += 1;
+                pages.count(&record.body, place);
             })
             .map_err(|error| Refusal::Invalid(error.to_string()))?;
         }
@@ -218,7 +237,7 @@ impl Ledger {
     pub(crate) fn verdict(&self, written: &[Written]) -> Verdict {
         let pages = self.0.lock();
         let mut verdict = Verdict {
-            reordered: pages.reordered.clone(),
+            late: pages.late,
             changed_repeats: pages.changed_repeats.clone(),
             records: pages.records,
             requests: pages.requests,
@@ -239,6 +258,9 @@ impl Ledger {
             let page = pages.writers.get(of_writer.writer);
             let times = page.map_or(&[][..], |page| &page.times);
             verdict.check(of_writer, times);
+            for lines in page.iter().flat_map(|page| page.generations.values()) {
+                verdict.check_order(of_writer, lines);
+            }
             let headers = pages.headers.get(&of_writer.writer).copied().unwrap_or(0);
             for _ in headers..of_writer.headers {
                 verdict.lost.add(|| format!("w{} header", of_writer.writer));
@@ -254,11 +276,11 @@ impl Ledger {
 }
 
 impl Pages {
-    fn count(&mut self, body: &Value<'_>) {
+    fn count(&mut self, body: &Value<'_>, place: Place) {
         self.records += 1;
         let text = body.as_str().unwrap_or_default();
         match line::read(text) {
-            Text::Line(line) => self.count_line(line),
+            Text::Line(line) => self.count_line(line, place),
             Text::Header(writer) => *self.headers.entry(writer).or_default() += 1,
             Text::Foreign => {
                 self.foreign_count += 1;
@@ -269,7 +291,7 @@ impl Pages {
         }
     }
 
-    fn count_line(&mut self, line: Line) {
+    fn count_line(&mut self, line: Line, place: Place) {
         if self.writers.len() <= line.writer {
             self.writers.resize_with(line.writer + 1, Page::default);
         }
@@ -280,20 +302,29 @@ impl Pages {
         }
         page.distinct += u64::from(page.times[number] == 0);
         page.times[number] = page.times[number].saturating_add(1);
-        let highest = page
-            .generations
-            .entry(line.generation)
-            .or_insert(line.number);
-        if line.number < *highest {
-            let highest = *highest;
-            self.reordered.add(|| format!("{line:?} after {highest}"));
-        } else {
-            *highest = line.number;
-        }
+        let lines = page.generations.entry(line.generation).or_default();
+        self.late += u64::from(lines.last().is_some_and(|(_, last)| line.number < *last));
+        lines.push((place, line.number));
     }
 }
 
 impl Verdict {
+    /// In the order of their places, the numbers of one file's lines only grow.
+    fn check_order(&mut self, written: &Written, lines: &[(Place, u64)]) {
+        let mut by_place = lines.to_vec();
+        by_place.sort_unstable();
+        for pair in by_place.windows(2) {
+            let [(_, before), (place, number)] = pair else {
+                continue;
+            };
+            if number < before {
+                let name = written.name(*number);
+                self.reordered
+                    .add(|| format!("{name} at {place:?} after n{before}"));
+            }
+        }
+    }
+
     fn check(&mut self, written: &Written, times: &[u8]) {
         for number in 0..written.lines {
             let times = usize::try_from(number).ok().and_then(|at| times.get(at));

@@ -13,8 +13,10 @@
 
 mod agent;
 mod collector;
+mod hostile;
 mod ledger;
 mod line;
 mod scenario;
+mod site;
 mod table;
 mod writer;

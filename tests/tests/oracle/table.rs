@@ -133,7 +133,7 @@ fn deleted_unread_while_the_agent_lives() {
         name: "delete-unread",
         rotation: Rotation::DeleteCreate,
         rotation_interval: millis(400),
-        gate: Gate::Known,
+        gate: Gate::Held,
         unterminated: true,
         network: BAD_NETWORK,
         collector_fails: true,
@@ -162,7 +162,7 @@ fn symlink_switched_while_the_agent_lives() {
         name: "symlink-unread",
         rotation: Rotation::Symlink,
         rotation_interval: millis(400),
-        gate: Gate::Known,
+        gate: Gate::Held,
         network: BAD_NETWORK,
         ..Scenario::CALM
     }
@@ -213,6 +213,7 @@ fn buffer_full_while_the_collector_is_away() {
         network: &[Mode::Refuse, Mode::Refuse, Mode::Stall, Mode::Pass],
         network_interval: millis(4_000),
         limits: "{disk: 1MiB}",
+        must_say: "buffer takes nothing at the moment",
         seconds: 12,
         ..Scenario::CALM
     }
@@ -225,11 +226,12 @@ fn buffer_full_and_files_deleted_unread() {
         name: "disk-full-delete",
         rotation: Rotation::DeleteCreate,
         rotation_interval: millis(700),
-        gate: Gate::Known,
+        gate: Gate::Held,
         lines_per_second: 4_000,
         network: &[Mode::Refuse, Mode::Stall, Mode::Pass],
         network_interval: millis(4_000),
         limits: "{disk: 1MiB}",
+        must_say: "buffer takes nothing at the moment",
         seconds: 12,
         ..Scenario::CALM
     }
@@ -254,4 +256,53 @@ fn compressed_files_are_excluded() {
         }
         .run();
     }
+}
+
+#[test]
+fn what_is_given_up_is_in_the_books() {
+    Scenario {
+        name: "drop-oldest",
+        rotation: Rotation::Rename,
+        rotation_interval: millis(700),
+        lines_per_second: 6_000,
+        // Until the end, so that more is written than buffer and read-ahead hold.
+        network: &[Mode::Refuse],
+        limits: "{disk: 1MiB}",
+        must_say: "journal full, oldest records dropped",
+        exporter: ", queue: {on_full: drop_oldest}",
+        may_drop: true,
+        seconds: 12,
+        ..Scenario::CALM
+    }
+    .run();
+}
+
+#[test]
+fn copytruncate_with_equal_beginnings() {
+    Scenario {
+        name: "copytruncate-equal-beginnings",
+        rotation: Rotation::CopyTruncate,
+        rotation_interval: millis(300),
+        gate: Gate::Delivered,
+        equal_beginnings: true,
+        kills: 4,
+        kills_at_rotation: true,
+        ..Scenario::CALM
+    }
+    .run();
+}
+
+#[test]
+fn same_inode_and_equal_beginnings() {
+    Scenario {
+        name: "delete-reuse-equal-beginnings",
+        rotation: Rotation::DeleteCreate,
+        rotation_interval: millis(300),
+        gate: Gate::Delivered,
+        equal_beginnings: true,
+        kills: 4,
+        kills_at_rotation: true,
+        ..Scenario::CALM
+    }
+    .run();
 }

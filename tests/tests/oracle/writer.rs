@@ -15,7 +15,8 @@ use rand::Rng as _;
 use crate::agent::Agent;
 use crate::ledger::{Ledger, Written};
 use crate::line::{self, Line};
-use crate::scenario::{Scenario, wait_until};
+use crate::scenario::Scenario;
+use crate::site::wait_until;
 
 pub(crate) use rotation::{Codec, Rotation};
 
@@ -34,8 +35,10 @@ const CRI_PIECE_BYTES: usize = 300;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Gate {
     Open,
-    /// A line of the file, so that the agent has it open.
+    /// A line of the file, so that the agent knows it.
     Known,
+    /// Nothing; but the agent has the file open.
+    Held,
     /// Every line written.
     Delivered,
 }
@@ -249,6 +252,7 @@ impl Writer {
         let opened = wait_until(GATE_WITHIN, || {
             let holds = self.written.iter().all(|written| match gate {
                 Gate::Open => true,
+                Gate::Held => self.stage.agent.has_open(&self.path),
                 Gate::Known => ledger.knows(written.writer, self.generation),
                 Gate::Delivered => {
                     ledger.distinct(written.writer) + written.lost_at_most() >= written.lines

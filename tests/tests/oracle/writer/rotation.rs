@@ -9,7 +9,8 @@ use std::time::Duration;
 use rand::Rng as _;
 
 use super::{Stage, Writer, append};
-use crate::scenario::{Scenario, wait_until};
+use crate::scenario::Scenario;
+use crate::site::wait_until;
 
 /// Lines written between the copy and the cut, at most.
 const LINES_AT_RISK_MAX: u32 = 20;
