@@ -3,7 +3,7 @@
 //! In: [`Batch`]es from receivers. Out: the same batches in the same order per receiver, read by the buffer.
 //! There are two lanes, so that a file being read as fast as the disk allows never starves a client that
 //! waits for its answer: [`BatchSender::send`] waits for room, [`BatchSender::send_durable`] is refused
-//! when there is none. Each lane holds at most [`LANE_BATCHES_MAX`] batches, and its kind's share of the
+//! when there is none. The lanes hold at most [`SOURCE_BATCHES_MAX`] and [`LANE_BATCHES_MAX`] batches, and their kinds' shares of the
 //! [`MemoryBudget`] in bytes.
 
 use std::fmt;
@@ -23,8 +23,10 @@ use crate::kubernetes::PodDirectory;
 use crate::metrics::AgentMetrics;
 use crate::processors::Chains;
 
-/// Batches waiting in one lane, at most.
+/// Requests of clients waiting for the buffer, at most.
 pub const LANE_BATCHES_MAX: usize = 256;
+/// Batches of files and scrapes waiting for the buffer, at most: enough to keep it busy. More would only take memory.
+pub const SOURCE_BATCHES_MAX: usize = 8;
 /// When a refused sender should come back.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -160,7 +162,7 @@ pub fn channel_within(
     budget: MemoryBudget,
     metrics: Arc<AgentMetrics>,
 ) -> (BatchSender, BatchQueue) {
-    let (ordinary, ordinary_queue) = mpsc::channel(LANE_BATCHES_MAX);
+    let (ordinary, ordinary_queue) = mpsc::channel(SOURCE_BATCHES_MAX);
     let (durable, durable_queue) = mpsc::channel(LANE_BATCHES_MAX);
     let sender = BatchSender {
         receiver: receiver.into(),

@@ -9,6 +9,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
+use rustix::buffer::spare_capacity;
 
 use super::identity::{PREFIX_BYTES, Prefix, TAIL_BYTES, read_up_to};
 
@@ -136,15 +137,36 @@ impl Content {
         }
     }
 
-    /// Fills `space` with what follows `offset`, less at the end. Of a compressed file nothing comes as long as
-    /// `offset` has not been reached; each call passes over at most as much as `space` holds.
+    /// Appends what follows `offset` to `buffer`: about `bytes`, less at the end. Of a compressed file nothing comes
+    /// as long as `offset` has not been reached; each call passes over at most as much.
     ///
     /// # Errors
     /// The file cannot be read, or what is compressed is damaged or not whole yet.
-    pub(super) fn read(&mut self, space: &mut [u8], offset: u64) -> io::Result<Chunk> {
+    pub(super) fn read(
+        &mut self,
+        buffer: &mut Vec<u8>,
+        bytes: usize,
+        offset: u64,
+    ) -> io::Result<Chunk> {
         match self {
-            Self::Plain(file) => read_up_to(file, space, offset).map(Chunk::Read),
-            Self::Compressed(uncompressed) => uncompressed.read(space, offset),
+            Self::Plain(file) => {
+                buffer.reserve(bytes);
+                // Into room that need not be zeroed first.
+                let read = rustix::io::retry_on_intr(|| {
+                    rustix::io::pread(&*file, spare_capacity(buffer), offset)
+                });
+                Ok(Chunk::Read(read?))
+            }
+            Self::Compressed(uncompressed) => {
+                let held = buffer.len();
+                buffer.resize(held + bytes, 0);
+                let result = match buffer.get_mut(held..) {
+                    Some(space) => uncompressed.read(space, offset),
+                    None => Ok(Chunk::Read(0)),
+                };
+                buffer.truncate(held + result.as_ref().map_or(0, |chunk| chunk.bytes()));
+                result
+            }
         }
     }
 }
@@ -155,6 +177,14 @@ pub(super) enum Chunk {
     Read(usize),
     /// The place is not reached yet; the bytes passed over are in the space.
     Passed(usize),
+}
+
+impl Chunk {
+    pub(super) fn bytes(self) -> usize {
+        match self {
+            Self::Read(bytes) | Self::Passed(bytes) => bytes,
+        }
+    }
 }
 
 impl Uncompressed {
@@ -204,15 +234,10 @@ fn fill(reader: &mut impl Read, space: &mut [u8]) -> io::Result<usize> {
 /// # Errors
 /// The file cannot be read, or what is compressed is damaged or not whole yet.
 pub(super) fn beginning(file: &File, compression: Option<Compression>) -> io::Result<Vec<u8>> {
-    let mut space = vec![0; PREFIX_BYTES];
-    let read = match compression {
-        None => read_up_to(file, &mut space, 0)?,
-        Some(_) => match Content::new(file.try_clone()?, compression)?.read(&mut space, 0)? {
-            Chunk::Read(bytes) | Chunk::Passed(bytes) => bytes,
-        },
-    };
-    space.truncate(read);
-    Ok(space)
+    let mut bytes = Vec::new();
+    Content::new(file.try_clone()?, compression)?.read(&mut bytes, PREFIX_BYTES, 0)?;
+    bytes.truncate(PREFIX_BYTES);
+    Ok(bytes)
 }
 
 /// The bytes of a plain file before `offset`, at most [`TAIL_BYTES`].

@@ -58,6 +58,8 @@ pub(super) struct OpenFile {
     pub(super) buffer: Vec<u8>,
     pub(super) lines: Lines,
     pub(super) resource: Resource<'static>,
+    /// What was known of pods when the resource was made; `None` while its pod is waited for.
+    pub(super) generation: Option<u64>,
     recent: Vec<u8>,
 }
 
@@ -147,9 +149,25 @@ impl TailedFile {
             buffer: Vec::new(),
             lines,
             resource,
+            generation: None,
             recent,
         }));
         Ok(continues)
+    }
+
+    /// Takes the descriptor it has as if it had just been opened. Nothing may have been read since then.
+    ///
+    /// # Errors
+    /// See [`TailedFile::attach`].
+    pub(super) fn attach_again(
+        &mut self,
+        framing: &Framing,
+        resource: Resource<'static>,
+    ) -> io::Result<bool> {
+        match self.open.take() {
+            Some(open) => self.attach(open.content.file().try_clone()?, framing, resource),
+            None => Ok(true),
+        }
     }
 
     /// Gives the descriptor back. Follows a file that goes by a name of its own choosing to that name.
@@ -218,26 +236,15 @@ impl TailedFile {
                 self.mark.prefix = content::prefix(file, None)?;
             }
         }
-        let held = open.buffer.len();
-        open.buffer.resize(held + room, 0);
-        let space = open.buffer.get_mut(held..).unwrap_or_default();
-        let result = open.content.read(space, offset);
-        match result {
-            Ok(Chunk::Read(bytes)) => {
-                open.buffer.truncate(held + bytes);
-                Ok(Turn::Read(bytes))
-            }
-            Ok(Chunk::Passed(bytes)) => {
-                open.buffer.truncate(held + bytes);
+        Ok(match open.content.read(&mut open.buffer, room, offset)? {
+            Chunk::Read(bytes) => Turn::Read(bytes),
+            // The end was reached before the place: less is there than was read.
+            Chunk::Passed(0) => Turn::Cut,
+            Chunk::Passed(_) => {
                 open.pass();
-                // The end was reached before the place: less is there than was read.
-                Ok(if bytes == 0 { Turn::Cut } else { Turn::Passing })
+                Turn::Passing
             }
-            Err(error) => {
-                open.buffer.truncate(held);
-                Err(error)
-            }
-        }
+        })
     }
 
     /// Whether what stands before the mark of a compressed file has still to be passed over.

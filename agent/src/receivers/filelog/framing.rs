@@ -146,7 +146,6 @@ impl Framing {
     }
 
     /// The same for lines whose content is of another format, as a pod's annotation may say.
-    #[expect(dead_code, reason = "for the annotation vervet.dev/format")]
     pub(super) fn with_format(&self, word: &str) -> Result<Self, FormatError> {
         let other = Parser::try_from(FormatSpec::word(word)?)?;
         let settings = (*self.0).clone();

@@ -47,6 +47,11 @@ pub(super) fn of_file(
     }
 }
 
+/// The pod's uid and the container's name, when the path tells them.
+pub(super) fn container_of(path: &str) -> Option<(&str, &str)> {
+    PodPath::parse(path).map(|pod| (pod.uid, pod.container))
+}
+
 /// `/var/log/pods/<namespace>_<pod>_<uid>/<container>/<restarts>.log`
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct PodPath<'a> {

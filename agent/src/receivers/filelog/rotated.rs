@@ -8,71 +8,55 @@ use std::path::Path;
 
 const COMPRESSED: [&str; 4] = [".gz", ".zst", ".gzip", ".zstd"];
 
-/// Whether `candidate` can be a rotated form of what `original` was or is: same folder, a different name of the same
-/// family, and a rotated one.
+/// Whether `candidate` can be a rotated form of what `original` was or is: same folder, and without what rotation
+/// adds to it, or to both, the names are the same.
 pub(super) fn is_rotation_of(candidate: &Path, original: &Path) -> bool {
-    if candidate == original || candidate.parent() != original.parent() {
-        return false;
-    }
-    let name = |path: &Path| {
-        path.file_name()
-            .map(|name| name.to_string_lossy().into_owned())
-    };
-    let (Some(candidate), Some(original)) = (name(candidate), name(original)) else {
+    let Some((candidate, original)) = names(candidate, original) else {
         return false;
     };
-    let family = family(&candidate);
-    family != candidate && family == self::family(&original)
+    let (mut origins, of_original) = (origins(&candidate), self::origins(&original));
+    origins.retain(|name| *name == original || of_original.contains(name));
+    !origins.is_empty()
 }
 
-/// Whether `candidate` can be a copy of a file that still goes by the name `original`: that name is no rotated one
-/// itself, unless the candidate is just the same compressed.
+/// Whether `candidate` can be a copy of a file that still goes by the name `original`.
 pub(super) fn is_copy_of(candidate: &Path, original: &Path) -> bool {
-    let Some(name) = original.file_name().map(|name| name.to_string_lossy()) else {
-        return false;
-    };
-    let is_compressed_form = candidate
-        .file_name()
-        .map(|name| name.to_string_lossy())
-        .is_some_and(|candidate| uncompressed(&candidate) == name && candidate != name);
-    is_rotation_of(candidate, original) && (is_compressed_form || family(&name) == name)
+    names(candidate, original)
+        .is_some_and(|(candidate, original)| origins(&candidate).contains(&original))
 }
 
-fn uncompressed(name: &str) -> &str {
+/// The names of two different files in one folder.
+fn names(candidate: &Path, original: &Path) -> Option<(String, String)> {
+    let name = |path: &Path| Some(path.file_name()?.to_string_lossy().into_owned());
+    (candidate != original && candidate.parent() == original.parent())
+        .then(|| Some((name(candidate)?, name(original)?)))?
+}
+
+/// The names that a file can have had before it was rotated or compressed to `name`.
+fn origins(name: &str) -> Vec<String> {
     let known = COMPRESSED.iter().find_map(|end| name.strip_suffix(end));
-    known.filter(|rest| !rest.is_empty()).unwrap_or(name)
-}
-
-/// The name without what rotation adds.
-fn family(name: &str) -> String {
-    let name = uncompressed(name);
-    let bare = without_counter(name);
-    if bare != name {
-        return bare.to_owned();
-    }
+    let plain = known.filter(|rest| !rest.is_empty());
+    let bare = plain.unwrap_or(name);
+    let mut origins: Vec<String> = plain.map(str::to_owned).into_iter().collect();
+    let shorter = std::iter::successors(without_counter(bare), |name| without_counter(name));
+    origins.extend(shorter.map(str::to_owned));
     // The counter may stand before the extension.
-    match name.rsplit_once('.') {
-        Some((stem, extension)) if !stem.is_empty() => {
-            format!("{}.{extension}", without_counter(stem))
-        }
-        _ => name.to_owned(),
+    if without_counter(bare).is_none()
+        && let Some((stem, extension)) = bare.rsplit_once('.')
+    {
+        let shorter = std::iter::successors(without_counter(stem), |stem| without_counter(stem));
+        origins.extend(shorter.map(|stem| format!("{stem}.{extension}")));
     }
+    origins
 }
 
-/// Takes numbers and dates off the end, each with the separator before it.
-fn without_counter(name: &str) -> &str {
-    let mut rest = name;
-    loop {
-        let is_part = |c: char| c.is_ascii_digit() || matches!(c, 'T' | 'Z' | ':');
-        let shorter = rest.trim_end_matches(is_part);
-        let counter = rest.get(shorter.len()..).unwrap_or_default();
-        let stem = shorter.strip_suffix(['.', '-', '_']);
-        match stem.filter(|stem| !stem.is_empty() && counter.contains(|c: char| c.is_ascii_digit()))
-        {
-            Some(stem) => rest = stem,
-            None => return rest,
-        }
-    }
+/// Takes a number or a part of a date off the end, with the separator before it.
+fn without_counter(name: &str) -> Option<&str> {
+    let is_part = |c: char| c.is_ascii_digit() || matches!(c, 'T' | 'Z' | ':');
+    let shorter = name.trim_end_matches(is_part);
+    let counter = name.get(shorter.len()..).unwrap_or_default();
+    let stem = shorter.strip_suffix(['.', '-', '_'])?;
+    (!stem.is_empty() && counter.contains(|c: char| c.is_ascii_digit())).then_some(stem)
 }
 
 #[cfg(test)]
@@ -112,6 +96,9 @@ mod tests {
         check("app.log.1.gz", "app.log.1", true, true);
         check("0.log.20261127-203000", "0.log", true, true);
         check("app.log", "app.log", false, false);
+        check("app-0.log.3.gz", "app-0.log", true, true);
+        check("app-0.log.3", "app-0.log", true, true);
+        check("worker-1.log.1", "worker-1.log", true, true);
         check("s10.log", "s1.log", false, false);
         check("worker-2.log", "worker-1.log", true, false);
         check("other.log.1", "app.log", false, false);

@@ -5,6 +5,7 @@
 
 mod kin;
 mod names;
+mod pods;
 mod reading;
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -56,6 +57,8 @@ pub(super) struct Tailer {
     /// Folders in which the rest of a file is to be looked for.
     searches: HashSet<PathBuf>,
     unread: Unread,
+    /// Files whose pod is not known yet.
+    held: Vec<FileId>,
     /// Paths that could not be opened, so that each is logged once.
     failed: HashSet<PathBuf>,
     sink: Sink,
@@ -134,6 +137,7 @@ impl Tailer {
             pasts: Pasts::new(resume),
             searches: HashSet::new(),
             unread: Unread::default(),
+            held: Vec::new(),
             failed: HashSet::new(),
             scratch: Vec::new(),
             due: Due {
@@ -157,6 +161,7 @@ impl Tailer {
             self.find();
             self.look_at_open();
             self.look_at_closed();
+            self.release_held();
             self.read();
             self.expire();
             let now = Instant::now();

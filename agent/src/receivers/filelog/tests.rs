@@ -53,13 +53,17 @@ fn spec(include: &Path) -> FilelogSpec {
 }
 
 fn start(spec: FilelogSpec, resume: Vec<FilePosition>) -> Running {
+    start_with(spec, resume, PodDirectory::none())
+}
+
+fn start_with(spec: FilelogSpec, resume: Vec<FilePosition>, pods: PodDirectory) -> Running {
     let metrics = Arc::new(AgentMetrics::default());
     let (output, queue) = channel("files", 64 << 20, Arc::clone(&metrics));
     let shutdown = CancellationToken::new();
     let context = ReceiverContext {
         output,
         chains: Chains::default(),
-        pods: PodDirectory::none(),
+        pods,
         resource: Vec::new(),
         resume: resume.clone(),
         metrics: Arc::clone(&metrics),
@@ -450,4 +454,5 @@ async fn broken_json_stays_readable_and_is_counted() {
     running.stop().await;
 }
 
+mod pods;
 mod rotation;

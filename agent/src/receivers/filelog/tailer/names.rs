@@ -11,6 +11,9 @@ use crate::receivers::filelog::file::TailedFile;
 use crate::receivers::filelog::identity::{FileId, Mark};
 use crate::receivers::filelog::pasts::Past;
 
+/// Where container runtimes keep links to the files below `/var/log/pods`.
+const CONTAINER_LINKS: &str = "/var/log/containers";
+
 impl Tailer {
     pub(super) fn sweep(&mut self, now: Instant) {
         let changes = self.discovery.sweep();
@@ -80,7 +83,7 @@ impl Tailer {
             return;
         }
         let past = self.past_of(id, &path);
-        let name = path.to_string_lossy().into_owned();
+        let name = first_name(&path);
         // A file keeps the name it was first read under.
         let first_name = past
             .as_ref()
@@ -160,6 +163,14 @@ impl Tailer {
             }
         }
     }
+}
+
+/// The name that a file's resource tells of. The runtime's links to container logs say less than what they lead to.
+fn first_name(path: &Path) -> String {
+    let is_link = path.starts_with(CONTAINER_LINKS);
+    let target = is_link.then(|| std::fs::canonicalize(path).ok()).flatten();
+    let name = target.as_deref().unwrap_or(path);
+    name.to_string_lossy().into_owned()
 }
 
 fn complain(complaint: &Complaint) {

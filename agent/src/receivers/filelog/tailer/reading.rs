@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use rustix::process::{Resource, getrlimit};
 
 use super::{Tailer, UNWATCHED_LOOK_INTERVAL, WATCHED_LOOK_INTERVAL};
+use crate::receivers::filelog::QUANTUM_BYTES;
 use crate::receivers::filelog::content;
 use crate::receivers::filelog::file::{TailedFile, Turn};
 use crate::receivers::filelog::identity::FileId;
 use crate::receivers::filelog::pasts::Past;
-use crate::receivers::filelog::{QUANTUM_BYTES, resource};
 
 /// Descriptors that are kept although their files are idle: those used last.
 const OPEN_KEPT: usize = 32;
@@ -171,6 +171,9 @@ impl Tailer {
         if file.open.is_none() && !self.open(file)? {
             return Ok(false);
         }
+        if !self.meet_pod(file)? {
+            return Ok(false);
+        }
         self.lend_scratch(file);
         let was_passing = file.is_passing();
         let turn = file.read();
@@ -219,7 +222,7 @@ impl Tailer {
 
     /// Opens a file: whether it is to be read now.
     fn open(&mut self, file: &mut TailedFile) -> io::Result<bool> {
-        if self.open.len() >= self.open_max && !self.close_one() {
+        if self.open.len() >= self.open_max && !self.make_room() {
             return Ok(false);
         }
         let opened = content::open(&file.path)?;
@@ -238,9 +241,7 @@ impl Tailer {
         } else if file.compression.is_none() {
             file.compression = content::Compression::of(&opened)?;
         }
-        let service = self.config.spec.service_name.as_deref();
-        let mut resource = resource::of_file(&file.first_name, &self.context.resource, service);
-        self.context.chains.logs.resource(&mut resource);
+        let resource = self.resource_of(file);
         let continues = file.attach(opened, &self.framing, resource)?;
         self.open.push(file.id);
         self.failed.remove(&file.path);
@@ -295,13 +296,23 @@ impl Tailer {
         let Some(file) = self.files.get_mut(&id) else {
             return;
         };
-        self.counts.open_errors.inc();
         if file.open.is_some() {
             self.open.retain(|open| *open != id);
             file.close();
         }
-        file.set_aside();
+        // What is missing are rights, or descriptors: it is tried again at the next look.
+        let may_pass = file.open.is_none()
+            && matches!(
+                error.kind(),
+                io::ErrorKind::PermissionDenied | io::ErrorKind::Other
+            );
+        if may_pass {
+            file.is_watched = false;
+        } else {
+            file.set_aside();
+        }
         if error.kind() != io::ErrorKind::NotFound && self.failed.insert(file.path.clone()) {
+            self.counts.open_errors.inc();
             tracing::warn!(path = %file.path.display(), %error, "file cannot be read");
         }
     }
@@ -324,44 +335,49 @@ impl Tailer {
         }
     }
 
-    /// Closes files that are idle, those used longest ago first.
+    /// Closes files that are idle beyond those used last.
     pub(super) fn trim(&mut self, now: Instant) {
-        while self.open.len() > OPEN_KEPT
-            && self.close_idle(|file| now.duration_since(file.grown_at) > IDLE_CLOSE)
-        {}
+        let surplus = self.open.len().saturating_sub(OPEN_KEPT);
+        if surplus > 0 {
+            self.close_idle(surplus, |file| {
+                now.duration_since(file.grown_at) > IDLE_CLOSE
+            });
+        }
+    }
+
+    /// Makes room for another descriptor: false when every file is in use.
+    fn make_room(&mut self) -> bool {
+        self.close_idle((self.open_max / 8).max(1), |_| true) > 0
+    }
+
+    /// Closes up to `count` files that qualify, those that have not grown for longest: how many. Files without a name
+    /// are not closed: they could not be found again.
+    fn close_idle(&mut self, count: usize, qualifies: impl Fn(&TailedFile) -> bool) -> usize {
+        let open = self.open.iter().filter_map(|id| self.files.get(id));
+        let mut closable: Vec<(Instant, FileId)> = open
+            .filter(|file| {
+                let is_empty = file.open.as_ref().is_some_and(|open| open.lines.is_empty());
+                let is_queued = self.unread.queued.contains(&file.id);
+                is_empty && file.gone_at.is_none() && !is_queued && qualifies(file)
+            })
+            .map(|file| (file.grown_at, file.id))
+            .collect();
+        closable.sort_unstable();
+        closable.truncate(count);
+        for (_, id) in &closable {
+            if let Some(file) = self.files.get_mut(id) {
+                file.close();
+                file.is_watched = false;
+            }
+        }
+        let files = &self.files;
+        self.open
+            .retain(|id| files.get(id).is_some_and(|file| file.open.is_some()));
         self.counts
             .open_files
             .set(i64::try_from(self.open.len()).unwrap_or(0));
-    }
-
-    fn close_one(&mut self) -> bool {
-        self.close_idle(|_| true)
-    }
-
-    /// Closes the file that has not grown for longest among those that qualify; false when none does. Files without a
-    /// name are not closed: they could not be found again.
-    fn close_idle(&mut self, qualifies: impl Fn(&TailedFile) -> bool) -> bool {
-        let closable = self.open.iter().filter_map(|id| self.files.get(id));
-        let closable = closable.filter(|file| {
-            let is_empty = file.open.as_ref().is_some_and(|open| open.lines.is_empty());
-            is_empty
-                && file.gone_at.is_none()
-                && !self.unread.queued.contains(&file.id)
-                && qualifies(file)
-        });
-        let Some(id) = closable
-            .min_by_key(|file| file.grown_at)
-            .map(|file| file.id)
-        else {
-            return false;
-        };
-        self.open.retain(|open| *open != id);
-        if let Some(file) = self.files.get_mut(&id) {
-            file.close();
-            file.is_watched = false;
-        }
-        self.look_at(id);
-        true
+        closable.iter().for_each(|(_, id)| self.look_at(*id));
+        closable.len()
     }
 
     fn lend_scratch(&mut self, file: &mut TailedFile) {
