@@ -19,6 +19,7 @@ pub mod units;
 mod yaml;
 
 pub use cases::{Dropped, ExpectSpec, InputSpec, TestCase, TestSpec};
+pub(crate) use error::unknown;
 pub use error::{ConfigError, Problem};
 pub use lint::Checked;
 pub use read::listen_address;
@@ -28,6 +29,7 @@ pub use spec::{
 };
 
 pub use strict::read_document;
+pub(crate) use yaml::Located;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

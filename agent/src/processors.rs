@@ -12,10 +12,17 @@
 mod config;
 mod drops;
 mod explain;
+mod expr;
+mod filter;
 pub(crate) mod k8sattributes;
+mod points;
+mod ratelimit;
 mod redaction;
 mod request;
 mod resource;
+mod sample;
+mod source;
+mod transform;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -33,9 +40,13 @@ pub use request::Processed;
 use crate::config::AgentConfig;
 use crate::kubernetes::PodDirectory;
 use crate::metrics::AgentMetrics;
+use filter::FilterStep;
 use k8sattributes::K8sAttributesStep;
+use ratelimit::RatelimitStep;
 use redaction::RedactionStep;
 use resource::ResourceStep;
+use sample::SampleStep;
+use transform::TransformStep;
 
 /// The processors of one pipeline, compiled. Cheap to clone; clones share the state of their steps.
 #[derive(Clone)]
@@ -61,10 +72,8 @@ pub struct ChainError {
 /// What steps are built with.
 pub(crate) struct StepContext<'a> {
     pub(crate) name: &'a str,
-    #[expect(dead_code, reason = "for steps with conditions")]
     pub(crate) signal: Signal,
     pub(crate) metrics: &'a AgentMetrics,
-    #[expect(dead_code, reason = "for steps that keep time")]
     pub(crate) clock: &'a Arc<dyn Clock>,
     pub(crate) pods: &'a PodDirectory,
 }
@@ -81,6 +90,10 @@ enum Step {
     Resource(ResourceStep),
     Redaction(Box<RedactionStep>),
     K8sAttributes(K8sAttributesStep),
+    Filter(FilterStep),
+    Sample(SampleStep),
+    Ratelimit(RatelimitStep),
+    Transform(TransformStep),
 }
 
 /// What became of a record at a step: whether it was changed, or why it was dropped.
@@ -92,34 +105,53 @@ impl Step {
             Self::Resource(step) => step.apply(resource),
             Self::Redaction(step) => step.resource(resource),
             Self::K8sAttributes(step) => step.apply(resource),
+            Self::Transform(step) => step.resource(resource),
+            Self::Filter(_) | Self::Sample(_) | Self::Ratelimit(_) => false,
         }
     }
 
-    fn log(&self, _: &Resource<'_>, _: &Scope<'_>, record: &mut LogRecord<'_>) -> Outcome {
+    fn log(
+        &self,
+        resource: &Resource<'_>,
+        scope: &Scope<'_>,
+        record: &mut LogRecord<'_>,
+    ) -> Outcome {
         match self {
             Self::Resource(_) | Self::K8sAttributes(_) => Ok(false),
             Self::Redaction(step) => step.log(record),
+            Self::Filter(step) => step.log(resource, scope, record),
+            Self::Sample(step) => step.log(resource, record),
+            Self::Ratelimit(step) => step.log(resource, record),
+            Self::Transform(step) => Ok(step.log(resource, scope, record)),
         }
     }
 
-    fn span(&self, _: &Resource<'_>, _: &Scope<'_>, span: &mut Span<'_>) -> Outcome {
+    fn span(&self, resource: &Resource<'_>, scope: &Scope<'_>, span: &mut Span<'_>) -> Outcome {
         match self {
             Self::Resource(_) | Self::K8sAttributes(_) => Ok(false),
             Self::Redaction(step) => step.span(span),
+            Self::Filter(step) => step.span(resource, scope, span),
+            Self::Sample(step) => step.span(span),
+            Self::Ratelimit(step) => step.span(resource, span),
+            Self::Transform(step) => Ok(step.span(resource, scope, span)),
         }
     }
 
     /// Points may go one by one, counted in `drops`; a metric that is left with none is dropped.
     fn metric(
         &self,
-        _: &Resource<'_>,
-        _: &Scope<'_>,
+        resource: &Resource<'_>,
+        scope: &Scope<'_>,
         metric: &mut Metric<'_>,
-        _drops: &mut Drops,
+        drops: &mut Drops,
     ) -> Outcome {
         match self {
             Self::Resource(_) | Self::K8sAttributes(_) => Ok(false),
             Self::Redaction(step) => step.metric(metric),
+            Self::Filter(step) => step.metric(resource, scope, metric, drops),
+            Self::Sample(_) => Ok(false),
+            Self::Ratelimit(step) => step.metric(resource, metric),
+            Self::Transform(step) => Ok(step.metric(resource, scope, metric)),
         }
     }
 
@@ -129,6 +161,10 @@ impl Step {
             Self::Resource(_) => "resource",
             Self::K8sAttributes(_) => "k8sattributes",
             Self::Redaction(_) => "redaction",
+            Self::Filter(_) => "filter",
+            Self::Sample(_) => "sample",
+            Self::Ratelimit(_) => "ratelimit",
+            Self::Transform(_) => "transform",
         }
     }
 
@@ -140,18 +176,38 @@ impl Step {
         record: &mut LogRecord<'_>,
         each: &mut dyn FnMut(&str, &LogRecord<'_>, &LogRecord<'_>),
     ) -> Outcome {
+        if let Self::Transform(step) = self {
+            step.log_by_part(resource, scope, record, each);
+            return Ok(false);
+        }
         let before = record.clone();
         let outcome = self.log(resource, scope, record);
         each(self.kind(), &before, record);
         outcome
     }
 
+    /// What to blame for a record that was dropped.
+    fn drop_rule(
+        &self,
+        resource: &Resource<'_>,
+        scope: &Scope<'_>,
+        record: &LogRecord<'_>,
+        reason: &DropReason,
+    ) -> String {
+        match self {
+            Self::Filter(step) => step.rule(resource, scope, record),
+            _ => {
+                let why = reason.as_str().split_once(':');
+                why.map_or_else(String::new, |(_, why)| why.to_owned())
+            }
+        }
+    }
+
     /// What to blame for a change of the field at `path`, which was `before`.
     fn rule_for(&self, path: &str, before: Option<&str>, part: &str) -> String {
         match self {
-            Self::Resource(_) | Self::K8sAttributes(_) => self.kind().to_owned(),
             Self::Redaction(step) => step.rule_for(path, before),
-            #[expect(unreachable_patterns, reason = "steps with parts")]
+            _ if part.is_empty() => self.kind().to_owned(),
             _ => part.to_owned(),
         }
     }
@@ -186,7 +242,8 @@ impl Chain {
                 clock,
                 pods,
             };
-            let step = config.compile(&context).map_err(failed)?;
+            let step = config.compile(&context);
+            let step = step.map_err(|problem| failed(problem.message))?;
             Ok(NamedStep {
                 name: name.clone(),
                 step,

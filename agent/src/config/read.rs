@@ -230,9 +230,13 @@ impl Reader {
         let spec = match kind.as_str() {
             "redaction" => ProcessorSpec::Redaction(from_node(&rest)?),
             "k8sattributes" => ProcessorSpec::K8sAttributes(from_node(&rest)?),
+            "filter" => ProcessorSpec::Filter(from_node(&rest)?),
+            "sample" => ProcessorSpec::Sample(from_node(&rest)?),
+            "ratelimit" => ProcessorSpec::Ratelimit(from_node(&rest)?),
+            "transform" => ProcessorSpec::Transform(from_node(&rest)?),
             _resource => ProcessorSpec::Resource(from_node(&rest)?),
         };
-        ProcessorConfig::try_from(spec).map_err(|message| Problem::at(node.line, message))
+        ProcessorConfig::try_from(spec).map_err(|problem| problem.or_line(node.line))
     }
 
     fn pipelines<R, E>(
@@ -311,9 +315,11 @@ impl Reader {
             let Some(Some(processor)) = processors.get(name) else {
                 continue;
             };
-            if let Err(message) = processor.check(name, signal) {
+            if let Err(problem) = processor.check(name, signal) {
+                // The line of the statement, where there is one.
                 let line = pipelines.map_or(1, |node| key_line(node, signal.as_str()));
-                let message = format!("processor `{name}`: {message}");
+                let line = problem.line.unwrap_or(line);
+                let message = format!("processor `{name}`: {}", problem.message);
                 let problem = Problem::at(line, message).inside(signal.as_str());
                 self.problems.push(problem.inside("pipelines"));
             }

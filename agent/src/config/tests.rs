@@ -113,7 +113,8 @@ fn every_mistake_is_reported_at_once() {
 fn processors_that_do_not_exist_are_named() {
     check(
         "processors:\n  pii: {type: resorce}\n",
-        "agent.yaml:2: processors.pii: unknown processor type `resorce`; did you mean `resource`? (known: resource, redaction, k8sattributes)",
+        "agent.yaml:2: processors.pii: unknown processor type `resorce`; did you mean `resource`? (known: resource, redaction, \
+         k8sattributes, filter, sample, ratelimit, transform)",
     );
 }
 

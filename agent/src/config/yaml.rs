@@ -11,7 +11,7 @@ use serde_saphyr::granit_parser::{Event, Parser, ScalarStyle};
 
 use super::error::Problem;
 
-pub(crate) use de::from_node;
+pub(crate) use de::{Located, from_node};
 
 const DEPTH_MAX: usize = 64;
 const NODES_MAX: usize = 100_000;

@@ -9,6 +9,7 @@ use super::Counters;
 #[derive(Clone, Default)]
 pub(crate) struct ProcessorMetrics {
     redactions: Counters,
+    errors: Counters,
 }
 
 impl ProcessorMetrics {
@@ -18,6 +19,17 @@ impl ProcessorMetrics {
             "Secrets found by redaction processors, by rule",
             self.redactions.clone(),
         );
+        registry.register(
+            "processor_errors",
+            "Statements that could not do their work on a record",
+            self.errors.clone(),
+        );
+    }
+
+    /// The counter of a transform processor's failed statements.
+    pub(crate) fn errors(&self, processor: &str) -> Counter {
+        let labels = vec![("processor", processor.to_owned())];
+        self.errors.get_or_create(&labels).clone()
     }
 
     /// The counter of one rule of a redaction processor.

@@ -27,8 +27,10 @@ pub struct ExplainedStep {
     /// Its type.
     pub kind: &'static str,
     pub changes: Vec<Change>,
-    /// The reason, when it dropped the record.
+    /// The reason, when it dropped the record, as counted.
     pub dropped: Option<String>,
+    /// The condition, detector or limit because of which it was dropped.
+    pub dropped_by: Option<String>,
 }
 
 /// One field that is different after a step.
@@ -71,6 +73,7 @@ impl Chain {
                 kind: named.step.kind(),
                 changes,
                 dropped: None,
+                dropped_by: None,
             });
         }
         for (index, named) in self.0.iter().enumerate() {
@@ -88,8 +91,9 @@ impl Chain {
                 });
             if let Some(step) = steps.get_mut(index) {
                 step.changes.extend(found);
-                step.dropped = outcome.err().map(|reason| reason.to_string());
-                if step.dropped.is_some() {
+                if let Err(reason) = outcome {
+                    step.dropped_by = Some(named.step.drop_rule(resource, scope, record, &reason));
+                    step.dropped = Some(reason.to_string());
                     steps.truncate(index + 1);
                     break;
                 }

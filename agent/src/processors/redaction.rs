@@ -32,6 +32,7 @@ use scan::{Cover, Scanner};
 use values::Redactor;
 
 use super::{DropReason, Outcome, StepContext};
+use crate::config::secret::Secret;
 
 /// The rule of values that go because of their key.
 const KEY_RULE: &str = "key";
@@ -102,7 +103,7 @@ pub enum Action {
 }
 
 /// What the configuration says of one `redaction` processor.
-#[derive(Clone, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RedactionSpec {
     /// Default: all but `email`, `ip` and `phone`.
@@ -126,7 +127,7 @@ pub struct RedactionSpec {
     pub action: Action,
     /// The key of the hashes: at least 16 bytes, from a file or variable.
     #[serde(default)]
-    pub key: Option<String>,
+    pub key: Option<Secret>,
 }
 
 /// The settings of a `redaction` processor, checked.
@@ -162,7 +163,7 @@ impl TryFrom<RedactionSpec> for RedactionConfig {
             query: QueryParameters::new(parameters),
             except: spec.except,
             drop: spec.action == Action::Drop,
-            cover: cover(spec.action, spec.key.as_deref())?,
+            cover: cover(spec.action, spec.key.as_ref().map(Secret::reveal))?,
         })
     }
 }
@@ -286,15 +287,6 @@ impl RedactionStep {
 impl fmt::Debug for RedactionStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedactionStep").finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for RedactionSpec {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RedactionSpec")
-            .field("detect", &self.detect)
-            .field("action", &self.action)
-            .finish_non_exhaustive()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Chains on whole requests: what is not touched stays, byte for byte.
 
 mod disk;
-mod requests;
+pub(super) mod requests;
 
 use bytes::Bytes;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};

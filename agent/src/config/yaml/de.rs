@@ -1,6 +1,9 @@
 //! serde over [`Node`]s: every error carries the line of the value or key it is about.
 
-use serde::de::value::StrDeserializer;
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::value::{StrDeserializer, UsizeDeserializer};
 use serde::de::{
     self, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Unexpected,
     Visitor,
@@ -13,6 +16,62 @@ use crate::config::error::Problem;
 /// Reads a value of type `T` from a tree.
 pub(crate) fn from_node<'de, T: Deserialize<'de>>(node: &'de Node) -> Result<T, Problem> {
     T::deserialize(NodeDe(node)).map_err(|problem| problem.or_line(node.line))
+}
+
+/// A value and the line it stands on.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Located<T> {
+    pub(crate) line: usize,
+    pub(crate) value: T,
+}
+
+/// The name under which [`Located`] asks for the line.
+const LOCATED: &str = "$located";
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Located<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Parts<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Parts<T> {
+            type Value = Located<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a value")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<Located<T>, A::Error> {
+                let missing = || de::Error::custom("a value is missing");
+                let line = parts.next_element()?.ok_or_else(missing)?;
+                let value = parts.next_element()?.ok_or_else(missing)?;
+                Ok(Located { line, value })
+            }
+        }
+
+        deserializer.deserialize_newtype_struct(LOCATED, Parts(PhantomData))
+    }
+}
+
+/// The two parts of a [`Located`]; true before the line has been given.
+struct LineAndValue<'de>(Option<&'de Node>, bool);
+
+impl<'de> SeqAccess<'de> for LineAndValue<'de> {
+    type Error = Problem;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(
+        &mut self,
+        seed: T,
+    ) -> Result<Option<T::Value>, Problem> {
+        let Some(node) = self.0 else { return Ok(None) };
+        if std::mem::take(&mut self.1) {
+            let line: UsizeDeserializer<Problem> = node.line.into_deserializer();
+            return seed.deserialize(line).map(Some);
+        }
+        self.0 = None;
+        let value = seed.deserialize(NodeDe(node));
+        value
+            .map(Some)
+            .map_err(|problem| problem.or_line(node.line))
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -85,9 +144,12 @@ impl<'de> Deserializer<'de> for NodeDe<'de> {
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(
         self,
-        _name: &'static str,
+        name: &'static str,
         visitor: V,
     ) -> Result<V::Value, Problem> {
+        if name == LOCATED {
+            return visitor.visit_seq(LineAndValue(Some(self.0), true));
+        }
         visitor.visit_newtype_struct(self)
     }
 
