@@ -11,6 +11,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue, RETRY_AFTER};
 use reqwest::{Certificate, Client, Response, StatusCode, Url, redirect};
+use tokio::io::AsyncReadExt;
 
 use super::document::NoPodList;
 use super::{BODY_BYTES_MAX, PODS_MAX};
@@ -226,7 +227,10 @@ async fn read_file(path: &Path) -> Result<Vec<u8>, SourceError> {
         path: path.to_owned(),
         source,
     };
-    let bytes = tokio::fs::read(path).await.map_err(failed)?;
+    let file = tokio::fs::File::open(path).await.map_err(failed)?;
+    let mut bytes = Vec::new();
+    let mut file = file.take(FILE_BYTES_MAX as u64 + 1);
+    file.read_to_end(&mut bytes).await.map_err(failed)?;
     if bytes.len() > FILE_BYTES_MAX {
         let message = format!("it is over {FILE_BYTES_MAX} bytes");
         return Err(failed(io::Error::new(io::ErrorKind::InvalidData, message)));

@@ -46,7 +46,31 @@ impl ImageName {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn what_was_put_together_comes_apart(
+            name in "([a-z]{1,8}(:[0-9]{2,5})?/)?[a-z0-9._-]{1,12}(/[a-z0-9._-]{1,8})?",
+            tag in proptest::option::of("[A-Za-z0-9_][A-Za-z0-9._-]{0,12}"),
+            digest in proptest::option::of("sha256:[0-9a-f]{8}"),
+        ) {
+            let mut text = name.clone();
+            text.extend(tag.iter().map(|tag| format!(":{tag}")));
+            text.extend(digest.iter().map(|digest| format!("@{digest}")));
+            let latest = tag.is_none() && digest.is_none();
+            let tag = tag.or(latest.then(|| "latest".to_owned()));
+            prop_assert_eq!(ImageName::parse(&text), ImageName { name, tag, digest });
+        }
+
+        #[test]
+        fn no_text_is_too_odd(text in ".{0,40}") {
+            let image = ImageName::parse(&text);
+            prop_assert!(text.starts_with(&image.name));
+        }
+    }
 
     #[test]
     fn references_come_apart() {

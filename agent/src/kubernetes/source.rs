@@ -91,6 +91,19 @@ enum Asker {
     Watch(Watch),
 }
 
+impl SourceConfig {
+    /// Whether a configured endpoint goes with the server's name. Does no I/O.
+    ///
+    /// # Errors
+    /// The endpoint has no IP address, or the name is none.
+    pub(crate) fn check_server_name(&self) -> Result<(), StartError> {
+        // An address in the place of one that the environment is yet to tell.
+        let unknown = || url("127.0.0.1", KUBELET_PORT);
+        let endpoint = self.endpoint.clone().map_or_else(unknown, Ok)?;
+        client_settings(self, endpoint).map(|_settings| ())
+    }
+}
+
 impl PodSource {
     /// A directory and the task that fills it; without a source there is neither.
     ///

@@ -128,6 +128,9 @@ impl TryFrom<K8sAttributesSpec> for K8sAttributesConfig {
         if source.node.as_deref() == Some("") {
             return Err("node is empty".to_owned());
         }
+        source
+            .check_server_name()
+            .map_err(|error| error.to_string())?;
         Ok(Self {
             labels: globs("labels", &spec.labels)?,
             annotations: globs("annotations", &spec.annotations)?,

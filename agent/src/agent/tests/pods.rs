@@ -135,11 +135,10 @@ async fn a_source_that_cannot_be_set_up_is_told_at_the_start_and_keeps_a_reload_
         .await
         .expect("starts");
     until_known(&agent, 0).await;
-    let unusable = format!("{}, server_name: other.test", node.source())
-        .replace("https://127.0.0.1", "https://localhost");
-    let error = agent.reload(node.config(&unusable)).await;
-    let error = error.expect_err("no address");
-    assert!(format!("{error:?}").contains("NoAddress"), "{error:?}");
+    // Nothing says which node this is.
+    let unusable = node.config(&node.source().replace("node: n1, ", ""));
+    let error = agent.reload(unusable).await.expect_err("no node");
+    assert!(format!("{error:?}").contains("NoNode"), "{error:?}");
     node.server.put(pod("u1", &[]));
     until_known(&agent, 1).await;
     agent.shutdown(DEADLINE).await;

@@ -348,14 +348,14 @@ async fn stream_events(
             let new = state.events.iter().filter(|(version, _)| *version > sent);
             (new.cloned().collect::<Vec<_>>(), state.cuts > cuts)
         };
-        if is_cut {
-            return chunk(&mut stream, b"").await;
-        }
         for (version, event) in events {
             let (first, second) = event.as_bytes().split_at(event.len() / 2);
             chunk(&mut stream, first).await?;
             chunk(&mut stream, &[second, b"\n"].concat()).await?;
             sent = version;
+        }
+        if is_cut {
+            return chunk(&mut stream, b"").await;
         }
         if changed.changed().await.is_err() {
             return Ok(());

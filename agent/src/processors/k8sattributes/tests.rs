@@ -361,6 +361,14 @@ fn settings_that_cannot_work_are_refused() {
             "https://host:port",
         ),
         (r#"{"source": "api", "endpoint": "a"}"#, "endpoint `a`"),
+        (
+            r#"{"source": "kubelet", "endpoint": "https://node-1:10250", "server_name": "n"}"#,
+            "needs an endpoint with an IP address",
+        ),
+        (
+            r#"{"source": "kubelet", "server_name": "a b"}"#,
+            "no address",
+        ),
         (r#"{"source": "api", "node": ""}"#, "node is empty"),
         (
             r#"{"source": "kubelet", "interval": "10ms"}"#,
