@@ -1,11 +1,13 @@
 //! A whole agent that learns of pods from an API server, through changes of its configuration.
 
+use std::io::Write;
+
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 
 use super::*;
 use crate::kubernetes::tests::pod;
-use crate::kubernetes::tests::server::Server;
+use crate::kubernetes::tests::server::{Mood, Server};
 
 struct Node {
     dir: tempfile::TempDir,
@@ -126,6 +128,60 @@ async fn a_senders_pod_is_looked_up_and_a_reload_asks_anew() {
     let line = node.line_with("third text").await;
     assert!(!line.contains("web-u1"), "{line}");
     agent.shutdown(DEADLINE).await;
+}
+
+/// Appends a line to the log of a pod's container.
+fn write_log(node: &Node, uid: &str, text: &str) {
+    let folder = node
+        .dir
+        .path()
+        .join(format!("pods/shop_web-{uid}_{uid}/app"));
+    std::fs::create_dir_all(&folder).expect("folder");
+    let mut options = std::fs::OpenOptions::new();
+    let mut file = options
+        .create(true)
+        .append(true)
+        .open(folder.join("0.log"))
+        .expect("opened");
+    writeln!(file, "{text}").expect("written");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_line_of_a_pod_waits_for_its_metadata() {
+    let node = Node::new().await;
+    node.server.set(Mood::Refuses("503 Service Unavailable"));
+    write_log(&node, "u1", "first line");
+    write_log(&node, "u2", "hidden line");
+    let settings = format!("{}, labels: [tier], wait: 60s", node.source());
+    let agent = Agent::start(node.config(&settings), AgentOptions::default())
+        .await
+        .expect("starts");
+    let status = |agent: &RunningAgent| agent.status().kubernetes.expect("a source");
+    wait_until("failure", || status(&agent).last_error.is_some()).await;
+    assert!(!status(&agent).up);
+    node.server.put(pod("u1", &[("tier", "front")]));
+    let mut hidden = pod("u2", &[]);
+    hidden["metadata"]["annotations"] = serde_json::json!({"vervet.dev/exclude": "true"});
+    node.server.put(hidden);
+    node.server.set(Mood::Answers);
+    let line = node.line_with("first line").await;
+    assert!(line.contains("k8s.pod.label.tier"), "{line}");
+    assert!(
+        line.contains("front") && line.contains("ghcr.io/acme/web"),
+        "{line}"
+    );
+
+    // What changes is in the lines that are read after it.
+    let before = status(&agent).generation;
+    node.server.put(pod("u1", &[("tier", "back")]));
+    wait_until("change", || status(&agent).generation > before).await;
+    write_log(&node, "u2", "another hidden line");
+    write_log(&node, "u1", "second line");
+    let line = node.line_with("second line").await;
+    assert!(line.contains("back"), "{line}");
+    assert!(agent.shutdown(DEADLINE).await);
+    let all = std::fs::read_to_string(node.dir.path().join("out.jsonl")).expect("read");
+    assert!(!all.contains("hidden"), "{all}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
