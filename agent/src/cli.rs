@@ -1,6 +1,7 @@
 //! The command line. Exit codes: 0 done, 1 failed at run time, 2 wrong usage, 78 invalid configuration.
 
 mod admin;
+mod explain;
 mod human;
 mod run;
 mod status;
@@ -35,6 +36,10 @@ enum Command {
     Run(ConfigArgs),
     /// Check a configuration and say what is wrong with it
     Validate(ConfigArgs),
+    /// Show what becomes of one log line, stage by stage
+    Explain(explain::ExplainArgs),
+    /// Run the tests in a configuration
+    Test(explain::TestArgs),
     /// Show the books, the buffer and the files of a running agent
     Status(status::StatusArgs),
 }
@@ -53,6 +58,8 @@ pub fn main() -> ExitCode {
             in_runtime(run::run(&args.config, config))
         }),
         Command::Validate(args) => validate::validate(&args.config),
+        Command::Explain(args) => explain::explain(args),
+        Command::Test(args) => explain::test(&args),
         Command::Status(args) => in_runtime(status::status(args)),
     }
 }

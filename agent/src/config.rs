@@ -18,6 +18,7 @@ pub mod substitute;
 pub mod units;
 mod yaml;
 
+pub(crate) use cases::time_unix_nano;
 pub use cases::{Dropped, ExpectSpec, InputSpec, TestCase, TestSpec};
 pub(crate) use error::unknown;
 pub use error::{ConfigError, Problem};

@@ -15,6 +15,7 @@ pub mod budget;
 mod buffer;
 pub mod cli;
 pub mod config;
+pub mod explain;
 pub mod exporters;
 pub mod formats;
 mod health;

@@ -28,6 +28,14 @@ impl Detector {
         self.settled
     }
 
+    /// The format of the last record; `Auto` when it was of none.
+    pub fn latest(&self) -> LogFormat {
+        match (self.run, self.settled) {
+            (0, Some(settled)) => settled,
+            _ => self.candidate,
+        }
+    }
+
     /// The format when it is new since the last call.
     pub fn take_news(&mut self) -> Option<LogFormat> {
         let news = std::mem::take(&mut self.news);

@@ -15,6 +15,7 @@
 mod content;
 mod discovery;
 mod encoding;
+mod explain;
 mod file;
 mod framing;
 mod identity;
@@ -37,6 +38,7 @@ use crate::formats::FormatSpec;
 use crate::pipeline::ReceiverContext;
 use discovery::Patterns;
 pub use encoding::EncodingSpec;
+pub(crate) use explain::ReadRecord;
 use framing::Framing;
 pub use framing::{MultilineSpec, OnLongLine};
 use tailer::Tailer;

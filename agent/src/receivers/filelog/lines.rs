@@ -249,6 +249,12 @@ impl Lines {
         parsed
     }
 
+    /// The format the last record of a record's stream was read as, with `auto`.
+    pub(super) fn latest(&self, record: &Record) -> LogFormat {
+        let detector = self.detectors.get(record.stream());
+        detector.map_or(LogFormat::Auto, Detector::latest)
+    }
+
     /// The formats of the streams, as far as they have been detected; a file without container runtime has one
     /// stream, whose name is empty.
     #[cfg_attr(not(test), expect(dead_code, reason = "for the status of files"))]

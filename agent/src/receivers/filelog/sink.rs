@@ -196,7 +196,11 @@ impl Sink {
     }
 }
 
-fn with_record(parsed: Parsed<'_>, observed_time_unix_nano: u64, take: impl FnOnce(LogRecord<'_>)) {
+pub(super) fn with_record(
+    parsed: Parsed<'_>,
+    observed_time_unix_nano: u64,
+    take: impl FnOnce(LogRecord<'_>),
+) {
     take(LogRecord {
         time_unix_nano: parsed.time_unix_nano,
         observed_time_unix_nano,

@@ -45,7 +45,7 @@ impl Patterns {
         self.exclude.is_match(path)
     }
 
-    pub(super) fn match_path(&self, path: &Path) -> bool {
+    pub(in crate::receivers::filelog) fn match_path(&self, path: &Path) -> bool {
         self.included.is_match(path) && !self.excludes(path)
     }
 }

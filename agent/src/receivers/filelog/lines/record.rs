@@ -278,7 +278,7 @@ impl Record {
         }
     }
 
-    pub(super) fn start(&self) -> usize {
+    pub(in crate::receivers::filelog) fn start(&self) -> usize {
         self.start
     }
 
@@ -290,7 +290,7 @@ impl Record {
         stream_of(self.runtime.as_ref())
     }
 
-    pub(super) fn runtime(&self) -> Option<&RuntimeLine> {
+    pub(in crate::receivers::filelog) fn runtime(&self) -> Option<&RuntimeLine> {
         self.runtime.as_ref()
     }
 

@@ -1,0 +1,147 @@
+//! `vervet-agent explain`: one line through every stage. `vervet-agent test`: the configuration's own tests.
+
+use std::io::Read as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use clap::Args;
+use vervet_model::SystemClock;
+
+use super::{ConfigArgs, EXIT_RUNTIME, complain, human, say, with_config};
+use crate::config::AgentConfig;
+use crate::explain::{CaseResult, Explainer, Origin, render};
+use crate::processors::Secrets;
+
+/// Bytes of a text from standard input, at most.
+const TEXT_BYTES_MAX: u64 = 16 << 20;
+
+#[derive(Debug, Args)]
+pub(super) struct ExplainArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// The receiver that reads the line
+    #[arg(long, value_name = "NAME")]
+    receiver: Option<String>,
+    /// The file the line stands in; picks the receiver
+    #[arg(long, value_name = "FILE")]
+    path: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    /// Show also what redaction takes out
+    #[arg(long)]
+    show_secrets: bool,
+    /// The line; standard input when absent
+    line: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TestArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn explain(args: ExplainArgs) -> ExitCode {
+    let path = args.config.config.clone();
+    with_config(&path, |config| match explained(&config, args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(&error),
+    })
+}
+
+fn explained(config: &AgentConfig, args: ExplainArgs) -> anyhow::Result<()> {
+    let text = match args.line {
+        Some(line) => line.into_bytes(),
+        None => standard_input()?,
+    };
+    let secrets = match args.show_secrets {
+        true => Secrets::Show,
+        false => Secrets::Hide,
+    };
+    let path = args.path.as_deref().map(std::path::absolute).transpose()?;
+    let origin = Origin {
+        receiver: args.receiver,
+        path: path.map(|path| path.to_string_lossy().into_owned()),
+    };
+    let explainer = Explainer::new(config, Arc::new(SystemClock), secrets)?;
+    let ways = explainer.text(&origin, &text)?;
+    match args.json {
+        true => say(&format!("{:#}\n", serde_json::to_value(&ways)?))?,
+        false => say(&render(&ways))?,
+    }
+    Ok(())
+}
+
+fn standard_input() -> anyhow::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    let input = std::io::stdin().lock();
+    input
+        .take(TEXT_BYTES_MAX + 1)
+        .read_to_end(&mut text)
+        .context("standard input cannot be read")?;
+    anyhow::ensure!(
+        text.len() as u64 <= TEXT_BYTES_MAX,
+        "the text is longer than {TEXT_BYTES_MAX} bytes"
+    );
+    Ok(text)
+}
+
+pub(super) fn test(args: &TestArgs) -> ExitCode {
+    with_config(&args.config.config, |config| match tested(&config, args) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(EXIT_RUNTIME),
+        Err(error) => failed(&error),
+    })
+}
+
+/// Whether all tests passed.
+fn tested(config: &AgentConfig, args: &TestArgs) -> anyhow::Result<bool> {
+    let explainer = Explainer::new(config, Arc::new(SystemClock), Secrets::Show)?;
+    let mut results = Vec::new();
+    for case in &config.tests {
+        let result = explainer.check(case);
+        results.push(result.with_context(|| format!("test `{}`", case.name))?);
+    }
+    let all = results.iter().all(CaseResult::passed);
+    match args.json {
+        true => say(&format!("{:#}\n", serde_json::to_value(&results)?))?,
+        false => say(&report(&args.config.config.display().to_string(), &results))?,
+    }
+    Ok(all)
+}
+
+fn report(file: &str, results: &[CaseResult]) -> String {
+    let mut out = String::new();
+    for result in results {
+        let word = if result.passed() { "ok  " } else { "FAIL" };
+        out.push_str(&format!("{word}  {}\n", human::printable(&result.name)));
+        if !result.passed() {
+            out.push_str(&format!("      {file}:{}\n", result.line));
+        }
+        for difference in &result.differences {
+            let print = human::printable;
+            out.push_str(&format!(
+                "      {}\n        - {}\n        + {}\n",
+                print(&difference.path),
+                print(&difference.expected),
+                print(&difference.actual),
+            ));
+        }
+    }
+    let failed = results.iter().filter(|result| !result.passed()).count();
+    match results.len() {
+        0 => out.push_str("the configuration has no tests\n"),
+        count => out.push_str(&format!("{} passed, {failed} failed\n", count - failed)),
+    }
+    out
+}
+
+fn failed(error: &anyhow::Error) -> ExitCode {
+    complain(&format!("{error:#}"));
+    ExitCode::from(EXIT_RUNTIME)
+}

@@ -1,0 +1,236 @@
+use vervet_model::{ManualClock, UnixNanos};
+
+use super::*;
+use crate::config::substitute::SystemSources;
+
+const CONFIG: &str = r#"
+data_dir: /tmp/explain
+resource: {host.name: n1}
+receivers:
+  pods: {type: filelog, include: [/var/log/pods/*/*/*.log], format: container}
+  app: {type: filelog, include: [/srv/*.log, /var/log/pods/x_y_z/*/*.log], service_name: shop}
+  otlp: {type: otlp, grpc: 127.0.0.1:0}
+  host: {type: hostmetrics}
+processors:
+  tag: {type: resource, set: {team: blue}}
+  pii: {type: redaction}
+exporters:
+  main: {type: otlp, endpoint: 'http://127.0.0.1:9'}
+pipelines:
+  logs: {from: [pods, app, otlp], via: [tag, pii], to: [main]}
+"#;
+
+const CARD: &str = "4111111111111111";
+
+fn config(text: &str) -> AgentConfig {
+    AgentConfig::parse("f", text, &SystemSources).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn clock() -> Arc<dyn Clock> {
+    Arc::new(ManualClock::new(UnixNanos(1_700_000_000_000_000_000)))
+}
+
+fn explain(text: &str, receiver: &str, path: Option<&str>, secrets: Secrets) -> Vec<Way> {
+    let config = config(CONFIG);
+    let explainer = Explainer::new(&config, clock(), secrets).expect("usable");
+    let origin = Origin {
+        receiver: Some(receiver.to_owned()).filter(|name| !name.is_empty()),
+        path: path.map(str::to_owned),
+    };
+    explainer
+        .text(&origin, text.as_bytes())
+        .unwrap_or_else(|error| panic!("{error}"))
+}
+
+#[test]
+fn a_container_line_is_told_stage_by_stage() {
+    let line = format!(
+        r#"2026-01-31T08:00:00.5Z stderr F {{"level":"warn","msg":"card {CARD}","user":{{"password":"hunter2"}},"n":7}}"#
+    );
+    let path = "/var/log/pods/shop_web-1_0f/next/0.log";
+    let ways = explain(&line, "", Some(path), Secrets::Hide);
+    let text = render(&ways);
+    assert!(!text.contains(CARD) && !text.contains("hunter2"), "{text}");
+    let without_record: String = text
+        .lines()
+        .filter(|line| !line.starts_with("stored"))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    insta::assert_snapshot!(without_record, @r#"
+    receiver  pods (filelog): its globs match /var/log/pods/shop_web-1_0f/next/0.log
+    runtime   cri: its part of the line is taken off
+    format    json, 82 bytes: found by auto: the text is json
+    record
+      resource.attributes["host.name"]                    n1
+      resource.attributes["service.name"]                 next
+      resource.attributes["log.file.path"]                /var/log/pods/shop_web-1_0f/next/0.log
+      resource.attributes["log.file.name"]                0.log
+      resource.attributes["k8s.namespace.name"]           shop
+      resource.attributes["k8s.pod.name"]                 web-1
+      resource.attributes["k8s.pod.uid"]                  0f
+      resource.attributes["k8s.container.name"]           next
+      resource.attributes["k8s.container.restart_count"]  0
+      time                                                2026-01-31T08:00:00.5Z
+      severity                                            warn ("warn")
+      body                                                card <credit_card:*>
+      attributes["user"]["password"]                      <key:*>
+      attributes["n"]                                     7
+      attributes["log.iostream"]                          stderr
+    pipeline  logs
+      tag (resource) changes
+        resource.attributes["team"]: ->  blue  [resource]
+      pii (redaction) changes
+        attributes["user"]["password"]: ->  <key:*>  [key]
+        body: ->  card <credit_card:*>  [credit_card]
+    goes to   main
+    "#);
+    let record = ways[0].record.as_ref().expect("stored").to_string();
+    assert!(
+        record.contains("card <credit_card:*>") && !record.contains(CARD),
+        "{record}"
+    );
+}
+
+#[test]
+fn secrets_are_shown_only_when_asked_for() {
+    for text in [
+        format!(r#"{{"msg":"a","password":"hunter2 {CARD}"}}"#),
+        format!(r#"{{"msg":"m","a":{{"{CARD}":{{"password":"hunter2"}}}},"list":["{CARD}"]}}"#),
+        format!("pay {CARD} password=hunter2 \u{1b}[31m"),
+    ] {
+        let hidden = explain(&text, "app", None, Secrets::Hide);
+        let all = render(&hidden) + &serde_json::to_string(&hidden).expect("JSON");
+        assert!(!all.contains(CARD), "{all}");
+        assert!(
+            !all.contains("hunter2") || text.contains("password="),
+            "{all}"
+        );
+        let shown = render(&explain(&text, "app", None, Secrets::Show));
+        assert!(shown.contains(CARD), "{shown}");
+        assert!(!shown.contains('\u{1b}'));
+    }
+}
+
+#[test]
+fn several_lines_are_the_records_the_receiver_makes_of_them() {
+    let trace = "Traceback (most recent call last):\n  File \"a.py\", line 1, in <module>\n    x()\nValueError: no\nnext\n";
+    let ways = explain(trace, "app", None, Secrets::Hide);
+    assert_eq!(ways.len(), 2, "{}", render(&ways));
+    assert!(render(&ways).contains("record 2 of 2"));
+    let ways = explain("\n\n", "app", None, Secrets::Hide);
+    assert_eq!(render(&ways), "no record: blank lines are passed over\n");
+}
+
+#[test]
+fn the_receiver_is_found_or_asked_for() {
+    let config = config(CONFIG);
+    let explainer = Explainer::new(&config, clock(), Secrets::Hide).expect("usable");
+    let ask = |receiver: Option<&str>, path: Option<&str>| {
+        let origin = Origin {
+            receiver: receiver.map(str::to_owned),
+            path: path.map(str::to_owned),
+        };
+        let ways = explainer.text(&origin, b"x");
+        ways.map(|ways| (ways[0].receiver.clone(), ways[0].chosen_by.clone()))
+    };
+    let error = |receiver, path| ask(receiver, path).expect_err("refused").to_string();
+    assert_eq!(ask(None, Some("/srv/a.log")).expect("one").0, "app");
+    let both = ask(None, Some("/var/log/pods/x_y_z/c/0.log")).expect("two");
+    assert!(both.1.contains("as do those of pods"), "{both:?}");
+    assert_eq!(
+        error(None, None),
+        "say which receiver, with --receiver or --path (known: app, pods)"
+    );
+    assert_eq!(
+        error(None, Some("/nowhere")),
+        "no filelog receiver reads /nowhere"
+    );
+    assert_eq!(
+        error(Some("host"), None),
+        "receiver `host` reads no log lines"
+    );
+    assert!(error(Some("nope"), None).starts_with("there is no receiver `nope`"));
+    let odd = ask(Some("app"), Some("/elsewhere")).expect("named");
+    assert!(
+        odd.1.contains("its globs do not match /elsewhere"),
+        "{odd:?}"
+    );
+    let text = render(&explain("plain\n", "otlp", None, Secrets::Hide));
+    let body = text.lines().find(|line| line.starts_with("  body"));
+    assert!(body.is_some_and(|line| line.ends_with("  plain")), "{text}");
+}
+
+#[test]
+fn a_receiver_without_a_pipeline_ends_there() {
+    let config = config(&CONFIG.replace("from: [pods, app, otlp]", "from: [pods]"));
+    let explainer = Explainer::new(&config, clock(), Secrets::Hide).expect("usable");
+    let origin = Origin {
+        receiver: Some("app".to_owned()),
+        path: None,
+    };
+    let ways = explainer.text(&origin, b"x").expect("explained");
+    assert_eq!((ways[0].pipeline, &ways[0].record), (None, &None));
+    assert!(render(&ways).contains("no pipeline takes logs from this receiver"));
+}
+
+/// The paths at which a test differs, for one entry of `tests`.
+fn check(case: &str) -> Vec<String> {
+    let config = config(&format!("{CONFIG}tests:\n- {case}\n"));
+    let explainer = Explainer::new(&config, clock(), Secrets::Show).expect("usable");
+    let result = explainer.check(&config.tests[0]).expect("runs");
+    let text = |difference: &Difference| {
+        format!(
+            "{} {} {}",
+            difference.path, difference.expected, difference.actual
+        )
+    };
+    result.differences.iter().map(text).collect()
+}
+
+#[test]
+fn tests_pass_when_everything_expected_is_so() {
+    for case in [
+        format!("{{input: {{body: 'card {CARD}'}}, expect: {{body: 'card <credit_card:*>'}}}}"),
+        "{input: {body: a, attributes: {n: 1, f: 1.5, l: [a, true]}}, expect: {attributes: {n: 1, f: 1.5, l: [a, true], gone: null}}}".to_owned(),
+        "{input: {body: {a: {b: 1}}}, expect: {body: {a: {b: 1}}}}".to_owned(),
+        "{input: {body: a, resource: {x: y}}, expect: {resource: {x: y, host.name: n1, team: blue}}}".to_owned(),
+        "{input: {body: a, severity: warning, time: '2026-01-31T08:00:00Z'}, expect: {severity: warn, time: '2026-01-31T09:00:00+01:00'}}".to_owned(),
+        r#"{receiver: pods, input: {line: '2026-01-31T08:00:00Z stdout F {"level":"error","msg":"m"}'}, expect: {body: m, severity: error, attributes: {log.iostream: stdout}}}"#.to_owned(),
+        "{receiver: app, input: {line: 'level=info msg=m', format: logfmt, path: /srv/a.log}, expect: {body: m, resource: {log.file.path: /srv/a.log, service.name: shop}}}".to_owned(),
+        "{input: {body: a}, expect: {dropped: false}}".to_owned(),
+    ] {
+        assert_eq!(check(&case), Vec::<String>::new(), "{case}");
+    }
+}
+
+#[test]
+fn failing_tests_say_what_is_different() {
+    for (case, expected) in [
+        (
+            "{input: {body: a}, expect: {body: b, severity: error}}",
+            vec![r#"body "b" "a""#, "severity error unknown"],
+        ),
+        (
+            "{input: {body: a, attributes: {n: 1}}, expect: {attributes: {n: '1', m: 2}}}",
+            vec![r#"attributes["m"] 2 (absent)"#, r#"attributes["n"] "1" 1"#],
+        ),
+        (
+            "{input: {body: a}, expect: {resource: {team: null}}}",
+            vec![r#"resource.attributes["team"] (absent) "blue""#],
+        ),
+        (
+            "{input: {body: a}, expect: {dropped: true}}",
+            vec!["dropped yes no"],
+        ),
+        (
+            "{input: {line: \"a\\nb\", format: plain}, expect: {body: a}}",
+            vec!["records 1 2"],
+        ),
+        (
+            "{input: {line: ''}, receiver: app, expect: {body: a}}",
+            vec!["records 1 0"],
+        ),
+    ] {
+        assert_eq!(check(case), expected, "{case}");
+    }
+}
