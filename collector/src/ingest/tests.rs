@@ -130,16 +130,12 @@ async fn an_agent_that_learns_lanes_and_forgets_them_stores_nothing_twice_and_lo
 async fn the_same_batch_twice_at_once_is_stored_once() {
     let dir = tempfile::tempdir().expect("folder");
     let collector = Collector::open(dir.path());
-    let twice = (1..=8).map(|sequence| async {
-        let sequence = sequence;
+    for sequence in 1..=8 {
         tokio::join!(
             collector.send(laned(sequence)),
             collector.send(bare(sequence)),
             collector.send(laned(sequence))
         );
-    });
-    for sends in twice {
-        sends.await;
     }
     assert_eq!(collector.rows(), 8);
 }
