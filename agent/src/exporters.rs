@@ -21,6 +21,7 @@ mod engine;
 mod file;
 mod lane;
 mod limiter;
+mod metrics;
 mod otlp_grpc;
 mod otlp_http;
 mod retry;
@@ -31,6 +32,7 @@ mod tls;
 mod trouble;
 
 pub(crate) use engine::{CURSOR_PREFIX, Exporter, ExporterParts, cursor_name};
+pub(crate) use metrics::ExporterMetrics;
 pub use sender::OpenError;
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use crate::buffer::{Checkpoints, blocking};
 use crate::config::shapes::{Shape, combined};
 use crate::config::{AgentConfig, PipelineConfig, ReceiverConfig};
 use crate::exporters::dead_letter::DeadLetters;
-use crate::exporters::{Exporter, ExporterParts, cursor_name};
+use crate::exporters::{Exporter, ExporterMetrics, ExporterParts, cursor_name};
 use crate::health::Stages;
 use crate::kubernetes::PodDirectory;
 use crate::metrics::AgentMetrics;
@@ -51,6 +51,7 @@ pub(super) struct Shared {
     pub(super) sender: BatchSender,
     pub(super) booked: watch::Receiver<u64>,
     pub(super) dead_letters: Arc<DeadLetters>,
+    pub(super) exporter_metrics: Arc<ExporterMetrics>,
     pub(super) tokens: Tokens,
 }
 
@@ -177,6 +178,7 @@ impl Shared {
             booked: self.booked.clone(),
             health: self.stages.add(&cursor_name(name), Arc::clone(&self.clock)),
             memory: self.memory.budget().clone(),
+            metrics: Arc::clone(&self.exporter_metrics),
             clock: Arc::clone(&self.clock),
             give_up: stop.clone(),
         };

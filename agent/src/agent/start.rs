@@ -17,7 +17,7 @@ use crate::budget::{BudgetCollector, MemoryBudget, MemoryWatch};
 use crate::buffer::{Buffer, BufferCollector, BufferWriter, WriterParts, blocking};
 use crate::config::AgentConfig;
 use crate::exporters::dead_letter::{DeadLetterCollector, DeadLetters};
-use crate::exporters::{CURSOR_PREFIX, OpenError};
+use crate::exporters::{CURSOR_PREFIX, ExporterMetrics, OpenError};
 use crate::health::Stages;
 use crate::kubernetes;
 use crate::metrics::AgentMetrics;
@@ -88,7 +88,9 @@ fn assemble(
     let collectors = (Arc::clone(&books), buffer.journal.clone(), memory.clone());
     let dead_letters = Arc::new(DeadLetters::new(&config.data_dir, config.dead_letter));
     let letters = Arc::clone(&dead_letters);
+    let exporter_metrics = Arc::<ExporterMetrics>::default();
     metrics.register(|registry| {
+        exporter_metrics.register(registry);
         registry.register_collector(Box::new(DeadLetterCollector(letters)));
         registry.register_collector(Box::new(BooksCollector(collectors.0)));
         registry.register_collector(Box::new(BufferCollector(collectors.1)));
@@ -109,6 +111,7 @@ fn assemble(
         sender,
         booked,
         dead_letters,
+        exporter_metrics,
         tokens,
     };
     let parts = WriterParts {

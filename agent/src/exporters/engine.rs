@@ -29,6 +29,7 @@ use vervet_model::Clock;
 use super::dead_letter::DeadLetters;
 use super::lane::{Lane, Parcel, Pauses, Settlement, Shared};
 use super::limiter::Limiter;
+use super::metrics::ExporterMetrics;
 use super::sender::{OpenError, Packer, Sender};
 use super::settings::{ExporterConfig, ExporterKind, QueuePolicy};
 use super::trouble::Trouble;
@@ -54,6 +55,8 @@ const COMMIT_BYTES: (u64, u64) = (64 << 10, 16 << 20);
 const COMMIT_SHARE: u64 = 16;
 /// Pause after the journal could not be read.
 const READ_RETRY: Duration = Duration::from_secs(1);
+/// How long requests under way may still be answered when the exporter must end.
+const ANSWER_GRACE: Duration = Duration::from_secs(1);
 /// How long a read waits for room in the budget, and the pause before it waits again.
 const ROOM_PATIENCE: Duration = Duration::from_secs(1);
 const ROOM_RETRY: Duration = Duration::from_millis(100);
@@ -81,6 +84,7 @@ pub(crate) struct ExporterParts {
     pub(crate) booked: watch::Receiver<u64>,
     pub(crate) health: StageHealth,
     pub(crate) memory: MemoryBudget,
+    pub(crate) metrics: Arc<ExporterMetrics>,
     pub(crate) clock: Arc<dyn Clock>,
     /// Cancelled when it must end now.
     pub(crate) give_up: CancellationToken,
@@ -166,6 +170,7 @@ impl Exporter {
             trouble: Trouble::default(),
             dead_letters: parts.dead_letters,
             health: parts.health,
+            metrics: parts.metrics,
             clock: parts.clock,
         };
         let now = Instant::now();
@@ -371,14 +376,23 @@ impl Exporter {
             }
             slot.enter_in(&self.books, &self.name);
         }
+        let metrics = &self.shared.metrics;
+        metrics.read_ahead(&self.name, self.window.packed_bytes());
         match self.window.is_empty() {
             true => self.shared.health.moved(),
             false => self.shared.health.waits(),
         }
     }
 
-    /// Takes what has been answered by now, and commits.
+    /// Waits a little for what is under way, takes what has been answered, and commits.
     async fn finish(mut self, mut lanes: Lanes) {
+        let limiter = self.shared.limiter.clone();
+        if timeout(ANSWER_GRACE, limiter.close()).await.is_err() {
+            tracing::info!(
+                exporter = self.name,
+                "requests without an answer are sent again later"
+            );
+        }
         lanes.tasks.shutdown().await;
         lanes.settlements.close();
         while let Some(settlement) = lanes.settlements.recv().await {

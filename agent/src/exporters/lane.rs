@@ -19,6 +19,7 @@ use vervet_wire::{Accepted, BODY_BYTES_MAX, Source};
 
 use super::dead_letter::{DeadLetters, Letter};
 use super::limiter::Limiter;
+use super::metrics::ExporterMetrics;
 use super::retry::{Backoff, Failure, Verdict};
 use super::sender::{Packer, Sender};
 use super::split::halve;
@@ -66,6 +67,7 @@ pub(super) struct Shared {
     pub(super) trouble: Trouble,
     pub(super) dead_letters: Arc<DeadLetters>,
     pub(super) health: StageHealth,
+    pub(super) metrics: Arc<ExporterMetrics>,
     pub(super) clock: Arc<dyn Clock>,
 }
 
@@ -180,6 +182,8 @@ impl Shared {
             }),
         };
         let verdict = answer.as_ref().err().map(|failure| failure.verdict);
+        self.metrics
+            .answered(&self.name, verdict, body.bytes().len());
         match verdict {
             None | Some(Verdict::Rejected) => permit.answered(),
             Some(Verdict::Retry { after }) => {
@@ -189,6 +193,7 @@ impl Shared {
                 permit.failed();
             }
         }
+        self.metrics.limit(&self.name, self.limiter.limit());
         answer
     }
 

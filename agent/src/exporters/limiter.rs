@@ -28,6 +28,8 @@ pub(super) struct Limiter(Arc<Shared>);
 struct Shared {
     state: Mutex<State>,
     freed: Notify,
+    /// Nothing is under way any more.
+    idle: Notify,
 }
 
 #[derive(Debug)]
@@ -35,6 +37,7 @@ struct State {
     limit: f64,
     max: f64,
     under_way: u32,
+    closed: bool,
     /// Seconds a request usually takes.
     usual: Option<f64>,
     round: Round,
@@ -62,6 +65,7 @@ impl Limiter {
             limit: 1.0,
             max: f64::from(max.max(1)),
             under_way: 0,
+            closed: false,
             usual: None,
             round: Round::default(),
             halved_at: None,
@@ -70,6 +74,7 @@ impl Limiter {
         Self(Arc::new(Shared {
             state: Mutex::new(state),
             freed: Notify::new(),
+            idle: Notify::new(),
         }))
     }
 
@@ -102,7 +107,15 @@ impl Limiter {
         state.paused_until = state.paused_until.max(Some(until));
     }
 
-    #[cfg(test)]
+    /// Lets nobody begin any more, and waits for those that have begun.
+    pub(super) async fn close(&self) {
+        self.0.state.lock().closed = true;
+        while self.0.state.lock().under_way > 0 {
+            self.0.idle.notified().await;
+        }
+    }
+
+    /// Requests that may be under way.
     pub(super) fn limit(&self) -> u32 {
         self.0.state.lock().allowed()
     }
@@ -126,7 +139,11 @@ impl Drop for Permit {
         let mut state = self.limiter.0.state.lock();
         state.under_way = state.under_way.saturating_sub(1);
         let free = state.allowed().saturating_sub(state.under_way);
+        let idle = state.under_way == 0;
         drop(state);
+        if idle {
+            self.limiter.0.idle.notify_one();
+        }
         for _ in 0..free {
             self.limiter.0.freed.notify_one();
         }
@@ -144,7 +161,7 @@ impl State {
     }
 
     fn take(&mut self) -> bool {
-        if self.under_way >= self.allowed() {
+        if self.closed || self.under_way >= self.allowed() {
             return false;
         }
         self.under_way += 1;
@@ -233,6 +250,22 @@ mod tests {
         round(&limiter, 0.01);
         (0..40).for_each(|_| limiter.0.state.lock().answered(0.01));
         assert!(limiter.limit() <= 2);
+    }
+
+    #[tokio::test]
+    async fn after_the_end_nobody_begins_and_who_has_begun_is_waited_for() {
+        let limiter = Limiter::new(4);
+        let permit = limiter.acquire().await;
+        let closing = tokio::spawn({
+            let limiter = limiter.clone();
+            async move { limiter.close().await }
+        });
+        tokio::task::yield_now().await;
+        assert!(!closing.is_finished(), "one is under way");
+        permit.answered();
+        closing.await.expect("idle");
+        assert!(!limiter.0.state.lock().take(), "closed");
+        limiter.close().await;
     }
 
     #[tokio::test]

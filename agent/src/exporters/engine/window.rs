@@ -51,6 +51,11 @@ impl Window {
         self.slots.len() < records_max && self.packed_bytes < bytes_max
     }
 
+    /// Bytes of bodies that were not answered.
+    pub(super) fn packed_bytes(&self) -> usize {
+        self.packed_bytes
+    }
+
     pub(super) fn push(&mut self, slot: Slot) {
         self.packed_bytes += slot.packed_bytes;
         self.slots.push_back(slot);

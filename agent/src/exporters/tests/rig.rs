@@ -98,6 +98,7 @@ impl Rig {
             booked: self.booked_receiver.clone(),
             health: StageHealth::new(name, Arc::clone(&clock)),
             memory: MemoryBudget::new(64 << 20),
+            metrics: Arc::default(),
             clock,
             give_up: stop.clone(),
         };
