@@ -125,13 +125,13 @@ impl Program {
     /// # Panics
     /// When it does not end in time.
     pub fn terminate(&mut self) -> ExitStatus {
-        self.ask_to_end();
+        self.send(Signal::TERM);
         self.wait(TERMINATE_WITHIN)
     }
 
-    /// SIGTERM.
-    pub fn ask_to_end(&self) {
-        kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
+    /// A signal to the running program.
+    pub fn send(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
     /// Whether it has not ended.

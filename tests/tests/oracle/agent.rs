@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
+use rustix::process::Signal;
 use serde_json::Value;
 use vervet_tests::{Program, binary, books};
 
@@ -85,7 +86,7 @@ impl Agent {
     /// SIGTERM and, before it can have ended, SIGKILL.
     pub(crate) fn kill_while_it_drains(&self, after: Duration) {
         if let Some(running) = self.running.lock().as_ref() {
-            running.program.ask_to_end();
+            running.program.send(Signal::TERM);
         }
         std::thread::sleep(after);
         let mut slot = self.running.lock();
@@ -113,6 +114,13 @@ impl Agent {
             status.success(),
             "after SIGTERM the agent ended with {status}"
         );
+    }
+
+    /// SIGHUP: it reads its configuration, which is as before.
+    pub(crate) fn reload(&self) {
+        if let Some(running) = self.running.lock().as_ref() {
+            running.program.send(Signal::HUP);
+        }
     }
 
     /// Ends it without a word about how.

@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::ffi::OsStringExt as _;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -17,6 +17,8 @@ use crate::line;
 use crate::scenario::scale;
 use crate::site::{Notes, Setup, Site, wait_until};
 
+/// `nobody`, who may read only what everybody may.
+const NOBODY: u32 = 65_534;
 const NOTICED_WITHIN: Duration = Duration::from_secs(30);
 
 impl Site {
@@ -183,7 +185,8 @@ fn names_that_are_not_text() {
 fn many_files() {
     let site = Site::new(Setup::new("many-files", &["**/*.log"]));
     let mut written = Written::of(0);
-    let files = if scale() > 1 { 20_000 } else { 1_000 };
+    // More than the descriptors that one receiver may have.
+    let files = if scale() > 1 { 20_000 } else { 6_000 };
     let names: Vec<String> = (0..files)
         .map(|file| format!("{}/{file}.log", file % 40))
         .collect();
@@ -245,4 +248,51 @@ fn things_that_are_no_files_are_reported_once() {
         assert_eq!(times(&output, name), 1, "{name}: {output}");
     }
     site.finish(vec![written], Notes::default());
+}
+
+#[test]
+fn a_file_without_permission_is_read_once_there_is_one() {
+    if !rustix::process::geteuid().is_root() {
+        return vervet_tests::say(
+            "skipped: a_file_without_permission: the test does not run as root",
+        );
+    }
+    let site = Site::new(Setup {
+        user: Some(NOBODY),
+        ..Setup::new("no-permission", &["**/*.log"])
+    });
+    let set =
+        |path: PathBuf, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    let (dir, logs) = (site.dir.path().to_owned(), site.logs());
+    set(dir.clone(), 0o755);
+    fs::create_dir(dir.join("agent-data")).unwrap();
+    std::os::unix::fs::chown(dir.join("agent-data"), Some(NOBODY), Some(NOBODY)).unwrap();
+    fs::create_dir(logs.join("closed")).unwrap();
+    let mut written: Vec<_> = (0..3).map(Written::of).collect();
+    site.write_lines(&mut written[0], "open.log", 10);
+    site.write_lines(&mut written[1], "secret.log", 10);
+    site.write_lines(&mut written[2], "closed/inside.log", 10);
+    set(logs.join("secret.log"), 0o600);
+    set(logs.join("closed"), 0o700);
+    site.agent.start();
+    site.arrived(&written[..1]);
+    let said = wait_until(NOTICED_WITHIN, || {
+        site.agent.output().contains("secret.log")
+    });
+    assert!(said, "{}", site.agent.output());
+    for _round in 0..5 {
+        site.write_lines(&mut written[0], "open.log", 10);
+        site.arrived(&written[..1]);
+    }
+    let output = site.agent.output();
+    assert_eq!(output.matches("secret.log").count(), 1, "{output}");
+    set(logs.join("secret.log"), 0o644);
+    set(logs.join("closed"), 0o755);
+    site.arrived(&written);
+    // Taken away again while it is read.
+    set(logs.join("secret.log"), 0o600);
+    site.write_lines(&mut written[1], "secret.log", 10);
+    site.kill_within(1_500);
+    set(logs.join("secret.log"), 0o644);
+    site.finish(written, Notes::default());
 }

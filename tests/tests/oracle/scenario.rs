@@ -205,6 +205,7 @@ impl Run {
                     self.site.agent.kill_while_it_drains(after);
                     continue;
                 }
+                2 => self.site.agent.reload(),
                 _ => {}
             }
             let pause = Duration::from_millis(rng.random_range(20..900));

@@ -70,6 +70,21 @@ fn rotation_as_fast_as_it_goes() {
 }
 
 #[test]
+fn logrotate_with_delaycompress() {
+    Scenario {
+        name: "logrotate",
+        rotation: Rotation::Logrotate { kept: 4 },
+        rotation_interval: millis(500),
+        gate: Gate::Delivered,
+        kills: 4,
+        kills_at_rotation: true,
+        network: BAD_NETWORK,
+        ..Scenario::CALM
+    }
+    .run();
+}
+
+#[test]
 fn numbered_shift() {
     Scenario {
         name: "shift",
@@ -117,7 +132,7 @@ fn written_to_after_rename() {
 fn copytruncate() {
     Scenario {
         name: "copytruncate",
-        rotation: Rotation::CopyTruncate,
+        rotation: Rotation::CopyTruncate { found: false },
         rotation_interval: millis(300),
         gate: Gate::Delivered,
         kills: 2,
@@ -278,10 +293,25 @@ fn what_is_given_up_is_in_the_books() {
 }
 
 #[test]
+fn copytruncate_with_copies_in_the_globs() {
+    Scenario {
+        name: "copytruncate-found",
+        rotation: Rotation::CopyTruncate { found: true },
+        rotation_interval: millis(300),
+        gate: Gate::Delivered,
+        kills: 4,
+        kills_at_rotation: true,
+        network: BAD_NETWORK,
+        ..Scenario::CALM
+    }
+    .run();
+}
+
+#[test]
 fn copytruncate_with_equal_beginnings() {
     Scenario {
         name: "copytruncate-equal-beginnings",
-        rotation: Rotation::CopyTruncate,
+        rotation: Rotation::CopyTruncate { found: false },
         rotation_interval: millis(300),
         gate: Gate::Delivered,
         equal_beginnings: true,
@@ -302,6 +332,78 @@ fn same_inode_and_equal_beginnings() {
         equal_beginnings: true,
         kills: 4,
         kills_at_rotation: true,
+        ..Scenario::CALM
+    }
+    .run();
+}
+
+#[test]
+fn gzip_in_place() {
+    Scenario {
+        name: "gzip",
+        // Whole generations come and are compressed while nobody looks.
+        down_max: millis(2_000),
+        rotation: Rotation::Compress {
+            codec: Codec::Gzip,
+            in_place: true,
+        },
+        rotation_interval: millis(700),
+        kills: 4,
+        kills_at_rotation: true,
+        ..Scenario::CALM
+    }
+    .run();
+}
+
+#[test]
+fn zstd_in_place() {
+    Scenario {
+        name: "zstd",
+        // Whole generations come and are compressed while nobody looks.
+        down_max: millis(2_000),
+        rotation: Rotation::Compress {
+            codec: Codec::Zstd,
+            in_place: true,
+        },
+        rotation_interval: millis(700),
+        kills: 4,
+        kills_at_rotation: true,
+        ..Scenario::CALM
+    }
+    .run();
+}
+
+#[test]
+fn gzip_renamed_when_complete() {
+    Scenario {
+        name: "gzip-renamed",
+        rotation: Rotation::Compress {
+            codec: Codec::Gzip,
+            in_place: false,
+        },
+        rotation_interval: millis(700),
+        kills: 4,
+        kills_at_rotation: true,
+        network: BAD_NETWORK,
+        ..Scenario::CALM
+    }
+    .run();
+}
+
+#[test]
+fn what_is_given_up_is_in_the_books_after_kills() {
+    Scenario {
+        name: "drop-oldest-kill",
+        rotation: Rotation::Rename,
+        rotation_interval: millis(700),
+        lines_per_second: 4_000,
+        kills: 4,
+        network: &[Mode::Refuse, Mode::Stall, Mode::Pass],
+        network_interval: millis(4_000),
+        limits: "{disk: 1MiB}",
+        exporter: ", queue: {on_full: drop_oldest}",
+        may_drop: true,
+        seconds: 12,
         ..Scenario::CALM
     }
     .run();

@@ -32,8 +32,14 @@ pub(crate) enum Rotation {
     Shift {
         kept: u32,
     },
-    /// Copied to a name that no glob finds, then cut to nothing. Lines written between the two are at risk.
-    CopyTruncate,
+    /// As logrotate does it with `delaycompress`: `.1` is compressed to `.1.gz`, which becomes `.2.gz` and so on.
+    Logrotate {
+        kept: u32,
+    },
+    /// Copied, to a name that the globs find or do not, then cut to nothing. Lines written between the two are at risk.
+    CopyTruncate {
+        found: bool,
+    },
     /// Renamed, and a little later compressed to a name that the globs find.
     Compress {
         codec: Codec,
@@ -58,10 +64,14 @@ impl Rotation {
         match self {
             Self::None
             | Self::RenameAway
-            | Self::CopyTruncate
+            | Self::CopyTruncate { found: false }
             | Self::DeleteCreate
             | Self::Symlink => &["app-*.log"],
-            Self::Rename | Self::Shift { .. } | Self::Compress { .. } => &["app-*.log*"],
+            Self::Rename
+            | Self::Shift { .. }
+            | Self::Logrotate { .. }
+            | Self::CopyTruncate { found: true }
+            | Self::Compress { .. } => &["app-*.log*"],
         }
     }
 
@@ -100,7 +110,8 @@ impl Writer {
                 self.rename_and_create(&rotated);
             }
             Rotation::Shift { kept } => self.shift(kept),
-            Rotation::CopyTruncate => self.copy_and_truncate(),
+            Rotation::Logrotate { kept } => self.logrotate(kept),
+            Rotation::CopyTruncate { .. } => self.copy_and_truncate(),
             Rotation::Compress { codec, in_place } => {
                 let rotated = self.rotated(self.generation);
                 self.rename_and_create(&rotated);
@@ -134,19 +145,7 @@ impl Writer {
 
     fn shift(&mut self, kept: u32) {
         let oldest = self.rotated(kept);
-        if oldest.exists() {
-            // What has not been read cannot be read once it is deleted.
-            let generation = usize::try_from(self.generation - kept + 1).unwrap();
-            let delivered = wait_until(DELIVERED_WITHIN, || {
-                self.written.iter().all(|written| {
-                    self.stage
-                        .ledger
-                        .has_all_below(written.writer, written.generations[generation])
-                })
-            });
-            assert!(delivered, "{oldest:?}: not within {DELIVERED_WITHIN:?}");
-            fs::remove_file(oldest).unwrap();
-        }
+        self.delete_oldest(&oldest, kept);
         for number in (1..kept).rev() {
             let (from, to) = (self.rotated(number), self.rotated(number + 1));
             if from.exists() {
@@ -156,6 +155,48 @@ impl Writer {
         }
         let rotated = self.rotated(1);
         self.rename_and_create(&rotated);
+    }
+
+    fn logrotate(&mut self, kept: u32) {
+        let compressed = |number: u32| self.rotated(number).with_added_extension("gz");
+        let first = self.rotated(1);
+        if first.exists() {
+            let bytes = Codec::Gzip.compress(&fs::read(&first).unwrap());
+            let mut file = File::create(compressed(1)).unwrap();
+            let (begin, rest) = bytes.split_at(bytes.len() / 2);
+            file.write_all(begin).unwrap();
+            self.moment();
+            file.write_all(rest).unwrap();
+            self.moment();
+            fs::remove_file(&first).unwrap();
+            self.moment();
+        }
+        let oldest = compressed(kept);
+        self.delete_oldest(&oldest, kept);
+        for number in (1..kept).rev() {
+            let (from, to) = (compressed(number), compressed(number + 1));
+            if from.exists() {
+                fs::rename(from, to).unwrap();
+                self.moment();
+            }
+        }
+        self.rename_and_create(&first);
+    }
+
+    /// What has not been read cannot be read once it is deleted: deletes it once its lines have arrived.
+    fn delete_oldest(&self, oldest: &Path, kept: u32) {
+        if !oldest.exists() {
+            return;
+        }
+        let generation = usize::try_from(self.generation - kept + 1).unwrap();
+        let delivered = wait_until(DELIVERED_WITHIN, || {
+            self.written.iter().all(|written| {
+                let next = written.generations[generation];
+                self.stage.ledger.has_all_below(written.writer, next)
+            })
+        });
+        assert!(delivered, "{oldest:?}: not within {DELIVERED_WITHIN:?}");
+        fs::remove_file(oldest).unwrap();
     }
 
     fn copy_and_truncate(&mut self) {
