@@ -9,10 +9,11 @@ use axum::routing::get;
 use axum::{Json, Router};
 use http::{StatusCode, header};
 use serde::Serialize;
-use vervet_journal::Journal;
+use vervet_journal::{CursorStats, Journal};
 
-use crate::books::{BookLine, Books};
+use crate::books::{BookLine, Books, PipelineLine, ReceiverLine};
 use crate::budget::{MemoryUse, MemoryWatch};
+use crate::exporters::CURSOR_PREFIX;
 use crate::health::Stages;
 use crate::kubernetes::{PodDirectory, SourceStatus};
 use crate::metrics::AgentMetrics;
@@ -46,8 +47,31 @@ pub struct Status {
     /// The source of pods; absent without one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kubernetes: Option<SourceStatus>,
-    /// One line per exporter and signal.
+    /// Whether every line below adds up.
+    pub balances: bool,
+    /// One line per receiver and signal, since the process started.
+    pub receivers: Vec<ReceiverLine>,
+    /// One line per pipeline and exporter, from receiver to destination, since the exporter was started.
+    pub pipelines: Vec<PipelineLine>,
+    /// One line per exporter and signal, since the exporter exists.
     pub books: Vec<BookLine>,
+    /// Where each exporter stands in the disk buffer.
+    pub exporters: Vec<ExporterStatus>,
+}
+
+/// How far an exporter is behind.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ExporterStatus {
+    pub exporter: String,
+    /// Sequence up to which it has settled and stored that.
+    pub committed: u64,
+    /// Batches and bytes on disk behind that.
+    pub behind_batches: u64,
+    pub behind_bytes: u64,
+    /// Batches taken from it because the disk budget was used up, since the process started.
+    pub dropped_batches: u64,
+    /// How long the oldest record that it has not settled has been in the buffer.
+    pub oldest_age_seconds: Option<u64>,
 }
 
 /// The disk buffer.
@@ -71,6 +95,7 @@ struct Health {
 impl SelfView {
     pub(crate) fn status(&self) -> Status {
         let stats = self.journal.stats();
+        let (pipelines, books) = (self.books.pipelines(), self.books.lines());
         Status {
             agent_id: self.agent_id.to_string(),
             version: env!("CARGO_PKG_VERSION"),
@@ -86,8 +111,28 @@ impl SelfView {
             memory: self.memory.budget().usage(),
             files: self.metrics.filelog.progress.snapshot(),
             kubernetes: self.pods.status(),
-            books: self.books.lines(),
+            balances: pipelines.iter().all(|line| line.balances)
+                && books.iter().all(BookLine::balances),
+            receivers: self.metrics.intake().lines(),
+            pipelines,
+            books,
+            exporters: self.exporters(stats.cursors),
         }
+    }
+
+    fn exporters(&self, cursors: Vec<CursorStats>) -> Vec<ExporterStatus> {
+        let lines = cursors.into_iter().filter_map(|cursor| {
+            let exporter = cursor.name.strip_prefix(CURSOR_PREFIX)?.to_owned();
+            Some(ExporterStatus {
+                committed: cursor.committed,
+                behind_batches: cursor.lag_records,
+                behind_bytes: cursor.lag_bytes,
+                dropped_batches: cursor.dropped_records,
+                oldest_age_seconds: self.books.oldest_age(&exporter).map(|age| age.as_secs()),
+                exporter,
+            })
+        });
+        lines.collect()
     }
 
     fn complaints(&self) -> Vec<String> {

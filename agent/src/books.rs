@@ -1,12 +1,23 @@
 //! The books: for every exporter and signal `received = delivered + held + dropped{reason}`, in records and bytes.
+//! [`intake`] has those of the receivers, [`joined`] makes one equation of both.
 //!
 //! They cover everything since the exporter exists, across restarts: the part that an exporter has settled is stored
 //! as the state of its journal cursor, in one write with the position; the rest follows from the totals in the
 //! journal's records. What left the journal without passing the exporter (`on_full: drop_oldest`, damage on
 //! disk) shows up as dropped with reason `lost_in_buffer`.
 
+mod age;
+mod intake;
+mod joined;
+
+pub(crate) use intake::Intake;
+pub use intake::ReceiverLine;
+pub use joined::PipelineLine;
+
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use prometheus_client::collector::Collector;
@@ -15,11 +26,13 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use serde::{Deserialize, Serialize};
-use vervet_model::Signal;
+use vervet_model::{Clock, Signal, SystemClock, UnixNanos};
 
 use crate::buffer::{Amount, Totals};
 use crate::metrics::Labels;
 use crate::pipeline::{SignalSet, signed};
+use age::Ages;
+use joined::Start;
 
 const LOST_IN_BUFFER: &str = "lost_in_buffer";
 
@@ -53,9 +66,13 @@ pub struct BookLine {
     pub dropped: BTreeMap<String, Amount>,
 }
 
-/// The books of all exporters.
-#[derive(Debug, Default)]
-pub(crate) struct Books(Mutex<BTreeMap<String, Book>>);
+/// The books of all exporters, and those of the receivers. Where both are locked, the receivers' come first.
+pub(crate) struct Books {
+    intake: Intake,
+    exporters: Mutex<BTreeMap<String, Book>>,
+    ages: Mutex<Ages>,
+    clock: Arc<dyn Clock>,
+}
 
 #[derive(Debug)]
 struct Book {
@@ -63,6 +80,7 @@ struct Book {
     account: Account,
     received: Totals,
     held: Held,
+    start: Start,
 }
 
 /// Counted on its own, so that the equation can be wrong.
@@ -96,6 +114,14 @@ impl Account {
     }
 }
 
+impl Account {
+    /// Records of all signals that the exporter has nothing to do with any more.
+    fn settled_records(&self) -> u64 {
+        let of = |signal| self.of(signal).total().records;
+        Signal::ALL.into_iter().map(of).sum()
+    }
+}
+
 impl Settled {
     fn total(&self) -> Amount {
         let mut total = self.foreign;
@@ -116,7 +142,22 @@ impl Held {
     }
 }
 
+impl Default for Books {
+    fn default() -> Self {
+        Self::new(Intake::default(), Arc::new(SystemClock))
+    }
+}
+
 impl Books {
+    pub(crate) fn new(intake: Intake, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            intake,
+            exporters: Mutex::default(),
+            ages: Mutex::default(),
+            clock,
+        }
+    }
+
     /// Starts the book of an exporter: `account` as stored, `appended` all that the journal ever took.
     pub(crate) fn open(
         &self,
@@ -125,12 +166,16 @@ impl Books {
         account: Account,
         appended: &Totals,
     ) {
+        let intake = self.intake.lock();
         let (mut received, mut held) = (Totals::default(), Held::default());
+        let mut start = Start::default();
         for signal in Signal::ALL {
             if signals.contains(signal) {
                 let settled = account.of(signal);
+                let left = appended.get(signal).minus(settled.total());
                 received.add(signal, appended.get(signal).minus(settled.foreign));
-                held.add(signal, appended.get(signal).minus(settled.total()));
+                held.add(signal, left);
+                start.note(signal, &intake.total(signal), left, settled);
             }
         }
         let book = Book {
@@ -138,19 +183,35 @@ impl Books {
             account,
             received,
             held,
+            start,
         };
-        self.0.lock().insert(exporter.to_owned(), book);
+        self.exporters.lock().insert(exporter.to_owned(), book);
+    }
+
+    /// The time by its clock.
+    pub(crate) fn now(&self) -> UnixNanos {
+        self.clock.now()
+    }
+
+    /// The receivers' side.
+    pub(crate) fn intake(&self) -> &Intake {
+        &self.intake
+    }
+
+    /// `before` had been appended at `at`. Called in order.
+    pub(crate) fn mark(&self, before: &Totals, at: UnixNanos) {
+        self.ages.lock().mark(before.records(), at);
     }
 
     /// Ends the book of an exporter that is no more.
     pub(crate) fn close(&self, exporter: &str) {
-        self.0.lock().remove(exporter);
+        self.exporters.lock().remove(exporter);
     }
 
     /// A batch has become durable.
     pub(crate) fn appended(&self, signal: Signal, amount: Amount) {
         for book in self
-            .0
+            .exporters
             .lock()
             .values_mut()
             .filter(|book| book.signals.contains(signal))
@@ -198,16 +259,60 @@ impl Books {
 
     /// What the exporter has settled so far.
     pub(crate) fn account(&self, exporter: &str) -> Account {
-        let books = self.0.lock();
+        let books = self.exporters.lock();
         books
             .get(exporter)
             .map(|book| book.account.clone())
             .unwrap_or_default()
     }
 
+    /// How long the oldest record that an exporter has not settled has been in the disk buffer; `None` when it has
+    /// settled all, or that record is from before times were noted.
+    pub(crate) fn oldest_age(&self, exporter: &str) -> Option<Duration> {
+        let settled = {
+            let books = self.exporters.lock();
+            let book = books.get(exporter)?;
+            let holds = Signal::ALL
+                .iter()
+                .any(|signal| !book.held(*signal).is_zero());
+            holds.then(|| book.account.settled_records())?
+        };
+        let at = self.ages.lock().appended_at(settled)?;
+        Some(self.clock.now().since(at))
+    }
+
+    /// Forgets the times of what every exporter has settled.
+    pub(crate) fn forget_settled(&self) {
+        let books = self.exporters.lock();
+        let settled = books.values().map(|book| book.account.settled_records());
+        let settled = settled.min();
+        drop(books);
+        if let Some(settled) = settled {
+            self.ages.lock().forget_before(settled);
+        }
+    }
+
+    /// One line per pipeline and exporter, at one moment.
+    pub(crate) fn pipelines(&self) -> Vec<PipelineLine> {
+        let (intake, books) = (self.intake.lock(), self.exporters.lock());
+        let lines = books.iter().flat_map(|(exporter, book)| {
+            let given = Signal::ALL.into_iter();
+            let given = given.filter(|signal| book.signals.contains(*signal));
+            let intake = &intake;
+            given
+                .map(move |signal| PipelineLine::new(exporter, signal, book, &intake.total(signal)))
+        });
+        lines.collect()
+    }
+
+    /// The names of the exporters.
+    pub(crate) fn exporters(&self) -> Vec<String> {
+        self.exporters.lock().keys().cloned().collect()
+    }
+
     /// The books at one moment.
     pub(crate) fn lines(&self) -> Vec<BookLine> {
-        let books = self.0.lock();
+        let books = self.exporters.lock();
         let lines = books
             .iter()
             .flat_map(|(exporter, book)| book.lines(exporter));
@@ -215,13 +320,17 @@ impl Books {
     }
 
     fn change(&self, exporter: &str, change: impl FnOnce(&mut Book)) {
-        if let Some(book) = self.0.lock().get_mut(exporter) {
+        if let Some(book) = self.exporters.lock().get_mut(exporter) {
             change(book);
         }
     }
 }
 
 impl Book {
+    fn held(&self, signal: Signal) -> Amount {
+        self.held.0.get(&signal).copied().unwrap_or_default()
+    }
+
     fn drop_held(&mut self, signal: Signal, reason: &str, amount: Amount) {
         let dropped = &mut self.account.of_mut(signal).dropped;
         dropped.entry(reason.to_owned()).or_default().add(amount);
@@ -237,7 +346,7 @@ impl Book {
             signal: signal.as_str(),
             received: self.received.get(signal),
             delivered: self.account.of(signal).delivered,
-            held: self.held.0.get(&signal).copied().unwrap_or_default(),
+            held: self.held(signal),
             dropped: self.account.of(signal).dropped.clone(),
         })
     }
@@ -262,7 +371,7 @@ impl BookLine {
 
 /// Shows the books as metrics. They count from the exporter's first start, not the process's.
 #[derive(Debug)]
-pub(crate) struct BooksCollector(pub(crate) std::sync::Arc<Books>);
+pub(crate) struct BooksCollector(pub(crate) Arc<Books>);
 
 type Pick = fn(&BookLine) -> Amount;
 type Unit = (&'static str, fn(Amount) -> u64);
@@ -308,7 +417,26 @@ impl Collector for BooksCollector {
                 ConstGauge::new(signed(of(line.held))).encode(family.encode_family(&labels)?)?;
             }
         }
-        Ok(())
+        let (name, help) = (
+            "exporter_oldest_age_seconds",
+            "Time the oldest record that is not settled has been in the disk buffer; 0 when there is none",
+        );
+        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        for exporter in self.0.exporters() {
+            let age = self.0.oldest_age(&exporter).unwrap_or_default();
+            let labels: Labels = vec![("exporter", exporter)];
+            ConstGauge::new(age.as_secs_f64()).encode(family.encode_family(&labels)?)?;
+        }
+        let pipelines = self.0.pipelines();
+        let unbalanced =
+            !lines.iter().all(BookLine::balances) || !pipelines.iter().all(|line| line.balances);
+        joined::encode(&mut encoder, &pipelines, unbalanced)
+    }
+}
+
+impl fmt::Debug for Books {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.lines()).finish()
     }
 }
 
@@ -330,3 +458,6 @@ fn encode_dropped(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

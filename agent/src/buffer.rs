@@ -21,7 +21,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use vervet_journal::{Cursor, FileSystem, Journal, JournalConfig, JournalError, RecoveryReport};
+use vervet_journal::{
+    Cursor, FileSystem, Inspector, Journal, JournalConfig, JournalError, RecoveryReport,
+};
+use vervet_model::UnixNanos;
 
 pub(crate) use positions::Checkpoints;
 
@@ -40,6 +43,8 @@ pub(crate) struct Buffer {
     pub(crate) checkpoints: Arc<Mutex<Checkpoints>>,
     /// Whether the journal held nothing and knew nothing when it was opened.
     pub(crate) is_new: bool,
+    /// How much had been appended when the first record of each segment was, and when that was.
+    marks: Vec<(Totals, UnixNanos)>,
 }
 
 impl Buffer {
@@ -56,8 +61,10 @@ impl Buffer {
         config.disk_bytes_max = disk_bytes_max;
         config.segment_bytes_max =
             (disk_bytes_max / SEGMENTS_MIN).clamp(SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX);
-        let (journal, report) = Journal::open_with(config, fs)?;
-        let is_new = journal.last_sequence() == 0 && journal.stats().cursors.is_empty();
+        let (journal, report) = Journal::open_with(config, Arc::clone(&fs))?;
+        // A journal that has given out no number has sent nothing, whatever was created of it.
+        let is_new = journal.last_sequence() == 0;
+        let marks = marks(&Inspector::open_with(dir, fs)?);
         let mut cursor = journal.cursor(CHECKPOINTS)?;
         let checkpoints = Arc::new(Mutex::new(replay(&mut cursor)?));
         let buffer = Self {
@@ -65,9 +72,20 @@ impl Buffer {
             cursor,
             checkpoints,
             is_new,
+            marks,
         };
         Ok((buffer, report))
     }
+}
+
+/// A segment that cannot be read, or is of a version that noted no time, gives none.
+fn marks(inspector: &Inspector) -> Vec<(Totals, UnixNanos)> {
+    let segments = inspector.segments().unwrap_or_default().into_iter();
+    let first = |segment| inspector.first_record(&segment).ok().flatten();
+    let headers = segments.filter_map(|segment| decode(first(segment)?.payload).ok());
+    headers
+        .filter_map(|(header, _)| Some((header.before, header.appended?)))
+        .collect()
 }
 
 /// The stored state with the records after it applied in order.

@@ -28,9 +28,9 @@ pub mod receivers;
 mod resource;
 pub mod telemetry;
 
-pub use admin::Status;
+pub use admin::{ExporterStatus, Status};
 pub use agent::{Agent, AgentOptions, Changes, Diff, ReloadError, RunningAgent, StartError};
-pub use books::BookLine;
+pub use books::{BookLine, PipelineLine, ReceiverLine};
 pub use buffer::{Amount, Totals};
 pub use config::AgentConfig;
 pub use exporters::OpenError;

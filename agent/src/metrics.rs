@@ -19,7 +19,10 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use vervet_model::Signal;
 
+use crate::books::Intake;
+use crate::buffer::Amount;
 use crate::kubernetes::KubernetesMetrics;
+use crate::pipeline::signed;
 
 pub(crate) use filelog::{FilelogCounts, FilelogMetrics};
 pub(crate) use processors::ProcessorMetrics;
@@ -58,6 +61,7 @@ struct ReceiverMetrics {
     refused: Counters,
     waiting_records: Gauges,
     waiting_bytes: Gauges,
+    intake: Intake,
 }
 
 impl Default for AgentMetrics {
@@ -117,24 +121,33 @@ impl AgentMetrics {
         records: u64,
         bytes: u64,
     ) {
-        self.receivers
-            .received
-            .add(&labels(receiver, signal), records, bytes);
-        self.drop_received(receiver, signal, reason, records, bytes);
+        let amount = Amount { records, bytes };
+        self.receivers.dropped(receiver, signal, reason, amount);
     }
 
-    /// Records given up on after they were counted as received.
-    pub(crate) fn drop_received(
-        &self,
-        receiver: &str,
-        signal: Signal,
-        reason: &str,
-        records: u64,
-        bytes: u64,
-    ) {
+    /// Records that waited for the disk buffer were given up on.
+    pub(crate) fn gave_up(&self, receiver: &str, signal: Signal, reason: &str, amount: Amount) {
+        let Amount { records, bytes } = amount;
+        self.waiting(receiver, signal, -signed(records), -signed(bytes));
         let mut labels = labels(receiver, signal);
         labels.push(("reason", reason.to_owned()));
         self.receivers.dropped.add(&labels, records, bytes);
+        self.receivers
+            .intake
+            .gave_up(receiver, signal, reason, amount);
+    }
+
+    /// A batch was taken over and waits for the disk buffer.
+    pub(crate) fn took(&self, receiver: &str, signal: Signal, amount: Amount) {
+        let Amount { records, bytes } = amount;
+        self.received(receiver, signal, records, bytes);
+        self.waiting(receiver, signal, signed(records), signed(bytes));
+        self.receivers.intake.waits(receiver, signal, amount);
+    }
+
+    /// The receivers' side of the books.
+    pub(crate) fn intake(&self) -> &Intake {
+        &self.receivers.intake
     }
 
     pub(crate) fn received(&self, receiver: &str, signal: Signal, records: u64, bytes: u64) {
@@ -184,6 +197,16 @@ impl Amounts {
 }
 
 impl ReceiverMetrics {
+    /// Counts what was given up on as received and dropped.
+    fn dropped(&self, receiver: &str, signal: Signal, reason: &str, amount: Amount) {
+        let Amount { records, bytes } = amount;
+        let mut labels = labels(receiver, signal);
+        self.received.add(&labels, records, bytes);
+        labels.push(("reason", reason.to_owned()));
+        self.dropped.add(&labels, records, bytes);
+        self.intake.dropped(receiver, signal, reason, amount);
+    }
+
     fn register(&self, registry: &mut Registry) {
         self.received
             .register(registry, "receiver_received", "Taken in by receivers");

@@ -19,6 +19,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use vervet_model::{Clock, Signal};
 
 use crate::budget::{MemoryBudget, MemoryKind, MemoryPermit};
+use crate::buffer::Amount;
 use crate::kubernetes::PodDirectory;
 use crate::metrics::AgentMetrics;
 use crate::processors::Chains;
@@ -226,10 +227,8 @@ impl BatchSender {
         };
         let slot = self.ordinary.reserve().await;
         let slot = slot.map_err(|_closed| PipelineClosed)?;
-        self.metrics
-            .received(&self.receiver, signal, records, bytes);
-        self.metrics
-            .waiting(&self.receiver, signal, signed(records), signed(bytes));
+        let amount = Amount { records, bytes };
+        self.metrics.took(&self.receiver, signal, amount);
         slot.send(self.queued(batch, permit, None));
         Ok(())
     }

@@ -80,7 +80,9 @@ fn assemble(
     buffer: Buffer,
     agent_id: String,
 ) -> (Shared, BufferWriter) {
-    let (metrics, books) = (Arc::<AgentMetrics>::default(), Arc::<Books>::default());
+    let metrics = Arc::<AgentMetrics>::default();
+    let books = Books::new(metrics.intake().clone(), Arc::clone(&options.clock));
+    let books = Arc::new(books);
     let (stages, tokens) = (Stages::default(), Tokens::default());
     let memory_bytes = config.memory_bytes;
     let memory_bytes = memory_bytes.unwrap_or_else(|| System::default().budget_bytes());

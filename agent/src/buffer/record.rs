@@ -1,9 +1,10 @@
 //! The payload of a journal record: a header, then the OTLP request as it was received.
 //!
 //! ```text
-//! version        1   = 2; 1 is read too
+//! version        1   = 3; 1 and 2 are read too
 //! receiver       1 + n   length, name
 //! records        8   log records, data points or spans in the request
+//! appended       8   when it was written (nanoseconds since the epoch), since version 3
 //! totals       6 x 8   records and bytes of logs, metrics, traces ever appended before this record
 //! positions      4   count, then for each:
 //!   path         2 + n
@@ -17,11 +18,13 @@
 //! an exporter that reads a record knows how much there was before it, whatever became of that.
 
 use bytes::{Buf, BufMut, Bytes};
-use vervet_model::Signal;
+use vervet_model::{Signal, UnixNanos};
 
 use crate::pipeline::FilePosition;
 
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
+/// It does not say when it was written.
+const VERSION_WITHOUT_TIME: u8 = 2;
 /// Its positions have neither tail nor times.
 const VERSION_WITHOUT_TAILS: u8 = 1;
 
@@ -42,6 +45,8 @@ pub struct Totals([Amount; 3]);
 pub(crate) struct RecordHeader {
     pub(crate) receiver: String,
     pub(crate) records: u64,
+    /// When it was written; `None` in records of a version that did not say.
+    pub(crate) appended: Option<UnixNanos>,
     pub(crate) before: Totals,
     pub(crate) positions: Vec<FilePosition>,
 }
@@ -75,6 +80,14 @@ impl Totals {
         self.0.get(index(signal)).copied().unwrap_or_default()
     }
 
+    /// Records of all signals.
+    pub fn records(&self) -> u64 {
+        self.0
+            .iter()
+            .map(|amount| amount.records)
+            .fold(0, u64::saturating_add)
+    }
+
     pub fn add(&mut self, signal: Signal, amount: Amount) {
         if let Some(total) = self.0.get_mut(index(signal)) {
             total.add(amount);
@@ -95,6 +108,7 @@ pub(crate) fn encode_header(
     out: &mut Vec<u8>,
     receiver: &str,
     records: u64,
+    appended: UnixNanos,
     before: &Totals,
     positions: &[FilePosition],
 ) {
@@ -104,6 +118,7 @@ pub(crate) fn encode_header(
     out.put_u8(u8::try_from(receiver.len()).unwrap_or(u8::MAX));
     out.put_slice(receiver);
     out.put_u64_le(records);
+    out.put_i64_le(appended.0);
     put_totals(out, before);
     put_positions(out, positions);
 }
@@ -111,16 +126,22 @@ pub(crate) fn encode_header(
 /// Splits a payload into its header and the request.
 pub(crate) fn decode(payload: Bytes) -> Result<(RecordHeader, Bytes), BadRecord> {
     let mut rest = payload;
-    let form = PositionForm::of_version(rest.try_get_u8().map_err(|_end| BadRecord)?)?;
+    let version = rest.try_get_u8().map_err(|_end| BadRecord)?;
+    let form = PositionForm::of_version(version)?;
     let length = rest.try_get_u8().map_err(|_end| BadRecord)?;
     let receiver = take_text(&mut rest, usize::from(length))?;
     let records = rest.try_get_u64_le().map_err(|_end| BadRecord)?;
+    let appended = match version {
+        VERSION => Some(UnixNanos(rest.try_get_i64_le().map_err(|_end| BadRecord)?)),
+        _ => None,
+    };
     let before = take_totals(&mut rest)?;
     let positions = take_positions(&mut rest, form)?;
     Ok((
         RecordHeader {
             receiver,
             records,
+            appended,
             before,
             positions,
         },
@@ -179,7 +200,7 @@ impl PositionForm {
     pub(super) fn of_version(version: u8) -> Result<Self, BadRecord> {
         match version {
             VERSION_WITHOUT_TAILS => Ok(Self::WithoutTail),
-            VERSION => Ok(Self::Whole),
+            VERSION_WITHOUT_TIME | VERSION => Ok(Self::Whole),
             _ => Err(BadRecord),
         }
     }
@@ -258,21 +279,66 @@ mod tests {
         })
     }
 
+    /// Records as versions 1 and 2 wrote them, byte for byte.
+    #[test]
+    fn records_of_earlier_versions_are_read() {
+        let numbers = |numbers: &[u64]| {
+            numbers
+                .iter()
+                .flat_map(|number| number.to_le_bytes())
+                .collect::<Vec<u8>>()
+        };
+        let common = [
+            &[5][..],
+            b"files",
+            &numbers(&[2, 10, 1000, 0, 0, 3, 300]),
+            &[1, 0, 0, 0],
+        ]
+        .concat();
+        let position = [&[4, 0][..], b"/a.l", &numbers(&[7, 8, 9, 64]), &[16, 0]].concat();
+        let tail = [numbers(&[11, 12, 13]), vec![14]].concat();
+        let mut expected = FilePosition {
+            path: "/a.l".to_owned(),
+            device: 7,
+            inode: 8,
+            prefix_hash: 9,
+            prefix_len: 16,
+            offset: 64,
+            ..FilePosition::default()
+        };
+        let first = [&[1][..], &common, &position, b"request"].concat();
+        let (header, request) = decode(first.into()).expect("version 1");
+        assert_eq!(
+            (header.receiver.as_str(), header.records, &request[..]),
+            ("files", 2, &b"request"[..])
+        );
+        assert_eq!((header.appended, header.before.records()), (None, 13));
+        assert_eq!(header.positions, [expected.clone()]);
+        let second = [&[2][..], &common, &position, &tail, b"request"].concat();
+        let (header, request) = decode(second.into()).expect("version 2");
+        (expected.tail_hash, expected.modified_unix_nano) = (11, 12);
+        (expected.compressed_bytes, expected.tail_len) = (13, 14);
+        assert_eq!((header.positions, header.appended), (vec![expected], None));
+        assert_eq!(&request[..], b"request");
+        assert_eq!(decode(vec![4; 200].into()), Err(BadRecord));
+    }
+
     proptest! {
         #[test]
         fn what_is_written_is_read(
-            receiver in "[a-z]{0,48}", records: u64, amount: (u64, u64),
+            receiver in "[a-z]{0,48}", records: u64, at: i64, amount: (u64, u64),
             positions in prop::collection::vec(position(), 0..4),
             request in prop::collection::vec(any::<u8>(), 0..64),
         ) {
             let mut before = Totals::default();
             before.add(Signal::Traces, Amount { records: amount.0, bytes: amount.1 });
             let mut payload = Vec::new();
-            encode_header(&mut payload, &receiver, records, &before, &positions);
+            encode_header(&mut payload, &receiver, records, UnixNanos(at), &before, &positions);
             payload.extend_from_slice(&request);
             let (header, rest) = decode(payload.into()).expect("valid");
             prop_assert_eq!(&rest[..], &request[..]);
-            prop_assert_eq!(header, RecordHeader { receiver, records, before, positions });
+            let appended = Some(UnixNanos(at));
+            prop_assert_eq!(header, RecordHeader { receiver, records, appended, before, positions });
         }
 
         #[test]
@@ -289,6 +355,24 @@ mod tests {
                 ..position
             };
             prop_assert_eq!(read, expected);
+        }
+
+        #[test]
+        fn what_version_2_wrote_is_read(
+            receiver in "[a-z]{0,48}", records: u64, amount: (u64, u64),
+            positions in prop::collection::vec(position(), 0..4),
+        ) {
+            let mut before = Totals::default();
+            before.add(Signal::Logs, Amount { records: amount.0, bytes: amount.1 });
+            let mut payload = Vec::new();
+            encode_header(&mut payload, &receiver, records, UnixNanos(7), &before, &positions);
+            payload[0] = VERSION_WITHOUT_TIME;
+            let time_at = 2 + receiver.len() + 8;
+            payload.drain(time_at..time_at + 8);
+            payload.extend_from_slice(b"request");
+            let (header, rest) = decode(payload.into()).expect("valid");
+            prop_assert_eq!(&rest[..], b"request");
+            prop_assert_eq!(header, RecordHeader { receiver, records, appended: None, before, positions });
         }
 
         #[test]

@@ -61,6 +61,9 @@ impl BufferWriter {
     pub(crate) fn new(buffer: Buffer, parts: WriterParts) -> Self {
         let through = buffer.journal.last_sequence();
         parts.booked.send_replace(through);
+        for (before, at) in &buffer.marks {
+            parts.books.mark(before, *at);
+        }
         Self {
             journal: buffer.journal,
             cursor: Some(buffer.cursor),
@@ -166,6 +169,7 @@ impl BufferWriter {
 
     async fn append(&self, count: usize) -> Result<RangeInclusive<u64>, JournalError> {
         let mut before = self.checkpoints.lock().totals;
+        let now = self.parts.books.now();
         let mut records: Vec<(u8, Vec<u8>, Bytes)> = Vec::with_capacity(count);
         for queued in self.pending.iter().take(count) {
             let batch = &queued.batch;
@@ -174,6 +178,7 @@ impl BufferWriter {
                 &mut header,
                 &queued.receiver,
                 batch.records,
+                now,
                 &before,
                 &batch.positions,
             );
@@ -199,17 +204,23 @@ impl BufferWriter {
     fn stored(&mut self, count: usize, last: u64) {
         // An exporter that opens its book meanwhile finds totals and books in step.
         let mut checkpoints = self.checkpoints.lock();
+        // So does whoever reads both sides of the books.
+        let mut intake = self.parts.books.intake().lock();
+        let books = &self.parts.books;
+        books.mark(&checkpoints.totals, books.now());
         for queued in self.pending.drain(..count.min(self.pending.len())) {
             let (signal, amount) = (queued.batch.signal, amount_of(&queued));
             checkpoints.apply(&queued.receiver, &queued.batch.positions);
             checkpoints.totals.add(signal, amount);
-            self.parts.books.appended(signal, amount);
+            books.appended(signal, amount);
+            intake.buffered(&queued.receiver, signal, amount, !queued.is_awaited());
             leave_queue(&self.parts.metrics, &queued);
             self.parts
                 .metrics
                 .buffered(&queued.receiver, signal, amount.records, amount.bytes);
             queued.settle(Ok(()));
         }
+        drop(intake);
         drop(checkpoints);
         self.through = last;
         self.failed_attempts = 0;
@@ -269,15 +280,8 @@ impl BufferWriter {
     }
 
     fn count_drop(&self, queued: &Queued, reason: &'static str) {
-        let Amount { records, bytes } = amount_of(queued);
         let (metrics, batch) = (&self.parts.metrics, &queued.batch);
-        metrics.waiting(
-            &queued.receiver,
-            batch.signal,
-            -signed(records),
-            -signed(bytes),
-        );
-        metrics.drop_received(&queued.receiver, batch.signal, reason, records, bytes);
+        metrics.gave_up(&queued.receiver, batch.signal, reason, amount_of(queued));
     }
 
     fn is_dirty(&self) -> bool {
@@ -290,6 +294,7 @@ impl BufferWriter {
     /// then recovery reads a little more of the journal.
     async fn checkpoint(&mut self) {
         self.next_checkpoint = Instant::now() + CHECKPOINT_INTERVAL;
+        self.parts.books.forget_settled();
         if !self.is_dirty() {
             return;
         }

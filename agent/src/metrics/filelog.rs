@@ -11,7 +11,8 @@ use prometheus_client::registry::Registry;
 
 use vervet_model::Signal;
 
-use super::{Counters, Gauges, Labels, ReceiverMetrics, labels};
+use super::{Counters, Gauges, Labels, ReceiverMetrics};
+use crate::buffer::Amount;
 use crate::pipeline::signed;
 use crate::receivers::filelog::progress::{FileTotals, FilelogProgress};
 
@@ -184,10 +185,9 @@ impl FilelogCounts {
         self.truncated_lines.inc_by(lines);
         if bytes > 0 {
             let receiver = self.receiver.first().map(|(_, name)| name.as_str());
-            let mut labels = labels(receiver.unwrap_or_default(), Signal::Logs);
-            self.receivers.received.add(&labels, 0, bytes);
-            labels.push(("reason", LINE_TRUNCATED.to_owned()));
-            self.receivers.dropped.add(&labels, 0, bytes);
+            let (receiver, amount) = (receiver.unwrap_or_default(), Amount { records: 0, bytes });
+            self.receivers
+                .dropped(receiver, Signal::Logs, LINE_TRUNCATED, amount);
         }
     }
 }

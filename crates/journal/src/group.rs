@@ -74,6 +74,11 @@ impl GroupCommit {
         self.writer.lock().sync()
     }
 
+    /// Closes the active segment, so that the next append starts another.
+    pub(crate) fn close_segment(&self) -> Result<(), JournalError> {
+        self.writer.lock().close_segment()
+    }
+
     fn write_group(&self, group: Vec<(u64, Request)>) -> Vec<(u64, Outcome)> {
         let mut writer = self.writer.lock();
         let mut outcomes: Vec<_> = group

@@ -111,6 +111,11 @@ impl Journal {
         Ok(())
     }
 
+    /// Closes the active segment, so that nothing more is written to it.
+    pub(crate) fn close_segment(&self) -> Result<(), JournalError> {
+        self.group.close_segment()
+    }
+
     /// Highest durable sequence; 0 before the first.
     #[must_use]
     pub fn last_sequence(&self) -> u64 {

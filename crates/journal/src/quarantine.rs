@@ -28,11 +28,10 @@ pub(crate) fn quarantine_range(
     range: CorruptRange,
 ) -> QuarantinedRange {
     let bytes = range.end - range.offset;
-    let name = format!("{:020}-{}-{bytes}.bin", range.first, range.offset);
-    let copy = source.and_then(|source| match copy_range(fs, dir, &name, source, range) {
+    let copy = source.and_then(|source| match copy_aside(fs, dir, source, range) {
         Ok(copy) => copy,
         Err(error) => {
-            tracing::warn!(%error, file = name, "cannot copy a corrupt range aside");
+            tracing::warn!(%error, file = copy_name(range), "cannot copy a corrupt range aside");
             None
         }
     });
@@ -51,6 +50,11 @@ pub(crate) fn quarantine_range(
     }
 }
 
+fn copy_name(range: CorruptRange) -> String {
+    let bytes = range.end - range.offset;
+    format!("{:020}-{}-{bytes}.bin", range.first, range.offset)
+}
+
 /// Moves a file into the quarantine under `name`.
 pub(crate) fn quarantine_file(
     fs: &dyn FileSystem,
@@ -63,20 +67,28 @@ pub(crate) fn quarantine_file(
     fs.rename(path, &folder.join(name))
 }
 
-fn folder(dir: &Path) -> PathBuf {
+pub(crate) fn folder(dir: &Path) -> PathBuf {
     dir.join("quarantine")
 }
 
-fn copy_range(
+/// First sequence of the segment that a copy was taken from.
+pub(crate) fn first_of(path: &Path) -> Option<u64> {
+    let name = path.file_name()?.to_str()?.strip_suffix(".bin")?;
+    let (first, _) = name.split_once('-')?;
+    first.parse().ok().filter(|first| *first > 0)
+}
+
+/// Copies the range of `source` aside; `None` when the quarantine has no room for it.
+pub(crate) fn copy_aside(
     fs: &dyn FileSystem,
     dir: &Path,
-    name: &str,
     source: &dyn JournalFile,
     range: CorruptRange,
 ) -> io::Result<Option<PathBuf>> {
+    let name = copy_name(range);
     let folder = folder(dir);
     fs.create_dir_all(&folder)?;
-    let path = folder.join(name);
+    let path = folder.join(&name);
     let held = fs.list(&folder)?;
     let bytes = range.end - range.offset;
     if held

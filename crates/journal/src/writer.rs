@@ -148,6 +148,15 @@ impl Writer {
         }
     }
 
+    /// Starts the next segment unless the active one is empty.
+    pub(crate) fn close_segment(&mut self) -> Result<(), JournalError> {
+        self.check_poison()?;
+        match self.first == self.next_sequence {
+            true => Ok(()),
+            false => self.rotate(),
+        }
+    }
+
     /// Closes the active segment and starts the next one.
     fn rotate(&mut self) -> Result<(), JournalError> {
         self.sync()?;

@@ -256,6 +256,16 @@ impl Disk {
         self.0.lock().bad_sectors.clear();
     }
 
+    /// Whether nothing is set to go wrong.
+    pub(crate) fn is_healthy(&self) -> bool {
+        let state = self.0.lock();
+        let faults = &state.faults;
+        let fails = faults.fail_syncs
+            || faults.fail_change_after.is_some()
+            || faults.power_cut_after.is_some();
+        faults.room.is_none() && !fails && state.bad_sectors.is_empty()
+    }
+
     /// Whether the power is out.
     pub(crate) fn has_failed(&self) -> bool {
         self.0.lock().faults.power_cut_after == Some(0)

@@ -385,7 +385,10 @@ impl World {
                 );
             }
             // Nothing of it may ever be seen.
-            Err(_) => {}
+            Err(error) => assert!(
+                !self.disk.is_healthy() || matches!(error, JournalError::TooLarge { .. }),
+                "refused by a good disk: {error:?}"
+            ),
         }
         self.note_drops(before.oldest_sequence);
         self.check_figures();

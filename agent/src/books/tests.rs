@@ -1,0 +1,194 @@
+use proptest::prelude::*;
+use vervet_model::ManualClock;
+
+use super::*;
+
+fn amount(records: u64) -> Amount {
+    Amount {
+        records,
+        bytes: records * 100,
+    }
+}
+
+fn all_signals() -> SignalSet {
+    SignalSet::ALL
+}
+
+fn books(clock: &Arc<ManualClock>) -> Books {
+    Books::new(Intake::default(), Arc::clone(clock) as Arc<dyn Clock>)
+}
+
+/// As the writer does it.
+fn store(books: &Books, totals: &mut Totals, signal: Signal, records: u64, waited: bool) {
+    let mut intake = books.intake().lock();
+    books.mark(totals, books.now());
+    books.appended(signal, amount(records));
+    intake.buffered("files", signal, amount(records), waited);
+    totals.add(signal, amount(records));
+}
+
+#[derive(Debug, Clone)]
+enum Event {
+    Wait(u64),
+    Store,
+    GiveUp,
+    Direct(u64),
+    Drop(u64),
+    Settle(u8),
+    Reopen,
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        (1..50_u64).prop_map(Event::Wait),
+        Just(Event::Store),
+        Just(Event::GiveUp),
+        (1..50_u64).prop_map(Event::Direct),
+        (1..9_u64).prop_map(Event::Drop),
+        any::<u8>().prop_map(Event::Settle),
+        Just(Event::Reopen),
+    ]
+}
+
+/// What an exporter has not read yet: how much was before it, and how much it is.
+type Unread = std::collections::VecDeque<(Totals, Signal, Amount)>;
+
+fn settle(books: &Books, unread: &mut Unread, choice: u8) {
+    let Some((before, signal, amount)) = unread.pop_front() else {
+        return;
+    };
+    if choice.is_multiple_of(5) {
+        // Lost from the disk: the next one tells.
+        return;
+    }
+    books.reached("main", &before);
+    match choice % 3 {
+        0 => books.dropped("main", signal, "rejected", amount),
+        _ => books.delivered("main", signal, amount),
+    }
+}
+
+proptest! {
+    /// Whatever happens in whatever order, every line adds up after every event.
+    #[test]
+    fn every_line_adds_up_at_any_time(events in prop::collection::vec((event(), 0..3_usize), 1..80)) {
+        let clock = Arc::new(ManualClock::new(UnixNanos(1)));
+        let books = books(&clock);
+        let (mut totals, mut unread) = (Totals::default(), Unread::new());
+        let mut waiting: std::collections::VecDeque<(Signal, u64)> = Default::default();
+        books.open("main", all_signals(), Account::default(), &totals);
+        for (event, signal) in events {
+            let signal = Signal::ALL[signal];
+            let mut put = |totals: &mut Totals, signal, records, waited| {
+                unread.push_back((*totals, signal, amount(records)));
+                store(&books, totals, signal, records, waited);
+            };
+            match event {
+                Event::Wait(records) => {
+                    books.intake().waits("files", signal, amount(records));
+                    waiting.push_back((signal, records));
+                }
+                Event::Store => {
+                    if let Some((signal, records)) = waiting.pop_front() {
+                        put(&mut totals, signal, records, true);
+                    }
+                }
+                Event::GiveUp => {
+                    if let Some((signal, records)) = waiting.pop_front() {
+                        books.intake().gave_up("files", signal, "too_large", amount(records));
+                    }
+                }
+                Event::Direct(records) => put(&mut totals, signal, records, false),
+                Event::Drop(records) => books.intake().dropped("otlp", signal, "pii:card", amount(records)),
+                Event::Settle(choice) => settle(&books, &mut unread, choice),
+                Event::Reopen => books.open("main", all_signals(), books.account("main"), &totals),
+            }
+            prop_assert!(books.lines().iter().all(BookLine::balances), "{:?}", books.lines());
+            for line in books.pipelines() {
+                prop_assert!(line.balances, "{line:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_line_that_does_not_add_up_is_seen() {
+    let clock = Arc::new(ManualClock::new(UnixNanos(1)));
+    let books = books(&clock);
+    books.open(
+        "main",
+        all_signals(),
+        Account::default(),
+        &Totals::default(),
+    );
+    // Stored without having been received.
+    books.appended(Signal::Logs, amount(3));
+    let line = books.pipelines().remove(0);
+    assert!(!line.balances, "{line:?}");
+    let metrics = crate::metrics::AgentMetrics::default();
+    metrics.register(|registry| {
+        registry.register_collector(Box::new(BooksCollector(Arc::new(books))))
+    });
+    let text = metrics.encode_text();
+    assert!(text.contains("vervet_agent_books_unbalanced 1\n"), "{text}");
+    assert!(
+        text.contains(
+            "vervet_agent_pipeline_held_records{pipeline=\"logs\",exporter=\"main\"} 3\n"
+        ),
+        "{text}"
+    );
+}
+
+#[test]
+fn an_exporter_started_later_is_not_charged_for_what_was_before_it() {
+    let clock = Arc::new(ManualClock::new(UnixNanos(1)));
+    let books = books(&clock);
+    let mut totals = Totals::default();
+    books.open("old", all_signals(), Account::default(), &totals);
+    store(&books, &mut totals, Signal::Logs, 5, false);
+    books.open(
+        "new",
+        all_signals(),
+        Account::starting_after(&totals),
+        &totals,
+    );
+    store(&books, &mut totals, Signal::Logs, 2, false);
+    let lines = books.pipelines();
+    let of = |exporter: &str| {
+        lines
+            .iter()
+            .find(|line| line.exporter == exporter && line.pipeline == "logs")
+            .cloned()
+    };
+    let (old, new) = (of("old").expect("a line"), of("new").expect("a line"));
+    assert_eq!(
+        (old.received, old.held, old.foreign),
+        (amount(7), amount(7), amount(0))
+    );
+    assert_eq!(
+        (new.received, new.held, new.foreign),
+        (amount(7), amount(2), amount(5))
+    );
+    assert!(old.balances && new.balances);
+}
+
+#[test]
+fn the_oldest_unsettled_record_tells_the_age() {
+    let clock = Arc::new(ManualClock::new(UnixNanos(1)));
+    let books = books(&clock);
+    let mut totals = Totals::default();
+    books.open("main", all_signals(), Account::default(), &totals);
+    assert_eq!(books.oldest_age("main"), None);
+    for signal in [Signal::Logs, Signal::Traces, Signal::Logs] {
+        store(&books, &mut totals, signal, 4, false);
+        clock.advance(Duration::from_secs(10));
+    }
+    assert_eq!(books.oldest_age("main"), Some(Duration::from_secs(30)));
+    books.delivered("main", Signal::Logs, amount(4));
+    assert_eq!(books.oldest_age("main"), Some(Duration::from_secs(20)));
+    books.forget_settled();
+    books.dropped("main", Signal::Traces, "rejected", amount(4));
+    assert_eq!(books.oldest_age("main"), Some(Duration::from_secs(10)));
+    books.delivered("main", Signal::Logs, amount(4));
+    assert_eq!(books.oldest_age("main"), None);
+}
