@@ -1,6 +1,7 @@
 //! The command line. Exit codes: 0 done, 1 failed at run time, 2 wrong usage, 78 invalid configuration.
 
 mod admin;
+mod buffer;
 mod explain;
 mod human;
 mod run;
@@ -42,6 +43,8 @@ enum Command {
     Test(explain::TestArgs),
     /// Show the books, the buffer and the files of a running agent
     Status(status::StatusArgs),
+    /// Look into the disk buffer, check, repair or export it
+    Buffer(buffer::BufferArgs),
 }
 
 #[derive(Debug, Args)]
@@ -61,6 +64,7 @@ pub fn main() -> ExitCode {
         Command::Explain(args) => explain::explain(args),
         Command::Test(args) => explain::test(&args),
         Command::Status(args) => in_runtime(status::status(args)),
+        Command::Buffer(args) => buffer::run(args),
     }
 }
 

@@ -62,7 +62,8 @@ impl Rig {
         let payload = request(texts);
         let mut header = Vec::new();
         let records = texts.len() as u64;
-        encode_header(&mut header, "test", records, &self.totals, &[]);
+        let at = vervet_model::UnixNanos(0);
+        encode_header(&mut header, "test", records, at, &self.totals, &[]);
         let kind = Signal::Logs as u8;
         let parts: &[&[u8]] = &[&header, &payload];
         let sequences = self.journal.append(&[Entry { kind, parts }])?;

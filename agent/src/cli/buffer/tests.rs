@@ -1,0 +1,221 @@
+use std::fs;
+use std::path::PathBuf;
+
+use clap::Parser;
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, any_value};
+use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
+use prost::Message;
+use vervet_journal::{Entry, Journal, JournalConfig};
+
+use super::*;
+use crate::buffer::{Totals, encode_header};
+
+fn request(text: &str) -> Vec<u8> {
+    let value = Some(any_value::Value::StringValue(text.to_owned()));
+    let record = LogRecord {
+        body: Some(AnyValue { value }),
+        ..LogRecord::default()
+    };
+    let scope_logs = vec![ScopeLogs {
+        log_records: vec![record],
+        ..ScopeLogs::default()
+    }];
+    let resource_logs = vec![ResourceLogs {
+        scope_logs,
+        ..ResourceLogs::default()
+    }];
+    ExportLogsServiceRequest { resource_logs }.encode_to_vec()
+}
+
+/// A buffer of six batches in segments of two, of which `main` has settled two.
+fn written(data_dir: &Path) -> Journal {
+    let config = JournalConfig {
+        segment_bytes_max: 400,
+        ..JournalConfig::new(data_dir.join(FOLDER))
+    };
+    let (journal, _) = Journal::open(config).expect("opens");
+    let mut main = journal.cursor("exporter-main").expect("created");
+    for number in 1..=6 {
+        let mut header = Vec::new();
+        let at = UnixNanos(1_700_000_000_000_000_000);
+        encode_header(&mut header, "files", 1, at, &Totals::default(), &[]);
+        let request = request(&format!("line {number:>60}"));
+        let parts = [&header[..], &request[..]];
+        journal
+            .append(&[Entry {
+                kind: Signal::Logs as u8,
+                parts: &parts,
+            }])
+            .expect("stored");
+    }
+    main.commit(2, b"").expect("stored");
+    journal
+}
+
+fn segments(data_dir: &Path) -> Vec<PathBuf> {
+    let inspector = inspector(data_dir).expect("opens");
+    inspector
+        .segments()
+        .expect("lists")
+        .into_iter()
+        .map(|segment| segment.path)
+        .collect()
+}
+
+fn flip(path: &Path, offset: usize) {
+    let mut bytes = fs::read(path).expect("read");
+    bytes[offset] ^= 1;
+    fs::write(path, bytes).expect("written");
+}
+
+fn selection(arguments: &[&str]) -> export::Selection {
+    #[derive(Parser)]
+    struct Command {
+        #[command(flatten)]
+        args: export::ExportArgs,
+    }
+    let arguments = [&["export"], arguments].concat();
+    Command::try_parse_from(arguments)
+        .expect("valid")
+        .args
+        .selection
+}
+
+fn exported(data_dir: &Path, arguments: &[&str]) -> (bool, String) {
+    let mut out = Vec::new();
+    let whole = export::write(data_dir, &selection(arguments), &mut out).expect("written");
+    (whole, String::from_utf8(out).expect("text"))
+}
+
+fn numbers(text: &str) -> Vec<u64> {
+    text.lines()
+        .map(|line| {
+            line.trim_start_matches("line ")
+                .trim()
+                .parse()
+                .expect("a number")
+        })
+        .collect()
+}
+
+#[test]
+fn a_buffer_in_use_is_listed_verified_and_exported_and_not_repaired() {
+    let dir = tempfile::tempdir().expect("folder");
+    let journal = written(dir.path());
+    assert!(verify::run(dir.path()).expect("reads"));
+    assert!(ls::run(dir.path(), true).expect("reads"));
+    let (whole, text) = exported(dir.path(), &["--format", "text"]);
+    assert_eq!(
+        (whole, numbers(&text)),
+        (true, vec![3, 4, 5, 6]),
+        "two are settled and gone"
+    );
+    let refused = repair::run(dir.path()).expect_err("in use");
+    assert!(refused.to_string().contains("stop it first"), "{refused}");
+    drop(journal);
+    assert!(repair::run(dir.path()).expect("repairs what is not broken"));
+}
+
+#[test]
+fn damage_is_found_taken_out_kept_aside_and_exported_from_there() {
+    let dir = tempfile::tempdir().expect("folder");
+    drop(written(dir.path()));
+    let damaged = &segments(dir.path())[0];
+    let bytes = fs::read(damaged).expect("read");
+    // A bit in the text of record 3, after both headers.
+    let at = bytes
+        .windows(4)
+        .position(|window| window == b"line")
+        .expect("there");
+    flip(damaged, at);
+    assert!(!verify::run(dir.path()).expect("reads"));
+    let (whole, text) = exported(dir.path(), &["--format", "text"]);
+    assert_eq!((whole, numbers(&text)), (false, vec![4, 5, 6]));
+    assert!(repair::run(dir.path()).expect("repairs"));
+    assert!(
+        verify::run(dir.path()).expect("reads"),
+        "the damage is gone"
+    );
+    let (whole, text) = exported(dir.path(), &["--format", "text"]);
+    assert_eq!((whole, numbers(&text)), (true, vec![4, 5, 6]));
+    // One bit of its text is another, the rest of the batch can be read.
+    let (whole, text) = exported(dir.path(), &["--format", "text", "--quarantine"]);
+    assert!(
+        whole && text.starts_with("mine ") && text.trim_end().ends_with('3'),
+        "{text}"
+    );
+    // Numbers go on, and what was there is read as before.
+    let config = JournalConfig::new(dir.path().join(FOLDER));
+    let (journal, report) = Journal::open(config).expect("opens");
+    assert!(!report.found_damage(), "{report:?}");
+    assert_eq!(journal.last_sequence(), 6);
+}
+
+#[test]
+fn a_range_a_signal_or_what_an_exporter_has_not_settled_is_exported() {
+    let dir = tempfile::tempdir().expect("folder");
+    let journal = written(dir.path());
+    journal
+        .cursor("exporter-main")
+        .expect("free")
+        .commit(5, b"")
+        .expect("stored");
+    let of = |arguments: &[&str]| {
+        numbers(&exported(dir.path(), &[&["--format", "text"], arguments].concat()).1)
+    };
+    assert_eq!(of(&["--pending", "main"]), [6]);
+    assert_eq!(of(&["--from", "5", "--to", "5"]), [5]);
+    assert_eq!(of(&["--signal", "traces"]), [0; 0]);
+    let unknown = export::write(dir.path(), &selection(&["--pending", "mian"]), Vec::new());
+    let message = unknown.expect_err("unknown").to_string();
+    assert!(message.ends_with("it knows: main"), "{message}");
+}
+
+#[test]
+fn json_lines_and_protobuf_files_are_the_requests() {
+    let dir = tempfile::tempdir().expect("folder");
+    let _journal = written(dir.path());
+    let (_, json) = exported(dir.path(), &["--from", "6"]);
+    let read: ExportLogsServiceRequest = serde_json::from_str(json.trim_end()).expect("OTLP JSON");
+    let expected = request(&format!("line {:>60}", 6));
+    assert_eq!(read.encode_to_vec(), expected);
+    let out = dir.path().join("out");
+    exported(
+        dir.path(),
+        &[
+            "--format",
+            "protobuf",
+            "--out",
+            out.to_str().expect("text"),
+            "--from",
+            "6",
+        ],
+    );
+    assert_eq!(
+        fs::read(out.join("00000000000000000006-logs.pb")).expect("written"),
+        expected
+    );
+    assert_eq!(fs::read_dir(&out).expect("listed").count(), 1);
+}
+
+#[test]
+fn a_half_written_end_is_no_damage_and_garbage_is() {
+    let dir = tempfile::tempdir().expect("folder");
+    drop(written(dir.path()));
+    let last = segments(dir.path()).pop().expect("one");
+    let whole = fs::read(&last).expect("read");
+    fs::write(&last, &whole[..whole.len() - 5]).expect("written");
+    assert!(
+        verify::run(dir.path()).expect("reads"),
+        "as a writer under way leaves it"
+    );
+    let first = segments(dir.path()).remove(0);
+    fs::write(&first, vec![0xa5; 300]).expect("written");
+    assert!(!verify::run(dir.path()).expect("reads"));
+    let missing = verify::run(&dir.path().join("nowhere")).expect_err("nothing there");
+    assert!(
+        missing.to_string().starts_with("there is no buffer in"),
+        "{missing}"
+    );
+}
