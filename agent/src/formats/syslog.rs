@@ -200,15 +200,22 @@ fn classic_time(reader: Reader<'_>, text: &str) -> Option<(Stamp, usize)> {
     Some((stamp, end))
 }
 
-/// `app[123]: message` or `app: message`.
+/// `app[123]: message`, `app[123] message` or `app: message`.
 fn take_tag(text: &str) -> Option<(&str, Option<&str>, &str)> {
-    let (tag, message) = text.split_once(": ").or_else(|| text.split_once(":\n"))?;
-    let (app, process) = match tag.split_once('[') {
-        Some((app, rest)) => (app, Some(rest.strip_suffix(']')?)),
-        None => (tag, None),
-    };
-    let process_is_name = process.is_none_or(|process| is_name(process) || process.is_empty());
-    (is_name(app) && process_is_name).then_some((app, process, message))
+    let end = text.find([' ', '\n']).unwrap_or(text.len());
+    let (word, message) = text.split_at_checked(end)?;
+    let message = message.strip_prefix(' ').unwrap_or(message);
+    let tag = word.strip_suffix(':');
+    match tag.unwrap_or(word).split_once('[') {
+        Some((app, rest)) => {
+            let process = rest.strip_suffix(']')?;
+            let is_tag = is_name(app) && (is_name(process) || process.is_empty());
+            is_tag.then_some((app, Some(process), message))
+        }
+        None => tag
+            .filter(|app| is_name(app))
+            .map(|app| (app, None, message)),
+    }
 }
 
 fn is_name(text: &str) -> bool {

@@ -1,4 +1,4 @@
-//! Lines of formats with a shape of their own; lines that programs really wrote are in `agent/tests/producers.rs`.
+//! Lines of formats with a shape of their own; lines that programs really wrote are read in `filelog/lines/tests/producers.rs`.
 
 use super::*;
 
@@ -269,6 +269,14 @@ fn classic_syslog_lines() {
         MICRO,
         "unknown",
         "closed",
+        &from,
+    );
+    both(
+        "syslog",
+        "Jan  2 03:04:05 web-1 sshd[71] without a colon",
+        SECOND,
+        "unknown",
+        "without a colon",
         &from,
     );
     check(

@@ -15,6 +15,8 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
+use vervet_model::Severity;
+
 use super::encoding::{Encoding, Text};
 use super::framing::Framing;
 use crate::formats::{Detector, LogFormat, Parsed};
@@ -234,7 +236,7 @@ impl Lines {
         record.text(buffer, self.encoding.unwrap_or(Encoding::Utf8))
     }
 
-    /// What a record's text says, and what the container runtime told of it.
+    /// What a record's text says, and what the container runtime told of it. A trace that tells no level is an error.
     pub(super) fn parse<'t>(
         &mut self,
         record: &Record,
@@ -246,6 +248,9 @@ impl Lines {
         let detector = self.detectors.get_mut(record.stream());
         let mut parsed = parser.parse(text, detector.unwrap_or(&mut none), observed_unix_nano);
         parser.add_runtime(&mut parsed, record.runtime());
+        if record.is_trace() && parsed.severity == Severity::UNSPECIFIED {
+            parsed.severity = Severity::ERROR;
+        }
         parsed
     }
 
@@ -257,7 +262,7 @@ impl Lines {
 
     /// The formats of the streams, as far as they have been detected; a file without container runtime has one
     /// stream, whose name is empty.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the status of files"))]
+    #[cfg(test)]
     pub(super) fn detected(&self) -> impl Iterator<Item = (&'static str, LogFormat)> + '_ {
         STREAM_NAMES
             .into_iter()

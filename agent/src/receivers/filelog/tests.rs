@@ -455,4 +455,5 @@ async fn broken_json_stays_readable_and_is_counted() {
 }
 
 mod pods;
+mod reading;
 mod rotation;

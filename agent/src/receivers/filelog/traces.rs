@@ -66,6 +66,11 @@ pub(super) enum Trace {
 }
 
 impl Trace {
+    /// Whether the record reports a failure, if it tells no level.
+    pub(super) fn is_failure(self) -> bool {
+        !matches!(self, Self::None | Self::Postgres | Self::DotnetConsole)
+    }
+
     /// The state after the first line of a record.
     #[inline]
     pub(super) fn begin(line: &[u8]) -> Self {
@@ -157,7 +162,7 @@ impl Trace {
             }
             b'#' if line.starts_with(b"#0 ") => (Self::PhpFrames, has_error_word),
             _ if is_exception_header(line) => (Self::Header, has_error_level),
-            _ if is_ruby_frame(line) => (Self::RubyFrames, has_error_word),
+            _ if is_ruby_frame(line) && !line.ends_with(b")") => (Self::RubyFrames, has_error_word),
             _ if is_go_symbol(line) => (Self::ZapFunction, is_zap),
             _ => return None,
         };

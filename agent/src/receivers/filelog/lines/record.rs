@@ -278,6 +278,11 @@ impl Record {
         }
     }
 
+    /// Whether it is a stack trace of several lines.
+    pub(super) fn is_trace(&self) -> bool {
+        self.lines > 1 && self.trace.is_failure()
+    }
+
     pub(in crate::receivers::filelog) fn start(&self) -> usize {
         self.start
     }

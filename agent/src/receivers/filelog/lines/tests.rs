@@ -1,3 +1,5 @@
+mod producers;
+
 use proptest::prelude::*;
 
 use super::*;
