@@ -151,7 +151,12 @@ fn last_line(node: &Node) -> usize {
 fn at_its_line(mut problem: Problem, node: &Node) -> Problem {
     let lines = problem.message.lines().map(str::trim);
     let lines: Vec<&str> = lines.filter(|line| !line.is_empty()).collect();
-    let message = lines.join("; ");
+    // A caret says nothing but below the line it points into.
+    let points = lines.last() == Some(&"^");
+    let message = match points {
+        true => problem.message.clone(),
+        false => lines.join("; "),
+    };
     if problem.line == Some(node.line) {
         let quoted = ['`', '"'].into_iter().flat_map(|quote| {
             let parts: Vec<&str> = problem.message.split(quote).collect();

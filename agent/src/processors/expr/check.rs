@@ -253,7 +253,7 @@ impl Checker {
         regex::RegexBuilder::new(pattern)
             .size_limit(PATTERN_BYTES_MAX)
             .build()
-            .map_err(|error| ExprError::new(ast.at, error.to_string()))
+            .map_err(|error| ExprError::new(ast.at, pattern_error(&error)))
     }
 
     /// A path, the kind of what it leads to, and whether that can be changed.
@@ -339,4 +339,12 @@ impl Checker {
             ExprError::new(at, message)
         })
     }
+}
+
+/// What is wrong with a pattern, without the picture of it.
+fn pattern_error(error: &regex::Error) -> String {
+    let text = error.to_string();
+    let last = text.lines().last().unwrap_or_default();
+    let why = last.strip_prefix("error: ").unwrap_or(last);
+    format!("this is no valid pattern: {why}")
 }

@@ -241,7 +241,10 @@ fn mistakes_have_a_column_and_a_caret() {
         "attributes[\"a\"][-1] == 1",
         "column 17: what stands in [] is a text in quotes, or the index",
     );
-    logs("IsMatch(body, \"(\")", "column 15: regex parse error");
+    logs(
+        "IsMatch(body, \"(\")",
+        "column 15: this is no valid pattern: unclosed group",
+    );
     logs("IsMatch(body)", "column 1: IsMatch takes 2 arguments");
     logs(
         "IsMatch(body, severity_text)",
