@@ -28,6 +28,17 @@ pub struct BookLine {
     pub dropped: BTreeMap<String, Amount>,
 }
 
+/// The admin listener's address in the line with which an agent says that it has started.
+pub fn admin_address(line: &str) -> Option<SocketAddr> {
+    if !line.contains("agent started") {
+        return None;
+    }
+    let (_, after) = line.split_once("admin")?;
+    let (_, after) = after.split_once("127.0.0.1:")?;
+    let port: String = after.chars().take_while(char::is_ascii_digit).collect();
+    format!("127.0.0.1:{port}").parse().ok()
+}
+
 /// `/api/vervet/v1/status` of the agent whose admin listener is at `admin`.
 ///
 /// # Errors

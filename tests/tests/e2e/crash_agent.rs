@@ -1,4 +1,5 @@
-//! The agent is killed at random moments while files grow and are rotated: every line arrives exactly once.
+//! The agent is killed at random moments while files grow and are rotated and the network misbehaves: every line
+//! is in the real collector's store exactly once, and the agent's books say so.
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions, rename};
@@ -10,8 +11,10 @@ use std::time::{Duration, Instant};
 
 use rand::Rng as _;
 use tokio::time::sleep;
+use vervet_tests::books::{Amount, BookLine};
+use vervet_tests::proxy::{Mode, Proxy};
 
-use crate::harness::{Agent, Api, Collector, CollectorOptions, now_nanos, say, turn};
+use crate::harness::{Agent, Api, Collector, CollectorOptions, eventually, now_nanos, say, turn};
 
 const KILLS: u32 = 20;
 const FILES: usize = 2;
@@ -21,6 +24,18 @@ const PORTION_INTERVAL: Duration = Duration::from_millis(10);
 /// A file is renamed and begun anew after so many lines.
 const LINES_PER_FILE: u64 = 10_000;
 const ARRIVES_WITHIN: Duration = Duration::from_secs(60);
+const SETTLED_WITHIN: Duration = Duration::from_secs(20);
+/// What the network does, one after the other, from kill to kill.
+const NETWORK: [Mode; 8] = [
+    Mode::Pass,
+    Mode::ResetAfter(50_000),
+    Mode::StallAnswers,
+    Mode::Pass,
+    Mode::Stall,
+    Mode::Throttle(200_000),
+    Mode::HalfClose,
+    Mode::Refuse,
+];
 const COUNT_INTERVAL: Duration = Duration::from_secs(1);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -30,13 +45,16 @@ async fn killed_agent_delivers_every_line_once() {
     let collector = Collector::start(CollectorOptions::new(dir.path())).await;
     let logs = dir.path().join("logs");
     std::fs::create_dir(&logs).unwrap();
+    let proxy = Proxy::start(collector.api.addresses.otlp_grpc)
+        .await
+        .unwrap();
     let yaml = format!(
         "admin: {{listen: \"127.0.0.1:0\"}}\n\
          receivers:\n  files: {{type: filelog, include: [\"{logs}/*.log*\"], service_name: crash-files}}\n\
-         exporters:\n  main: {{type: otlp, endpoint: \"http://{grpc}\", retry: {{initial: 50ms, max: 1s}}}}\n\
+         exporters:\n  main: {{type: otlp, endpoint: \"http://{proxy}\", timeout: 2s, retry: {{initial: 50ms, max: 1s}}}}\n\
          pipelines:\n  logs: {{from: [files], to: [main]}}\n",
         logs = logs.display(),
-        grpc = collector.api.addresses.otlp_grpc,
+        proxy = proxy.address(),
     );
     let mut agent = Agent::start(dir.path(), &yaml);
     let (start, began) = (now_nanos(), Instant::now());
@@ -45,13 +63,16 @@ async fn killed_agent_delivers_every_line_once() {
         let stop = Arc::clone(&stop);
         std::thread::spawn(move || write_lines(&logs, &stop))
     };
-    for _kill in 0..KILLS {
+    for (_kill, mode) in (0..KILLS).zip(NETWORK.into_iter().cycle()) {
+        proxy.set(mode);
         let pause = rand::rng().random_range(100..1_500);
         // Not to wait for something: the moment of the kill is what the test varies.
         sleep(Duration::from_millis(pause)).await;
+        agent.books();
         agent.program.kill();
         agent.start_again();
     }
+    proxy.set(Mode::Pass);
     stop.store(true, Ordering::Relaxed);
     let written = tokio::task::block_in_place(|| writer.join().unwrap());
     let total = written.iter().sum::<u64>();
@@ -74,7 +95,19 @@ async fn killed_agent_delivers_every_line_once() {
     ));
     assert_eq!((lost, doubled), (0, 0));
     assert_eq!(found.len() as u64, total, "lines that nobody wrote");
+    check_books(&agent, total).await;
     assert!(agent.program.terminate().success());
+}
+
+/// In the end everything was delivered, and nothing is held or dropped.
+async fn check_books(agent: &Agent, total: u64) {
+    let logs = |lines: Vec<BookLine>| lines.into_iter().find(|line| line.signal == "logs");
+    let settled = eventually("the books are settled", SETTLED_WITHIN, async || {
+        logs(agent.books()).filter(|line| line.held == Amount::default())
+    });
+    let line = settled.await;
+    assert_eq!(line.delivered, line.received, "{line:?}");
+    assert_eq!(line.delivered.records, total, "{line:?}");
 }
 
 /// Appends numbered lines to every file; how many each got.

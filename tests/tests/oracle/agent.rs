@@ -49,7 +49,8 @@ impl Agent {
         // Somebody may have killed it meanwhile.
         if let Some(running) = running.as_mut() {
             let program = &running.program;
-            let admin = program.wait_for_line("`agent started`", START_WITHIN, admin_address);
+            let admin =
+                program.wait_for_line("`agent started`", START_WITHIN, books::admin_address);
             running.admin = Some(admin);
         }
     }
@@ -173,15 +174,4 @@ impl Agent {
         let admin = self.running.lock().as_ref()?.admin?;
         books::status(admin).ok()
     }
-}
-
-/// The admin listener's address in the line that says that it has started.
-fn admin_address(line: &str) -> Option<SocketAddr> {
-    if !line.contains("agent started") {
-        return None;
-    }
-    let (_, after) = line.split_once("admin")?;
-    let (_, after) = after.split_once("127.0.0.1:")?;
-    let port: String = after.chars().take_while(char::is_ascii_digit).collect();
-    format!("127.0.0.1:{port}").parse().ok()
 }
