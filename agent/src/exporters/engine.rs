@@ -10,8 +10,11 @@
 //! of it is taken from the process's budget; an exporter that holds nothing reads after [`ROOM_PATIENCE`] in any case,
 //! so that others' backlog in memory cannot stop it.
 
+mod open;
 mod source;
 mod window;
+
+pub(crate) use open::{CURSOR_PREFIX, ExporterParts, cursor_name};
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -23,21 +26,11 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
-use vervet_journal::{Journal, OnFull};
-use vervet_model::Clock;
 
-use super::dead_letter::DeadLetters;
-use super::lane::{Lane, Parcel, Pauses, Settlement, Shared};
-use super::limiter::Limiter;
-use super::metrics::ExporterMetrics;
-use super::sender::{OpenError, Packer, Sender};
-use super::settings::{ExporterConfig, ExporterKind, QueuePolicy};
-use super::trouble::Trouble;
+use super::lane::{Lane, Parcel, Settlement, Shared};
 use crate::books::Books;
 use crate::budget::{MemoryBudget, MemoryKind};
-use crate::buffer::{Totals, blocking};
-use crate::health::StageHealth;
-use crate::pipeline::SignalSet;
+use crate::buffer::blocking;
 use source::{Done, Item, Source};
 use window::{Slot, State, Window};
 
@@ -50,9 +43,6 @@ const READ_BYTES: usize = 1 << 20;
 /// Parcels that lie ready for a lane, so that it never waits for the engine.
 const LANE_PARCELS: usize = 2;
 const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
-/// Payload bytes after which to commit early: a sixteenth of the disk budget within these bounds.
-const COMMIT_BYTES: (u64, u64) = (64 << 10, 16 << 20);
-const COMMIT_SHARE: u64 = 16;
 /// Pause after the journal could not be read.
 const READ_RETRY: Duration = Duration::from_secs(1);
 /// How long requests under way may still be answered when the exporter must end.
@@ -60,36 +50,6 @@ const ANSWER_GRACE: Duration = Duration::from_secs(1);
 /// How long a read waits for room in the budget, and the pause before it waits again.
 const ROOM_PATIENCE: Duration = Duration::from_secs(1);
 const ROOM_RETRY: Duration = Duration::from_millis(100);
-/// Pauses of kinds that have no settings for it.
-const LOCAL_PAUSES: Pauses = Pauses {
-    answer_max: None,
-    initial: Duration::from_millis(500),
-    max: Duration::from_secs(10),
-};
-
-/// What the cursors of all exporters begin with.
-pub(crate) const CURSOR_PREFIX: &str = "exporter-";
-
-/// The journal cursor of an exporter.
-pub(crate) fn cursor_name(exporter: &str) -> String {
-    format!("{CURSOR_PREFIX}{exporter}")
-}
-
-/// What an exporter shares with the rest of the agent.
-pub(crate) struct ExporterParts {
-    pub(crate) agent_id: String,
-    pub(crate) dead_letters: Arc<DeadLetters>,
-    pub(crate) books: Arc<Books>,
-    /// Sequence up to which the books know the journal's records. Closed when nothing more will come.
-    pub(crate) booked: watch::Receiver<u64>,
-    pub(crate) health: StageHealth,
-    pub(crate) memory: MemoryBudget,
-    pub(crate) metrics: Arc<ExporterMetrics>,
-    pub(crate) clock: Arc<dyn Clock>,
-    /// Cancelled when it must end now.
-    pub(crate) give_up: CancellationToken,
-}
-
 type Job = Pin<Box<dyn Future<Output = (Source, Done)> + Send>>;
 
 /// One exporter.
@@ -124,77 +84,6 @@ struct Lanes {
 }
 
 impl Exporter {
-    /// Opens the exporter's cursor and book; `appended` is all that the journal ever took.
-    ///
-    /// # Errors
-    /// The cursor cannot be opened, or the endpoint or its certificates make no sense.
-    pub(crate) fn open(
-        name: &str,
-        config: &ExporterConfig,
-        signals: SignalSet,
-        journal: &Journal,
-        appended: &Totals,
-        parts: ExporterParts,
-    ) -> Result<Self, OpenError> {
-        let sender = Sender::open(&config.kind)?;
-        let packer = Packer::new(&config.kind)?;
-        let (pauses, concurrency_max) = match &config.kind {
-            ExporterKind::Otlp(config) | ExporterKind::OtlpHttp(config) => {
-                let pauses = Pauses {
-                    answer_max: Some(config.timeout),
-                    initial: config.retry_initial,
-                    max: config.retry_max,
-                };
-                (pauses, config.concurrency_max)
-            }
-            ExporterKind::File(_) | ExporterKind::Debug(_) => (LOCAL_PAUSES, 1),
-        };
-        let mut cursor = journal.cursor(&cursor_name(name))?;
-        cursor.set_policy(match config.on_full {
-            QueuePolicy::Block => OnFull::Block,
-            QueuePolicy::DropOldest => OnFull::DropOldest,
-        });
-        let account = source::account(&mut cursor, appended)?;
-        parts.books.open(name, signals, account, appended);
-        let committed = cursor.committed();
-        let (least, most) = COMMIT_BYTES;
-        let commit_bytes = journal.stats().disk_bytes_max / COMMIT_SHARE;
-        let lanes = usize::try_from(sender.lanes()).unwrap_or(1);
-        let shared = Shared {
-            name: name.to_owned(),
-            agent_id: parts.agent_id,
-            sender,
-            plain: packer.plain(),
-            limiter: Limiter::new(concurrency_max),
-            pauses,
-            trouble: Trouble::default(),
-            dead_letters: parts.dead_letters,
-            health: parts.health,
-            metrics: parts.metrics,
-            clock: parts.clock,
-        };
-        let now = Instant::now();
-        Ok(Self {
-            name: name.to_owned(),
-            shared: Arc::new(shared),
-            books: parts.books,
-            booked: parts.booked,
-            give_up: parts.give_up,
-            memory: parts.memory,
-            source: Some(Source::new(cursor, packer, signals)),
-            job: None,
-            window: Window::default(),
-            queues: (0..lanes).map(|_| VecDeque::new()).collect(),
-            read_through: committed,
-            read_not_before: now,
-            settled: committed,
-            committed,
-            committed_at: now,
-            settled_bytes: 0,
-            commit_bytes: commit_bytes.clamp(least, most),
-        })
-    }
-
     /// Sends until the buffer takes nothing more and everything in it is settled, or it must give up.
     pub(crate) async fn run(mut self) {
         let mut lanes = self.start_lanes();

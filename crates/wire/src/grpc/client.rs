@@ -172,6 +172,8 @@ fn status_of_http(status: StatusCode) -> Status {
         401 => Code::Unauthenticated,
         403 => Code::PermissionDenied,
         404 => Code::Unimplemented,
+        // Beyond the mapping: a proxy that finds the body too large must not be asked for ever.
+        413 => Code::ResourceExhausted,
         429 | 502 | 503 | 504 => Code::Unavailable,
         _ => Code::Unknown,
     };

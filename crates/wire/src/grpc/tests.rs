@@ -140,3 +140,34 @@ async fn a_sequence_out_of_range_never_reaches_the_sink() {
     assert_eq!(status.code(), Code::InvalidArgument);
     assert!(recorder.0.lock().is_empty());
 }
+
+#[tokio::test]
+async fn answers_that_are_not_grpc_become_statuses() {
+    let answer = |status: u16| {
+        axum::routing::any(
+            move || async move { http::StatusCode::from_u16(status).expect("a status") },
+        )
+    };
+    let cases = [
+        (200, Code::Unavailable),
+        (401, Code::Unauthenticated),
+        (404, Code::Unimplemented),
+        (413, Code::ResourceExhausted),
+        (418, Code::Unknown),
+        (503, Code::Unavailable),
+    ];
+    for (status, code) in cases {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("bind");
+        let address = listener.local_addr().expect("bound");
+        let router = axum::Router::new().fallback_service(answer(status));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        let channel = Channel::from_shared(format!("http://{address}")).expect("uri");
+        let client = Client::new(channel.connect_lazy(), None);
+        let answered = client
+            .export(Signal::Logs, Bytes::from_static(b"x"), None)
+            .await;
+        assert_eq!(answered.expect_err("no success").code(), code, "{status}");
+    }
+}
