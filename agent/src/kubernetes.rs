@@ -15,11 +15,13 @@
 mod client;
 mod directory;
 mod document;
+mod feed;
 mod image;
 mod kubelet;
 mod metrics;
 mod pod;
 mod policy;
+mod shared;
 mod source;
 mod store;
 mod watch;
@@ -38,13 +40,15 @@ use crate::metrics::AgentMetrics;
 use crate::processors::ProcessorConfig;
 use crate::processors::k8sattributes::K8sAttributesConfig;
 
-pub(crate) use directory::{DirectorySettings, Key, PodFeed};
-pub use directory::{LogPolicy, PodDirectory, Presence, SourceStatus};
+pub(crate) use directory::{DirectorySettings, Key};
+pub use directory::{PodDirectory, Presence, SourceStatus};
 #[cfg(test)]
 pub(crate) use double::PodsDouble;
+pub(crate) use feed::PodFeed;
 use image::ImageName;
 pub(crate) use metrics::KubernetesMetrics;
 pub(crate) use pod::{Container, Pod, RESOURCE_ANNOTATION};
+pub use policy::LogPolicy;
 pub(crate) use source::{PodSource, Surroundings};
 pub use source::{SourceConfig, SourceKind, StartError};
 

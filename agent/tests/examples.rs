@@ -60,6 +60,10 @@ fn shipped_configurations_are_valid_and_wired() {
             let used = config.pipelines.iter().any(|p| p.from.contains(name));
             assert!(used, "{path:?}: receiver {name} feeds no pipeline");
         }
+        for name in config.processors.keys() {
+            let used = config.pipelines.iter().any(|p| p.via.contains(name));
+            assert!(used, "{path:?}: processor {name} is in no pipeline");
+        }
         for name in config.exporters.keys() {
             let used = config.pipelines.iter().any(|p| p.to.contains(name));
             assert!(used, "{path:?}: exporter {name} gets nothing");
