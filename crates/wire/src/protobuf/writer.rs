@@ -113,23 +113,21 @@ impl<'a> Writer<'a> {
         let width = width.clamp(1, LENGTH_WIDTH_MAX);
         self.key(field, 2);
         let length_at = self.out.len();
-        self.out.resize(length_at + width, 0);
+        // Single bytes: cheaper than a call that fills so few.
+        (0..width).for_each(|_| self.out.push(0));
         fill(&mut Writer { out: self.out });
         let body = length_at + width..self.out.len();
-        let mut encoded = [0_u8; 10];
-        let used = encode_varint(body.len() as u64, &mut encoded);
+        let used = varint_width(body.len() as u64);
         if used > width {
             self.out.resize(body.end + used - width, 0);
         }
+        let length = body.len();
         if used != width {
-            let end = length_at + used + body.len();
             self.out.copy_within(body, length_at + used);
-            self.out.truncate(end);
+            self.out.truncate(length_at + used + length);
         }
-        let encoded = encoded.get(..used).unwrap_or_default();
-        if let Some(room) = self.out.get_mut(length_at..length_at + used) {
-            room.copy_from_slice(encoded);
-        }
+        let room = self.out.iter_mut().skip(length_at).take(used);
+        put_varint(room, length as u64);
     }
 
     /// What stands before a nested message of exactly `length` bytes, which the caller writes next.
@@ -152,17 +150,20 @@ pub fn varint_width(value: u64) -> usize {
     bits.div_ceil(7) as usize
 }
 
-pub(super) fn encode_varint(mut value: u64, out: &mut [u8; 10]) -> usize {
-    for (index, slot) in out.iter_mut().enumerate() {
-        let low = (value & 0x7f) as u8;
+pub(super) fn encode_varint(value: u64, out: &mut [u8; 10]) -> usize {
+    let width = varint_width(value);
+    put_varint(out.iter_mut().take(width), value);
+    width
+}
+
+/// Writes a varint into room of just its width.
+fn put_varint<'r>(room: impl ExactSizeIterator<Item = &'r mut u8>, mut value: u64) {
+    let last = room.len().saturating_sub(1);
+    for (index, slot) in room.enumerate() {
+        let more = if index < last { 0x80 } else { 0 };
+        *slot = (value & 0x7f) as u8 | more;
         value >>= 7;
-        if value == 0 {
-            *slot = low;
-            return index + 1;
-        }
-        *slot = low | 0x80;
     }
-    out.len()
 }
 
 /// Most keys, lengths and numbers take one byte.
