@@ -40,9 +40,10 @@ fn filelog(criterion: &mut Criterion) {
     for (name, shape) in [("cri", Shape::Cri), ("json", Shape::Json)] {
         let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
         let file = dir.path().join("service.log");
-        let text = lines(shape, "", LINES).join("\n") + "\n";
+        let lines = lines(shape, "", LINES);
+        let text = lines.join("\n") + "\n";
         fs::write(&file, &text).expect("written");
-        group.throughput(Throughput::Bytes(text.len() as u64));
+        group.throughput(Throughput::Bytes(lines::bytes(&lines)));
         group.bench_function(name, |bencher| {
             bencher.iter(|| runtime.block_on(read_all(&file)));
         });

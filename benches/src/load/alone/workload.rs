@@ -21,6 +21,10 @@ const LINES_PER_TURN: usize = 50;
 /// Log records of a request of [`Workload::PassThrough`].
 const RECORDS_PER_REQUEST: usize = 1_000;
 
+/// All that is on by default, and e-mail addresses.
+const DETECTORS: &str = "credit_card, iban, jwt, bearer, basic, aws, gcp, stripe, supabase, github, private_key, \
+                         url_query, email";
+
 /// One kind of load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Workload {
@@ -49,10 +53,11 @@ pub(super) struct Input {
 }
 
 impl Workload {
-    pub(super) const ALL: [Self; 5] = [
+    pub(super) const ALL: [Self; 6] = [
         Self::Cri,
         Self::Json,
         Self::CriJson,
+        Self::Redaction,
         Self::ManyFiles,
         Self::PassThrough,
     ];
@@ -180,7 +185,7 @@ impl Input {
         };
         let processors = match via {
             "" => String::new(),
-            _ => "{redact: {type: redaction}}".to_owned(),
+            _ => format!("{{redact: {{type: redaction, detect: [{DETECTORS}]}}}}"),
         };
         Flow {
             receivers: format!("{{input: {receiver}}}"),
