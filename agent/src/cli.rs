@@ -57,9 +57,13 @@ struct ConfigArgs {
 /// Runs the program with the process's arguments.
 pub fn main() -> ExitCode {
     match Cli::parse().command {
-        Command::Run(args) => with_config(&args.config, |config| {
-            in_runtime(run::run(&args.config, config))
-        }),
+        Command::Run(args) => {
+            // Without it the agent takes more memory, and does its work all the same.
+            let _as_it_is = crate::allocator::limit_arenas();
+            with_config(&args.config, |config| {
+                in_runtime(run::run(&args.config, config))
+            })
+        }
         Command::Validate(args) => validate::validate(&args.config),
         Command::Explain(args) => explain::explain(args),
         Command::Test(args) => explain::test(&args),

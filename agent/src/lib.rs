@@ -10,6 +10,7 @@
 mod admin;
 mod agent;
 mod agent_id;
+mod allocator;
 mod books;
 pub mod budget;
 mod buffer;

@@ -6,6 +6,8 @@
 //! when there is none. The lanes hold at most [`SOURCE_BATCHES_MAX`] and [`LANE_BATCHES_MAX`] batches, and their kinds' shares of the
 //! [`MemoryBudget`] in bytes.
 
+mod rooms;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,11 +25,12 @@ use crate::buffer::Amount;
 use crate::kubernetes::PodDirectory;
 use crate::metrics::AgentMetrics;
 use crate::processors::Chains;
+pub use rooms::Rooms;
 
 /// Requests of clients waiting for the buffer, at most.
 pub const LANE_BATCHES_MAX: usize = 256;
 /// Batches of files and scrapes waiting for the buffer, at most: enough to keep it busy. More would only take memory.
-pub const SOURCE_BATCHES_MAX: usize = 8;
+pub const SOURCE_BATCHES_MAX: usize = 4;
 /// When a refused sender should come back.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -111,12 +114,14 @@ pub struct BatchSender {
     ordinary: mpsc::Sender<Queued>,
     durable: mpsc::Sender<Queued>,
     budget: MemoryBudget,
+    rooms: Rooms,
     metrics: Arc<AgentMetrics>,
     on_the_way: TaskTracker,
 }
 
 /// The buffer's end.
 pub struct BatchQueue {
+    pub(crate) rooms: Rooms,
     pub(crate) ordinary: mpsc::Receiver<Queued>,
     pub(crate) durable: mpsc::Receiver<Queued>,
 }
@@ -171,10 +176,12 @@ pub fn channel_within(
         ordinary,
         durable,
         budget,
+        rooms: Rooms::default(),
         metrics,
         on_the_way: TaskTracker::new(),
     };
     let queue = BatchQueue {
+        rooms: sender.rooms.clone(),
         ordinary: ordinary_queue,
         durable: durable_queue,
     };
@@ -201,6 +208,11 @@ impl BatchSender {
     /// The batches of this end and its clones that are queued and neither durable nor given up.
     pub(crate) fn on_the_way(&self) -> TaskTracker {
         self.on_the_way.clone()
+    }
+
+    /// Memory for payloads.
+    pub fn rooms(&self) -> &Rooms {
+        &self.rooms
     }
 
     /// The memory budget that batches on their way are held in.

@@ -25,7 +25,7 @@ use crate::health::StageHealth;
 use crate::metrics::AgentMetrics;
 use crate::pipeline::{BatchQueue, PipelineError, Queued, signed};
 
-const GROUP_BYTES_MAX: usize = 4 << 20;
+const GROUP_BYTES_MAX: usize = 2 << 20;
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(1);
 const RETRY_INTERVAL: Duration = Duration::from_millis(100);
 /// Attempts between two warnings that the buffer takes nothing: a minute's worth.
@@ -208,7 +208,7 @@ impl BufferWriter {
         let mut intake = self.parts.books.intake().lock();
         let books = &self.parts.books;
         books.mark(&checkpoints.totals, books.now());
-        for queued in self.pending.drain(..count.min(self.pending.len())) {
+        for mut queued in self.pending.drain(..count.min(self.pending.len())) {
             let (signal, amount) = (queued.batch.signal, amount_of(&queued));
             checkpoints.apply(&queued.receiver, &queued.batch.positions);
             checkpoints.totals.add(signal, amount);
@@ -218,6 +218,8 @@ impl BufferWriter {
             self.parts
                 .metrics
                 .buffered(&queued.receiver, signal, amount.records, amount.bytes);
+            let payload = std::mem::take(&mut queued.batch.payload);
+            self.parts.queue.rooms.give_back(payload);
             queued.settle(Ok(()));
         }
         drop(intake);

@@ -14,7 +14,7 @@ use super::lines::{Lines, Record};
 use super::{BATCH_AGE_MAX, BATCH_BYTES};
 use crate::formats::Parsed;
 use crate::metrics::{AgentMetrics, FilelogCounts};
-use crate::pipeline::{Batch, FilePosition, ReceiverContext};
+use crate::pipeline::{Batch, FilePosition, ReceiverContext, Rooms};
 use crate::processors::{Chain, Drops};
 
 /// The instrumentation scope of the records.
@@ -32,6 +32,7 @@ pub(super) struct Sink {
     metrics: Arc<AgentMetrics>,
     receiver: String,
     scope: Scope<'static>,
+    rooms: Rooms,
     payload: Vec<u8>,
     records: u64,
     positions: HashMap<FileId, FilePosition>,
@@ -53,6 +54,7 @@ impl Sink {
             metrics: Arc::clone(&context.metrics),
             receiver: context.output.receiver().to_owned(),
             scope,
+            rooms: context.output.rooms().clone(),
             payload: Vec::new(),
             records: 0,
             positions: HashMap::new(),
@@ -132,7 +134,7 @@ impl Sink {
         if records > 0 {
             let mut payload = std::mem::take(&mut self.payload);
             if payload.capacity() == 0 {
-                payload.reserve(BATCH_BYTES + BATCH_BYTES / 2);
+                payload = self.rooms.take(BATCH_BYTES + BATCH_BYTES / 2);
             }
             let observed = u64::try_from(self.clock.now().0).unwrap_or(0);
             let (lines, buffer, mut handed) = (&mut open.lines, &open.buffer, 0);
