@@ -51,6 +51,14 @@ impl ExporterMetrics {
         self.requests.get_or_create(&labels).inc();
     }
 
+    /// Requests that failed and are to be repeated.
+    #[cfg(test)]
+    pub(super) fn failed(&self, exporter: &str) -> u64 {
+        let mut labels = labels(exporter);
+        labels.push(("outcome", "failed".to_owned()));
+        self.requests.get_or_create(&labels).get()
+    }
+
     pub(super) fn limit(&self, exporter: &str, limit: u32) {
         let gauge = self.limit.get_or_create(&labels(exporter));
         gauge.set(i64::from(limit));

@@ -82,6 +82,7 @@ async fn lanes_overtake_each_other_up_to_the_limit_and_keep_their_own_order() {
                 .iter()
                 .for_each(|text| rig.append(std::slice::from_ref(text)).expect("room"));
             sent += 40;
+            assert!(sent < 40_000, "the limit does not grow");
             rig.wait_until_settled("main").await;
         }
         running.stop().await;

@@ -11,7 +11,7 @@ use vervet_model::{Clock, Signal, SystemClock};
 use vervet_wire::otlp::{LogRecord, Resource, Scope, Value, write_resource_logs};
 
 use super::super::dead_letter::{self, DeadLetters, Letter};
-use super::super::{Exporter, ExporterParts, OpenError, cursor_name};
+use super::super::{Exporter, ExporterMetrics, ExporterParts, OpenError, cursor_name};
 use super::wait_until;
 use crate::books::{BookLine, Books};
 use crate::budget::MemoryBudget;
@@ -29,6 +29,7 @@ pub(super) struct Rig {
     booked: Option<watch::Sender<u64>>,
     booked_receiver: watch::Receiver<u64>,
     letters: Arc<DeadLetters>,
+    pub(super) metrics: Arc<ExporterMetrics>,
 }
 
 /// An exporter at work.
@@ -51,6 +52,7 @@ impl Rig {
             dir,
             journal,
             books: Arc::default(),
+            metrics: Arc::default(),
             totals: Totals::default(),
             booked: Some(booked),
             booked_receiver,
@@ -99,7 +101,7 @@ impl Rig {
             booked: self.booked_receiver.clone(),
             health: StageHealth::new(name, Arc::clone(&clock)),
             memory: MemoryBudget::new(64 << 20),
-            metrics: Arc::default(),
+            metrics: Arc::clone(&self.metrics),
             clock,
             give_up: stop.clone(),
         };
