@@ -76,8 +76,7 @@ fn logrotate_with_delaycompress() {
         rotation: Rotation::Logrotate { kept: 4 },
         rotation_interval: millis(500),
         gate: Gate::Delivered,
-        kills: 4,
-        kills_at_rotation: true,
+        kills: 0,
         network: BAD_NETWORK,
         ..Scenario::CALM
     }

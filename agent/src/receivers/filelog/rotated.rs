@@ -25,6 +25,13 @@ pub(super) fn is_copy_of(candidate: &Path, original: &Path) -> bool {
         .is_some_and(|(candidate, original)| origins(&candidate).contains(&original))
 }
 
+/// What a file was called before it was compressed to `path`.
+pub(super) fn plain_form(path: &Path) -> Option<&Path> {
+    let text = path.to_str()?;
+    let plain = COMPRESSED.iter().find_map(|end| text.strip_suffix(end));
+    plain.map(Path::new)
+}
+
 /// The names of two different files in one folder.
 fn names(candidate: &Path, original: &Path) -> Option<(String, String)> {
     let name = |path: &Path| Some(path.file_name()?.to_string_lossy().into_owned());

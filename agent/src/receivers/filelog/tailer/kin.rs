@@ -11,7 +11,7 @@ use crate::receivers::filelog::content::{self, Compression};
 use crate::receivers::filelog::file::{TailedFile, modified_unix_nano};
 use crate::receivers::filelog::identity::FileId;
 use crate::receivers::filelog::pasts::{Candidate, Kinship, Past, ends_with};
-use crate::receivers::filelog::rotated::is_copy_of;
+use crate::receivers::filelog::rotated::{is_copy_of, is_rotation_of, plain_form};
 
 impl Tailer {
     /// Finds out, before the first byte of a file is read, whether its content is known.
@@ -56,7 +56,12 @@ impl Tailer {
             let Some(file) = self.files.get(&original) else {
                 continue;
             };
-            if !is_copy_of(candidate.path, &file.path) {
+            // What is left of an original without a name may have been rotated further meanwhile.
+            let is_related = match file.gone_at {
+                Some(_) => is_rotation_of,
+                None => is_copy_of,
+            };
+            if !is_related(candidate.path, &file.path) {
                 continue;
             }
             if file.copy_of.is_some() || file.compression.is_some() || file.mark.offset == 0 {
@@ -73,7 +78,27 @@ impl Tailer {
                 return Ok(Some(original));
             }
         }
-        Ok(None)
+        self.unread_original(candidate)
+    }
+
+    /// The plain file beside its compressed form, of which nothing has been read yet: it is read, and its compressed form
+    /// goes on where it ends. Both are there when the agent starts while a file is being compressed.
+    fn unread_original(&self, candidate: &Candidate<'_>) -> io::Result<Option<FileId>> {
+        let is_compressed = candidate.compression.is_some() && !candidate.beginning.is_empty();
+        let plain = plain_form(candidate.path).filter(|_| is_compressed);
+        let Some((path, metadata)) = plain.and_then(|path| Some((path, path.metadata().ok()?)))
+        else {
+            return Ok(None);
+        };
+        let id = (metadata.dev(), metadata.ino());
+        let waits = self.files.get(&id).is_some_and(|file| {
+            file.copy_of.is_none() && file.compression.is_none() && file.mark.offset == 0
+        });
+        if !waits {
+            return Ok(None);
+        }
+        let beginning = content::beginning(&content::open(path)?, None)?;
+        Ok(beginning.starts_with(candidate.beginning).then_some(id))
     }
 
     /// Takes over what is known of the content.
