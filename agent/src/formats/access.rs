@@ -13,11 +13,13 @@ use super::{Parsed, Settings, timestamp};
 const TIME_WITHIN: usize = 256;
 
 /// Where the time stands, if the line can be of this format.
+#[inline]
 fn time_at(bytes: &[u8]) -> Option<usize> {
     let head = bytes.get(..bytes.len().min(TIME_WITHIN))?;
-    let open = memchr::memmem::find(head, b" [")? + 2;
-    let slashes = (bytes.get(open + 2)?, bytes.get(open + 6)?);
-    (slashes == (&b'/', &b'/')).then_some(open)
+    memchr::memchr_iter(b'[', head)
+        .map(|bracket| bracket + 1)
+        .find(|open| bytes.get(open + 2) == Some(&b'/') && bytes.get(open + 6) == Some(&b'/'))
+        .filter(|open| open.checked_sub(2).and_then(|at| bytes.get(at)) == Some(&b' '))
 }
 
 pub(super) fn begins(bytes: &[u8]) -> bool {

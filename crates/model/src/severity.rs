@@ -27,10 +27,11 @@ impl Severity {
     pub fn from_text(text: &str) -> Option<Self> {
         const LONGEST_WORD: usize = 13;
         let text = text.trim();
-        if text.len() > LONGEST_WORD {
-            return None;
-        }
-        let severity = match text.to_ascii_lowercase().as_str() {
+        let mut lower = [0; LONGEST_WORD];
+        let lower = lower.get_mut(..text.len())?;
+        lower.copy_from_slice(text.as_bytes());
+        lower.make_ascii_lowercase();
+        let severity = match std::str::from_utf8(lower).ok()? {
             "trace" | "trce" | "t" | "finest" | "silly" | "verbose" => Self::TRACE,
             "debug" | "d" | "fine" | "finer" | "dbg" | "dbug" => Self::DEBUG,
             "info" | "i" | "information" | "informational" | "log" | "http" => Self::INFO,

@@ -162,7 +162,7 @@ impl Trace {
             }
             b'#' if line.starts_with(b"#0 ") => (Self::PhpFrames, has_error_word),
             _ if is_exception_header(line) => (Self::Header, has_error_level),
-            _ if is_ruby_frame(line) && !line.ends_with(b")") => (Self::RubyFrames, has_error_word),
+            _ if line.ends_with(b"'") && is_ruby_frame(line) => (Self::RubyFrames, has_error_word),
             _ if is_go_symbol(line) => (Self::ZapFunction, is_zap),
             _ => return None,
         };

@@ -303,3 +303,105 @@ fn formats_are_detected_per_stream() {
     assert_eq!(detected(&changed), [("", LogFormat::Plain)]);
     assert_eq!(detected(&(changed + "{}\n")), [("", LogFormat::Json)]);
 }
+
+/// Every record of `bytes`, read in pieces that end at `cuts`: its text and the body of what was read of it.
+fn read_in_pieces(settings: &str, bytes: &[u8], cuts: &[usize]) -> Vec<(String, String)> {
+    let mut lines = Lines::new(framing_of(settings));
+    let mut cuts: Vec<_> = cuts.iter().map(|cut| cut % (bytes.len() + 1)).collect();
+    cuts.push(bytes.len());
+    cuts.sort_unstable();
+    let (mut records, mut base) = (Vec::new(), 0);
+    for (index, cut) in cuts.iter().enumerate() {
+        let at_end = index + 1 == cuts.len();
+        let buffer = &bytes[base..*cut];
+        lines.scan(buffer, at_end, Instant::now());
+        if at_end {
+            lines.close_all();
+        }
+        let (count, end) = lines.ready();
+        for record in (0..count).map_while(|_| lines.pop()).collect::<Vec<_>>() {
+            let text = lines.text(&record, buffer).text.into_owned();
+            let parsed = lines.parse(&record, &text, 0);
+            let body = parsed.body.to_text().into_owned();
+            records.push((text, body));
+        }
+        lines.shift(end);
+        base += end;
+    }
+    assert_eq!(base, bytes.len(), "all is read");
+    records
+}
+
+fn visible(text: &str) -> String {
+    let blank = |c: &char| !c.is_ascii_whitespace();
+    text.chars().filter(blank).collect()
+}
+
+/// Bytes that are often what splits and joins lines.
+fn bytes() -> impl Strategy<Value = Vec<u8>> {
+    let piece = prop_oneof![
+        prop::collection::vec(any::<u8>(), 0..6),
+        prop::sample::select(vec![
+            &b"\n"[..],
+            b"\r\n",
+            b"\n\0",
+            b"\0\n",
+            b"\xff\xfe",
+            b"\xd8\x00",
+            b"    at x",
+            b"Error: x",
+            b"panic: x",
+            b"Traceback (most recent call last):",
+            b"2024-01-02T03:04:05Z stdout P ",
+            b"2024-01-02T03:04:05Z stderr F ",
+            b"{\"log\":\"a\\n\",\"stream\":\"stdout\",\"time\":\"2024-01-02T03:04:05Z\"}",
+            b"{\"log\":\"\\ud83d",
+        ])
+        .prop_map(<[u8]>::to_vec),
+    ];
+    prop::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_bytes_do_not_panic(
+        bytes in bytes(),
+        cuts in prop::collection::vec(any::<usize>(), 0..5),
+        encoding in prop::sample::select(vec!["auto", "utf-8", "utf-16le", "utf-16be", "latin-1"]),
+        format in prop::sample::select(vec![
+            "auto", "container", "json", "logfmt", "klog", "access", "nginx_error", "syslog", "postgres", "plain",
+            "{type: regex, pattern: '(?<a>.)(?<message>.*)'}",
+        ]),
+        more in prop::sample::select(vec![
+            "", "multiline: none", "multiline: {start: a}", "multiline: {continue: a, max_lines: 3}",
+            "max_line: 1KiB\non_long_line: truncate",
+        ]),
+    ) {
+        let settings = format!("encoding: {encoding}\nformat: {format}\n{more}");
+        read_in_pieces(&settings, &bytes, &cuts);
+    }
+
+    #[test]
+    fn every_byte_is_in_a_record(
+        bytes in bytes(),
+        cuts in prop::collection::vec(any::<usize>(), 0..5),
+        multiline in prop::sample::select(vec!["auto", "none", "{start: a}", "{continue: a}"]),
+    ) {
+        // Every byte is a character in Latin-1, and nothing is taken off a plain line.
+        let settings = format!("encoding: latin-1\nformat: plain\nmultiline: {multiline}");
+        let records = read_in_pieces(&settings, &bytes, &cuts);
+        let all: String = records.iter().map(|(_, body)| body.as_str()).collect();
+        let given: String = bytes.iter().map(|byte| char::from(*byte)).collect();
+        prop_assert_eq!(visible(&all), visible(&given));
+        for (text, body) in records {
+            prop_assert_eq!(text, body);
+        }
+    }
+
+    #[test]
+    fn utf_16_is_read_as_the_same_text_in_utf_8(text in "[aÄ😀\u{0a0a}\n\r ]{0,40}", cuts in prop::collection::vec(any::<usize>(), 0..5)) {
+        let wide: Vec<u8> = format!("\u{feff}{text}").encode_utf16().flat_map(u16::to_be_bytes).collect();
+        let narrow = read_in_pieces("", text.as_bytes(), &[]);
+        prop_assert_eq!(read_in_pieces("", &wide, &cuts), narrow);
+    }
+}
