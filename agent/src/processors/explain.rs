@@ -67,7 +67,7 @@ impl Chain {
         for named in self.0.iter() {
             let before = attributes_of(resource);
             named.step.resource(resource);
-            let changes = changes(&named.step, before, attributes_of(resource), "", secrets);
+            let changes = changes(&named.step, before, attributes_of(resource), "");
             steps.push(ExplainedStep {
                 processor: named.name.clone(),
                 kind: named.step.kind(),
@@ -81,13 +81,7 @@ impl Chain {
             let outcome = named
                 .step
                 .log_by_part(resource, scope, record, &mut |part, old, new| {
-                    found.extend(changes(
-                        &named.step,
-                        fields_of(old),
-                        fields_of(new),
-                        part,
-                        secrets,
-                    ));
+                    found.extend(changes(&named.step, fields_of(old), fields_of(new), part));
                 });
             if let Some(step) = steps.get_mut(index) {
                 step.changes.extend(found);
@@ -99,20 +93,47 @@ impl Chain {
                 }
             }
         }
-        Explanation { steps }
+        let mut explanation = Explanation { steps };
+        if secrets == Secrets::Hide {
+            self.conceal(&mut explanation);
+        }
+        explanation
+    }
+
+    /// Hides what any redaction of the chain takes out, also where another step shows it.
+    fn conceal(&self, explanation: &mut Explanation) {
+        let redactions = self.0.iter().filter_map(|named| match &named.step {
+            Step::Redaction(step) => Some(step),
+            _ => None,
+        });
+        for redaction in redactions {
+            for step in &mut explanation.steps {
+                if step.kind == REDACTION {
+                    step.changes
+                        .iter_mut()
+                        .for_each(|change| change.before = None);
+                }
+                for change in &mut step.changes {
+                    for shown in [&mut change.before, &mut change.after]
+                        .into_iter()
+                        .flatten()
+                    {
+                        *shown = redaction.conceal(&change.path, shown);
+                    }
+                    change.path = redaction.conceal("", &change.path);
+                }
+            }
+        }
     }
 }
+
+/// The kind of steps that take secrets out.
+const REDACTION: &str = "redaction";
 
 type Fields = BTreeMap<String, String>;
 
 /// The fields that differ, with the rule that is to blame.
-fn changes(
-    step: &Step,
-    before: Fields,
-    mut after: Fields,
-    part: &str,
-    secrets: Secrets,
-) -> Vec<Change> {
+fn changes(step: &Step, before: Fields, mut after: Fields, part: &str) -> Vec<Change> {
     let mut changes = Vec::new();
     for (path, old) in before {
         let new = after.remove(&path);
@@ -121,19 +142,11 @@ fn changes(
         }
     }
     changes.extend(after.into_iter().map(|(path, new)| (path, None, Some(new))));
-    let change = |(path, before, after): (String, Option<String>, Option<String>)| {
-        let rule = step.rule_for(&path, before.as_deref(), part);
-        let hide = secrets == Secrets::Hide;
-        let (path, before) = match step {
-            Step::Redaction(redaction) if hide => (redaction.cover_text(path), None),
-            _ => (path, before),
-        };
-        Change {
-            path,
-            rule,
-            before,
-            after,
-        }
+    let change = |(path, before, after): (String, Option<String>, Option<String>)| Change {
+        rule: step.rule_for(&path, before.as_deref(), part),
+        path,
+        before,
+        after,
     };
     changes.into_iter().map(change).collect()
 }

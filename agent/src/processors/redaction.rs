@@ -268,9 +268,9 @@ impl RedactionStep {
         self.redactor.rules_for(path, before).join(", ")
     }
 
-    /// A text without its secrets.
-    pub(super) fn cover_text(&self, text: String) -> String {
-        self.redactor.cover_text(text)
+    /// What may be shown of a field at `path` that held `text`.
+    pub(super) fn conceal(&self, path: &str, text: &str) -> String {
+        self.redactor.conceal(path, text)
     }
 
     /// Counts what each rule found; true when there was anything.

@@ -261,3 +261,60 @@ fn a_malformed_request_is_an_error_wherever_it_is_cut() {
         }
     }
 }
+
+/// The examples of the documentation, as they stand there.
+#[test]
+fn documented_examples_are_valid() {
+    let page = include_str!("../../docs/processors.md");
+    let blocks: Vec<&str> = page
+        .split("```yaml\n")
+        .skip(1)
+        .filter_map(|rest| rest.split("```").next())
+        .collect();
+    assert!(blocks.len() >= 3, "{blocks:?}");
+    for block in blocks {
+        let config = AgentConfig::parse("processors.md", block, &SystemSources);
+        let config = config.unwrap_or_else(|error| panic!("{error}\n{block}"));
+        for (name, processor) in &config.processors {
+            processor.check(name, Signal::Logs).expect("fits logs");
+        }
+    }
+}
+
+/// Something of every kind, so that records are changed, dropped and left alone.
+const EVERYTHING: &str = concat!(
+    "  a: {type: transform, statements: ['set(attributes[\"n\"], 1)', 'set(resource.attributes[\"r\"], \"x\")']}\n",
+    "  b: {type: filter, drop: ['attributes[\"http.route\"] == \"/pay\" and attributes[\"n\"] == nil']}\n",
+    "  c: {type: redaction, detect: [credit_card, email, ip, phone, jwt], patterns: {e: 'e+'}}\n",
+    "  d: {type: ratelimit, records_per_second: 1000000}\n",
+);
+
+proptest::proptest! {
+    #[test]
+    fn damaged_requests_are_refused_or_stay_readable(
+        at in proptest::collection::vec((0_usize..4_000, proptest::prelude::any::<u8>()), 0..4),
+        which in 0_usize..3,
+    ) {
+        use std::sync::LazyLock;
+        static CHAINS: LazyLock<[(Signal, Chain, Vec<u8>); 3]> = LazyLock::new(|| [
+            (Signal::Logs, chain(Signal::Logs, EVERYTHING), logs().encode_to_vec()),
+            (Signal::Traces, chain(Signal::Traces, EVERYTHING), traces().encode_to_vec()),
+            (Signal::Metrics, chain(Signal::Metrics, EVERYTHING), metrics().encode_to_vec()),
+        ]);
+        let (signal, chain, body) = &CHAINS[which];
+        let mut body = body.clone();
+        for (index, byte) in at {
+            let index = index % body.len();
+            body[index] = byte;
+        }
+        let before = vervet_wire::otlp::count_records(*signal, &body);
+        match chain.request(*signal, body.into()) {
+            Ok(out) => {
+                let after = vervet_wire::otlp::count_records(*signal, &out.payload);
+                proptest::prop_assert_eq!(after, Ok(out.records));
+                proptest::prop_assert_eq!(before, Ok(out.records + out.drops.records()));
+            }
+            Err(_) => proptest::prop_assert!(before.is_err()),
+        }
+    }
+}

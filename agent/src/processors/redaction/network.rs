@@ -19,7 +19,9 @@ pub(super) fn find_ipv4(text: &[u8], mut found: impl FnMut(Range<usize>)) {
         let after = text.get(probe..).unwrap_or_default();
         let right = after.iter().take_while(|b| is_part(**b)).count();
         let stretch = probe - left..probe + right;
-        if let Some(address) = ipv4_in(text, stretch.clone()) {
+        if stretch.len() >= SHORTEST
+            && let Some(address) = ipv4_in(text, stretch.clone())
+        {
             found(address);
         }
         floor = stretch.end;
@@ -76,7 +78,9 @@ pub(super) fn find_ipv6(text: &[u8], mut found: impl FnMut(Range<usize>)) {
     let is_part = |byte: u8| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.');
     let mut floor = 0;
     for colon in memchr::memchr_iter(b':', text) {
-        if colon < floor {
+        let beside =
+            [colon.checked_sub(1), Some(colon + 1)].map(|at| at.and_then(|at| text.get(at)));
+        if colon < floor || !beside.into_iter().flatten().any(|b| is_part(*b)) {
             continue;
         }
         let before = text.get(floor..colon).unwrap_or_default();

@@ -511,6 +511,28 @@ fn an_explanation_names_the_rule_and_hides_the_secret() {
 }
 
 #[test]
+fn an_explanation_hides_the_secret_in_the_steps_before_the_redaction_too() {
+    let chain = chain(
+        Signal::Logs,
+        "  a: {type: transform, statements: ['set(attributes[\"copy\"], body)', 'set(attributes[\"password\"], \"hunter2\")']}\n  \
+         b: {type: redaction}",
+    );
+    let mut record = LogRecord {
+        body: "card 4111111111111111".into(),
+        ..LogRecord::default()
+    };
+    let resource = &mut Resource::default();
+    let hidden = chain.explain_log(resource, &Scope::default(), &mut record, Secrets::Hide);
+    let text = format!("{hidden:?}");
+    let rules = text.replace("set(attributes[\\\"password\\\"], \\\"hunter2\\\")", "");
+    assert!(
+        !rules.contains("4111") && !rules.contains("hunter2"),
+        "{text}"
+    );
+    assert!(text.contains("card <credit_card:*>"), "{text}");
+}
+
+#[test]
 fn hostile_texts_take_linear_work() {
     let chain = redaction(&format!("{ALL}, patterns: {{own: 'zz+y'}}"));
     for part in [

@@ -19,6 +19,8 @@ const EXEMPLAR_ATTRIBUTE: u32 = 7;
 pub(in crate::processors) struct Redactor {
     scanner: Scanner,
     keys: HashSet<String>,
+    /// One bit for each length a key may have: most attributes are told apart by it.
+    key_lengths: u64,
     except: HashSet<String>,
     drop: bool,
 }
@@ -41,6 +43,9 @@ impl Redactor {
         Self {
             scanner,
             keys: keys.iter().cloned().collect(),
+            key_lengths: keys
+                .iter()
+                .fold(0, |lengths, key| lengths | length_bit(key.len())),
             except: except.iter().cloned().collect(),
             drop,
         }
@@ -71,6 +76,19 @@ impl Redactor {
             names.push(KEY_RULE);
         }
         names
+    }
+
+    /// What may be shown of a field at `path` that held `text`.
+    pub(super) fn conceal(&self, path: &str, text: &str) -> String {
+        let key = path
+            .strip_suffix("\"]")
+            .and_then(|path| path.rsplit('"').next());
+        if key.is_some_and(|key| self.is_secret_key(key)) {
+            let mut cover = String::new();
+            self.scanner.cover(KEY_RULE, text, &mut cover);
+            return cover;
+        }
+        self.cover_text(text.to_owned())
     }
 
     pub(super) fn cover_text(&self, text: String) -> String {
@@ -185,9 +203,9 @@ impl Redactor {
     }
 
     fn is_secret_key(&self, key: &str) -> bool {
-        const NAME_MAX: usize = 64;
-        let name = key.rsplit('.').next().unwrap_or_default();
-        if self.keys.is_empty() || name.len() > NAME_MAX {
+        let start = memchr::memrchr(b'.', key.as_bytes()).map_or(0, |at| at + 1);
+        let name = key.get(start..).unwrap_or_default();
+        if self.key_lengths & length_bit(name.len()) == 0 {
             return false;
         }
         let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
@@ -306,6 +324,11 @@ impl Redactor {
             w.message(EXEMPLAR_ATTRIBUTE, |w| attribute.write(w));
         }
     }
+}
+
+/// Names of 63 bytes and more share one bit.
+fn length_bit(length: usize) -> u64 {
+    1 << length.min(63)
 }
 
 /// A number without a fraction that fits an integer.
