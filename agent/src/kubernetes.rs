@@ -31,9 +31,6 @@ mod workload;
 mod double;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-
-use vervet_model::Clock;
 
 use crate::config::substitute::{Sources, SystemSources};
 use crate::metrics::AgentMetrics;
@@ -72,7 +69,6 @@ const VALUE_BYTES_MAX: usize = 1_024;
 pub(crate) fn open(
     processors: &BTreeMap<String, ProcessorConfig>,
     metrics: &AgentMetrics,
-    clock: Arc<dyn Clock>,
 ) -> Result<(PodDirectory, Option<PodSource>), StartError> {
     // That the processors agree was checked when the configuration was read.
     let Ok(Some((config, annotations))) = K8sAttributesConfig::shared_source(processors) else {
@@ -82,7 +78,6 @@ pub(crate) fn open(
         variable: &|name| SystemSources.variable(name),
         annotations,
         metrics: metrics.kubernetes().clone(),
-        clock,
     };
     PodSource::open(&config, surroundings)
 }

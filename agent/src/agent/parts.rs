@@ -151,8 +151,7 @@ impl Parts {
         if pods_shape(config) == pods_shape(&self.config) {
             return Ok(None);
         }
-        let clock = self.shared.clock.clone();
-        let opened = kubernetes::open(&config.processors, &self.shared.metrics, clock)?;
+        let opened = kubernetes::open(&config.processors, &self.shared.metrics)?;
         Ok(Some(opened))
     }
 

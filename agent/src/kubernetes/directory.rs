@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use globset::GlobSet;
 use serde::Serialize;
-use vervet_model::Clock;
 
 use super::feed::PodFeed;
 use super::metrics::KubernetesMetrics;
@@ -61,9 +60,10 @@ pub struct SourceStatus {
     pub endpoint: String,
     /// The last request was answered with what was asked for.
     pub up: bool,
-    pub last_success_unix_millis: Option<i64>,
+    /// Since the last answer; absent before the first.
+    pub since_success_seconds: Option<u64>,
     pub last_error: Option<String>,
-    pub last_error_unix_millis: Option<i64>,
+    pub since_error_seconds: Option<u64>,
     pub pods: usize,
     pub tombstones: usize,
     /// Counts changes of pods' metadata.
@@ -82,7 +82,6 @@ pub(crate) struct DirectorySettings {
     /// Annotations to keep.
     pub(crate) annotations: GlobSet,
     pub(crate) metrics: KubernetesMetrics,
-    pub(crate) clock: Arc<dyn Clock>,
 }
 
 impl PodDirectory {

@@ -1,11 +1,9 @@
 //! A directory that tests fill by hand.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use globset::{Glob, GlobSet};
 use serde_json::Value;
-use vervet_model::SystemClock;
 
 use super::{DirectorySettings, KubernetesMetrics, PodDirectory, PodFeed};
 
@@ -24,7 +22,6 @@ impl PodsDouble {
             tombstones: Duration::from_secs(600),
             annotations: GlobSet::new([Glob::new("*").expect("glob")]).expect("globs"),
             metrics: KubernetesMetrics::default(),
-            clock: Arc::new(SystemClock),
         });
         feed.succeeded();
         Self { directory, feed }

@@ -60,9 +60,8 @@ impl PodFeed {
 
     /// The source has answered with what was asked for.
     pub(super) fn succeeded(&self) {
-        let now = self.0.settings.clock.now().to_millis();
         let mut state = self.0.state.lock();
-        state.last_success = Some(now);
+        state.last_success = Some(Instant::now());
         if !state.up {
             state.up = true;
             state.error_logged = None;
@@ -75,8 +74,7 @@ impl PodFeed {
 
     /// Something came over a watch.
     pub(super) fn heard(&self) {
-        let now = self.0.settings.clock.now().to_millis();
-        self.0.state.lock().last_success = Some(now);
+        self.0.state.lock().last_success = Some(Instant::now());
     }
 
     /// Everything has to be listed anew.
@@ -86,13 +84,12 @@ impl PodFeed {
 
     /// The source cannot be asked. What is known stays.
     pub(super) fn failed(&self, reason: &'static str, error: String) {
-        let now = self.0.settings.clock.now().to_millis();
         let mut state = self.0.state.lock();
         if is_due(&mut state.error_logged) {
             tracing::warn!(endpoint = %self.0.settings.endpoint, error, "source of pods does not answer");
         }
         state.up = false;
-        state.last_error = Some((now, error));
+        state.last_error = Some((Instant::now(), error));
         drop(state);
         self.0.settings.metrics.requested(reason);
         self.0.settings.metrics.up.set(0);

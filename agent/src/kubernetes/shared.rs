@@ -7,7 +7,6 @@ use std::time::Instant;
 
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
-use vervet_model::UnixMillis;
 
 use super::ASKED_MAX;
 use super::directory::{DirectorySettings, Key, Miss, Presence, SourceStatus};
@@ -35,8 +34,8 @@ pub(super) struct Asked {
 #[derive(Debug, Default)]
 pub(super) struct SourceState {
     pub(super) up: bool,
-    pub(super) last_success: Option<UnixMillis>,
-    pub(super) last_error: Option<(UnixMillis, String)>,
+    pub(super) last_success: Option<Instant>,
+    pub(super) last_error: Option<(Instant, String)>,
     pub(super) error_logged: Option<Instant>,
     pub(super) mistake_logged: Option<Instant>,
     /// When the request was sent whose answer named every pod that runs here.
@@ -132,12 +131,16 @@ impl Shared {
             source: self.settings.source,
             endpoint: self.settings.endpoint.clone(),
             up: state.up,
-            last_success_unix_millis: state.last_success.map(|at| at.0),
+            since_success_seconds: state.last_success.map(seconds_since),
             last_error: error,
-            last_error_unix_millis: at.map(|at| at.0),
+            since_error_seconds: at.map(seconds_since),
             pods: live,
             tombstones: gone,
             generation,
         }
     }
+}
+
+fn seconds_since(at: Instant) -> u64 {
+    at.elapsed().as_secs()
 }

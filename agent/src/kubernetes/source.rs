@@ -3,7 +3,6 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -13,7 +12,6 @@ use reqwest::Url;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
-use vervet_model::Clock;
 
 use super::client::{ClientSettings, SourceClient, SourceError};
 use super::kubelet::Kubelet;
@@ -77,7 +75,6 @@ pub(crate) struct Surroundings<'a> {
     /// Annotations that some processor wants.
     pub(crate) annotations: GlobSet,
     pub(crate) metrics: KubernetesMetrics,
-    pub(crate) clock: Arc<dyn Clock>,
 }
 
 /// The task that keeps a directory up to date.
@@ -127,7 +124,6 @@ impl PodSource {
             tombstones: config.tombstones,
             annotations: surroundings.annotations,
             metrics: surroundings.metrics,
-            clock: surroundings.clock,
         });
         let client = SourceClient::new(settings);
         let asker = match config.kind {

@@ -12,7 +12,6 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_util::sync::{CancellationToken, DropGuard};
-use vervet_model::SystemClock;
 
 use super::*;
 use crate::metrics::AgentMetrics;
@@ -100,7 +99,6 @@ impl Client {
             variable: &|_| None,
             annotations: globset::GlobSet::empty(),
             metrics: metrics.kubernetes().clone(),
-            clock: Arc::new(SystemClock),
         };
         let (directory, source) = PodSource::open(&config, surroundings).expect("opened");
         let shutdown = CancellationToken::new();

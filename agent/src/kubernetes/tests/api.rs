@@ -194,5 +194,5 @@ async fn a_wrong_token_is_refused_and_named() {
     let client = Client::start(&server, api());
     client.until_error("401").await;
     assert!(!client.status().up);
-    assert_eq!(client.status().last_success_unix_millis, None);
+    assert_eq!(client.status().since_success_seconds, None);
 }

@@ -157,7 +157,6 @@ fn open(config: &SourceConfig, variables: &[(&str, &str)]) -> Result<String, Sta
         variable: &variable,
         annotations: GlobSet::empty(),
         metrics: KubernetesMetrics::default(),
-        clock: Arc::new(SystemClock),
     };
     let (directory, _source) = PodSource::open(config, surroundings)?;
     Ok(directory
