@@ -1,15 +1,23 @@
-//! The agent about itself, over HTTP: `/metrics`, `/livez`, `/readyz`, `/api/health`, `/api/vervet/v1/status`.
+//! The agent about itself, over HTTP: `/metrics`, `/livez`, `/readyz`, `/api/health`, `/api/vervet/v1/status`,
+//! `/api/vervet/v1/tap`.
 
+mod guard;
+mod tap;
+
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use axum::extract::State;
+use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use http::{StatusCode, header};
 use serde::Serialize;
+use tokio_util::sync::CancellationToken;
 use vervet_journal::{CursorStats, Journal};
+use vervet_model::Clock;
 
 use crate::books::{BookLine, Books, PipelineLine, ReceiverLine};
 use crate::budget::{MemoryUse, MemoryWatch};
@@ -18,6 +26,7 @@ use crate::health::Stages;
 use crate::kubernetes::{PodDirectory, SourceStatus};
 use crate::metrics::AgentMetrics;
 use crate::receivers::filelog::progress::FilesStatus;
+use crate::tap::TapHub;
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -31,6 +40,10 @@ pub(crate) struct SelfView {
     pub(crate) memory: MemoryWatch,
     pub(crate) stages: Stages,
     pub(crate) pods: PodDirectory,
+    pub(crate) tap: TapHub,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Cancelled when answers without end must end.
+    pub(crate) end: CancellationToken,
 }
 
 /// The answer of `/api/vervet/v1/status`.
@@ -154,7 +167,17 @@ pub(crate) fn router(view: SelfView) -> Router {
         .route("/readyz", get(ready))
         .route("/api/health", get(health))
         .route("/api/vervet/v1/status", get(status))
+        .route("/api/vervet/v1/tap", get(tap::tap))
         .with_state(view)
+}
+
+/// Every admin route, for a listener on `address`.
+pub(crate) fn router_on(address: SocketAddr, view: SelfView) -> Router {
+    let router = router(view);
+    match address.ip().is_loopback() {
+        true => router.layer(middleware::from_fn(guard::local_only)),
+        false => router,
+    }
 }
 
 async fn metrics(State(view): State<SelfView>) -> Response {

@@ -6,6 +6,7 @@
 
 mod component;
 mod listeners;
+mod orphans;
 mod parts;
 mod reload;
 mod shared;
@@ -147,6 +148,7 @@ impl RunningAgent {
 impl Drop for RunningAgent {
     fn drop(&mut self) {
         self.writer.abort();
+        self.parts.tokens().admin.cancel();
     }
 }
 

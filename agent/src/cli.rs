@@ -6,6 +6,7 @@ mod explain;
 mod human;
 mod run;
 mod status;
+mod tap;
 mod validate;
 
 use std::fmt::Display;
@@ -43,6 +44,8 @@ enum Command {
     Test(explain::TestArgs),
     /// Show the books, the buffer and the files of a running agent
     Status(status::StatusArgs),
+    /// Show what a running agent is about to store, live
+    Tap(tap::TapArgs),
     /// Look into the disk buffer, check, repair or export it
     Buffer(buffer::BufferArgs),
 }
@@ -67,6 +70,7 @@ pub fn main() -> ExitCode {
         Command::Validate(args) => validate::validate(&args.config),
         Command::Explain(args) => explain::explain(args),
         Command::Test(args) => explain::test(&args),
+        Command::Tap(args) => in_runtime(tap::tap(args)),
         Command::Status(args) => in_runtime(status::status(args)),
         Command::Buffer(args) => buffer::run(args),
     }

@@ -23,6 +23,7 @@ pub use cases::{Dropped, ExpectSpec, InputSpec, TestCase, TestSpec};
 pub(crate) use error::unknown;
 pub use error::{ConfigError, Problem};
 pub use lint::Checked;
+pub(crate) use read::filter_of;
 pub use read::listen_address;
 pub use spec::{
     AdminSpec, Auth, LimitsSpec, MemoryLimit, OtlpReceiverSpec, PipelineSpec, ReceiverSpec,
@@ -66,6 +67,8 @@ pub struct AgentConfig {
     pub exporters: BTreeMap<String, ExporterConfig>,
     pub dead_letter: DeadLetterConfig,
     pub pipelines: Vec<PipelineConfig>,
+    /// Exporters, not configured any more, whose backlog is not wanted.
+    pub give_up: Vec<String>,
     /// What `vervet-agent test` runs.
     pub tests: Vec<TestCase>,
     /// What is valid and probably not meant.

@@ -21,6 +21,7 @@ use vervet_wire::otlp::{KeyValue, LogRecord, Resource, Scope, Value, write_resou
 
 pub use check::{CaseResult, Difference};
 pub use fields::Field;
+pub(crate) use fields::{json as json_value, time as time_text};
 pub use render::render;
 
 use crate::config::{AgentConfig, PipelineConfig, ReceiverConfig};

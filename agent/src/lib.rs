@@ -27,6 +27,7 @@ pub mod pipeline;
 pub mod processors;
 pub mod receivers;
 mod resource;
+pub mod tap;
 pub mod telemetry;
 
 pub use admin::{ExporterStatus, Status};

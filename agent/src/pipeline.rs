@@ -25,6 +25,7 @@ use crate::buffer::Amount;
 use crate::kubernetes::PodDirectory;
 use crate::metrics::AgentMetrics;
 use crate::processors::Chains;
+use crate::tap::TapHub;
 pub use rooms::Rooms;
 
 /// Requests of clients waiting for the buffer, at most.
@@ -117,6 +118,7 @@ pub struct BatchSender {
     rooms: Rooms,
     metrics: Arc<AgentMetrics>,
     on_the_way: TaskTracker,
+    tap: TapHub,
 }
 
 /// The buffer's end.
@@ -179,6 +181,7 @@ pub fn channel_within(
         rooms: Rooms::default(),
         metrics,
         on_the_way: TaskTracker::new(),
+        tap: TapHub::default(),
     };
     let queue = BatchQueue {
         rooms: sender.rooms.clone(),
@@ -203,6 +206,11 @@ impl BatchSender {
     /// The receiver this end belongs to.
     pub fn receiver(&self) -> &str {
         &self.receiver
+    }
+
+    /// Where what is sent can be looked at.
+    pub(crate) fn tap(&self) -> TapHub {
+        self.tap.clone()
     }
 
     /// The batches of this end and its clones that are queued and neither durable nor given up.
@@ -302,6 +310,7 @@ impl BatchSender {
         permit: MemoryPermit,
         reply: Option<oneshot::Sender<Result<(), PipelineError>>>,
     ) -> Queued {
+        self.tap.offer(&self.receiver, &batch);
         Queued {
             receiver: Arc::clone(&self.receiver),
             batch,

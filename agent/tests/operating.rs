@@ -4,5 +4,6 @@ mod operating {
     mod explain;
     mod program;
     mod run;
+    mod tap;
     mod validate;
 }

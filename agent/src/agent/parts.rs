@@ -16,10 +16,12 @@ use tokio::time::{Instant, timeout_at};
 use super::StartError;
 use super::component::Component;
 use super::listeners::Listeners;
+use super::orphans;
 use super::shared::{
     ReadyReceiver, Shared, Tokens, chains_shape, exporter_shape, pods_shape, receiver_shape,
 };
 use crate::admin::{self, SelfView};
+use crate::buffer::blocking;
 use crate::config::AgentConfig;
 use crate::config::shapes::combined;
 use crate::exporters::cursor_name;
@@ -113,16 +115,18 @@ impl Parts {
             })?;
         let exporters = self.replace_exporters(&config).await?;
         self.chains = chains;
+        let pods_replaced = opened.is_some();
         if let Some((pods, source)) = opened {
             self.replace_pods(pods, source);
         }
         let receivers = self.replace_receivers(ready, &config);
-        if config.admin != self.config.admin {
+        if config.admin != self.config.admin || pods_replaced {
             self.replace_admin(admin);
         }
         self.addresses = listeners.addresses();
         self.listeners = listeners;
         self.config = config;
+        self.settle_orphans().await;
         while self.retired.try_join_next().is_some() {}
         Ok(Replaced {
             receivers,
@@ -227,6 +231,14 @@ impl Parts {
         }
     }
 
+    async fn settle_orphans(&self) {
+        let (journal, config) = (self.shared.journal.clone(), self.config.clone());
+        let settled = blocking(move || orphans::settle(&config, &journal)).await;
+        if let Err(error) = settled {
+            tracing::error!(%error, "backlogs of removed exporters cannot be looked after");
+        }
+    }
+
     fn remove_cursor(&self, exporter: &str) {
         if let Err(error) = self.shared.journal.remove_cursor(&cursor_name(exporter)) {
             tracing::warn!(%error, exporter, "cursor cannot be removed");
@@ -266,8 +278,19 @@ impl Parts {
         self.retire(old);
         let stop = self.shared.tokens.admin.child_token();
         self.admin = listener.map(|listener| {
-            let work = serve_admin(listener, admin::router(self.view()), stop.clone());
-            Component::spawn(combined([]), stop, work)
+            let view = SelfView {
+                end: stop.clone(),
+                ..self.view()
+            };
+            let router = match listener.local_addr() {
+                Ok(address) => admin::router_on(address, view),
+                Err(_unknown) => admin::router(view),
+            };
+            Component::spawn(
+                combined([]),
+                stop.clone(),
+                serve_admin(listener, router, stop),
+            )
         });
     }
 
@@ -294,6 +317,9 @@ impl Parts {
             memory: self.shared.memory.clone(),
             stages: self.shared.stages.clone(),
             pods: self.pods.clone(),
+            tap: self.shared.sender.tap(),
+            clock: self.shared.clock.clone(),
+            end: self.shared.tokens.admin.clone(),
         }
     }
 

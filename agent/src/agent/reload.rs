@@ -8,13 +8,14 @@ use crate::config::AgentConfig;
 use crate::config::shapes::Shapes;
 
 /// Sections whose changes are taken over by replacing parts; any other needs a restart.
-const CHANGEABLE: [&str; 7] = [
+const CHANGEABLE: [&str; 8] = [
     "resource",
     "receivers",
     "processors",
     "exporters",
     "pipelines",
     "admin",
+    "give_up",
     "tests",
 ];
 /// Sections of named components.
@@ -85,7 +86,7 @@ fn needing_restart(old: &Shapes, new: &Shapes) -> Vec<String> {
 impl Changes {
     fn between(old: &Shapes, new: &Shapes) -> Self {
         let diffs = NAMED.map(|section| (section, Diff::between(old, new, section)));
-        let settings = ["resource", "admin", "tests"].into_iter();
+        let settings = ["resource", "admin", "give_up", "tests"].into_iter();
         Self {
             sections: diffs
                 .into_iter()

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::sync::watch;
-use vervet_journal::{Journal, JournalError, RecoveryReport};
+use vervet_journal::{JournalError, RecoveryReport};
 
+use super::orphans;
 use super::parts::Parts;
 use super::shared::{Shared, Tokens};
 use super::{AgentOptions, RunningAgent};
@@ -17,7 +18,7 @@ use crate::budget::{BudgetCollector, MemoryBudget, MemoryWatch};
 use crate::buffer::{Buffer, BufferCollector, BufferWriter, WriterParts, blocking};
 use crate::config::AgentConfig;
 use crate::exporters::dead_letter::{DeadLetterCollector, DeadLetters};
-use crate::exporters::{CURSOR_PREFIX, ExporterMetrics, OpenError};
+use crate::exporters::{ExporterMetrics, OpenError};
 use crate::health::Stages;
 use crate::kubernetes;
 use crate::metrics::AgentMetrics;
@@ -134,6 +135,7 @@ async fn open_buffer(
 ) -> Result<(Buffer, String), StartError> {
     let (dir, disk_bytes) = (config.data_dir.clone(), config.disk_bytes);
     let fs = Arc::clone(&options.file_system);
+    let owned = config.clone();
     let (buffer, report, agent_id) = blocking(move || {
         let failed = |source| StartError::DataDir {
             path: dir.clone(),
@@ -141,12 +143,12 @@ async fn open_buffer(
         };
         std::fs::create_dir_all(&dir).map_err(failed)?;
         let (buffer, report) = Buffer::open(&dir.join("buffer"), disk_bytes, fs)?;
+        orphans::settle(&owned, &buffer.journal)?;
         let agent_id = agent_id::load(&dir, buffer.is_new).map_err(failed)?;
         Ok::<_, StartError>((buffer, report, agent_id))
     })
     .await?;
     log_recovery(&config.data_dir, &report);
-    remove_orphans(config, &buffer.journal)?;
     Ok((buffer, agent_id))
 }
 
@@ -156,20 +158,4 @@ fn log_recovery(data_dir: &Path, report: &RecoveryReport) {
     } else {
         tracing::info!(data_dir = %data_dir.display(), ?report, "buffer opened");
     }
-}
-
-/// Cursors of exporters that are no longer configured would hold the buffer for ever.
-fn remove_orphans(config: &AgentConfig, journal: &Journal) -> Result<(), StartError> {
-    for cursor in journal.stats().cursors {
-        let exporter = cursor.name.strip_prefix(CURSOR_PREFIX);
-        if exporter.is_some_and(|name| !config.exporters.contains_key(name)) {
-            tracing::warn!(
-                exporter,
-                batches = cursor.lag_records,
-                "exporter is not configured any more, its backlog is given up"
-            );
-            journal.remove_cursor(&cursor.name)?;
-        }
-    }
-    Ok(())
 }

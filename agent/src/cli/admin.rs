@@ -8,16 +8,37 @@ use reqwest::Response;
 /// Time to connect, and for each piece of an answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Asks for `path_and_query`; an answer that is no success is an error with its text.
-pub(super) async fn get(admin: &str, path_and_query: &str) -> anyhow::Result<Response> {
-    let url = format!("http://{admin}{path_and_query}");
+/// Asks for `path`; an answer that is no success is an error with its text.
+pub(super) async fn get(admin: &str, path: &str) -> anyhow::Result<Response> {
+    ask(admin, path, &[], Some(TIMEOUT)).await
+}
+
+/// As [`get`], for an answer that may pause and has no end.
+pub(super) async fn stream(
+    admin: &str,
+    path: &str,
+    parameters: &[(&str, &str)],
+) -> anyhow::Result<Response> {
+    ask(admin, path, parameters, None).await
+}
+
+async fn ask(
+    admin: &str,
+    path: &str,
+    parameters: &[(&str, &str)],
+    read_timeout: Option<Duration>,
+) -> anyhow::Result<Response> {
+    let url = format!("http://{admin}{path}");
+    let url = reqwest::Url::parse_with_params(&url, parameters)
+        .with_context(|| format!("`{admin}` is no address such as 127.0.0.1:7421"))?;
     let client = crate::http::client(|builder| {
-        builder
-            .no_proxy()
-            .connect_timeout(TIMEOUT)
-            .read_timeout(TIMEOUT)
+        let builder = builder.no_proxy().connect_timeout(TIMEOUT);
+        match read_timeout {
+            Some(timeout) => builder.read_timeout(timeout),
+            None => builder,
+        }
     })?;
-    let answer = client.get(&url).send().await;
+    let answer = client.get(url).send().await;
     let answer = answer.with_context(|| format!("no agent answers at {admin}"))?;
     let status = answer.status();
     if status.is_success() {

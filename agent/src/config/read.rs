@@ -28,7 +28,7 @@ use crate::receivers::hostmetrics::HostmetricsConfig;
 use crate::receivers::otlp::OtlpReceiverConfig;
 use crate::receivers::prometheus::PrometheusConfig;
 
-const SECTIONS: [&str; 11] = [
+const SECTIONS: [&str; 12] = [
     "data_dir",
     "limits",
     "resource",
@@ -36,6 +36,7 @@ const SECTIONS: [&str; 11] = [
     "processors",
     "exporters",
     "dead_letter",
+    "give_up",
     "pipelines",
     "admin",
     "telemetry",
@@ -106,6 +107,7 @@ impl Reader {
         let admin = self.admin(sections, admin);
         let telemetry: TelemetrySpec = self.section(sections, "telemetry").unwrap_or_default();
         let (memory_bytes, disk_bytes) = self.limits(sections, &limits);
+        let give_up = self.give_up(sections, &exporters);
         let tests = find(sections, "tests").filter(|node| !node.is_null());
         let tests = tests.map(|node| cases::read(node, &pipelines, &receivers, &mut self.problems));
         Some(AgentConfig {
@@ -118,6 +120,7 @@ impl Reader {
             exporters: values(exporters),
             dead_letter,
             pipelines,
+            give_up,
             tests: tests.unwrap_or_default(),
             warnings: std::mem::take(&mut self.warnings),
             admin: Some(admin?),
@@ -130,6 +133,22 @@ impl Reader {
         let node = find(sections, name).filter(|node| !node.is_null())?;
         let value = read_all(node, |node| from_node(node));
         self.note(name, value)
+    }
+
+    /// Exporters whose backlog is not wanted, which must not be there.
+    fn give_up<E>(
+        &mut self,
+        sections: &[(Key, Node)],
+        exporters: &BTreeMap<String, Option<E>>,
+    ) -> Vec<String> {
+        let names: Vec<String> = self.section(sections, "give_up").unwrap_or_default();
+        let line = find(sections, "give_up").map_or(1, |node| node.line);
+        for name in names.iter().filter(|name| exporters.contains_key(*name)) {
+            let message = format!("exporter `{name}` is configured, so its backlog is sent");
+            self.problems
+                .push(Problem::at(line, message).inside("give_up"));
+        }
+        names
     }
 
     /// What was read, or nothing and the problems noted as those of `section`.
@@ -340,6 +359,18 @@ impl Reader {
             }
         }
     }
+}
+
+/// A filter that keeps what `condition` holds for.
+///
+/// # Errors
+/// What is wrong with the condition.
+pub(crate) fn filter_of(condition: &str) -> Result<ProcessorConfig, String> {
+    // A JSON string is a YAML string.
+    let text = format!("keep: [{}]", serde_json::Value::from(condition));
+    let node = parse(&text).map_err(|problem| problem.message)?;
+    let spec = from_node(&node).map_err(|problem| problem.message)?;
+    ProcessorConfig::try_from(ProcessorSpec::Filter(spec)).map_err(|problem| problem.message)
 }
 
 /// Reads an address to listen on. One that others can reach needs `auth: disabled` beside it.

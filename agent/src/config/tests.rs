@@ -79,7 +79,7 @@ fn unknown_keys_name_the_nearest_known_one_with_file_and_line() {
     check(
         "data_dir: /tmp\nrecievers: {}\n",
         "agent.yaml:2: unknown key `recievers`; did you mean `receivers`? (known: data_dir, limits, resource, \
-         receivers, processors, exporters, dead_letter, pipelines, admin, telemetry, tests)",
+         receivers, processors, exporters, dead_letter, give_up, pipelines, admin, telemetry, tests)",
     );
     check(
         "exporters:\n  main:\n    type: otlp\n    endpiont: http://a:1\n",

@@ -44,7 +44,7 @@ fn severity(record: &LogRecord<'_>) -> String {
 }
 
 /// RFC 3339; empty when unset.
-pub(super) fn time(unix_nano: u64) -> String {
+pub(crate) fn time(unix_nano: u64) -> String {
     let time = jiff::Timestamp::from_nanosecond(i128::from(unix_nano));
     match time {
         Ok(time) if unix_nano != 0 => time.to_string(),
@@ -77,7 +77,7 @@ pub(super) fn otlp_json(request: &[u8]) -> Option<serde_json::Value> {
 }
 
 /// A value as JSON, for comparison with what a test says.
-pub(super) fn json(value: &Value<'_>) -> serde_json::Value {
+pub(crate) fn json(value: &Value<'_>) -> serde_json::Value {
     match value {
         Value::Empty => serde_json::Value::Null,
         Value::String(text) => text.as_ref().into(),

@@ -285,3 +285,101 @@ async fn fifty_reloads_under_load_lose_and_double_nothing() {
     assert_eq!(book.delivered.records, log.lines as u64);
     assert!(agent.shutdown(DEADLINE).await);
 }
+
+fn cursors(agent: &RunningAgent) -> Vec<String> {
+    let stats = agent.parts.view().journal.stats();
+    let mut names: Vec<String> = stats
+        .cursors
+        .into_iter()
+        .map(|cursor| cursor.name)
+        .collect();
+    names.retain(|name| name.starts_with("exporter-"));
+    names
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_backlog_of_a_removed_exporter_is_kept_until_it_returns_or_is_given_up() {
+    let dir = tempfile::tempdir().expect("folder");
+    let (alive, late) = (TestCollector::start(), TestCollector::start());
+    let with = |exporters: &str, to: &str, rest: &str| Setup {
+        exporters: exporters.to_owned(),
+        pipelines: format!("  logs: {{from: [files], to: [{to}]}}\n"),
+        rest: format!("admin: {{listen: 127.0.0.1:0}}\n{rest}"),
+        ..Setup::new(dir.path(), "http://127.0.0.1:9")
+    };
+    let main = exporter("main", &alive.endpoint(), "10ms");
+    let dead = exporter("dead", "http://127.0.0.1:9", "10ms");
+    let both = with(&(main.clone() + &dead), "main, dead", "");
+    let without = with(&main, "main", "");
+    let mut log = Log::create(dir.path());
+    let mut agent = both.start().await;
+    log.write(5);
+    wait_until("by the living", || alive.lines().len() == 5).await;
+    change(&mut agent, &without).await;
+    assert_eq!(agent.status().books.len(), 1);
+    assert_eq!(cursors(&agent), ["exporter-dead", "exporter-main"]);
+    // Also when the agent starts without it.
+    agent.shutdown(DEADLINE).await;
+    let mut agent = without.start().await;
+    assert_eq!(cursors(&agent), ["exporter-dead", "exporter-main"]);
+    let back = with(
+        &(main.clone() + &exporter("dead", &late.endpoint(), "10ms")),
+        "main, dead",
+        "",
+    );
+    change(&mut agent, &back).await;
+    wait_until("by the one that is back", || late.lines().len() == 5).await;
+    // Without a backlog nothing is kept; with one, only until it is given up.
+    wait_until("settled", || {
+        agent.status().books.iter().all(|line| line.held.is_zero())
+    })
+    .await;
+    change(&mut agent, &without).await;
+    assert_eq!(cursors(&agent), ["exporter-main"]);
+    change(&mut agent, &both).await;
+    log.write(5);
+    wait_until("by the living", || alive.lines().len() == 10).await;
+    change(&mut agent, &with(&main, "main", "give_up: [dead]\n")).await;
+    assert_eq!(cursors(&agent), ["exporter-main"]);
+    agent.shutdown(DEADLINE).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_admin_listener_serves_local_names_only_and_moves() {
+    let dir = tempfile::tempdir().expect("folder");
+    let collector = TestCollector::start();
+    let mut setup = Setup::new(dir.path(), &collector.endpoint());
+    let mut agent = setup.start().await;
+    let first = agent.addresses()["admin"];
+    let client = crate::http::client(|builder| builder.no_proxy()).expect("client");
+    let status = async |address: SocketAddr, name: &str, value: &str| {
+        let request = client
+            .get(format!("http://{address}/livez"))
+            .header(name, value);
+        request
+            .send()
+            .await
+            .map(|answer| answer.status().as_u16())
+            .ok()
+    };
+    assert_eq!(status(first, "host", "localhost").await, Some(200));
+    assert_eq!(status(first, "host", "evil.example").await, Some(421));
+    assert_eq!(
+        status(first, "sec-fetch-site", "cross-site").await,
+        Some(403)
+    );
+    setup.rest = "admin: {listen: 'localhost:0'}\nresource: {a: b}\n".to_owned();
+    change(&mut agent, &setup).await;
+    assert_eq!(
+        agent.addresses()["admin"],
+        first,
+        "the same address in other words"
+    );
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let other = free.local_addr().expect("bound");
+    drop(free);
+    setup.rest = format!("admin: {{listen: '{other}'}}\n");
+    change(&mut agent, &setup).await;
+    assert_eq!(status(other, "host", "localhost").await, Some(200));
+    agent.shutdown(DEADLINE).await;
+}

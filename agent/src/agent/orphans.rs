@@ -1,0 +1,48 @@
+//! What becomes of an exporter's backlog when the exporter is not configured any more.
+//!
+//! Nothing waits for it: its cursor goes. Something does: it is kept where it is, for an exporter of the same name to
+//! come, and said at every start and reload. It never makes receivers wait: when the disk budget is used up, its oldest
+//! records go first. The setting `give_up` names exporters whose backlog is not wanted any more.
+
+use vervet_journal::{Journal, JournalError, OnFull};
+
+use crate::config::AgentConfig;
+use crate::exporters::CURSOR_PREFIX;
+
+/// Looks after the cursors of exporters that `config` does not have.
+///
+/// # Errors
+/// A cursor cannot be opened or removed.
+pub(super) fn settle(config: &AgentConfig, journal: &Journal) -> Result<(), JournalError> {
+    for cursor in journal.stats().cursors {
+        let Some(exporter) = cursor.name.strip_prefix(CURSOR_PREFIX) else {
+            continue;
+        };
+        if config.exporters.contains_key(exporter) {
+            continue;
+        }
+        let (batches, bytes) = (cursor.lag_records, cursor.lag_bytes);
+        let is_given_up = config.give_up.iter().any(|name| name == exporter);
+        if batches == 0 || is_given_up {
+            if batches > 0 {
+                tracing::warn!(
+                    exporter,
+                    batches,
+                    bytes,
+                    "backlog of a removed exporter is given up"
+                );
+            }
+            journal.remove_cursor(&cursor.name)?;
+            continue;
+        }
+        // The policy outlives the handle.
+        journal.cursor(&cursor.name)?.set_policy(OnFull::DropOldest);
+        tracing::warn!(
+            exporter,
+            batches,
+            bytes,
+            "exporter is not configured any more, its backlog is kept until it comes back or `give_up` names it"
+        );
+    }
+    Ok(())
+}
