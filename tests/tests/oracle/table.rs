@@ -388,22 +388,3 @@ fn gzip_renamed_when_complete() {
     }
     .run();
 }
-
-#[test]
-fn what_is_given_up_is_in_the_books_after_kills() {
-    Scenario {
-        name: "drop-oldest-kill",
-        rotation: Rotation::Rename,
-        rotation_interval: millis(700),
-        lines_per_second: 4_000,
-        kills: 4,
-        network: &[Mode::Refuse, Mode::Stall, Mode::Pass],
-        network_interval: millis(4_000),
-        limits: "{disk: 1MiB}",
-        exporter: ", queue: {on_full: drop_oldest}",
-        may_drop: true,
-        seconds: 12,
-        ..Scenario::CALM
-    }
-    .run();
-}
