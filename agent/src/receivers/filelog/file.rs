@@ -45,6 +45,8 @@ pub(super) struct TailedFile {
     pub(super) finished_bytes: u64,
     /// The file it repeats: not read as long as that one goes on.
     pub(super) copy_of: Option<FileId>,
+    /// Nothing has been read of that one, so that only their beginnings could be compared.
+    pub(super) is_unsure: bool,
     pub(super) grown_at: Instant,
     /// Since when no glob finds it.
     pub(super) gone_at: Option<Instant>,
@@ -102,6 +104,7 @@ impl TailedFile {
             is_watched: false,
             finished_bytes: 0,
             copy_of: None,
+            is_unsure: false,
             grown_at: now,
             gone_at: None,
             open: None,

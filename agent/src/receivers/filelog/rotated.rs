@@ -4,7 +4,7 @@
 //! counts as read before when the name says, too, that the file is a rotated one: `app.log.1`, `app.log-20261127`,
 //! `app.log.2.gz`, `app-2026-11-27.log`, `app.1.log` beside `app.log`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const COMPRESSED: [&str; 4] = [".gz", ".zst", ".gzip", ".zstd"];
 
@@ -25,11 +25,11 @@ pub(super) fn is_copy_of(candidate: &Path, original: &Path) -> bool {
         .is_some_and(|(candidate, original)| origins(&candidate).contains(&original))
 }
 
-/// What a file was called before it was compressed to `path`.
-pub(super) fn plain_form(path: &Path) -> Option<&Path> {
-    let text = path.to_str()?;
-    let plain = COMPRESSED.iter().find_map(|end| text.strip_suffix(end));
-    plain.map(Path::new)
+/// Where the file can be that `candidate` is a copy of.
+pub(super) fn originals(candidate: &Path) -> impl Iterator<Item = PathBuf> {
+    let name = candidate.file_name().map(|name| name.to_string_lossy());
+    let names = name.map(|name| origins(&name)).unwrap_or_default();
+    names.into_iter().map(|name| candidate.with_file_name(name))
 }
 
 /// The names of two different files in one folder.

@@ -109,13 +109,18 @@ impl Sink {
         self.take_ready(file);
     }
 
-    /// Takes all that is left of a file that will not go on, a last line without line feed included.
-    pub(super) fn take_rest(&mut self, file: &mut TailedFile, now: Instant) {
-        self.scan(file, true, now);
+    /// Takes the whole lines that are left of a file.
+    pub(super) fn take_whole(&mut self, file: &mut TailedFile) {
         if let Some(open) = &mut file.open {
             open.lines.close_all();
         }
         self.take_ready(file);
+    }
+
+    /// Takes all that is left of a file that will not go on, a last line without line feed included.
+    pub(super) fn take_rest(&mut self, file: &mut TailedFile, now: Instant) {
+        self.scan(file, true, now);
+        self.take_whole(file);
     }
 
     fn scan(&self, file: &mut TailedFile, at_end: bool, now: Instant) {

@@ -9,9 +9,9 @@ use std::time::Instant;
 use super::Tailer;
 use crate::receivers::filelog::content::{self, Compression};
 use crate::receivers::filelog::file::{TailedFile, modified_unix_nano};
-use crate::receivers::filelog::identity::FileId;
+use crate::receivers::filelog::identity::{FileId, Mark, Prefix};
 use crate::receivers::filelog::pasts::{Candidate, Kinship, Past, ends_with};
-use crate::receivers::filelog::rotated::{is_copy_of, is_rotation_of, plain_form};
+use crate::receivers::filelog::rotated::{is_copy_of, is_rotation_of, originals};
 
 impl Tailer {
     /// Finds out, before the first byte of a file is read, whether its content is known.
@@ -34,8 +34,12 @@ impl Tailer {
             bytes: metadata.len(),
             modified_unix_nano: modified_unix_nano(&metadata),
         };
-        if let Some(original) = self.live_original(file.id, &candidate)? {
-            file.copy_of = Some(original);
+        file.copy_of = self.live_original(file.id, &candidate)?;
+        file.is_unsure = file.copy_of.is_none();
+        if file.is_unsure {
+            file.copy_of = self.unread_original(file.id, &candidate);
+        }
+        if file.copy_of.is_some() {
             return Ok(());
         }
         let kinship = self.pasts.kinship(&candidate)?;
@@ -78,27 +82,36 @@ impl Tailer {
                 return Ok(Some(original));
             }
         }
-        self.unread_original(candidate)
+        Ok(None)
     }
 
-    /// The plain file beside its compressed form, of which nothing has been read yet: it is read, and its compressed form
-    /// goes on where it ends. Both are there when the agent starts while a file is being compressed.
-    fn unread_original(&self, candidate: &Candidate<'_>) -> io::Result<Option<FileId>> {
-        let is_compressed = candidate.compression.is_some() && !candidate.beginning.is_empty();
-        let plain = plain_form(candidate.path).filter(|_| is_compressed);
-        let Some((path, metadata)) = plain.and_then(|path| Some((path, path.metadata().ok()?)))
-        else {
-            return Ok(None);
-        };
-        let id = (metadata.dev(), metadata.ino());
-        let waits = self.files.get(&id).is_some_and(|file| {
-            file.copy_of.is_none() && file.compression.is_none() && file.mark.offset == 0
-        });
-        if !waits {
-            return Ok(None);
-        }
-        let beginning = content::beginning(&content::open(path)?, None)?;
-        Ok(beginning.starts_with(candidate.beginning).then_some(id))
+    /// A file that nothing has been read of yet and that begins as the candidate does.
+    fn unread_original(&self, id: FileId, candidate: &Candidate<'_>) -> Option<FileId> {
+        originals(candidate.path).find_map(|path| {
+            let metadata = std::fs::metadata(&path).ok()?;
+            let original = (metadata.dev(), metadata.ino());
+            let file = self.files.get(&original)?;
+            let is_unread = file.mark.offset == 0 && file.copy_of.is_none();
+            if original == id || !is_unread || metadata.len() == 0 {
+                return None;
+            }
+            let beginning = content::beginning(&content::open(&path).ok()?, None).ok()?;
+            let alike = Prefix::of(&beginning).fits(candidate.beginning)
+                || Prefix::of(candidate.beginning).fits(&beginning);
+            alike.then_some(original)
+        })
+    }
+
+    /// Whether a copy beside the file holds what was read of it, and more.
+    pub(super) fn has_copy(&self, mark: &Mark, path: &Path) -> bool {
+        let entries = path.parent().map(std::fs::read_dir);
+        let entries = entries.into_iter().flatten().flatten().flatten();
+        let copies = entries.map(|entry| entry.path());
+        let mut copies = copies.filter(|copy| is_copy_of(copy, path));
+        copies.any(|copy| {
+            let kinship = kinship_with(&copy, mark, &[]);
+            matches!(kinship, Ok(Kinship::Continues(_)))
+        })
     }
 
     /// Takes over what is known of the content.
@@ -126,7 +139,7 @@ impl Tailer {
                 continue;
             };
             file.copy_of = None;
-            match kinship_of(&file, past) {
+            match kinship_with(&file.path, &past.mark, &past.recent) {
                 Ok(kinship) => self.relate(&mut file, kinship),
                 Err(error) => {
                     tracing::debug!(path = %file.path.display(), %error, "copy cannot be compared");
@@ -202,19 +215,21 @@ impl Tailer {
     }
 }
 
-fn kinship_of(file: &TailedFile, past: &Past) -> io::Result<Kinship> {
-    let opened = content::open(&file.path)?;
-    let beginning = content::beginning(&opened, file.compression)?;
+/// How the file at `path` relates to content that was read up to `mark`.
+fn kinship_with(path: &Path, mark: &Mark, recent: &[u8]) -> io::Result<Kinship> {
+    let opened = content::open(path)?;
+    let compression = Compression::of(&opened)?;
+    let beginning = content::beginning(&opened, compression)?;
     let metadata = opened.metadata()?;
     let candidate = Candidate {
-        path: &file.path,
+        path,
         file: &opened,
-        compression: file.compression,
+        compression,
         beginning: &beginning,
         bytes: metadata.len(),
         modified_unix_nano: modified_unix_nano(&metadata),
     };
-    candidate.kinship(&past.mark, &past.recent)
+    candidate.kinship(mark, recent)
 }
 
 fn still_holds(past: &Past, path: &Path) -> io::Result<bool> {

@@ -267,7 +267,11 @@ impl Tailer {
 
     /// The file was cut: what had been read of it is all there will be of it. The rest may be in a copy.
     fn restart(&mut self, file: &mut TailedFile, now: Instant) {
-        self.sink.take_rest(file, now);
+        self.sink.take_whole(file);
+        // A copy has all of a line whose first half has been read.
+        if !self.has_copy(&file.mark, &file.path) {
+            self.sink.take_rest(file, now);
+        }
         self.counts.truncations.inc();
         tracing::info!(path = %file.path.display(), offset = file.mark.offset, "file was cut and is read from the start");
         self.live.remove(file.prefix(), file.id);

@@ -339,3 +339,37 @@ async fn a_start_at_the_end_is_remembered() {
     let (seen, _) = running.stop().await;
     assert_eq!(sorted(&seen), (10..20).collect::<Vec<_>>());
 }
+
+#[tokio::test]
+async fn a_compressed_copy_beside_its_unread_original_is_not_read_again() {
+    let (_directory, path) = directory();
+    let rotated = beside(&path, "app.log.1");
+    append(&rotated, numbered(0..3_000));
+    let kept = fs::read(&rotated).expect("read");
+    gzip(&rotated, &beside(&path, "app.log.1.gz"));
+    fs::write(&rotated, kept).expect("there again");
+    append(&path, numbered(3_000..3_010));
+    let mut running = start(spec(&all_of(&path)), Vec::new());
+    running.until_count(3_010).await;
+    fs::remove_file(&rotated).expect("removed");
+    append(&path, numbered(3_010..3_020));
+    running.until_count(3_020).await;
+    let (seen, _) = running.stop().await;
+    assert_eq!(sorted(&seen), (0..3_020).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_line_half_read_before_the_cut_comes_whole_from_the_copy() {
+    let (_directory, path) = directory();
+    append(&path, numbered(0..100));
+    append(&path, "line 1");
+    let mut running = start(spec(&all_of(&path)), Vec::new());
+    running.until_count(100).await;
+    append(&path, "00\n");
+    append(&path, numbered(101..110));
+    copy_and_truncate(&path, &beside(&path, "app.log.1"));
+    append(&path, numbered(110..120));
+    running.until_count(120).await;
+    let (seen, _) = running.stop().await;
+    assert_eq!(sorted(&seen), (0..120).collect::<Vec<_>>());
+}
