@@ -66,6 +66,8 @@ pub(super) struct Tailer {
     scratch: Vec<u8>,
     due: Due,
     first_sweep: bool,
+    /// Every descriptor is in use: the files that wait for one are tried again in the next round.
+    is_crowded: bool,
     /// Nothing more is taken.
     closed: bool,
 }
@@ -97,6 +99,13 @@ impl Unread {
                 &mut self.ordinary
             };
             queue.push_back(file.id);
+        }
+    }
+
+    /// As [`Unread::push`], to be the next of its kind.
+    fn push_first(&mut self, file: &TailedFile) {
+        if self.queued.insert(file.id) {
+            self.ordinary.push_front(file.id);
         }
     }
 
@@ -148,6 +157,7 @@ impl Tailer {
                 report: now,
             },
             first_sweep: true,
+            is_crowded: false,
             closed: false,
             config,
             context,
@@ -170,7 +180,9 @@ impl Tailer {
             }
             self.trim(now);
             self.report(now);
-            self.pause();
+            if self.unread.queued.is_empty() || self.is_crowded {
+                self.pause();
+            }
         }
         // Whole lines that wait for the rest of a trace go now; they will not be waited for later.
         for id in std::mem::take(&mut self.open) {

@@ -19,6 +19,8 @@ const IDLE_CLOSE: Duration = Duration::from_secs(2);
 /// Descriptors of one receiver, at most: half of what the process may have, and not more than this.
 const OPEN_MAX: usize = 4_096;
 const OPEN_MIN: usize = 8;
+/// Quanta read before the other files are looked at again.
+const TURNS_MAX: usize = 64;
 /// A file no glob finds is given up when it has not grown for this long; it may still be written to.
 const ROTATED_IDLE: Duration = Duration::from_secs(60);
 const DELETED_IDLE: Duration = Duration::from_secs(5);
@@ -134,11 +136,16 @@ impl Tailer {
         }
     }
 
-    /// Reads the files in turn, a quantum each, until none has more.
+    /// Reads the files in turn, a quantum each, until none has more or it is time for a look at the others.
     pub(super) fn read(&mut self) {
-        while let Some(id) = self.unread.pop() {
+        self.is_crowded = false;
+        for _turn in 0..TURNS_MAX {
+            let Some(id) = self.unread.pop() else { return };
             let now = Instant::now();
             self.turn(id, now);
+            if self.is_crowded {
+                return;
+            }
             if self.sink.is_due(now) {
                 self.flush();
             }
@@ -154,6 +161,9 @@ impl Tailer {
             return;
         };
         let result = self.read_some(&mut file, now);
+        if self.is_crowded {
+            self.unread.push_first(&file);
+        }
         self.files.insert(id, file);
         match result {
             Ok(true) => {
@@ -223,6 +233,7 @@ impl Tailer {
     /// Opens a file: whether it is to be read now.
     fn open(&mut self, file: &mut TailedFile) -> io::Result<bool> {
         if self.open.len() >= self.open_max && !self.make_room() {
+            self.is_crowded = true;
             return Ok(false);
         }
         let opened = content::open(&file.path)?;
@@ -335,6 +346,9 @@ impl Tailer {
             self.files.insert(id, file);
             if let Err(error) = opened {
                 self.failed_to_read(id, &error);
+            }
+            if self.is_crowded {
+                return;
             }
         }
     }

@@ -1,5 +1,9 @@
 //! What single lines of stack traces look like.
 
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+
 /// The longest line that is looked at for its shape (bytes).
 const SHAPE_BYTES_MAX: usize = 4096;
 /// How .NET's console logger indents what belongs to a record.
@@ -133,7 +137,9 @@ pub(super) fn is_node_location(line: &[u8]) -> bool {
 /// `/app/a.rb:3:in 'run'`, with `from ` in front or a message behind.
 pub(super) fn is_ruby_frame(text: &[u8]) -> bool {
     let head = text.get(..text.len().min(SHAPE_BYTES_MAX)).unwrap_or(text);
-    let Some(at) = memchr::memmem::find(head, b":in ") else {
+    // Made once: to make it takes longer than to search a line.
+    static IN: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new(b":in "));
+    let Some(at) = IN.find(head) else {
         return false;
     };
     let place = head.get(..at).unwrap_or_default();
