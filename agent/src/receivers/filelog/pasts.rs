@@ -53,7 +53,7 @@ pub(super) enum Kinship {
 pub(super) struct Pasts {
     by_id: HashMap<FileId, Past>,
     oldest_first: VecDeque<FileId>,
-    /// How many contents have no inode.
+    /// The number of the last content without an inode.
     cut: u64,
     by_prefix: PrefixIndex,
 }
@@ -100,6 +100,9 @@ impl Pasts {
     pub(super) fn new(positions: Vec<FilePosition>) -> Self {
         let mut pasts = Self::default();
         for position in positions {
+            if position.device == NO_DEVICE {
+                pasts.cut = pasts.cut.max(position.inode);
+            }
             pasts.insert(Past::from(position));
         }
         pasts
@@ -123,12 +126,14 @@ impl Pasts {
     }
 
     /// What had been read of a file that goes on with other content, or whose inode is another's now.
-    pub(super) fn insert_cut(&mut self, past: Past) {
+    /// The position to be stored for it: the inode's will be another content's.
+    pub(super) fn insert_cut(&mut self, past: Past) -> FilePosition {
         self.cut += 1;
-        self.insert(Past {
-            id: (NO_DEVICE, self.cut),
-            ..past
-        });
+        let id = (NO_DEVICE, self.cut);
+        let path = past.path.to_string_lossy().into_owned();
+        let position = past.mark.position(path, id, past.finished_bytes);
+        self.insert(Past { id, ..past });
+        position
     }
 
     pub(super) fn get(&self, id: FileId) -> Option<&Past> {

@@ -99,7 +99,12 @@ impl Sink {
 
     /// A file is to resume where it stands, although nothing was read of it.
     pub(super) fn note(&mut self, file: &TailedFile, now: Instant) {
-        self.positions.insert(file.id, file.position());
+        self.note_position(file.position(), now);
+    }
+
+    pub(super) fn note_position(&mut self, position: FilePosition, now: Instant) {
+        let id = (position.device, position.inode);
+        self.positions.insert(id, position);
         self.noted.get_or_insert(now);
     }
 

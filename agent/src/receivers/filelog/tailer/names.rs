@@ -117,7 +117,8 @@ impl Tailer {
             // It cannot be read now; reading it will tell.
             Err(_) => Some(past),
             Ok(false) => {
-                self.pasts.insert_cut(past);
+                let position = self.pasts.insert_cut(past);
+                self.sink.note_position(position, Instant::now());
                 None
             }
         }

@@ -297,8 +297,9 @@ impl Tailer {
                 };
                 self.settle_copies(&past);
                 self.search_near(&past.path);
-                self.pasts.insert_cut(past);
+                let position = self.pasts.insert_cut(past);
                 self.due.sweep = now;
+                self.sink.note_position(position, now);
                 self.sink.note(file, now);
             }
             Err(error) => {
