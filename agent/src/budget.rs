@@ -116,6 +116,11 @@ impl MemoryBudget {
         self.0.lock().bytes_max(kind)
     }
 
+    /// What each kind has to itself.
+    pub fn reserve(&self) -> u64 {
+        self.0.lock().reserve()
+    }
+
     /// Waits until there is room for `bytes`, in the order of the calls of its kind. Cancel safe.
     pub async fn acquire(&self, kind: MemoryKind, bytes: usize) -> MemoryPermit {
         let granted = {

@@ -291,7 +291,10 @@ impl BatchSender {
     ) -> Result<(), PipelineError> {
         let bytes = batch.held_bytes();
         let permit = match permit {
-            Some(mut permit) => permit.try_grow_to(bytes).then_some(permit),
+            Some(mut permit) => {
+                permit.shrink_to(bytes);
+                permit.try_grow_to(bytes).then_some(permit)
+            }
             None => self.budget.try_acquire(MemoryKind::Request, bytes),
         };
         let permit = permit.ok_or_else(PipelineError::overloaded)?;

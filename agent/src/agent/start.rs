@@ -100,7 +100,7 @@ fn assemble(
         registry.register_collector(Box::new(BudgetCollector(collectors.2)));
     });
     let budget = memory.budget().clone();
-    let (sender, queue) = channel_within("agent", budget, Arc::clone(&metrics));
+    let (sender, queue) = channel_within("agent", budget.clone(), Arc::clone(&metrics));
     let (booked_sender, booked) = watch::channel(0);
     let shared = Shared {
         agent_id: agent_id.into(),
@@ -119,6 +119,7 @@ fn assemble(
     };
     let parts = WriterParts {
         queue,
+        memory: budget,
         books,
         metrics,
         booked: booked_sender,

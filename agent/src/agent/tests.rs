@@ -1,5 +1,6 @@
 //! A whole agent in front of a real gRPC server that misbehaves.
 
+mod budgets;
 mod collector;
 mod pods;
 mod reload;

@@ -142,6 +142,30 @@ fn pressure_follows_what_cannot_be_taken_back() {
     assert_eq!(Sample::default().pressure(), Pressure::None);
 }
 
+#[test]
+fn a_full_control_group_keeps_the_agent_from_being_ready() {
+    let watch = MemoryWatch::new(budget());
+    let sample = |taken_bytes| Sample {
+        allowed_bytes: 1000,
+        taken_bytes,
+        resident_bytes: 800,
+    };
+    watch.note(sample(940));
+    assert_eq!(
+        (watch.complaint(), watch.budget().pressure()),
+        (None, Pressure::Soft)
+    );
+    watch.note(sample(950));
+    assert_eq!(
+        watch.complaint().as_deref(),
+        Some("memory: 950 of 1000 bytes are taken, nothing new is taken in")
+    );
+    assert!(watch.budget().try_acquire(MemoryKind::Request, 1).is_none());
+    watch.note(sample(500));
+    assert_eq!(watch.complaint(), None);
+    assert!(watch.budget().try_acquire(MemoryKind::Request, 1).is_some());
+}
+
 fn files(root: &Path, files: &[(&str, &str)]) -> System {
     for (name, text) in files {
         let path = root.join(name);

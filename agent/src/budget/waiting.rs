@@ -43,7 +43,7 @@ impl State {
         self.limit - others * self.reserve()
     }
 
-    fn reserve(&self) -> u64 {
+    pub(super) fn reserve(&self) -> u64 {
         self.limit / RESERVE_PARTS
     }
 

@@ -55,7 +55,7 @@ impl MemoryWatch {
         }
     }
 
-    fn note(&self, sample: Sample) {
+    pub(super) fn note(&self, sample: Sample) {
         *self.last.lock() = sample;
         let (before, now) = (self.budget.pressure(), sample.pressure());
         if before != now {

@@ -1,4 +1,4 @@
-mod full_disk;
+pub(crate) mod full_disk;
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -40,6 +40,7 @@ fn start(dir: &Path, disk_bytes: u64, fs: Arc<dyn FileSystem>) -> Running {
     let (booked, booked_receiver) = watch::channel(0);
     let parts = WriterParts {
         queue,
+        memory: sender.budget().clone(),
         books: Arc::new(Books::default()),
         metrics: Arc::clone(&metrics),
         booked,

@@ -21,6 +21,7 @@ use super::positions::Checkpoints;
 use super::record::{Amount, encode_header};
 use super::{Buffer, blocking};
 use crate::books::Books;
+use crate::budget::{MemoryBudget, MemoryKind, MemoryPermit};
 use crate::health::StageHealth;
 use crate::metrics::AgentMetrics;
 use crate::pipeline::{BatchQueue, PipelineError, Queued, signed};
@@ -36,6 +37,7 @@ pub(crate) struct WriterParts {
     pub(crate) queue: BatchQueue,
     pub(crate) books: Arc<Books>,
     pub(crate) metrics: Arc<AgentMetrics>,
+    pub(crate) memory: MemoryBudget,
     /// Sequence up to which the books know the journal's records; exporters go no further.
     pub(crate) booked: watch::Sender<u64>,
     pub(crate) health: StageHealth,
@@ -139,10 +141,11 @@ impl BufferWriter {
     /// Appends as much of what is pending as one append may hold.
     async fn store_group(&mut self) -> Result<(), JournalError> {
         self.parts.health.waits();
+        let group_bytes_max = self.group_bytes_max();
         let mut bytes = 0;
         let fits = self.pending.iter().take_while(|queued| {
             bytes += queued.batch.payload.len();
-            bytes <= GROUP_BYTES_MAX
+            bytes <= group_bytes_max
         });
         let mut count = fits.count().max(1);
         let mut checkpointed = false;
@@ -186,7 +189,13 @@ impl BufferWriter {
             records.push((batch.signal as u8, header, batch.payload.clone()));
         }
         let journal = self.journal.clone();
+        let copied = records
+            .iter()
+            .map(|(_, header, payload)| header.len() + payload.len());
+        let room = self.room_for_copy(copied.sum()).await;
         blocking(move || {
+            // Until the copy is written.
+            let _room = room;
             let parts: Vec<[&[u8]; 2]> = records
                 .iter()
                 .map(|(_, header, payload)| [&header[..], &payload[..]])
@@ -198,6 +207,26 @@ impl BufferWriter {
             journal.append(&entries.collect::<Vec<_>>())
         })
         .await
+    }
+
+    /// What one append may copy: no more than is reserved for copies in any case.
+    fn group_bytes_max(&self) -> usize {
+        let reserve = usize::try_from(self.parts.memory.reserve()).unwrap_or(usize::MAX);
+        GROUP_BYTES_MAX.min(reserve)
+    }
+
+    /// A batch over the reserve is copied all the same, with as much of its bytes accounted for as there is: those who
+    /// hold the rest wait for the writer.
+    async fn room_for_copy(&self, bytes: usize) -> MemoryPermit {
+        let memory = &self.parts.memory;
+        match memory.try_acquire(MemoryKind::Buffer, bytes) {
+            Some(permit) => permit,
+            None => {
+                memory
+                    .acquire(MemoryKind::Buffer, bytes.min(self.group_bytes_max()))
+                    .await
+            }
+        }
     }
 
     /// The first `count` pending batches are durable up to sequence `last`.

@@ -4,6 +4,7 @@
 //! that finds the buffer full is refused with a delay to retry after. Records are decoded for
 //! the pipeline's processors and to see that every byte can be read.
 
+use std::any::Any;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,8 +14,9 @@ use tokio::net::TcpListener;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use vervet_model::Signal;
-use vervet_wire::{Accepted, DecodeError, OtlpRequest, OtlpSink, Refusal, grpc, http};
+use vervet_wire::{Accepted, DecodeError, OtlpRequest, OtlpSink, Refusal, Room, grpc, http};
 
+use crate::budget::{MemoryBudget, MemoryKind, MemoryPermit};
 use crate::config::{OtlpReceiverSpec, listen_address};
 use crate::pipeline::{Batch, PipelineError, ReceiverContext};
 use crate::processors::{Drops, Processed};
@@ -93,8 +95,12 @@ impl OtlpReceiver {
             resource: Arc::new(ResourceDefaults::new(&self.context.resource)),
             context: Arc::new(self.context.clone()),
         };
-        let grpc = serve_grpc(self.grpc, &sink, self.config.body_bytes_max, &self.context);
-        let http = serve_http(self.http, &sink, self.config.body_bytes_max, &self.context);
+        let budget = self.context.output.budget();
+        let share = usize::try_from(budget.bytes_max(MemoryKind::Request)).unwrap_or(usize::MAX);
+        // A request that could never be held is refused for good, with the limit that keeps it out.
+        let body_bytes_max = self.config.body_bytes_max.min(share);
+        let grpc = serve_grpc(self.grpc, &sink, body_bytes_max, &self.context);
+        let http = serve_http(self.http, &sink, body_bytes_max, &self.context);
         tokio::join!(grpc, http);
     }
 }
@@ -143,6 +149,23 @@ struct Sink {
 
 impl OtlpSink for Sink {
     async fn accept(&self, request: OtlpRequest) -> Result<Accepted, Refusal> {
+        self.accept_held(request, self.room()).await
+    }
+
+    fn room(&self) -> Box<dyn Room> {
+        Box::new(RequestRoom {
+            budget: self.context.output.budget().clone(),
+            permit: None,
+        })
+    }
+
+    async fn accept_held(
+        &self,
+        request: OtlpRequest,
+        room: Box<dyn Room>,
+    ) -> Result<Accepted, Refusal> {
+        let permit = room.into_any().downcast::<RequestRoom>();
+        let permit = permit.ok().and_then(|room| room.permit);
         let signal = request.signal;
         let Processed {
             payload,
@@ -156,7 +179,7 @@ impl OtlpSink for Sink {
                 records,
                 positions: Vec::new(),
             };
-            let sent = self.context.output.send_durable(batch).await;
+            let sent = self.context.output.send_durable_held(batch, permit).await;
             sent.map_err(refusal)?;
         }
         // Only now: a sender that was told to retry sends them again.
@@ -188,6 +211,35 @@ impl Sink {
     fn count(&self, mut drops: Drops, signal: Signal) {
         let context = &self.context;
         drops.count(&context.metrics, context.output.receiver(), signal);
+    }
+}
+
+/// A request's part of the memory budget.
+struct RequestRoom {
+    budget: MemoryBudget,
+    permit: Option<MemoryPermit>,
+}
+
+impl Room for RequestRoom {
+    fn set(&mut self, bytes: usize) -> Result<(), Refusal> {
+        let has_room = match &mut self.permit {
+            Some(permit) => {
+                permit.shrink_to(bytes);
+                permit.try_grow_to(bytes)
+            }
+            None => {
+                self.permit = self.budget.try_acquire(MemoryKind::Request, bytes);
+                self.permit.is_some()
+            }
+        };
+        match has_room {
+            true => Ok(()),
+            false => Err(refusal(PipelineError::overloaded())),
+        }
+    }
+
+    fn into_any(self: Box<Self>) -> Box<dyn Any + Send> {
+        self
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! [`routes`] serves the three export services in front of an [`OtlpSink`]; [`Client`] calls them.
 
+mod body;
 mod client;
 mod codec;
 mod server;
@@ -9,11 +10,17 @@ mod server;
 pub use client::Client;
 pub use server::routes;
 
+use std::time::Duration;
+
+use bytes::Bytes;
 use tonic::metadata::MetadataMap;
 use tonic::{Code, Status};
 use vervet_model::Signal;
 
+use crate::protobuf::Writer;
 use crate::receiver::{AGENT_ID_KEY, Refusal, SEQUENCE_KEY, Source, source_from};
+
+const RETRY_INFO_TYPE: &str = "type.googleapis.com/google.rpc.RetryInfo";
 
 /// The fully qualified service names of OTLP.
 fn service_name(signal: Signal) -> &'static str {
@@ -34,21 +41,54 @@ fn source_of(metadata: &MetadataMap) -> Result<Option<Source>, Refusal> {
     source_from(text(AGENT_ID_KEY), text(SEQUENCE_KEY))
 }
 
-/// The gRPC status of a refusal. Retryable ones carry `grpc-retry-pushback-ms`.
+/// The gRPC status of a refusal. Retryable ones carry `grpc-retry-pushback-ms` and a `google.rpc.RetryInfo`, without
+/// which senders take `RESOURCE_EXHAUSTED` for final.
 fn status_of(refusal: &Refusal) -> Status {
     let (code, retry_after) = match refusal {
         Refusal::Invalid(_) => (Code::InvalidArgument, None),
         Refusal::TooLarge { .. } => (Code::ResourceExhausted, None),
-        Refusal::Overloaded { retry_after } => (Code::Unavailable, Some(retry_after)),
+        Refusal::Overloaded { retry_after } => (Code::ResourceExhausted, Some(retry_after)),
         Refusal::Unavailable { retry_after, .. } => (Code::Unavailable, Some(retry_after)),
     };
-    let mut status = Status::new(code, refusal.to_string());
+    let message = refusal.to_string();
+    let mut status = match retry_after {
+        Some(delay) => {
+            let details = retry_info(code, &message, *delay);
+            Status::with_details(code, message, details)
+        }
+        None => Status::new(code, message),
+    };
     if let Some(Ok(value)) = retry_after.map(|delay| delay.as_millis().to_string().parse()) {
         status
             .metadata_mut()
             .insert("grpc-retry-pushback-ms", value);
     }
     status
+}
+
+/// A `google.rpc.Status` with one detail: `RetryInfo { retry_delay }`.
+fn retry_info(code: Code, message: &str, delay: Duration) -> Bytes {
+    let nested = |number: u32, write: &dyn Fn(&mut Writer<'_>)| {
+        let mut inner = Vec::new();
+        write(&mut Writer::new(&mut inner));
+        let mut outer = Vec::new();
+        Writer::new(&mut outer).bytes(number, &inner);
+        outer
+    };
+    let info = nested(1, &|duration| {
+        duration.varint(1, delay.as_secs());
+        duration.varint(2, u64::from(delay.subsec_nanos()));
+    });
+    let detail = nested(3, &|any| {
+        any.string(1, RETRY_INFO_TYPE);
+        any.bytes(2, &info);
+    });
+    let mut status = Vec::new();
+    let mut writer = Writer::new(&mut status);
+    writer.varint(1, u64::from(code as i32 as u32));
+    writer.string(2, message);
+    status.extend_from_slice(&detail);
+    status.into()
 }
 
 #[cfg(test)]

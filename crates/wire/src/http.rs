@@ -16,6 +16,10 @@ use serde::de::DeserializeOwned;
 use vervet_model::Signal;
 
 use crate::receiver::{Accepted, Refusal};
+use crate::room::{Room, Unlimited};
+
+/// Decompressed first, then twice as much each time.
+const PIECE_BYTES: usize = 64 << 10;
 
 /// How a body is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,19 +53,39 @@ impl Encoding {
 /// An unknown encoding or broken data is [`Refusal::Invalid`]; more than `bytes_max` after decompression is
 /// [`Refusal::TooLarge`], found while decompressing.
 pub fn decompress(body: Bytes, content_encoding: &str, bytes_max: usize) -> Result<Bytes, Refusal> {
+    decompress_within(body, content_encoding, bytes_max, &mut Unlimited)
+}
+
+/// As [`decompress`], in `room`: it is asked for every piece before it is made, beside the compressed body.
+fn decompress_within(
+    body: Bytes,
+    content_encoding: &str,
+    bytes_max: usize,
+    room: &mut dyn Room,
+) -> Result<Bytes, Refusal> {
     if body.len() > bytes_max {
         return Err(Refusal::TooLarge { limit: bytes_max });
     }
     match content_encoding.trim() {
         "" | "identity" => Ok(body),
-        "gzip" => read_limited(flate2::read::MultiGzDecoder::new(&body[..]), bytes_max),
-        "deflate" => read_limited(flate2::read::ZlibDecoder::new(&body[..]), bytes_max),
+        "gzip" => read_limited(
+            flate2::read::MultiGzDecoder::new(&body[..]),
+            bytes_max,
+            body.len(),
+            room,
+        ),
+        "deflate" => read_limited(
+            flate2::read::ZlibDecoder::new(&body[..]),
+            bytes_max,
+            body.len(),
+            room,
+        ),
         "zstd" => {
             let mut decoder =
                 zstd::stream::read::Decoder::new(&body[..]).map_err(|error| broken(&error))?;
             // 2^27 bytes, the most that RFC 9659 lets a content-encoding ask for is 8 MiB; be lenient, bounded.
             decoder.window_log_max(27).map_err(|error| broken(&error))?;
-            read_limited(decoder, bytes_max)
+            read_limited(decoder, bytes_max, body.len(), room)
         }
         other => Err(Refusal::Invalid(format!(
             "content encoding {other:?} is not one of gzip, deflate, zstd, identity"
@@ -69,16 +93,33 @@ pub fn decompress(body: Bytes, content_encoding: &str, bytes_max: usize) -> Resu
     }
 }
 
-fn read_limited(reader: impl Read, bytes_max: usize) -> Result<Bytes, Refusal> {
+fn read_limited(
+    reader: impl Read,
+    bytes_max: usize,
+    compressed: usize,
+    room: &mut dyn Room,
+) -> Result<Bytes, Refusal> {
     let mut out = Vec::new();
-    reader
-        .take(bytes_max as u64 + 1)
-        .read_to_end(&mut out)
-        .map_err(|error| broken(&error))?;
-    if out.len() > bytes_max {
-        return Err(Refusal::TooLarge { limit: bytes_max });
+    let mut reader = reader.take(bytes_max as u64 + 1);
+    loop {
+        if out.len() == out.capacity() {
+            let capacity = (out.capacity() * 2).max(PIECE_BYTES).min(bytes_max + 1);
+            room.set(compressed + capacity)?;
+            out.reserve_exact(capacity.max(out.len() + 1) - out.len());
+        }
+        let piece = (out.capacity() - out.len()) as u64;
+        let read = reader
+            .by_ref()
+            .take(piece)
+            .read_to_end(&mut out)
+            .map_err(|error| broken(&error))?;
+        if out.len() > bytes_max {
+            return Err(Refusal::TooLarge { limit: bytes_max });
+        }
+        if read == 0 {
+            return Ok(out.into());
+        }
     }
-    Ok(out.into())
 }
 
 fn broken(error: &std::io::Error) -> Refusal {

@@ -14,9 +14,11 @@ pub mod http;
 pub mod otlp;
 pub mod protobuf;
 pub mod receiver;
+mod room;
 
 pub use protobuf::DecodeError;
 pub use receiver::{Accepted, LANES, OtlpRequest, OtlpSink, Refusal, Source};
+pub use room::{Room, Unlimited};
 
 /// Largest request body, compressed and decompressed (bytes).
 pub const BODY_BYTES_MAX: usize = 64 << 20;

@@ -6,6 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use vervet_model::Signal;
 
+use crate::room::{Room, Unlimited};
+
 /// Metadata key: an agent's identity, stable per data directory.
 pub const AGENT_ID_KEY: &str = "vervet-agent-id";
 /// Metadata key: the journal sequence of the batch, increasing per agent and signal.
@@ -98,6 +100,24 @@ pub trait OtlpSink: Clone + Send + Sync + 'static {
         &self,
         request: OtlpRequest,
     ) -> impl Future<Output = Result<Accepted, Refusal>> + Send;
+
+    /// Room for a request that begins to arrive. Unlimited by default.
+    fn room(&self) -> Box<dyn Room> {
+        Box::new(Unlimited)
+    }
+
+    /// As [`Self::accept`], with the room that the request is held in; it is given back when the answer is known.
+    fn accept_held(
+        &self,
+        request: OtlpRequest,
+        room: Box<dyn Room>,
+    ) -> impl Future<Output = Result<Accepted, Refusal>> + Send {
+        async move {
+            let answer = self.accept(request).await;
+            drop(room);
+            answer
+        }
+    }
 }
 
 /// The source named by two metadata values; `None` when neither is present.

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use vervet_journal::{FileEntry, FileSystem, JournalFile, OsFileSystem};
 
 #[derive(Default)]
-pub(super) struct FullDisk {
-    pub(super) is_full: Arc<AtomicBool>,
+pub(crate) struct FullDisk {
+    pub(crate) is_full: Arc<AtomicBool>,
 }
 
 struct File {

@@ -12,6 +12,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::encode::{Encoder, Request, SeriesCache};
 use super::exposition::{ExpositionError, Syntax, parse};
 use super::{BODY_BYTES_MAX, TargetConfig};
+use crate::budget::{MemoryKind, MemoryPermit};
 use crate::metrics::ScrapeCounts;
 use crate::pipeline::{Batch, PipelineClosed, ReceiverContext};
 
@@ -19,6 +20,8 @@ const ACCEPTED: &str =
     "application/openmetrics-text;version=1.0.0;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
 /// The first scrape comes this soon.
 const FIRST_WITHIN: Duration = Duration::from_secs(1);
+/// Room taken for a body of unknown length, before it grows.
+const ROOM_BYTES: usize = 64 << 10;
 /// A target that keeps failing is logged this often.
 const LOG_INTERVAL: Duration = Duration::from_secs(300);
 
@@ -42,6 +45,9 @@ enum ScrapeError {
     Status(StatusCode),
     #[error("the body is over {BODY_BYTES_MAX} bytes")]
     TooLarge,
+    /// The memory budget is used up.
+    #[error("no memory is left for the body")]
+    NoMemory,
     #[error("the body is no UTF-8 text")]
     NotText,
     #[error("the body is no exposition text: {0}")]
@@ -59,6 +65,7 @@ impl ScrapeError {
             Self::Timeout(_) => "timeout",
             Self::Status(_) => "status",
             Self::TooLarge => "too_large",
+            Self::NoMemory => "no_memory",
             Self::NotText | Self::Malformed(_) => "malformed",
             Self::Aborted => "aborted",
         }
@@ -188,7 +195,7 @@ impl Target {
         }
     }
 
-    async fn fetch(&self) -> Result<(Bytes, Syntax), ScrapeError> {
+    async fn fetch(&self) -> Result<(Bytes, Syntax, MemoryPermit), ScrapeError> {
         let seconds = self.config.timeout.as_secs_f64().to_string();
         let mut response = self
             .client
@@ -208,9 +215,23 @@ impl Target {
         let is_openmetrics =
             media_type.is_some_and(|text| text.trim().starts_with("application/openmetrics-text"));
         let mut body = BytesMut::new();
+        let declared = response.content_length().unwrap_or(0);
+        let declared = usize::try_from(declared).unwrap_or(usize::MAX);
+        if declared > BODY_BYTES_MAX {
+            return Err(ScrapeError::TooLarge);
+        }
+        // Waits for room only here, where it holds none: targets that wait for each other would never end.
+        let budget = self.context.output.budget();
+        let mut room = budget
+            .acquire(MemoryKind::Source, declared.max(ROOM_BYTES))
+            .await;
         while let Some(chunk) = response.chunk().await.map_err(ScrapeError::Request)? {
-            if body.len() + chunk.len() > BODY_BYTES_MAX {
+            let bytes = body.len() + chunk.len();
+            if bytes > BODY_BYTES_MAX {
                 return Err(ScrapeError::TooLarge);
+            }
+            if !room.try_grow_to(bytes) {
+                return Err(ScrapeError::NoMemory);
             }
             body.extend_from_slice(&chunk);
         }
@@ -219,7 +240,7 @@ impl Target {
         } else {
             Syntax::Text
         };
-        Ok((body.freeze(), syntax))
+        Ok((body.freeze(), syntax, room))
     }
 }
 
@@ -239,9 +260,9 @@ struct Done {
 }
 
 impl Work {
-    fn encode(mut self, fetched: Result<(Bytes, Syntax), ScrapeError>) -> Done {
+    fn encode(mut self, fetched: Result<(Bytes, Syntax, MemoryPermit), ScrapeError>) -> Done {
         let samples = match &fetched {
-            Ok((body, syntax)) => match std::str::from_utf8(body) {
+            Ok((body, syntax, _room)) => match std::str::from_utf8(body) {
                 Ok(text) => parse(text, *syntax).map_err(ScrapeError::Malformed),
                 Err(_invalid) => Err(ScrapeError::NotText),
             },

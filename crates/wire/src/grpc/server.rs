@@ -3,9 +3,11 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use tokio::sync::Mutex;
 use tonic::body::Body;
 use tonic::codec::CompressionEncoding;
 use tonic::server::{Grpc, NamedService, UnaryService};
@@ -13,6 +15,7 @@ use tonic::service::Routes;
 use tonic::{Code, Request, Response, Status};
 use vervet_model::Signal;
 
+use super::body::{SharedRoom, counted};
 use super::codec::BytesCodec;
 use super::{source_of, status_of};
 use crate::otlp::encode_response;
@@ -25,6 +28,7 @@ pub fn routes<S: OtlpSink>(sink: &S, body_bytes_max: usize) -> Routes {
         sink: sink.clone(),
         signal,
         body_bytes_max,
+        room: SharedRoom::default(),
     };
     Routes::default()
         .add_service(Logs(export(Signal::Logs)))
@@ -47,11 +51,13 @@ fn over_the_limit_is_exhausted(mut response: http::Response<Body>) -> http::Resp
 type ResponseFuture<T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send>>;
 
 /// One signal's `Export` method.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 struct Export<S> {
     sink: S,
     signal: Signal,
     body_bytes_max: usize,
+    /// Of the request being served.
+    room: SharedRoom,
 }
 
 impl<S: OtlpSink> UnaryService<Bytes> for Export<S> {
@@ -61,14 +67,19 @@ impl<S: OtlpSink> UnaryService<Bytes> for Export<S> {
     fn call(&mut self, request: Request<Bytes>) -> Self::Future {
         let sink = self.sink.clone();
         let signal = self.signal;
+        let room = Arc::clone(&self.room);
         Box::pin(async move {
+            // Its body is over, so nobody else needs it.
+            let mut room = room.lock().await.take().unwrap_or_else(|| sink.room());
+            let held = room.set(request.get_ref().len());
+            held.map_err(|refusal| status_of(&refusal))?;
             let source = source_of(request.metadata()).map_err(|refusal| status_of(&refusal))?;
             let request = OtlpRequest {
                 signal,
                 body: request.into_inner(),
                 source,
             };
-            match sink.accept(request).await {
+            match sink.accept_held(request, room).await {
                 Ok(accepted) => Ok(Response::new(encode_response(
                     accepted.rejected,
                     &accepted.message,
@@ -84,11 +95,16 @@ impl<S: OtlpSink> Export<S> {
         &self,
         request: http::Request<Body>,
     ) -> ResponseFuture<http::Response<Body>, Infallible> {
-        let export = self.clone();
+        let mut export = self.clone();
         Box::pin(async move {
             if !request.uri().path().ends_with("/Export") {
                 return Ok(Status::unimplemented("the service has one method, Export").into_http());
             }
+            let encoding = request.headers().get("grpc-encoding");
+            let is_compressed = encoding.is_some_and(|encoding| encoding != "identity");
+            export.room = Arc::new(Mutex::new(Some(export.sink.room())));
+            let bytes_max = export.body_bytes_max;
+            let request = request.map(|body| counted(body, &export.room, is_compressed, bytes_max));
             let mut grpc = Grpc::new(BytesCodec)
                 .accept_compressed(CompressionEncoding::Gzip)
                 .accept_compressed(CompressionEncoding::Zstd)
@@ -103,7 +119,7 @@ impl<S: OtlpSink> Export<S> {
 /// tonic finds a service by the name of its type, so each signal has one.
 macro_rules! named_service {
     ($name:ident, $service:literal) => {
-        #[derive(Debug, Clone)]
+        #[derive(Clone)]
         struct $name<S>(Export<S>);
 
         impl<S> NamedService for $name<S> {

@@ -89,7 +89,13 @@ async fn refusals_become_statuses() {
         .export(Signal::Logs, Bytes::from_static(b"busy"), None)
         .await
         .expect_err("refused");
-    assert_eq!(status.code(), Code::Unavailable);
+    assert_eq!(status.code(), Code::ResourceExhausted);
+    let retry_info = b"\x0a\x02\x08\x02";
+    assert!(
+        status
+            .details()
+            .ends_with(&[b"google.rpc.RetryInfo\x12\x04", &retry_info[..]].concat())
+    );
     assert_eq!(
         status
             .metadata()

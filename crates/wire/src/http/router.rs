@@ -7,18 +7,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, Bytes, to_bytes};
+use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
+use bytes::BytesMut;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http_body_util::BodyExt;
 use tokio::sync::Semaphore;
 use vervet_model::Signal;
 
-use super::{Encoding, decompress, encode_accepted, encode_refusal, to_protobuf};
+use super::{
+    Encoding, decompress, decompress_within, encode_accepted, encode_refusal, to_protobuf,
+};
 use crate::receiver::{
     AGENT_ID_KEY, Accepted, OtlpRequest, OtlpSink, Refusal, SEQUENCE_KEY, source_from,
 };
+use crate::room::{JSON_EXPANSION, Room};
 
 /// Bodies that are decompressed or turned from JSON at once.
 pub(super) const CONVERSIONS_MAX: usize = 4;
@@ -84,7 +89,9 @@ impl<S: OtlpSink> Receiver<S> {
                 Encoding::Json => self.body_bytes_max.min(JSON_BYTES_MAX),
             },
         };
-        let body = match read_body(&head.headers, body, form.bytes_max, self.body_timeout).await {
+        let mut room = self.sink.room();
+        let limits = (form.bytes_max, self.body_timeout);
+        let body = match read_body(&head.headers, body, limits, &mut *room).await {
             Ok(body) => body,
             Err(refusal) => {
                 // The rest of the body is not read, so the connection cannot carry another request.
@@ -94,7 +101,7 @@ impl<S: OtlpSink> Receiver<S> {
                 return response;
             }
         };
-        match self.accept(form, &head.headers, body).await {
+        match self.accept(form, &head.headers, body, room).await {
             Ok(accepted) => answer(
                 StatusCode::OK,
                 encoding,
@@ -109,20 +116,20 @@ impl<S: OtlpSink> Receiver<S> {
         form: Form,
         headers: &HeaderMap,
         body: Bytes,
+        room: Box<dyn Room>,
     ) -> Result<Accepted, Refusal> {
         let source = source_from(
             present(headers, AGENT_ID_KEY),
             present(headers, SEQUENCE_KEY),
         )?;
         let signal = form.signal;
-        let body = convert(&self.conversions, form, body).await?;
-        self.sink
-            .accept(OtlpRequest {
-                signal,
-                body,
-                source,
-            })
-            .await
+        let (body, room) = convert(&self.conversions, form, body, room).await?;
+        let request = OtlpRequest {
+            signal,
+            body,
+            source,
+        };
+        self.sink.accept_held(request, room).await
     }
 }
 
@@ -134,43 +141,69 @@ pub(super) struct Form {
     pub(super) bytes_max: usize,
 }
 
+/// Reads the body, asking for room before a piece of it is kept.
 async fn read_body(
     headers: &HeaderMap,
     body: Body,
-    bytes_max: usize,
-    timeout: Duration,
+    (bytes_max, timeout): (usize, Duration),
+    room: &mut dyn Room,
 ) -> Result<Bytes, Refusal> {
-    let too_large = Refusal::TooLarge { limit: bytes_max };
     let declared = text(headers, header::CONTENT_LENGTH.as_str())
         .parse::<usize>()
         .unwrap_or(0);
     if declared > bytes_max {
-        return Err(too_large);
+        return Err(Refusal::TooLarge { limit: bytes_max });
     }
-    let Ok(read) = tokio::time::timeout(timeout, to_bytes(body, bytes_max)).await else {
+    room.set(declared)?;
+    let collected = collect(body, bytes_max, declared, room);
+    let Ok(read) = tokio::time::timeout(timeout, collected).await else {
         let seconds = timeout.as_secs();
         return Err(Refusal::Invalid(format!(
             "the body did not arrive within {seconds} s"
         )));
     };
-    read.map_err(|error| {
-        let source = std::error::Error::source(&error);
-        match source.is_some_and(|cause| cause.to_string().contains("length limit")) {
-            true => too_large,
-            false => Refusal::Invalid(format!("the body could not be read: {error}")),
-        }
-    })
+    read
 }
 
-/// The body as uncompressed protobuf. Waits for one of the `conversions` unless there is nothing to convert.
+async fn collect(
+    mut body: Body,
+    bytes_max: usize,
+    declared: usize,
+    room: &mut dyn Room,
+) -> Result<Bytes, Refusal> {
+    let mut whole = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame
+            .map_err(|error| Refusal::Invalid(format!("the body could not be read: {error}")))?;
+        let Some(data) = frame.data_ref() else {
+            continue;
+        };
+        let bytes = whole.len() + data.len();
+        if bytes > bytes_max {
+            return Err(Refusal::TooLarge { limit: bytes_max });
+        }
+        if bytes > declared {
+            room.set(bytes)?;
+        }
+        if whole.is_empty() {
+            whole.reserve(declared.max(data.len()));
+        }
+        whole.extend_from_slice(data);
+    }
+    Ok(whole.freeze())
+}
+
+/// The body as uncompressed protobuf, in as much room as it takes. Waits for one of the `conversions` unless there is
+/// nothing to convert.
 pub(super) async fn convert(
     conversions: &Arc<Semaphore>,
     form: Form,
     body: Bytes,
-) -> Result<Bytes, Refusal> {
+    mut room: Box<dyn Room>,
+) -> Result<(Bytes, Box<dyn Room>), Refusal> {
     let uncompressed = matches!(form.content_encoding.trim(), "" | "identity");
     if uncompressed && form.encoding == Encoding::Protobuf {
-        return decompress(body, "", form.bytes_max);
+        return Ok((decompress(body, "", form.bytes_max)?, room));
     }
     let stopping = || Refusal::Unavailable {
         reason: "the receiver is stopping".to_owned(),
@@ -183,8 +216,13 @@ pub(super) async fn convert(
     let work = tokio::task::spawn_blocking(move || {
         // Held until the work is done, even if nobody waits for it any more.
         let _permit = permit;
-        let body = decompress(body, &form.content_encoding, form.bytes_max)?;
-        to_protobuf(form.signal, form.encoding, body)
+        let mut body = decompress_within(body, &form.content_encoding, form.bytes_max, &mut *room)?;
+        if form.encoding == Encoding::Json {
+            room.set(body.len().saturating_mul(1 + JSON_EXPANSION))?;
+            body = to_protobuf(form.signal, form.encoding, body)?;
+        }
+        room.set(body.len())?;
+        Ok((body, room))
     });
     work.await.unwrap_or_else(|error| match error.is_panic() {
         true => Err(Refusal::Invalid("the body cannot be converted".to_owned())),
