@@ -35,3 +35,6 @@ impl Room for Unlimited {
         self
     }
 }
+
+#[cfg(test)]
+mod tests;
