@@ -26,7 +26,7 @@ use crate::health::StageHealth;
 use crate::metrics::AgentMetrics;
 use crate::pipeline::{BatchQueue, PipelineError, Queued, signed};
 
-const GROUP_BYTES_MAX: usize = 2 << 20;
+const GROUP_BYTES_MAX: usize = 1 << 20;
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(1);
 const RETRY_INTERVAL: Duration = Duration::from_millis(100);
 /// Attempts between two warnings that the buffer takes nothing: a minute's worth.

@@ -35,7 +35,7 @@ use source::{Done, Item, Source};
 use window::{Slot, State, Window};
 
 /// Packed bodies that may wait in memory.
-pub(super) const READ_AHEAD_BYTES: usize = 4 << 20;
+pub(super) const READ_AHEAD_BYTES: usize = 2 << 20;
 /// Records that may be unsettled.
 const WINDOW_RECORDS: usize = 1_024;
 /// Payload bytes read from the journal at once.

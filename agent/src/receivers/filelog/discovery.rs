@@ -205,6 +205,11 @@ impl Look<'_> {
         let [Part::Glob(glob)] = parts else { return };
         let fresh = self.refresh(pattern, folder);
         let key = (pattern, folder.to_owned());
+        // A folder in which nothing has changed, and that holds no link, needs no closer look.
+        let changes = |listing: &Listing| fresh || listing.matched.values().any(|m| m.is_link);
+        if !self.discovery.listings.get(&key).is_some_and(changes) {
+            return;
+        }
         let Some(mut listing) = self.discovery.listings.remove(&key) else {
             return;
         };

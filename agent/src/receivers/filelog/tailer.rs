@@ -35,8 +35,9 @@ const POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// Time between two looks at closed files that the kernel watches, and at those it does not.
 const WATCHED_LOOK_INTERVAL: Duration = Duration::from_secs(15);
 const UNWATCHED_LOOK_INTERVAL: Duration = Duration::from_secs(1);
-/// Time between two reports of how far files are read.
+/// Time between two reports of how far files are read, while something is read or to be read, and otherwise.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
+const IDLE_REPORT_INTERVAL: Duration = Duration::from_secs(15);
 /// How long a shutdown waits for the buffer to take the last batch; what it does not take is read again.
 const SHUTDOWN_WAIT: Duration = Duration::from_secs(3);
 
@@ -66,6 +67,11 @@ pub(super) struct Tailer {
     scratch: Vec<u8>,
     due: Due,
     first_sweep: bool,
+    /// Something was read, found or lost since the last report.
+    has_news: bool,
+    /// The same for the report before it.
+    had_news: bool,
+    reported_at: Instant,
     /// Every descriptor is in use: the files that wait for one are tried again in the next round.
     is_crowded: bool,
     /// Nothing more is taken.
@@ -78,7 +84,6 @@ struct Due {
     full_sweep: Instant,
     watched_look: Instant,
     unwatched_look: Instant,
-    report: Instant,
 }
 
 /// Files to read. Those that nothing is added to any more, and that may be deleted soon, go first.
@@ -154,9 +159,11 @@ impl Tailer {
                 full_sweep: now + FULL_SWEEP_INTERVAL,
                 watched_look: now + WATCHED_LOOK_INTERVAL,
                 unwatched_look: now + UNWATCHED_LOOK_INTERVAL,
-                report: now,
             },
             first_sweep: true,
+            has_news: true,
+            had_news: true,
+            reported_at: now,
             is_crowded: false,
             closed: false,
             config,
@@ -204,10 +211,16 @@ impl Tailer {
 
     /// Tells how far the files are read.
     fn report(&mut self, now: Instant) {
-        if now < self.due.report {
+        // One more report follows the last thing that was read.
+        let interval = match self.has_news || self.had_news {
+            true => REPORT_INTERVAL,
+            false => IDLE_REPORT_INTERVAL,
+        };
+        if now.duration_since(self.reported_at) < interval {
             return;
         }
-        self.due.report = now + REPORT_INTERVAL;
+        self.reported_at = now;
+        self.had_news = std::mem::take(&mut self.has_news);
         let views = self.files.values().map(|file| FileView {
             path: file.path.to_str().unwrap_or(&file.first_name),
             size: file.size,

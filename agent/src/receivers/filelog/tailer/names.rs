@@ -18,6 +18,7 @@ impl Tailer {
     pub(super) fn sweep(&mut self, now: Instant) {
         let changes = self.discovery.sweep();
         changes.complaints.iter().for_each(complain);
+        self.has_news |= !changes.appeared.is_empty() || !changes.vanished.is_empty();
         for folder in changes.folders_gone {
             self.watcher.forget_folder(&folder);
         }

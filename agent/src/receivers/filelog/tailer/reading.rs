@@ -157,6 +157,7 @@ impl Tailer {
     }
 
     fn turn(&mut self, id: FileId, now: Instant) {
+        self.has_news = true;
         let Some(mut file) = self.files.remove(&id) else {
             return;
         };
