@@ -1,6 +1,7 @@
 //! `${env:NAME}` and `${file:/path}` in values, after parsing, so that what they hold is never read as YAML.
 //! Any other `$` is literal. Keys are left alone.
 
+use std::io::Read;
 use std::path::Path;
 
 use super::error::Problem;
@@ -30,11 +31,17 @@ impl Sources for SystemSources {
     }
 
     fn file(&self, path: &Path) -> Result<String, String> {
-        let bytes = std::fs::metadata(path).map_err(|error| error.to_string())?;
-        if bytes.len() > FILE_BYTES_MAX {
+        let metadata = std::fs::metadata(path).map_err(|error| error.to_string())?;
+        if !metadata.is_file() {
+            return Err("it is no regular file".to_owned());
+        }
+        let file = std::fs::File::open(path).map_err(|error| error.to_string())?;
+        let mut text = String::new();
+        let read = file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text);
+        read.map_err(|error| error.to_string())?;
+        if text.len() as u64 > FILE_BYTES_MAX {
             return Err(format!("it is larger than {FILE_BYTES_MAX} bytes"));
         }
-        let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
         Ok(text.trim_end_matches(['\r', '\n']).to_owned())
     }
 }

@@ -6,6 +6,7 @@
 mod names;
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use vervet_model::{Severity, SpanId, TraceId};
 use vervet_wire::otlp::{KeyValue, Value};
@@ -163,13 +164,17 @@ impl<'a> Parsed<'a> {
             return None;
         };
         let mut message = None;
+        let taken: HashSet<String> = self
+            .attributes
+            .iter()
+            .map(|attribute| attribute.key.to_string())
+            .collect();
         for mut entry in entries {
             if entry.key == "message" && message.is_none() {
                 message = Some(entry.value);
                 continue;
             }
-            let taken = |attribute: &KeyValue<'_>| attribute.key == entry.key;
-            if self.attributes.iter().any(taken) {
+            if taken.contains(entry.key.as_ref()) {
                 entry.key = Cow::Owned(format!("fields.{}", entry.key));
             }
             self.attributes.push(entry);

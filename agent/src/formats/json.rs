@@ -21,8 +21,6 @@ pub use string::unescape;
 const DEPTH_MAX: usize = 16;
 /// Levels at all.
 const NESTING_MAX: usize = 128;
-/// Fields of an object or values of an array that room is made for at once.
-const FIELDS_USUAL: usize = 8;
 
 /// Reads `line`; `None` when it is not one JSON object.
 pub(super) fn parse<'a>(settings: &Settings, line: &'a str) -> Option<Parsed<'a>> {
@@ -116,7 +114,7 @@ impl<'a> Scanner<'a> {
             b'n' => self.word("null", Value::Empty),
             b'{' | b'[' if depth >= DEPTH_MAX => self.deep(depth).map(Value::from),
             b'{' => {
-                let mut entries = Vec::with_capacity(FIELDS_USUAL);
+                let mut entries = Vec::new();
                 self.fields(depth, |key, value| entries.push(KeyValue { key, value }))?;
                 Some(Value::Map(entries))
             }

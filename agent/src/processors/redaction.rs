@@ -7,6 +7,7 @@
 //! `drop` removes the attribute, or the entry of a nested value, that holds the secret; a log record whose body is a
 //! text that holds one is dropped; names and status messages cannot be left out and are masked.
 
+mod assignments;
 mod cards;
 mod detector;
 mod email;
@@ -113,6 +114,7 @@ pub struct RedactionSpec {
     #[serde(default)]
     pub patterns: BTreeMap<String, String>,
     /// Keys whose values go whole: the key or its part after the last point, in any case, `-` like `_`.
+    /// So do the values that running text gives to them (`password=...`, `"password": "..."`).
     /// Default: `password`, `authorization`, `cookie` and the like.
     #[serde(default)]
     pub keys: Option<Vec<String>>,
@@ -206,6 +208,7 @@ impl RedactionConfig {
         let scanner = Scanner::new(
             &self.detectors,
             self.query.clone(),
+            &self.keys,
             &self.patterns,
             self.cover.clone(),
         )?;

@@ -6,7 +6,7 @@
 //! is written straight to protobuf, no intermediate tree of messages.
 //!
 //! Limits, all checked before memory is taken: a body at most [`BODY_BYTES_MAX`] before and after
-//! decompression, [`NESTING_MAX`] levels of attribute values.
+//! decompression, [`NESTING_MAX`] levels of attribute values, [`LIST_ITEMS_MAX`] attributes of a record.
 
 pub mod compress;
 pub mod grpc;
@@ -22,6 +22,9 @@ pub use room::{Room, Unlimited};
 
 /// Largest request body, compressed and decompressed (bytes).
 pub const BODY_BYTES_MAX: usize = 64 << 20;
+
+/// Attributes of one record, or items of one array or map. An empty one takes two bytes on the wire and fifty in memory.
+pub const LIST_ITEMS_MAX: usize = 16_384;
 
 /// Deepest nesting of arrays and maps inside one attribute value or log body.
 pub const NESTING_MAX: usize = 32;

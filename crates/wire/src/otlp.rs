@@ -27,7 +27,7 @@ use bytes::Bytes;
 use vervet_model::Signal;
 
 use crate::protobuf::{DecodeError, Reader, Writer};
-use value::{read_key_value, text, write_attributes};
+use value::{push_item, read_key_value, text, write_attributes};
 
 /// The scope of scraped Prometheus samples: name and point attributes of such a metric are the final
 /// metric name and labels, verbatim, and its resource adds none.
@@ -165,7 +165,7 @@ fn read_resource(group: &[u8]) -> Result<Resource<'_>, DecodeError> {
     let mut resource = Resource::default();
     each_message(group, 1, |message| {
         each_message(message, 1, |attribute| {
-            resource.attributes.push(read_key_value(attribute)?);
+            push_item(&mut resource.attributes, read_key_value(attribute)?)?;
             Ok(())
         })
     })?;
@@ -180,7 +180,7 @@ fn read_scope(group: &[u8]) -> Result<Scope<'_>, DecodeError> {
             match number {
                 1 => scope.name = text(field.bytes(number)?),
                 2 => scope.version = text(field.bytes(number)?),
-                3 => scope.attributes.push(read_key_value(field.bytes(number)?)?),
+                3 => push_item(&mut scope.attributes, read_key_value(field.bytes(number)?)?)?,
                 _ => {}
             }
         }

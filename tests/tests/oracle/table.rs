@@ -75,8 +75,22 @@ fn logrotate_with_delaycompress() {
         name: "logrotate",
         rotation: Rotation::Logrotate { kept: 4 },
         rotation_interval: millis(500),
-        gate: Gate::Delivered,
-        kills: 0,
+        kills: 4,
+        kills_at_rotation: true,
+        network: BAD_NETWORK,
+        ..Scenario::CALM
+    }
+    .run();
+}
+
+#[test]
+fn copytruncate_of_what_is_unread() {
+    Scenario {
+        name: "copytruncate-unread",
+        rotation: Rotation::CopyTruncate { found: true },
+        rotation_interval: millis(300),
+        kills: 4,
+        kills_at_rotation: true,
         network: BAD_NETWORK,
         ..Scenario::CALM
     }

@@ -79,7 +79,7 @@ impl Keywords {
 
     /// Calls `found` for every secret, in the order of the keywords in the text.
     pub(super) fn find(&self, text: &[u8], mut found: impl FnMut(Detector, Range<usize>)) {
-        let mut done = 0;
+        let (mut done, mut barren) = (0, 0);
         for hit in self.search.find_iter(text) {
             // A keyword inside a secret that was found announces nothing new.
             if hit.start() < done {
@@ -88,9 +88,15 @@ impl Keywords {
             let Some((detector, decide)) = self.decide.get(hit.pattern().as_usize()) else {
                 continue;
             };
+            // All tokens that could begin within one word end where it ends: what failed once fails for all of them.
+            if *detector == Detector::Jwt && hit.start() < barren {
+                continue;
+            }
             if let Some(secret) = decide(text, hit.start()..hit.end()) {
                 done = secret.end;
                 found(*detector, secret);
+            } else if *detector == Detector::Jwt && may_begin_jwt(text, hit.start()) {
+                barren = hit.start() + run(text, hit.start(), is_word);
             }
         }
     }
@@ -187,13 +193,17 @@ fn aws_secret(text: &[u8], keyword: Range<usize>) -> Option<Range<usize>> {
     fits.then_some(start..start + LENGTH)
 }
 
+fn may_begin_jwt(text: &[u8], at: usize) -> bool {
+    let before = at.checked_sub(1).and_then(|at| text.get(at));
+    !before.is_some_and(|byte| is_word(*byte)) || begins_word(text, at)
+}
+
 /// Three parts of base64url with points between them (five when encrypted); the last may be empty.
 fn jwt(text: &[u8], keyword: Range<usize>) -> Option<Range<usize>> {
     const PARTS_MAX: usize = 5;
     const HEADER_MIN: usize = 8;
     const CLAIMS_MIN: usize = 2;
-    let before = keyword.start.checked_sub(1).and_then(|at| text.get(at));
-    if before.is_some_and(|byte| is_word(*byte)) && !begins_word(text, keyword.start) {
+    if !may_begin_jwt(text, keyword.start) {
         return None;
     }
     let header = run(text, keyword.start, is_word);

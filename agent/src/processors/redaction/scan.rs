@@ -10,6 +10,8 @@ use std::ops::Range;
 use regex::Regex;
 use ring::hmac;
 
+use super::KEY_RULE;
+use super::assignments::Assignments;
 use super::cards;
 use super::detector::Detector;
 use super::keywords::Keywords;
@@ -45,6 +47,7 @@ pub(super) struct Scanner {
     detectors: [Option<usize>; Detector::ALL.len()],
     keywords: Option<Keywords>,
     query: QueryParameters,
+    assignments: Option<Assignments>,
     patterns: Vec<(usize, Regex)>,
     cover: Cover,
     text_bytes_min: usize,
@@ -64,6 +67,7 @@ impl Scanner {
     pub(super) fn new(
         detectors: &[Detector],
         query: QueryParameters,
+        keys: &[String],
         patterns: &[(String, Regex)],
         cover: Cover,
     ) -> Result<Self, String> {
@@ -92,10 +96,16 @@ impl Scanner {
             detectors: of_detector,
             keywords: Keywords::new(|detector| detectors.contains(&detector))?,
             query,
+            assignments: Assignments::new(keys)?,
             patterns,
             cover,
             text_bytes_min,
         })
+    }
+
+    /// The rule of values that go because of their key: the one after the named ones.
+    pub(super) fn key_rule(&self) -> usize {
+        self.names.len()
     }
 
     fn rule(&self, detector: Detector) -> Option<usize> {
@@ -163,6 +173,9 @@ impl Scanner {
         if let Some(rule) = self.rule(Detector::UrlQuery) {
             self.query.find(bytes, |place| add(rule, place));
         }
+        if let Some(assignments) = &self.assignments {
+            assignments.find(bytes, |place| add(self.key_rule(), place));
+        }
         for (rule, regex) in &self.patterns {
             for hit in regex.find_iter(text) {
                 if !hit.is_empty() {
@@ -204,7 +217,7 @@ impl Scanner {
                 .bytes()
                 .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
         (shown == "*" || is_hash)
-            && (name == super::KEY_RULE || self.names.iter().any(|known| known == name))
+            && (name == KEY_RULE || self.names.iter().any(|known| known == name))
     }
 
     fn cover_all(&self, text: &str, found: &[Found]) -> String {
@@ -212,7 +225,7 @@ impl Scanner {
         let mut done = 0;
         for Found { place, rule } in found {
             out.push_str(text.get(done..place.start).unwrap_or_default());
-            let name = self.names.get(*rule).map_or("", String::as_str);
+            let name = self.names.get(*rule).map_or(KEY_RULE, String::as_str);
             self.cover(name, text.get(place.clone()).unwrap_or_default(), &mut out);
             done = place.end;
         }

@@ -99,7 +99,7 @@ impl Redactor {
     }
 
     fn key_rule(&self) -> usize {
-        self.scanner.names.len()
+        self.scanner.key_rule()
     }
 
     /// Gives the rule because of which the record must be dropped, if it must.

@@ -36,6 +36,8 @@ pub(super) struct Sink {
     payload: Vec<u8>,
     records: u64,
     positions: HashMap<FileId, FilePosition>,
+    /// No record is observed before this (nanoseconds since the epoch).
+    next_observed: u64,
     since: Option<Instant>,
     noted: Option<Instant>,
 }
@@ -58,6 +60,7 @@ impl Sink {
             payload: Vec::new(),
             records: 0,
             positions: HashMap::new(),
+            next_observed: 0,
             since: None,
             noted: None,
         }
@@ -146,12 +149,16 @@ impl Sink {
             if payload.capacity() == 0 {
                 payload = self.rooms.take(BATCH_BYTES + BATCH_BYTES / 2);
             }
-            let observed = u64::try_from(self.clock.now().0).unwrap_or(0);
+            // A nanosecond later each, so that lines without a time keep their order.
+            let now = u64::try_from(self.clock.now().0).unwrap_or(0);
+            let first_observed = now.max(self.next_observed);
+            self.next_observed = first_observed + records as u64;
             let (lines, buffer, mut handed) = (&mut open.lines, &open.buffer, 0);
             let (before, mut kept, mut drops) = (payload.len(), 0, std::mem::take(&mut self.drops));
             write_resource_logs(&mut payload, &open.resource, &self.scope, |writer| {
                 while let Some(record) = (handed < records).then(|| lines.pop()).flatten() {
                     let of = (&record, buffer.as_slice(), &open.resource);
+                    let observed = first_observed + handed as u64;
                     kept += u64::from(self.write(lines, of, observed, writer, &mut drops));
                     handed += 1;
                 }

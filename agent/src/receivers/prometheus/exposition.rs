@@ -94,6 +94,13 @@ pub(super) fn parse(text: &str, syntax: Syntax) -> Result<Vec<Sample<'_>>, Expos
     Ok(samples)
 }
 
+/// As much of a help text as is kept: every sample of the family carries it.
+fn beginning(help: &str) -> &str {
+    const HELP_BYTES_MAX: usize = 1_024;
+    help.get(..help.floor_char_boundary(HELP_BYTES_MAX))
+        .unwrap_or(help)
+}
+
 /// The family of a sample, and whether it bears the family's very name.
 fn family_of<'f, 'a>(
     families: &'f HashMap<&str, Family<'a>>,
@@ -121,7 +128,7 @@ fn read_comment<'a>(comment: &'a str, families: &mut HashMap<&'a str, Family<'a>
         .and_then(|name| name.strip_suffix('"'))
         .unwrap_or(name);
     match word {
-        "HELP" => families.entry(name).or_default().help = unescape(rest),
+        "HELP" => families.entry(name).or_default().help = unescape(beginning(rest)),
         "TYPE" => {
             let kind = if rest == "counter" {
                 Kind::Counter

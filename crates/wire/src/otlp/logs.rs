@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use super::value::{
-    KeyValue, Value, keep, read_key_value, read_value, text, write_attributes, write_value_message,
+    KeyValue, Value, keep, push_item, read_key_value, read_value, text, write_attributes,
+    write_value_message,
 };
 use super::{Resource, Scope, walk, write_group};
 use crate::protobuf::{DecodeError, Reader, Writer};
@@ -79,6 +80,9 @@ fn read_log_record(message: &[u8]) -> Result<LogRecord<'_>, DecodeError> {
             1 => record.time_unix_nano = field.fixed64(number)?,
             2 => record.severity_number = read_enum(field.varint(number)?),
             3 => record.severity_text = text(field.bytes(number)?),
+            5 if record.body != Value::Empty => {
+                return Err(DecodeError::Repeated { field: number });
+            }
             5 => {
                 record.body = read_value(field.bytes(number)?)?;
                 if record.body == Value::Empty {
@@ -86,9 +90,10 @@ fn read_log_record(message: &[u8]) -> Result<LogRecord<'_>, DecodeError> {
                     keep(&mut record.rest, message, reader.raw());
                 }
             }
-            6 => record
-                .attributes
-                .push(read_key_value(field.bytes(number)?)?),
+            6 => push_item(
+                &mut record.attributes,
+                read_key_value(field.bytes(number)?)?,
+            )?,
             7 => {
                 record.dropped_attributes_count =
                     u32::try_from(field.varint(number)?).unwrap_or(u32::MAX)

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::value::{KeyValue, keep, read_key_value, text, write_attributes};
+use super::value::{KeyValue, keep, push_item, read_key_value, text, write_attributes};
 use super::{Resource, Scope, walk, write_group};
 use crate::protobuf::{DecodeError, Reader, Writer};
 
@@ -194,7 +194,7 @@ fn read_span(message: &[u8]) -> Result<Span<'_>, DecodeError> {
             },
             7 => span.start_unix_nano = field.fixed64(number)?,
             8 => span.end_unix_nano = field.fixed64(number)?,
-            9 => span.attributes.push(read_key_value(field.bytes(number)?)?),
+            9 => push_item(&mut span.attributes, read_key_value(field.bytes(number)?)?)?,
             11 => span.events.push(read_event(field.bytes(number)?)?),
             13 => span.links.push(read_link(field.bytes(number)?)?),
             15 => match read_status(field.bytes(number)?)? {
@@ -215,7 +215,7 @@ fn read_event(message: &[u8]) -> Result<SpanEvent<'_>, DecodeError> {
         match number {
             1 => event.time_unix_nano = field.fixed64(number)?,
             2 => event.name = text(field.bytes(number)?),
-            3 => event.attributes.push(read_key_value(field.bytes(number)?)?),
+            3 => push_item(&mut event.attributes, read_key_value(field.bytes(number)?)?)?,
             _ => keep(&mut event.rest, message, reader.raw()),
         }
     }
@@ -229,7 +229,7 @@ fn read_link(message: &[u8]) -> Result<Link<'_>, DecodeError> {
         match number {
             1 => link.trace_id = field.bytes(number)?,
             2 => link.span_id = field.bytes(number)?,
-            4 => link.attributes.push(read_key_value(field.bytes(number)?)?),
+            4 => push_item(&mut link.attributes, read_key_value(field.bytes(number)?)?)?,
             _ => keep(&mut link.rest, message, reader.raw()),
         }
     }

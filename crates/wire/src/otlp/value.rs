@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use crate::NESTING_MAX;
 use crate::protobuf::{DecodeError, Reader, Writer, varint_width};
+use crate::{LIST_ITEMS_MAX, NESTING_MAX};
 
 /// A value of OpenTelemetry's `AnyValue`.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -192,6 +192,17 @@ pub(super) fn keep<'a>(rest: &mut Cow<'a, [u8]>, message: &'a [u8], raw: &'a [u8
     rest.to_mut().extend_from_slice(raw);
 }
 
+/// Adds an item to a list that a sender fills.
+pub(super) fn push_item<T>(items: &mut Vec<T>, item: T) -> Result<(), DecodeError> {
+    if items.len() >= LIST_ITEMS_MAX {
+        return Err(DecodeError::TooMany {
+            max: LIST_ITEMS_MAX,
+        });
+    }
+    items.push(item);
+    Ok(())
+}
+
 pub(super) fn read_key_value(message: &[u8]) -> Result<KeyValue<'_>, DecodeError> {
     read_key_value_at(message, 0)
 }
@@ -202,6 +213,9 @@ fn read_key_value_at(message: &[u8], depth: usize) -> Result<KeyValue<'_>, Decod
     while let Some((number, field)) = reader.next_field()? {
         match number {
             1 => attribute.key = text(field.bytes(number)?),
+            2 if attribute.value != Value::Empty => {
+                return Err(DecodeError::Repeated { field: number });
+            }
             2 => attribute.value = read_value_at(field.bytes(number)?, depth)?,
             _ => {}
         }
@@ -247,7 +261,7 @@ fn read_list<'a, T>(
     let mut reader = Reader::new(message);
     while let Some((number, field)) = reader.next_field()? {
         if number == 1 {
-            items.push(read(field.bytes(number)?)?);
+            push_item(&mut items, read(field.bytes(number)?)?)?;
         }
     }
     Ok(items)

@@ -16,6 +16,10 @@ pub enum DecodeError {
         crate::NESTING_MAX
     )]
     TooDeep,
+    #[error("more than {max} attributes or values stand in one list")]
+    TooMany { max: usize },
+    #[error("field {field} stands twice although it holds one message")]
+    Repeated { field: u32 },
 }
 
 /// The value of one field as it stands on the wire.

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::otlp::value::{KeyValue, keep, read_key_value, write_attributes};
+use crate::otlp::value::{KeyValue, keep, push_item, read_key_value, write_attributes};
 use crate::protobuf::{DecodeError, Field, Reader, Writer};
 
 /// Set in a point's flags when it carries no value: the series has ended.
@@ -219,7 +219,7 @@ pub(super) fn read_number_point(message: &[u8]) -> Result<NumberPoint<'_>, Decod
                 point.value = Number::Int(field.fixed64(number)?.cast_signed());
                 point.has_no_value = false;
             }
-            7 => point.attributes.push(read_key_value(field.bytes(number)?)?),
+            7 => push_item(&mut point.attributes, read_key_value(field.bytes(number)?)?)?,
             8 => point.flags = read_u32(field, number)?,
             _ => keep(&mut point.rest, message, reader.raw()),
         }
@@ -238,7 +238,7 @@ pub(super) fn read_histogram_point(message: &[u8]) -> Result<HistogramPoint<'_>,
             5 => point.sum = Some(f64::from_bits(field.fixed64(number)?)),
             6 => read_fixed64_list(field, number, &mut point.bucket_counts, |bits| bits)?,
             7 => read_fixed64_list(field, number, &mut point.explicit_bounds, f64::from_bits)?,
-            9 => point.attributes.push(read_key_value(field.bytes(number)?)?),
+            9 => push_item(&mut point.attributes, read_key_value(field.bytes(number)?)?)?,
             10 => point.flags = read_u32(field, number)?,
             11 => point.min = Some(f64::from_bits(field.fixed64(number)?)),
             12 => point.max = Some(f64::from_bits(field.fixed64(number)?)),
@@ -255,7 +255,7 @@ pub(super) fn read_exponential_histogram_point(
     let mut reader = Reader::new(message);
     while let Some((number, field)) = reader.next_field()? {
         match number {
-            1 => point.attributes.push(read_key_value(field.bytes(number)?)?),
+            1 => push_item(&mut point.attributes, read_key_value(field.bytes(number)?)?)?,
             2 => point.start_unix_nano = field.fixed64(number)?,
             3 => point.time_unix_nano = field.fixed64(number)?,
             4 => point.count = field.fixed64(number)?,
@@ -312,7 +312,7 @@ pub(super) fn read_summary_point(message: &[u8]) -> Result<SummaryPoint<'_>, Dec
             4 => point.count = field.fixed64(number)?,
             5 => point.sum = f64::from_bits(field.fixed64(number)?),
             6 => point.quantiles.push(read_quantile(field.bytes(number)?)?),
-            7 => point.attributes.push(read_key_value(field.bytes(number)?)?),
+            7 => push_item(&mut point.attributes, read_key_value(field.bytes(number)?)?)?,
             8 => point.flags = read_u32(field, number)?,
             _ => keep(&mut point.rest, message, reader.raw()),
         }
