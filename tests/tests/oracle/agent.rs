@@ -57,7 +57,7 @@ impl Agent {
 
     /// Starts it and does not wait.
     pub(crate) fn spawn(&self) {
-        let mut command = Command::new(binary("vervet-agent"));
+        let mut command = Command::new(self.program());
         command.arg("run").arg("--config").arg(&self.config);
         if let Some(user) = self.user {
             command.uid(user);
@@ -68,6 +68,19 @@ impl Agent {
             admin: None,
         });
         assert!(before.is_none(), "the agent runs already");
+    }
+
+    /// The program; for another user a copy, as the folder it was built in may be closed to others.
+    fn program(&self) -> PathBuf {
+        let built = binary("vervet-agent");
+        if self.user.is_none() {
+            return built;
+        }
+        let copy = self.config.with_file_name("vervet-agent");
+        if !copy.exists() {
+            std::fs::copy(built, &copy).unwrap();
+        }
+        copy
     }
 
     /// SIGKILL, if it runs. How often that was done is counted.
