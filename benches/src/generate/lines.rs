@@ -11,7 +11,7 @@ use super::logs::{Event, Logs};
 /// One line of [`Shape::Cri`], the line feed included.
 pub const CRI_LINE_BYTES: usize = 126;
 /// The mean of [`Shape::Json`], line feeds included.
-pub const JSON_LINE_BYTES: usize = 359;
+pub const JSON_LINE_BYTES: usize = 356;
 /// One line in so many of [`Shape::Secrets`] has something to redact.
 pub const SECRET_EVERY: u64 = 20;
 /// Messages of objects are cut there (bytes), for the sake of the mean.

@@ -60,8 +60,18 @@ impl<'a> Setup<'a> {
     }
 
     async fn start(&self) -> RunningAgent {
-        let started = Agent::start(self.config(), AgentOptions::default()).await;
-        started.expect("starts")
+        // An agent that was dropped a moment ago may still hold the lock of the buffer.
+        let deadline = tokio::time::Instant::now() + DEADLINE;
+        loop {
+            match Agent::start(self.config(), AgentOptions::default()).await {
+                Err(StartError::Buffer(JournalError::Locked { .. }))
+                    if tokio::time::Instant::now() < deadline =>
+                {
+                    tokio::task::yield_now().await;
+                }
+                started => return started.expect("starts"),
+            }
+        }
     }
 }
 
