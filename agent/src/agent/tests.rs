@@ -137,6 +137,8 @@ async fn every_record_arrives_once_though_the_collector_fails_and_dies() {
         assert!(logs_book(&agent).balances());
     }
     wait_until("first ten", || collector.lines().len() == 20).await;
+    // The last answer is on its way still.
+    wait_until("answered", || logs_book(&agent).held.records == 0).await;
     collector.die();
     for text in texts(10..20) {
         send(&agent, &text)

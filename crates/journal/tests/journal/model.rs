@@ -11,6 +11,7 @@ mod world;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use proptest::prelude::*;
+use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
 
 use world::{Step, World};
 
@@ -68,7 +69,14 @@ fn check(name: &str, more: Vec<Weighted>) {
         max_shrink_iters: 4000,
         ..ProptestConfig::default()
     };
-    let mut runner = proptest::test_runner::TestRunner::new(config);
+    // The same histories every time, so that a change is what makes a test fail; others on request.
+    let mut runner = match std::env::var_os("VERVET_RANDOM_HISTORIES") {
+        Some(_) => TestRunner::new(config),
+        None => {
+            let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+            TestRunner::new_with_rng(config, rng)
+        }
+    };
     let outcome = runner.run(&histories(more), |steps| {
         cases.fetch_add(1, Ordering::Relaxed);
         let mut world = World::new();
