@@ -211,6 +211,7 @@ impl Tailer {
 
     /// Tells how far the files are read.
     fn report(&mut self, now: Instant) {
+        self.has_news |= !self.unread.queued.is_empty();
         // One more report follows the last thing that was read.
         let interval = match self.has_news || self.had_news {
             true => REPORT_INTERVAL,
