@@ -252,7 +252,7 @@ impl Writer {
         let opened = wait_until(GATE_WITHIN, || {
             let holds = self.written.iter().all(|written| match gate {
                 Gate::Open => true,
-                Gate::Held => self.stage.agent.has_open(&self.path),
+                Gate::Held => self.is_held(),
                 Gate::Known => ledger.knows(written.writer, self.generation),
                 Gate::Delivered => {
                     ledger.distinct(written.writer) + written.lost_at_most() >= written.lines
@@ -266,6 +266,16 @@ impl Writer {
             self.path
         );
         !self.stage.stopped()
+    }
+
+    /// Whether the agent keeps the file open: it also looks into files for a moment, to see what they are.
+    fn is_held(&self) -> bool {
+        const LONGER_THAN_A_LOOK: Duration = Duration::from_millis(30);
+        let is_open = || self.stage.agent.has_open(&self.path);
+        is_open() && {
+            std::thread::sleep(LONGER_THAN_A_LOOK);
+            is_open()
+        }
     }
 
     /// The file of that path is another one from here on.
