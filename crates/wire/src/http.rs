@@ -1,5 +1,7 @@
 //! Bodies of OTLP/HTTP: content type, content encoding, and the size limit on both sides of it.
 
+pub mod guard;
+mod json;
 mod router;
 
 pub use router::{JSON_BYTES_MAX, router};
@@ -7,14 +9,9 @@ pub use router::{JSON_BYTES_MAX, router};
 use std::io::Read;
 
 use bytes::Bytes;
-use opentelemetry_proto::tonic::collector::{
-    logs::v1::ExportLogsServiceRequest, metrics::v1::ExportMetricsServiceRequest,
-    trace::v1::ExportTraceServiceRequest,
-};
-use prost::Message;
-use serde::de::DeserializeOwned;
 use vervet_model::Signal;
 
+use crate::otlp::weigh;
 use crate::receiver::{Accepted, Refusal};
 use crate::room::{Room, Unlimited};
 
@@ -131,18 +128,31 @@ fn broken(error: &std::io::Error) -> Refusal {
 /// # Errors
 /// [`Refusal::Invalid`] when JSON does not parse; protobuf passes through unchecked.
 pub fn to_protobuf(signal: Signal, encoding: Encoding, body: Bytes) -> Result<Bytes, Refusal> {
-    match (encoding, signal) {
-        (Encoding::Protobuf, _) => Ok(body),
-        (Encoding::Json, Signal::Logs) => json_to_protobuf::<ExportLogsServiceRequest>(&body),
-        (Encoding::Json, Signal::Metrics) => json_to_protobuf::<ExportMetricsServiceRequest>(&body),
-        (Encoding::Json, Signal::Traces) => json_to_protobuf::<ExportTraceServiceRequest>(&body),
+    to_protobuf_within(signal, encoding, body, &mut Unlimited)
+}
+
+/// As [`to_protobuf`], in `room`: it is asked for what the protobuf takes beside the JSON before that is made.
+fn to_protobuf_within(
+    signal: Signal,
+    encoding: Encoding,
+    body: Bytes,
+    room: &mut dyn Room,
+) -> Result<Bytes, Refusal> {
+    match encoding {
+        Encoding::Protobuf => Ok(body),
+        Encoding::Json => {
+            let held = body.len().saturating_mul(1 + json::SCRATCH_EXPANSION);
+            room.set(held)?;
+            json::to_protobuf(signal, &body, held, room)
+        }
     }
 }
 
-fn json_to_protobuf<M: Message + DeserializeOwned>(body: &[u8]) -> Result<Bytes, Refusal> {
-    let message: M = serde_json::from_slice(body)
-        .map_err(|error| Refusal::Invalid(format!("the body is not OTLP JSON: {error}")))?;
-    Ok(message.encode_to_vec().into())
+/// Sees to it that a request can be decoded: it asks for room for the body and for what its costliest record takes.
+pub(crate) fn admit(signal: Signal, body: &[u8], room: &mut dyn Room) -> Result<(), Refusal> {
+    let weight = weigh(signal, body)
+        .map_err(|error| Refusal::Invalid(format!("the request is malformed: {error}")))?;
+    room.set(body.len().saturating_add(weight.decoded_bytes))
 }
 
 /// The answer to an accepted request.

@@ -6,7 +6,9 @@
 //! is written straight to protobuf, no intermediate tree of messages.
 //!
 //! Limits, all checked before memory is taken: a body at most [`BODY_BYTES_MAX`] before and after
-//! decompression, [`NESTING_MAX`] levels of attribute values, [`LIST_ITEMS_MAX`] attributes of a record.
+//! decompression, [`REQUEST_ITEMS_MAX`] records in it, [`DECODED_BYTES_MAX`] for a decoded record, [`NESTING_MAX`] levels of
+//! attribute values, [`LIST_ITEMS_MAX`] attributes of a record. What a body takes beyond its own bytes while it is
+//! decompressed, turned from JSON or decoded is asked for as [`Room`] first.
 
 pub mod compress;
 pub mod grpc;
@@ -25,6 +27,12 @@ pub const BODY_BYTES_MAX: usize = 64 << 20;
 
 /// Attributes of one record, or items of one array or map. An empty one takes two bytes on the wire and fifty in memory.
 pub const LIST_ITEMS_MAX: usize = 16_384;
+
+/// Resource groups, scope groups, log records, spans, metrics and data points of one request.
+pub const REQUEST_ITEMS_MAX: usize = 1 << 18;
+
+/// What one record may take in memory once it is decoded (bytes).
+pub const DECODED_BYTES_MAX: usize = 64 << 20;
 
 /// Deepest nesting of arrays and maps inside one attribute value or log body.
 pub const NESTING_MAX: usize = 32;

@@ -7,8 +7,10 @@
 
 mod logs;
 mod metrics;
+pub(crate) mod schema;
 mod traces;
 mod value;
+mod weight;
 
 pub use logs::{LogRecord, LogRecordsWriter, for_each_log, write_resource_logs};
 pub use metrics::{
@@ -20,6 +22,7 @@ pub use traces::{
     Link, Span, SpanEvent, SpanKind, SpansWriter, StatusCode, for_each_span, write_resource_spans,
 };
 pub use value::{KeyValue, Value, find};
+pub use weight::{Weight, weigh};
 
 use std::borrow::Cow;
 
@@ -79,6 +82,13 @@ impl<'a> Scope<'a> {
     /// It is malformed.
     pub fn read(group: &'a [u8]) -> Result<Self, DecodeError> {
         read_scope(group)
+    }
+
+    /// Writes name, version and attributes as fields of an `InstrumentationScope` message: 1, 2 and 3.
+    pub fn write(&self, w: &mut Writer<'_>) {
+        w.string(1, &self.name);
+        w.string(2, &self.version);
+        write_attributes(w, 3, &self.attributes);
     }
 }
 
@@ -199,11 +209,7 @@ fn write_group(
     Writer::new(out).message_of(1, GROUP_LENGTH_WIDTH, |group| {
         group.message_of(1, 2, |w| write_attributes(w, 1, &resource.attributes));
         group.message_of(2, GROUP_LENGTH_WIDTH, |w| {
-            w.message(1, |w| {
-                w.string(1, &scope.name);
-                w.string(2, &scope.version);
-                write_attributes(w, 3, &scope.attributes);
-            });
+            w.message(1, |w| scope.write(w));
             records(w);
         });
     });

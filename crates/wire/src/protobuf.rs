@@ -8,6 +8,7 @@ mod writer;
 
 pub use reader::{DecodeError, Field, Reader};
 pub use rewriter::Rewriter;
+pub(crate) use writer::Open;
 pub use writer::{Writer, varint_width};
 
 #[cfg(test)]

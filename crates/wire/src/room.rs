@@ -7,8 +7,6 @@ use crate::receiver::Refusal;
 /// What a compressed gRPC body is taken to become, in multiples of its size, until it is known. HTTP bodies are
 /// asked for piece by piece instead.
 pub(crate) const GRPC_EXPANSION: usize = 8;
-/// What a JSON body takes while it is parsed, in multiples of its size.
-pub(crate) const JSON_EXPANSION: usize = 4;
 
 /// Room for one request. Dropping it gives the room back.
 pub trait Room: Any + Send {

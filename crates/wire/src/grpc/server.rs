@@ -18,6 +18,7 @@ use vervet_model::Signal;
 use super::body::{SharedRoom, counted};
 use super::codec::BytesCodec;
 use super::{source_of, status_of};
+use crate::http::admit;
 use crate::otlp::encode_response;
 use crate::receiver::{OtlpRequest, OtlpSink};
 
@@ -71,7 +72,7 @@ impl<S: OtlpSink> UnaryService<Bytes> for Export<S> {
         Box::pin(async move {
             // Its body is over, so nobody else needs it.
             let mut room = room.lock().await.take().unwrap_or_else(|| sink.room());
-            let held = room.set(request.get_ref().len());
+            let held = admit(signal, request.get_ref(), &mut *room);
             held.map_err(|refusal| status_of(&refusal))?;
             let source = source_of(request.metadata()).map_err(|refusal| status_of(&refusal))?;
             let request = OtlpRequest {

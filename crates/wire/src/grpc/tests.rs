@@ -18,10 +18,10 @@ struct Recorder(Arc<Mutex<Vec<OtlpRequest>>>);
 impl OtlpSink for Recorder {
     async fn accept(&self, request: OtlpRequest) -> Result<Accepted, Refusal> {
         let answer = match &request.body[..] {
-            b"busy" => Err(Refusal::Overloaded {
+            b"\x7a\x04busy" => Err(Refusal::Overloaded {
                 retry_after: Duration::from_secs(2),
             }),
-            b"bad" => Err(Refusal::Invalid("no".to_owned())),
+            b"\x7a\x03bad" => Err(Refusal::Invalid("no".to_owned())),
             _ => Ok(Accepted {
                 rejected: 3,
                 message: "three".to_owned(),
@@ -63,7 +63,11 @@ async fn bodies_and_source_arrive_as_sent() {
     ] {
         let client = Client::new(channel.clone(), encoding);
         let accepted = client
-            .export(signal, Bytes::from_static(b"payload"), Some(&source))
+            .export(
+                signal,
+                Bytes::from_static(b"\x7a\x07payload"),
+                Some(&source),
+            )
             .await
             .expect("accepted");
         assert_eq!(
@@ -76,7 +80,7 @@ async fn bodies_and_source_arrive_as_sent() {
         let request = recorder.0.lock().pop().expect("recorded");
         assert_eq!(
             (request.signal, &request.body[..], request.source.as_ref()),
-            (signal, &b"payload"[..], Some(&source))
+            (signal, &b"\x7a\x07payload"[..], Some(&source))
         );
     }
 }
@@ -86,7 +90,7 @@ async fn refusals_become_statuses() {
     let (_recorder, channel) = serve().await;
     let client = Client::new(channel, None);
     let status = client
-        .export(Signal::Logs, Bytes::from_static(b"busy"), None)
+        .export(Signal::Logs, Bytes::from_static(b"\x7a\x04busy"), None)
         .await
         .expect_err("refused");
     assert_eq!(status.code(), Code::ResourceExhausted);
@@ -104,7 +108,7 @@ async fn refusals_become_statuses() {
         Some(&b"2000"[..])
     );
     let status = client
-        .export(Signal::Logs, Bytes::from_static(b"bad"), None)
+        .export(Signal::Logs, Bytes::from_static(b"\x7a\x03bad"), None)
         .await
         .expect_err("refused");
     assert_eq!(status.code(), Code::InvalidArgument);
@@ -140,7 +144,11 @@ async fn a_sequence_out_of_range_never_reaches_the_sink() {
         sequence: u64::MAX,
     };
     let status = Client::new(channel, None)
-        .export(Signal::Logs, Bytes::from_static(b"x"), Some(&source))
+        .export(
+            Signal::Logs,
+            Bytes::from_static(b"\x7a\x01x"),
+            Some(&source),
+        )
         .await
         .expect_err("refused");
     assert_eq!(status.code(), Code::InvalidArgument);
@@ -172,7 +180,7 @@ async fn answers_that_are_not_grpc_become_statuses() {
         let channel = Channel::from_shared(format!("http://{address}")).expect("uri");
         let client = Client::new(channel.connect_lazy(), None);
         let answered = client
-            .export(Signal::Logs, Bytes::from_static(b"x"), None)
+            .export(Signal::Logs, Bytes::from_static(b"\x7a\x01x"), None)
             .await;
         assert_eq!(answered.expect_err("no success").code(), code, "{status}");
     }

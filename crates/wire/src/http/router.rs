@@ -18,16 +18,17 @@ use tokio::sync::Semaphore;
 use vervet_model::Signal;
 
 use super::{
-    Encoding, decompress, decompress_within, encode_accepted, encode_refusal, to_protobuf,
+    Encoding, admit, decompress, decompress_within, encode_accepted, encode_refusal,
+    to_protobuf_within,
 };
 use crate::receiver::{
     AGENT_ID_KEY, Accepted, OtlpRequest, OtlpSink, Refusal, SEQUENCE_KEY, source_from,
 };
-use crate::room::{JSON_EXPANSION, Room};
+use crate::room::Room;
 
 /// Bodies that are decompressed or turned from JSON at once.
 pub(super) const CONVERSIONS_MAX: usize = 4;
-/// Largest JSON body, after decompression. Parsed JSON takes many times its length in memory.
+/// Largest JSON body, after decompression. It may take four times its length as protobuf.
 pub const JSON_BYTES_MAX: usize = 8 << 20;
 /// A body has to arrive within this.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -203,7 +204,9 @@ pub(super) async fn convert(
 ) -> Result<(Bytes, Box<dyn Room>), Refusal> {
     let uncompressed = matches!(form.content_encoding.trim(), "" | "identity");
     if uncompressed && form.encoding == Encoding::Protobuf {
-        return Ok((decompress(body, "", form.bytes_max)?, room));
+        let body = decompress(body, "", form.bytes_max)?;
+        admit(form.signal, &body, &mut *room)?;
+        return Ok((body, room));
     }
     let stopping = || Refusal::Unavailable {
         reason: "the receiver is stopping".to_owned(),
@@ -217,11 +220,8 @@ pub(super) async fn convert(
         // Held until the work is done, even if nobody waits for it any more.
         let _permit = permit;
         let mut body = decompress_within(body, &form.content_encoding, form.bytes_max, &mut *room)?;
-        if form.encoding == Encoding::Json {
-            room.set(body.len().saturating_mul(1 + JSON_EXPANSION))?;
-            body = to_protobuf(form.signal, form.encoding, body)?;
-        }
-        room.set(body.len())?;
+        body = to_protobuf_within(form.signal, form.encoding, body, &mut *room)?;
+        admit(form.signal, &body, &mut *room)?;
         Ok((body, room))
     });
     work.await.unwrap_or_else(|error| match error.is_panic() {

@@ -230,13 +230,13 @@ async fn conversions_wait_for_their_turn() {
         let converted = convert(&conversions, form, body, Box::new(Unlimited));
         async { converted.await.map(|(body, _room)| body) }
     };
-    let plain = start("", Bytes::from_static(b"data")).await;
-    assert_eq!(plain, Ok(Bytes::from_static(b"data")));
-    let mut packed = std::pin::pin!(start("gzip", gzip(b"data")));
+    let plain = start("", Bytes::from_static(b"\x7a\x04data")).await;
+    assert_eq!(plain, Ok(Bytes::from_static(b"\x7a\x04data")));
+    let mut packed = std::pin::pin!(start("gzip", gzip(b"\x7a\x04data")));
     let early = tokio::time::timeout(Duration::from_millis(50), packed.as_mut()).await;
     assert!(early.is_err(), "{early:?}");
     drop(taken);
-    assert_eq!(packed.await, Ok(Bytes::from_static(b"data")));
+    assert_eq!(packed.await, Ok(Bytes::from_static(b"\x7a\x04data")));
     assert_eq!(conversions.available_permits(), CONVERSIONS_MAX);
 }
 

@@ -18,6 +18,10 @@ pub enum DecodeError {
     TooDeep,
     #[error("more than {max} attributes or values stand in one list")]
     TooMany { max: usize },
+    #[error("too many records: the request holds more than {max} groups, records and points")]
+    TooManyItems { max: usize },
+    #[error("too many values: a record takes more than {max} bytes once it is decoded")]
+    TooHeavy { max: usize },
     #[error("field {field} stands twice although it holds one message")]
     Repeated { field: u32 },
 }

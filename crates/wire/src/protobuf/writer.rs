@@ -10,6 +10,13 @@ pub struct Writer<'a> {
     out: &'a mut Vec<u8>,
 }
 
+/// A nested message that is being written.
+#[derive(Debug)]
+pub(crate) struct Open {
+    length_at: usize,
+    width: usize,
+}
+
 impl<'a> Writer<'a> {
     pub fn new(out: &'a mut Vec<u8>) -> Self {
         Self { out }
@@ -110,12 +117,24 @@ impl<'a> Writer<'a> {
     /// A nested message whose length is expected to take `width` bytes, of 1 to 5: seven bits each. A wrong
     /// guess costs a move of the message, nothing else.
     pub fn message_of(&mut self, field: u32, width: usize, fill: impl FnOnce(&mut Writer<'_>)) {
+        let open = self.open(field, width);
+        fill(&mut Writer { out: self.out });
+        self.close(open);
+    }
+
+    /// Begins a nested message as [`Self::message_of`] does; what is written from now on stands in it until [`Self::close`].
+    pub(crate) fn open(&mut self, field: u32, width: usize) -> Open {
         let width = width.clamp(1, LENGTH_WIDTH_MAX);
         self.key(field, 2);
         let length_at = self.out.len();
         // Single bytes: cheaper than a call that fills so few.
         (0..width).for_each(|_| self.out.push(0));
-        fill(&mut Writer { out: self.out });
+        Open { length_at, width }
+    }
+
+    /// Ends the nested message that was begun last.
+    pub(crate) fn close(&mut self, open: Open) {
+        let Open { length_at, width } = open;
         let body = length_at + width..self.out.len();
         let used = varint_width(body.len() as u64);
         if used > width {
@@ -128,6 +147,16 @@ impl<'a> Writer<'a> {
         }
         let room = self.out.iter_mut().skip(length_at).take(used);
         put_varint(room, length as u64);
+    }
+
+    /// A value without a key, as packed lists hold them.
+    pub(crate) fn bare_varint(&mut self, value: u64) {
+        push_varint(self.out, value);
+    }
+
+    /// A value whose key the caller writes.
+    pub(crate) fn bare_key(&mut self, field: u32, wire_type: u32) {
+        self.key(field, wire_type);
     }
 
     /// What stands before a nested message of exactly `length` bytes, which the caller writes next.

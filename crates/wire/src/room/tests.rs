@@ -10,6 +10,7 @@ use tonic::transport::{Channel, Server, server::TcpIncoming};
 use vervet_model::Signal;
 
 use super::*;
+use crate::protobuf::{Writer, varint_width};
 use crate::receiver::{Accepted, OtlpRequest, OtlpSink};
 use crate::{grpc, http};
 
@@ -95,7 +96,13 @@ fn noise(bytes: usize) -> Vec<u8> {
             .wrapping_add(1_442_695_040_888_963_407);
         seed.to_be_bytes()[0]
     };
-    std::iter::repeat_with(next).take(bytes).collect()
+    // A field that nobody knows.
+    let mut body = Vec::new();
+    let noise: Vec<u8> = std::iter::repeat_with(next)
+        .take(bytes - 1 - varint_width(bytes as u64))
+        .collect();
+    Writer::new(&mut body).bytes_always(15, &noise);
+    body
 }
 
 fn gzip(data: &[u8]) -> Bytes {
