@@ -3,13 +3,14 @@
 //! Strict: what is not JSON by RFC 8259 is not read. Beyond that: objects and arrays nested deeper than
 //! [`DEPTH_MAX`] are kept as their text; a whole number that does not fit 64 bits with sign, and a number
 //! too large for a double, become text; half of a surrogate pair stays as it was escaped; of a key that
-//! stands twice both values are kept. Limit: [`NESTING_MAX`] levels.
+//! stands twice both values are kept. Limits: [`NESTING_MAX`] levels, [`VALUES_MAX`] values; a line with more is not read.
 
 mod number;
 mod string;
 
 use std::borrow::Cow;
 
+use vervet_wire::LIST_ITEMS_MAX;
 use vervet_wire::otlp::{KeyValue, Value};
 
 use super::fields::Assembler;
@@ -21,6 +22,9 @@ pub use string::unescape;
 const DEPTH_MAX: usize = 16;
 /// Levels at all.
 const NESTING_MAX: usize = 128;
+/// Values of one line: an empty one takes two bytes of text and dozens in memory, and a record with more attributes than
+/// [`LIST_ITEMS_MAX`] is refused, those that are added on its way included.
+pub(super) const VALUES_MAX: usize = LIST_ITEMS_MAX / 2;
 
 /// Reads `line`; `None` when it is not one JSON object.
 pub(super) fn parse<'a>(settings: &Settings, line: &'a str) -> Option<Parsed<'a>> {
@@ -44,6 +48,8 @@ struct Scanner<'a> {
     text: &'a str,
     bytes: &'a [u8],
     at: usize,
+    /// Read so far, and kept apart.
+    values: usize,
 }
 
 impl<'a> Scanner<'a> {
@@ -52,6 +58,7 @@ impl<'a> Scanner<'a> {
             text,
             bytes: text.as_bytes(),
             at: 0,
+            values: 0,
         }
     }
 
@@ -106,6 +113,10 @@ impl<'a> Scanner<'a> {
     }
 
     fn value(&mut self, depth: usize) -> Option<Value<'a>> {
+        self.values += 1;
+        if self.values > VALUES_MAX {
+            return None;
+        }
         match self.peek()? {
             b'"' => self.string().map(Value::String),
             b'-' | b'0'..=b'9' => self.number(),
@@ -165,7 +176,11 @@ impl<'a> Scanner<'a> {
                         continue;
                     }
                 }
-                _ => drop(self.value(0)?),
+                _ => {
+                    let kept = self.values;
+                    drop(self.value(0)?);
+                    self.values = kept;
+                }
             }
             // A value, or nothing, has been read: close what ends here.
             loop {

@@ -1,10 +1,12 @@
-//! logfmt: `key=value key="quoted value" ...`. Values are text; a key without `=` is `true`.
+//! logfmt: `key=value key="quoted value" ...`. Values are text; a key without `=` is `true`. Limit: [`VALUES_MAX`]
+//! words; a line with more is not read.
 
 use std::borrow::Cow;
 
 use vervet_wire::otlp::{KeyValue, Value};
 
 use super::fields::Assembler;
+use super::json::VALUES_MAX;
 use super::{Parsed, Settings, Strictness};
 
 /// Longest key (bytes).
@@ -28,7 +30,7 @@ pub(super) fn parse<'a>(
     strictness: Strictness,
 ) -> Option<Parsed<'a>> {
     let mut record = Assembler::new(settings);
-    let mut pairs = 0;
+    let (mut pairs, mut words) = (0, 0);
     let mut rest = line.trim_start();
     while !rest.is_empty() {
         let (key, value, after) = take_word(rest)?;
@@ -37,6 +39,10 @@ pub(super) fn parse<'a>(
             return None;
         }
         let value = value.map_or(Value::Bool(true), Value::String);
+        words += 1;
+        if words > VALUES_MAX {
+            return None;
+        }
         record.field(Cow::Borrowed(key), value);
         rest = after;
     }
@@ -52,6 +58,9 @@ pub(super) fn pairs(text: &str) -> Option<Vec<KeyValue<'_>>> {
     let (mut pairs, mut rest) = (Vec::new(), text.trim_start());
     while !rest.is_empty() {
         let (key, value, after) = take_word(rest)?;
+        if pairs.len() >= VALUES_MAX {
+            return None;
+        }
         pairs.push(KeyValue::new(key, value?));
         rest = after;
     }

@@ -14,6 +14,7 @@ use std::borrow::Cow;
 use vervet_model::Severity;
 use vervet_wire::otlp::{KeyValue, Value};
 
+use super::json::VALUES_MAX;
 use super::timestamp::{self, Stamp};
 use super::{Parsed, Reader, Strictness, plain};
 
@@ -105,17 +106,25 @@ fn modern<'a>(reader: Reader<'_>, text: &'a str, parsed: &mut Parsed<'a>) -> Opt
     Some(())
 }
 
-/// `[id name="value" ...]...`: elements by their id, and what follows.
+/// `[id name="value" ...]...`: elements by their id, and what follows. `None` also when they are more than [`VALUES_MAX`].
 fn structured_data(text: &str) -> Option<(Vec<KeyValue<'_>>, &str)> {
-    let (mut elements, mut rest) = (Vec::new(), text);
+    let (mut elements, mut rest, mut values) = (Vec::new(), text, 0);
     while let Some(inside) = rest.strip_prefix('[') {
         let id_end = inside.find([' ', ']']).filter(|end| *end > 0)?;
         let (id, mut tail) = inside.split_at_checked(id_end)?;
         let mut pairs = Vec::new();
+        values += 1;
+        if values > VALUES_MAX {
+            return None;
+        }
         while let Some(pair) = tail.strip_prefix(' ') {
             let (name, quoted) = pair.split_once("=\"")?;
             let end = super::logfmt::closing_quote(quoted.as_bytes())?;
             let value = unescape(quoted.get(..end)?);
+            values += 1;
+            if values > VALUES_MAX {
+                return None;
+            }
             pairs.push(KeyValue::new(name, value));
             tail = quoted.get(end + 1..)?;
         }

@@ -509,3 +509,46 @@ proptest! {
         prop_assert_eq!(timestamp::parse(&text).map(|s| s.unix_nano), Some(expected), "{}", text);
     }
 }
+
+#[test]
+fn lines_of_too_many_values_stay_text() {
+    let empties = |count: usize| vec!["{}"; count].join(",");
+    let flat = |count: usize| {
+        let fields: Vec<String> = (0..count).map(|n| format!("k{n}=1")).collect();
+        fields.join(" ")
+    };
+    let data = |count: usize| {
+        let pairs: String = (0..count).map(|n| format!(" k{n}=\"1\"")).collect();
+        format!("<34>1 2024-01-02T03:04:05.678Z host app 1 - [x{pairs}] m")
+    };
+    let (few, many) = (json::VALUES_MAX - 2, json::VALUES_MAX + 1);
+    let cases = [
+        (
+            "json",
+            format!("{{\"a\":[{}]}}", empties(few)),
+            format!("{{\"a\":[{}]}}", empties(many)),
+        ),
+        (
+            "json",
+            format!("{{\"a\":[[{}]]}}", empties(few - 1)),
+            format!("{{\"a\":[[{}]]}}", empties(many)),
+        ),
+        ("logfmt", flat(few), flat(many)),
+        ("syslog", data(few), data(many)),
+    ];
+    for (word, few, many) in &cases {
+        with_parsed(word, few, |parsed| {
+            assert!(!parsed.attributes.is_empty(), "{word}");
+            assert!(
+                !texts(parsed)
+                    .iter()
+                    .any(|(key, _)| *key == "vervet.parse_error"),
+                "{word}"
+            );
+        });
+        with_parsed(word, many, |parsed| {
+            assert_eq!(parsed.body, Value::from(many.as_str()), "{word}");
+            assert!(parsed.attributes.len() < 20, "{word}");
+        });
+    }
+}

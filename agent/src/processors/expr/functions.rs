@@ -1,13 +1,15 @@
 //! The functions that give values, by OTTL's names.
 
+mod json;
+
 use ring::digest;
 use vervet_wire::otlp::{KeyValue, Value};
 
 use super::check::Type;
-use super::eval::{EvalError, Owned, Val};
+use super::eval::{EvalError, Val};
 
-/// Deepest nesting that `ParseJSON` accepts.
-const JSON_DEPTH_MAX: usize = 24;
+/// Pairs that `ParseKeyValue` accepts: each is compared with those before it.
+const PAIRS_MAX: usize = 2_048;
 
 /// A function, by what it does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -196,35 +198,7 @@ fn split<'t>(text: &str, separator: &str) -> Result<Val<'t>, EvalError> {
 }
 
 fn parse_json<'t>(text: &str) -> Result<Val<'t>, EvalError> {
-    let json: serde_json::Value =
-        serde_json::from_str(text).map_err(|_error| EvalError("the text is not JSON"))?;
-    Ok(Val::from(from_json(json, 0)?))
-}
-
-fn from_json(json: serde_json::Value, depth: usize) -> Result<Owned, EvalError> {
-    if depth > JSON_DEPTH_MAX {
-        return Err(EvalError("the JSON is nested too deeply"));
-    }
-    Ok(match json {
-        serde_json::Value::Null => Value::Empty,
-        serde_json::Value::Bool(value) => Value::Bool(value),
-        serde_json::Value::Number(number) => match (number.as_i64(), number.as_f64()) {
-            (Some(number), _) => Value::Int(number),
-            (None, Some(number)) => Value::Double(number),
-            (None, None) => Value::from(number.to_string()),
-        },
-        serde_json::Value::String(text) => Value::from(text),
-        serde_json::Value::Array(items) => {
-            let items = items.into_iter().map(|item| from_json(item, depth + 1));
-            Value::Array(items.collect::<Result<_, _>>()?)
-        }
-        serde_json::Value::Object(entries) => {
-            let entries = entries
-                .into_iter()
-                .map(|(key, value)| Ok(KeyValue::new(key, from_json(value, depth + 1)?)));
-            Value::Map(entries.collect::<Result<_, EvalError>>()?)
-        }
-    })
+    json::parse(text).map(Val::from)
 }
 
 /// `a=1 b="two words"`: pairs, values with or without quotes.
@@ -249,6 +223,9 @@ fn parse_key_value<'t>(text: &str, delimiter: &str, pair: &str) -> Result<Val<'t
             return Err(EvalError("a pair has no key"));
         }
         entries.retain(|entry| entry.key != key);
+        if entries.len() >= PAIRS_MAX {
+            return Err(EvalError("there are too many pairs"));
+        }
         entries.push(KeyValue::new(key.to_owned(), value.trim().to_owned()));
         rest = after.trim_start();
     }
@@ -272,4 +249,16 @@ fn parse_time<'t>(text: &str, format: &str) -> Result<Val<'t>, EvalError> {
     nanos
         .map(Val::Int)
         .map_err(|_far| EvalError("the time does not fit 64 bits of nanoseconds"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn too_many_pairs_are_refused() {
+        let text = |count: usize| -> String { (0..count).map(|n| format!("k{n}=1 ")).collect() };
+        assert!(parse_key_value(&text(PAIRS_MAX), "=", " ").is_ok());
+        assert!(parse_key_value(&text(PAIRS_MAX + 1), "=", " ").is_err());
+    }
 }
