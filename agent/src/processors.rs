@@ -110,6 +110,28 @@ impl Step {
         }
     }
 
+    fn scope(&self, scope: &mut Scope<'_>) -> bool {
+        match self {
+            Self::Redaction(step) => step.scope(scope),
+            Self::Resource(_)
+            | Self::K8sAttributes(_)
+            | Self::Transform(_)
+            | Self::Filter(_)
+            | Self::Sample(_)
+            | Self::Ratelimit(_) => false,
+        }
+    }
+
+    /// Whether its cost depends on what stands in the texts: patterns and searches.
+    fn searches(&self) -> bool {
+        match self {
+            Self::Redaction(_) | Self::Filter(_) | Self::Transform(_) => true,
+            Self::Resource(_) | Self::K8sAttributes(_) | Self::Sample(_) | Self::Ratelimit(_) => {
+                false
+            }
+        }
+    }
+
     fn log(
         &self,
         resource: &Resource<'_>,
@@ -257,6 +279,11 @@ impl Chain {
         self.0.is_empty()
     }
 
+    /// Whether a small hostile text can make it busy: it does not belong on a thread that others wait for.
+    pub fn searches(&self) -> bool {
+        self.0.iter().any(|named| named.step.searches())
+    }
+
     /// The steps on resource attributes: once per resource, before its records.
     pub fn resource(&self, resource: &mut Resource<'_>) {
         self.run_resource(resource);
@@ -307,6 +334,12 @@ impl Chain {
         self.0.iter().fold(false, |changed, named| {
             named.step.resource(resource) | changed
         })
+    }
+
+    fn run_scope(&self, scope: &mut Scope<'_>) -> bool {
+        self.0
+            .iter()
+            .fold(false, |changed, named| named.step.scope(scope) | changed)
     }
 
     fn run_log(

@@ -1,8 +1,8 @@
 //! `redaction`: takes secrets and personal data out of texts, before they reach the disk.
 //!
-//! Searched are log bodies, attributes of resources, records, spans, events, links, points and exemplars, nested values and
-//! their keys, span and event names and status messages. Whole values go by the name of their key. Not
-//! searched: metric names and units, scopes, ids, trace state.
+//! Searched are log bodies, attributes of resources, scopes, records, spans, events, links, points and exemplars, metadata
+//! of metrics, nested values and their keys, span, event and scope names, status messages and descriptions of
+//! metrics. Whole values go by the name of their key. Not searched: metric names and units, ids, trace state.
 //!
 //! `drop` removes the attribute, or the entry of a nested value, that holds the secret; a log record whose body is a
 //! text that holds one is dropped; names and status messages cannot be left out and are masked.
@@ -25,7 +25,7 @@ use prometheus_client::metrics::counter::Counter;
 use regex::{Regex, RegexBuilder};
 use ring::hmac;
 use serde::Deserialize;
-use vervet_wire::otlp::{LogRecord, Metric, Resource, Span};
+use vervet_wire::otlp::{LogRecord, Metric, Resource, Scope, Span};
 
 use detector::Detector;
 use query::QueryParameters;
@@ -241,6 +241,12 @@ impl RedactionStep {
         let mut rules = Vec::new();
         self.redactor
             .attributes(&mut resource.attributes, &mut rules);
+        self.count(&rules)
+    }
+
+    pub(super) fn scope(&self, scope: &mut Scope<'_>) -> bool {
+        let mut rules = Vec::new();
+        self.redactor.scope(scope, &mut rules);
         self.count(&rules)
     }
 

@@ -21,6 +21,9 @@ const RESOURCE: u32 = 1;
 const SCOPE_GROUP: u32 = 2;
 const RECORD: u32 = 2;
 const ATTRIBUTE: u32 = 1;
+/// The scope of a scope group, and its fields that a step may change: name, version, attributes.
+const SCOPE: u32 = 1;
+const SCOPE_FIELDS: std::ops::RangeInclusive<u32> = 1..=3;
 
 /// A request after its processors.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -218,16 +221,43 @@ impl<'b> Walk<'_, 'b> {
         resource: &Resource<'_>,
     ) -> Result<(), DecodeError> {
         let (message, range) = group.message()?;
-        let scope = Scope::read(message)?;
+        let mut scope = Scope::read(message)?;
+        let mut changed = self.chain.run_scope(&mut scope).then_some(&scope);
+        let is_changed = changed.is_some();
         let before = self.counts();
         self.rewriter.enter(group.field.start, range.clone());
         let mut fields = Fields::new(body, range);
         while let Some(found) = fields.next()? {
-            if found.number == RECORD {
-                self.record(&found, resource, &scope)?;
+            match found.number {
+                SCOPE if is_changed => self.scope(body, &found, changed.take())?,
+                RECORD => self.record(&found, resource, &scope)?,
+                _ => {}
             }
         }
         self.leave(before);
+        Ok(())
+    }
+
+    /// Puts other fields into a scope; those unknown here stay. A scope in several pieces becomes one.
+    fn scope(
+        &mut self,
+        body: &'b [u8],
+        found: &Found<'b>,
+        scope: Option<&Scope<'_>>,
+    ) -> Result<(), DecodeError> {
+        let (_, range) = found.message()?;
+        self.rewriter.enter(found.field.start, range.clone());
+        if let Some(scope) = scope {
+            self.rewriter
+                .replace(range.start..range.start, |w| scope.write(w));
+        }
+        let mut fields = Fields::new(body, range);
+        while let Some(found) = fields.next()? {
+            if SCOPE_FIELDS.contains(&found.number) {
+                self.rewriter.remove(found.field);
+            }
+        }
+        self.rewriter.leave();
         Ok(())
     }
 

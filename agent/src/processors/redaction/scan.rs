@@ -14,7 +14,7 @@ use super::KEY_RULE;
 use super::assignments::Assignments;
 use super::cards;
 use super::detector::Detector;
-use super::keywords::Keywords;
+use super::keywords::{Keywords, key_line};
 use super::query::QueryParameters;
 use super::{email, iban, network};
 
@@ -153,6 +153,11 @@ impl Scanner {
                     add(rule, place);
                 }
             });
+        }
+        if let Some(rule) = self.rule(Detector::PrivateKey)
+            && let Some(place) = key_line(bytes)
+        {
+            add(rule, place);
         }
         if let Some(rule) = self.rule(Detector::CreditCard) {
             cards::find(bytes, |place| add(rule, place));

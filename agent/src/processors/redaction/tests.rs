@@ -172,6 +172,20 @@ fn tokens_and_credentials() {
     );
     check("https:\\/\\/u:p@h\\/x", "https:\\/\\/<basic:*>@h\\/x");
     stays("https://shop.example:8443/a@b");
+    check(
+        "postgres://me:p/w?x#9@db:5432/x",
+        "postgres://<basic:*>@db:5432/x",
+    );
+    check(
+        "\"url\":\"amqp://me:1/2@mq/v\"",
+        "\"url\":\"amqp://me:1/2@mq/v\"",
+    );
+    check(
+        "see http://me:abc/def@h and http://h/@x",
+        "see http://<basic:*>@h and http://h/@x",
+    );
+    check("http://[::1]:80/a:b@c", "http://[<ip:*>]:80/a:b@c");
+    stays("http://host/path:x/y@z");
 }
 
 #[test]
@@ -625,5 +639,160 @@ proptest! {
         for signal in Signal::ALL {
             let _ = MASKING.request(signal, bytes.clone().into());
         }
+    }
+}
+
+#[test]
+fn negative_whole_numbers_hide_nothing() {
+    let chain = redaction("detect: [credit_card]");
+    for number in [
+        Value::Int(-4_111_111_111_111_111),
+        Value::Double(-4_111_111_111_111_111.0),
+    ] {
+        let body = body_of(&chain, number).expect("kept");
+        assert_eq!(body.as_str(), Some("<credit_card:*>"));
+    }
+    for number in [i64::MIN, -5, 0] {
+        assert_eq!(
+            body_of(&chain, Value::Int(number)),
+            Some(Value::Int(number))
+        );
+    }
+}
+
+#[test]
+fn a_line_of_a_key_is_found_without_the_others() {
+    let line: String = ('A'..='Z')
+        .chain('a'..='z')
+        .chain('0'..='9')
+        .chain("+/".chars())
+        .collect();
+    assert_eq!(line.len(), 64);
+    check(&line, "<private_key:*>");
+    check(&format!("  {line}"), "  <private_key:*>");
+    stays(&line[..63]);
+    stays(&"0123456789abcdef".repeat(4));
+}
+
+mod requests {
+    //! What is not part of records, and what stands on the wire as it came.
+
+    use bytes::Bytes;
+    use vervet_wire::otlp::{Metric, MetricData, NumberPoint, write_resource_logs};
+    use vervet_wire::protobuf::Writer;
+
+    use super::*;
+
+    fn processed(signal: Signal, settings: &str, body: Vec<u8>) -> Vec<u8> {
+        let chain = chain(signal, &format!("  pii: {{type: redaction, {settings}}}"));
+        let processed = chain.request(signal, Bytes::from(body)).expect("valid");
+        processed.payload.to_vec()
+    }
+
+    fn holds(bytes: &[u8], text: &str) -> bool {
+        bytes
+            .windows(text.len())
+            .any(|window| window == text.as_bytes())
+    }
+
+    const CARD: &str = "4111111111111111";
+
+    #[test]
+    fn scopes_are_searched() {
+        let scope = Scope {
+            name: "lib 4111111111111111".into(),
+            version: "1".into(),
+            attributes: vec![
+                KeyValue::new("password", "hunter2"),
+                KeyValue::new("plain", "x"),
+            ],
+        };
+        let mut body = Vec::new();
+        write_resource_logs(&mut body, &Resource::default(), &scope, |w| {
+            w.push(&LogRecord {
+                body: "hello".into(),
+                ..LogRecord::default()
+            });
+        });
+        let out = processed(Signal::Logs, "detect: [credit_card]", body.clone());
+        let mut seen = Vec::new();
+        vervet_wire::otlp::for_each_log(&out, |_, scope, record| {
+            seen.push((
+                scope.name.to_string(),
+                scope.version.to_string(),
+                scope.attributes.len(),
+            ));
+            assert_eq!(
+                find(&scope.attributes, "password").and_then(Value::as_str),
+                Some("<key:*>")
+            );
+            assert_eq!(record.body.as_str(), Some("hello"));
+        })
+        .expect("valid");
+        assert_eq!(
+            seen,
+            [("lib <credit_card:*>".to_owned(), "1".to_owned(), 2)]
+        );
+        assert!(!holds(&out, "hunter2") && !holds(&out, CARD));
+        let out = processed(Signal::Logs, "detect: [credit_card], action: drop", body);
+        assert!(!holds(&out, "hunter2") && !holds(&out, "password"));
+    }
+
+    /// A metric with this in its description, metadata and an exemplar's attributes.
+    fn metric(attribute: &[u8]) -> Vec<u8> {
+        let field = |number: u32, bytes: &[u8]| {
+            let mut out = Vec::new();
+            Writer::new(&mut out).bytes_always(number, bytes);
+            out
+        };
+        let mut message = Vec::new();
+        let metric = Metric {
+            name: "m".into(),
+            description: format!("of {CARD}").into(),
+            data: MetricData::Gauge(vec![NumberPoint {
+                rest: field(5, &field(7, attribute)).into(),
+                ..NumberPoint::default()
+            }]),
+            rest: field(12, attribute).into(),
+            ..Metric::default()
+        };
+        metric.write(&mut Writer::new(&mut message));
+        field(1, &field(2, &field(2, &message)))
+    }
+
+    #[test]
+    fn metadata_descriptions_and_exemplars_are_searched() {
+        let mut attribute = Vec::new();
+        KeyValue::new("k", CARD).write(&mut Writer::new(&mut attribute));
+        let body = metric(&attribute);
+        assert!(holds(&body, CARD));
+        let out = processed(Signal::Metrics, "detect: [credit_card]", body);
+        assert!(!holds(&out, CARD));
+        let count = out.windows(4).filter(|window| window == b"card").count();
+        assert_eq!(count, 3, "description, metadata, exemplar");
+    }
+
+    #[test]
+    fn what_is_nested_too_deep_to_be_read_goes() {
+        // Lists in lists, deeper than values may be.
+        let mut value = Vec::new();
+        Writer::new(&mut value).bytes_always(1, CARD.as_bytes());
+        for _ in 0..40 {
+            let mut list = Vec::new();
+            Writer::new(&mut list).bytes_always(1, &value);
+            value.clear();
+            Writer::new(&mut value).bytes_always(5, &list);
+        }
+        let mut attribute = Vec::new();
+        let mut w = Writer::new(&mut attribute);
+        w.bytes_always(1, b"k");
+        w.bytes_always(2, &value);
+        let body = metric(&attribute);
+        let out = processed(Signal::Metrics, "detect: [credit_card]", body);
+        assert!(!holds(&out, CARD));
+        let mut points = 0;
+        vervet_wire::otlp::for_each_metric(&out, |_, _, metric| points += metric.data.points())
+            .expect("valid");
+        assert_eq!(points, 1);
     }
 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use vervet_wire::otlp::{KeyValue, LogRecord, Metric, MetricData, Span, Value};
+use vervet_wire::otlp::{KeyValue, LogRecord, Metric, MetricData, Scope, Span, Value};
 use vervet_wire::protobuf::{Field, Reader, Writer};
 
 use super::KEY_RULE;
@@ -12,8 +12,9 @@ use super::scan::Scanner;
 /// Keys shorter than this hold nothing that is looked for in keys (bytes).
 const KEY_BYTES_MIN: usize = 8;
 
-/// What `attributes` of an exemplar are numbered.
+/// What `filtered_attributes` of an exemplar and `metadata` of a metric are numbered.
 const EXEMPLAR_ATTRIBUTE: u32 = 7;
+const METRIC_METADATA: u32 = 12;
 
 /// The rules of one processor, applied to values. What they found is noted by rule.
 pub(in crate::processors) struct Redactor {
@@ -117,6 +118,12 @@ impl Redactor {
         }
     }
 
+    pub(super) fn scope(&self, scope: &mut Scope<'_>, rules: &mut Vec<usize>) {
+        self.mask(&mut scope.name, rules);
+        self.mask(&mut scope.version, rules);
+        self.attributes(&mut scope.attributes, rules);
+    }
+
     pub(super) fn span(&self, span: &mut Span<'_>, rules: &mut Vec<usize>) {
         self.mask(&mut span.name, rules);
         self.attributes(&mut span.attributes, rules);
@@ -131,6 +138,8 @@ impl Redactor {
     }
 
     pub(super) fn metric(&self, metric: &mut Metric<'_>, rules: &mut Vec<usize>) {
+        self.mask(&mut metric.description, rules);
+        self.kept_attributes(&mut metric.rest, METRIC_METADATA, rules);
         match &mut metric.data {
             MetricData::Empty => {}
             MetricData::Gauge(points) | MetricData::Sum { points, .. } => {
@@ -252,15 +261,14 @@ impl Redactor {
     }
 
     fn number(&self, number: i64, value: &mut Value<'_>, rules: &mut Vec<usize>) -> Fate {
-        let found = u64::try_from(number)
-            .ok()
-            .and_then(|n| self.scanner.number(n));
-        let Some(rule) = found else {
+        // A sign hides nothing: it is the digits that are looked for.
+        let digits = number.unsigned_abs();
+        let Some(rule) = self.scanner.number(digits) else {
             return Fate::Stays;
         };
         let name = self.scanner.names.get(rule).map_or("", String::as_str);
         let mut cover = String::new();
-        self.scanner.cover(name, &number.to_string(), &mut cover);
+        self.scanner.cover(name, &digits.to_string(), &mut cover);
         *value = Value::from(cover);
         self.fate(vec![rule], rules)
     }
@@ -306,22 +314,37 @@ impl Redactor {
     }
 
     fn exemplar(&self, message: &[u8], w: &mut Writer<'_>, rules: &mut Vec<usize>) {
-        let mut reader = Reader::new(message);
+        let mut rest = Cow::Borrowed(message);
+        self.kept_attributes(&mut rest, EXEMPLAR_ATTRIBUTE, rules);
+        w.raw(&rest);
+    }
+
+    /// The attributes numbered `field` among fields that are kept as they stand on the wire. One that cannot be read, as
+    /// it is nested too deep, cannot be searched and goes, by the rule of keys.
+    fn kept_attributes(&self, rest: &mut Cow<'_, [u8]>, field: u32, rules: &mut Vec<usize>) {
+        if rest.is_empty() {
+            return;
+        }
+        let before = rules.len();
+        let mut out = Vec::new();
+        let mut w = Writer::new(&mut out);
+        let mut reader = Reader::new(rest);
         let mut attributes = Vec::new();
         while let Ok(Some((number, value))) = reader.next_field() {
             match value {
-                Field::Bytes(attribute) if number == EXEMPLAR_ATTRIBUTE => {
-                    match KeyValue::read(attribute) {
-                        Ok(attribute) => attributes.push(attribute),
-                        Err(_nested_too_deep) => {}
-                    }
-                }
+                Field::Bytes(attribute) if number == field => match KeyValue::read(attribute) {
+                    Ok(attribute) => attributes.push(attribute),
+                    Err(_nested_too_deep) => rules.push(self.key_rule()),
+                },
                 _ => w.raw(reader.raw()),
             }
         }
         self.attributes(&mut attributes, rules);
-        for attribute in &attributes {
-            w.message(EXEMPLAR_ATTRIBUTE, |w| attribute.write(w));
+        if rules.len() > before {
+            for attribute in &attributes {
+                w.message(field, |w| attribute.write(w));
+            }
+            *rest = Cow::Owned(out);
         }
     }
 }

@@ -6,7 +6,7 @@
 //! place that no record reaches across, which is what makes one offset enough to resume.
 //!
 //! Limits: those of [`Framing`] a line and a record; a record that may be the beginning of a trace waits
-//! [`LINE_WAIT`] for the next line. Blank lines outside of records of several lines are no records. A restart in
+//! [`LINE_WAIT`] for the next line, a piece of a line [`PIECE_WAIT`] for the rest. Blank lines outside of records of several lines are no records. A restart in
 //! the middle of a line over the limit begins a record there.
 
 mod record;
@@ -25,6 +25,9 @@ use record::{Appended, Line};
 
 /// How long a line that may be the beginning of a trace waits for the next, at most.
 const LINE_WAIT: Duration = Duration::from_millis(400);
+/// How long the rest of a line is waited for that a container runtime cut into pieces, at least: handed out in pieces, a
+/// secret across a cut is not found.
+const PIECE_WAIT: Duration = Duration::from_secs(10);
 /// Bytes that overlapping records may hold up before all are handed out as they are.
 const HELD_BYTES_MAX: usize = 4 << 20;
 /// The file itself, and a container's two streams.

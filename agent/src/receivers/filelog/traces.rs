@@ -1,8 +1,8 @@
 //! Which lines go on with the stack trace above them.
 //!
 //! A small state per record tells what may follow. Traces of JavaScript, Java, .NET, Python, Go, Rust, Ruby and PHP are
-//! known, alone or below the line with which a logger reports them, and statements of several lines in PostgreSQL's
-//! log. A line that begins like a new record, with `{` or a date, never continues one; a line that looks like nothing
+//! known, alone or below the line with which a logger reports them, statements of several lines in PostgreSQL's
+//! log, and private keys. A line that begins like a new record, with `{` or a date, never continues one; a line that looks like nothing
 //! of the trace ends it and begins a record of its own.
 
 mod shapes;
@@ -11,10 +11,10 @@ use std::borrow::Cow;
 
 use crate::formats::is_postgres;
 use shapes::{
-    DOTNET_INDENT, Shape, begins_record, has, has_error_level, has_error_word, is_caret,
-    is_dotnet_console, is_exception_header, is_frame, is_go_function, is_go_symbol, is_goroutine,
-    is_node_location, is_php_frame, is_python_exception, is_python_header, is_ruby_frame, is_zap,
-    starts_with_any,
+    DOTNET_INDENT, Shape, begins_key_block, begins_record, ends_key_block, has, has_error_level,
+    has_error_word, in_key_block, is_caret, is_dotnet_console, is_exception_header, is_frame,
+    is_go_function, is_go_symbol, is_goroutine, is_node_location, is_php_frame,
+    is_python_exception, is_python_header, is_ruby_frame, is_zap, starts_with_any,
 };
 
 /// How far a trace has been read.
@@ -63,12 +63,19 @@ pub(super) enum Trace {
     PhpFrames,
     /// A statement of several lines.
     Postgres,
+    /// A private key in PEM: one record, so that it can be recognised and redacted as a whole,
+    KeyBlock,
+    /// to its last line.
+    KeyBlockDone,
 }
 
 impl Trace {
     /// Whether the record reports a failure, if it tells no level.
     pub(super) fn is_failure(self) -> bool {
-        !matches!(self, Self::None | Self::Postgres | Self::DotnetConsole)
+        !matches!(
+            self,
+            Self::None | Self::Postgres | Self::DotnetConsole | Self::KeyBlock | Self::KeyBlockDone
+        )
     }
 
     /// The state after the first line of a record.
@@ -76,6 +83,7 @@ impl Trace {
     pub(super) fn begin(line: &[u8]) -> Self {
         match line.first() {
             Some(b'{') | None => Self::None,
+            Some(_) if begins_key_block(line) => Self::KeyBlock,
             Some(b'T' | b' ') if is_python_header(line) => Self::PythonFrames,
             Some(b'p') if line.starts_with(b"panic: ") => Self::GoPanic,
             Some(b'f') if line.starts_with(b"fatal error: ") => Self::GoPanic,
@@ -133,6 +141,9 @@ impl Trace {
             }
             Self::PhpFrames => (shape.blank || is_php_frame(text)).then_some(self),
             Self::Postgres => (line.first() == Some(&b'\t')).then_some(self),
+            Self::KeyBlock if ends_key_block(text) => Some(Self::KeyBlockDone),
+            Self::KeyBlock => (shape.blank || in_key_block(text)).then_some(self),
+            Self::KeyBlockDone => None,
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::super::encoding::{Encoding, Text};
 use super::super::framing::{Framing, Joining};
 use super::super::traces::Trace;
-use super::LINE_WAIT;
+use super::{LINE_WAIT, PIECE_WAIT};
 use crate::formats::{RuntimeLine, unescape};
 
 /// One line: where it lies and where its content lies.
@@ -255,11 +255,12 @@ impl Record {
     /// Whether it has waited for its next line as long as it may.
     pub(super) fn has_waited(&self, framing: &Framing, now: Instant) -> bool {
         let wait_max = framing.limits().wait_max;
-        let waits_long = self.is_partial()
-            || self.lines > 1
+        let waits_long = self.lines > 1
             || self.trace != Trace::None
             || !matches!(framing.joining(), Joining::Traces);
-        let wait = if waits_long {
+        let wait = if self.is_partial() {
+            wait_max.max(PIECE_WAIT)
+        } else if waits_long {
             wait_max
         } else {
             wait_max.min(LINE_WAIT)

@@ -208,6 +208,51 @@ fn records_wait_for_their_rest_but_not_for_ever() {
 }
 
 #[test]
+fn the_rest_of_a_line_in_pieces_is_waited_for() {
+    let piece = |tag: &str, text: &str| format!("2024-01-02T03:04:05Z stdout {tag} {text}\n");
+    let first = piece("P", "card 41111111");
+    let (mut lines, start) = (Lines::new(framing("none")), Instant::now());
+    lines.scan(first.as_bytes(), false, start);
+    lines.expire(start + Duration::from_secs(9));
+    assert_eq!(lines.ready(), (0, 0));
+    let text = first.clone() + &piece("F", "11111111");
+    lines.scan(text.as_bytes(), false, start + Duration::from_secs(9));
+    assert_eq!(records_of(&mut lines, &text), ["card 4111111111111111"]);
+    let mut lines = Lines::new(framing("none"));
+    lines.scan(first.as_bytes(), false, start);
+    lines.expire(start + PIECE_WAIT + Duration::from_millis(1));
+    assert_eq!(lines.ready(), (1, first.len()));
+}
+
+#[test]
+fn private_keys_are_one_record() {
+    let (dashes, line) = ("-----", "MIIEpAIBAAKCAQEA7v+/x".repeat(3));
+    let key = |before: &str, label: &str| {
+        format!(
+            "{before}{dashes}BEGIN {label}PRIVATE KEY{dashes}\n{line}\n{line}\nAQ==\n{dashes}END {label}PRIVATE KEY{dashes}"
+        )
+    };
+    let encrypted = key("", "RSA ").replacen(
+        &line,
+        &format!("Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\n{line}"),
+        1,
+    );
+    let unfinished = format!("{dashes}BEGIN PRIVATE KEY{dashes}\n{line}");
+    check(&[
+        "before",
+        &key("", "RSA "),
+        &key("", ""),
+        "after",
+        &key("loaded ", "EC "),
+        &encrypted,
+        &unfinished,
+        "not a key's line",
+    ]);
+    let certificate = format!("{dashes}BEGIN CERTIFICATE{dashes}");
+    check(&[&certificate, &line]);
+}
+
+#[test]
 fn overlapping_records_are_handed_out_together() {
     let line = |stream: &str, text: &str| format!("2024-01-02T03:04:05Z {stream} F {text}\n");
     let mut text = line("stdout", "alone") + &line("stdout", "{}") + &line("stderr", "Error: x");

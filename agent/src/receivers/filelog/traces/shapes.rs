@@ -34,6 +34,21 @@ pub(super) fn begins_record(line: &[u8]) -> bool {
     }
 }
 
+/// `-----BEGIN RSA PRIVATE KEY-----`, alone or behind what a logger puts before it.
+pub(super) fn begins_key_block(line: &[u8]) -> bool {
+    line.ends_with(b"PRIVATE KEY-----") && has(line, b"-----BEGIN ")
+}
+
+pub(super) fn ends_key_block(text: &[u8]) -> bool {
+    text.starts_with(b"-----END ")
+}
+
+/// A line of base64, or one of the lines about encryption above them.
+pub(super) fn in_key_block(text: &[u8]) -> bool {
+    let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=');
+    text.iter().all(is_base64) || starts_with_any(text, &[b"Proc-Type: ", b"DEK-Info: "])
+}
+
 /// `at f (file.js:1:2)`, `at com.example.A.b(A.java:1)`, `... 12 more`
 pub(super) fn is_frame(text: &[u8]) -> bool {
     text.starts_with(b"at ") || (text.starts_with(b"... ") && text.ends_with(b" more"))
