@@ -1,7 +1,6 @@
 //! The agent about itself, over HTTP: `/metrics`, `/livez`, `/readyz`, `/api/health`, `/api/vervet/v1/status`,
 //! `/api/vervet/v1/tap`.
 
-mod guard;
 mod tap;
 
 use std::net::SocketAddr;
@@ -175,7 +174,7 @@ pub(crate) fn router(view: SelfView) -> Router {
 pub(crate) fn router_on(address: SocketAddr, view: SelfView) -> Router {
     let router = router(view);
     match address.ip().is_loopback() {
-        true => router.layer(middleware::from_fn(guard::local_only)),
+        true => router.layer(middleware::from_fn(vervet_wire::http::guard::local_only)),
         false => router,
     }
 }

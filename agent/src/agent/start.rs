@@ -142,7 +142,7 @@ async fn open_buffer(
             path: dir.clone(),
             source,
         };
-        std::fs::create_dir_all(&dir).map_err(failed)?;
+        make_private(&dir).map_err(failed)?;
         let (buffer, report) = Buffer::open(&dir.join("buffer"), disk_bytes, fs)?;
         orphans::settle(&owned, &buffer.journal)?;
         let agent_id = agent_id::load(&dir, buffer.is_new).map_err(failed)?;
@@ -151,6 +151,30 @@ async fn open_buffer(
     .await?;
     log_recovery(&config.data_dir, &report);
     Ok((buffer, agent_id))
+}
+
+/// Makes the data folder for its owner alone: names of files and their positions are in it. One in use that others may look
+/// into is left as it is and complained of.
+fn make_private(dir: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+    const OTHERS: u32 = 0o077;
+    if !dir.is_dir() {
+        return std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(dir);
+    }
+    let mode = std::fs::metadata(dir)?.permissions().mode();
+    if mode & OTHERS == 0 {
+        return Ok(());
+    }
+    // One that somebody has just made for the agent; it need not be the agent's to change.
+    let is_new = std::fs::read_dir(dir)?.next().is_none();
+    let private = std::fs::Permissions::from_mode(mode & !OTHERS);
+    if !is_new || std::fs::set_permissions(dir, private).is_err() {
+        tracing::warn!(path = %dir.display(), mode = format!("{:o}", mode & 0o7777), "the data folder is open to others, chmod 700 keeps them out");
+    }
+    Ok(())
 }
 
 fn log_recovery(data_dir: &Path, report: &RecoveryReport) {

@@ -324,6 +324,71 @@ async fn malformed_and_unwanted_requests_are_refused_for_good() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn requests_of_too_many_records_are_refused_for_good() {
+    let dir = tempfile::tempdir().expect("folder");
+    let agent = agent(dir.path(), "http://127.0.0.1:9").await;
+    let many = vec![b'{', b'}', b','].repeat(vervet_wire::REQUEST_ITEMS_MAX);
+    let records = String::from_utf8(many).expect("text");
+    let json = format!(
+        r#"{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{}]}}]}}]}}"#,
+        records.trim_end_matches(',')
+    );
+    let url = format!("http://{}/v1/logs", agent.addresses()["otlp/http"]);
+    let post = async |body: String, host: Option<&str>, origin: Option<&str>| {
+        let mut request = reqwest::Client::new().post(&url).body(body);
+        request = request.header("content-type", "application/json");
+        for (name, value) in [("host", host), ("origin", origin)] {
+            if let Some(value) = value {
+                request = request.header(name, value);
+            }
+        }
+        let answer = request.send().await.expect("answers");
+        (answer.status().as_u16(), answer.text().await.expect("text"))
+    };
+    let body = json.clone();
+    let (status, text) = post(body, None, None).await;
+    assert_eq!(status, 400, "{text}");
+    assert!(text.contains("too many records"), "{text}");
+    // The same door, from a page of another site and under a foreign name.
+    let one = || r#"{"resourceLogs":[{"scopeLogs":[{"logRecords":[{}]}]}]}"#.to_owned();
+    assert_eq!(post(one(), None, Some("http://evil.example")).await.0, 403);
+    assert_eq!(post(one(), Some("evil.example"), None).await.0, 421);
+    assert_eq!(post(one(), None, None).await.0, 200);
+    assert_eq!(agent.status().buffer.last_sequence, 1);
+    agent.shutdown(Duration::from_millis(100)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_data_folder_is_the_agents_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::tempdir().expect("folder");
+    let data = dir.path().join("deep/data");
+    agent(&data, "http://127.0.0.1:9")
+        .await
+        .shutdown(Duration::from_millis(100))
+        .await;
+    let mode = |path: &Path| std::fs::metadata(path).expect("there").permissions().mode() & 0o777;
+    assert_eq!(mode(&data), 0o700);
+    // One that was just made for the agent becomes so, one in use stays as somebody wanted it.
+    let open = |path: &Path| std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755));
+    let made = dir.path().join("made");
+    std::fs::create_dir(&made)
+        .and_then(|()| open(&made))
+        .expect("made");
+    agent(&made, "http://127.0.0.1:9")
+        .await
+        .shutdown(Duration::from_millis(100))
+        .await;
+    assert_eq!(mode(&made), 0o700);
+    open(&made).expect("opened");
+    agent(&made, "http://127.0.0.1:9")
+        .await
+        .shutdown(Duration::from_millis(100))
+        .await;
+    assert_eq!(mode(&made), 0o755);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_admin_routes_answer() {
     let dir = tempfile::tempdir().expect("folder");
     let agent = agent(dir.path(), "http://127.0.0.1:9").await;

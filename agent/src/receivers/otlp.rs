@@ -2,15 +2,18 @@
 //!
 //! A request is answered with success once it is durable in the journal. A malformed one is refused for good, one
 //! that finds the buffer full is refused with a delay to retry after. Records are decoded for
-//! the pipeline's processors and to see that every byte can be read.
+//! the pipeline's processors and to see that every byte can be read. On loopback, OTLP/HTTP serves only
+//! requests that name a local host and that no other site's page has made.
 
 use std::any::Any;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::middleware;
 use bytes::Bytes;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use vervet_model::Signal;
@@ -28,8 +31,11 @@ const BODY_BYTES_DEFAULT: u64 = 16 << 20;
 const BODY_BYTES_MAX: u64 = 63 << 20;
 /// Time for one gRPC request, waiting for the disk included.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
-/// Requests of this size and more are processed away from the async threads (bytes).
+/// Requests of this size and more are processed away from the async threads (bytes), and all those for which
+/// processors search texts: how long that takes is for the sender to say, not for the size.
 const PROCESS_APART_BYTES: usize = 128 << 10;
+/// Requests that are processed away from the async threads at once; the others wait, held in their room.
+const PROCESSINGS_MAX: usize = 4;
 const RETRY_AFTER_SHUTDOWN: Duration = Duration::from_secs(5);
 
 /// The settings of an `otlp` receiver, checked.
@@ -92,6 +98,7 @@ impl OtlpReceiver {
     /// Serves until the shutdown token is cancelled, then lets requests under way finish.
     pub async fn run(self) {
         let sink = Sink {
+            processings: Arc::new(Semaphore::new(PROCESSINGS_MAX)),
             resource: Arc::new(ResourceDefaults::new(&self.context.resource)),
             context: Arc::new(self.context.clone()),
         };
@@ -131,7 +138,10 @@ async fn serve_http(
 ) {
     let Some(listener) = listener else { return };
     let shutdown = context.shutdown.clone().cancelled_owned();
-    let router = http::router(sink.clone(), body_bytes_max);
+    let mut router = http::router(sink.clone(), body_bytes_max);
+    if listener.local_addr().is_ok_and(|at| at.ip().is_loopback()) {
+        router = router.layer(middleware::from_fn(http::guard::local_only));
+    }
     let served = axum::serve(listener, router)
         .with_graceful_shutdown(shutdown)
         .await;
@@ -145,6 +155,8 @@ async fn serve_http(
 struct Sink {
     context: Arc<ReceiverContext>,
     resource: Arc<ResourceDefaults>,
+    /// Shared by both protocols.
+    processings: Arc<Semaphore>,
 }
 
 impl OtlpSink for Sink {
@@ -196,14 +208,22 @@ impl Sink {
             let body = sink.resource.add_to(body)?;
             sink.context.chains.of(signal).request(signal, body)
         };
-        let processed = if bytes < PROCESS_APART_BYTES {
+        let searches = self.context.chains.of(signal).searches();
+        let processed = if bytes < PROCESS_APART_BYTES && !searches {
             process()
         } else {
-            let processed = tokio::task::spawn_blocking(process).await;
-            processed.map_err(|_aborted| Refusal::Unavailable {
+            let failed = || Refusal::Unavailable {
                 reason: "the request could not be processed".to_owned(),
                 retry_after: RETRY_AFTER_SHUTDOWN,
-            })?
+            };
+            let turn = Arc::clone(&self.processings).acquire_owned().await;
+            let turn = turn.map_err(|_closed| failed())?;
+            let processed = tokio::task::spawn_blocking(move || {
+                // Held until the work is done, even if nobody waits for it any more.
+                let _turn = turn;
+                process()
+            });
+            processed.await.map_err(|_aborted| failed())?
         };
         processed.map_err(|error| Refusal::Invalid(format!("the request is malformed: {error}")))
     }
