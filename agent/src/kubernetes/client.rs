@@ -70,6 +70,8 @@ pub(super) enum SourceError {
     NoPodList(#[from] NoPodList),
     #[error("the server names more than {PODS_MAX} pods")]
     TooManyPods,
+    #[error("the server's list goes on after {0} pages")]
+    TooManyPages(usize),
     #[error("the server ended the watch: {0}")]
     Ended(String),
 }
@@ -83,7 +85,7 @@ impl SourceError {
             Self::Timeout(_) => "timeout",
             Self::Status { .. } | Self::Ended(_) => "status",
             Self::Expired => "expired",
-            Self::TooLarge(_) | Self::TooManyPods => "too_large",
+            Self::TooLarge(_) | Self::TooManyPods | Self::TooManyPages(_) => "too_large",
             Self::Malformed(_) | Self::NoPodList(_) => "malformed",
         }
     }

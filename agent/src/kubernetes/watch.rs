@@ -1,7 +1,7 @@
 //! Lists this node's pods at the API server and watches them from there on.
 //!
 //! A watch that ends is taken up again from the last version seen; when that has expired (410), everything is
-//! listed anew. A watch over which nothing has come for a while, not even a bookmark, is taken for dead.
+//! listed anew. A list has at most [`PAGES_MAX`] pages and [`LIST_BYTES_MAX`] bytes. A watch over which nothing has come for a while, not even a bookmark, is taken for dead.
 
 use std::time::{Duration, Instant};
 
@@ -11,11 +11,15 @@ use memchr::memchr;
 use super::client::{SourceClient, SourceError, next_chunk};
 use super::document::{NoPodList, Page, PodDocument, PodList, WatchEvent};
 use super::source::{Backoff, parse};
-use super::{EVENT_BYTES_MAX, PODS_MAX, PodFeed};
+use super::{BODY_BYTES_MAX, EVENT_BYTES_MAX, PODS_MAX, PodFeed};
 
 const PATH: &str = "/api/v1/pods";
 /// Pods a page of a list.
 const PAGE_PODS: &str = "500";
+/// Pages of one list, at most: more than [`PODS_MAX`] pods need, however few a server puts on a page.
+const PAGES_MAX: usize = 100;
+/// Bytes of one list, all pages together.
+const LIST_BYTES_MAX: usize = BODY_BYTES_MAX;
 /// When the server ends a watch (seconds).
 const WATCH_SECONDS: &str = "300";
 /// Servers send a bookmark about once a minute.
@@ -89,7 +93,8 @@ impl Watch {
         let mut pods: Vec<PodDocument> = Vec::new();
         let mut next: Option<String> = None;
         let selector = self.selector.clone();
-        loop {
+        let mut bytes = 0;
+        for _ in 0..PAGES_MAX {
             let mut query = vec![("fieldSelector", selector.as_str()), ("limit", PAGE_PODS)];
             match &next {
                 Some(next) => query.push(("continue", next)),
@@ -97,6 +102,10 @@ impl Watch {
                 None => {}
             }
             let body = self.client.document(PATH, &query).await?;
+            bytes += body.len();
+            if bytes > LIST_BYTES_MAX {
+                return Err(SourceError::TooLarge(LIST_BYTES_MAX));
+            }
             let list: PodList = parse(body).await?;
             let page = Page::try_from(list)?;
             pods.extend(page.pods);
@@ -112,6 +121,7 @@ impl Watch {
                 return Err(SourceError::TooManyPods);
             }
         }
+        Err(SourceError::TooManyPages(PAGES_MAX))
     }
 
     async fn watch(&mut self, version: &str, progress: &mut Progress) -> Result<(), SourceError> {

@@ -168,6 +168,18 @@ async fn long_lists_come_in_pages() {
 }
 
 #[tokio::test]
+async fn a_list_without_end_is_given_up() {
+    let server = Server::start().await;
+    // Pages without pods, each of which says that there are more.
+    server.set_page(0);
+    server.put(pod("a", &[]));
+    let client = Client::start(&server, api());
+    client.until_error("goes on after 100 pages").await;
+    server.set_page(1);
+    client.until_known("a").await;
+}
+
+#[tokio::test]
 async fn a_server_that_is_down_keeps_what_is_known() {
     let server = Server::start().await;
     server.put(pod("a", &[]));
