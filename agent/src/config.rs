@@ -7,6 +7,7 @@
 mod cases;
 mod error;
 mod faults;
+mod hide;
 mod lint;
 mod read;
 mod references;

@@ -7,6 +7,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use super::error::Problem;
+use super::hide::Hidden;
 use super::substitute::Sources;
 use super::yaml::{Node, Value, parse};
 use super::{AgentConfig, ConfigError, SystemSources, substitute};
@@ -28,19 +29,22 @@ impl AgentConfig {
         let config = Self::load(path)?;
         let mut warnings = config.warnings.clone();
         // It has just been read; if it is gone now, there is nothing more to say of it.
-        if let Some(root) = tree(path, &SystemSources) {
+        if let Some((root, hidden)) = tree(path, &SystemSources) {
             files(&root, &mut Vec::new(), &mut warnings);
             warnings.extend(disk(&root, &config));
+            warnings.iter_mut().for_each(|warning| hidden.hide(warning));
         }
         warnings.sort_by_key(|warning| warning.line);
         Ok(Checked { config, warnings })
     }
 }
 
-fn tree(path: &Path, sources: &dyn Sources) -> Option<Node> {
+fn tree(path: &Path, sources: &dyn Sources) -> Option<(Node, Hidden)> {
     let mut root = parse(&std::fs::read_to_string(path).ok()?).ok()?;
-    substitute::substitute(&mut root, sources, &mut Vec::new());
-    Some(root)
+    let mut hidden = Hidden::default();
+    substitute::substitute(&mut root, sources, &mut Vec::new(), &mut hidden);
+    hidden.add_secrets(&root);
+    Some((root, hidden))
 }
 
 /// Settings called `..._file` name files that are read when the agent starts.

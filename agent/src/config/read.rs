@@ -10,6 +10,7 @@ use vervet_model::Signal;
 use super::cases;
 use super::error::{Problem, unknown};
 use super::faults::read_all;
+use super::hide::Hidden;
 use super::references::{self, Known};
 use super::shapes::Shapes;
 use super::spec::{
@@ -55,11 +56,15 @@ const NAME_BYTES_MAX: usize = 48;
 pub(super) fn read(text: &str, sources: &dyn Sources) -> Result<AgentConfig, Vec<Problem>> {
     let mut root = parse(text).map_err(|problem| vec![problem])?;
     let mut reader = Reader::default();
-    substitute(&mut root, sources, &mut reader.problems);
+    let mut hidden = Hidden::default();
+    substitute(&mut root, sources, &mut reader.problems, &mut hidden);
+    hidden.add_secrets(&root);
     let config = reader.config(&root);
     match config {
         Some(config) if reader.problems.is_empty() => Ok(config),
         _ => {
+            let problems = reader.problems.iter_mut();
+            problems.for_each(|problem| hidden.hide(problem));
             reader.problems.sort_by_key(|problem| problem.line);
             Err(reader.problems)
         }

@@ -3,6 +3,7 @@
 use serde::de::DeserializeOwned;
 
 use super::error::{ConfigError, Problem};
+use super::hide::Hidden;
 use super::substitute::{Sources, substitute};
 use super::yaml::{from_node, parse};
 
@@ -19,12 +20,14 @@ pub fn read_document<T: DeserializeOwned>(
     let read = || -> Result<T, Vec<Problem>> {
         let mut root = parse(text).map_err(|problem| vec![problem])?;
         let mut problems = Vec::new();
-        substitute(&mut root, sources, &mut problems);
-        match from_node(&root) {
+        let mut hidden = Hidden::default();
+        substitute(&mut root, sources, &mut problems, &mut hidden);
+        hidden.add_secrets(&root);
+        let value = from_node(&root).map_err(|problem| problems.push(problem));
+        match value {
             Ok(value) if problems.is_empty() => Ok(value),
-            Ok(_) => Err(problems),
-            Err(problem) => {
-                problems.push(problem);
+            _ => {
+                problems.iter_mut().for_each(|problem| hidden.hide(problem));
                 Err(problems)
             }
         }

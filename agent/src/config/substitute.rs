@@ -5,6 +5,7 @@ use std::io::Read;
 use std::path::Path;
 
 use super::error::Problem;
+use super::hide::Hidden;
 use super::yaml::{Node, Value};
 
 /// Largest file put in place of `${file:...}` (bytes).
@@ -46,28 +47,33 @@ impl Sources for SystemSources {
     }
 }
 
-/// Replaces in place, collecting every reference that cannot be resolved.
-pub(crate) fn substitute(node: &mut Node, sources: &dyn Sources, problems: &mut Vec<Problem>) {
+/// Replaces in place, collecting every reference that cannot be resolved, and what was put in.
+pub(super) fn substitute(
+    node: &mut Node,
+    sources: &dyn Sources,
+    problems: &mut Vec<Problem>,
+    hidden: &mut Hidden,
+) {
     match &mut node.value {
-        Value::Scalar { text, .. } if text.contains("${") => match resolve(text, sources) {
+        Value::Scalar { text, .. } if text.contains("${") => match resolve(text, sources, hidden) {
             Ok(resolved) => *text = resolved,
             Err(message) => problems.push(Problem::at(node.line, message)),
         },
         Value::Scalar { .. } => {}
         Value::List(items) => {
             for item in items {
-                substitute(item, sources, problems);
+                substitute(item, sources, problems, hidden);
             }
         }
         Value::Map(entries) => {
             for (_, value) in entries {
-                substitute(value, sources, problems);
+                substitute(value, sources, problems, hidden);
             }
         }
     }
 }
 
-fn resolve(text: &str, sources: &dyn Sources) -> Result<String, String> {
+fn resolve(text: &str, sources: &dyn Sources, hidden: &mut Hidden) -> Result<String, String> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(start) = rest.find("${") {
@@ -81,10 +87,14 @@ fn resolve(text: &str, sources: &dyn Sources) -> Result<String, String> {
         let inner = reference.trim_start_matches("${").trim_end_matches('}');
         if let Some(name) = inner.strip_prefix("env:") {
             let value = sources.variable(name);
-            out.push_str(&value.ok_or_else(|| format!("environment variable {name} is not set"))?);
+            let value = value.ok_or_else(|| format!("environment variable {name} is not set"))?;
+            hidden.add(&value);
+            out.push_str(&value);
         } else if let Some(path) = inner.strip_prefix("file:") {
             let value = sources.file(Path::new(path));
-            out.push_str(&value.map_err(|why| format!("file {path} cannot be read: {why}"))?);
+            let value = value.map_err(|why| format!("file {path} cannot be read: {why}"))?;
+            hidden.add(&value);
+            out.push_str(&value);
         } else {
             out.push_str(reference);
         }

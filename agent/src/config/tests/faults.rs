@@ -176,3 +176,42 @@ fn tests_are_read_and_checked_like_everything_else() {
     );
     check_lines("tests: yes\n", &["f:1: tests: must hold a list"]);
 }
+
+#[test]
+fn complaints_do_not_repeat_what_may_be_secret() {
+    let sources = Fixed(HashMap::from([
+        ("TOKEN", "hunter2-hunter2"),
+        ("SHORT", "q9"),
+        ("URL", "https://me:pass/word9@host:1/x"),
+        ("/run/pattern", "(hunter3"),
+    ]));
+    for text in [
+        "exporters:\n  main: {type: otlp, endpoint: '${env:TOKEN}', timeout: '${env:TOKEN}'}\n",
+        "exporters:\n  main: {type: otlp, endpoint: '${env:URL}'}\n",
+        "exporters:\n  main: {type: otlp, endpoint: 'https://me:pass/word9@host:1/x'}\n",
+        "exporters:\n  main: {type: otlp, endpoint: 'http://${env:TOKEN} x'}\n",
+        "exporters:\n  main: {type: otlp, endpoint: http://h:1, compression: '${env:TOKEN}'}\n",
+        "exporters:\n  main: {type: otlp, endpoint: http://h:1, insecure: '${env:SHORT}'}\n",
+        "exporters:\n  main: {type: otlp, endpoint: http://h:1, auth: '${env:TOKEN}'}\n",
+        "exporters:\n  main: {type: otlp, endpoint: http://h:1, headers: {a: \"hunter2-hunter2\\n\"}}\n",
+        "exporters:\n  main: {type: otlp, endpoint: http://h:1, auth: {bearer_token: [hunter2-hunter2]}}\n",
+        "limits: {memory: '${env:TOKEN}', disk: '${env:SHORT}'}\n",
+        "receivers:\n  otlp: {type: otlp, grpc: '${env:TOKEN}', body_max: '${env:SHORT}', auth: '${env:TOKEN}'}\n",
+        "receivers:\n  files: {type: '${env:TOKEN}'}\n",
+        "processors:\n  pii: {type: redaction, patterns: {own: '${file:/run/pattern}'}}\n",
+        "processors:\n  pii: {type: redaction, action: hash, key: hunter2}\n",
+        "processors:\n  f: {type: filter, drop: ['${env:TOKEN} ==']}\n",
+        "pipelines:\n  logs: {from: ['${env:TOKEN}'], to: [x]}\n",
+    ] {
+        let error = AgentConfig::parse("f", text, &sources).expect_err(text);
+        let said = error.to_string();
+        for secret in ["hunter", "q9", "word9"] {
+            assert!(!said.contains(secret), "{text}\n{said}");
+        }
+    }
+    // What the file itself says may be repeated.
+    check_lines(
+        "limits: {disk: much}\n",
+        &["f:1: limits.disk: \"much\" is not a size"],
+    );
+}
