@@ -62,6 +62,7 @@ pub(crate) struct FilelogMetrics {
     truncations: Counters,
     continued: Counters,
     open_errors: Counters,
+    links_refused: Counters,
     files: Gauges,
     /// How far each receiver has read its files.
     pub(crate) progress: FilelogProgress,
@@ -80,6 +81,7 @@ pub(crate) struct FilelogCounts {
     pub(crate) truncations: Counter,
     pub(crate) continued: Counter,
     pub(crate) open_errors: Counter,
+    pub(crate) links_refused: Counter,
     pub(crate) files: Gauge,
     pub(crate) open_files: Gauge,
     receiver: Labels,
@@ -138,6 +140,11 @@ impl FilelogMetrics {
             &self.open_errors,
         );
         counter(
+            "links_refused",
+            "Links that are not followed because of where they lead",
+            &self.links_refused,
+        );
+        counter(
             "continued",
             "Files whose content was read before under another inode: copies and compressed files",
             &self.continued,
@@ -163,6 +170,7 @@ impl FilelogMetrics {
             truncations: counter(&self.truncations),
             continued: counter(&self.continued),
             open_errors: counter(&self.open_errors),
+            links_refused: counter(&self.links_refused),
             files: self.files.get_or_create(&labels).clone(),
             truncated_lines: counter(&self.truncated_lines),
             open_files: self.open_files.get_or_create(&labels).clone(),

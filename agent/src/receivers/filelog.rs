@@ -59,6 +59,10 @@ pub struct FilelogSpec {
     /// Globs of files to leave alone although included.
     #[serde(default)]
     pub exclude: Vec<String>,
+    /// Folders below which symbolic links may lead, besides those of the globs. Default: none, or `/var/log` and
+    /// `/var/lib/docker/containers` when a glob is below `/var/log`.
+    #[serde(default)]
+    pub link_roots: Option<Vec<String>>,
     /// How lines are read. Default `auto`.
     #[serde(default)]
     pub format: FormatSpec,
@@ -107,7 +111,10 @@ impl TryFrom<FilelogSpec> for FilelogConfig {
         if spec.include.is_empty() {
             return Err("include names no files".to_owned());
         }
-        let patterns = Patterns::new(&spec.include, &spec.exclude)?;
+        let mut patterns = Patterns::new(&spec.include, &spec.exclude)?;
+        if let Some(roots) = &spec.link_roots {
+            patterns = patterns.with_link_roots(roots)?;
+        }
         let framing = Framing::new(&spec).map_err(|error| error.to_string())?;
         Ok(Self {
             spec,

@@ -2,9 +2,11 @@
 //!
 //! A pattern is walked component by component: folders are only listed where a component is a glob, `**` stands for
 //! any number of folders. What a folder held is remembered with its time of modification, so that a look at a
-//! folder in which no name has changed costs one `stat`; symbolic links are followed and looked at every time. At most
+//! folder in which no name has changed costs one `stat`; symbolic links are looked at every time, and followed
+//! where they may lead ([`links`]). At most
 //! [`DEPTH_MAX`] levels below a `**` and [`FILES_MAX`] files.
 
+mod links;
 mod listing;
 mod patterns;
 
@@ -22,6 +24,8 @@ pub(super) use patterns::Patterns;
 const DEPTH_MAX: usize = 32;
 /// Files followed at once, at most.
 const FILES_MAX: usize = 100_000;
+/// Paths complained of that are remembered, at most; beyond nothing more is said.
+const COMPLAINTS_MAX: usize = 1_000;
 
 /// What is different since the last look.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -47,6 +51,8 @@ pub(super) enum Complaint {
     NotRegular(PathBuf),
     /// A folder that was there before, or that may not be listed.
     Folder(PathBuf, io::ErrorKind),
+    /// What a link leads to lies outside of the folders it may lead to.
+    Link(PathBuf),
     TooMany,
 }
 
@@ -226,7 +232,7 @@ impl Look<'_> {
                         .filter(|known| known.inode == entry.inode);
                     let id = match same.filter(|_| entry.is_file()) {
                         Some(known) => Some(known.id),
-                        None => self.identify(&path),
+                        None => self.identify(&path, same.map(|known| known.id)),
                     };
                     Some((entry.name.clone(), entry.matched(id?)))
                 })
@@ -238,7 +244,7 @@ impl Look<'_> {
                 .iter_mut()
                 .filter(|(_, matched)| matched.is_link)
             {
-                if let Some(id) = self.identify(&folder.join(name)) {
+                if let Some(id) = self.identify(&folder.join(name), Some(matched.id)) {
                     matched.id = id;
                 }
             }
@@ -263,8 +269,9 @@ impl Look<'_> {
         let key = (pattern, path.clone());
         let mut listing = self.discovery.listings.remove(&key).unwrap_or_default();
         listing.visited = look;
-        let found = self.identify(&path);
         let known = std::mem::take(&mut listing.matched);
+        let before = known.values().next().map(|matched| matched.id);
+        let found = self.identify(&path, before);
         listing.matched = found
             .map(|id| (name.as_os_str().to_owned(), listing::Matched::link(id)))
             .into_iter()
@@ -273,20 +280,30 @@ impl Look<'_> {
         self.discovery.listings.insert(key, listing);
     }
 
-    /// The identity of a regular file that no exclusion names.
-    fn identify(&mut self, path: &Path) -> Option<FileId> {
+    /// The identity of a regular file that no exclusion names and that may be read. One that is `known` may.
+    fn identify(&mut self, path: &Path, known: Option<FileId>) -> Option<FileId> {
         if self.discovery.patterns.excludes(path) {
             return None;
         }
         let metadata = fs::metadata(path).ok()?;
         if metadata.is_file() {
-            return Some((metadata.dev(), metadata.ino()));
-        }
-        if !metadata.is_dir() && self.discovery.complained.insert(path.to_owned()) {
-            let complaint = Complaint::NotRegular(path.to_owned());
-            self.changes.complaints.push(complaint);
+            let id = (metadata.dev(), metadata.ino());
+            if known == Some(id) || self.discovery.patterns.may_lead(path) {
+                return Some(id);
+            }
+            self.complain(path, Complaint::Link);
+        } else if !metadata.is_dir() {
+            self.complain(path, Complaint::NotRegular);
         }
         None
+    }
+
+    /// Once for a path.
+    fn complain(&mut self, path: &Path, complaint: fn(PathBuf) -> Complaint) {
+        let complained = &mut self.discovery.complained;
+        if complained.len() < COMPLAINTS_MAX && complained.insert(path.to_owned()) {
+            self.changes.complaints.push(complaint(path.to_owned()));
+        }
     }
 
     fn compare(&mut self, folder: &Path, before: &listing::Matches, after: &listing::Matches) {

@@ -42,6 +42,7 @@ fn spec(include: &Path) -> FilelogSpec {
     FilelogSpec {
         include: vec![include.to_string_lossy().into_owned()],
         exclude: Vec::new(),
+        link_roots: None,
         format: FormatSpec::default(),
         multiline: MultilineSpec::default(),
         encoding: EncodingSpec::default(),

@@ -2,6 +2,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
+use super::links::LinkRoots;
 use globset::{GlobBuilder, GlobMatcher, GlobSet, GlobSetBuilder};
 
 /// The globs of one receiver.
@@ -10,6 +11,7 @@ pub(in crate::receivers::filelog) struct Patterns {
     pub(super) include: Vec<Pattern>,
     included: GlobSet,
     exclude: GlobSet,
+    links: LinkRoots,
 }
 
 pub(super) type Pattern = Vec<Part>;
@@ -33,12 +35,31 @@ impl Patterns {
         let parts = include
             .iter()
             .map(|pattern| parts(pattern))
-            .collect::<Result<_, _>>()?;
+            .collect::<Result<Vec<_>, _>>()?;
+        let include_paths = absolute(include)?;
         Ok(Self {
+            links: LinkRoots::of(&parts),
             include: parts,
-            included: set(&absolute(include)?)?,
+            included: set(&include_paths)?,
             exclude: set(exclude)?,
         })
+    }
+
+    /// Other folders below which links may lead, besides those of the globs.
+    ///
+    /// # Errors
+    /// One of them is no absolute path.
+    pub(in crate::receivers::filelog) fn with_link_roots(
+        mut self,
+        roots: &[String],
+    ) -> Result<Self, String> {
+        self.links.set(roots)?;
+        Ok(self)
+    }
+
+    /// Whether the file that `path` leads to may be read: it lies where a link may lead, or no link is on the way.
+    pub(super) fn may_lead(&self, path: &Path) -> bool {
+        self.links.allow(path)
     }
 
     pub(super) fn excludes(&self, path: &Path) -> bool {

@@ -55,3 +55,68 @@ fn broken_patterns_are_refused() {
         assert!(Patterns::new(&[bad.to_owned()], &[]).is_err(), "{bad}");
     }
 }
+
+#[test]
+fn links_lead_below_the_roots_only() {
+    use std::os::unix::fs::symlink;
+    let root = tempfile::tempdir().expect("temporary directory");
+    let at = |path: &str| root.path().join(path);
+    for folder in ["logs/sub", "outside/logs", "released/logs"] {
+        fs::create_dir_all(at(folder)).expect("created");
+    }
+    for file in [
+        "logs/sub/in.log",
+        "outside/out.log",
+        "outside/logs/x.log",
+        "released/logs/r.log",
+    ] {
+        fs::write(at(file), "").expect("written");
+    }
+    symlink(at("outside/out.log"), at("logs/evil.log")).expect("linked");
+    symlink(at("logs/sub/in.log"), at("logs/fine.log")).expect("linked");
+    symlink(at("outside"), at("logs/folder")).expect("linked");
+    symlink(at("released"), at("current")).expect("linked");
+    let check = |include: &str, roots: Option<&str>, expected: &[&str]| {
+        let full = |path: &str| at(path).to_string_lossy().into_owned();
+        let mut patterns = Patterns::new(&[full(include)], &[]).expect("valid");
+        if let Some(roots) = roots {
+            patterns = patterns.with_link_roots(&[full(roots)]).expect("valid");
+        }
+        assert_eq!(found(&patterns, root.path()), expected, "{include}");
+    };
+    check("logs/*.log", None, &["logs/fine.log"]);
+    check("logs/evil.log", None, &[]);
+    check("logs/fine.log", None, &["logs/fine.log"]);
+    // A folder that a link of somebody else's leads to is no better.
+    check("logs/*/*.log", None, &["logs/sub/in.log"]);
+    check(
+        "logs/*.log",
+        Some("outside"),
+        &["logs/evil.log", "logs/fine.log"],
+    );
+    // What stands before the first wildcard is the configuration's own.
+    check("current/logs/*.log", None, &["current/logs/r.log"]);
+    let relative = ["logs".to_owned()];
+    let patterns = Patterns::new(&["/a/*.log".to_owned()], &[]).expect("valid");
+    assert!(patterns.with_link_roots(&relative).is_err());
+}
+
+#[test]
+fn links_of_container_runtimes_are_followed_by_default() {
+    use super::links::LinkRoots;
+    let roots = |include: &str| {
+        let patterns = Patterns::new(&[include.to_owned()], &[]).expect("valid");
+        format!("{:?}", LinkRoots::of(&patterns.include))
+    };
+    for system in [
+        "/var/log/pods/*/*/*.log",
+        "/var/log/containers/*.log",
+        "/var/log/*.log",
+    ] {
+        assert!(
+            roots(system).contains("/var/lib/docker/containers"),
+            "{system}"
+        );
+    }
+    assert!(!roots("/srv/app/*.log").contains("/var"));
+}

@@ -17,6 +17,9 @@ const CONTAINER_LINKS: &str = "/var/log/containers";
 impl Tailer {
     pub(super) fn sweep(&mut self, now: Instant) {
         let changes = self.discovery.sweep();
+        let refused = changes.complaints.iter();
+        let refused = refused.filter(|complaint| matches!(complaint, Complaint::Link(_)));
+        self.counts.links_refused.inc_by(refused.count() as u64);
         changes.complaints.iter().for_each(complain);
         self.has_news |= !changes.appeared.is_empty() || !changes.vanished.is_empty();
         for folder in changes.folders_gone {
@@ -182,6 +185,9 @@ fn complain(complaint: &Complaint) {
         }
         Complaint::Folder(path, kind) => {
             tracing::warn!(path = %path.display(), error = %kind, "folder cannot be listed");
+        }
+        Complaint::Link(path) => {
+            tracing::warn!(path = %path.display(), "link leads out of the folders of the globs and of link_roots, it is not followed");
         }
         Complaint::TooMany => tracing::error!("too many files, the rest is not followed"),
     }

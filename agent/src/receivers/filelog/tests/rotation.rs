@@ -237,13 +237,48 @@ async fn a_link_that_is_switched_leads_to_the_next_file() {
     let links = directory.path().join("links");
     fs::create_dir(&links).expect("created");
     symlink(&one, links.join("app.log")).expect("linked");
-    let mut running = start(spec(&links.join("*.log")), Vec::new());
+    let root = directory.path().to_string_lossy().into_owned();
+    let spec = FilelogSpec {
+        link_roots: Some(vec![root]),
+        ..spec(&links.join("*.log"))
+    };
+    let mut running = start(spec, Vec::new());
     running.until_count(10).await;
     symlink(&two, links.join("next")).expect("linked");
     fs::rename(links.join("next"), links.join("app.log")).expect("switched");
     running.until_count(20).await;
     let (seen, _) = running.stop().await;
     assert_eq!(sorted(&seen), (0..20).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_link_out_of_the_watched_folders_is_not_followed() {
+    let (directory, _) = directory();
+    let logs = directory.path().join("logs");
+    fs::create_dir_all(logs.join("inside")).expect("created");
+    append(&directory.path().join("shadow"), numbered(50..60));
+    append(&logs.join("inside/target"), numbered(10..20));
+    symlink(directory.path().join("shadow"), logs.join("evil.log")).expect("linked");
+    symlink("../shadow", logs.join("relative.log")).expect("linked");
+    symlink(logs.join("inside/target"), logs.join("good.log")).expect("linked");
+    append(&logs.join("app.log"), numbered(0..10));
+    let mut running = start(spec(&logs.join("*.log")), Vec::new());
+    running.until_count(20).await;
+    // A link that was good is looked at again when it is switched.
+    symlink(directory.path().join("shadow"), logs.join("next")).expect("linked");
+    fs::rename(logs.join("next"), logs.join("good.log")).expect("switched");
+    let refused = "vervet_agent_filelog_links_refused_total{receiver=\"files\"} 3";
+    let waiting = async {
+        while !running.metric(refused) {
+            tokio::task::yield_now().await;
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(20), waiting).await;
+    waited.expect("three links are refused");
+    append(&logs.join("app.log"), numbered(20..30));
+    running.until_count(30).await;
+    let (seen, _) = running.stop().await;
+    assert_eq!(sorted(&seen), (0..30).collect::<Vec<_>>());
 }
 
 #[tokio::test]

@@ -1,0 +1,66 @@
+//! Where symbolic links may lead.
+//!
+//! Who can write into a watched folder can put a link there, and the agent may read what they may not. So a link is followed
+//! when its target lies below a folder of the globs themselves, or one that the configuration names. Links in the part
+//! of a glob before its first wildcard are the configuration's own.
+
+use std::path::{Path, PathBuf};
+
+use super::patterns::{Part, Pattern};
+
+/// Where logs of the system lie; a glob below it may be led to these.
+const SYSTEM_LOGS: &str = "/var/log";
+/// Container runtimes write to the latter, and the kubelet puts links to it into the former.
+const SYSTEM_ROOTS: [&str; 2] = [SYSTEM_LOGS, "/var/lib/docker/containers"];
+
+/// Folders below which links may lead.
+#[derive(Debug, Clone)]
+pub(super) struct LinkRoots {
+    /// Those of the globs.
+    own: Vec<PathBuf>,
+    others: Vec<PathBuf>,
+}
+
+impl LinkRoots {
+    pub(super) fn of(patterns: &[Pattern]) -> Self {
+        let own: Vec<PathBuf> = patterns.iter().map(|pattern| folder(pattern)).collect();
+        let is_system = own.iter().any(|root| root.starts_with(SYSTEM_LOGS));
+        let others = SYSTEM_ROOTS.iter().filter(|_| is_system);
+        Self {
+            others: others.map(PathBuf::from).collect(),
+            own,
+        }
+    }
+
+    pub(super) fn set(&mut self, roots: &[String]) -> Result<(), String> {
+        if let Some(root) = roots.iter().find(|root| !Path::new(root).is_absolute()) {
+            return Err(format!("link_roots: `{root}` is no absolute path"));
+        }
+        self.others = roots.iter().map(PathBuf::from).collect();
+        Ok(())
+    }
+
+    /// Whether what `path` leads to lies below one of the roots, which may themselves be links.
+    pub(super) fn allow(&self, path: &Path) -> bool {
+        let Ok(target) = std::fs::canonicalize(path) else {
+            return false;
+        };
+        let roots = self.own.iter().chain(&self.others);
+        roots
+            .filter_map(|root| std::fs::canonicalize(root).ok())
+            .any(|root| target.starts_with(root))
+    }
+}
+
+/// The folder before a glob's first wildcard; of a glob without one, the file's.
+fn folder(pattern: &Pattern) -> PathBuf {
+    let literals = pattern.iter().map_while(|part| match part {
+        Part::Literal(name) => Some(name),
+        Part::Glob(_) | Part::AnyFolders => None,
+    });
+    let mut folder: PathBuf = literals.collect();
+    if pattern.iter().all(|part| matches!(part, Part::Literal(_))) {
+        folder.pop();
+    }
+    folder
+}
