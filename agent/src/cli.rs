@@ -17,6 +17,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::AgentConfig;
+use crate::printable::printable;
 
 const EXIT_RUNTIME: u8 = 1;
 const EXIT_CONFIG: u8 = 78;
@@ -118,7 +119,10 @@ fn say(text: &str) -> io::Result<()> {
 }
 
 fn complain(message: &dyn Display) {
-    say_error(&format!("vervet-agent: {message}\n"));
+    // Names of files, answers of servers: lines are kept, what a terminal would obey is not.
+    let message = message.to_string();
+    let lines: Vec<String> = message.lines().map(printable).collect();
+    say_error(&format!("vervet-agent: {}\n", lines.join("\n")));
 }
 
 fn say_error(text: &str) {

@@ -24,6 +24,7 @@ pub mod http;
 pub mod kubernetes;
 pub mod metrics;
 pub mod pipeline;
+mod printable;
 pub mod processors;
 pub mod receivers;
 mod resource;

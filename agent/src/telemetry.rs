@@ -1,6 +1,6 @@
 //! What a Vervet program says about itself: logs on stderr and, when configured, its own traces by OTLP/HTTP.
 //!
-//! Logs are JSON lines unless stderr is a terminal. `VERVET_LOG`, else `RUST_LOG`, sets the level and filters
+//! Logs are JSON lines unless stderr is a terminal, where control and direction characters in values are escaped. `VERVET_LOG`, else `RUST_LOG`, sets the level and filters
 //! (`info` by default). Used by the agent and the collector.
 
 use std::io::IsTerminal;
@@ -13,10 +13,13 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::runtime::Tokio;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use opentelemetry_sdk::trace::span_processor_with_async_runtime::BatchSpanProcessor;
+use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::filter::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{Layer, fmt};
+
+use crate::printable::printable;
 
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -110,7 +113,15 @@ where
 {
     let layer = fmt::layer().with_writer(std::io::stderr);
     if std::io::stderr().is_terminal() {
-        layer.boxed()
+        // Values may come from anywhere, names of files for example: what a terminal would obey is escaped.
+        let fields = fmt::format::debug_fn(|writer, field, value| {
+            let value = printable(&format!("{value:?}"));
+            match field.name() {
+                "message" => write!(writer, "{value}"),
+                name => write!(writer, "{name}={value}"),
+            }
+        });
+        layer.fmt_fields(fields.delimited(" ")).boxed()
     } else {
         layer.json().flatten_event(true).boxed()
     }

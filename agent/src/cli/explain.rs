@@ -9,9 +9,10 @@ use anyhow::Context;
 use clap::Args;
 use vervet_model::SystemClock;
 
-use super::{ConfigArgs, EXIT_RUNTIME, complain, human, say, with_config};
+use super::{ConfigArgs, EXIT_RUNTIME, complain, say, with_config};
 use crate::config::AgentConfig;
 use crate::explain::{CaseResult, Explainer, Origin, render};
+use crate::printable::{printable, printable_json};
 use crate::processors::Secrets;
 
 /// Bytes of a text from standard input, at most.
@@ -71,7 +72,10 @@ fn explained(config: &AgentConfig, args: ExplainArgs) -> anyhow::Result<()> {
     let explainer = Explainer::new(config, Arc::new(SystemClock), secrets)?;
     let ways = explainer.text(&origin, &text)?;
     match args.json {
-        true => say(&format!("{:#}\n", serde_json::to_value(&ways)?))?,
+        true => {
+            let json = format!("{:#}\n", serde_json::to_value(&ways)?);
+            say(&printable_json(&json))?;
+        }
         false => say(&render(&ways))?,
     }
     Ok(())
@@ -109,7 +113,10 @@ fn tested(config: &AgentConfig, args: &TestArgs) -> anyhow::Result<bool> {
     }
     let all = results.iter().all(CaseResult::passed);
     match args.json {
-        true => say(&format!("{:#}\n", serde_json::to_value(&results)?))?,
+        true => {
+            let json = format!("{:#}\n", serde_json::to_value(&results)?);
+            say(&printable_json(&json))?;
+        }
         false => say(&report(&args.config.config.display().to_string(), &results))?,
     }
     Ok(all)
@@ -119,12 +126,12 @@ fn report(file: &str, results: &[CaseResult]) -> String {
     let mut out = String::new();
     for result in results {
         let word = if result.passed() { "ok  " } else { "FAIL" };
-        out.push_str(&format!("{word}  {}\n", human::printable(&result.name)));
+        out.push_str(&format!("{word}  {}\n", printable(&result.name)));
         if !result.passed() {
             out.push_str(&format!("      {file}:{}\n", result.line));
         }
         for difference in &result.differences {
-            let print = human::printable;
+            let print = printable;
             out.push_str(&format!(
                 "      {}\n        - {}\n        + {}\n",
                 print(&difference.path),

@@ -50,18 +50,6 @@ pub(super) fn count(digits: &str) -> String {
     grouped
 }
 
-/// Text from elsewhere on a terminal: control characters become visible instead of being obeyed.
-pub(super) fn printable(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            c if c.is_control() => out.extend(c.escape_default()),
-            c => out.push(c),
-        }
-    }
-    out
-}
-
 /// Columns as wide as their widest cell, two blanks between them; the first `left` ones begin at the left edge.
 pub(super) fn table(rows: &[Vec<String>], left: usize) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
@@ -113,6 +101,5 @@ mod tests {
         for (given, expected) in [("7", "7"), ("1234", "1,234"), ("-100000", "-100,000")] {
             assert_eq!(count(given), expected);
         }
-        assert_eq!(printable("a\u{1b}[31m\nb"), "a\\u{1b}[31m\\nb");
     }
 }

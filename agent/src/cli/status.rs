@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::{admin, say};
 use crate::config::ADMIN_ADDRESS_DEFAULT;
+use crate::printable::printable_json;
 
 const STATUS_BYTES_MAX: usize = 16 << 20;
 
@@ -25,7 +26,7 @@ pub(super) async fn status(args: StatusArgs) -> anyhow::Result<()> {
     let body = admin::body(answer, STATUS_BYTES_MAX).await?;
     let status: Value = serde_json::from_slice(&body)?;
     match args.json {
-        true => say(&format!("{status:#}\n"))?,
+        true => say(&printable_json(&format!("{status:#}\n")))?,
         false => say(&render::status(&status))?,
     }
     Ok(())

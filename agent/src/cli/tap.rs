@@ -9,6 +9,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::{admin, say, say_error};
 use crate::config::ADMIN_ADDRESS_DEFAULT;
+use crate::printable::{printable, printable_json};
 
 /// A line longer than this is not believed to be one (bytes).
 const LINE_BYTES_MAX: usize = 256 << 20;
@@ -87,7 +88,7 @@ fn show(line: &str) -> anyhow::Result<()> {
         ));
         return Ok(());
     }
-    Ok(say(&format!("{line}\n"))?)
+    Ok(say(&format!("{}\n", printable_json(line)))?)
 }
 
 fn missed(line: &str) -> Option<u64> {
@@ -144,7 +145,7 @@ impl Rates {
         let of = self
             .records
             .iter()
-            .map(|(receiver, count)| format!("  {receiver}: {count}"));
+            .map(|(receiver, count)| format!("  {}: {count}", printable(receiver)));
         let missed = match self.missed {
             0 => String::new(),
             missed => format!("  (and {missed} too fast to look at)"),

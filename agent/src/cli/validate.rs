@@ -3,9 +3,10 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use super::human::{bytes, printable, table};
+use super::human::{bytes, table};
 use super::{EXIT_CONFIG, EXIT_RUNTIME, complain, say, say_error};
 use crate::config::{AgentConfig, Checked};
+use crate::printable::printable;
 
 pub(super) fn validate(path: &Path) -> ExitCode {
     let file = path.display();

@@ -1,6 +1,7 @@
 //! A way as text: short lines, one stage below the other.
 
 use super::{Field, Way};
+use crate::printable::{printable, printable_json};
 use crate::processors::{Change, ExplainedStep};
 
 /// Characters of one value, at most.
@@ -75,6 +76,7 @@ fn one(way: &Way, out: &mut String) {
     }
     out.push_str(&format!("goes to   {}\n", way.exporters.join(", ")));
     if let Some(record) = &way.record {
+        let record = printable_json(&record.to_string());
         out.push_str(&format!("stored    {record}\n"));
     }
 }
@@ -123,16 +125,4 @@ fn value(text: &str) -> String {
         0 => printable(&short),
         more => format!("{}... ({more} characters more)", printable(&short)),
     }
-}
-
-/// Text from elsewhere must not steer the terminal.
-fn printable(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            c if c.is_control() => out.extend(c.escape_default()),
-            c => out.push(c),
-        }
-    }
-    out
 }

@@ -1,9 +1,11 @@
 //! `buffer export`: what the buffer holds, for people and other tools. Nothing is taken from it.
 
 use std::fs;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, IsTerminal as _, Write};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
 use bytes::Bytes;
 use clap::{Args, ValueEnum};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
@@ -18,6 +20,10 @@ use vervet_wire::otlp::for_each_log;
 use super::{Batch, CURSOR_PREFIX, Place, inspector};
 use crate::cli::complain;
 use crate::exporters::dead_letter::{self, Letter};
+use crate::printable::{printable, printable_json};
+
+const FILE_MODE: u32 = 0o600;
+const DIR_MODE: u32 = 0o700;
 
 #[derive(Debug, Args)]
 pub(super) struct ExportArgs {
@@ -106,13 +112,18 @@ pub(super) fn write(
         false => inspector(data_dir)?,
     };
     if let Some(dir) = &selection.out {
-        fs::create_dir_all(dir)?;
+        // What is in them may be secret: nobody but the owner reads them.
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(DIR_MODE)
+            .create(dir)?;
     }
     let after = selection.after(&inspector)?;
     let mut export = Export {
         selection,
         after,
         out,
+        for_terminal: io::stdout().is_terminal(),
         batches: 0,
         records: 0,
         failed: 0,
@@ -174,6 +185,8 @@ struct Export<'s, W> {
     selection: &'s Selection,
     after: u64,
     out: W,
+    /// Texts are escaped: they may hold what a terminal obeys.
+    for_terminal: bool,
     batches: u64,
     records: u64,
     failed: u64,
@@ -292,12 +305,20 @@ impl<W: Write> Export<'_, W> {
         match (self.selection.format, &self.selection.out) {
             (Format::Protobuf, Some(dir)) => {
                 let name = format!("{:020}-{}.pb", batch.sequence, batch.signal);
-                fs::write(dir.join(name), &batch.request)?;
+                let path = dir.join(name);
+                let file = fs::OpenOptions::new()
+                    .write(true)
+                    .create_new(true)
+                    .mode(FILE_MODE)
+                    .open(&path);
+                // What is there already, a link for example, is left alone.
+                let file = file.with_context(|| format!("{} cannot be made", path.display()));
+                file?.write_all(&batch.request)?;
             }
             (Format::Protobuf, None) => anyhow::bail!("protobuf needs --out"),
             (Format::Json, _) => {
                 let json = to_json(batch.signal, &batch.request)?;
-                self.out.write_all(&json)?;
+                self.out.write_all(printable_json(&json).as_bytes())?;
                 self.out.write_all(b"\n")?;
             }
             (Format::Text, _) => self.write_text(batch)?,
@@ -312,14 +333,18 @@ impl<W: Write> Export<'_, W> {
         }
         let mut lines = String::new();
         for_each_log(&batch.request, |_, _, record| {
-            lines.push_str(&record.body.to_text());
+            let text = record.body.to_text();
+            match self.for_terminal {
+                true => lines.push_str(&printable(&text)),
+                false => lines.push_str(&text),
+            }
             lines.push('\n');
         })?;
         Ok(self.out.write_all(lines.as_bytes())?)
     }
 }
 
-fn to_json(signal: Signal, request: &Bytes) -> anyhow::Result<Vec<u8>> {
+fn to_json(signal: Signal, request: &Bytes) -> anyhow::Result<String> {
     match signal {
         Signal::Logs => json_of::<ExportLogsServiceRequest>(request),
         Signal::Metrics => json_of::<ExportMetricsServiceRequest>(request),
@@ -327,6 +352,6 @@ fn to_json(signal: Signal, request: &Bytes) -> anyhow::Result<Vec<u8>> {
     }
 }
 
-fn json_of<M: Message + Default + Serialize>(request: &Bytes) -> anyhow::Result<Vec<u8>> {
-    Ok(serde_json::to_vec(&M::decode(&request[..])?)?)
+fn json_of<M: Message + Default + Serialize>(request: &Bytes) -> anyhow::Result<String> {
+    Ok(serde_json::to_string(&M::decode(&request[..])?)?)
 }

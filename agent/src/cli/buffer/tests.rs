@@ -200,6 +200,39 @@ fn json_lines_and_protobuf_files_are_the_requests() {
 }
 
 #[test]
+fn exported_files_are_the_owners_alone_and_replace_nothing() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::tempdir().expect("folder");
+    let _journal = written(dir.path());
+    let out = dir.path().join("out/deep");
+    let arguments = [
+        "--format",
+        "protobuf",
+        "--out",
+        out.to_str().expect("text"),
+        "--from",
+        "6",
+    ];
+    exported(dir.path(), &arguments);
+    let file = out.join("00000000000000000006-logs.pb");
+    let mode = |path: &Path| fs::metadata(path).expect("there").permissions().mode() & 0o777;
+    assert_eq!((mode(&out), mode(&file)), (0o700, 0o600));
+    let again = export::write(dir.path(), &selection(&arguments), Vec::new());
+    let error = again.expect_err("the file is there");
+    assert!(
+        format!("{error:#}").contains("logs.pb cannot be made"),
+        "{error:#}"
+    );
+    // A link that waits under the file's name leads nowhere.
+    let victim = dir.path().join("victim");
+    fs::write(&victim, "precious").expect("written");
+    fs::remove_file(&file).expect("removed");
+    std::os::unix::fs::symlink(&victim, &file).expect("linked");
+    assert!(export::write(dir.path(), &selection(&arguments), Vec::new()).is_err());
+    assert_eq!(fs::read_to_string(&victim).expect("read"), "precious");
+}
+
+#[test]
 fn a_half_written_end_is_no_damage_and_garbage_is() {
     let dir = tempfile::tempdir().expect("folder");
     drop(written(dir.path()));

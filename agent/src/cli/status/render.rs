@@ -3,7 +3,8 @@
 
 use serde_json::{Map, Value};
 
-use crate::cli::human::{bytes, count, printable, seconds, table};
+use crate::cli::human::{bytes, count, seconds, table};
+use crate::printable::printable;
 
 /// Rows of one table; the JSON has them all.
 const ROWS_MAX: usize = 20;
