@@ -17,6 +17,7 @@ mod spec;
 mod strict;
 pub mod substitute;
 pub mod units;
+pub(crate) mod word_or_map;
 mod yaml;
 
 pub(crate) use cases::time_unix_nano;

@@ -12,21 +12,21 @@ use std::fmt;
 use jiff::fmt::strtime::BrokenDownTime;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
-use serde::de::value::{MapAccessDeserializer, StrDeserializer};
-use serde::de::{Deserializer, Error, IntoDeserializer, MapAccess, Visitor};
+use serde::de::value::StrDeserializer;
+use serde::de::{Deserializer, IntoDeserializer};
 use vervet_model::Severity;
 
 use super::fields::Roles;
 use super::pattern::Pattern;
 use super::timestamp::Times;
 use super::{LogFormat, Parser, Runtime, Settings};
+use crate::config::word_or_map::{WordOrMap, word_or_map};
 
 /// Names in a list of fields, at most.
 const FIELDS_MAX: usize = 32;
 
 /// The setting as it is written.
-#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
-#[serde(from = "Written")]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct FormatSpec(Box<FormatMap>);
 
 /// The words for a format.
@@ -162,10 +162,7 @@ impl FormatSpec {
     pub fn word(word: &str) -> Result<Self, FormatError> {
         let de: StrDeserializer<'_, serde::de::value::Error> = word.into_deserializer();
         let word = Word::deserialize(de).map_err(|_error| FormatError::Unknown(word.to_owned()))?;
-        Ok(Self(Box::new(FormatMap {
-            word,
-            ..FormatMap::default()
-        })))
+        Ok(Self(Box::new(FormatMap::of_word(word))))
     }
 
     /// The word of the configuration.
@@ -304,39 +301,20 @@ fn zone(name: String) -> Result<TimeZone, FormatError> {
     })
 }
 
-/// A word or a map, told apart by what stands there.
-struct Written(FormatMap);
-
-impl From<Written> for FormatSpec {
-    fn from(written: Written) -> Self {
-        Self(Box::new(written.0))
-    }
-}
-
-impl<'de> Deserialize<'de> for Written {
+impl<'de> Deserialize<'de> for FormatSpec {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(WrittenVisitor)
+        word_or_map(deserializer).map(|map| Self(Box::new(map)))
     }
 }
 
-struct WrittenVisitor;
+impl WordOrMap for FormatMap {
+    type Word = Word;
+    const EXPECTED: &'static str = "a format such as json, or a map with `type`";
 
-impl<'de> Visitor<'de> for WrittenVisitor {
-    type Value = Written;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a format such as json, or a map with `type`")
-    }
-
-    fn visit_str<E: Error>(self, word: &str) -> Result<Written, E> {
-        let de: StrDeserializer<'_, E> = word.into_deserializer();
-        Ok(Written(FormatMap {
-            word: Word::deserialize(de)?,
-            ..FormatMap::default()
-        }))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Written, A::Error> {
-        FormatMap::deserialize(MapAccessDeserializer::new(map)).map(Written)
+    fn of_word(word: Word) -> Self {
+        Self {
+            word,
+            ..Self::default()
+        }
     }
 }

@@ -1,17 +1,16 @@
 //! How the bytes of a file become records: settings, checked and compiled once per receiver.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use regex::bytes::{Regex, RegexBuilder};
 use serde::Deserialize;
-use serde::de::value::{MapAccessDeserializer, StrDeserializer};
-use serde::de::{Deserializer, Error, IntoDeserializer, MapAccess, Visitor};
+use serde::de::Deserializer;
 
 use super::FilelogSpec;
 use super::encoding::EncodingSpec;
 use crate::config::units::{ByteSize, HumanDuration};
+use crate::config::word_or_map::{WordOrMap, word_or_map};
 use crate::formats::{FormatError, FormatSpec, LogFormat, Parser};
 
 const LINE_BYTES_DEFAULT: usize = 1 << 20;
@@ -34,8 +33,7 @@ const PATTERN_BYTES_MAX: usize = 1 << 20;
 /// multiline: {start: '^\d{4}-', max_lines: 200, max_bytes: 64KiB, max_wait: 2s}
 /// multiline: {continue: '^\s'}
 /// ```
-#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
-#[serde(from = "Written")]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct MultilineSpec(Box<MultilineMap>);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -237,39 +235,20 @@ fn limits(max_line: Option<ByteSize>, spec: &MultilineMap) -> Result<Limits, Fra
     })
 }
 
-/// A word or a map, told apart by what stands there.
-struct Written(MultilineMap);
-
-impl From<Written> for MultilineSpec {
-    fn from(written: Written) -> Self {
-        Self(Box::new(written.0))
-    }
-}
-
-impl<'de> Deserialize<'de> for Written {
+impl<'de> Deserialize<'de> for MultilineSpec {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(WrittenVisitor)
+        word_or_map(deserializer).map(|map| Self(Box::new(map)))
     }
 }
 
-struct WrittenVisitor;
+impl WordOrMap for MultilineMap {
+    type Word = Word;
+    const EXPECTED: &'static str = "auto, none, or a map with `start` or `continue`";
 
-impl<'de> Visitor<'de> for WrittenVisitor {
-    type Value = Written;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("auto, none, or a map with `start` or `continue`")
-    }
-
-    fn visit_str<E: Error>(self, word: &str) -> Result<Written, E> {
-        let de: StrDeserializer<'_, E> = word.into_deserializer();
-        Ok(Written(MultilineMap {
-            word: Some(Word::deserialize(de)?),
-            ..MultilineMap::default()
-        }))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Written, A::Error> {
-        MultilineMap::deserialize(MapAccessDeserializer::new(map)).map(Written)
+    fn of_word(word: Word) -> Self {
+        Self {
+            word: Some(word),
+            ..Self::default()
+        }
     }
 }

@@ -155,7 +155,7 @@ impl Pasts {
     /// # Errors
     /// The file cannot be read.
     pub(super) fn kinship(&self, candidate: &Candidate<'_>) -> io::Result<Kinship> {
-        let similar = self.by_prefix.find(candidate.beginning);
+        let similar = self.by_prefix.find(&candidate.beginning);
         let similar = similar.filter_map(|id| self.by_id.get(&id));
         for past in similar.filter(|past| is_rotation_of(candidate.path, &past.path)) {
             let kinship = candidate.kinship(&past.mark, &past.recent)?;
@@ -206,19 +206,34 @@ impl From<FilePosition> for Past {
 }
 
 /// A file of which it is not known yet whether its content was read before.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) struct Candidate<'f> {
     pub(super) path: &'f Path,
     pub(super) file: &'f File,
     pub(super) compression: Option<Compression>,
     /// Its first bytes, uncompressed.
-    pub(super) beginning: &'f [u8],
+    pub(super) beginning: Vec<u8>,
     /// Its size on disk.
     pub(super) bytes: u64,
     pub(super) modified_unix_nano: u64,
 }
 
-impl Candidate<'_> {
+impl<'f> Candidate<'f> {
+    /// # Errors
+    /// The file cannot be read; or it is compressed, and damaged or not whole yet.
+    pub(super) fn new(path: &'f Path, file: &'f File) -> io::Result<Self> {
+        let compression = Compression::of(file)?;
+        let metadata = file.metadata()?;
+        Ok(Self {
+            path,
+            file,
+            compression,
+            beginning: content::beginning(file, compression)?,
+            bytes: metadata.len(),
+            modified_unix_nano: modified_unix_nano(&metadata),
+        })
+    }
+
     /// Compares with content that was read up to `mark`, whose last bytes were `recent`.
     ///
     /// # Errors
@@ -228,7 +243,7 @@ impl Candidate<'_> {
         let is_older =
             self.modified_unix_nano.saturating_add(TIME_SLACK_NANOS) < mark.modified_unix_nano;
         let is_weak = self.compression.is_some() || mark.tail.bytes() < TAIL_BYTES;
-        if !mark.prefix.fits(self.beginning) || (is_weak && is_older) {
+        if !mark.prefix.fits(&self.beginning) || (is_weak && is_older) {
             return Ok(Kinship::Stranger);
         }
         if self.compression.is_some() {

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::Tailer;
-use crate::receivers::filelog::content::{self, Compression};
-use crate::receivers::filelog::file::{TailedFile, modified_unix_nano};
+use crate::receivers::filelog::content;
+use crate::receivers::filelog::file::TailedFile;
 use crate::receivers::filelog::identity::{FileId, Mark, Prefix};
 use crate::receivers::filelog::pasts::{Candidate, Kinship, Past, ends_with};
 use crate::receivers::filelog::rotated::{is_copy_of, is_rotation_of, originals};
@@ -23,17 +23,8 @@ impl Tailer {
         file: &mut TailedFile,
         opened: &std::fs::File,
     ) -> io::Result<()> {
-        file.compression = Compression::of(opened)?;
-        let beginning = content::beginning(opened, file.compression)?;
-        let metadata = opened.metadata()?;
-        let candidate = Candidate {
-            path: &file.path,
-            file: opened,
-            compression: file.compression,
-            beginning: &beginning,
-            bytes: metadata.len(),
-            modified_unix_nano: modified_unix_nano(&metadata),
-        };
+        let candidate = Candidate::new(&file.path, opened)?;
+        file.compression = candidate.compression;
         file.copy_of = self.live_original(file.id, &candidate)?;
         file.is_unsure = file.copy_of.is_none();
         if file.is_unsure {
@@ -53,7 +44,7 @@ impl Tailer {
         id: FileId,
         candidate: &Candidate<'_>,
     ) -> io::Result<Option<FileId>> {
-        let similar: Vec<FileId> = self.live.find(candidate.beginning).collect();
+        let similar: Vec<FileId> = self.live.find(&candidate.beginning).collect();
         for original in similar.into_iter().filter(|original| *original != id) {
             // What has been cut off meanwhile must be known first.
             self.look_at(original);
@@ -96,8 +87,8 @@ impl Tailer {
                 return None;
             }
             let beginning = content::beginning(&content::open(&path).ok()?, None).ok()?;
-            let alike = Prefix::of(&beginning).fits(candidate.beginning)
-                || Prefix::of(candidate.beginning).fits(&beginning);
+            let alike = Prefix::of(&beginning).fits(&candidate.beginning)
+                || Prefix::of(&candidate.beginning).fits(&beginning);
             alike.then_some(original)
         })
     }
@@ -181,7 +172,7 @@ impl Tailer {
             Some(past) => {
                 metadata.len() > past.mark.offset && still_holds(past, &path).unwrap_or(false)
             }
-            None => self.resumes_elsewhere(&path, metadata).unwrap_or(false),
+            None => self.resumes_elsewhere(&path).unwrap_or(false),
         };
         if goes_on {
             self.follow(id, path, Some(now), now);
@@ -189,20 +180,13 @@ impl Tailer {
         }
     }
 
-    fn resumes_elsewhere(&self, path: &Path, metadata: &std::fs::Metadata) -> io::Result<bool> {
+    fn resumes_elsewhere(&self, path: &Path) -> io::Result<bool> {
         let opened = content::open(path)?;
-        let compression = Compression::of(&opened)?;
-        let beginning = content::beginning(&opened, compression)?;
-        let candidate = Candidate {
-            path,
-            file: &opened,
-            compression,
-            beginning: &beginning,
-            bytes: metadata.len(),
-            modified_unix_nano: modified_unix_nano(metadata),
-        };
+        let candidate = Candidate::new(path, &opened)?;
         Ok(match self.pasts.kinship(&candidate)? {
-            Kinship::Continues(mark) => compression.is_some() || metadata.len() > mark.offset,
+            Kinship::Continues(mark) => {
+                candidate.compression.is_some() || candidate.bytes > mark.offset
+            }
             Kinship::Covered(_) | Kinship::Stranger => false,
         })
     }
@@ -218,18 +202,7 @@ impl Tailer {
 /// How the file at `path` relates to content that was read up to `mark`.
 fn kinship_with(path: &Path, mark: &Mark, recent: &[u8]) -> io::Result<Kinship> {
     let opened = content::open(path)?;
-    let compression = Compression::of(&opened)?;
-    let beginning = content::beginning(&opened, compression)?;
-    let metadata = opened.metadata()?;
-    let candidate = Candidate {
-        path,
-        file: &opened,
-        compression,
-        beginning: &beginning,
-        bytes: metadata.len(),
-        modified_unix_nano: modified_unix_nano(&metadata),
-    };
-    candidate.kinship(mark, recent)
+    Candidate::new(path, &opened)?.kinship(mark, recent)
 }
 
 fn still_holds(past: &Past, path: &Path) -> io::Result<bool> {

@@ -41,7 +41,7 @@ impl Tailer {
             if let Some(file) = self.files.get_mut(&id) {
                 file.gone_at = Some(now);
                 self.counts.rotations.inc();
-                self.check_gone(id, now);
+                self.check_gone(id);
             }
         }
         for (id, path) in changes.renamed {
@@ -62,15 +62,13 @@ impl Tailer {
     }
 
     /// A file that was closed and has lost its last known name: when it is nowhere, it is over.
-    fn check_gone(&mut self, id: FileId, _now: Instant) {
+    fn check_gone(&mut self, id: FileId) {
         let Some(file) = self.files.get_mut(&id).filter(|file| file.open.is_none()) else {
             return;
         };
         if !matches!(file.look(), Ok(Some(_))) {
-            let past_path = file.path.clone();
             // It may only have been renamed: then the search finds its inode.
             self.give_up(id);
-            self.search_near(&past_path);
         }
     }
 
