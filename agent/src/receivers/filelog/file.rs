@@ -6,6 +6,7 @@
 
 use std::fs::{File, Metadata};
 use std::io;
+use std::mem;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -15,7 +16,7 @@ use vervet_wire::otlp::Resource;
 use super::content::{self, Chunk, Compression, Content};
 use super::framing::Framing;
 use super::identity::{FileId, Mark, Prefix, TAIL_BYTES, Tail, read_up_to};
-use super::lines::Lines;
+use super::lines::{Lines, Records};
 use super::{QUANTUM_BYTES, watch};
 use crate::pipeline::FilePosition;
 
@@ -23,6 +24,9 @@ use crate::pipeline::FilePosition;
 const RECENT_BYTES: usize = 4 << 10;
 /// The buffer has room for so much more than the file was seen to hold.
 const GROWTH_BYTES: u64 = 4 << 10;
+/// Less than this is left to a file in a room of its own between two turns (bytes, records).
+const REST_BYTES_MAX: usize = 64 << 10;
+const REST_RECORDS_MAX: usize = 64;
 
 /// A file that is followed.
 pub(super) struct TailedFile {
@@ -63,6 +67,14 @@ pub(super) struct OpenFile {
     /// What was known of pods when the resource was made; `None` while its pod is waited for.
     pub(super) generation: Option<u64>,
     recent: Vec<u8>,
+}
+
+/// Room for bytes and records that one file after the other takes while it is read. A turn needs a megabyte of it and
+/// leaves most files with part of a line, so that memory does not grow with the number of files.
+#[derive(Default)]
+pub(super) struct Scratch {
+    buffer: Vec<u8>,
+    records: Records,
 }
 
 /// What a look at a file tells.
@@ -203,7 +215,7 @@ impl TailedFile {
     pub(super) fn see(&mut self, metadata: &Metadata) -> Look {
         self.size = metadata.len();
         let modified = modified_unix_nano(metadata);
-        let is_written = std::mem::replace(&mut self.mark.modified_unix_nano, modified) != modified;
+        let is_written = mem::replace(&mut self.mark.modified_unix_nano, modified) != modified;
         let deleted = metadata.nlink() == 0;
         if self.compression.is_some() {
             return Look {
@@ -328,7 +340,7 @@ impl TailedFile {
         (self.examined, self.finished_bytes) = (0, 0);
         let mut recent = Vec::new();
         if let Some(open) = &mut self.open {
-            recent = std::mem::take(&mut open.recent);
+            recent = mem::take(&mut open.recent);
             open.buffer.clear();
             open.content.rewind()?;
             open.lines = Lines::new(framing.clone());
@@ -372,6 +384,26 @@ impl OpenFile {
         self.content.file()
     }
 
+    /// Takes the room, to be read into, where it is larger than its own.
+    pub(super) fn borrow(&mut self, scratch: &mut Scratch) {
+        if self.buffer.capacity() < scratch.buffer.capacity() {
+            scratch.buffer.clear();
+            scratch.buffer.extend_from_slice(&self.buffer);
+            mem::swap(&mut scratch.buffer, &mut self.buffer);
+        }
+        self.lines.borrow(&mut scratch.records);
+    }
+
+    /// Gives the room back if little is left in it, which moves to a room as small.
+    pub(super) fn give_back(&mut self, scratch: &mut Scratch) {
+        if self.buffer.len() < REST_BYTES_MAX && self.buffer.capacity() > scratch.buffer.capacity()
+        {
+            let rest = self.buffer.clone();
+            scratch.buffer = mem::replace(&mut self.buffer, rest);
+        }
+        self.lines.give_back(&mut scratch.records, REST_RECORDS_MAX);
+    }
+
     /// Whether the file still holds, before `offset`, what was read there.
     fn continues(&self, file: &File, offset: u64) -> io::Result<bool> {
         let mut expected = [0; TAIL_BYTES];
@@ -405,10 +437,12 @@ impl OpenFile {
 
     fn remember(&mut self, bytes: usize) {
         let start = bytes.saturating_sub(RECENT_BYTES);
-        self.recent
-            .extend_from_slice(self.buffer.get(start..bytes).unwrap_or_default());
-        let surplus = self.recent.len().saturating_sub(RECENT_BYTES);
+        let read = self.buffer.get(start..bytes).unwrap_or_default();
+        let surplus = (self.recent.len() + read.len()).saturating_sub(RECENT_BYTES);
         self.recent.drain(..surplus);
+        // Never more room than there may be bytes: every open file has this.
+        self.recent.reserve_exact(read.len());
+        self.recent.extend_from_slice(read);
     }
 
     /// The last bytes handed on.

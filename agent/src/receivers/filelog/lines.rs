@@ -46,6 +46,9 @@ pub(super) struct Scanned {
     pub(super) dropped_bytes: u64,
 }
 
+/// Records in the order they began.
+pub(super) type Records = VecDeque<Record>;
+
 /// The records of one file that have not been handed out.
 #[derive(Debug)]
 pub(super) struct Lines {
@@ -54,7 +57,7 @@ pub(super) struct Lines {
     encoding: Option<Encoding>,
     /// Everything before this place of the buffer belongs to a record, is blank or was dropped.
     scanned: usize,
-    records: VecDeque<Record>,
+    records: Records,
     /// The record that may go on, per stream.
     open: [Option<usize>; STREAMS],
     detectors: [Detector; STREAMS],
@@ -69,7 +72,7 @@ impl Lines {
             framing,
             encoding: None,
             scanned: 0,
-            records: VecDeque::new(),
+            records: Records::new(),
             open: [None; STREAMS],
             detectors: [Detector::default(); STREAMS],
             dropping: false,
@@ -280,6 +283,24 @@ impl Lines {
             .into_iter()
             .zip(self.detectors.iter_mut().filter(move |_| detects))
             .filter_map(|(stream, detector)| Some((stream, detector.take_news()?)))
+    }
+
+    /// Takes `room` for its records where that is larger than its own.
+    pub(super) fn borrow(&mut self, room: &mut Records) {
+        if self.records.capacity() < room.capacity() {
+            room.clear();
+            room.append(&mut self.records);
+            std::mem::swap(room, &mut self.records);
+        }
+    }
+
+    /// Gives the room back unless more than `rest_max` records are left, which move to a room as small.
+    pub(super) fn give_back(&mut self, room: &mut Records, rest_max: usize) {
+        if self.records.len() <= rest_max && self.records.capacity() > room.capacity() {
+            let mut rest = Records::with_capacity(self.records.len());
+            rest.append(&mut self.records);
+            *room = std::mem::replace(&mut self.records, rest);
+        }
     }
 
     /// The first `bytes` of the buffer are gone.

@@ -16,7 +16,7 @@ use tokio::runtime::Handle;
 
 use super::FilelogConfig;
 use super::discovery::Discovery;
-use super::file::TailedFile;
+use super::file::{Scratch, TailedFile};
 use super::framing::Framing;
 use super::identity::FileId;
 use super::pasts::{Past, Pasts, PrefixIndex};
@@ -63,8 +63,7 @@ pub(super) struct Tailer {
     /// Paths that could not be opened, so that each is logged once.
     failed: HashSet<PathBuf>,
     sink: Sink,
-    /// Room to read into, used by one file after the other.
-    scratch: Vec<u8>,
+    scratch: Scratch,
     due: Due,
     first_sweep: bool,
     /// Something was read, found or lost since the last report.
@@ -153,7 +152,7 @@ impl Tailer {
             unread: Unread::default(),
             held: Vec::new(),
             failed: HashSet::new(),
-            scratch: Vec::new(),
+            scratch: Scratch::default(),
             due: Due {
                 sweep: now,
                 full_sweep: now + FULL_SWEEP_INTERVAL,

@@ -26,8 +26,6 @@ const ROTATED_IDLE: Duration = Duration::from_secs(60);
 const DELETED_IDLE: Duration = Duration::from_secs(5);
 /// After this long without growth a file no glob finds is at its end: a last line without line feed counts.
 const END_AFTER: Duration = Duration::from_secs(1);
-/// A file's buffer with less than this in it is kept in its own, small room (bytes).
-const REST_BYTES_MAX: usize = 64 << 10;
 
 /// How many files a receiver may have open.
 pub(super) fn open_files_max() -> usize {
@@ -185,7 +183,9 @@ impl Tailer {
         if !self.meet_pod(file)? {
             return Ok(false);
         }
-        self.lend_scratch(file);
+        if let Some(open) = &mut file.open {
+            open.borrow(&mut self.scratch);
+        }
         let was_passing = file.is_passing();
         let turn = file.read();
         let more = match turn {
@@ -209,7 +209,9 @@ impl Tailer {
             }
             Err(error) => Err(error),
         };
-        self.take_scratch(file);
+        if let Some(open) = &mut file.open {
+            open.give_back(&mut self.scratch);
+        }
         more
     }
 
@@ -398,26 +400,5 @@ impl Tailer {
             .set(i64::try_from(self.open.len()).unwrap_or(0));
         closable.iter().for_each(|(_, id)| self.look_at(*id));
         closable.len()
-    }
-
-    fn lend_scratch(&mut self, file: &mut TailedFile) {
-        if let Some(open) = &mut file.open
-            && open.buffer.capacity() < self.scratch.capacity()
-        {
-            self.scratch.clear();
-            self.scratch.extend_from_slice(&open.buffer);
-            std::mem::swap(&mut self.scratch, &mut open.buffer);
-        }
-    }
-
-    /// A small rest moves to a room of its own, so that many open files need little memory.
-    fn take_scratch(&mut self, file: &mut TailedFile) {
-        if let Some(open) = &mut file.open
-            && open.buffer.len() < REST_BYTES_MAX
-            && open.buffer.capacity() > self.scratch.capacity()
-        {
-            let rest = open.buffer.clone();
-            self.scratch = std::mem::replace(&mut open.buffer, rest);
-        }
     }
 }
