@@ -3,11 +3,12 @@
 //! After every start: each acknowledged record that a cursor still needs is there, intact and in order; nothing that was
 //! refused is there; what a power cut or a failed sync left undecided is there once and whole, or not at all. What the
 //! disk itself has damaged is bounded: a flipped bit costs one append at most, a bad sector its segment, and
-//! neither goes unreported. While it runs: the budget holds, a segment goes only when every cursor has let go of it
+//! neither goes unreported; that holds for every record on disk, whether or not a cursor waits for it. While it runs: the budget holds, a segment goes only when every cursor has let go of it
 //! or is set to lose it, and the statistics of both agree with the model.
 
 mod world;
 
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use proptest::prelude::*;
@@ -59,38 +60,103 @@ fn histories(more: Vec<Weighted>) -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..STEPS_MAX)
 }
 
-/// Runs the histories; says how many there were, so that the number is not a claim.
-#[expect(clippy::print_stdout, reason = "the number of cases is shown")]
-fn check(name: &str, more: Vec<Weighted>) {
-    let cases = AtomicU64::new(0);
-    let config = ProptestConfig {
-        cases: CASES,
-        failure_persistence: None,
-        max_shrink_iters: 4000,
-        ..ProptestConfig::default()
-    };
-    // The same histories every time, so that a change is what makes a test fail; others on request.
-    let mut runner = match std::env::var_os("VERVET_RANDOM_HISTORIES") {
-        Some(_) => TestRunner::new(config),
-        None => {
-            let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
-            TestRunner::new_with_rng(config, rng)
-        }
-    };
-    let outcome = runner.run(&histories(more), |steps| {
-        cases.fetch_add(1, Ordering::Relaxed);
-        let mut world = World::new();
-        for step in &steps {
-            world.run(step);
-        }
-        world.run(&Step::Crash(5));
-        Ok(())
-    });
-    println!("{name}: cases: {}", cases.load(Ordering::Relaxed));
-    if let Err(error) = outcome {
-        panic!("{error}");
+/// A seed to run instead of a fresh one, as a failure prints it; and how many fresh seeds to run.
+const SEED: &str = "VERVET_HISTORIES_SEED";
+const ROUNDS: &str = "VERVET_HISTORIES_ROUNDS";
+/// The seed that is run every time, so that a change is what makes it fail.
+const FIXED_SEED: u64 = 0;
+
+fn number_in(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok()?;
+    let number = text.parse();
+    Some(number.unwrap_or_else(|_| panic!("{variable}={text} is no number")))
+}
+
+/// The fixed seed and fresh ones, which find what the fixed one does not.
+fn seeds() -> Vec<u64> {
+    if let Some(seed) = number_in(SEED) {
+        return vec![seed];
     }
-    assert!(cases.into_inner() >= u64::from(CASES));
+    // Every `RandomState` has keys of its own.
+    let fresh = || RandomState::new().build_hasher().finish();
+    let rounds = number_in(ROUNDS).unwrap_or(1);
+    let fresh = (0..rounds).map(|_round| fresh());
+    std::iter::once(FIXED_SEED).chain(fresh).collect()
+}
+
+/// Runs the histories of every seed; says how many there were, so that the number is not a claim.
+#[expect(clippy::print_stdout, reason = "seeds and number of cases are shown")]
+fn check(name: &str, more: Vec<Weighted>) {
+    let histories = histories(more);
+    for seed in seeds() {
+        let cases = AtomicU64::new(0);
+        let config = ProptestConfig {
+            cases: CASES,
+            failure_persistence: None,
+            max_shrink_iters: 4000,
+            ..ProptestConfig::default()
+        };
+        let mut bytes = [0; 32];
+        bytes[..8].copy_from_slice(&seed.to_le_bytes());
+        let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
+        let mut runner = TestRunner::new_with_rng(config, rng);
+        let outcome = runner.run(&histories, |steps| {
+            cases.fetch_add(1, Ordering::Relaxed);
+            replay(&steps);
+            Ok(())
+        });
+        let run = cases.load(Ordering::Relaxed);
+        println!("{name}: seed {seed}, cases: {run}");
+        if let Err(error) = outcome {
+            panic!("{name}: {error}\nthe same again: {SEED}={seed} and the name of this test");
+        }
+        assert!(run >= u64::from(CASES));
+    }
+}
+
+fn replay(steps: &[Step]) {
+    let mut world = World::new();
+    for step in steps {
+        world.run(step);
+    }
+    world.run(&Step::Crash(5));
+}
+
+/// A flip takes a record that both cursors have committed; another takes a cursor's file, which starts again at the
+/// oldest record and wants it back.
+#[test]
+fn what_rot_took_unseen_is_not_expected_by_a_cursor_that_starts_again() {
+    replay(&[
+        Step::Append(vec![73, 15]),
+        Step::Read(0, 104),
+        Step::Append(vec![41]),
+        Step::Append(vec![120]),
+        Step::Append(vec![127]),
+        Step::Read(1, 104),
+        Step::Commit(0, 128),
+        Step::Commit(1, 128),
+        Step::Append(vec![34]),
+        Step::Flip(7_857_827_079_902_942_143),
+        Step::Flip(246_258_248_882_078_397),
+        Step::Append(vec![0]),
+        Step::Append(vec![0]),
+    ]);
+}
+
+/// The power goes when two segments have just been deleted, and the first of them is back.
+#[test]
+fn a_segment_that_comes_back_without_the_one_behind_it_is_counted_as_it_is() {
+    replay(&[
+        Step::Append(vec![0]),
+        Step::Policy(0, true),
+        Step::Append(vec![100, 251]),
+        Step::Append(vec![321]),
+        Step::Room(32),
+        Step::Policy(1, true),
+        Step::Append(vec![0]),
+        Step::Append(vec![390, 347, 352]),
+        Step::Crash(2_300_514_855_558_328_168),
+    ]);
 }
 
 #[test]

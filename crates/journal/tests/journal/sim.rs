@@ -271,6 +271,16 @@ impl Disk {
         self.0.lock().faults.power_cut_after == Some(0)
     }
 
+    /// First sequences of the segments, by their names.
+    pub(crate) fn segment_firsts(&self) -> BTreeSet<u64> {
+        let state = self.0.lock();
+        let names = state.live.segments().filter_map(|(path, _)| {
+            let stem = path.file_stem()?.to_str()?;
+            stem.parse().ok()
+        });
+        names.collect()
+    }
+
     /// Bytes of all segments.
     pub(crate) fn segment_bytes(&self) -> u64 {
         let state = self.0.lock();

@@ -42,8 +42,11 @@ pub(super) struct World {
     running: Option<Running>,
     /// Acknowledged payloads by sequence.
     acknowledged: BTreeMap<u64, Vec<u8>>,
-    /// Acknowledged payloads that damage has taken; a mended disk may give them back.
-    damaged: BTreeMap<u64, Vec<u8>>,
+    /// Acknowledged payloads that damage has taken, or that went with their segments; a mended disk or a power cut may
+    /// give them back.
+    gone: BTreeMap<u64, Vec<u8>>,
+    /// First sequence of the segment that each record is in.
+    homes: BTreeMap<u64, u64>,
     /// Payloads of undecided appends that damage hides: a mended disk may show them.
     hidden: BTreeSet<Vec<u8>>,
     /// Appends whose fate the next start decides.
@@ -88,7 +91,8 @@ impl World {
             disk: Disk::default(),
             running: None,
             acknowledged: BTreeMap::new(),
-            damaged: BTreeMap::new(),
+            gone: BTreeMap::new(),
+            homes: BTreeMap::new(),
             hidden: BTreeSet::new(),
             undecided: Vec::new(),
             readers: [reader(), reader()],
@@ -254,17 +258,24 @@ impl World {
         for (sequence, payload) in &found {
             let own = self.acknowledged.get(sequence);
             let is_known = own == Some(payload)
-                || self.damaged.get(sequence) == Some(payload)
+                || self.gone.get(sequence) == Some(payload)
                 || own.is_none() && self.hidden.remove(payload);
             assert!(
                 is_known,
                 "record {sequence} was never accepted, or came twice"
             );
         }
+        // What is on disk must be there whether or not a cursor waits for it: one that starts again may want it later,
+        // and then nobody would know any more what had taken it.
+        let on_disk = self.disk.segment_firsts();
         let missing: BTreeMap<u64, Vec<u8>> = self
             .acknowledged
             .iter()
-            .filter(|(sequence, _)| self.is_needed(**sequence) && !found.contains_key(sequence))
+            .filter(|(sequence, _)| {
+                let home = self.homes.get(sequence);
+                let is_on_disk = home.is_some_and(|home| on_disk.contains(home));
+                (is_on_disk || self.is_needed(**sequence)) && !found.contains_key(sequence)
+            })
             .map(own)
             .collect();
         self.excuse(
@@ -273,11 +284,18 @@ impl World {
             found.keys().next_back().copied().unwrap_or(0),
         );
         self.inexact = !missing.is_empty() || report.found_damage();
-        self.damaged.extend(missing);
+        self.gone.extend(missing);
+        // Of several segments that were deleted a power cut may bring back the first and not the second.
+        let is_absent = |sequence: &u64| !found.contains_key(sequence);
+        let absent = self.acknowledged.iter().filter(|(s, _)| is_absent(s));
+        self.gone.extend(absent.map(own));
         self.acknowledged
-            .retain(|sequence, _| !self.damaged.contains_key(sequence));
-        self.damaged
+            .retain(|sequence, _| !self.gone.contains_key(sequence));
+        self.gone
             .retain(|sequence, _| !found.contains_key(sequence));
+        for sequence in found.keys() {
+            self.homes.insert(*sequence, home(&on_disk, *sequence));
+        }
         self.acknowledged.extend(found);
         self.flipped.clear();
         self.check_figures();
@@ -368,8 +386,10 @@ impl World {
                     *range.start() > last.max(*committed.unwrap()),
                     "sequences go back"
                 );
+                let home = home(&self.disk.segment_firsts(), *range.start());
                 for (sequence, payload) in range.zip(payloads) {
-                    self.damaged.remove(&sequence);
+                    self.gone.remove(&sequence);
+                    self.homes.insert(sequence, home);
                     self.acknowledged.insert(sequence, payload);
                 }
                 // A power cut may have brought back segments that were deleted; an append makes room first.
@@ -556,6 +576,12 @@ impl World {
 
 fn own((sequence, payload): (&u64, &Vec<u8>)) -> (u64, Vec<u8>) {
     (*sequence, payload.clone())
+}
+
+/// The segment that a record which is on disk is in.
+fn home(on_disk: &BTreeSet<u64>, sequence: u64) -> u64 {
+    let first = on_disk.range(..=sequence).next_back();
+    *first.expect("a record is in a segment")
 }
 
 fn state(committed: u64) -> Vec<u8> {
