@@ -2,9 +2,7 @@
 //!
 //! [`routes`] serves the three export services in front of an [`OtlpSink`]; [`Client`] calls them.
 
-mod body;
 mod client;
-mod codec;
 mod server;
 
 pub use client::Client;
@@ -13,7 +11,6 @@ pub use server::routes;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tonic::metadata::MetadataMap;
 use tonic::{Code, Status};
 use vervet_model::Signal;
 
@@ -31,10 +28,10 @@ fn service_name(signal: Signal) -> &'static str {
     }
 }
 
-fn source_of(metadata: &MetadataMap) -> Result<Option<Source>, Refusal> {
+fn source_of(headers: &http::HeaderMap) -> Result<Option<Source>, Refusal> {
     // A value that is not text is as good as an empty one: present and refused.
     let text = |key| {
-        metadata
+        headers
             .get(key)
             .map(|value| value.to_str().unwrap_or_default())
     };

@@ -2,7 +2,7 @@
 
 pub mod guard;
 mod json;
-mod router;
+pub(crate) mod router;
 
 pub use router::{JSON_BYTES_MAX, router};
 
@@ -17,6 +17,9 @@ use crate::room::{Room, Unlimited};
 
 /// Decompressed first, then twice as much each time.
 const PIECE_BYTES: usize = 64 << 10;
+
+/// RFC 9659 lets a content encoding ask for 2^23 bytes; be lenient, bounded.
+const WINDOW_LOG_MAX: u32 = 24;
 
 /// How a body is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,8 +83,8 @@ fn decompress_within(
         "zstd" => {
             let mut decoder =
                 zstd::stream::read::Decoder::new(&body[..]).map_err(|error| broken(&error))?;
-            // 2^27 bytes, the most that RFC 9659 lets a content-encoding ask for is 8 MiB; be lenient, bounded.
-            decoder.window_log_max(27).map_err(|error| broken(&error))?;
+            let window = decoder.window_log_max(WINDOW_LOG_MAX);
+            window.map_err(|error| broken(&error))?;
             read_limited(decoder, bytes_max, body.len(), room)
         }
         other => Err(Refusal::Invalid(format!(

@@ -4,10 +4,6 @@ use std::any::Any;
 
 use crate::receiver::Refusal;
 
-/// What a compressed gRPC body is taken to become, in multiples of its size, until it is known. HTTP bodies are
-/// asked for piece by piece instead.
-pub(crate) const GRPC_EXPANSION: usize = 8;
-
 /// Room for one request. Dropping it gives the room back.
 pub trait Room: Any + Send {
     /// Asks for room for `bytes` in all; gives back what is over, and never fails then.

@@ -1,35 +1,62 @@
 //! The three export services.
+//!
+//! tonic routes and carries; the few lines of gRPC of a unary call are here, because its own decompresses a message without
+//! asking for room first. A request is one message: a flag, its length in four bytes, its body. Bodies are decompressed as
+//! those of HTTP are: on blocking threads, piece by piece, each asked for.
 
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-use bytes::Bytes;
-use tokio::sync::Mutex;
+use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use http::{HeaderMap, Response};
+use http_body_util::{BodyExt, Full};
+use tokio::sync::Semaphore;
 use tonic::body::Body;
-use tonic::codec::CompressionEncoding;
-use tonic::server::{Grpc, NamedService, UnaryService};
+use tonic::server::NamedService;
 use tonic::service::Routes;
-use tonic::{Code, Request, Response, Status};
+use tonic::{Code, Status};
 use vervet_model::Signal;
 
-use super::body::{SharedRoom, counted};
-use super::codec::BytesCodec;
 use super::{source_of, status_of};
-use crate::http::admit;
+use crate::http::Encoding;
+use crate::http::router::{CONVERSIONS_MAX, Form, convert};
 use crate::otlp::encode_response;
-use crate::receiver::{OtlpRequest, OtlpSink};
+use crate::receiver::{OtlpRequest, OtlpSink, Refusal};
+use crate::room::Room;
+
+/// Flag and length before a message (bytes).
+const PREFIX_BYTES: usize = 5;
+/// A body has to arrive within this.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
+const ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
+const ACCEPTS: HeaderName = HeaderName::from_static("grpc-accept-encoding");
+const ACCEPTED: HeaderValue = HeaderValue::from_static("identity,gzip,zstd");
 
 /// The export services of all three signals. A body over `body_bytes_max`, compressed or not, is answered
-/// with `RESOURCE_EXHAUSTED` before it is held in memory.
+/// with `RESOURCE_EXHAUSTED` before it is held in memory, one that takes longer than 30 s to arrive with
+/// `DEADLINE_EXCEEDED`.
 pub fn routes<S: OtlpSink>(sink: &S, body_bytes_max: usize) -> Routes {
+    with_body_timeout(sink, body_bytes_max, BODY_TIMEOUT)
+}
+
+pub(super) fn with_body_timeout<S: OtlpSink>(
+    sink: &S,
+    body_bytes_max: usize,
+    body_timeout: Duration,
+) -> Routes {
+    let conversions = Arc::new(Semaphore::new(CONVERSIONS_MAX));
     let export = |signal| Export {
         sink: sink.clone(),
         signal,
         body_bytes_max,
-        room: SharedRoom::default(),
+        body_timeout,
+        conversions: Arc::clone(&conversions),
     };
     Routes::default()
         .add_service(Logs(export(Signal::Logs)))
@@ -37,19 +64,7 @@ pub fn routes<S: OtlpSink>(sink: &S, body_bytes_max: usize) -> Routes {
         .add_service(Traces(export(Signal::Traces)))
 }
 
-/// A body over the limit is `RESOURCE_EXHAUSTED`, compressed or not; tonic says `OUT_OF_RANGE` of one that
-/// comes uncompressed, which senders do not know.
-fn over_the_limit_is_exhausted(mut response: http::Response<Body>) -> http::Response<Body> {
-    let code = |code: Code| http::HeaderValue::from(code as i32);
-    if response.headers().get(Status::GRPC_STATUS) == Some(&code(Code::OutOfRange)) {
-        response
-            .headers_mut()
-            .insert(Status::GRPC_STATUS, code(Code::ResourceExhausted));
-    }
-    response
-}
-
-type ResponseFuture<T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send>>;
+type ResponseFuture = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
 
 /// One signal's `Export` method.
 #[derive(Clone)]
@@ -57,64 +72,140 @@ struct Export<S> {
     sink: S,
     signal: Signal,
     body_bytes_max: usize,
-    /// Of the request being served.
-    room: SharedRoom,
-}
-
-impl<S: OtlpSink> UnaryService<Bytes> for Export<S> {
-    type Response = Bytes;
-    type Future = ResponseFuture<Response<Bytes>, Status>;
-
-    fn call(&mut self, request: Request<Bytes>) -> Self::Future {
-        let sink = self.sink.clone();
-        let signal = self.signal;
-        let room = Arc::clone(&self.room);
-        Box::pin(async move {
-            // Its body is over, so nobody else needs it.
-            let mut room = room.lock().await.take().unwrap_or_else(|| sink.room());
-            let held = admit(signal, request.get_ref(), &mut *room);
-            held.map_err(|refusal| status_of(&refusal))?;
-            let source = source_of(request.metadata()).map_err(|refusal| status_of(&refusal))?;
-            let request = OtlpRequest {
-                signal,
-                body: request.into_inner(),
-                source,
-            };
-            match sink.accept_held(request, room).await {
-                Ok(accepted) => Ok(Response::new(encode_response(
-                    accepted.rejected,
-                    &accepted.message,
-                ))),
-                Err(refusal) => Err(status_of(&refusal)),
-            }
-        })
-    }
+    body_timeout: Duration,
+    /// Bodies that are decompressed at once.
+    conversions: Arc<Semaphore>,
 }
 
 impl<S: OtlpSink> Export<S> {
-    fn serve(
-        &self,
-        request: http::Request<Body>,
-    ) -> ResponseFuture<http::Response<Body>, Infallible> {
-        let mut export = self.clone();
+    fn serve(&self, request: http::Request<Body>) -> ResponseFuture {
+        let export = self.clone();
         Box::pin(async move {
-            if !request.uri().path().ends_with("/Export") {
-                return Ok(Status::unimplemented("the service has one method, Export").into_http());
-            }
-            let encoding = request.headers().get("grpc-encoding");
-            let is_compressed = encoding.is_some_and(|encoding| encoding != "identity");
-            export.room = Arc::new(Mutex::new(Some(export.sink.room())));
-            let bytes_max = export.body_bytes_max;
-            let request = request.map(|body| counted(body, &export.room, is_compressed, bytes_max));
-            let mut grpc = Grpc::new(BytesCodec)
-                .accept_compressed(CompressionEncoding::Gzip)
-                .accept_compressed(CompressionEncoding::Zstd)
-                .max_decoding_message_size(export.body_bytes_max);
-            Ok(over_the_limit_is_exhausted(
-                grpc.unary(export, request).await,
-            ))
+            let mut response = match export.answer(request).await {
+                Ok(message) => response(&message),
+                Err(status) => status.into_http(),
+            };
+            response.headers_mut().insert(ACCEPTS, ACCEPTED);
+            Ok(response)
         })
     }
+
+    async fn answer(&self, request: http::Request<Body>) -> Result<Bytes, Status> {
+        if !request.uri().path().ends_with("/Export") {
+            return Err(Status::unimplemented("the service has one method, Export"));
+        }
+        let (head, body) = request.into_parts();
+        let encoding = encoding_of(&head.headers)?;
+        let source = source_of(&head.headers).map_err(|refusal| status_of(&refusal))?;
+        let mut room = self.sink.room();
+        let reading = self.read(body, &mut *room);
+        let read = tokio::time::timeout(self.body_timeout, reading).await;
+        let (is_compressed, message) = read.unwrap_or_else(|_elapsed| {
+            let seconds = self.body_timeout.as_secs();
+            let message = format!("the body did not arrive within {seconds} s");
+            Err(Status::deadline_exceeded(message))
+        })?;
+        let content_encoding = match (is_compressed, encoding) {
+            (false, _) => "",
+            (true, "") => {
+                let message = "the message says that it is compressed, the headers do not";
+                return Err(Status::internal(message));
+            }
+            (true, encoding) => encoding,
+        };
+        let form = Form {
+            signal: self.signal,
+            encoding: Encoding::Protobuf,
+            content_encoding: content_encoding.to_owned(),
+            bytes_max: self.body_bytes_max,
+        };
+        let refused = |refusal: Refusal| status_of(&refusal);
+        let converted = convert(&self.conversions, form, message, room).await;
+        let (body, room) = converted.map_err(refused)?;
+        let request = OtlpRequest {
+            signal: self.signal,
+            body,
+            source,
+        };
+        let accepted = self.sink.accept_held(request, room).await;
+        let accepted = accepted.map_err(refused)?;
+        Ok(encode_response(accepted.rejected, &accepted.message))
+    }
+
+    /// The one message of a body and whether it is compressed. Room is asked for before a piece is kept.
+    async fn read(&self, mut body: Body, room: &mut dyn Room) -> Result<(bool, Bytes), Status> {
+        let limit = self.body_bytes_max;
+        let not_one = || Status::internal("the body is not one whole message");
+        let mut whole: Vec<u8> = Vec::new();
+        while let Some(frame) = body.frame().await {
+            let Ok(data) = frame?.into_data() else {
+                continue;
+            };
+            let missing = PREFIX_BYTES.saturating_sub(whole.len());
+            let (prefix, rest) = data.split_at(data.len().min(missing));
+            whole.extend_from_slice(prefix);
+            let Some(length) = length_of(&whole) else {
+                continue;
+            };
+            if length > limit {
+                return Err(status_of(&Refusal::TooLarge { limit }));
+            }
+            let declared = PREFIX_BYTES + length;
+            if whole.len() + rest.len() > declared {
+                return Err(not_one());
+            }
+            if whole.capacity() < declared {
+                // All of it at once, as it says; it has to arrive within the timeout.
+                let asked = room.set(declared);
+                asked.map_err(|refusal| status_of(&refusal))?;
+                whole.reserve_exact(declared - whole.len());
+            }
+            whole.extend_from_slice(rest);
+        }
+        let length =
+            length_of(&whole).ok_or_else(|| Status::internal("the body has no message"))?;
+        let flag = whole.first().copied().unwrap_or_default();
+        let message = Bytes::from(whole).split_off(PREFIX_BYTES);
+        match (message.len() == length, flag) {
+            (true, 0 | 1) => Ok((flag == 1, message)),
+            (true, _) => Err(Status::internal("the message's flag is neither 0 nor 1")),
+            (false, _) => Err(not_one()),
+        }
+    }
+}
+
+/// What the message before it says of its length.
+fn length_of(body: &[u8]) -> Option<usize> {
+    let [_flag, length @ ..] = body.first_chunk::<PREFIX_BYTES>()?;
+    usize::try_from(u32::from_be_bytes(*length)).ok()
+}
+
+/// The encoding that the headers name; empty for none.
+fn encoding_of(headers: &HeaderMap) -> Result<&'static str, Status> {
+    match headers.get(ENCODING).map(HeaderValue::as_bytes) {
+        None | Some(b"identity") => Ok(""),
+        Some(b"gzip") => Ok("gzip"),
+        Some(b"zstd") => Ok("zstd"),
+        Some(_) => Err(Status::unimplemented(
+            "the message's encoding is none of identity, gzip, zstd",
+        )),
+    }
+}
+
+/// A message and the status that ends it.
+fn response(message: &[u8]) -> Response<Body> {
+    let mut body = BytesMut::with_capacity(PREFIX_BYTES + message.len());
+    body.extend_from_slice(&[0]);
+    let length = u32::try_from(message.len()).unwrap_or(u32::MAX);
+    body.extend_from_slice(&length.to_be_bytes());
+    body.extend_from_slice(message);
+    let mut trailers = HeaderMap::new();
+    let ok = HeaderValue::from(Code::Ok as i32);
+    trailers.insert(Status::GRPC_STATUS, ok);
+    let body = Full::new(body.freeze()).with_trailers(async { Some(Ok(trailers)) });
+    let mut response = Response::new(Body::new(body));
+    response.headers_mut().insert(CONTENT_TYPE, GRPC);
+    response
 }
 
 /// tonic finds a service by the name of its type, so each signal has one.
@@ -130,7 +221,7 @@ macro_rules! named_service {
         impl<S: OtlpSink> tower::Service<http::Request<Body>> for $name<S> {
             type Response = http::Response<Body>;
             type Error = Infallible;
-            type Future = ResponseFuture<Self::Response, Infallible>;
+            type Future = ResponseFuture;
 
             fn poll_ready(&mut self, _context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
                 Poll::Ready(Ok(()))

@@ -1,3 +1,5 @@
+mod codec;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -184,4 +186,159 @@ async fn answers_that_are_not_grpc_become_statuses() {
             .await;
         assert_eq!(answered.expect_err("no success").code(), code, "{status}");
     }
+}
+
+/// tonic's own client, as other programs use it.
+#[tokio::test]
+async fn clients_of_others_are_understood() {
+    let (recorder, channel) = serve().await;
+    for encoding in [
+        None,
+        Some(CompressionEncoding::Gzip),
+        Some(CompressionEncoding::Zstd),
+    ] {
+        let mut client = tonic::client::Grpc::new(channel.clone());
+        if let Some(encoding) = encoding {
+            client = client.send_compressed(encoding).accept_compressed(encoding);
+        }
+        let mut call = async |path: &'static str, body: &'static [u8]| {
+            client.ready().await.expect("ready");
+            let path = http::uri::PathAndQuery::from_static(path);
+            let request = tonic::Request::new(Bytes::from_static(body));
+            client.unary(request, path, codec::BytesCodec).await
+        };
+        let logs = "/opentelemetry.proto.collector.logs.v1.LogsService/Export";
+        let answer = call(logs, b"\x7a\x07payload").await.expect("accepted");
+        let answer = crate::otlp::decode_response(answer.get_ref());
+        assert_eq!(answer, Ok((3, "three".to_owned())));
+        let received = recorder.0.lock().pop().expect("recorded");
+        assert_eq!(&received.body[..], b"\x7a\x07payload");
+        let refused = call(logs, b"\x7a\x04busy").await.expect_err("refused");
+        assert_eq!(refused.code(), Code::ResourceExhausted);
+        let other = "/opentelemetry.proto.collector.logs.v1.LogsService/Import";
+        let refused = call(other, b"").await.expect_err("refused");
+        assert_eq!(refused.code(), Code::Unimplemented);
+    }
+}
+
+#[tokio::test]
+async fn bodies_that_are_not_one_message_are_refused() {
+    use tower::ServiceExt;
+    let recorder = Recorder::default();
+    for (encoding, body, expected) in [
+        ("identity", &b"\x00\x00\x00\x00\x00"[..], Code::Ok),
+        ("identity", b"\x00\x00\x00\x00\x03\x7a\x01x", Code::Ok),
+        ("identity", b"", Code::Internal),
+        ("identity", b"\x00\x00\x00", Code::Internal),
+        ("identity", b"\x00\x00\x00\x00\x04\x7a\x01x", Code::Internal),
+        ("identity", b"\x00\x00\x00\x00\x02\x7a\x01x", Code::Internal),
+        ("identity", b"\x02\x00\x00\x00\x03\x7a\x01x", Code::Internal),
+        ("identity", b"\x01\x00\x00\x00\x03\x7a\x01x", Code::Internal),
+        (
+            "gzip",
+            b"\x01\x00\x00\x00\x03\x7a\x01x",
+            Code::InvalidArgument,
+        ),
+        ("gzip", b"\x00\x00\x00\x00\x03\x7a\x01x", Code::Ok),
+        ("br", b"\x01\x00\x00\x00\x03\x7a\x01x", Code::Unimplemented),
+        ("identity", b"\x00\xff\xff\xff\xff", Code::ResourceExhausted),
+        (
+            "identity",
+            b"\x00\x00\x00\x00\x01\x07",
+            Code::InvalidArgument,
+        ),
+    ] {
+        let request =
+            http::Request::post("/opentelemetry.proto.collector.logs.v1.LogsService/Export")
+                .header("grpc-encoding", encoding)
+                .body(axum::body::Body::from(body))
+                .expect("request");
+        let router = routes(&recorder, LIMIT).into_axum_router();
+        let response = router.oneshot(request).await.expect("infallible");
+        let in_headers = Status::from_header_map(response.headers());
+        use http_body_util::BodyExt;
+        let collected = response.into_body().collect().await.expect("body");
+        let in_trailers = collected.trailers().and_then(Status::from_header_map);
+        let status = in_headers.or(in_trailers).expect("a status");
+        assert_eq!(status.code(), expected, "{encoding} {body:?}: {status:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_never_ends_is_given_up() {
+    use tower::ServiceExt;
+    let (sender, body) = tokio::sync::mpsc::channel::<Result<Bytes, std::io::Error>>(1);
+    sender
+        .send(Ok(Bytes::from_static(b"\x00")))
+        .await
+        .expect("open");
+    let frames = futures_body(body);
+    let request = http::Request::post("/opentelemetry.proto.collector.logs.v1.LogsService/Export")
+        .body(frames)
+        .expect("request");
+    let routes = server::with_body_timeout(&Recorder::default(), LIMIT, Duration::from_millis(20));
+    let response = routes
+        .into_axum_router()
+        .oneshot(request)
+        .await
+        .expect("infallible");
+    let status = Status::from_header_map(response.headers()).expect("a status");
+    assert_eq!(status.code(), Code::DeadlineExceeded);
+    drop(sender);
+}
+
+/// A body whose frames come through a channel.
+fn futures_body(
+    mut frames: tokio::sync::mpsc::Receiver<Result<Bytes, std::io::Error>>,
+) -> axum::body::Body {
+    struct Frames<F>(F);
+    impl<F> hyper::body::Body for Frames<F>
+    where
+        F: FnMut(
+                &mut std::task::Context<'_>,
+            ) -> std::task::Poll<Option<Result<Bytes, std::io::Error>>>
+            + Unpin,
+    {
+        type Data = Bytes;
+        type Error = std::io::Error;
+
+        fn poll_frame(
+            mut self: std::pin::Pin<&mut Self>,
+            context: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<Option<Result<hyper::body::Frame<Bytes>, std::io::Error>>> {
+            let polled = (self.0)(context);
+            polled.map(|data| data.map(|data| data.map(hyper::body::Frame::data)))
+        }
+    }
+    axum::body::Body::new(Frames(move |context: &mut std::task::Context<'_>| {
+        frames.poll_recv(context)
+    }))
+}
+
+/// The head of a message may come in pieces.
+#[tokio::test]
+async fn a_body_in_pieces_is_put_together() {
+    use tower::ServiceExt;
+    let recorder = Recorder::default();
+    let (sender, frames) = tokio::sync::mpsc::channel(16);
+    for piece in [
+        &b"\x00\x00"[..],
+        b"\x00\x00",
+        b"",
+        b"\x09\x7a",
+        b"\x07pay",
+        b"load",
+    ] {
+        let sent = sender.send(Ok(Bytes::copy_from_slice(piece))).await;
+        sent.expect("open");
+    }
+    drop(sender);
+    let request = http::Request::post("/opentelemetry.proto.collector.logs.v1.LogsService/Export")
+        .body(futures_body(frames))
+        .expect("request");
+    let router = routes(&recorder, LIMIT).into_axum_router();
+    let response = router.oneshot(request).await.expect("infallible");
+    assert_eq!(response.status().as_u16(), 200);
+    let received = recorder.0.lock().pop().expect("recorded");
+    assert_eq!(&received.body[..], b"\x7a\x07payload");
 }

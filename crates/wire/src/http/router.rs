@@ -27,7 +27,7 @@ use crate::receiver::{
 use crate::room::Room;
 
 /// Bodies that are decompressed or turned from JSON at once.
-pub(super) const CONVERSIONS_MAX: usize = 4;
+pub(crate) const CONVERSIONS_MAX: usize = 4;
 /// Largest JSON body, after decompression. It may take four times its length as protobuf.
 pub const JSON_BYTES_MAX: usize = 8 << 20;
 /// A body has to arrive within this.
@@ -135,11 +135,11 @@ impl<S: OtlpSink> Receiver<S> {
 }
 
 /// How a body is written, and how large it may be.
-pub(super) struct Form {
-    pub(super) signal: Signal,
-    pub(super) encoding: Encoding,
-    pub(super) content_encoding: String,
-    pub(super) bytes_max: usize,
+pub(crate) struct Form {
+    pub(crate) signal: Signal,
+    pub(crate) encoding: Encoding,
+    pub(crate) content_encoding: String,
+    pub(crate) bytes_max: usize,
 }
 
 /// Reads the body, asking for room before a piece of it is kept.
@@ -196,7 +196,7 @@ async fn collect(
 
 /// The body as uncompressed protobuf, in as much room as it takes. Waits for one of the `conversions` unless there is
 /// nothing to convert.
-pub(super) async fn convert(
+pub(crate) async fn convert(
     conversions: &Arc<Semaphore>,
     form: Form,
     body: Bytes,
