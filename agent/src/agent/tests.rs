@@ -327,7 +327,7 @@ async fn malformed_and_unwanted_requests_are_refused_for_good() {
 async fn requests_of_too_many_records_are_refused_for_good() {
     let dir = tempfile::tempdir().expect("folder");
     let agent = agent(dir.path(), "http://127.0.0.1:9").await;
-    let many = vec![b'{', b'}', b','].repeat(vervet_wire::REQUEST_ITEMS_MAX);
+    let many = [b'{', b'}', b','].repeat(vervet_wire::REQUEST_ITEMS_MAX);
     let records = String::from_utf8(many).expect("text");
     let json = format!(
         r#"{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{}]}}]}}]}}"#,

@@ -23,7 +23,7 @@ pub(super) struct LinkRoots {
 
 impl LinkRoots {
     pub(super) fn of(patterns: &[Pattern]) -> Self {
-        let own: Vec<PathBuf> = patterns.iter().map(|pattern| folder(pattern)).collect();
+        let own: Vec<PathBuf> = patterns.iter().map(folder).collect();
         let is_system = own.iter().any(|root| root.starts_with(SYSTEM_LOGS));
         let others = SYSTEM_ROOTS.iter().filter(|_| is_system);
         Self {

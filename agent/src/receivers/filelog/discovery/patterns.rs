@@ -1,6 +1,7 @@
 //! Globs, taken apart at their slashes.
 
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 use super::links::LinkRoots;
 use globset::{GlobBuilder, GlobMatcher, GlobSet, GlobSetBuilder};
@@ -11,7 +12,7 @@ pub(in crate::receivers::filelog) struct Patterns {
     pub(super) include: Vec<Pattern>,
     included: GlobSet,
     exclude: GlobSet,
-    links: LinkRoots,
+    links: Arc<LinkRoots>,
 }
 
 pub(super) type Pattern = Vec<Part>;
@@ -38,7 +39,7 @@ impl Patterns {
             .collect::<Result<Vec<_>, _>>()?;
         let include_paths = absolute(include)?;
         Ok(Self {
-            links: LinkRoots::of(&parts),
+            links: Arc::new(LinkRoots::of(&parts)),
             include: parts,
             included: set(&include_paths)?,
             exclude: set(exclude)?,
@@ -53,7 +54,7 @@ impl Patterns {
         mut self,
         roots: &[String],
     ) -> Result<Self, String> {
-        self.links.set(roots)?;
+        Arc::make_mut(&mut self.links).set(roots)?;
         Ok(self)
     }
 
