@@ -112,7 +112,20 @@ impl RunningAgent {
     /// # Errors
     /// The configuration cannot be taken over. The agent goes on with the one it has.
     pub async fn reload(&mut self, config: AgentConfig) -> Result<Changes, ReloadError> {
-        reload::reload(&mut self.parts, config).await
+        let result = reload::reload(&mut self.parts, config).await;
+        let view = self.parts.view();
+        let now = view.clock.now();
+        match &result {
+            Ok(changes) => view.reloads.succeeded(now, changes.to_string()),
+            Err(error) => view.reloads.refused(now, [with_causes(error)]),
+        }
+        result
+    }
+
+    /// A configuration that was to be taken over cannot be read, for these reasons: the status tells of it.
+    pub fn reload_refused(&self, errors: impl IntoIterator<Item = String>) {
+        let view = self.parts.view();
+        view.reloads.refused(view.clock.now(), errors);
     }
 
     /// Stops within `deadline` (and a few seconds for the last commit). True when everything received was
@@ -150,6 +163,17 @@ impl Drop for RunningAgent {
         self.writer.abort();
         self.parts.tokens().admin.cancel();
     }
+}
+
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
 }
 
 #[cfg(test)]

@@ -158,7 +158,8 @@ impl Books {
         }
     }
 
-    /// Starts the book of an exporter: `account` as stored, `appended` all that the journal ever took.
+    /// Starts the book of an exporter, or goes on with it when one takes another's place: `account` as stored,
+    /// `appended` all that the journal ever took.
     pub(crate) fn open(
         &self,
         exporter: &str,
@@ -169,13 +170,19 @@ impl Books {
         let intake = self.intake.lock();
         let (mut received, mut held) = (Totals::default(), Held::default());
         let mut start = Start::default();
+        let mut exporters = self.exporters.lock();
+        let before = exporters.get(exporter);
         for signal in Signal::ALL {
             if signals.contains(signal) {
                 let settled = account.of(signal);
                 let left = appended.get(signal).minus(settled.total());
                 received.add(signal, appended.get(signal).minus(settled.foreign));
                 held.add(signal, left);
-                start.note(signal, &intake.total(signal), left, settled);
+                match before.filter(|book| book.signals.contains(signal)) {
+                    // The books are the process's: a replaced exporter goes on with them.
+                    Some(book) => start.carry(signal, &book.start),
+                    None => start.note(signal, &intake.total(signal), left, settled),
+                }
             }
         }
         let book = Book {
@@ -185,7 +192,7 @@ impl Books {
             held,
             start,
         };
-        self.exporters.lock().insert(exporter.to_owned(), book);
+        exporters.insert(exporter.to_owned(), book);
     }
 
     /// The time by its clock.

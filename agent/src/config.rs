@@ -133,6 +133,15 @@ impl AgentConfig {
         })
     }
 
+    /// The admin listener's address in a configuration file that may be wrong elsewhere.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub(crate) fn admin_address(path: &Path) -> std::io::Result<Option<SocketAddr>> {
+        let text = std::fs::read_to_string(path)?;
+        Ok(read::admin_of(&text, &SystemSources))
+    }
+
     /// The signals that pipelines take from a receiver.
     pub fn signals_from(&self, receiver: &str) -> SignalSet {
         self.signals(|pipeline| &pipeline.from, receiver)

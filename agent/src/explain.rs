@@ -10,6 +10,7 @@
 mod check;
 mod cover;
 mod fields;
+mod pods;
 mod render;
 
 use std::path::Path;
@@ -25,11 +26,14 @@ pub(crate) use fields::{json as json_value, time as time_text};
 pub use render::render;
 
 use crate::config::{AgentConfig, PipelineConfig, ReceiverConfig};
-use crate::kubernetes::PodDirectory;
+use crate::kubernetes::{Key, LogPolicy, PodDirectory};
 use crate::metrics::AgentMetrics;
-use crate::processors::{Chain, ChainError, ExplainedStep, ProcessorConfig, Secrets};
-use crate::receivers::filelog::{FilelogConfig, ReadRecord};
+use crate::processors::{
+    Chain, ChainError, ExplainedStep, Origin as Said, ProcessorConfig, Secrets,
+};
+use crate::receivers::filelog::{FilelogConfig, ReadRecord, container_of};
 use cover::Cover;
+pub(crate) use pods::read_pods;
 
 /// Where a text comes from.
 #[derive(Debug, Clone, Default)]
@@ -53,6 +57,9 @@ pub enum ExplainError {
     Ambiguous { known: String },
     #[error("the configuration has no receiver of log lines")]
     NoReceiver,
+    /// By its annotation.
+    #[error("no line of {path} is read: its pod asks for that (vervet.dev/exclude)")]
+    Excluded { path: String },
     #[error(transparent)]
     Chain(#[from] ChainError),
     #[error("the receiver's settings cannot be used: {0}")]
@@ -67,6 +74,8 @@ pub struct Way {
     pub kind: &'static str,
     /// Why this one.
     pub chosen_by: String,
+    /// What is known of the pod whose file it is; absent for other files.
+    pub pod: Option<String>,
     /// How a line became a record; absent when it came as one.
     pub read: Option<Read>,
     /// The record before the first processor.
@@ -106,6 +115,7 @@ pub struct Explainer<'c> {
     cover: Cover,
     secrets: Secrets,
     clock: Arc<dyn Clock>,
+    pods: PodDirectory,
 }
 
 /// A receiver, and why it is the one.
@@ -116,6 +126,8 @@ struct Chosen<'c> {
 }
 
 impl<'c> Explainer<'c> {
+    /// Knows no pods.
+    ///
     /// # Errors
     /// The processors of the pipeline `logs` cannot be used.
     pub fn new(
@@ -123,13 +135,23 @@ impl<'c> Explainer<'c> {
         clock: Arc<dyn Clock>,
         secrets: Secrets,
     ) -> Result<Self, ExplainError> {
+        Self::with_pods(config, clock, secrets, PodDirectory::none())
+    }
+
+    /// # Errors
+    /// The processors of the pipeline `logs` cannot be used.
+    pub fn with_pods(
+        config: &'c AgentConfig,
+        clock: Arc<dyn Clock>,
+        secrets: Secrets,
+        pods: PodDirectory,
+    ) -> Result<Self, ExplainError> {
         let logs = config
             .pipelines
             .iter()
             .find(|pipeline| pipeline.signal == Signal::Logs);
         let metrics = AgentMetrics::default();
         let build = |names: &[String]| {
-            let pods = PodDirectory::none();
             Chain::build(
                 names,
                 &config.processors,
@@ -158,6 +180,7 @@ impl<'c> Explainer<'c> {
             cover,
             secrets,
             clock,
+            pods,
         })
     }
 
@@ -178,10 +201,11 @@ impl<'c> Explainer<'c> {
                     observed_time_unix_nano: self.observed(),
                     ..LogRecord::default()
                 };
+                let from = (self.configured(), Said::Sender);
                 Ok(vec![self.way(
                     &chosen,
                     None,
-                    self.configured(),
+                    from,
                     Scope::default(),
                     record,
                 )])
@@ -200,16 +224,31 @@ impl<'c> Explainer<'c> {
         text: &[u8],
     ) -> Result<Vec<Way>, ExplainError> {
         let mut ways = Vec::new();
+        let policy = self.policy(path);
+        if let Some(path) = path.filter(|_| policy.exclude) {
+            let path = path.to_owned();
+            return Err(ExplainError::Excluded { path });
+        }
+        let format = policy.format.as_deref();
+        let pod = path.and_then(|path| self.pod_of(path));
         let each = |read: ReadRecord<'_>| {
             let scope = Scope {
                 name: "vervet.filelog".into(),
                 ..Scope::default()
             };
-            let resource = filelog.resource_of(path, &self.config.resource);
-            let how = Read::of(&read);
-            ways.push(self.way(chosen, Some(how), resource, scope, read.record));
+            let configured = &self.config.resource;
+            let from = (
+                filelog.resource_of(path, configured),
+                filelog.origin(configured),
+            );
+            let how = Read::of(&read, format.is_some());
+            let way = self.way(chosen, Some(how), from, scope, read.record);
+            ways.push(Way {
+                pod: pod.clone(),
+                ..way
+            });
         };
-        let read = filelog.read_text(text, self.observed(), each);
+        let read = filelog.read_text(text, format, self.observed(), each);
         read.map_err(ExplainError::Settings)?;
         Ok(ways)
     }
@@ -230,7 +269,7 @@ impl<'c> Explainer<'c> {
         &self,
         chosen: &Chosen<'_>,
         read: Option<Read>,
-        mut resource: Resource<'_>,
+        (mut resource, said): (Resource<'_>, Said),
         scope: Scope<'_>,
         mut record: LogRecord<'_>,
     ) -> Way {
@@ -243,6 +282,7 @@ impl<'c> Explainer<'c> {
             receiver: chosen.name.to_owned(),
             kind: kind_of(chosen.config),
             chosen_by: chosen.by.clone(),
+            pod: None,
             read,
             parsed,
             pipeline: logs.map(|logs| logs.signal.as_str()),
@@ -255,7 +295,7 @@ impl<'c> Explainer<'c> {
         let Some(logs) = logs else { return way };
         let mut explanation =
             self.chain
-                .explain_log(&mut resource, &scope, &mut record, self.secrets);
+                .explain_log_of(&mut resource, said, &scope, &mut record, self.secrets);
         for step in &mut explanation.steps {
             step.changes
                 .iter_mut()
@@ -347,7 +387,7 @@ fn kind_of(config: &ReceiverConfig) -> &'static str {
 }
 
 impl Read {
-    fn of(read: &ReadRecord<'_>) -> Self {
+    fn of(read: &ReadRecord<'_>, is_annotated: bool) -> Self {
         let format = match (read.failed, read.format) {
             (Some(failed), "auto") => failed,
             (_, format) => format,
@@ -360,6 +400,7 @@ impl Read {
                 "found by auto: the text is of no structured format".to_owned()
             }
             (None, true) => format!("found by auto: the text is {format}"),
+            (None, false) if is_annotated => "asked for by the pod (vervet.dev/format)".to_owned(),
             (None, false) => "configured".to_owned(),
         };
         Self {

@@ -28,12 +28,15 @@ mod retry;
 mod sender;
 pub mod settings;
 mod split;
+mod standing;
 mod tls;
 mod trouble;
 
 pub(crate) use engine::{CURSOR_PREFIX, Exporter, ExporterParts, cursor_name};
 pub(crate) use metrics::ExporterMetrics;
 pub use sender::OpenError;
+pub(crate) use standing::Standings;
+pub use standing::{ExporterStanding, ExporterState, LastError};
 
 #[cfg(test)]
 mod tests;

@@ -36,10 +36,18 @@ impl Stages {
         self.0.write().remove(name);
     }
 
-    /// Why stages are stuck, one line each.
-    pub(crate) fn complaints(&self) -> Vec<String> {
+    /// The stages that are stuck, with a line that says so.
+    pub(crate) fn complaints(&self) -> Vec<(String, String)> {
         let stages = self.0.read();
-        stages.values().filter_map(StageHealth::complaint).collect()
+        let stuck = stages.iter();
+        stuck
+            .filter_map(|(name, stage)| Some((name.clone(), stage.complaint()?)))
+            .collect()
+    }
+
+    /// How long a stage has had something to do and finished none of it.
+    pub(crate) fn waited(&self, name: &str) -> Option<Duration> {
+        self.0.read().get(name)?.waited()
     }
 }
 
@@ -66,17 +74,17 @@ impl StageHealth {
         self.waiting_since.store(0, Ordering::Relaxed);
     }
 
+    /// How long something has waited and nothing has moved; `None` when nothing waits.
+    fn waited(&self) -> Option<Duration> {
+        let since = self.waiting_since.load(Ordering::Relaxed);
+        (since != 0).then(|| self.clock.now().since(UnixNanos(since)))
+    }
+
     /// Why the stage is stuck, if it is.
     pub(crate) fn complaint(&self) -> Option<String> {
-        let since = self.waiting_since.load(Ordering::Relaxed);
-        let waited = self.clock.now().since(UnixNanos(since));
-        (since != 0 && waited > STUCK_AFTER).then(|| {
-            format!(
-                "{}: nothing has moved for {} s",
-                self.name,
-                waited.as_secs()
-            )
-        })
+        let waited = self.waited().filter(|waited| *waited > STUCK_AFTER)?;
+        let seconds = waited.as_secs();
+        Some(format!("{}: nothing has moved for {seconds} s", self.name))
     }
 }
 

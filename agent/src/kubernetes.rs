@@ -16,6 +16,7 @@ mod client;
 mod directory;
 mod document;
 mod feed;
+mod file;
 mod image;
 mod kubelet;
 mod metrics;
@@ -42,6 +43,7 @@ pub use directory::{PodDirectory, Presence, SourceStatus};
 #[cfg(test)]
 pub(crate) use double::PodsDouble;
 pub(crate) use feed::PodFeed;
+pub use file::PodFileError;
 use image::ImageName;
 pub(crate) use metrics::KubernetesMetrics;
 pub(crate) use pod::{Container, Pod, RESOURCE_ANNOTATION};

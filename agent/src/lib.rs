@@ -27,6 +27,7 @@ pub mod pipeline;
 mod printable;
 pub mod processors;
 pub mod receivers;
+mod reloads;
 mod resource;
 pub mod tap;
 pub mod telemetry;
@@ -36,5 +37,6 @@ pub use agent::{Agent, AgentOptions, Changes, Diff, ReloadError, RunningAgent, S
 pub use books::{BookLine, PipelineLine, ReceiverLine};
 pub use buffer::{Amount, Totals};
 pub use config::AgentConfig;
-pub use exporters::OpenError;
+pub use exporters::{ExporterState, LastError, OpenError};
 pub use health::STUCK_AFTER;
+pub use reloads::ReloadStatus;

@@ -203,6 +203,15 @@ impl BatchSender {
         }
     }
 
+    /// The same end, for other signals.
+    #[must_use]
+    pub(crate) fn with_signals(&self, signals: SignalSet) -> Self {
+        Self {
+            signals,
+            ..self.clone()
+        }
+    }
+
     /// The receiver this end belongs to.
     pub fn receiver(&self) -> &str {
         &self.receiver

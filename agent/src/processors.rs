@@ -35,6 +35,7 @@ pub use config::ProcessorConfig;
 pub(crate) use config::{PROCESSOR_TYPES, ProcessorSpec};
 pub use drops::{DropReason, Drops};
 pub use explain::{Change, ExplainedStep, Explanation, Secrets};
+pub(crate) use redaction::mask_secrets;
 pub use request::Processed;
 
 use crate::config::AgentConfig;
@@ -58,6 +59,18 @@ pub struct Chains {
     pub logs: Chain,
     pub metrics: Chain,
     pub traces: Chain,
+}
+
+/// Who has said what stands on a resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// A process of itself, or somebody who speaks for it: it knows best.
+    Sender,
+    /// The agent, of a file it reads.
+    File {
+        /// Nobody named the service: the container's or the file's name stands for it.
+        service_is_guess: bool,
+    },
 }
 
 /// A processor cannot be used in the pipeline that names it.
@@ -100,11 +113,11 @@ enum Step {
 type Outcome = Result<bool, DropReason>;
 
 impl Step {
-    fn resource(&self, resource: &mut Resource<'_>) -> bool {
+    fn resource(&self, resource: &mut Resource<'_>, origin: Origin) -> bool {
         match self {
             Self::Resource(step) => step.apply(resource),
             Self::Redaction(step) => step.resource(resource),
-            Self::K8sAttributes(step) => step.apply(resource),
+            Self::K8sAttributes(step) => step.apply(resource, origin),
             Self::Transform(step) => step.resource(resource),
             Self::Filter(_) | Self::Sample(_) | Self::Ratelimit(_) => false,
         }
@@ -284,9 +297,16 @@ impl Chain {
         self.0.iter().any(|named| named.step.searches())
     }
 
-    /// The steps on resource attributes: once per resource, before its records.
+    /// The steps on resource attributes, of a sender's resource: once per resource, before its records.
     pub fn resource(&self, resource: &mut Resource<'_>) {
         self.run_resource(resource);
+    }
+
+    /// As [`Chain::resource`], for a resource of that origin.
+    pub fn resource_of(&self, resource: &mut Resource<'_>, origin: Origin) {
+        for named in self.0.iter() {
+            named.step.resource(resource, origin);
+        }
     }
 
     /// All steps on one log record, in order.
@@ -332,7 +352,7 @@ impl Chain {
 
     fn run_resource(&self, resource: &mut Resource<'_>) -> bool {
         self.0.iter().fold(false, |changed, named| {
-            named.step.resource(resource) | changed
+            named.step.resource(resource, Origin::Sender) | changed
         })
     }
 

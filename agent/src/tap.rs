@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use vervet_model::{Clock, Signal};
 
-use crate::config::filter_of;
+use crate::config::{PipelineConfig, filter_of, unknown};
 use crate::kubernetes::PodDirectory;
 use crate::metrics::AgentMetrics;
 use crate::pipeline::Batch;
@@ -40,6 +40,8 @@ struct Hub {
     open: AtomicUsize,
     next_id: AtomicU64,
     taps: RwLock<Vec<Subscriber>>,
+    /// The receivers of each pipeline there is; `None` where that is not known.
+    pipelines: RwLock<Option<BTreeMap<&'static str, Vec<String>>>>,
 }
 
 #[derive(Debug)]
@@ -84,6 +86,9 @@ pub enum TapError {
     TooMany,
     #[error("the condition cannot be used: {0}")]
     Condition(String),
+    /// Nothing would ever be seen.
+    #[error("{0}")]
+    Unknown(String),
 }
 
 /// An open tap; dropping it closes it.
@@ -101,6 +106,41 @@ pub(crate) struct Tap {
 }
 
 impl TapHub {
+    /// From now on these pipelines are at work.
+    pub(crate) fn set_pipelines(&self, pipelines: &[PipelineConfig]) {
+        let known = pipelines
+            .iter()
+            .map(|pipeline| (pipeline.signal.as_str(), pipeline.from.clone()));
+        *self.0.pipelines.write() = Some(known.collect());
+    }
+
+    /// What `query` asks for that is not there.
+    fn unknown(&self, query: &TapQuery) -> Option<String> {
+        let pipelines = self.0.pipelines.read();
+        let pipelines = pipelines.as_ref()?;
+        let signal = query.signal.as_str();
+        let Some(receivers) = pipelines.get(signal) else {
+            let known: Vec<&str> = pipelines.keys().copied().collect();
+            return Some(unknown("pipeline", signal, &known));
+        };
+        let wanted = query.receiver.as_ref()?;
+        if receivers.contains(wanted) {
+            return None;
+        }
+        let known: Vec<&str> = receivers.iter().map(String::as_str).collect();
+        let elsewhere = pipelines.iter();
+        let elsewhere = elsewhere.filter(|(_, receivers)| receivers.contains(wanted));
+        let elsewhere: Vec<&str> = elsewhere.map(|(pipeline, _)| *pipeline).collect();
+        Some(match elsewhere.is_empty() {
+            true => unknown("receiver", wanted, &known),
+            false => format!(
+                "receiver `{wanted}` sends nothing to pipeline `{signal}`, only to {}; those that do: {}",
+                elsewhere.join(" and "),
+                known.join(", ")
+            ),
+        })
+    }
+
     /// Shows a batch to the taps that want it.
     pub(crate) fn offer(&self, receiver: &Arc<str>, batch: &Batch) {
         if self.0.open.load(Ordering::Relaxed) > 0 {
@@ -124,13 +164,16 @@ impl TapHub {
     /// Opens a tap that ends when `end` is cancelled.
     ///
     /// # Errors
-    /// There are too many, or the condition makes no sense.
+    /// There are too many, there is no such receiver or pipeline, or the condition makes no sense.
     pub(crate) fn open(
         &self,
         query: TapQuery,
         clock: &Arc<dyn Clock>,
         end: CancellationToken,
     ) -> Result<Tap, TapError> {
+        if let Some(message) = self.unknown(&query) {
+            return Err(TapError::Unknown(message));
+        }
         let condition = match &query.condition {
             Some(text) => condition(text, query.signal, clock).map_err(TapError::Condition)?,
             None => Chain::default(),

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use vervet_model::Signal;
 
 use super::SelfView;
+use crate::config::unknown;
 use crate::tap::{TapError, TapQuery};
 
 #[derive(Debug, Deserialize)]
@@ -37,9 +38,9 @@ pub(super) async fn tap(
         .into_iter()
         .find(|signal| signal.as_str() == pipeline);
     let Some(signal) = signal else {
-        let message =
-            format!("there is no pipeline `{pipeline}`; there are logs, metrics and traces\n");
-        return (StatusCode::BAD_REQUEST, message).into_response();
+        let known = Signal::ALL.map(|signal| signal.as_str());
+        let message = unknown("pipeline", pipeline, &known);
+        return (StatusCode::BAD_REQUEST, format!("{message}\n")).into_response();
     };
     let query = TapQuery {
         signal,
@@ -60,7 +61,7 @@ pub(super) async fn tap(
         Err(error @ TapError::TooMany) => {
             (StatusCode::TOO_MANY_REQUESTS, format!("{error}\n")).into_response()
         }
-        Err(error @ TapError::Condition(_)) => {
+        Err(error @ (TapError::Condition(_) | TapError::Unknown(_))) => {
             (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response()
         }
     }

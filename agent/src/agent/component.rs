@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::shapes::Shape;
+use crate::receivers::filelog::change::{Change, ChangeSlot};
 
 /// A task, what it was made from, and how it is told to end. Dropping it ends it at once.
 pub(super) struct Component {
@@ -16,6 +17,8 @@ pub(super) struct Component {
     task: JoinHandle<()>,
     /// Its batches that are not durable yet.
     on_the_way: Option<TaskTracker>,
+    /// Where it looks for a change of its configuration, if it can change at work.
+    changes: Option<ChangeSlot>,
 }
 
 impl Component {
@@ -29,6 +32,24 @@ impl Component {
             stop,
             task: tokio::spawn(work),
             on_the_way: None,
+            changes: None,
+        }
+    }
+
+    pub(super) fn with_changes(mut self, changes: ChangeSlot) -> Self {
+        self.changes = Some(changes);
+        self
+    }
+
+    /// Tells it to become another without an end; gives the change back when it cannot.
+    pub(super) fn change(&mut self, shape: Shape, change: Change) -> Result<(), Change> {
+        match &self.changes {
+            Some(changes) if !self.task.is_finished() => {
+                changes.put(change);
+                self.shape = shape;
+                Ok(())
+            }
+            _ => Err(change),
         }
     }
 

@@ -125,6 +125,7 @@ impl Parts {
         }
         self.addresses = listeners.addresses();
         self.listeners = listeners;
+        self.shared.sender.tap().set_pipelines(&config.pipelines);
         self.config = config;
         self.settle_orphans().await;
         while self.retired.try_join_next().is_some() {}
@@ -206,13 +207,16 @@ impl Parts {
     fn forget_exporter(&self, name: &str) {
         self.shared.books.close(name);
         self.shared.stages.remove(&cursor_name(name));
+        self.shared.exporter_metrics.standings.remove(name);
     }
 
     /// Back to the exporters of the configuration that stays.
     async fn put_back(&mut self, names: &[String]) {
         for name in names {
             self.stop_exporter(name).await;
-            self.forget_exporter(name);
+            if !self.config.exporters.contains_key(name) {
+                self.forget_exporter(name);
+            }
             match self.shared.start_exporter(name, &self.config).await {
                 Ok(Some(old)) => {
                     self.exporters.insert(name.clone(), old);
@@ -316,6 +320,8 @@ impl Parts {
             journal: self.shared.journal.clone(),
             memory: self.shared.memory.clone(),
             stages: self.shared.stages.clone(),
+            standings: self.shared.exporter_metrics.standings.clone(),
+            reloads: self.shared.reloads.clone(),
             pods: self.pods.clone(),
             tap: self.shared.sender.tap(),
             clock: self.shared.clock.clone(),

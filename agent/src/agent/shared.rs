@@ -24,10 +24,12 @@ use crate::kubernetes::PodDirectory;
 use crate::metrics::AgentMetrics;
 use crate::pipeline::{BatchSender, ReceiverContext};
 use crate::processors::{Chains, ProcessorConfig};
+use crate::receivers::filelog::change::{Change, ChangeSlot};
 use crate::receivers::filelog::{FilelogConfig, FilelogReceiver};
 use crate::receivers::hostmetrics::{HostmetricsConfig, HostmetricsReceiver};
 use crate::receivers::otlp::{OtlpReceiver, OtlpReceiverConfig};
 use crate::receivers::prometheus::{PrometheusConfig, PrometheusReceiver};
+use crate::reloads::Reloads;
 
 /// How parts are told to stop, in the order they are used.
 #[derive(Debug, Clone, Default)]
@@ -52,6 +54,7 @@ pub(super) struct Shared {
     pub(super) booked: watch::Receiver<u64>,
     pub(super) dead_letters: Arc<DeadLetters>,
     pub(super) exporter_metrics: Arc<ExporterMetrics>,
+    pub(super) reloads: Reloads,
     pub(super) tokens: Tokens,
 }
 
@@ -95,9 +98,12 @@ impl ReadyReceiver {
         !matches!(self, Self::Otlp { .. })
     }
 
-    async fn run(self, context: ReceiverContext) {
+    async fn run(self, context: ReceiverContext, changes: ChangeSlot) {
         match self {
-            Self::Filelog(config) => FilelogReceiver::new(config, context).run().await,
+            Self::Filelog(config) => {
+                let receiver = FilelogReceiver::new(config, context);
+                receiver.with_changes(changes).run().await;
+            }
             Self::Hostmetrics(config) => HostmetricsReceiver::new(config, context).run().await,
             Self::Prometheus(config) => PrometheusReceiver::new(config, context).run().await,
             Self::Otlp { config, grpc, http } => {
@@ -108,26 +114,42 @@ impl ReadyReceiver {
 }
 
 impl Shared {
-    /// Starts a receiver in the place of `old`, which is told to end. Returns the old one when somebody else
-    /// has to wait for it.
+    /// Makes `old` what is asked for, or starts it in the place of `old`, which is told to end. Returns the old one
+    /// when somebody else has to wait for it.
     pub(super) fn start_receiver(
         &self,
         name: &str,
         receiver: ReadyReceiver,
         config: &AgentConfig,
         (chains, pods): (Chains, PodDirectory),
-        old: Option<Component>,
+        mut old: Option<Component>,
     ) -> (Component, Option<Component>) {
+        let pods = match takes_pods(config, name) {
+            true => pods,
+            false => PodDirectory::none(),
+        };
+        if let ReadyReceiver::Filelog(filelog) = &receiver
+            && let Some(mut running) = old.take()
+        {
+            let change = Change {
+                config: filelog.clone(),
+                chains: chains.clone(),
+                pods: pods.clone(),
+                resource: config.resource.clone(),
+                signals: config.signals_from(name),
+            };
+            match running.change(receiver_shape(config, name), change) {
+                Ok(()) => return (running, None),
+                Err(_it_has_ended) => old = Some(running),
+            }
+        }
         let stop = self.tokens.receivers.child_token();
         let output = self.sender.for_receiver(name, config.signals_from(name));
         let on_the_way = output.on_the_way();
         let mut context = ReceiverContext {
             output,
             chains,
-            pods: match takes_pods(config, name) {
-                true => pods,
-                false => PodDirectory::none(),
-            },
+            pods,
             resource: config.resource.clone(),
             resume: Vec::new(),
             metrics: Arc::clone(&self.metrics),
@@ -143,6 +165,9 @@ impl Shared {
         };
         let checkpoints = Arc::clone(&self.checkpoints);
         let owned_name = name.to_owned();
+        let is_filelog = matches!(receiver, ReadyReceiver::Filelog(_));
+        let changes = ChangeSlot::default();
+        let slot = changes.clone();
         let work = async move {
             if let Some(old) = predecessor {
                 // Also when this one is to end already: its own successor relies on it.
@@ -150,11 +175,14 @@ impl Shared {
             }
             if !context.shutdown.is_cancelled() {
                 context.resume = checkpoints.lock().of(&owned_name);
-                receiver.run(context).await;
+                receiver.run(context, slot).await;
             }
         };
         let shape = receiver_shape(config, name);
-        let component = Component::spawn(shape, stop, work).with_batches(on_the_way);
+        let mut component = Component::spawn(shape, stop, work).with_batches(on_the_way);
+        if is_filelog {
+            component = component.with_changes(changes);
+        }
         (component, left)
     }
 

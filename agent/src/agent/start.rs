@@ -24,6 +24,7 @@ use crate::kubernetes;
 use crate::metrics::AgentMetrics;
 use crate::pipeline::channel_within;
 use crate::processors::ChainError;
+use crate::reloads::Reloads;
 use crate::telemetry;
 
 /// Why an agent did not start. Nothing has been lost.
@@ -92,9 +93,12 @@ fn assemble(
     let dead_letters = Arc::new(DeadLetters::new(&config.data_dir, config.dead_letter));
     let letters = Arc::clone(&dead_letters);
     let exporter_metrics = Arc::<ExporterMetrics>::default();
+    let reloads = Reloads::default();
+    reloads.succeeded(options.clock.now(), "start".to_owned());
     metrics.register(|registry| {
         exporter_metrics.register(registry);
         registry.register_collector(Box::new(DeadLetterCollector(letters)));
+        registry.register_collector(Box::new(reloads.clone()));
         registry.register_collector(Box::new(BooksCollector(collectors.0)));
         registry.register_collector(Box::new(BufferCollector(collectors.1)));
         registry.register_collector(Box::new(BudgetCollector(collectors.2)));
@@ -115,6 +119,7 @@ fn assemble(
         booked,
         dead_letters,
         exporter_metrics,
+        reloads,
         tokens,
     };
     let parts = WriterParts {

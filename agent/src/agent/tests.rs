@@ -2,6 +2,7 @@
 
 mod budgets;
 mod collector;
+mod outage;
 mod pods;
 mod reload;
 
@@ -21,6 +22,7 @@ use vervet_wire::grpc::Client;
 use super::*;
 use crate::books::BookLine;
 use crate::config::substitute::SystemSources;
+use crate::exporters::ExporterState;
 use crate::exporters::dead_letter::{self, Letter};
 use collector::{Answer, POISON, TestCollector};
 
@@ -399,7 +401,16 @@ async fn the_admin_routes_answer() {
         (answer.status().as_u16(), answer.text().await.expect("text"))
     };
     assert_eq!(get("/livez").await.0, 200);
-    assert_eq!(get("/readyz").await.0, 200);
+    // What is wrong is said at once; whether it lasts is for `/api/health`.
+    wait_until("a failed attempt", || {
+        agent.status().exporters[0].state == Some(ExporterState::Retrying)
+    })
+    .await;
+    let (code, why) = get("/readyz").await;
+    assert!(
+        code == 503 && why.starts_with("exporter main: retrying for "),
+        "{code} {why}"
+    );
     assert_eq!(
         get("/api/health").await.1,
         r#"{"status":"ok","complaints":[]}"#

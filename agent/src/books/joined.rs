@@ -1,8 +1,9 @@
 //! One equation per pipeline and exporter, from where a record enters the agent to what becomes of it:
 //! `received + carried = waiting + held + delivered + dropped{stage, reason} + foreign`.
 //!
-//! It covers the time since the exporter was started in this process, and starts at zero with it; what it found in the
-//! disk buffer then is `carried`, what receivers had put there before for others is `foreign`. Across restarts the
+//! It covers the time since an exporter of that name was first started in this process, and starts at zero with it; an
+//! exporter that takes its place at a reload goes on with the line. What the first one found in the
+//! disk buffer is `carried`, what receivers had put there before for others is `foreign`. Across restarts the
 //! exporter's own lines ([`super::BookLine`]) go on; what receivers counted starts at zero with the process.
 
 use std::collections::BTreeMap;
@@ -64,6 +65,22 @@ impl Start {
             *buffered_at = intake.buffered;
             *held_at = held;
             settled.clone_into(settled_at);
+        }
+    }
+
+    /// As it was when the exporter's predecessor was started.
+    pub(super) fn carry(&mut self, signal: Signal, before: &Self) {
+        let at = index(signal);
+        if let (Some(buffered), Some(held), Some(settled)) = (
+            before.buffered.get(at),
+            before.held.get(at),
+            before.settled.get(at),
+        ) {
+            let intake = Entry {
+                buffered: *buffered,
+                ..Entry::default()
+            };
+            self.note(signal, &intake, *held, settled);
         }
     }
 }

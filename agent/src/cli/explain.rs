@@ -1,7 +1,7 @@
 //! `vervet-agent explain`: one line through every stage. `vervet-agent test`: the configuration's own tests.
 
 use std::io::Read as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -11,12 +11,15 @@ use vervet_model::SystemClock;
 
 use super::{ConfigArgs, EXIT_RUNTIME, complain, say, with_config};
 use crate::config::AgentConfig;
-use crate::explain::{CaseResult, Explainer, Origin, render};
+use crate::explain::{CaseResult, Explainer, Origin, read_pods, render};
+use crate::kubernetes::PodDirectory;
 use crate::printable::{printable, printable_json};
 use crate::processors::Secrets;
 
 /// Bytes of a text from standard input, at most.
 const TEXT_BYTES_MAX: u64 = 16 << 20;
+/// Bytes of a saved answer about pods, at most.
+const PODS_BYTES_MAX: u64 = 32 << 20;
 
 #[derive(Debug, Args)]
 pub(super) struct ExplainArgs {
@@ -28,6 +31,9 @@ pub(super) struct ExplainArgs {
     /// The file the line stands in; picks the receiver
     #[arg(long, value_name = "FILE")]
     path: Option<PathBuf>,
+    /// Pods: a saved answer of the kubelet's /pods, or of `kubectl get pods -o json`
+    #[arg(long, value_name = "FILE")]
+    pod: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -42,6 +48,9 @@ pub(super) struct ExplainArgs {
 pub(super) struct TestArgs {
     #[command(flatten)]
     config: ConfigArgs,
+    /// Pods that the tests' paths may name, as for `explain`
+    #[arg(long, value_name = "FILE")]
+    pod: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -69,7 +78,8 @@ fn explained(config: &AgentConfig, args: ExplainArgs) -> anyhow::Result<()> {
         receiver: args.receiver,
         path: path.map(|path| path.to_string_lossy().into_owned()),
     };
-    let explainer = Explainer::new(config, Arc::new(SystemClock), secrets)?;
+    let pods = pods(config, args.pod.as_deref())?;
+    let explainer = Explainer::with_pods(config, Arc::new(SystemClock), secrets, pods)?;
     let ways = explainer.text(&origin, &text)?;
     match args.json {
         true => {
@@ -79,6 +89,24 @@ fn explained(config: &AgentConfig, args: ExplainArgs) -> anyhow::Result<()> {
         false => say(&render(&ways))?,
     }
     Ok(())
+}
+
+/// The pods of the saved answer, none without one.
+fn pods(config: &AgentConfig, file: Option<&Path>) -> anyhow::Result<PodDirectory> {
+    let Some(file) = file else {
+        return Ok(PodDirectory::none());
+    };
+    let (name, mut answer) = (file.display(), Vec::new());
+    let opened = std::fs::File::open(file).with_context(|| format!("{name} cannot be read"))?;
+    opened
+        .take(PODS_BYTES_MAX + 1)
+        .read_to_end(&mut answer)
+        .with_context(|| format!("{name} cannot be read"))?;
+    anyhow::ensure!(
+        answer.len() as u64 <= PODS_BYTES_MAX,
+        "{name} is larger than {PODS_BYTES_MAX} bytes"
+    );
+    read_pods(config, &answer).with_context(|| format!("{name} cannot be used"))
 }
 
 fn standard_input() -> anyhow::Result<Vec<u8>> {
@@ -105,7 +133,8 @@ pub(super) fn test(args: &TestArgs) -> ExitCode {
 
 /// Whether all tests passed.
 fn tested(config: &AgentConfig, args: &TestArgs) -> anyhow::Result<bool> {
-    let explainer = Explainer::new(config, Arc::new(SystemClock), Secrets::Show)?;
+    let pods = pods(config, args.pod.as_deref())?;
+    let explainer = Explainer::with_pods(config, Arc::new(SystemClock), Secrets::Show, pods)?;
     let mut results = Vec::new();
     for case in &config.tests {
         let result = explainer.check(case);

@@ -108,9 +108,11 @@ async fn reload(agent: &mut RunningAgent, path: &Path) {
     let config = match AgentConfig::load(path) {
         Ok(config) => config,
         Err(error) => {
-            for problem in error.to_string().lines() {
+            let problems = error.to_string();
+            for problem in problems.lines() {
                 tracing::error!(problem, "the new configuration is invalid");
             }
+            agent.reload_refused(problems.lines().map(str::to_owned));
             tracing::error!("the configuration stays as it was");
             return;
         }

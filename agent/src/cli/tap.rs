@@ -7,8 +7,8 @@ use clap::Args;
 use serde_json::Value;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
-use super::{admin, say, say_error};
-use crate::config::ADMIN_ADDRESS_DEFAULT;
+use super::admin::AdminArgs;
+use super::{say, say_error};
 use crate::printable::{printable, printable_json};
 
 /// A line longer than this is not believed to be one (bytes).
@@ -16,9 +16,8 @@ const LINE_BYTES_MAX: usize = 256 << 20;
 
 #[derive(Debug, Args)]
 pub(super) struct TapArgs {
-    /// Admin address of the agent
-    #[arg(long, value_name = "ADDR", default_value = ADMIN_ADDRESS_DEFAULT)]
-    admin: String,
+    #[command(flatten)]
+    admin: AdminArgs,
     /// logs, metrics or traces
     #[arg(long, value_name = "SIGNAL", default_value = "logs")]
     pipeline: String,
@@ -52,7 +51,7 @@ pub(super) async fn tap(args: TapArgs) -> anyhow::Result<()> {
         .into_iter()
         .filter_map(|(name, value)| Some((name, value.as_deref()?)));
     parameters.extend(given);
-    let mut answer = admin::stream(&args.admin, "/api/vervet/v1/tap", &parameters).await?;
+    let mut answer = args.admin.stream("/api/vervet/v1/tap", &parameters).await?;
     let (mut lines, mut rates) = (Lines::default(), Rates::default());
     let mut seconds = interval(Duration::from_secs(1));
     seconds.set_missed_tick_behavior(MissedTickBehavior::Skip);

@@ -10,6 +10,7 @@
 //! ```
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, Visitor};
@@ -31,7 +32,7 @@ pub struct TestSpec {
     /// Default `logs`, the only one that can be tested.
     #[serde(default)]
     pub pipeline: Option<String>,
-    /// The `filelog` receiver that reads `input.line`. Default: the pipeline's first.
+    /// The `filelog` receiver that reads the input. Default: the one that reads `input.path`, else the pipeline's first.
     #[serde(default)]
     pub receiver: Option<String>,
     pub input: InputSpec,
@@ -48,7 +49,7 @@ pub struct InputSpec {
     /// How `line` is read instead of as the receiver says.
     #[serde(default)]
     pub format: Option<FormatSpec>,
-    /// The file `line` stands in, for what its path tells.
+    /// The file it stands in, for what its path tells; it names the receiver, too, unless the test does.
     #[serde(default)]
     pub path: Option<String>,
     #[serde(default)]
@@ -170,11 +171,20 @@ impl TestCase {
                 Some(None | Some(ReceiverConfig::Filelog(_)))
             )
         };
-        let receiver = spec
-            .receiver
-            .clone()
-            .or_else(|| logs.from.iter().find(tails).cloned());
         let input = &spec.input;
+        let path = input.path.as_deref().map(Path::new);
+        let reads = |name: &&String| match (receivers.get(*name), path) {
+            (Some(Some(ReceiverConfig::Filelog(filelog))), Some(path)) => filelog.reads(path),
+            _ => false,
+        };
+        let mut from = logs.from.iter();
+        let named = spec.receiver.clone();
+        let receiver = named
+            .or_else(|| from.clone().find(reads).cloned())
+            .or_else(|| from.find(tails).cloned());
+        if path.is_some() && !receiver.as_ref().is_some_and(|name| tails(&name)) {
+            return Err("input.path needs a filelog receiver".to_owned());
+        }
         if input.line.is_some()
             && input.format.is_none()
             && !receiver.as_ref().is_some_and(|name| tails(&name))
@@ -198,8 +208,8 @@ impl InputSpec {
         if self.line.is_some() == self.body.is_some() {
             return Err("input holds either `line` or `body`".to_owned());
         }
-        if self.line.is_none() && (self.format.is_some() || self.path.is_some()) {
-            return Err("input.format and input.path go with `line`".to_owned());
+        if self.line.is_none() && self.format.is_some() {
+            return Err("input.format goes with `line`".to_owned());
         }
         let is_told = !self.attributes.is_empty() || self.severity.is_some() || self.time.is_some();
         if self.line.is_some() && is_told {

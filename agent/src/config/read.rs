@@ -366,6 +366,18 @@ impl Reader {
     }
 }
 
+/// The admin listener's address alone, whatever else is wrong with the text; `None` when it cannot be told.
+pub(super) fn admin_of(text: &str, sources: &dyn Sources) -> Option<SocketAddr> {
+    let mut root = parse(text).ok()?;
+    substitute(&mut root, sources, &mut Vec::new(), &mut Hidden::default());
+    let Value::Map(sections) = &root.value else {
+        return None;
+    };
+    let node = find(sections, "admin").filter(|node| !node.is_null());
+    let spec: AdminSpec = node.map_or(Ok(AdminSpec::default()), from_node).ok()?;
+    Reader::default().admin(sections, spec)
+}
+
 /// A filter that keeps what `condition` holds for.
 ///
 /// # Errors

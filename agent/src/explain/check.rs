@@ -4,8 +4,8 @@ use serde::Serialize;
 use vervet_model::Severity;
 use vervet_wire::otlp::{KeyValue, LogRecord, Resource, Scope, for_each_log};
 
-use super::{Chosen, ExplainError, Explainer, Way, fields};
-use crate::config::{Dropped, ExpectSpec, InputSpec, ReceiverConfig, TestCase, time_unix_nano};
+use super::{Chosen, ExplainError, Explainer, Said, Way, fields};
+use crate::config::{Dropped, ExpectSpec, ReceiverConfig, TestCase, time_unix_nano};
 use crate::receivers::filelog::FilelogConfig;
 
 /// What came of one test.
@@ -50,7 +50,7 @@ impl Explainer<'_> {
     pub fn check(&self, case: &TestCase) -> Result<CaseResult, ExplainError> {
         let ways = match &case.input.line {
             Some(line) => self.ways_of_line(case, line)?,
-            None => vec![self.way_of_record(&case.input)?],
+            None => vec![self.way_of_record(case)?],
         };
         let differences = match ways.as_slice() {
             [way] => differences(&case.expect, way),
@@ -64,14 +64,7 @@ impl Explainer<'_> {
     }
 
     fn ways_of_line(&self, case: &TestCase, line: &str) -> Result<Vec<Way>, ExplainError> {
-        let own = case
-            .receiver
-            .as_ref()
-            .and_then(|name| self.config.receivers.get_key_value(name));
-        let own = own.and_then(|(name, config)| match config {
-            ReceiverConfig::Filelog(filelog) => Some((name.as_str(), filelog)),
-            _ => None,
-        });
+        let own = self.filelog_of(case);
         let filelog = match (own, &case.input.format) {
             (Some((_, filelog)), None) => Ok(filelog.clone()),
             (Some((_, filelog)), Some(format)) => filelog.with_format(format.clone()),
@@ -100,7 +93,34 @@ impl Explainer<'_> {
         from.map_or("", String::as_str)
     }
 
-    fn way_of_record(&self, input: &InputSpec) -> Result<Way, ExplainError> {
+    /// The receiver of files that a test names, or that reads its path.
+    fn filelog_of(&self, case: &TestCase) -> Option<(&str, &FilelogConfig)> {
+        let name = case.receiver.as_ref()?;
+        match self.config.receivers.get_key_value(name)? {
+            (name, ReceiverConfig::Filelog(filelog)) => Some((name.as_str(), filelog)),
+            _ => None,
+        }
+    }
+
+    /// What the test says of it, then what the path tells if it has one, else what the configuration says.
+    fn resource_of_record(&self, case: &TestCase) -> (Resource<'static>, Said) {
+        let (input, configured) = (&case.input, &self.config.resource);
+        let path = input.path.as_deref();
+        let (told, said) = match path.and_then(|path| Some((path, self.filelog_of(case)?.1))) {
+            Some((path, filelog)) => {
+                let told = filelog.resource_of(Some(path), configured);
+                (told, filelog.origin(configured))
+            }
+            None => (self.configured(), Said::Sender),
+        };
+        let missing = |told: &KeyValue<'_>| !input.resource.contains_key(told.key.as_ref());
+        let mut attributes = fields::key_values(&input.resource);
+        attributes.extend(told.attributes.into_iter().filter(missing));
+        (Resource { attributes }, said)
+    }
+
+    fn way_of_record(&self, case: &TestCase) -> Result<Way, ExplainError> {
+        let input = &case.input;
         let settings = ExplainError::Settings;
         let time = input
             .time
@@ -118,23 +138,14 @@ impl Explainer<'_> {
             attributes: fields::key_values(&input.attributes),
             ..LogRecord::default()
         };
-        let mut attributes = fields::key_values(&input.resource);
-        let missing = |(key, _): &&(String, String)| !input.resource.contains_key(key);
-        let configured = self.config.resource.iter().filter(missing);
-        attributes.extend(configured.map(|(key, value)| KeyValue::new(key.clone(), value.clone())));
+        let from = self.resource_of_record(case);
         let name = self.some_name();
         let Some(config) = self.config.receivers.get(name) else {
             return Err(ExplainError::NoReceiver);
         };
         let by = String::new();
         let chosen = Chosen { name, config, by };
-        Ok(self.way(
-            &chosen,
-            None,
-            Resource { attributes },
-            Scope::default(),
-            record,
-        ))
+        Ok(self.way(&chosen, None, from, Scope::default(), record))
     }
 }
 

@@ -33,6 +33,9 @@ fn one(way: &Way, out: &mut String) {
         "receiver",
         &format!("{} ({}): {}", way.receiver, way.kind, way.chosen_by),
     );
+    if let Some(pod) = &way.pod {
+        say("pod", &printable(pod));
+    }
     if let Some(read) = &way.read {
         if let Some(runtime) = read.runtime {
             say(

@@ -58,6 +58,7 @@ fn a_container_line_is_told_stage_by_stage() {
         .collect();
     insta::assert_snapshot!(without_record, @r#"
     receiver  pods (filelog): its globs match /var/log/pods/shop_web-1_0f/next/0.log
+    pod       told by the path; no k8sattributes processor is on the way
     runtime   cri: its part of the line is taken off
     format    json, 82 bytes: found by auto: the text is json
     record
@@ -232,5 +233,107 @@ fn failing_tests_say_what_is_different() {
         ),
     ] {
         assert_eq!(check(case), expected, "{case}");
+    }
+}
+
+const PODS: &str = r#"{"kind": "List", "items": [{
+    "metadata": {
+        "name": "web-1", "namespace": "shop", "uid": "0f",
+        "labels": {"team": "front", "app.kubernetes.io/name": "checkout"},
+        "annotations": {"vervet.dev/format.next": "logfmt", "vervet.dev/exclude-containers": "proxy"}
+    },
+    "spec": {"nodeName": "n1", "containers": [{"name": "next", "image": "web:2.1"}]}
+}]}"#;
+
+fn with_pods() -> AgentConfig {
+    config(
+        &CONFIG
+            .replace(
+                "  pii:",
+                "  k8s: {type: k8sattributes, source: api, labels: [team]}\n  pii:",
+            )
+            .replace("via: [tag, pii]", "via: [k8s, tag, pii]"),
+    )
+}
+
+fn explain_with(pods: &str, path: &str) -> Result<String, ExplainError> {
+    let config = with_pods();
+    let pods = match pods {
+        "" => PodDirectory::none(),
+        answer => read_pods(&config, answer.as_bytes()).expect("pods"),
+    };
+    let explainer = Explainer::with_pods(&config, clock(), Secrets::Hide, pods).expect("usable");
+    let origin = Origin {
+        receiver: None,
+        path: Some(path.to_owned()),
+    };
+    let line = b"2026-01-31T08:00:00.5Z stdout F level=warn msg=hi";
+    explainer.text(&origin, line).map(|ways| render(&ways))
+}
+
+#[test]
+fn a_pods_labels_are_explained_from_a_saved_answer() {
+    let path = "/var/log/pods/shop_web-1_0f/next/0.log";
+    let text = explain_with(PODS, path).expect("explained");
+    for part in [
+        "pod       shop/web-1, known from --pod\n",
+        "format    logfmt, 17 bytes: asked for by the pod (vervet.dev/format)\n",
+        "k8s (k8sattributes) changes\n",
+        "resource.attributes[\"k8s.pod.label.team\"]: ->  front",
+        "resource.attributes[\"k8s.node.name\"]: ->  n1",
+        "resource.attributes[\"service.name\"]: next  ->  checkout",
+        "resource.attributes[\"service.version\"]: ->  2.1",
+    ] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+    // Without it, or of another pod, what the path tells; and what would tell more.
+    let alone = explain_with("", path).expect("explained");
+    assert!(alone.contains("k8s.pod.name\"]"), "{alone}");
+    assert!(alone.contains("--pod FILE tells labels"), "{alone}");
+    let other = path.replace("_0f", "_1f");
+    let other = explain_with(PODS, &other).expect("explained");
+    assert!(other.contains("--pod names none with uid 1f"), "{other}");
+    let excluded = explain_with(PODS, &path.replace("next", "proxy"));
+    assert!(matches!(excluded, Err(ExplainError::Excluded { .. })));
+}
+
+#[test]
+fn what_is_no_answer_about_pods_is_refused() {
+    let config = with_pods();
+    for answer in [
+        "",
+        "Unauthorized",
+        "{\"kind\": \"Status\"}",
+        "[1]",
+        "{\"kind\": \"Pod\", \"spec\": 3}",
+    ] {
+        assert!(read_pods(&config, answer.as_bytes()).is_err(), "{answer}");
+    }
+    let one = r#"{"kind": "Pod", "metadata": {"name": "a", "namespace": "b", "uid": "c"}}"#;
+    let pods = read_pods(&config, one.as_bytes()).expect("one pod");
+    assert_eq!(pods.status().map(|status| status.pods), Some(1));
+}
+
+#[test]
+fn a_test_may_say_in_which_file_a_line_or_record_stands() {
+    let path = "/var/log/pods/shop_web-1_0f/next/0.log";
+    let text = CONFIG
+        .replace(
+            "  pii:",
+            "  k8s: {type: k8sattributes, source: api, labels: [team]}\n  pii:",
+        )
+        .replace("via: [tag, pii]", "via: [k8s, tag, pii]");
+    let expect = "expect: {resource: {k8s.pod.name: web-1, k8s.pod.label.team: front, service.name: checkout, x: null}}";
+    let config = config(&format!(
+        "{text}tests:\n- {{input: {{line: '2026-01-31T08:00:00Z stdout F a=1 b=2', path: {path}}}, {expect}}}\n\
+         - {{input: {{body: b, path: {path}}}, {expect}}}\n\
+         - {{input: {{body: b, path: {path}, resource: {{service.name: own}}}}, expect: {{resource: {{service.name: own}}}}}}\n"
+    ));
+    let pods = read_pods(&config, PODS.as_bytes()).expect("pods");
+    let explainer = Explainer::with_pods(&config, clock(), Secrets::Show, pods).expect("usable");
+    for case in &config.tests {
+        assert_eq!(case.receiver.as_deref(), Some("pods"), "told by the path");
+        let result = explainer.check(case).expect("runs");
+        assert!(result.passed(), "{result:?}");
     }
 }

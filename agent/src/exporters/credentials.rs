@@ -18,6 +18,8 @@ use crate::buffer::blocking;
 const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 /// Largest token file that is read (bytes).
 const TOKEN_BYTES_MAX: u64 = 64 << 10;
+/// A shorter value is taken for no secret: it would stand in every other word.
+const SECRET_BYTES_MIN: usize = 4;
 
 /// Cloning shares the token.
 #[derive(Clone)]
@@ -85,6 +87,22 @@ impl Credentials {
             headers.insert(AUTHORIZATION, file.known.lock().header.clone());
         }
         headers
+    }
+
+    /// The values that go with requests, as they may be repeated by a destination.
+    pub(super) fn secrets(&self) -> Vec<String> {
+        let token = self
+            .file
+            .as_ref()
+            .map(|file| file.known.lock().header.clone());
+        let values = self.headers.values().cloned().chain(token);
+        let texts = values.filter_map(|value| {
+            let text = value.to_str().ok()?;
+            Some(text.strip_prefix("Bearer ").unwrap_or(text).to_owned())
+        });
+        texts
+            .filter(|text| text.len() >= SECRET_BYTES_MIN)
+            .collect()
     }
 
     /// The destination did not accept them.

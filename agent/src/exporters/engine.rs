@@ -89,6 +89,9 @@ impl Exporter {
         let mut lanes = self.start_lanes();
         let mut is_open = true;
         while is_open || !self.is_caught_up() {
+            if !is_open {
+                self.shared.standing.drains();
+            }
             self.feed(&lanes);
             self.start_job();
             let wake_at = self.wake_at();

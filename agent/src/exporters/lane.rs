@@ -23,6 +23,7 @@ use super::metrics::ExporterMetrics;
 use super::retry::{Backoff, Failure, Verdict};
 use super::sender::{Packer, Sender};
 use super::split::halve;
+use super::standing::{self, Standing};
 use super::trouble::Trouble;
 use crate::budget::MemoryPermit;
 use crate::buffer::blocking;
@@ -65,6 +66,7 @@ pub(super) struct Shared {
     pub(super) limiter: Limiter,
     pub(super) pauses: Pauses,
     pub(super) trouble: Trouble,
+    pub(super) standing: Arc<Standing>,
     pub(super) dead_letters: Arc<DeadLetters>,
     pub(super) health: StageHealth,
     pub(super) metrics: Arc<ExporterMetrics>,
@@ -143,9 +145,11 @@ impl Shared {
         let mut backoff = Backoff::new(self.pauses.initial, self.pauses.max);
         self.health.waits();
         loop {
+            self.standing.tries(sequence);
             let failure = match self.attempt(sequence, signal, body, source).await {
                 Ok(accepted) => {
                     self.trouble.is_over(&self.name);
+                    self.standing.answered(sequence);
                     self.health.moved();
                     return Ok(accepted);
                 }
@@ -153,12 +157,16 @@ impl Shared {
             };
             match failure.verdict {
                 Verdict::Rejected => {
+                    self.standing.answered(sequence);
+                    self.standing.refused(&failure);
                     self.health.moved();
                     return Err(failure);
                 }
                 Verdict::Retry { after } => {
+                    let pause = backoff.next(after);
+                    self.standing.failed(sequence, &failure, pause, after);
                     self.trouble.happened(&self.name, &failure);
-                    sleep(backoff.next(after)).await;
+                    sleep(pause).await;
                 }
             }
         }
@@ -181,6 +189,7 @@ impl Shared {
                 Err(Failure::passing("timeout", message))
             }),
         };
+        let answer = answer.map_err(|failure| self.without_secrets(failure));
         let verdict = answer.as_ref().err().map(|failure| failure.verdict);
         self.metrics
             .answered(&self.name, verdict, body.bytes().len());
@@ -197,8 +206,20 @@ impl Shared {
         answer
     }
 
+    /// What the destination says is shown and kept: nothing of what was sent to prove who sends may be in it.
+    fn without_secrets(&self, failure: Failure) -> Failure {
+        let message = standing::shown(&failure.message, &self.sender.secrets());
+        Failure { message, ..failure }
+    }
+
     fn left_out(&self, signal: Signal, accepted: &Accepted) -> u64 {
         if accepted.rejected > 0 {
+            let left_out = Failure {
+                verdict: Verdict::Rejected,
+                status: "partial success".to_owned(),
+                message: standing::shown(&accepted.message, &self.sender.secrets()),
+            };
+            self.standing.refused(&left_out);
             tracing::error!(exporter = self.name, %signal, records = accepted.rejected, reason = accepted.message,
                 "destination left records out");
         }

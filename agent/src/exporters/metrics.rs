@@ -3,6 +3,7 @@
 use prometheus_client::registry::Registry;
 
 use super::retry::Verdict;
+use super::standing::{Standings, StandingsCollector};
 use crate::metrics::{Counters, Gauges, Labels};
 
 /// Shared by all exporters of an agent; a label tells them apart.
@@ -12,6 +13,7 @@ pub(crate) struct ExporterMetrics {
     sent_bytes: Counters,
     limit: Gauges,
     read_ahead_bytes: Gauges,
+    pub(crate) standings: Standings,
 }
 
 impl ExporterMetrics {
@@ -36,6 +38,8 @@ impl ExporterMetrics {
             "Bytes of request bodies in memory",
             self.read_ahead_bytes.clone(),
         );
+        let standings = self.standings.clone();
+        registry.register_collector(Box::new(StandingsCollector(standings)));
     }
 
     /// A request of so many bytes came to an end.

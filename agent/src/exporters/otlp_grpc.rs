@@ -54,6 +54,10 @@ impl GrpcSender {
         })
     }
 
+    pub(super) fn secrets(&self) -> Vec<String> {
+        self.credentials.secrets()
+    }
+
     pub(super) async fn send(
         &self,
         signal: Signal,

@@ -64,6 +64,10 @@ impl HttpSender {
         })
     }
 
+    pub(super) fn secrets(&self) -> Vec<String> {
+        self.credentials.secrets()
+    }
+
     pub(super) async fn send(
         &self,
         signal: Signal,

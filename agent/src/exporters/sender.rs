@@ -82,6 +82,15 @@ impl Sender {
         }
     }
 
+    /// What goes with requests and must not be shown.
+    pub(super) fn secrets(&self) -> Vec<String> {
+        match self {
+            Self::Grpc(sender) => sender.secrets(),
+            Self::Http(sender) => sender.secrets(),
+            Self::File(_) | Self::Debug(_) => Vec::new(),
+        }
+    }
+
     /// Sends one request. `source` is absent when it is only a part of a record.
     pub(super) async fn send(
         &self,

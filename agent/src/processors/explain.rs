@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use vervet_wire::otlp::{KeyValue, LogRecord, Resource, Scope, Value};
 
-use super::{Chain, Step};
+use super::{Chain, Origin, Step};
 
 /// Whether what a redaction took out may be shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,10 +63,22 @@ impl Chain {
         record: &mut LogRecord<'_>,
         secrets: Secrets,
     ) -> Explanation {
+        self.explain_log_of(resource, Origin::Sender, scope, record, secrets)
+    }
+
+    /// As [`Chain::explain_log`], for a resource of that origin.
+    pub fn explain_log_of(
+        &self,
+        resource: &mut Resource<'_>,
+        origin: Origin,
+        scope: &Scope<'_>,
+        record: &mut LogRecord<'_>,
+        secrets: Secrets,
+    ) -> Explanation {
         let mut steps = Vec::new();
         for named in self.0.iter() {
             let before = attributes_of(resource);
-            named.step.resource(resource);
+            named.step.resource(resource, origin);
             let changes = changes(&named.step, before, attributes_of(resource), "");
             steps.push(ExplainedStep {
                 processor: named.name.clone(),

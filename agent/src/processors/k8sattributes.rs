@@ -16,7 +16,7 @@ use reqwest::Url;
 use serde::Deserialize;
 use vervet_wire::otlp::Resource;
 
-use super::ProcessorConfig;
+use super::{Origin, ProcessorConfig};
 use crate::config::units::HumanDuration;
 use crate::kubernetes::{PodDirectory, SourceConfig, SourceKind};
 
@@ -187,8 +187,8 @@ impl K8sAttributesConfig {
 
 impl K8sAttributesStep {
     /// True when something was added.
-    pub(super) fn apply(&self, resource: &mut Resource<'_>) -> bool {
-        attributes::add(self, resource)
+    pub(super) fn apply(&self, resource: &mut Resource<'_>, origin: Origin) -> bool {
+        attributes::add(self, resource, origin)
     }
 }
 

@@ -20,6 +20,7 @@ mod values;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::LazyLock;
 
 use prometheus_client::metrics::counter::Counter;
 use regex::{Regex, RegexBuilder};
@@ -204,7 +205,7 @@ fn cover(action: Action, key: Option<&str>) -> Result<Cover, String> {
 }
 
 impl RedactionConfig {
-    pub(super) fn compile(&self, context: &StepContext<'_>) -> Result<RedactionStep, String> {
+    fn redactor(&self) -> Result<Redactor, String> {
         let scanner = Scanner::new(
             &self.detectors,
             self.query.clone(),
@@ -212,7 +213,11 @@ impl RedactionConfig {
             &self.patterns,
             self.cover.clone(),
         )?;
-        let redactor = Redactor::new(scanner, &self.keys, &self.except, self.drop);
+        Ok(Redactor::new(scanner, &self.keys, &self.except, self.drop))
+    }
+
+    pub(super) fn compile(&self, context: &StepContext<'_>) -> Result<RedactionStep, String> {
+        let redactor = self.redactor()?;
         let rules = redactor.rule_names();
         Ok(RedactionStep {
             reasons: rules
@@ -290,6 +295,18 @@ impl RedactionStep {
             }
         }
         !rules.is_empty()
+    }
+}
+
+/// A text of the agent's own, an error for example, without the secrets that are found by default.
+pub(crate) fn mask_secrets(text: &str) -> String {
+    static REDACTOR: LazyLock<Option<Redactor>> = LazyLock::new(|| {
+        let config = RedactionConfig::try_from(RedactionSpec::default()).ok()?;
+        config.redactor().ok()
+    });
+    match &*REDACTOR {
+        Some(redactor) => redactor.cover_text(text.to_owned()),
+        None => "(not shown)".to_owned(),
     }
 }
 

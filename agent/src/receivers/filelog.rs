@@ -12,6 +12,7 @@
 //! Limits: `max_line` a line (longer ones are split or truncated, and counted), [`QUANTUM_BYTES`] a file and turn,
 //! [`BATCH_BYTES`] or [`BATCH_AGE_MAX`] a batch; see [`framing`] for records of several lines.
 
+pub(crate) mod change;
 mod content;
 mod discovery;
 mod encoding;
@@ -36,11 +37,13 @@ use serde::Deserialize;
 use crate::config::units::ByteSize;
 use crate::formats::FormatSpec;
 use crate::pipeline::ReceiverContext;
+use change::ChangeSlot;
 use discovery::Patterns;
 pub use encoding::EncodingSpec;
 pub(crate) use explain::ReadRecord;
 use framing::Framing;
 pub use framing::{MultilineSpec, OnLongLine};
+pub(crate) use resource::container_of;
 use tailer::Tailer;
 
 /// What is read of one file before others get their turn (bytes).
@@ -128,11 +131,21 @@ impl TryFrom<FilelogSpec> for FilelogConfig {
 pub struct FilelogReceiver {
     config: FilelogConfig,
     context: ReceiverContext,
+    changes: ChangeSlot,
 }
 
 impl FilelogReceiver {
     pub fn new(config: FilelogConfig, context: ReceiverContext) -> Self {
-        Self { config, context }
+        Self {
+            config,
+            context,
+            changes: ChangeSlot::default(),
+        }
+    }
+
+    /// The same, looking for changes of its configuration there.
+    pub(crate) fn with_changes(self, changes: ChangeSlot) -> Self {
+        Self { changes, ..self }
     }
 
     /// Runs until the shutdown token is cancelled or the pipeline is closed. Files are read on a thread of
@@ -141,7 +154,7 @@ impl FilelogReceiver {
         tracing::debug!(include = ?self.config.spec.include, "filelog receiver started");
         let runtime = tokio::runtime::Handle::current();
         let reader = tokio::task::spawn_blocking(move || {
-            Tailer::new(self.config, self.context, runtime).run();
+            Tailer::new(self.config, self.context, self.changes, runtime).run();
         });
         if let Err(error) = reader.await {
             tracing::error!(%error, "filelog receiver failed");

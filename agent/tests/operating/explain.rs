@@ -55,6 +55,7 @@ fn a_card_number_is_explained_and_never_on_disk() {
         text(&place.vervet(&["status", "--admin", &admin]).stdout).contains("1 (")
     });
     agent.signal("TERM");
+    place.wait_for_log("shutting down");
     agent.signal("TERM");
     agent.wait();
     let mut bytes = Vec::new();

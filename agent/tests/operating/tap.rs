@@ -69,8 +69,24 @@ fn a_tap_shows_what_is_about_to_be_stored() {
     assert_eq!(wrong.status.code(), Some(1));
     assert!(error.contains("the condition cannot be used"), "{error}");
     let wrong = place.vervet(&["tap", "--admin", &admin, "--pipeline", "log"]);
-    assert!(String::from_utf8_lossy(&wrong.stderr).contains("there is no pipeline `log`"));
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("unknown pipeline `log`"));
+    for (arguments, expected) in [
+        (
+            ["--receiver", "nope"],
+            "unknown receiver `nope` (known: files)",
+        ),
+        (
+            ["--pipeline", "traces"],
+            "unknown pipeline `traces` (known: logs)",
+        ),
+    ] {
+        let wrong = place.vervet(&["tap", "--admin", &admin, arguments[0], arguments[1]]);
+        let error = String::from_utf8_lossy(&wrong.stderr).into_owned();
+        assert_eq!(wrong.status.code(), Some(1), "{error}");
+        assert!(error.contains(expected), "{error}");
+    }
     agent.signal("TERM");
+    place.wait_for_log("shutting down");
     agent.signal("TERM");
     assert_eq!(agent.wait(), Some(0));
 }

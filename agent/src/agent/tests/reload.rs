@@ -293,6 +293,19 @@ async fn fifty_reloads_under_load_lose_and_double_nothing() {
     let book = logs_book(&agent);
     assert!(book.balances() && book.dropped.is_empty(), "{book:?}");
     assert_eq!(book.delivered.records, log.lines as u64);
+    // The books are the process's: those of replaced parts go on.
+    let status = agent.status();
+    assert!(status.balances, "{status:?}");
+    let (receiver, pipeline) = (&status.receivers[0], &status.pipelines[0]);
+    assert_eq!(
+        (&*receiver.receiver, receiver.received.records),
+        ("files", log.lines as u64)
+    );
+    assert_eq!(
+        (pipeline.received, pipeline.delivered.records),
+        (receiver.received, log.lines as u64)
+    );
+    assert!(pipeline.carried.is_zero() && pipeline.foreign.is_zero());
     assert!(agent.shutdown(DEADLINE).await);
 }
 

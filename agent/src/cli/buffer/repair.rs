@@ -4,7 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use clap::Args;
-use vervet_journal::{JournalConfig, JournalError, OsFileSystem, repair};
+use vervet_journal::{
+    JournalConfig, JournalError, OsFileSystem, QuarantinedRange, RepairReport, repair,
+};
 
 use super::verify::describe;
 use super::{FOLDER, Place, inspector};
@@ -17,6 +19,12 @@ pub(super) struct RepairArgs {
 }
 
 pub(super) fn run(data_dir: &Path) -> anyhow::Result<bool> {
+    say(&repaired(data_dir)?)?;
+    Ok(true)
+}
+
+/// Repairs, and tells all that was done.
+pub(super) fn repaired(data_dir: &Path) -> anyhow::Result<String> {
     // Says so when there is none, before one is created.
     inspector(data_dir)?;
     let config = JournalConfig::new(data_dir.join(FOLDER));
@@ -26,24 +34,34 @@ pub(super) fn run(data_dir: &Path) -> anyhow::Result<bool> {
         }
         repaired => repaired?,
     };
-    let recovery = &report.recovery;
+    let (recovery, mut out) = (&report.recovery, String::new());
     if recovery.torn_bytes > 0 {
-        say(&format!(
+        out += &format!(
             "{} bytes at the end belonged to an unfinished append and are cut\n",
             recovery.torn_bytes
-        ))?;
+        );
     }
     for cursor in &recovery.corrupt_cursors {
-        say(&format!(
-            "cursor {cursor}: damaged, it starts again at the oldest record\n"
-        ))?;
+        out += &format!("cursor {cursor}: damaged, it starts again at the oldest record\n");
+    }
+    let mended = mended(&report);
+    for range in &mended {
+        out += &format!(
+            "{}: {} bytes at {} damaged; {}, {}\n",
+            range.segment.display(),
+            range.bytes,
+            range.offset,
+            match range.offset {
+                // The header tells nothing that the file's name does not.
+                0 => "the header is written anew",
+                _ => "cut off",
+            },
+            kept(range.copy.as_deref()),
+        );
     }
     for removed in &report.removed {
-        let copy = match &removed.copy {
-            Some(copy) => format!("taken out, kept as {}", copy.display()),
-            None => "taken out, no copy could be made".to_owned(),
-        };
-        say(&format!("{}; {copy}\n", describe(&removed.damage)))?;
+        let (damage, copy) = (describe(&removed.damage), kept(removed.copy.as_deref()));
+        out += &format!("{damage}; taken out, {copy}\n");
     }
     let lost: u64 = report
         .removed
@@ -51,9 +69,27 @@ pub(super) fn run(data_dir: &Path) -> anyhow::Result<bool> {
         .filter_map(|removed| removed.lost())
         .map(|lost| lost.end() - lost.start() + 1)
         .sum();
-    say(&format!(
-        "{} damaged ranges taken out, {lost} batches known to be lost\n",
+    out += &format!(
+        "{} damaged ranges mended in place, {} taken out, {lost} batches known to be lost\n",
+        mended.len(),
         report.removed.len()
-    ))?;
-    Ok(true)
+    );
+    Ok(out)
+}
+
+/// What opening the buffer has mended already, so that nothing was left to take out.
+fn mended(report: &RepairReport) -> Vec<&QuarantinedRange> {
+    let is_removed = |range: &&QuarantinedRange| {
+        let mut removed = report.removed.iter().map(|removed| &removed.damage);
+        removed.any(|damage| damage.segment == range.segment && damage.offset == range.offset)
+    };
+    let ranges = report.recovery.quarantined.iter();
+    ranges.filter(|range| !is_removed(range)).collect()
+}
+
+fn kept(copy: Option<&Path>) -> String {
+    match copy {
+        Some(copy) => format!("kept as {}", copy.display()),
+        None => "no copy could be made".to_owned(),
+    }
 }

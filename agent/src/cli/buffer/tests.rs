@@ -233,6 +233,38 @@ fn exported_files_are_the_owners_alone_and_replace_nothing() {
 }
 
 #[test]
+fn a_repair_tells_of_a_header_that_was_written_anew() {
+    for last in [false, true] {
+        let dir = tempfile::tempdir().expect("folder");
+        drop(written(dir.path()));
+        let mut segments = segments(dir.path());
+        let damaged = match last {
+            true => segments.pop().expect("one"),
+            false => segments.remove(0),
+        };
+        flip(&damaged, 3);
+        assert!(!verify::run(dir.path()).expect("reads"));
+        let told = repair::repaired(dir.path()).expect("repairs");
+        let name = damaged.file_name().expect("a name").to_string_lossy();
+        let line = told.lines().find(|line| line.contains(&*name));
+        let line = line.unwrap_or_else(|| panic!("{told}"));
+        assert!(
+            line.contains("bytes at 0 damaged") && line.contains("quarantine"),
+            "{told}"
+        );
+        assert!(told.ends_with("0 batches known to be lost\n"), "{told}");
+        assert!(verify::run(dir.path()).expect("reads"), "{told}");
+        let (_, text) = exported(dir.path(), &["--format", "text"]);
+        assert_eq!(numbers(&text), [3, 4, 5, 6]);
+        let again = repair::repaired(dir.path()).expect("repairs");
+        assert_eq!(
+            again,
+            "0 damaged ranges mended in place, 0 taken out, 0 batches known to be lost\n"
+        );
+    }
+}
+
+#[test]
 fn a_half_written_end_is_no_damage_and_garbage_is() {
     let dir = tempfile::tempdir().expect("folder");
     drop(written(dir.path()));

@@ -1,8 +1,9 @@
-//! A status as text: complaints first, then every section as a table. Sections and columns are taken as they come, so
+//! A status as text: the [`verdict`] first, then every other section as a table. Sections and columns are taken as they come, so
 //! what a newer agent tells is shown, too; units are read from the ends of names.
 
 use serde_json::{Map, Value};
 
+use super::verdict;
 use crate::cli::human::{bytes, count, seconds, table};
 use crate::printable::printable;
 
@@ -21,18 +22,12 @@ pub(super) fn status(status: &Value) -> String {
             .unwrap_or_default()
     };
     let mut out = format!("agent {}, version {}\n", text("agent_id"), text("version"));
-    match status.get("complaints").and_then(Value::as_array) {
-        Some(complaints) if !complaints.is_empty() => {
-            out.push_str("NOT WELL:\n");
-            for complaint in complaints {
-                out.push_str(&format!("  ! {}\n", cell("", complaint)));
-            }
-        }
-        _ => out.push_str("data flows\n"),
-    }
-    let shown = ["agent_id", "version", "complaints"];
+    verdict::verdict(status, &mut out);
+    verdict::exporters(status, &mut out);
+    verdict::config(status, &mut out);
+    let shown = ["agent_id", "version"];
     for (name, value) in ordered(status) {
-        if !shown.contains(&name.as_str()) {
+        if !shown.contains(&name.as_str()) && !verdict::TOLD.contains(&name.as_str()) {
             section(&title(name), name, value, &mut out);
         }
     }
@@ -247,6 +242,21 @@ mod tests {
                 "files": [{"receiver": "pods", "path": "/var/log/a.log", "behind_bytes": 2048, "gone": true}],
             },
             "oldest_undelivered_seconds": 75,
+            "warnings": ["configuration: the reload was refused"],
+            "exporters": [
+                {
+                    "exporter": "main", "state": "retrying", "since": "2026-01-31T08:00:00Z", "for_seconds": 12,
+                    "attempts": 5, "next_attempt": "2026-01-31T08:00:13Z", "next_attempt_in_seconds": 0.8,
+                    "last_error": {"ago_seconds": 1, "status": "Unavailable", "message": "Connection refused\u{1b}"},
+                    "unanswered_seconds": 12, "behind_batches": 1200, "behind_bytes": 3072, "oldest_age_seconds": 12,
+                },
+                {"exporter": "b", "state": "ok", "since": "2026-01-31T07:00:00Z", "for_seconds": 3612, "attempts": 0},
+                {"exporter": "gone", "state": null, "behind_batches": 2, "behind_bytes": 10},
+            ],
+            "config": {
+                "at": "2026-01-31T08:00:01Z", "ago_seconds": 11, "in_use_since": "2026-01-31T07:00:00Z",
+                "errors": ["agent.yaml:3: unknown key", "agent.yaml:9: other"],
+            },
             "books": [{
                 "exporter": "main", "signal": "logs", "received": {"records": 1200, "bytes": 4096},
                 "held": {"records": 0, "bytes": 0}, "dropped": {"rejected": {"records": 2, "bytes": 30}},
@@ -256,6 +266,21 @@ mod tests {
         agent a1, version 0.1.0
         NOT WELL:
           ! exporter-main: nothing has moved for 61 s\u{7}
+          ~ configuration: the reload was refused
+
+        exporters
+          main  retrying for 12s (since 2026-01-31T08:00:00Z), 5 failed attempts, next in 0.8s (at 2026-01-31T08:00:13Z)
+                last error 1.0s ago: Unavailable: Connection refused\u{1b}
+                behind 1,200 batches (3.0 KiB), the oldest for 12s, no answer for 12s
+          b     ok for 1h 12s (since 2026-01-31T07:00:00Z)
+                nothing behind
+          gone  not configured any more, its backlog is kept
+                behind 2 batches (10 B)
+
+        configuration
+          at work since 2026-01-31T07:00:00Z; the reload at 2026-01-31T08:00:01Z (11s ago) was REFUSED:
+            agent.yaml:3: unknown key
+            agent.yaml:9: other
 
         books
           exporter  signal         received  held             dropped

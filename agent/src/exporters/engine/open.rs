@@ -104,6 +104,7 @@ impl Exporter {
             limiter: Limiter::new(concurrency_max),
             pauses,
             trouble: Trouble::default(),
+            standing: parts.metrics.standings.open(name, Arc::clone(&parts.clock)),
             dead_letters: parts.dead_letters,
             health: parts.health,
             metrics: parts.metrics,

@@ -9,19 +9,24 @@ use vervet_wire::otlp::{KeyValue, Resource, Value, find};
 
 use super::K8sAttributesStep;
 use crate::kubernetes::{Container, Key, Pod, RESOURCE_ANNOTATION};
+use crate::processors::Origin;
 
 const SERVICE_NAME: &str = "service.name";
 const LABEL_INSTANCE: &str = "app.kubernetes.io/instance";
 const LABEL_NAME: &str = "app.kubernetes.io/name";
 const LABEL_VERSION: &str = "app.kubernetes.io/version";
-/// What SDKs call a service that nobody named.
+/// What SDKs call a service that nobody named, alone or followed by `:` and the program's name.
 const UNNAMED: &str = "unknown_service";
 /// Where telemetry comes from is not for a pod's author to say.
 const ORIGIN: [&str; 4] = ["k8s.", "container.", "host.", "log."];
 
 /// Adds what is known. True when something was added.
-pub(super) fn add(step: &K8sAttributesStep, resource: &mut Resource<'_>) -> bool {
-    let mut target = Target::new(resource);
+pub(super) fn add(step: &K8sAttributesStep, resource: &mut Resource<'_>, origin: Origin) -> bool {
+    let mut target = Target {
+        resource,
+        origin,
+        changed: false,
+    };
     let pod = step.pods.find(&keys(target.resource)).ok();
     if let Some(pod) = &pod {
         target.pod(step, pod);
@@ -45,20 +50,11 @@ fn keys<'r>(resource: &'r Resource<'_>) -> Vec<Key<'r>> {
 
 struct Target<'r, 'a> {
     resource: &'r mut Resource<'a>,
-    /// The records come from a file: whatever its resource says was put there by the agent.
-    is_file: bool,
+    origin: Origin,
     changed: bool,
 }
 
 impl<'r, 'a> Target<'r, 'a> {
-    fn new(resource: &'r mut Resource<'a>) -> Self {
-        Self {
-            is_file: !resource.str("log.file.path").is_empty(),
-            changed: false,
-            resource,
-        }
-    }
-
     fn pod(&mut self, step: &K8sAttributesStep, pod: &Pod) {
         let container = self.container(pod);
         self.add("k8s.namespace.name", &pod.namespace);
@@ -121,7 +117,7 @@ impl<'r, 'a> Target<'r, 'a> {
     }
 
     /// `resource.opentelemetry.io/<attribute>`. It replaces what the agent put on a file's records, and nothing
-    /// that a sender said.
+    /// that a sender said, be it of a file.
     fn annotated(&mut self, pod: &Pod) {
         for (key, value) in &pod.annotations {
             let Some(key) = key.strip_prefix(RESOURCE_ANNOTATION) else {
@@ -131,7 +127,8 @@ impl<'r, 'a> Target<'r, 'a> {
             if key.is_empty() || value.is_empty() || is_origin {
                 continue;
             }
-            if self.is_file || (key == SERVICE_NAME && self.service_is_guessed()) {
+            let is_file = matches!(self.origin, Origin::File { .. });
+            if is_file || (key == SERVICE_NAME && self.service_is_guessed()) {
                 self.set(key, value);
             } else {
                 self.add(key.to_owned(), value);
@@ -162,12 +159,19 @@ impl<'r, 'a> Target<'r, 'a> {
     }
 
     /// Whether the service's name is missing, the SDK's substitute, or the container's name that was taken from
-    /// the path.
+    /// the path of a file. A process that calls itself like its container has said so.
     fn service_is_guessed(&self) -> bool {
         let name = self.resource.str(SERVICE_NAME);
+        let unnamed = name.strip_prefix(UNNAMED);
+        let is_guess = matches!(
+            self.origin,
+            Origin::File {
+                service_is_guess: true
+            }
+        );
         name.is_empty()
-            || name.starts_with(UNNAMED)
-            || self.is_file && name == self.resource.str("k8s.container.name")
+            || unnamed.is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
+            || is_guess && name == self.resource.str("k8s.container.name")
     }
 
     /// What follows from the names alone, with or without a source of pods.

@@ -72,13 +72,29 @@ fn apply(
     pods: &PodsDouble,
     attributes: &[(String, Value<'static>)],
 ) -> std::collections::BTreeMap<String, String> {
+    let is_file = attributes.iter().any(|(key, _)| key == "log.file.path");
+    let origin = match is_file {
+        true => Origin::File {
+            service_is_guess: true,
+        },
+        false => Origin::Sender,
+    };
+    apply_from(origin, settings, pods, attributes)
+}
+
+fn apply_from(
+    origin: Origin,
+    settings: &str,
+    pods: &PodsDouble,
+    attributes: &[(String, Value<'static>)],
+) -> std::collections::BTreeMap<String, String> {
     let before = attributes.iter().cloned();
     let mut resource = Resource {
         attributes: before
             .map(|(key, value)| KeyValue::new(key, value))
             .collect(),
     };
-    let changed = step(settings, pods).apply(&mut resource);
+    let changed = step(settings, pods).apply(&mut resource, origin);
     let after: Vec<_> = resource.attributes.iter().map(|a| a.key.clone()).collect();
     let all: std::collections::BTreeSet<_> = after.iter().collect();
     assert_eq!(all.len(), after.len(), "an attribute stands twice");
@@ -194,6 +210,47 @@ fn a_receivers_own_service_name_stays() {
     attributes[1].1 = "checkout".into();
     let found = apply("{}", &knowing(web()), &attributes);
     assert_eq!(found["service.name"], "checkout");
+}
+
+#[test]
+fn what_a_process_calls_itself_wins_be_it_its_containers_name() {
+    let mut pod = web();
+    pod["metadata"]["labels"]["app.kubernetes.io/name"] = json!("by-label");
+    pod["metadata"]["annotations"]["resource.opentelemetry.io/service.name"] = json!("by-note");
+    let pods = knowing(pod);
+    // A file's lines as another collector sends them, the process's own records, and both without a file.
+    let of_file = file("app", 1);
+    let own = sent(&[
+        ("service.name", "app"),
+        ("k8s.pod.uid", "u1"),
+        ("k8s.container.name", "app"),
+    ]);
+    for attributes in [&of_file, &own] {
+        let found = apply_from(Origin::Sender, "{}", &pods, attributes);
+        assert_eq!(found["service.name"], "app");
+    }
+    // Somebody named the service of a file in the configuration: only the pod's annotation knows better.
+    let named = Origin::File {
+        service_is_guess: false,
+    };
+    let found = apply_from(named, "{}", &pods, &of_file);
+    assert_eq!(found["service.name"], "by-note");
+    let mut plain = web();
+    plain["metadata"]["labels"]["app.kubernetes.io/name"] = json!("by-label");
+    let found = apply_from(named, "{}", &knowing(plain.clone()), &of_file);
+    assert_eq!(found["service.name"], "app");
+    // Nobody did: the path is the weakest.
+    let found = apply("{}", &knowing(plain.clone()), &of_file);
+    assert_eq!(found["service.name"], "by-label");
+    for (name, expected) in [
+        ("unknown_service", "by-label"),
+        ("unknown_service:node", "by-label"),
+        ("unknown_service_desk", "unknown_service_desk"),
+    ] {
+        let own = sent(&[("service.name", name), ("k8s.pod.uid", "u1")]);
+        let found = apply("{}", &knowing(plain.clone()), &own);
+        assert_eq!(found["service.name"], expected);
+    }
 }
 
 #[test]

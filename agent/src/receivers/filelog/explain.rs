@@ -12,6 +12,7 @@ use super::lines::{Lines, Record};
 use super::sink::with_record;
 use super::{EncodingSpec, FilelogConfig, FilelogSpec, resource};
 use crate::formats::{FormatSpec, LogFormat};
+use crate::processors::Origin;
 
 /// One record, and how it was read.
 pub(crate) struct ReadRecord<'r> {
@@ -73,10 +74,16 @@ impl FilelogConfig {
         Resource { attributes }
     }
 
-    /// Hands over the records of `text`, in order.
+    /// Who says what [`Self::resource_of`] a file tells.
+    pub(crate) fn origin(&self, configured: &[(String, String)]) -> Origin {
+        resource::origin(configured, self.spec.service_name.as_deref())
+    }
+
+    /// Hands over the records of `text`, in order; `format` is the word of a pod's annotation.
     pub(crate) fn read_text(
         &self,
         text: &[u8],
+        format: Option<&str>,
         observed_unix_nano: u64,
         mut each: impl FnMut(ReadRecord<'_>),
     ) -> Result<(), String> {
@@ -84,7 +91,11 @@ impl FilelogConfig {
             encoding: EncodingSpec::Utf8,
             ..self.spec.clone()
         };
-        let framing = Framing::new(&spec).map_err(|error| error.to_string())?;
+        let mut framing = Framing::new(&spec).map_err(|error| error.to_string())?;
+        if let Some(format) = format {
+            let other = framing.with_format(format);
+            framing = other.map_err(|error| error.to_string())?;
+        }
         let mut lines = Lines::new(framing.clone());
         lines.scan(text, true, Instant::now());
         lines.close_all();

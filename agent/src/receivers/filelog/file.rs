@@ -45,6 +45,8 @@ pub(super) struct TailedFile {
     examined: u64,
     /// The kernel tells when it is written to.
     pub(super) is_watched: bool,
+    /// It is not to be read, or could not be, for a reason that may pass.
+    is_set_aside: bool,
     /// Size on disk of a compressed file that has been read to its end.
     pub(super) finished_bytes: u64,
     /// The file it repeats: not read as long as that one goes on.
@@ -114,6 +116,7 @@ impl TailedFile {
             size: 0,
             examined: mark.offset,
             is_watched: false,
+            is_set_aside: false,
             finished_bytes: 0,
             copy_of: None,
             is_unsure: false,
@@ -271,9 +274,18 @@ impl TailedFile {
 
     /// Nothing is tried until the file changes.
     pub(super) fn set_aside(&mut self) {
+        self.is_set_aside = true;
         self.examined = self.size;
         if self.compression.is_some() {
             self.finished_bytes = self.size;
+        }
+    }
+
+    /// What was set aside by rules that are over is looked at again.
+    pub(super) fn reconsider(&mut self) {
+        if std::mem::take(&mut self.is_set_aside) && self.open.is_none() {
+            (self.examined, self.finished_bytes) = (self.mark.offset, 0);
+            self.is_watched = false;
         }
     }
 

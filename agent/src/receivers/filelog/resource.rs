@@ -4,6 +4,8 @@ use std::path::Path;
 
 use vervet_wire::otlp::{KeyValue, Resource, Value};
 
+use crate::processors::Origin;
+
 /// The resource of a file's records: configured attributes, then what the path tells.
 pub(super) fn of_file(
     path: &str,
@@ -47,8 +49,16 @@ pub(super) fn of_file(
     }
 }
 
+/// Who says what stands on the resource of a file's records, and whether anybody named the service.
+pub(super) fn origin(configured: &[(String, String)], service_name: Option<&str>) -> Origin {
+    let is_named = configured.iter().any(|(key, _)| key == "service.name");
+    Origin::File {
+        service_is_guess: service_name.is_none() && !is_named,
+    }
+}
+
 /// The pod's uid and the container's name, when the path tells them.
-pub(super) fn container_of(path: &str) -> Option<(&str, &str)> {
+pub(crate) fn container_of(path: &str) -> Option<(&str, &str)> {
     PodPath::parse(path).map(|pod| (pod.uid, pod.container))
 }
 

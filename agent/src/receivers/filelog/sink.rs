@@ -66,6 +66,14 @@ impl Sink {
         }
     }
 
+    /// What goes on from one sink, whose batch has been sent, to the next.
+    pub(super) fn successor(&self, next: Self) -> Self {
+        Self {
+            next_observed: self.next_observed,
+            ..next
+        }
+    }
+
     /// Whether the batch is large or old enough to be sent.
     pub(super) fn is_due(&self, now: Instant) -> bool {
         let old = self

@@ -3,6 +3,7 @@
 //! A round: take in what the kernel tells, look for changed names once a second or when told, look at the open files,
 //! read what is unread (files that have lost their names first), hand over the batch, give descriptors back.
 
+mod change;
 mod kin;
 mod names;
 mod pods;
@@ -15,6 +16,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 
 use super::FilelogConfig;
+use super::change::ChangeSlot;
 use super::discovery::Discovery;
 use super::file::{Scratch, TailedFile};
 use super::framing::Framing;
@@ -44,6 +46,7 @@ const SHUTDOWN_WAIT: Duration = Duration::from_secs(3);
 pub(super) struct Tailer {
     config: FilelogConfig,
     context: ReceiverContext,
+    changes: ChangeSlot,
     runtime: Handle,
     framing: Framing,
     counts: FilelogCounts,
@@ -127,6 +130,7 @@ impl Tailer {
     pub(super) fn new(
         config: FilelogConfig,
         mut context: ReceiverContext,
+        changes: ChangeSlot,
         runtime: Handle,
     ) -> Self {
         let counts = context.metrics.filelog.of(context.output.receiver());
@@ -167,6 +171,7 @@ impl Tailer {
             closed: false,
             config,
             context,
+            changes,
             runtime,
         }
     }
@@ -174,6 +179,7 @@ impl Tailer {
     /// Follows the files until the shutdown token is cancelled or the pipeline is closed.
     pub(super) fn run(mut self) {
         while !self.closed && !self.context.shutdown.is_cancelled() {
+            self.take_change();
             self.find();
             self.look_at_open();
             self.look_at_closed();

@@ -27,6 +27,7 @@ struct Running {
     metrics: Arc<AgentMetrics>,
     seen: Vec<Seen>,
     positions: Vec<FilePosition>,
+    changes: ChangeSlot,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -72,8 +73,11 @@ fn start_with(spec: FilelogSpec, resume: Vec<FilePosition>, pods: PodDirectory) 
         clock: Arc::new(SystemClock),
     };
     let config = FilelogConfig::try_from(spec).expect("valid");
-    let task = tokio::spawn(FilelogReceiver::new(config, context).run());
+    let changes = ChangeSlot::default();
+    let receiver = FilelogReceiver::new(config, context).with_changes(changes.clone());
+    let task = tokio::spawn(receiver.run());
     Running {
+        changes,
         queue,
         _ended: shutdown.clone().drop_guard(),
         shutdown,
@@ -455,6 +459,7 @@ async fn broken_json_stays_readable_and_is_counted() {
     running.stop().await;
 }
 
+mod changes;
 mod pods;
 mod reading;
 mod rotation;

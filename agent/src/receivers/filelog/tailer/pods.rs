@@ -83,7 +83,8 @@ impl Tailer {
     pub(super) fn resource_of(&self, file: &TailedFile) -> vervet_wire::otlp::Resource<'static> {
         let service = self.config.spec.service_name.as_deref();
         let mut resource = resource::of_file(&file.first_name, &self.context.resource, service);
-        self.context.chains.logs.resource(&mut resource);
+        let origin = resource::origin(&self.context.resource, service);
+        self.context.chains.logs.resource_of(&mut resource, origin);
         resource
     }
 }

@@ -280,7 +280,7 @@ impl Tailer {
     }
 
     /// The file was cut: what had been read of it is all there will be of it. The rest may be in a copy.
-    fn restart(&mut self, file: &mut TailedFile, now: Instant) {
+    pub(super) fn restart(&mut self, file: &mut TailedFile, now: Instant) {
         self.sink.take_whole(file);
         // A copy has all of a line whose first half has been read.
         if !self.has_copy(&file.mark, &file.path) {
@@ -311,7 +311,7 @@ impl Tailer {
         }
     }
 
-    fn failed_to_read(&mut self, id: FileId, error: &io::Error) {
+    pub(super) fn failed_to_read(&mut self, id: FileId, error: &io::Error) {
         let Some(file) = self.files.get_mut(&id) else {
             return;
         };

@@ -1,0 +1,257 @@
+//! What the agent says of itself.
+//!
+//! Complaints are said at once: an exporter that retries or drains, a buffer that is closed, a stage or a receiver that has not
+//! moved for a minute. They make it not ready. Warnings are of what goes wrong while data flows.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+use vervet_journal::{CursorStats, Journal};
+use vervet_model::Clock;
+
+use crate::books::{BookLine, Books, PipelineLine, ReceiverLine};
+use crate::budget::{MemoryUse, MemoryWatch};
+use crate::exporters::{
+    CURSOR_PREFIX, ExporterStanding, ExporterState, LastError, Standings, cursor_name,
+};
+use crate::health::Stages;
+use crate::kubernetes::{PodDirectory, SourceStatus};
+use crate::metrics::AgentMetrics;
+use crate::receivers::filelog::progress::FilesStatus;
+use crate::reloads::{ReloadStatus, Reloads};
+use crate::tap::TapHub;
+
+/// A destination that has not answered for so long is worth a warning.
+const SLOW_ANSWER: Duration = Duration::from_secs(2);
+
+/// What the agent knows of itself. Clones share it.
+#[derive(Clone)]
+pub(crate) struct SelfView {
+    pub(crate) agent_id: Arc<str>,
+    pub(crate) metrics: Arc<AgentMetrics>,
+    pub(crate) books: Arc<Books>,
+    pub(crate) journal: Journal,
+    pub(crate) memory: MemoryWatch,
+    pub(crate) stages: Stages,
+    pub(crate) standings: Standings,
+    pub(crate) reloads: Reloads,
+    pub(crate) pods: PodDirectory,
+    pub(crate) tap: TapHub,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Cancelled when answers without end must end.
+    pub(crate) end: CancellationToken,
+}
+
+/// The answer of `/api/vervet/v1/status`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Status {
+    pub agent_id: String,
+    pub version: &'static str,
+    /// Why data does not flow, as of now; empty when it does.
+    pub complaints: Vec<String>,
+    /// What goes wrong while data flows.
+    pub warnings: Vec<String>,
+    /// How each exporter is doing, and where it stands in the disk buffer.
+    pub exporters: Vec<ExporterStatus>,
+    /// The configuration at work, and whether the last one was taken over.
+    pub config: ReloadStatus,
+    pub buffer: BufferStatus,
+    pub memory: MemoryUse,
+    /// The files being read.
+    pub files: FilesStatus,
+    /// The source of pods; absent without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kubernetes: Option<SourceStatus>,
+    /// Whether every line below adds up.
+    pub balances: bool,
+    /// One line per receiver and signal, since the process started.
+    pub receivers: Vec<ReceiverLine>,
+    /// One line per pipeline and exporter, from receiver to destination, since the exporter is in this process.
+    pub pipelines: Vec<PipelineLine>,
+    /// One line per exporter and signal, since the exporter exists.
+    pub books: Vec<BookLine>,
+}
+
+/// How an exporter is doing, and how far it is behind.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ExporterStatus {
+    pub exporter: String,
+    /// `None` for a backlog whose exporter is not configured any more.
+    pub state: Option<ExporterState>,
+    /// Since when it is in this state (RFC 3339).
+    pub since: Option<String>,
+    pub for_seconds: Option<u64>,
+    /// Failed attempts of the requests that are tried again.
+    pub attempts: u64,
+    /// When a failed request is tried again (RFC 3339); absent when none is, or an attempt is under way.
+    pub next_attempt: Option<String>,
+    pub next_attempt_in_seconds: Option<f64>,
+    pub last_error: Option<LastError>,
+    /// How long something has been there to send and no answer has come.
+    pub unanswered_seconds: Option<u64>,
+    /// Sequence up to which it has settled and stored that.
+    pub committed: u64,
+    /// Batches and bytes on disk behind that.
+    pub behind_batches: u64,
+    pub behind_bytes: u64,
+    /// Batches taken from it because the disk budget was used up, since the process started.
+    pub dropped_batches: u64,
+    /// How long the oldest record that it has not settled has been in the buffer.
+    pub oldest_age_seconds: Option<u64>,
+}
+
+/// The disk buffer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BufferStatus {
+    pub disk_bytes: u64,
+    pub disk_bytes_max: u64,
+    pub segments: u64,
+    pub last_sequence: u64,
+    pub quarantined_bytes: u64,
+    /// A failed sync has closed the buffer for writing.
+    pub poisoned: bool,
+}
+
+impl SelfView {
+    pub(crate) fn status(&self) -> Status {
+        let stats = self.journal.stats();
+        let (pipelines, books) = (self.books.pipelines(), self.books.lines());
+        Status {
+            agent_id: self.agent_id.to_string(),
+            version: env!("CARGO_PKG_VERSION"),
+            complaints: self.complaints(),
+            warnings: self.warnings(),
+            config: self.reloads.status(self.clock.now()),
+            buffer: BufferStatus {
+                disk_bytes: stats.disk_bytes,
+                disk_bytes_max: stats.disk_bytes_max,
+                segments: stats.segments,
+                last_sequence: stats.last_sequence,
+                quarantined_bytes: stats.quarantined_bytes,
+                poisoned: stats.poisoned,
+            },
+            memory: self.memory.budget().usage(),
+            files: self.metrics.filelog.progress.snapshot(),
+            kubernetes: self.pods.status(),
+            balances: pipelines.iter().all(|line| line.balances)
+                && books.iter().all(BookLine::balances),
+            receivers: self.metrics.intake().lines(),
+            pipelines,
+            books,
+            exporters: self.exporters(stats.cursors),
+        }
+    }
+
+    fn exporters(&self, cursors: Vec<CursorStats>) -> Vec<ExporterStatus> {
+        let lines = cursors.into_iter().filter_map(|cursor| {
+            let exporter = cursor.name.strip_prefix(CURSOR_PREFIX)?;
+            let mut status = ExporterStatus::of(exporter, self.standings.of(exporter));
+            status.committed = cursor.committed;
+            status.behind_batches = cursor.lag_records;
+            status.behind_bytes = cursor.lag_bytes;
+            status.dropped_batches = cursor.dropped_records;
+            status.oldest_age_seconds = self.books.oldest_age(exporter).map(|age| age.as_secs());
+            status.unanswered_seconds = self.unanswered(exporter).map(|waited| waited.as_secs());
+            Some(status)
+        });
+        lines.collect()
+    }
+
+    fn unanswered(&self, exporter: &str) -> Option<Duration> {
+        self.stages.waited(&cursor_name(exporter))
+    }
+
+    /// Why data does not flow, as of now.
+    pub(super) fn complaints(&self) -> Vec<String> {
+        let (mut complaints, mut told) = (Vec::new(), Vec::new());
+        for (name, standing) in self.standings.all() {
+            let blocks = matches!(
+                standing.state,
+                ExporterState::Retrying | ExporterState::Draining
+            );
+            if let Some(trouble) = standing.trouble().filter(|_| blocks) {
+                complaints.push(format!("exporter {name}: {trouble}"));
+                told.push(cursor_name(&name));
+            }
+        }
+        let stuck = self.stages.complaints();
+        let stuck = stuck.into_iter().filter(|(stage, _)| !told.contains(stage));
+        complaints.extend(stuck.map(|(_, complaint)| complaint));
+        complaints.extend(self.others());
+        complaints
+    }
+
+    /// What has not moved for [`crate::health::STUCK_AFTER`].
+    pub(super) fn stuck(&self) -> Vec<String> {
+        let stages = self.stages.complaints().into_iter();
+        let mut complaints: Vec<String> = stages.map(|(_, complaint)| complaint).collect();
+        complaints.extend(self.others());
+        complaints
+    }
+
+    fn others(&self) -> Vec<String> {
+        let mut complaints = self.metrics.filelog.progress.complaints(Instant::now());
+        complaints.extend(self.memory.complaint());
+        if self.journal.stats().poisoned {
+            complaints.push("buffer: a failed sync has closed it for writing".to_owned());
+        }
+        complaints
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        for (name, standing) in self.standings.all() {
+            let waited = self
+                .unanswered(&name)
+                .filter(|waited| *waited >= SLOW_ANSWER);
+            match (standing.state, waited) {
+                (ExporterState::Ok | ExporterState::Rejecting, Some(waited)) => {
+                    let seconds = waited.as_secs();
+                    warnings.push(format!(
+                        "exporter {name}: the destination has not answered for {seconds} s"
+                    ));
+                }
+                _ => {}
+            }
+            if let (ExporterState::Rejecting, Some(trouble)) = (standing.state, standing.trouble())
+            {
+                warnings.push(format!("exporter {name}: {trouble}"));
+            }
+        }
+        warnings.extend(self.reloads.warning());
+        warnings
+    }
+}
+
+impl ExporterStatus {
+    fn of(exporter: &str, standing: Option<ExporterStanding>) -> Self {
+        let mut status = Self {
+            exporter: exporter.to_owned(),
+            state: None,
+            since: None,
+            for_seconds: None,
+            attempts: 0,
+            next_attempt: None,
+            next_attempt_in_seconds: None,
+            last_error: None,
+            unanswered_seconds: None,
+            committed: 0,
+            behind_batches: 0,
+            behind_bytes: 0,
+            dropped_batches: 0,
+            oldest_age_seconds: None,
+        };
+        if let Some(standing) = standing {
+            status.state = Some(standing.state);
+            status.since = Some(standing.since);
+            status.for_seconds = Some(standing.for_seconds);
+            status.attempts = standing.attempts;
+            status.next_attempt = standing.next_attempt;
+            status.next_attempt_in_seconds = standing.next_attempt_in_seconds;
+            status.last_error = standing.last_error;
+        }
+        status
+    }
+}

@@ -1,0 +1,431 @@
+//! How exporters are doing, from the first failed attempt on.
+//!
+//! In: what lanes tell of every attempt. Out: an [`ExporterStanding`] for the status, the metrics and readiness.
+//! An exporter is `retrying` while any request of it has failed and was not answered since, `rejecting` for
+//! [`REJECTING_FOR`] after the destination refused records for good, `draining` once nothing more comes and it sends
+//! what is left. Memory: one entry per lane and the last error, of at most [`ERROR_BYTES_MAX`] without secrets.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::{Mutex, RwLock};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::gauge::ConstGauge;
+use serde::Serialize;
+use vervet_model::{Clock, UnixNanos};
+
+use super::retry::Failure;
+use crate::metrics::Labels;
+use crate::processors::mask_secrets;
+
+/// How long an exporter counts as rejecting after the last refusal.
+const REJECTING_FOR: Duration = Duration::from_secs(60);
+/// What is kept and shown of an error.
+const ERROR_BYTES_MAX: usize = 512;
+/// What of it becomes a label.
+const ERROR_LABEL_BYTES_MAX: usize = 160;
+
+/// What an exporter is at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ExporterState {
+    /// The last answers were good, or nothing was to be sent.
+    Ok,
+    /// A request has failed and is tried again.
+    Retrying,
+    /// Data flows, but the destination refused some of it for good.
+    Rejecting,
+    /// The agent ends: what is left is sent.
+    Draining,
+}
+
+/// How one exporter is doing at one moment.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ExporterStanding {
+    pub state: ExporterState,
+    /// Since when it is so (RFC 3339).
+    pub since: String,
+    pub for_seconds: u64,
+    /// Failed attempts of the requests that are tried again.
+    pub attempts: u64,
+    /// When the next one is (RFC 3339); absent when none is due, or one is under way.
+    pub next_attempt: Option<String>,
+    pub next_attempt_in_seconds: Option<f64>,
+    /// The last error there was, however long ago.
+    pub last_error: Option<LastError>,
+    /// The times behind the texts (nanoseconds since the epoch).
+    #[serde(skip)]
+    pub(crate) since_unix_nano: i64,
+    #[serde(skip)]
+    pub(crate) next_attempt_unix_nano: Option<i64>,
+}
+
+/// Why an attempt failed, or records were refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LastError {
+    /// RFC 3339.
+    pub at: String,
+    pub ago_seconds: u64,
+    /// Such as `Unavailable` or `413`.
+    pub status: String,
+    pub message: String,
+    #[serde(skip)]
+    pub(crate) at_unix_nano: i64,
+}
+
+/// One exporter's, filled by its lanes.
+pub(crate) struct Standing {
+    clock: Arc<dyn Clock>,
+    inner: Mutex<Inner>,
+}
+
+/// All exporters', by name. Clones share them.
+#[derive(Clone, Default)]
+pub(crate) struct Standings(Arc<RwLock<BTreeMap<String, Arc<Standing>>>>);
+
+struct Inner {
+    /// By sequence: requests that failed and are tried again.
+    failing: BTreeMap<u64, Failing>,
+    /// Nothing is tried before this, as the destination asked.
+    hold_until: UnixNanos,
+    /// The first and the last of the refusals that are still held against it.
+    rejecting: Option<(UnixNanos, UnixNanos)>,
+    draining_since: Option<UnixNanos>,
+    ok_since: UnixNanos,
+    last_error: Option<(UnixNanos, String, String)>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Failing {
+    since: UnixNanos,
+    attempts: u64,
+    /// `None` while an attempt is under way.
+    next: Option<UnixNanos>,
+}
+
+impl Standings {
+    /// A new one, in the place of its predecessor's.
+    pub(crate) fn open(&self, exporter: &str, clock: Arc<dyn Clock>) -> Arc<Standing> {
+        let standing = Arc::new(Standing::new(clock));
+        let mut standings = self.0.write();
+        standings.insert(exporter.to_owned(), Arc::clone(&standing));
+        standing
+    }
+
+    /// The exporter is no more.
+    pub(crate) fn remove(&self, exporter: &str) {
+        self.0.write().remove(exporter);
+    }
+
+    pub(crate) fn of(&self, exporter: &str) -> Option<ExporterStanding> {
+        self.0.read().get(exporter).map(|standing| standing.now())
+    }
+
+    pub(crate) fn all(&self) -> Vec<(String, ExporterStanding)> {
+        let standings = self.0.read();
+        let all = standings.iter();
+        all.map(|(name, standing)| (name.clone(), standing.now()))
+            .collect()
+    }
+}
+
+impl Standing {
+    fn new(clock: Arc<dyn Clock>) -> Self {
+        let inner = Inner {
+            failing: BTreeMap::new(),
+            hold_until: UnixNanos(0),
+            rejecting: None,
+            draining_since: None,
+            ok_since: clock.now(),
+            last_error: None,
+        };
+        Self {
+            clock,
+            inner: Mutex::new(inner),
+        }
+    }
+
+    /// A request is being sent.
+    pub(super) fn tries(&self, sequence: u64) {
+        if let Some(failing) = self.inner.lock().failing.get_mut(&sequence) {
+            failing.next = None;
+        }
+    }
+
+    /// It failed and is sent again after `pause`; the destination may have asked for one for all.
+    pub(super) fn failed(
+        &self,
+        sequence: u64,
+        failure: &Failure,
+        pause: Duration,
+        asked: Option<Duration>,
+    ) {
+        let now = self.clock.now();
+        let mut inner = self.inner.lock();
+        if let Some(asked) = asked {
+            inner.hold_until = inner.hold_until.max(now.saturating_add(asked));
+        }
+        inner.note(now, failure);
+        let failing = inner.failing.entry(sequence).or_insert(Failing {
+            since: now,
+            attempts: 0,
+            next: None,
+        });
+        failing.attempts += 1;
+        failing.next = Some(now.saturating_add(pause));
+    }
+
+    /// It was answered, well or not.
+    pub(super) fn answered(&self, sequence: u64) {
+        let now = self.clock.now();
+        let mut inner = self.inner.lock();
+        if inner.failing.remove(&sequence).is_some() && inner.failing.is_empty() {
+            inner.ok_since = now;
+        }
+    }
+
+    /// The destination refused records for good.
+    pub(super) fn refused(&self, failure: &Failure) {
+        let now = self.clock.now();
+        let mut inner = self.inner.lock();
+        let first = inner.rejecting(now).unwrap_or(now);
+        inner.rejecting = Some((first, now));
+        inner.note(now, failure);
+    }
+
+    /// Nothing more comes.
+    pub(super) fn drains(&self) {
+        let now = self.clock.now();
+        self.inner.lock().draining_since.get_or_insert(now);
+    }
+
+    fn now(&self) -> ExporterStanding {
+        self.inner.lock().at(self.clock.now())
+    }
+}
+
+impl Inner {
+    fn note(&mut self, now: UnixNanos, failure: &Failure) {
+        self.last_error = Some((now, failure.status.clone(), failure.message.clone()));
+    }
+
+    /// Since when it rejects, if it does.
+    fn rejecting(&self, now: UnixNanos) -> Option<UnixNanos> {
+        let (first, last) = self.rejecting?;
+        (now.since(last) < REJECTING_FOR).then_some(first)
+    }
+
+    fn at(&self, now: UnixNanos) -> ExporterStanding {
+        let failing = self.failing.values();
+        let retrying = failing.clone().map(|failing| failing.since).min();
+        let over = self.rejecting;
+        let over = over.map(|(_, last)| last.saturating_add(REJECTING_FOR));
+        let (state, since) = match (self.draining_since, retrying, self.rejecting(now)) {
+            (Some(since), ..) => (ExporterState::Draining, since),
+            (None, Some(since), _) => (ExporterState::Retrying, since),
+            (None, None, Some(since)) => (ExporterState::Rejecting, since),
+            (None, None, None) => (
+                ExporterState::Ok,
+                over.map_or(self.ok_since, |over| over.max(self.ok_since)),
+            ),
+        };
+        let under_way = failing.clone().any(|failing| failing.next.is_none());
+        let next = failing.clone().filter_map(|failing| failing.next).min();
+        let next = next
+            .filter(|_| !under_way)
+            .map(|next| next.max(self.hold_until));
+        let last_error = self.last_error.as_ref();
+        ExporterStanding {
+            state,
+            since: text(since),
+            for_seconds: now.since(since).as_secs(),
+            attempts: failing.map(|failing| failing.attempts).sum(),
+            next_attempt: next.map(text),
+            next_attempt_in_seconds: next.map(|next| next.since(now).as_secs_f64()),
+            last_error: last_error.map(|(at, status, message)| LastError {
+                at: text(*at),
+                ago_seconds: now.since(*at).as_secs(),
+                status: status.clone(),
+                message: message.clone(),
+                at_unix_nano: at.0,
+            }),
+            since_unix_nano: since.0,
+            next_attempt_unix_nano: next.map(|next| next.0),
+        }
+    }
+}
+
+impl ExporterState {
+    pub const ALL: [Self; 4] = [Self::Ok, Self::Retrying, Self::Rejecting, Self::Draining];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Retrying => "retrying",
+            Self::Rejecting => "rejecting",
+            Self::Draining => "draining",
+        }
+    }
+}
+
+impl ExporterStanding {
+    /// What there is to say of it in a line, if it is not well.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        let error = self
+            .last_error
+            .as_ref()
+            .map(|error| format!("{}: {}", error.status, error.message));
+        let error = error.unwrap_or_default();
+        let seconds = self.for_seconds;
+        let next = match self.next_attempt_in_seconds {
+            Some(pause) => format!("the next in {pause:.1} s"),
+            None => "another one under way".to_owned(),
+        };
+        match self.state {
+            ExporterState::Ok => None,
+            ExporterState::Retrying => Some(format!(
+                "retrying for {seconds} s, {} failed attempts, {next}: {error}",
+                self.attempts
+            )),
+            ExporterState::Rejecting => Some(format!(
+                "records refused for good since {}, see the dead letters: {error}",
+                self.since
+            )),
+            ExporterState::Draining if self.attempts > 0 => Some(format!(
+                "draining for {seconds} s, {} failed attempts, {next}: {error}",
+                self.attempts
+            )),
+            ExporterState::Draining => Some(format!("draining for {seconds} s")),
+        }
+    }
+}
+
+/// An error's text fit to be shown: no secrets, no control characters, not endless. `known` are secrets that went with
+/// the request.
+pub(super) fn shown(message: &str, known: &[String]) -> String {
+    let mut message = message.to_owned();
+    for secret in known.iter().filter(|secret| !secret.is_empty()) {
+        message = message.replace(secret.as_str(), "<secret:*>");
+    }
+    let message = mask_secrets(&without_user(&message));
+    let printable: String = message
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    cut(&printable, ERROR_BYTES_MAX)
+}
+
+/// Without the user and password that a URL in the text may have.
+fn without_user(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("://") {
+        out.push_str(before);
+        out.push_str("://");
+        let is_end = |c: char| c.is_whitespace() || matches!(c, '/' | '?' | '#' | '"' | '\'' | ')');
+        let end = after.find(is_end).unwrap_or(after.len());
+        let (authority, behind) = after.split_at(end);
+        match authority.rsplit_once('@') {
+            Some((_user, host)) => {
+                out.push_str("<user:*>@");
+                out.push_str(host);
+            }
+            None => out.push_str(authority),
+        }
+        rest = behind;
+    }
+    out.push_str(rest);
+    out
+}
+
+fn cut(text: &str, bytes_max: usize) -> String {
+    match text
+        .char_indices()
+        .find(|(at, c)| at + c.len_utf8() > bytes_max)
+    {
+        Some((at, _)) => format!("{}...", text.get(..at).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
+fn text(at: UnixNanos) -> String {
+    crate::explain::time_text(u64::try_from(at.0).unwrap_or(0))
+}
+
+/// The standings as metrics.
+#[derive(Debug)]
+pub(super) struct StandingsCollector(pub(super) Standings);
+
+impl Collector for StandingsCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let all = self.0.all();
+        let mut gauge = |name: &str, help: &str, samples: Vec<(Labels, f64)>| {
+            let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+            for (labels, value) in samples {
+                ConstGauge::new(value).encode(family.encode_family(&labels)?)?;
+            }
+            Ok::<_, fmt::Error>(())
+        };
+        let of = |name: &String| -> Labels { vec![("exporter", name.clone())] };
+        let states = all.iter().flat_map(|(name, standing)| {
+            ExporterState::ALL.into_iter().map(|state| {
+                let mut labels = of(name);
+                labels.push(("state", state.as_str().to_owned()));
+                (labels, f64::from(u8::from(standing.state == state)))
+            })
+        });
+        let states = states.collect();
+        gauge("exporter_state", "1 for what the exporter is at", states)?;
+        let since = all.iter();
+        let since = since.map(|(name, one)| (of(name), seconds(one.since_unix_nano)));
+        let help = "Since when the exporter is at that";
+        gauge("exporter_state_timestamp_seconds", help, since.collect())?;
+        #[expect(clippy::cast_precision_loss, reason = "a count of attempts")]
+        let attempts = all
+            .iter()
+            .map(|(name, one)| (of(name), one.attempts as f64));
+        let help = "Failed attempts of the requests that are tried again";
+        gauge("exporter_failed_attempts", help, attempts.collect())?;
+        let next = all.iter().filter_map(|(name, one)| {
+            let at = one.next_attempt_unix_nano?;
+            Some((of(name), seconds(at)))
+        });
+        let help = "When a failed request is tried again";
+        gauge(
+            "exporter_next_attempt_timestamp_seconds",
+            help,
+            next.collect(),
+        )?;
+        let errors = all.iter().filter_map(|(name, one)| {
+            let error = one.last_error.as_ref()?;
+            let mut labels = of(name);
+            let text = format!("{}: {}", error.status, error.message);
+            labels.push(("error", cut(&text, ERROR_LABEL_BYTES_MAX)));
+            Some((labels, seconds(error.at_unix_nano)))
+        });
+        let help = "When the last error was";
+        gauge(
+            "exporter_last_error_timestamp_seconds",
+            help,
+            errors.collect(),
+        )
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "microseconds are enough")]
+fn seconds(unix_nano: i64) -> f64 {
+    unix_nano as f64 / 1e9
+}
+
+impl fmt::Debug for Standings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.all()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests;
