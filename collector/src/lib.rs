@@ -7,6 +7,8 @@
 //! both; at shutdown the head is flushed, so that nothing needs to be replayed.
 
 mod api;
+mod backup;
+pub mod cli;
 pub mod config;
 mod derive;
 mod derived;
@@ -21,6 +23,7 @@ mod rules;
 pub mod standalone;
 mod start;
 mod time;
+mod verify;
 
 pub use config::CollectorConfig;
 pub use rules::check_rules;

@@ -10,6 +10,7 @@ use clap::{Args, Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 use vervet_agent::telemetry::{self, TelemetryOptions};
 use vervet_agent::{Agent, AgentOptions};
+use vervet_collector::cli::Operate;
 use vervet_collector::standalone::{StandaloneOptions, WATCH_DEFAULT, agent_config};
 use vervet_collector::{Collector, CollectorConfig, check_rules};
 
@@ -40,6 +41,8 @@ enum Command {
         #[arg(long)]
         config: PathBuf,
     },
+    #[command(flatten)]
+    Operate(Operate),
 }
 
 #[derive(Args)]
@@ -82,6 +85,7 @@ fn main() -> ExitCode {
         Command::Validate { config } => validate(&config),
         Command::Run { config } => load(&config).and_then(|config| run(config, None)),
         Command::Standalone(options) => standalone(options),
+        Command::Operate(command) => return command.run(),
     };
     let (code, message) = match result {
         Ok(()) => return ExitCode::SUCCESS,

@@ -17,6 +17,7 @@ use vervet_promql::EngineOptions;
 use vervet_store::{DecodeOptions, Store, StoreConfig};
 
 use crate::api::{self, Context};
+use crate::backup;
 use crate::config::CollectorConfig;
 use crate::derive::{self, Derive};
 use crate::derived::{Derived, DerivedSamples};
@@ -32,9 +33,9 @@ use crate::rules::{Queries, Samples, Webhooks, load_rules};
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long rules and notifications may take to finish after that.
 const RULES_TIMEOUT: Duration = Duration::from_secs(1);
-const JOURNAL_DIR: &str = "journal";
-const ERRORS_FILE: &str = "errors.sqlite";
-const ALERTS_FILE: &str = "alerts.json";
+pub(crate) const JOURNAL_DIR: &str = "journal";
+pub(crate) const ERRORS_FILE: &str = "errors.sqlite";
+pub(crate) const ALERTS_FILE: &str = "alerts.json";
 
 /// Where a running collector listens.
 #[derive(Debug, Clone, Copy)]
@@ -199,6 +200,12 @@ fn open(config: &CollectorConfig) -> anyhow::Result<Opened> {
     let dir = dir
         .canonicalize()
         .with_context(|| format!("cannot resolve the data folder {}", dir.display()))?;
+    anyhow::ensure!(
+        !dir.join(backup::INCOMPLETE).exists(),
+        "a restore into {} was interrupted; run it again, or empty the folder",
+        dir.display()
+    );
+    backup::remove_stale(&dir);
     let journal = open_journal(&dir, config.limits.journal_bytes)?;
     let store = Store::open(StoreConfig {
         head_bytes_max: config.limits.head_bytes,

@@ -24,7 +24,10 @@ use vervet_model::{Signal, UnixNanos};
 use crate::segment::WrittenFile;
 use crate::tables::Table;
 
-pub use sqlite::{CATALOG_FILE, DATA_FOLDER, SqliteCatalog};
+pub use sqlite::{
+    CATALOG_FILE, CatalogCopy, CatalogInspector, DATA_FOLDER, RecordedFile, RecordedStats,
+    SqliteCatalog, check_database, copy_database,
+};
 pub use stats::{ColumnStats, StatValue};
 
 /// A version of the whole catalog; grows by one with each commit.

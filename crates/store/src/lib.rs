@@ -11,6 +11,7 @@
 //!
 //! Limits: see [`StoreConfig`] and [`DecodeOptions`].
 
+pub mod backup;
 pub mod catalog;
 mod columns;
 pub mod error;
@@ -23,6 +24,7 @@ pub mod query;
 pub mod segment;
 mod store;
 pub mod tables;
+pub mod verify;
 
 pub use error::StoreError;
 pub use flush::FlushReport;
@@ -33,4 +35,5 @@ pub use query::logs::{
 pub use query::samples::{SampleLimits, SeriesSamples};
 pub use query::services::{ServiceStats, SparkPoint};
 pub use query::traces::{ServiceSpans, SpanBrief, SpanRow, TraceQuery, TraceSummary};
+pub use segment::Checksum;
 pub use store::{Applied, AppliedSource, Store, StoreConfig, StoreStats, TableStats};

@@ -6,6 +6,7 @@
 //!
 //! Limits: row groups of 122,880 rows, data pages of 20,000 rows, zstd level 3.
 
+mod checksum;
 mod error;
 mod order;
 mod orphans;
@@ -17,9 +18,13 @@ mod write;
 
 use crate::catalog::ColumnStats;
 
+pub use checksum::Checksum;
+pub(crate) use checksum::Hasher;
+
 pub use error::SegmentError;
 pub use orphans::remove_orphans;
 pub use sort::{sort_batch, split_by_day};
+pub(crate) use write::bounds;
 pub use write::{write_segment, write_sorted};
 
 /// Rows in a row group: the unit that statistics and the page index skip.
@@ -36,6 +41,8 @@ pub struct WrittenFile {
     pub bytes: u64,
     /// Length of the Parquet metadata, without the 8 bytes after it.
     pub footer_bytes: u64,
+    /// Of the whole file.
+    pub checksum: Checksum,
     /// Exact statistics of [`Table::stats_columns`](crate::tables::Table::stats_columns).
     pub column_stats: Vec<ColumnStats>,
 }

@@ -7,7 +7,9 @@
 //! relative one from where it runs. Opening a store that was moved or copied corrects it.
 
 mod commit;
+mod copy;
 mod ducklake_type;
+mod inspect;
 mod layout;
 mod read;
 mod reclaim;
@@ -25,6 +27,9 @@ use super::{
     Catalog, CatalogError, Commit, FileFilter, MetricMetadata, Reclaimed, Snapshot, SnapshotId,
 };
 use crate::tables::Table;
+
+pub use copy::{CatalogCopy, copy_database};
+pub use inspect::{CatalogInspector, RecordedFile, RecordedStats, check_database};
 
 /// The catalog's file in the store's folder.
 pub const CATALOG_FILE: &str = "catalog.sqlite";
@@ -122,15 +127,7 @@ impl SqliteCatalog {
 
 impl Catalog for SqliteCatalog {
     fn snapshot(&self) -> Result<Snapshot, CatalogError> {
-        self.reading(|transaction| {
-            let mut files = Vec::new();
-            for table in Table::ALL {
-                let filter = FileFilter::default();
-                files.extend(read::files(transaction, &self.data_dir(), table, &filter)?);
-            }
-            let id = read::newest_snapshot(transaction)?;
-            Ok(Snapshot { id, files })
-        })
+        self.reading(|transaction| read::snapshot(transaction, &self.data_dir()))
     }
 
     fn files(&self, table: Table, filter: &FileFilter) -> Result<Snapshot, CatalogError> {

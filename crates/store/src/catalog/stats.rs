@@ -44,7 +44,7 @@ pub struct ColumnStats {
 
 impl StatValue {
     /// The text DuckLake stores; `None` where it has no exact one, so that the file is never skipped.
-    pub(super) fn to_ducklake(&self) -> Option<String> {
+    pub(crate) fn to_ducklake(&self) -> Option<String> {
         match self {
             Self::Int(value) => Some(value.to_string()),
             Self::UInt(value) => Some(value.to_string()),
@@ -54,7 +54,7 @@ impl StatValue {
     }
 
     /// Reads the text of a bound of the same kind as `self`. `None` when it is no such text.
-    pub(super) fn parse_like(&self, text: &str) -> Option<Self> {
+    pub(crate) fn parse_like(&self, text: &str) -> Option<Self> {
         Some(match self {
             Self::Int(_) => Self::Int(text.parse().ok()?),
             Self::UInt(_) => Self::UInt(text.parse().ok()?),

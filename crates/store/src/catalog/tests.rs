@@ -4,6 +4,7 @@ use std::time::Duration;
 use vervet_model::{Clock as _, ManualClock};
 
 use super::*;
+use crate::segment::Checksum;
 use crate::tables::{column, column_id};
 
 const SECOND: i64 = 1_000_000_000;
@@ -34,6 +35,7 @@ fn file(name: &str, day: i32, services: (&str, &str), seconds: (i64, i64)) -> Wr
         rows: 100,
         bytes: 1_000,
         footer_bytes: 200,
+        checksum: Checksum(1),
         column_stats: vec![
             stats(column::TIME, time(seconds.0), time(seconds.1)),
             stats(column::SERVICE_NAME, text(services.0), text(services.1)),

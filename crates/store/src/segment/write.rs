@@ -13,6 +13,8 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
 
 use self::measure::Measure;
+pub(crate) use self::measure::bounds;
+use super::checksum::{Checksum, HashedFile};
 use super::order::OrderCheck;
 use super::properties::writer_properties;
 use super::sort::{day_column, sort_batch};
@@ -67,7 +69,7 @@ fn write_batches(
         // The cause is worth more than a second error; what stays is an orphan.
         let _ = fs::remove_file(&path);
     }
-    let (measure, metadata, bytes, footer_bytes) = written?;
+    let (measure, metadata, bytes, footer_bytes, checksum) = written?;
     sync_parent(&path)?;
     Ok(WrittenFile {
         relative_path,
@@ -75,11 +77,12 @@ fn write_batches(
         rows: measure.rows(),
         bytes,
         footer_bytes,
+        checksum,
         column_stats: measure.finish(&metadata),
     })
 }
 
-type Written = (Measure, ParquetMetaData, u64, u64);
+type Written = (Measure, ParquetMetaData, u64, u64, Checksum);
 
 fn write_file(
     path: &Path,
@@ -92,12 +95,13 @@ fn write_file(
         path: path.to_owned(),
         source,
     };
-    let mut file = File::options()
+    let file = File::options()
         .read(true)
         .write(true)
         .create_new(true)
         .open(path)
         .map_err(io)?;
+    let mut file = HashedFile::new(file);
     let mut writer = open_writer(&mut file, table).map_err(parquet)?;
     let mut measure = Measure::new(table);
     for batch in batches {
@@ -114,12 +118,16 @@ fn write_file(
     // An index blob goes here: flush, note `bytes_written` as its offset in a key-value, write it.
     let metadata = writer.finish().map_err(parquet)?;
     drop(writer);
+    let (mut file, checksum) = file.finish();
     file.sync_all().map_err(io)?;
     let (bytes, footer_bytes) = lengths(&mut file).map_err(io)?;
-    Ok((measure, metadata, bytes, footer_bytes))
+    Ok((measure, metadata, bytes, footer_bytes, checksum))
 }
 
-fn open_writer(file: &mut File, table: Table) -> Result<ArrowWriter<&mut File>, ParquetError> {
+fn open_writer(
+    file: &mut HashedFile,
+    table: Table,
+) -> Result<ArrowWriter<&mut HashedFile>, ParquetError> {
     // The types follow from the Parquet schema alone, so the Arrow schema is not stored a second time.
     let options = ArrowWriterOptions::new()
         .with_properties(writer_properties(table)?)

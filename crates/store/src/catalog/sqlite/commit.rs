@@ -154,6 +154,10 @@ fn add_file(
             statement.execute(params![id.0, table.id(), file.day.to_string()])
         })
         .map_err(sqlite("add the day of a file"))?;
+    transaction
+        .prepare("INSERT OR REPLACE INTO vervet_file_checksum VALUES (?1, ?2)")
+        .and_then(|mut statement| statement.execute(params![id.0, file.checksum.to_string()]))
+        .map_err(sqlite("add the checksum of a file"))?;
     let action = "add the statistics of a file";
     let mut statement = transaction.prepare(ADD_STATS).map_err(sqlite(action))?;
     for stats in &file.column_stats {

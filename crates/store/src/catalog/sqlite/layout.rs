@@ -23,6 +23,10 @@ pub(super) const DUCKLAKE_SCHEMA_VERSION: i64 = 1;
 const DUCKLAKE_VERSION: &str = "1.0";
 const CREATED_BY: &str = concat!("Vervet ", env!("CARGO_PKG_VERSION"));
 const LAYOUT: &str = include_str!("layout.sql");
+/// What a catalog may lack: a version that does not know these tables loses nothing by it.
+pub(super) const SIDE_TABLES: &str = "
+    CREATE TABLE IF NOT EXISTS vervet_file_checksum (
+        data_file_id INTEGER PRIMARY KEY, xxh3_128 TEXT NOT NULL);";
 const SCHEMA_ID: i64 = 0;
 const EMPTY_SNAPSHOT: i64 = 0;
 const FIRST_SNAPSHOT: i64 = 1;
@@ -60,7 +64,9 @@ pub(super) fn prepare(
         create(&transaction, now)?;
         transaction.commit().map_err(sqlite("commit"))?;
     }
-    Ok(())
+    connection
+        .execute_batch(SIDE_TABLES)
+        .map_err(sqlite("make the side tables"))
 }
 
 /// Writes where the data is now, when it is elsewhere than the catalog says.
@@ -85,7 +91,10 @@ pub(super) fn set_data_path(connection: &Connection, data_dir: &Path) -> Result<
 }
 
 /// `None` for an empty file.
-fn read_version(connection: &Connection, path: &Path) -> Result<Option<i64>, CatalogError> {
+pub(super) fn read_version(
+    connection: &Connection,
+    path: &Path,
+) -> Result<Option<i64>, CatalogError> {
     let action = "read the schema version";
     let tables: i64 = connection
         .query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0))

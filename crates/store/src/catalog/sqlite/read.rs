@@ -7,7 +7,7 @@ use rusqlite::{OptionalExtension as _, Row, Statement, Transaction, params};
 use vervet_model::{Signal, UnixNanos};
 
 use super::super::{
-    CatalogError, DataFile, FileFilter, FileId, MetricMetadata, SnapshotId, StatValue,
+    CatalogError, DataFile, FileFilter, FileId, MetricMetadata, Snapshot, SnapshotId, StatValue,
 };
 use super::sqlite;
 use crate::tables::{Table, column, column_id};
@@ -18,6 +18,24 @@ pub(super) fn newest_snapshot(transaction: &Transaction<'_>) -> Result<SnapshotI
         .and_then(|mut statement| statement.query_row([], |row| row.get(0)))
         .map(SnapshotId)
         .map_err(sqlite("read the newest snapshot"))
+}
+
+/// The live files of all tables.
+pub(super) fn snapshot(
+    transaction: &Transaction<'_>,
+    data_dir: &Path,
+) -> Result<Snapshot, CatalogError> {
+    let mut files = Vec::new();
+    for table in Table::ALL {
+        files.extend(self::files(
+            transaction,
+            data_dir,
+            table,
+            &FileFilter::default(),
+        )?);
+    }
+    let id = newest_snapshot(transaction)?;
+    Ok(Snapshot { id, files })
 }
 
 /// The live files of `table` that pass `filter`, by day and id.

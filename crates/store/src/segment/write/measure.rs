@@ -117,7 +117,7 @@ impl Column {
     }
 }
 
-fn bounds(array: &ArrayRef) -> Bounds {
+pub(crate) fn bounds(array: &ArrayRef) -> Bounds {
     match array.data_type() {
         DataType::Int32 => primitive::<Int32Type>(array, |v| Some(StatValue::Int(i64::from(v)))),
         DataType::Int64 => primitive::<Int64Type>(array, |v| Some(StatValue::Int(v))),
