@@ -3,7 +3,7 @@
 //! Logs are JSON lines unless stderr is a terminal, where control and direction characters in values are escaped. `VERVET_LOG`, else `RUST_LOG`, sets the level and filters
 //! (`info` by default). Used by the agent and the collector.
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal};
 use std::time::Duration;
 
 use opentelemetry::trace::TracerProvider;
@@ -19,7 +19,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{Layer, fmt};
 
-use crate::printable::printable;
+use crate::printable::{printable, printable_json};
 
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -111,19 +111,40 @@ fn log_layer<S>() -> Box<dyn Layer<S> + Send + Sync>
 where
     S: tracing::Subscriber + for<'span> tracing_subscriber::registry::LookupSpan<'span>,
 {
-    let layer = fmt::layer().with_writer(std::io::stderr);
     if std::io::stderr().is_terminal() {
+        let layer = fmt::layer().with_writer(std::io::stderr);
         // Values may come from anywhere, names of files for example: what a terminal would obey is escaped.
-        let fields = fmt::format::debug_fn(|writer, field, value| {
-            let value = printable(&format!("{value:?}"));
-            match field.name() {
-                "message" => write!(writer, "{value}"),
-                name => write!(writer, "{name}={value}"),
-            }
-        });
-        layer.fmt_fields(fields.delimited(" ")).boxed()
+        layer.fmt_fields(fields()).boxed()
     } else {
+        let layer = fmt::layer().with_writer(|| Escaping(std::io::stderr()));
         layer.json().flatten_event(true).boxed()
+    }
+}
+
+/// Name and value of each field, the message without its name.
+fn fields() -> impl for<'writer> fmt::FormatFields<'writer> + Send + Sync + 'static {
+    let field = fmt::format::debug_fn(|writer, field, value| {
+        let value = printable(&format!("{value:?}"));
+        match field.name() {
+            "message" => write!(writer, "{value}"),
+            name => write!(writer, "{name}={value}"),
+        }
+    });
+    field.delimited(" ")
+}
+
+/// Writes lines of JSON; what a terminal would obey, should they end on one, is escaped in their texts.
+struct Escaping<W>(W);
+
+impl<W: io::Write> io::Write for Escaping<W> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let text = printable_json(&String::from_utf8_lossy(line));
+        self.0.write_all(text.as_bytes())?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
     }
 }
 
@@ -134,4 +155,65 @@ fn filter() -> EnvFilter {
     EnvFilter::builder().parse_lossy(format!(
         "{text},hyper=warn,h2=warn,reqwest=warn,opentelemetry=warn"
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use parking_lot::Mutex;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Shared(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Shared {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    const NAME: &str = "a\u{1b}[31m\u{9b}2J\u{202e}\nb";
+
+    /// What is logged of a file with such a name.
+    fn logged(subscriber: impl tracing::Subscriber + Send + Sync, shared: &Shared) -> String {
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::warn!(path = %NAME, text = NAME, "file {NAME} cannot be read");
+        });
+        String::from_utf8(shared.0.lock().clone()).expect("text")
+    }
+
+    #[test]
+    fn names_of_files_do_not_steer_terminals() {
+        let shared = Shared::default();
+        let writer = shared.clone();
+        let layer = fmt::layer()
+            .with_writer(move || writer.clone())
+            .with_ansi(false)
+            .fmt_fields(fields());
+        let text = logged(tracing_subscriber::registry().with(layer), &shared);
+        assert!(
+            text.contains("path=a\\u{1b}[31m\\u{9b}2J\\u{202e}\\nb"),
+            "{text}"
+        );
+        let line = text.strip_suffix('\n').expect("one line");
+        assert_eq!(crate::printable::printable(line), line);
+
+        let shared = Shared::default();
+        let writer = shared.clone();
+        let layer = fmt::layer()
+            .with_writer(move || Escaping(writer.clone()))
+            .json()
+            .flatten_event(true);
+        let text = logged(tracing_subscriber::registry().with(layer), &shared);
+        let line = text.strip_suffix('\n').expect("one line");
+        assert_eq!(crate::printable::printable(line), line);
+        let json: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        assert_eq!(json["path"], NAME);
+    }
 }

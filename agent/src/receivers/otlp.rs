@@ -242,6 +242,12 @@ struct RequestRoom {
 
 impl Room for RequestRoom {
     fn set(&mut self, bytes: usize) -> Result<(), Refusal> {
+        let most = self.budget.bytes_max(MemoryKind::Request);
+        if bytes as u64 > most {
+            // It would find no room however often it came back.
+            let limit = usize::try_from(most).unwrap_or(usize::MAX);
+            return Err(Refusal::TooLarge { limit });
+        }
         let has_room = match &mut self.permit {
             Some(permit) => {
                 permit.shrink_to(bytes);

@@ -131,7 +131,7 @@ fn cost(spec: &'static MessageSpec, message: &[u8]) -> Result<usize, DecodeError
         return Ok(0);
     }
     // Fields that are kept as they are may have to be put together.
-    let kept = message.len() * LIST_SLACK;
+    let kept = message.len() * LIST_SLACK + spec.view_bytes;
     Ok(kept.saturating_add(cost_at(spec, message, 0)?))
 }
 
@@ -139,14 +139,18 @@ fn cost_at(spec: &'static MessageSpec, message: &[u8], depth: usize) -> Result<u
     if depth > DEPTH_MAX {
         return Err(DecodeError::TooDeep);
     }
-    let mut bytes = spec.view_bytes * LIST_SLACK;
+    let mut bytes = 0_usize;
     let mut reader = Reader::new(message);
     while let Some((number, field)) = reader.next_field()? {
         let Some(field_spec) = spec.numbered(number) else {
             continue;
         };
         bytes = bytes.saturating_add(match (field_spec.kind, field) {
-            (Kind::Message(inner), Field::Bytes(inside)) => cost_at(inner, inside, depth + 1)?,
+            (Kind::Message(inner), Field::Bytes(inside)) => {
+                // What is no list is part of the view it stands in.
+                let view = if field_spec.list { inner.view_bytes } else { 0 };
+                cost_at(inner, inside, depth + 1)?.saturating_add(view * LIST_SLACK)
+            }
             (Kind::Text, Field::Bytes(text)) if std::str::from_utf8(text).is_err() => {
                 text.len() * REPAIR_FACTOR
             }
