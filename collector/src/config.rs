@@ -5,10 +5,12 @@
 //! environment: production
 //! http: {listen: 127.0.0.1:7420}
 //! otlp: {grpc: 127.0.0.1:4317, http: 127.0.0.1:4318}
+//! store: {promote: {logs: [{key: http.response.status_code, type: integer}]}}
 //! rules: {dir: /etc/vervet/alert-rules}
 //! alerting: {route: {receiver: team}, receivers: [{name: team, webhook_configs: [{url: http://127.0.0.1:9000/}]}]}
 //! ```
 
+mod promote;
 mod spec;
 
 use std::net::SocketAddr;
@@ -18,6 +20,7 @@ use std::time::Duration;
 use vervet_agent::config::substitute::SystemSources;
 use vervet_agent::config::{ConfigError, Problem, listen_address, read_document};
 use vervet_alerting::NotifyConfig;
+use vervet_store::PromoteConfig;
 
 pub use spec::CollectorSpec;
 
@@ -32,6 +35,8 @@ pub struct CollectorConfig {
     pub otlp_grpc: SocketAddr,
     pub otlp_http: SocketAddr,
     pub limits: Limits,
+    /// Attributes that get columns of their own.
+    pub promote: PromoteConfig,
     /// Folder of rule files; the built-in rules when absent.
     pub rules_dir: Option<PathBuf>,
     pub evaluation_interval: Duration,
@@ -134,6 +139,8 @@ impl TryFrom<CollectorSpec> for CollectorConfig {
                     .query_timeout
                     .map_or(defaults.query_timeout, |timeout| timeout.0),
             },
+            promote: promote::promote_config(spec.store.promote)
+                .map_err(|error| format!("store.promote.{error}"))?,
             rules_dir: spec.rules.dir,
             evaluation_interval: spec
                 .rules

@@ -213,6 +213,7 @@ fn open(config: &CollectorConfig) -> anyhow::Result<Opened> {
         series_max: config.limits.series,
         query_memory_bytes: config.limits.query_memory_bytes,
         query_timeout: config.limits.query_timeout,
+        promote: config.promote.clone(),
         ..StoreConfig::new(&dir)
     })
     .context("the store cannot be opened")?;

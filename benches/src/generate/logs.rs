@@ -88,29 +88,16 @@ impl Logs {
     /// Appends one line of the first pod's log, the line feed included.
     pub fn write_line(&mut self, out: &mut Vec<u8>) {
         let event = self.event();
-        let pod = self.pod();
-        // Writing to a Vec cannot fail.
-        let _ = writeln!(
-            out,
-            r#"{{"level":{},"time":{},"pid":{},"hostname":"{}","service":"{}","trace_id":"{:032x}","span_id":"{:016x}","method":"{}","path":"{}","status":{},"duration_ms":{}.{:03},"msg":"{}"}}"#,
-            event.level.pino,
-            event.time_unix_nano / 1_000_000,
-            pod.pid,
-            pod.name,
-            pod.service,
-            u128::from_be_bytes(event.trace_id),
-            u64::from_be_bytes(event.span_id),
-            event.method,
-            event.path,
-            event.status,
-            event.duration_us / 1000,
-            event.duration_us % 1000,
-            event.message,
-        );
+        write_line(&event, self.pod(), out);
     }
 
     /// An export request with `records` log records of four pods.
     pub fn request(&mut self, records: usize) -> Vec<u8> {
+        self.request_and_lines(records, &mut Vec::new())
+    }
+
+    /// The same, and the same records as lines.
+    pub fn request_and_lines(&mut self, records: usize, lines: &mut Vec<u8>) -> Vec<u8> {
         let mut out = Vec::with_capacity(records * 512);
         for group in 0..PODS_PER_REQUEST {
             let share =
@@ -118,6 +105,9 @@ impl Logs {
             let events: Vec<Event> = (0..share).map(|_| self.event()).collect();
             let pod = &self.pods[self.next_pod];
             self.next_pod = (self.next_pod + 1) % self.pods.len();
+            for event in &events {
+                write_line(event, pod, lines);
+            }
             let scope = Scope {
                 name: "pino".into(),
                 ..Scope::default()
@@ -167,6 +157,28 @@ impl Logs {
             message: message(random, level),
         }
     }
+}
+
+/// A line as the pino library writes it.
+fn write_line(event: &Event, pod: &Pod, out: &mut Vec<u8>) {
+    // Writing to a Vec cannot fail.
+    let _ = writeln!(
+        out,
+        r#"{{"level":{},"time":{},"pid":{},"hostname":"{}","service":"{}","trace_id":"{:032x}","span_id":"{:016x}","method":"{}","path":"{}","status":{},"duration_ms":{}.{:03},"msg":"{}"}}"#,
+        event.level.pino,
+        event.time_unix_nano / 1_000_000,
+        pod.pid,
+        pod.name,
+        pod.service,
+        u128::from_be_bytes(event.trace_id),
+        u64::from_be_bytes(event.span_id),
+        event.method,
+        event.path,
+        event.status,
+        event.duration_us / 1000,
+        event.duration_us % 1000,
+        event.message,
+    );
 }
 
 fn message(random: &mut Random, level: Level) -> String {

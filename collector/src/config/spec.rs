@@ -18,6 +18,7 @@ pub struct CollectorSpec {
     /// `disabled` lets listeners leave the loopback interface without authentication.
     pub auth: Option<Auth>,
     pub limits: LimitsSpec,
+    pub store: StoreSpec,
     pub rules: RulesSpec,
     pub alerting: NotifySpec,
     pub external_url: Option<String>,
@@ -33,6 +34,7 @@ impl Default for CollectorSpec {
             otlp: OtlpSpec::default(),
             auth: None,
             limits: LimitsSpec::default(),
+            store: StoreSpec::default(),
             rules: RulesSpec::default(),
             alerting: NotifySpec::default(),
             external_url: None,
@@ -85,6 +87,47 @@ pub struct LimitsSpec {
     pub series: Option<usize>,
     pub query_memory: Option<ByteSize>,
     pub query_timeout: Option<HumanDuration>,
+}
+
+/// How telemetry is stored.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StoreSpec {
+    pub promote: PromoteSpec,
+}
+
+/// Which attributes get typed columns of their own.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PromoteSpec {
+    /// Attributes of log records that always get one.
+    pub logs: Vec<PromotedKeySpec>,
+    /// Attributes of spans that always get one.
+    pub spans: Vec<PromotedKeySpec>,
+    /// Columns of each table at most, those named above included; 64 when absent, at most 500.
+    pub columns: Option<usize>,
+    /// Attributes get one too when so many of a hundred rows have them; 10 when absent, 0 for never.
+    pub usage_percent: Option<u8>,
+}
+
+/// One attribute with a column.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PromotedKeySpec {
+    pub key: String,
+    /// Taken from the first values seen when absent.
+    #[serde(rename = "type")]
+    pub kind: Option<PromotedKindSpec>,
+}
+
+/// What a column holds. A value that is not exactly of the type stays among the other attributes.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PromotedKindSpec {
+    Integer,
+    Double,
+    Boolean,
+    Text,
 }
 
 /// Alerting and recording rules.

@@ -28,6 +28,26 @@ fn mistakes_name_line_and_nearest_key() {
         ),
         ("http: {listen: 0.0.0.0:7420}\n", &["http.listen", "auth"]),
         ("alerting: {route: {receiver: a}}\n", &["alerting", "\"a\""]),
+        (
+            "store:\n  promote:\n    logs: [{key: a, typ: text}]\n",
+            &["c.yaml:3", "typ", "type"],
+        ),
+        (
+            "store: {promote: {spans: [{key: a}, {key: a}]}}\n",
+            &["store.promote.spans", "a is named twice"],
+        ),
+        (
+            "store: {promote: {logs: [{key: \"a\\0b\"}]}}\n",
+            &["store.promote.logs", "control characters"],
+        ),
+        (
+            "store: {promote: {logs: [{key: a}], columns: 0}}\n",
+            &["store.promote.logs", "more than columns allows"],
+        ),
+        (
+            "store: {promote: {usage_percent: 101}}\n",
+            &["store.promote.usage_percent", "100"],
+        ),
     ] {
         let error = CollectorConfig::parse("c.yaml", text)
             .expect_err(text)
@@ -47,4 +67,21 @@ fn the_shipped_example_is_valid() {
         "/../deploy/examples/collector.yaml"
     );
     CollectorConfig::load(Path::new(path)).expect("valid");
+}
+
+#[test]
+fn attributes_get_columns_by_usage_and_by_name() {
+    let config = CollectorConfig::parse("c.yaml", "").expect("valid");
+    assert_eq!(config.promote, PromoteConfig::default());
+    let text = "store:\n  promote:\n    logs: [{key: status, type: integer}, {key: user.id}]\n    usage_percent: 0\n";
+    let promote = CollectorConfig::parse("c.yaml", text)
+        .expect("valid")
+        .promote;
+    let key = |key: &str, kind| vervet_store::PromoteKey {
+        key: key.to_owned(),
+        kind,
+    };
+    let integer = Some(vervet_store::tables::PromotedKind::Integer);
+    assert_eq!(promote.logs, [key("status", integer), key("user.id", None)]);
+    assert_eq!((promote.columns_max, promote.usage_percent), (64, 0));
 }

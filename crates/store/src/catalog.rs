@@ -22,7 +22,7 @@ use std::path::PathBuf;
 use vervet_model::{Signal, UnixNanos};
 
 use crate::segment::WrittenFile;
-use crate::tables::Table;
+use crate::tables::{Layout, Layouts, PromotedColumn, Table};
 
 pub use sqlite::{
     CATALOG_FILE, CatalogCopy, CatalogInspector, DATA_FOLDER, RecordedFile, RecordedStats,
@@ -59,11 +59,18 @@ pub struct DataFile {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot {
     pub id: SnapshotId,
+    /// The columns of each table. Files from before a column was added lack it.
+    pub layouts: Layouts,
     /// Ordered by day, then id. Every table's files when none was asked for.
     pub files: Vec<DataFile>,
 }
 
 impl Snapshot {
+    /// The columns of one table.
+    pub fn layout(&self, table: Table) -> &Layout {
+        self.layouts.get(table)
+    }
+
     /// The files of one table.
     pub fn table(&self, table: Table) -> impl Iterator<Item = &DataFile> {
         self.files.iter().filter(move |file| file.table == table)
@@ -101,6 +108,9 @@ pub struct Commit {
     /// Highest sequence stored per agent and signal. A lower one than the recorded is ignored.
     pub agent_sequences: Vec<(String, Signal, u64)>,
     pub metric_metadata: Vec<MetricMetadata>,
+    /// Promoted columns that the added files have and the catalog does not know yet. One that it does know is
+    /// left as it is.
+    pub promote: Vec<(Table, PromotedColumn)>,
 }
 
 /// What [`Catalog::reclaim`] deleted.

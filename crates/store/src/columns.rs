@@ -1,5 +1,7 @@
 //! Typed access to the columns of a record batch.
 
+pub(crate) mod attributes;
+
 use arrow::array::PrimitiveArray;
 use arrow::array::{
     Array, AsArray, BinaryArray, Int64Array, MapArray, RecordBatch, StringArray, UInt64Array,

@@ -4,8 +4,10 @@
 //! One swap then replaces it by the snapshot that shows its rows. A frozen generation whose flush failed is
 //! the first to be written at the next one.
 
+mod promotion;
 mod rows;
 
+pub use promotion::{PromoteConfig, PromoteKey};
 pub(crate) use rows::head_batches;
 
 use std::collections::HashSet;
@@ -15,8 +17,9 @@ use crate::catalog::{Commit, SnapshotId};
 use crate::head::{Generation, View};
 use crate::segment::WrittenFile;
 use crate::store::Inner;
-use crate::tables::Table;
+use crate::tables::{Layouts, Table};
 use crate::{Store, StoreError};
+use promotion::Usage;
 
 /// What a flush wrote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +38,10 @@ pub struct FlushReport {
 pub(crate) struct Flusher {
     /// The frozen generation is committed, but the snapshot that shows it could not be read.
     committed: Option<FlushReport>,
+    /// The columns that the frozen generation is written with, decided once.
+    planned: Option<Layouts>,
+    logs: Usage,
+    spans: Usage,
 }
 
 impl Store {
@@ -85,11 +92,15 @@ impl Inner {
         };
         let report = match flusher.committed {
             Some(report) => report,
-            None => self.write_and_commit(frozen)?,
+            None => {
+                let layouts = self.plan(flusher, frozen, &view.snapshot.layouts)?;
+                self.write_and_commit(frozen, &view.snapshot.layouts, &layouts)?
+            }
         };
         flusher.committed = Some(report);
         let snapshot = Arc::new(self.catalog.snapshot()?);
         flusher.committed = None;
+        flusher.planned = None;
         let _no_apply = self.applying.lock();
         let generations = self.cut().generations.iter().skip(1).cloned().collect();
         *self.view.write() = Arc::new(View {
@@ -99,9 +110,37 @@ impl Inner {
         Ok(Some(report))
     }
 
-    fn write_and_commit(&self, frozen: &Generation) -> Result<FlushReport, StoreError> {
+    /// The layouts to write a generation in.
+    fn plan(
+        &self,
+        flusher: &mut Flusher,
+        frozen: &Generation,
+        current: &Layouts,
+    ) -> Result<Layouts, StoreError> {
+        if let Some(planned) = &flusher.planned {
+            return Ok(planned.clone());
+        }
+        let mut layouts = current.clone();
+        for (table, usage) in [
+            (Table::Logs, &mut flusher.logs),
+            (Table::Spans, &mut flusher.spans),
+        ] {
+            let batches = frozen.batches(table);
+            let layout = usage.plan(current.get(table), &batches, &self.config.promote)?;
+            layouts = layouts.with(layout);
+        }
+        flusher.planned = Some(layouts.clone());
+        Ok(layouts)
+    }
+
+    fn write_and_commit(
+        &self,
+        frozen: &Generation,
+        current: &Layouts,
+        layouts: &Layouts,
+    ) -> Result<FlushReport, StoreError> {
         let mut add = Vec::new();
-        let series = match self.write_rows(frozen, &mut add) {
+        let series = match self.write_rows(frozen, layouts, &mut add) {
             Ok(series) => series,
             Err(error) => {
                 self.delete(&add);
@@ -119,6 +158,7 @@ impl Inner {
                 .map(|((agent_id, signal), sequence)| (agent_id, signal, sequence))
                 .collect(),
             metric_metadata: progress.metadata.into_values().collect(),
+            promote: layouts.added_since(current),
         };
         let snapshot = match self.catalog.commit(&commit) {
             Ok(snapshot) => snapshot,
@@ -149,11 +189,12 @@ impl Inner {
     fn write_rows(
         &self,
         frozen: &Generation,
+        layouts: &Layouts,
         written: &mut Vec<(Table, WrittenFile)>,
     ) -> Result<HashSet<(u64, i32)>, StoreError> {
         let dir = self.config.segments_dir();
         for table in [Table::Logs, Table::Spans] {
-            rows::write_batches(&dir, table, &frozen.batches(table), written)?;
+            rows::write_batches(&dir, layouts.get(table), &frozen.batches(table), written)?;
         }
         let list = rows::sorted_series(&frozen.samples.read(), &self.series.read());
         rows::write_samples(&dir, &list, written)?;

@@ -27,7 +27,7 @@ pub mod tables;
 pub mod verify;
 
 pub use error::StoreError;
-pub use flush::FlushReport;
+pub use flush::{FlushReport, PromoteConfig, PromoteKey};
 pub use ingest::{DecodeOptions, Decoded, decode};
 pub use query::logs::{
     Direction, GroupBy, LineFilter, LineFilterOp, LogCount, LogCountSeries, LogQuery, LogRow,

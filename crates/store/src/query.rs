@@ -15,5 +15,6 @@ mod sql;
 #[cfg(test)]
 mod tests;
 pub mod traces;
+mod whole_attributes;
 
 pub(crate) use executor::Executor;

@@ -1,6 +1,6 @@
 //! Parquet segments: sorted rows of one table and one day.
 //!
-//! In: record batches of [`Table::schema`]. Out: one file `data/<table>/day=<n>/<uuid>.parquet`, synced to
+//! In: record batches of a table, brought to its current [`Layout`](crate::tables::Layout). Out: one file `data/<table>/day=<n>/<uuid>.parquet`, synced to
 //! disk together with its folders before it is reported, and the [`WrittenFile`] that a commit needs.
 //! Until that commit nobody reads the file; [`remove_orphans`] deletes what a crash left behind.
 //!
@@ -11,6 +11,7 @@ mod error;
 mod order;
 mod orphans;
 mod properties;
+mod shred;
 mod sort;
 #[cfg(test)]
 mod tests;
@@ -23,6 +24,7 @@ pub(crate) use checksum::Hasher;
 
 pub use error::SegmentError;
 pub use orphans::remove_orphans;
+pub use shred::shred;
 pub use sort::{sort_batch, split_by_day};
 pub(crate) use write::bounds;
 pub use write::{write_segment, write_sorted};
@@ -43,6 +45,6 @@ pub struct WrittenFile {
     pub footer_bytes: u64,
     /// Of the whole file.
     pub checksum: Checksum,
-    /// Exact statistics of [`Table::stats_columns`](crate::tables::Table::stats_columns).
+    /// Exact statistics of [`Table::stats_columns`](crate::tables::Table::stats_columns) and of promoted columns.
     pub column_stats: Vec<ColumnStats>,
 }

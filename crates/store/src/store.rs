@@ -16,7 +16,7 @@ use vervet_model::{Signal, UnixNanos};
 
 use crate::StoreError;
 use crate::catalog::{Catalog, DATA_FOLDER, MetricMetadata};
-use crate::flush::Flusher;
+use crate::flush::{Flusher, PromoteConfig};
 use crate::head::View;
 use crate::head::series::SeriesIndex;
 use crate::ingest::Decoded;
@@ -38,6 +38,8 @@ pub struct StoreConfig {
     pub query_memory_bytes: usize,
     /// A query that takes longer is given up.
     pub query_timeout: Duration,
+    /// Attributes that get columns of their own.
+    pub promote: PromoteConfig,
 }
 
 impl StoreConfig {
@@ -50,6 +52,7 @@ impl StoreConfig {
             series_max: 1_000_000,
             query_memory_bytes: 256 << 20,
             query_timeout: Duration::from_secs(60),
+            promote: PromoteConfig::default(),
         }
     }
 

@@ -3,9 +3,12 @@
 //! One schema serves the in-memory head, the Parquet files and the DuckLake catalog. Every field carries
 //! its DuckLake column id as `PARQUET:field_id`, the children of maps included, because DuckDB finds the
 //! columns of a file by that id. Ids are given by position, counting a map as three: itself, its key, its
-//! value. The schemas are fixed for one `vervet_schema_version`: a new column goes last.
+//! value. The schemas are fixed for one `vervet_schema_version`: a new column goes last. Segments of logs and
+//! spans have further columns, for attributes that many rows have: see [`Layout`].
 
 mod define;
+mod layout;
+mod promoted;
 #[cfg(test)]
 mod tests;
 
@@ -14,6 +17,9 @@ use std::sync::{Arc, LazyLock};
 use arrow::array::{MapBuilder, MapFieldNames, StringBuilder};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use parquet::arrow::PARQUET_FIELD_ID_META_KEY;
+
+pub use layout::{Layout, Layouts};
+pub use promoted::{Promoted, PromotedColumn, PromotedKind, PromotedValue, may_be_promoted};
 
 /// Column names that more than one module uses.
 pub mod column {
@@ -90,12 +96,18 @@ impl Table {
         Self::ALL.into_iter().find(|table| table.name() == name)
     }
 
+    /// The table with the given id.
+    pub fn from_id(id: i64) -> Option<Self> {
+        Self::ALL.into_iter().find(|table| table.id() == id)
+    }
+
     /// The table's id in the catalog.
     pub fn id(self) -> i64 {
         i64::from(self as u8)
     }
 
-    /// The schema of every batch and file of this table.
+    /// The fixed columns: the schema of every batch of this table in the head, and the beginning of every
+    /// [`Layout`].
     pub fn schema(self) -> SchemaRef {
         let [logs, spans, samples, series] = &*SCHEMAS;
         Arc::clone(match self {

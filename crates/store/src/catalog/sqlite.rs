@@ -11,6 +11,8 @@ mod copy;
 mod ducklake_type;
 mod inspect;
 mod layout;
+mod migrate;
+mod promoted;
 mod read;
 mod reclaim;
 
@@ -135,6 +137,7 @@ impl Catalog for SqliteCatalog {
             Ok(Snapshot {
                 files: read::files(transaction, &self.data_dir(), table, filter)?,
                 id: read::newest_snapshot(transaction)?,
+                layouts: promoted::layouts(transaction)?,
             })
         })
     }

@@ -16,12 +16,14 @@ const NANOS_PER_SECOND: i64 = 1_000_000_000;
 const TEXT_BYTES_MAX: usize = 256;
 
 /// One bound of a column.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum StatValue {
     /// `Int32` and `Int64` columns.
     Int(i64),
     /// `UInt64` columns.
     UInt(u64),
+    /// `Float64` columns; never NaN.
+    Double(f64),
     /// `Utf8` columns.
     Text(String),
     /// `Timestamp` columns of either unit.
@@ -29,7 +31,7 @@ pub enum StatValue {
 }
 
 /// What the catalog records of one column of one file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ColumnStats {
     pub column_id: i64,
     /// Compressed bytes of the column in the file.
@@ -48,6 +50,7 @@ impl StatValue {
         match self {
             Self::Int(value) => Some(value.to_string()),
             Self::UInt(value) => Some(value.to_string()),
+            Self::Double(value) => double_text(*value),
             Self::Text(value) => bounded_text(value),
             Self::Time(time) => timestamp_text(*time),
         }
@@ -58,6 +61,7 @@ impl StatValue {
         Some(match self {
             Self::Int(_) => Self::Int(text.parse().ok()?),
             Self::UInt(_) => Self::UInt(text.parse().ok()?),
+            Self::Double(_) => Self::Double(text.parse().ok()?),
             Self::Text(_) => Self::Text(text.to_owned()),
             Self::Time(_) => Self::Time(parse_timestamp(text)?),
         })
@@ -68,11 +72,17 @@ impl StatValue {
         match (self, other) {
             (Self::Int(a), Self::Int(b)) => Some(a.cmp(b)),
             (Self::UInt(a), Self::UInt(b)) => Some(a.cmp(b)),
+            (Self::Double(a), Self::Double(b)) => a.partial_cmp(b),
             (Self::Text(a), Self::Text(b)) => Some(a.cmp(b)),
             (Self::Time(a), Self::Time(b)) => Some(a.cmp(b)),
             _ => None,
         }
     }
+}
+
+/// Digits and exponent; the shortest that reads back as the same double.
+fn double_text(value: f64) -> Option<String> {
+    value.is_finite().then(|| format!("{value:e}"))
 }
 
 fn bounded_text(value: &str) -> Option<String> {

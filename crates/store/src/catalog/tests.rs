@@ -301,18 +301,11 @@ fn newer_catalog_is_refused() {
     let (dir, catalog) = open();
     rusqlite::Connection::open(catalog.path())
         .unwrap()
-        .execute("UPDATE vervet_schema_version SET version = 2", [])
+        .execute("UPDATE vervet_schema_version SET version = 99", [])
         .unwrap();
     drop(catalog);
     let error = SqliteCatalog::open(dir.path()).err().unwrap();
-    assert!(matches!(
-        error,
-        CatalogError::NewerSchema {
-            found: 2,
-            known: 1,
-            ..
-        }
-    ));
+    assert!(matches!(error, CatalogError::NewerSchema { found: 99, .. }));
     assert!(
         error.to_string().contains("newer version of Vervet"),
         "{error}"

@@ -17,7 +17,7 @@ use crate::StoreError;
 use crate::head::series::SeriesIndex;
 use crate::head::{SampleMap, View};
 use crate::segment::{SegmentError, WrittenFile, split_by_day, write_segment, write_sorted};
-use crate::tables::{Table, column};
+use crate::tables::{Layout, Table, column};
 
 /// Rows that are sorted at once, at most (bytes in memory): well below the 2 GiB that the text of one
 /// column can address.
@@ -30,14 +30,15 @@ type Written = Vec<(Table, WrittenFile)>;
 /// Writes batches of logs or spans, one segment per day.
 pub(super) fn write_batches(
     dir: &Path,
-    table: Table,
+    layout: &Layout,
     batches: &[RecordBatch],
     written: &mut Written,
 ) -> Result<(), StoreError> {
+    let table = layout.table();
     for chunk in chunks(batches) {
         let all = concat_batches(&table.schema(), chunk).map_err(|source| arrow(table, source))?;
         for (day, rows) in split_by_day(table, &all)? {
-            written.push((table, write_segment(dir, table, day, &rows)?));
+            written.push((table, write_segment(dir, layout, day, &rows)?));
         }
     }
     Ok(())
@@ -120,7 +121,7 @@ pub(super) fn write_samples(
                 })
             })
         });
-        let file = write_sorted(dir, Table::Samples, day, batches)?;
+        let file = write_sorted(dir, &Layout::fixed(Table::Samples), day, batches)?;
         written.push((Table::Samples, file));
     }
     Ok(())
@@ -174,7 +175,7 @@ pub(super) fn write_series(
         drop(index);
         written.push((
             Table::Series,
-            write_segment(dir, Table::Series, day, &batch)?,
+            write_segment(dir, &Layout::fixed(Table::Series), day, &batch)?,
         ));
         stored.extend(new.iter().map(|series| (series.id, day)));
     }

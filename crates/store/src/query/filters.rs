@@ -1,7 +1,7 @@
 //! Conditions of queries as DataFusion expressions.
 
 use arrow::datatypes::DataType;
-use datafusion::common::ScalarValue;
+use datafusion::common::{Column, ScalarValue};
 use datafusion::functions::string::expr_fn::contains;
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator, cast, col, lit, not};
 use regex::RegexBuilder;
@@ -12,7 +12,7 @@ use super::logs::{LineFilter, LineFilterOp};
 use super::metadata::metadata_matches;
 use crate::StoreError;
 use crate::ingest::logs::{STREAM_COLUMNS, STREAM_LABELS};
-use crate::tables::column;
+use crate::tables::{Layout, PromotedValue, column};
 
 /// The label of a log stream that is kept in the column of the same name.
 pub(super) const LEVEL: &str = column::LEVEL;
@@ -87,7 +87,7 @@ fn regex(column: Expr, operator: Operator, pattern: String) -> Expr {
 ///
 /// # Errors
 /// [`StoreError::Invalid`] when the value is no identifier, or the matcher on one is no equality.
-pub(super) fn metadata_condition(matcher: &Matcher) -> Result<Expr, StoreError> {
+pub(super) fn metadata_condition(layout: &Layout, matcher: &Matcher) -> Result<Expr, StoreError> {
     match matcher.name.as_str() {
         name if label_column(name).is_some() => Ok(matches(matcher)),
         name @ column::TRACE_ID => {
@@ -98,8 +98,24 @@ pub(super) fn metadata_condition(matcher: &Matcher) -> Result<Expr, StoreError> 
             let id = SpanId::from_hex(&matcher.value).map(|id| binary(&id.0));
             identifier_condition(name, matcher, id)
         }
-        _ => Ok(metadata_matches(matcher)),
+        _ => Ok(metadata_matches(layout, matcher)),
     }
+}
+
+/// Whether the promoted column of an attribute has a value. `None` when no row can have it there: the key has no
+/// column, or the column cannot hold the value.
+pub(super) fn promoted_is(layout: &Layout, key: &str, value: &str) -> Option<Expr> {
+    let column = layout.promoted().find(key)?;
+    let name = Column::from_name(&column.name);
+    let value = match column.kind.exact(value)? {
+        PromotedValue::Integer(value) => lit(value),
+        PromotedValue::Double(value) => lit(value),
+        PromotedValue::Boolean(value) => lit(value),
+        PromotedValue::Text(value) => lit(value),
+    };
+    // Without this a null would make the whole of several conditions null.
+    let known = Expr::Column(name.clone()).is_not_null();
+    Some(known.and(Expr::Column(name).eq(value)))
 }
 
 fn identifier_condition(

@@ -17,6 +17,7 @@ use super::filters::{
     time_between, trace_is,
 };
 use super::session::Access;
+use crate::head::View;
 use crate::store::Inner;
 use crate::tables::{Table, column};
 use crate::{Store, StoreError};
@@ -108,12 +109,16 @@ impl Store {
         let search = async move {
             let newest_first = query.direction == Direction::NewestFirst;
             let order = col(column::TIME).sort(!newest_first, false);
+            let view = inner.cut();
             let frame = inner
-                .log_records(&query, true)?
+                .log_records(&view, &query, true)?
                 .sort(vec![order])
                 .and_then(|frame| frame.limit(0, Some(query.limit)))
                 .map_err(|error| inner.engine_error(error))?;
-            rows::log_rows(&inner.collect(frame).await?)
+            rows::log_rows(
+                &inner.collect(frame).await?,
+                view.snapshot.layout(Table::Logs),
+            )
         };
         self.0.run(search).await
     }
@@ -145,7 +150,7 @@ impl Store {
                 sum(bytes).alias(rows::BYTES),
             ];
             let frame = inner
-                .log_records(&query, false)?
+                .log_records(&inner.cut(), &query, false)?
                 .aggregate(groups, sums)
                 .map_err(|error| inner.engine_error(error))?;
             let batches = inner.collect(frame).await?;
@@ -234,7 +239,7 @@ impl Store {
         };
         let search = async move {
             let frame = inner
-                .log_records(&query, false)?
+                .log_records(&inner.cut(), &query, false)?
                 .aggregate(label_exprs(&labels), Vec::new())
                 .map_err(|error| inner.engine_error(error))?;
             rows::label_sets(&inner.collect(frame).await?, &labels)
@@ -266,10 +271,16 @@ fn label_exprs(labels: &[&'static str]) -> Vec<Expr> {
 
 impl Inner {
     /// The records that fulfil a query, in no order.
-    fn log_records(&self, query: &LogQuery, filter_first: bool) -> Result<DataFrame, StoreError> {
+    fn log_records(
+        &self,
+        view: &View,
+        query: &LogQuery,
+        filter_first: bool,
+    ) -> Result<DataFrame, StoreError> {
         let access = Access {
             time: Some((query.start, query.end)),
             filter_first,
+            ..Access::default()
         };
         let mut condition = time_between(query.start, query.end);
         for matcher in &query.matchers {
@@ -281,11 +292,12 @@ impl Inner {
         for filter in &query.filters {
             condition = condition.and(line_matches(filter)?);
         }
+        let layout = view.snapshot.layout(Table::Logs);
         for matcher in &query.metadata {
-            condition = condition.and(metadata_condition(matcher)?);
+            condition = condition.and(metadata_condition(layout, matcher)?);
         }
         let session = self.session(access)?;
-        self.table(&session, &self.cut(), Table::Logs, access)?
+        self.table(&session, view, Table::Logs, access)?
             .filter(condition)
             .map_err(|error| self.engine_error(error))
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{ArrayRef, RecordBatch, new_null_array};
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
@@ -23,15 +23,19 @@ use super::session::Access;
 use crate::catalog::DataFile;
 use crate::flush::head_batches;
 use crate::head::View;
+use crate::segment::shred;
 use crate::store::Inner;
-use crate::tables::Table;
+use crate::tables::{Layout, Table};
 
 /// Bytes after a Parquet file's metadata: its length and the magic number.
 const PARQUET_TAIL_BYTES: u64 = 8;
 
 #[derive(Debug)]
 pub(super) struct TableScan {
-    table: Table,
+    layout: Layout,
+    /// Whether attributes of rows in the head are moved into promoted columns where those are read. Otherwise
+    /// the columns are null and the attributes all in the map.
+    shred_head: bool,
     /// Newest first.
     files: Vec<DataFile>,
     batches: Vec<RecordBatch>,
@@ -52,7 +56,8 @@ impl TableScan {
             .collect();
         files.sort_by_key(|file| std::cmp::Reverse(file.time_range.map(|(_first, last)| last)));
         Self {
-            table,
+            layout: view.snapshot.layout(table).clone(),
+            shred_head: access.shred_head,
             files,
             batches: head_batches(view, table, &inner.series.read()),
             runtime: Arc::clone(&inner.runtime),
@@ -70,7 +75,7 @@ impl TableScan {
             self.runtime.object_store(&url)?,
             self.runtime.cache_manager.get_file_metadata_cache(),
         );
-        let source = ParquetSource::new(self.table.schema())
+        let source = ParquetSource::new(self.layout.schema())
             .with_parquet_file_reader_factory(Arc::new(factory))
             .with_enable_page_index(true);
         let files = self
@@ -96,12 +101,34 @@ impl TableScan {
         let count = parts.len();
         for (index, batch) in self.batches.iter().enumerate() {
             if let Some(part) = parts.get_mut(index % count) {
-                part.push(batch.clone());
+                part.push(self.in_layout(batch, projection)?);
             }
         }
-        let head =
-            MemorySourceConfig::try_new_exec(&parts, self.table.schema(), projection.cloned())?;
+        let schema = self.layout.schema();
+        let head = MemorySourceConfig::try_new_exec(&parts, schema, projection.cloned())?;
         Ok(head)
+    }
+
+    /// Rows of the head with all columns of the layout.
+    fn in_layout(
+        &self,
+        batch: &RecordBatch,
+        projection: Option<&Vec<usize>>,
+    ) -> Result<RecordBatch> {
+        let schema = self.layout.schema();
+        let fixed = batch.num_columns();
+        if schema.fields().len() == fixed {
+            return Ok(batch.clone());
+        }
+        let is_read = projection.is_none_or(|read| read.iter().any(|index| *index >= fixed));
+        if self.shred_head && is_read {
+            return shred(batch, &self.layout)
+                .map_err(|error| DataFusionError::External(error.into()));
+        }
+        let nulls = schema.fields().iter().skip(fixed);
+        let nulls = nulls.map(|field| new_null_array(field.data_type(), batch.num_rows()));
+        let columns: Vec<ArrayRef> = batch.columns().iter().cloned().chain(nulls).collect();
+        Ok(RecordBatch::try_new(schema, columns)?)
     }
 }
 
@@ -118,7 +145,7 @@ fn partitioned_file(file: &DataFile) -> Result<PartitionedFile> {
 #[async_trait]
 impl TableProvider for TableScan {
     fn schema(&self) -> SchemaRef {
-        self.table.schema()
+        self.layout.schema()
     }
 
     fn table_type(&self) -> TableType {

@@ -108,7 +108,7 @@ impl Inner {
     async fn service_stats(&self, query: ServiceQuery) -> Result<Vec<ServiceStats>, StoreError> {
         let access = Access {
             time: Some((query.start, query.end)),
-            filter_first: false,
+            ..Access::default()
         };
         let session = self.session(access)?;
         let view = self.cut();

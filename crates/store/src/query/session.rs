@@ -23,6 +23,8 @@ pub(super) struct Access {
     /// Decode the columns of conditions first and the others for matching rows only: faster when few rows
     /// match and many columns are wanted, slower for aggregates.
     pub(super) filter_first: bool,
+    /// Show attributes of the head in promoted columns, as segments do.
+    pub(super) shred_head: bool,
 }
 
 impl Inner {

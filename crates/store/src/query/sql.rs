@@ -7,8 +7,8 @@ use datafusion::error::DataFusionError;
 use datafusion::execution::context::SQLOptions;
 use futures::TryStreamExt as _;
 
-use super::scan::TableScan;
 use super::session::Access;
+use super::whole_attributes::whole_attributes;
 use crate::store::Inner;
 use crate::tables::Table;
 use crate::{Store, StoreError};
@@ -29,15 +29,16 @@ impl Store {
 
 impl Inner {
     async fn run_sql(&self, query: &str, row_limit: usize) -> Result<Vec<RecordBatch>, StoreError> {
-        let access = Access::default();
+        let access = Access {
+            shred_head: true,
+            ..Access::default()
+        };
         let session = self.session(access)?;
         let view = self.cut();
         for table in Table::ALL {
-            session
-                .register_table(
-                    table.name(),
-                    Arc::new(TableScan::new(self, &view, table, access)),
-                )
+            let frame = self.table(&session, &view, table, access)?;
+            whole_attributes(frame, view.snapshot.layout(table))
+                .and_then(|frame| session.register_table(table.name(), frame.into_view()))
                 .map_err(|error| self.engine_error(error))?;
         }
         let read_only = SQLOptions::new()

@@ -12,11 +12,11 @@ use datafusion::functions_aggregate::expr_fn::max;
 use datafusion::logical_expr::{Expr, col, lit};
 use vervet_model::{SpanId, TraceId, UnixNanos};
 
-use super::filters::{binary, time_between, trace_is};
+use super::filters::{binary, promoted_is, time_between, trace_is};
 use super::session::Access;
 use crate::head::View;
 use crate::store::Inner;
-use crate::tables::{Table, column};
+use crate::tables::{Layout, Table, column};
 use crate::{Store, StoreError};
 
 /// Spans of found traces are looked for this long before and after the time searched.
@@ -120,15 +120,19 @@ impl Store {
         let inner = Arc::clone(&self.0);
         let search = async move {
             let access = Access {
-                time: None,
                 filter_first: true,
+                ..Access::default()
             };
+            let view = inner.cut();
             let frame = inner
-                .spans(&inner.cut(), access)?
+                .spans(&view, access)?
                 .filter(trace_is(trace_id))
                 .and_then(|frame| frame.sort(vec![col(column::TIME).sort(true, false)]))
                 .map_err(|error| inner.engine_error(error))?;
-            rows::spans(&inner.collect(frame).await?)
+            rows::spans(
+                &inner.collect(frame).await?,
+                view.snapshot.layout(Table::Spans),
+            )
         };
         self.0.run(search).await
     }
@@ -165,8 +169,10 @@ impl Inner {
         let access = Access {
             time: Some((query.start, query.end)),
             filter_first: true,
+            ..Access::default()
         };
-        let condition = time_between(query.start, query.end).and(matches(query));
+        let layout = view.snapshot.layout(Table::Spans);
+        let condition = time_between(query.start, query.end).and(matches(query, layout));
         let frame = self
             .spans(view, access)?
             .filter(condition)
@@ -195,9 +201,11 @@ impl Inner {
         let access = Access {
             time: Some((start, end)),
             filter_first: true,
+            ..Access::default()
         };
         let ids = ids.iter().map(|id| binary(&id.0)).collect();
-        let matched = time_between(query.start, query.end).and(matches(query));
+        let layout = view.snapshot.layout(Table::Spans);
+        let matched = time_between(query.start, query.end).and(matches(query, layout));
         let mut columns: Vec<Expr> = rows::SUMMARY_COLUMNS.into_iter().map(col).collect();
         columns.push(matched.alias(rows::MATCHED));
         let frame = self
@@ -211,7 +219,7 @@ impl Inner {
 }
 
 /// The conditions of a query on one span, except for its time.
-fn matches(query: &TraceQuery) -> Expr {
+fn matches(query: &TraceQuery, layout: &Layout) -> Expr {
     let equal =
         |name: &str, value: &Option<String>| value.as_ref().map(|value| col(name).eq(lit(value)));
     let nanos = |duration: Duration| lit(i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX));
@@ -228,7 +236,7 @@ fn matches(query: &TraceQuery) -> Expr {
     let attributes = query
         .attributes
         .iter()
-        .map(|(key, value)| has_attribute(key, value));
+        .map(|(key, value)| has_attribute(layout, key, value));
     conditions
         .into_iter()
         .flatten()
@@ -237,7 +245,7 @@ fn matches(query: &TraceQuery) -> Expr {
 }
 
 /// Whether a span or its resource has an attribute with this value.
-fn has_attribute(key: &str, value: &str) -> Expr {
+fn has_attribute(layout: &Layout, key: &str, value: &str) -> Expr {
     match key {
         "service.name" => col(column::SERVICE_NAME).eq(lit(value)),
         "deployment.environment.name" => col(column::ENVIRONMENT).eq(lit(value)),
@@ -247,6 +255,7 @@ fn has_attribute(key: &str, value: &str) -> Expr {
                 let found = get_field(col(map), key.to_owned());
                 found.clone().is_not_null().and(found.eq(lit(value)))
             })
+            .chain(promoted_is(layout, key, value))
             .fold(lit(false), Expr::or),
     }
 }

@@ -5,7 +5,7 @@ use arrow::error::ArrowError;
 use arrow::row::{OwnedRow, RowConverter};
 
 use super::SegmentError;
-use super::sort::{check_schema, row_converter, sort_keys};
+use super::sort::{check_fixed_columns, row_converter, sort_keys};
 use crate::tables::Table;
 
 /// Follows the batches of one segment.
@@ -28,7 +28,7 @@ impl OrderCheck {
     /// Hands `batch` on when its rows are in order and none comes before the last batch's.
     pub(super) fn pass(&mut self, batch: RecordBatch) -> Result<RecordBatch, SegmentError> {
         let table = self.table;
-        check_schema(table, &batch)?;
+        check_fixed_columns(table, &batch)?;
         let rows = self
             .converter
             .convert_columns(&sort_keys(table, &batch))

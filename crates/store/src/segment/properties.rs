@@ -10,21 +10,21 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPrope
 use parquet::schema::types::ColumnPath;
 
 use super::ROW_GROUP_ROWS_MAX;
-use crate::tables::{Table, column, map_fields};
+use crate::tables::{Layout, Table, column, map_fields};
 
 const ZSTD_LEVEL: i32 = 3;
 const DATA_PAGE_ROWS_MAX: usize = 20_000;
 const CREATED_BY: &str = concat!("vervet ", env!("CARGO_PKG_VERSION"));
 
-pub(super) fn writer_properties(table: Table) -> Result<WriterProperties, ParquetError> {
+pub(super) fn writer_properties(layout: &Layout) -> Result<WriterProperties, ParquetError> {
     let builder = WriterProperties::builder()
         .set_created_by(CREATED_BY.to_owned())
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL)?))
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS_MAX))
         .set_data_page_row_count_limit(DATA_PAGE_ROWS_MAX)
         .set_statistics_enabled(EnabledStatistics::Page)
-        .set_sorting_columns(Some(sorting_columns(table)?));
-    let schema = table.schema();
+        .set_sorting_columns(Some(sorting_columns(layout.table())?));
+    let schema = layout.schema();
     Ok(schema.fields().iter().fold(builder, encode_column).build())
 }
 

@@ -20,7 +20,7 @@ pub fn sort_batch(table: Table, batch: &RecordBatch) -> Result<RecordBatch, Segm
         table: table.name(),
         source,
     };
-    check_schema(table, batch)?;
+    check_fixed_columns(table, batch)?;
     match sorted_indices(table, batch).map_err(arrow)? {
         None => Ok(batch.clone()),
         Some(indices) => take_record_batch(batch, &indices).map_err(arrow),
@@ -89,9 +89,9 @@ pub fn split_by_day(
         .collect()
 }
 
-/// The `day` column of a batch that has the schema of `table`.
+/// The `day` column of a batch of `table`.
 pub(super) fn day_column(table: Table, batch: &RecordBatch) -> Result<&Int32Array, SegmentError> {
-    check_schema(table, batch)?;
+    check_fixed_columns(table, batch)?;
     batch
         .column_by_name(column::DAY)
         .and_then(|days| days.as_primitive_opt::<Int32Type>())
@@ -101,11 +101,12 @@ pub(super) fn day_column(table: Table, batch: &RecordBatch) -> Result<&Int32Arra
         })
 }
 
-/// Names and types must be those of the table; metadata of the top-level fields may be missing.
-pub(super) fn check_schema(table: Table, batch: &RecordBatch) -> Result<(), SegmentError> {
+/// The first columns must have names and types of the table's; metadata of the top-level fields may be
+/// missing, and promoted columns may follow.
+pub(super) fn check_fixed_columns(table: Table, batch: &RecordBatch) -> Result<(), SegmentError> {
     let expected = table.schema();
     let given = batch.schema_ref();
-    let same = expected.fields().len() == given.fields().len()
+    let same = expected.fields().len() <= given.fields().len()
         && expected
             .fields()
             .iter()

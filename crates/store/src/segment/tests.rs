@@ -12,7 +12,7 @@ use vervet_model::{Clock as _, SystemClock, UnixNanos};
 
 use super::*;
 use crate::catalog::StatValue;
-use crate::tables::{Table, column};
+use crate::tables::{Layout, Table, column};
 
 /// Rows of `samples`: day, metric, series, time in ms, value.
 fn samples(rows: &[(i32, &str, u64, i64, f64)]) -> RecordBatch {
@@ -51,7 +51,7 @@ fn segment_reads_back_sorted_and_with_the_schema_of_its_table() {
         (7, "a", 2, 9, 3.0),
         (7, "a", 2, 4, 4.0),
     ]);
-    let file = write_segment(dir.path(), Table::Samples, 7, &batch).unwrap();
+    let file = write_segment(dir.path(), &Layout::fixed(Table::Samples), 7, &batch).unwrap();
     let path = dir.path().join("samples").join(&file.relative_path);
     assert_eq!(std::fs::metadata(&path).unwrap().len(), file.bytes);
     assert!(file.relative_path.starts_with("day=7/"));
@@ -90,7 +90,7 @@ fn every_table_reads_back_with_its_own_schema() {
             .map(|field| default_row(table, field))
             .collect();
         let batch = RecordBatch::try_new(Arc::clone(&schema), columns).unwrap();
-        let file = write_segment(dir.path(), table, 0, &batch).unwrap();
+        let file = write_segment(dir.path(), &Layout::fixed(table), 0, &batch).unwrap();
         let path = dir.path().join(table.name()).join(&file.relative_path);
         let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(&path).unwrap()).unwrap();
         assert_eq!(reader.schema(), &schema);
@@ -126,7 +126,7 @@ fn default_row(table: Table, field: &arrow::datatypes::Field) -> ArrayRef {
 fn time_beyond_nanoseconds_has_no_bounds() {
     let dir = tempfile::tempdir().unwrap();
     let batch = samples(&[(7, "a", 1, i64::MAX, 1.0), (7, "a", 1, 3, 1.0)]);
-    let file = write_segment(dir.path(), Table::Samples, 7, &batch).unwrap();
+    let file = write_segment(dir.path(), &Layout::fixed(Table::Samples), 7, &batch).unwrap();
     let time = stats(&file, column::TIME);
     assert_eq!((&time.min, &time.max, time.values), (&None, &None, 2));
 }
@@ -166,7 +166,8 @@ fn equal_rows_keep_their_order() {
 fn wrong_batches_leave_no_file() {
     let dir = tempfile::tempdir().unwrap();
     let batch = samples(&[(7, "a", 1, 1, 1.0)]);
-    let wrong_day = write_segment(dir.path(), Table::Samples, 8, &batch).unwrap_err();
+    let wrong_day =
+        write_segment(dir.path(), &Layout::fixed(Table::Samples), 8, &batch).unwrap_err();
     assert!(matches!(
         wrong_day,
         SegmentError::Day {
@@ -175,12 +176,19 @@ fn wrong_batches_leave_no_file() {
             ..
         }
     ));
-    let wrong_table = write_segment(dir.path(), Table::Logs, 7, &batch).unwrap_err();
+    let wrong_table =
+        write_segment(dir.path(), &Layout::fixed(Table::Logs), 7, &batch).unwrap_err();
     assert!(matches!(
         wrong_table,
         SegmentError::Schema { table: "logs" }
     ));
-    let empty = write_segment(dir.path(), Table::Samples, 7, &batch.slice(0, 0)).unwrap_err();
+    let empty = write_segment(
+        dir.path(),
+        &Layout::fixed(Table::Samples),
+        7,
+        &batch.slice(0, 0),
+    )
+    .unwrap_err();
     assert!(matches!(empty, SegmentError::Empty { .. }));
     let known = HashSet::new();
     let later = UnixNanos(i64::MAX);
@@ -192,7 +200,7 @@ fn orphans_are_removed_and_known_or_young_files_kept() {
     let dir = tempfile::tempdir().unwrap();
     let batch = samples(&[(7, "a", 1, 1, 1.0)]);
     let [known, orphan] = [0, 1].map(|_| {
-        let file = write_segment(dir.path(), Table::Samples, 7, &batch).unwrap();
+        let file = write_segment(dir.path(), &Layout::fixed(Table::Samples), 7, &batch).unwrap();
         dir.path()
             .canonicalize()
             .unwrap()
@@ -214,7 +222,13 @@ fn orphans_are_removed_and_known_or_young_files_kept() {
 fn row_groups_are_bounded_and_pages_indexed() {
     let dir = tempfile::tempdir().unwrap();
     let rows: Vec<_> = (0..130_000).map(|i| (1, "a", 1, i, 0.5)).collect();
-    let file = write_segment(dir.path(), Table::Samples, 1, &samples(&rows)).unwrap();
+    let file = write_segment(
+        dir.path(),
+        &Layout::fixed(Table::Samples),
+        1,
+        &samples(&rows),
+    )
+    .unwrap();
     let path = dir.path().join("samples").join(&file.relative_path);
     let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(&path).unwrap()).unwrap();
     let groups: Vec<i64> = reader
@@ -242,7 +256,7 @@ fn known_files_behind_a_symbolic_link_are_kept() {
     let link = dir.path().join("link");
     std::os::unix::fs::symlink(&real, &link).unwrap();
     let batch = samples(&[(7, "a", 1, 1, 1.0)]);
-    let file = write_segment(&link, Table::Samples, 7, &batch).unwrap();
+    let file = write_segment(&link, &Layout::fixed(Table::Samples), 7, &batch).unwrap();
     let known = HashSet::from([real.join("samples").join(&file.relative_path)]);
     assert_eq!(
         remove_orphans(&link, &known, UnixNanos(i64::MAX)).unwrap(),
@@ -259,7 +273,7 @@ fn sorted_batches_become_one_segment_and_unsorted_ones_none() {
     let none = low.slice(0, 0);
     let write = |batches: &[&RecordBatch]| {
         let batches: Vec<_> = batches.iter().map(|batch| Ok((*batch).clone())).collect();
-        write_sorted(dir.path(), Table::Samples, 7, batches)
+        write_sorted(dir.path(), &Layout::fixed(Table::Samples), 7, batches)
     };
     assert_eq!(write(&[&low, &none, &high]).unwrap().rows, 4);
     let between = write(&[&high, &none, &low]).unwrap_err();

@@ -17,54 +17,58 @@ pub(crate) use self::measure::bounds;
 use super::checksum::{Checksum, HashedFile};
 use super::order::OrderCheck;
 use super::properties::writer_properties;
+use super::shred::shred;
 use super::sort::{day_column, sort_batch};
 use super::{SegmentError, WrittenFile};
-use crate::tables::Table;
+use crate::tables::{Layout, Table};
 
 /// Length of the metadata (4 bytes) and the magic number (4 bytes) that end a Parquet file.
 const PARQUET_TAIL_BYTES: i64 = 8;
 
-/// Sorts `batch` and writes it as one segment below `data_dir`.
+/// Sorts `batch`, which may be in any earlier layout of its table, and writes it as one segment in `layout`
+/// below `data_dir`.
 ///
 /// # Errors
 /// As [`write_sorted`].
 pub fn write_segment(
     data_dir: &Path,
-    table: Table,
+    layout: &Layout,
     day: i32,
     batch: &RecordBatch,
 ) -> Result<WrittenFile, SegmentError> {
-    let sorted = sort_batch(table, batch)?;
-    write_batches(data_dir, table, day, std::iter::once(Ok(sorted)))
+    let sorted = sort_batch(layout.table(), &shred(batch, layout)?)?;
+    write_batches(data_dir, layout, day, std::iter::once(Ok(sorted)))
 }
 
-/// Writes batches that are in the table's order, one after the other, as one segment below `data_dir`.
-/// When it returns, the file and the folders above it are on disk. Memory: one row group in encoded
+/// Writes batches that are in the table's order, one after the other, as one segment in `layout` below
+/// `data_dir`. Each may be in any earlier layout. When it returns, the file and the folders above it are on disk. Memory: one row group in encoded
 /// form and one batch.
 ///
 /// # Errors
 /// Any [`SegmentError`]; an error of `batches` is handed on. The unfinished file is deleted.
 pub fn write_sorted(
     data_dir: &Path,
-    table: Table,
+    layout: &Layout,
     day: i32,
     batches: impl IntoIterator<Item = Result<RecordBatch, SegmentError>>,
 ) -> Result<WrittenFile, SegmentError> {
-    let mut order = OrderCheck::new(table)?;
-    let checked = batches.into_iter().map(|batch| order.pass(batch?));
-    write_batches(data_dir, table, day, checked)
+    let mut order = OrderCheck::new(layout.table())?;
+    let checked = batches
+        .into_iter()
+        .map(|batch| shred(&order.pass(batch?)?, layout));
+    write_batches(data_dir, layout, day, checked)
 }
 
 fn write_batches(
     data_dir: &Path,
-    table: Table,
+    layout: &Layout,
     day: i32,
     batches: impl Iterator<Item = Result<RecordBatch, SegmentError>>,
 ) -> Result<WrittenFile, SegmentError> {
     let relative_path = format!("day={day}/{}.parquet", uuid::Uuid::new_v4());
-    let path = data_dir.join(table.name()).join(&relative_path);
+    let path = data_dir.join(layout.table().name()).join(&relative_path);
     create_parent(data_dir, &path)?;
-    let written = write_file(&path, table, day, batches);
+    let written = write_file(&path, layout, day, batches);
     if written.is_err() {
         // The cause is worth more than a second error; what stays is an orphan.
         let _ = fs::remove_file(&path);
@@ -86,10 +90,11 @@ type Written = (Measure, ParquetMetaData, u64, u64, Checksum);
 
 fn write_file(
     path: &Path,
-    table: Table,
+    layout: &Layout,
     day: i32,
     batches: impl Iterator<Item = Result<RecordBatch, SegmentError>>,
 ) -> Result<Written, SegmentError> {
+    let table = layout.table();
     let io = |source| io_error(path, source);
     let parquet = |source| SegmentError::Parquet {
         path: path.to_owned(),
@@ -102,8 +107,8 @@ fn write_file(
         .open(path)
         .map_err(io)?;
     let mut file = HashedFile::new(file);
-    let mut writer = open_writer(&mut file, table).map_err(parquet)?;
-    let mut measure = Measure::new(table);
+    let mut writer = open_writer(&mut file, layout).map_err(parquet)?;
+    let mut measure = Measure::new(layout);
     for batch in batches {
         let batch = batch?;
         check_day(table, day, &batch)?;
@@ -124,15 +129,15 @@ fn write_file(
     Ok((measure, metadata, bytes, footer_bytes, checksum))
 }
 
-fn open_writer(
-    file: &mut HashedFile,
-    table: Table,
-) -> Result<ArrowWriter<&mut HashedFile>, ParquetError> {
+fn open_writer<'f>(
+    file: &'f mut HashedFile,
+    layout: &Layout,
+) -> Result<ArrowWriter<&'f mut HashedFile>, ParquetError> {
     // The types follow from the Parquet schema alone, so the Arrow schema is not stored a second time.
     let options = ArrowWriterOptions::new()
-        .with_properties(writer_properties(table)?)
+        .with_properties(writer_properties(layout)?)
         .with_skip_arrow_metadata(true);
-    ArrowWriter::try_new_with_options(file, table.schema(), options)
+    ArrowWriter::try_new_with_options(file, layout.schema(), options)
 }
 
 fn check_day(table: Table, day: i32, batch: &RecordBatch) -> Result<(), SegmentError> {

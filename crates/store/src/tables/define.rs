@@ -12,7 +12,7 @@ use super::column;
 #[derive(Default)]
 struct Columns {
     fields: Vec<Field>,
-    last_id: u32,
+    last_id: i64,
 }
 
 impl Columns {
@@ -52,13 +52,13 @@ impl Columns {
         self
     }
 
-    fn next_id(&mut self) -> u32 {
+    fn next_id(&mut self) -> i64 {
         self.last_id += 1;
         self.last_id
     }
 }
 
-fn with_id(field: Field, id: u32) -> Field {
+pub(super) fn with_id(field: Field, id: i64) -> Field {
     field.with_metadata(HashMap::from([(
         PARQUET_FIELD_ID_META_KEY.to_owned(),
         id.to_string(),

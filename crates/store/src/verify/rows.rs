@@ -313,6 +313,8 @@ fn has_bounds(data_type: &DataType) -> bool {
         DataType::Int32
             | DataType::Int64
             | DataType::UInt64
+            | DataType::Float64
+            | DataType::Boolean
             | DataType::Utf8
             | DataType::Timestamp(..)
     )

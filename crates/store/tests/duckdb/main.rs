@@ -9,6 +9,7 @@
     reason = "the helpers of tests fail them by a panic and say what they skipped"
 )]
 
+mod columns;
 mod commits;
 mod oracle;
 mod predicates;
@@ -21,7 +22,7 @@ use std::path::Path;
 use arrow::array::RecordBatch;
 use vervet_store::catalog::{Catalog as _, Commit, SqliteCatalog};
 use vervet_store::segment::{WrittenFile, split_by_day, write_segment};
-use vervet_store::tables::Table;
+use vervet_store::tables::{Layout, Table};
 
 /// Writes the rows of `batch` as one segment a day.
 fn write(dir: &Path, table: Table, batch: &RecordBatch) -> Vec<(Table, WrittenFile)> {
@@ -29,7 +30,12 @@ fn write(dir: &Path, table: Table, batch: &RecordBatch) -> Vec<(Table, WrittenFi
     split_by_day(table, batch)
         .unwrap()
         .iter()
-        .map(|(day, part)| (table, write_segment(&data_dir, table, *day, part).unwrap()))
+        .map(|(day, part)| {
+            (
+                table,
+                write_segment(&data_dir, &Layout::fixed(table), *day, part).unwrap(),
+            )
+        })
         .collect()
 }
 

@@ -1,7 +1,7 @@
 //! How many bytes a row takes, on made-up data whose content varies as real content does.
 
 use vervet_store::segment::write_segment;
-use vervet_store::tables::Table;
+use vervet_store::tables::{Layout, Table};
 
 use crate::rows::{self, DAY, DAY_NS, LogRow, SampleRow, Seed};
 
@@ -76,7 +76,7 @@ fn rows_are_small() {
     let logs: Vec<LogRow> = (0..122_880).map(|n| log(&mut seed, n)).collect();
     let samples: Vec<SampleRow> = (0..256).flat_map(|id| series(&mut seed, id, 960)).collect();
     let bytes_per_row = |table, batch| {
-        let file = write_segment(dir.path(), table, DAY, &batch).unwrap();
+        let file = write_segment(dir.path(), &Layout::fixed(table), DAY, &batch).unwrap();
         println!("{}: {} rows, {} bytes", table.name(), file.rows, file.bytes);
         file.bytes as f64 / file.rows as f64
     };

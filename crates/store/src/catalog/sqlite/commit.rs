@@ -6,11 +6,11 @@ use rusqlite::{OptionalExtension as _, Transaction, params};
 use vervet_model::UnixNanos;
 
 use super::super::{CatalogError, ColumnStats, Commit, FileId, SnapshotId, StatValue, stats};
-use super::{layout, read, sqlite, to_i64};
+use super::{layout, promoted, read, sqlite, to_i64};
 use crate::segment::WrittenFile;
 use crate::tables::Table;
 
-/// Writes all of `commit`. A commit without a change of files makes no snapshot.
+/// Writes all of `commit`. A commit without a change of files or columns makes no snapshot.
 pub(super) fn apply(
     transaction: &Transaction<'_>,
     commit: &Commit,
@@ -20,7 +20,7 @@ pub(super) fn apply(
     set_agent_sequences(transaction, commit)?;
     set_metric_metadata(transaction, commit).map_err(sqlite("write metric metadata"))?;
     let newest = read::newest_snapshot(transaction)?;
-    if commit.add.is_empty() && commit.remove.is_empty() {
+    if commit.add.is_empty() && commit.remove.is_empty() && commit.promote.is_empty() {
         return Ok(newest);
     }
     forget_table_bounds(transaction)?;
@@ -30,6 +30,8 @@ pub(super) fn apply(
         let table_id = end_file(transaction, *id, snapshot)?;
         changes.insert(format!("deleted_from_table:{table_id}"));
     }
+    let altered = add_columns(transaction, commit, newest, snapshot)?;
+    changes.extend(altered.iter().map(|id| format!("altered_table:{id}")));
     let mut next_file_id = next_file_id(transaction, newest)?;
     for (table, file) in &commit.add {
         add_file(transaction, *table, file, FileId(next_file_id), snapshot)?;
@@ -37,8 +39,15 @@ pub(super) fn apply(
         changes.insert(format!("inserted_into_table:{}", table.id()));
     }
     let changes: Vec<String> = changes.into_iter().collect();
-    insert_snapshot(transaction, newest, snapshot, next_file_id, now)
-        .map_err(sqlite("write a snapshot"))?;
+    let schema_changed = !altered.is_empty();
+    insert_snapshot(
+        transaction,
+        (newest, snapshot),
+        schema_changed,
+        next_file_id,
+        now,
+    )
+    .map_err(sqlite("write a snapshot"))?;
     transaction
         .prepare("INSERT INTO ducklake_snapshot_changes VALUES (?1, ?2, NULL, NULL, NULL)")
         .and_then(|mut statement| statement.execute(params![snapshot.0, changes.join(",")]))
@@ -62,24 +71,50 @@ fn next_file_id(transaction: &Transaction<'_>, newest: SnapshotId) -> Result<i64
         .map_err(sqlite("read the next file id"))
 }
 
-fn insert_snapshot(
+/// Adds the promoted columns of `commit` and returns the ids of the tables that have new ones.
+fn add_columns(
     transaction: &Transaction<'_>,
+    commit: &Commit,
     newest: SnapshotId,
     snapshot: SnapshotId,
+) -> Result<BTreeSet<i64>, CatalogError> {
+    let mut altered = BTreeSet::new();
+    for (table, column) in &commit.promote {
+        if promoted::add(transaction, *table, column, snapshot)? {
+            altered.insert(table.id());
+        }
+    }
+    for table_id in &altered {
+        transaction
+            .prepare(
+                "INSERT INTO ducklake_schema_versions
+                 SELECT ?1, schema_version + 1, ?2 FROM ducklake_snapshot WHERE snapshot_id = ?3",
+            )
+            .and_then(|mut statement| statement.execute([snapshot.0, *table_id, newest.0]))
+            .map_err(sqlite("write the schema version of a table"))?;
+    }
+    Ok(altered)
+}
+
+fn insert_snapshot(
+    transaction: &Transaction<'_>,
+    (newest, snapshot): (SnapshotId, SnapshotId),
+    schema_changed: bool,
     next_file_id: i64,
     now: UnixNanos,
 ) -> Result<(), rusqlite::Error> {
     transaction
         .prepare(
             "INSERT INTO ducklake_snapshot
-             SELECT ?1, ?2, schema_version, next_catalog_id, ?3
+             SELECT ?1, ?2, schema_version + ?5, next_catalog_id, ?3
              FROM ducklake_snapshot WHERE snapshot_id = ?4",
         )?
         .execute(params![
             snapshot.0,
             stats::snapshot_time(now),
             next_file_id,
-            newest.0
+            newest.0,
+            schema_changed
         ])?;
     Ok(())
 }

@@ -45,7 +45,7 @@ impl CatalogInspector {
         let action = "reduce the copy of the catalog";
         let transaction = copy.transaction().map_err(sqlite(action))?;
         transaction
-            .execute_batch(super::layout::SIDE_TABLES)
+            .execute_batch(super::migrate::FILE_CHECKSUMS)
             .and_then(|()| transaction.execute_batch(NEWEST_ONLY))
             .map_err(sqlite(action))?;
         let shown = CatalogCopy {

@@ -9,6 +9,7 @@ pub(super) fn ducklake_type(data_type: &DataType) -> Option<&'static str> {
         DataType::Int64 => "int64",
         DataType::UInt64 => "uint64",
         DataType::Float64 => "float64",
+        DataType::Boolean => "boolean",
         DataType::Utf8 => "varchar",
         DataType::Binary => "blob",
         DataType::Timestamp(TimeUnit::Nanosecond, None) => "timestamp_ns",

@@ -1,4 +1,4 @@
-//! Makes a new catalog, and refuses one that this version does not know.
+//! Makes a new catalog, brings one of an earlier version up to date, and refuses one of a later version.
 //!
 //! A new catalog has snapshot 0 with the schema `main` and snapshot 1 with all tables, each
 //! partitioned by its `day`.
@@ -12,21 +12,15 @@ use vervet_model::UnixNanos;
 
 use super::super::{CatalogError, stats};
 use super::ducklake_type::ducklake_type;
-use super::sqlite;
+use super::{migrate, sqlite};
 use crate::tables::{Table, column, column_id, map_fields};
 
-/// The version of everything in the catalog that DuckLake's own version does not cover.
-pub(super) const SCHEMA_VERSION: i64 = 1;
-/// DuckLake counts its schema versions apart from ours; snapshots made by commits keep this one.
-pub(super) const DUCKLAKE_SCHEMA_VERSION: i64 = 1;
+/// DuckLake counts its schema versions apart from ours: one more with each commit that adds columns.
+const DUCKLAKE_SCHEMA_VERSION: i64 = 1;
 
 const DUCKLAKE_VERSION: &str = "1.0";
 const CREATED_BY: &str = concat!("Vervet ", env!("CARGO_PKG_VERSION"));
 const LAYOUT: &str = include_str!("layout.sql");
-/// What a catalog may lack: a version that does not know these tables loses nothing by it.
-pub(super) const SIDE_TABLES: &str = "
-    CREATE TABLE IF NOT EXISTS vervet_file_checksum (
-        data_file_id INTEGER PRIMARY KEY, xxh3_128 TEXT NOT NULL);";
 const SCHEMA_ID: i64 = 0;
 const EMPTY_SNAPSHOT: i64 = 0;
 const FIRST_SNAPSHOT: i64 = 1;
@@ -47,26 +41,32 @@ pub(super) fn prepare(
     path: &Path,
     now: UnixNanos,
 ) -> Result<(), CatalogError> {
-    let version = read_version(connection, path)?;
-    if version.is_none() {
-        let mode: String = connection
-            .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))
-            .map_err(sqlite("switch to write-ahead mode"))?;
-        if !mode.eq_ignore_ascii_case("wal") {
-            return Err(CatalogError::NotACatalog {
-                path: path.to_owned(),
-                reason: "the file system has no write-ahead mode",
-            });
+    let found = read_version(connection, path)?;
+    write_ahead(connection, path)?;
+    match found {
+        Some(found) => migrate::migrate(connection, path, found),
+        None => {
+            let transaction = connection
+                .transaction_with_behavior(TransactionBehavior::Immediate)
+                .map_err(sqlite("begin a write transaction"))?;
+            create(&transaction, now)?;
+            transaction.commit().map_err(sqlite("commit"))
         }
-        let transaction = connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .map_err(sqlite("begin a write transaction"))?;
-        create(&transaction, now)?;
-        transaction.commit().map_err(sqlite("commit"))?;
     }
-    connection
-        .execute_batch(SIDE_TABLES)
-        .map_err(sqlite("make the side tables"))
+}
+
+/// Write-ahead mode is kept in the file; a copy that SQLite made has lost it.
+fn write_ahead(connection: &Connection, path: &Path) -> Result<(), CatalogError> {
+    let mode: String = connection
+        .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))
+        .map_err(sqlite("switch to write-ahead mode"))?;
+    if mode.eq_ignore_ascii_case("wal") {
+        return Ok(());
+    }
+    Err(CatalogError::NotACatalog {
+        path: path.to_owned(),
+        reason: "the file system has no write-ahead mode",
+    })
 }
 
 /// Writes where the data is now, when it is elsewhere than the catalog says.
@@ -116,11 +116,12 @@ pub(super) fn read_version(
             row.get(0)
         })
         .map_err(sqlite(action))?;
-    if found > SCHEMA_VERSION {
+    let known = migrate::newest_version();
+    if found > known {
         return Err(CatalogError::NewerSchema {
             path: path.to_owned(),
             found,
-            known: SCHEMA_VERSION,
+            known,
         });
     }
     Ok(Some(found))
@@ -132,10 +133,10 @@ fn create(transaction: &Transaction<'_>, now: UnixNanos) -> Result<(), CatalogEr
     for table in tables {
         insert_table(transaction, table).map_err(sqlite("make a table"))?;
         for field in table.schema().fields() {
-            insert_column(transaction, table, field, None)?;
+            insert_column(transaction, table, field, None, FIRST_SNAPSHOT)?;
         }
     }
-    Ok(())
+    migrate::complete(transaction)
 }
 
 fn insert_base(transaction: &Transaction<'_>, now: UnixNanos) -> Result<(), rusqlite::Error> {
@@ -146,10 +147,7 @@ fn insert_base(transaction: &Transaction<'_>, now: UnixNanos) -> Result<(), rusq
     metadata.execute(["created_by", CREATED_BY])?;
     metadata.execute(["data_path", ""])?;
     metadata.execute(["encrypted", "false"])?;
-    transaction.execute(
-        "INSERT INTO vervet_schema_version VALUES (?1)",
-        [SCHEMA_VERSION],
-    )?;
+    transaction.execute("INSERT INTO vervet_schema_version VALUES (1)", [])?;
     transaction.execute(
         "INSERT INTO ducklake_schema VALUES (?1, ?2, ?3, NULL, 'main', '', 1)",
         params![SCHEMA_ID, Uuid::new_v4().to_string(), EMPTY_SNAPSHOT],
@@ -246,11 +244,13 @@ fn insert_table(transaction: &Transaction<'_>, table: Table) -> Result<(), rusql
     Ok(())
 }
 
-fn insert_column(
+/// Makes a column, of a map its parts too, that is seen from `snapshot` on.
+pub(super) fn insert_column(
     transaction: &Transaction<'_>,
     table: Table,
     field: &Field,
     parent: Option<i64>,
+    snapshot: i64,
 ) -> Result<(), CatalogError> {
     let damaged = |reason| CatalogError::Damaged {
         table: table.name(),
@@ -267,7 +267,7 @@ fn insert_column(
                 (?1, ?2, NULL, ?3, ?1, ?4, ?5, NULL, 'NULL', ?6, ?7, ?8, 'duckdb')",
             params![
                 id,
-                FIRST_SNAPSHOT,
+                snapshot,
                 table.id(),
                 field.name(),
                 data_type,
@@ -278,8 +278,8 @@ fn insert_column(
         )
         .map_err(sqlite("make a column"))?;
     if let Some((_entries, key, value)) = map_fields(field) {
-        insert_column(transaction, table, key, Some(id))?;
-        insert_column(transaction, table, value, Some(id))?;
+        insert_column(transaction, table, key, Some(id), snapshot)?;
+        insert_column(transaction, table, value, Some(id), snapshot)?;
     }
     Ok(())
 }

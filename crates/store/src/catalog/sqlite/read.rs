@@ -9,7 +9,7 @@ use vervet_model::{Signal, UnixNanos};
 use super::super::{
     CatalogError, DataFile, FileFilter, FileId, MetricMetadata, Snapshot, SnapshotId, StatValue,
 };
-use super::sqlite;
+use super::{promoted, sqlite};
 use crate::tables::{Table, column, column_id};
 
 pub(super) fn newest_snapshot(transaction: &Transaction<'_>) -> Result<SnapshotId, CatalogError> {
@@ -35,7 +35,11 @@ pub(super) fn snapshot(
         )?);
     }
     let id = newest_snapshot(transaction)?;
-    Ok(Snapshot { id, files })
+    Ok(Snapshot {
+        id,
+        layouts: promoted::layouts(transaction)?,
+        files,
+    })
 }
 
 /// The live files of `table` that pass `filter`, by day and id.

@@ -5,29 +5,34 @@ use std::collections::BTreeMap;
 use arrow::array::{Array, RecordBatch};
 use vervet_model::{Labels, LabelsBuilder, SpanId, TraceId, UnixNanos};
 
-use super::super::metadata::REPLACED;
+use super::super::metadata::metadata_name;
 use super::{LogCount, LogCountSeries, LogRow};
 use crate::StoreError;
+use crate::columns::attributes::Attributes;
 use crate::columns::{Columns, map_entries};
 use crate::query::filters::{label_column, label_columns};
-use crate::tables::{Table, column};
+use crate::tables::{Layout, Table, column};
 
 pub(super) const BUCKET: &str = "bucket";
 pub(super) const COUNT: &str = "records";
 pub(super) const BYTES: &str = "body_bytes";
 
-pub(super) fn log_rows(batches: &[RecordBatch]) -> Result<Vec<LogRow>, StoreError> {
+pub(super) fn log_rows(
+    batches: &[RecordBatch],
+    layout: &Layout,
+) -> Result<Vec<LogRow>, StoreError> {
     let mut rows = Vec::new();
     for batch in batches {
         let columns = Columns::new(Table::Logs.name(), batch);
         let (times, bodies) = (columns.nanos(column::TIME)?, columns.text(column::BODY)?);
+        let attributes = Attributes::new(columns, layout)?;
         let names: Vec<_> = label_columns().map(|(label, _column)| label).collect();
         for row in 0..batch.num_rows() {
             rows.push(LogRow {
                 time: UnixNanos(times.value(row)),
                 labels: labels(columns, &names, row)?,
                 body: bodies.value(row).to_owned(),
-                metadata: metadata(columns, row)?,
+                metadata: metadata(columns, &attributes, row)?,
             });
         }
     }
@@ -46,14 +51,20 @@ fn labels(columns: Columns<'_>, names: &[&str], row: usize) -> Result<Labels, St
 }
 
 /// Everything of a record that is neither label nor body, by name. Of an attribute of the record and one of
-/// its resource with the same name, the record's stays.
-fn metadata(columns: Columns<'_>, row: usize) -> Result<Vec<(String, String)>, StoreError> {
-    let mut all = BTreeMap::new();
-    for map in [column::RESOURCE_ATTRIBUTES, column::ATTRIBUTES] {
-        for (key, value) in map_entries(columns.map(map)?, row) {
-            all.insert(key.replace(REPLACED, "_"), value);
-        }
-    }
+/// its resource with the same name, the record's stays; of several of either, the first by key.
+fn metadata(
+    columns: Columns<'_>,
+    attributes: &Attributes<'_>,
+    row: usize,
+) -> Result<Vec<(String, String)>, StoreError> {
+    let mut resource = map_entries(columns.map(column::RESOURCE_ATTRIBUTES)?, row);
+    resource.sort_by(|a, b| b.0.cmp(&a.0));
+    let own = attributes.owned(row).into_iter().rev();
+    let mut all: BTreeMap<String, String> = resource
+        .into_iter()
+        .chain(own)
+        .map(|(key, value)| (metadata_name(&key), value))
+        .collect();
     let mut set = |name: &str, value: String| {
         if !value.is_empty() {
             all.insert(name.to_owned(), value);

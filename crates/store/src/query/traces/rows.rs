@@ -8,8 +8,9 @@ use vervet_model::{SpanId, TraceId, UnixNanos};
 
 use super::{MATCHED_SPANS_MAX, ServiceSpans, SpanBrief, SpanRow, TraceSummary};
 use crate::StoreError;
+use crate::columns::attributes::Attributes;
 use crate::columns::{Columns, map_entries};
-use crate::tables::{Table, column};
+use crate::tables::{Layout, Table, column};
 
 /// The columns that summaries are made of, besides [`MATCHED`].
 pub(super) const SUMMARY_COLUMNS: [&str; 8] = [
@@ -37,18 +38,23 @@ pub(super) fn trace_ids(batches: &[RecordBatch]) -> Result<Vec<TraceId>, StoreEr
     Ok(ids)
 }
 
-pub(super) fn spans(batches: &[RecordBatch]) -> Result<Vec<SpanRow>, StoreError> {
+pub(super) fn spans(batches: &[RecordBatch], layout: &Layout) -> Result<Vec<SpanRow>, StoreError> {
     let mut spans = Vec::new();
     for batch in batches {
         let columns = Columns::new(Table::Spans.name(), batch);
+        let attributes = Attributes::new(columns, layout)?;
         for row in 0..batch.num_rows() {
-            spans.push(span(columns, row)?);
+            spans.push(span(columns, &attributes, row)?);
         }
     }
     Ok(spans)
 }
 
-fn span(columns: Columns<'_>, row: usize) -> Result<SpanRow, StoreError> {
+fn span(
+    columns: Columns<'_>,
+    attributes: &Attributes<'_>,
+    row: usize,
+) -> Result<SpanRow, StoreError> {
     let text = |name: &str| Ok::<_, StoreError>(columns.text(name)?.value(row).to_owned());
     let map = |name: &str| Ok::<_, StoreError>(map_entries(columns.map(name)?, row));
     let trace_id = TraceId::from_bytes(columns.binary(column::TRACE_ID)?.value(row));
@@ -65,7 +71,7 @@ fn span(columns: Columns<'_>, row: usize) -> Result<SpanRow, StoreError> {
         status: text(column::STATUS)?,
         status_message: text(column::STATUS_MESSAGE)?,
         scope_name: text(column::SCOPE_NAME)?,
-        attributes: map(column::ATTRIBUTES)?,
+        attributes: attributes.owned(row),
         resource_attributes: map(column::RESOURCE_ATTRIBUTES)?,
         events: text(column::EVENTS)?,
         links: text(column::LINKS)?,

@@ -7,14 +7,14 @@ use std::collections::HashMap;
 use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, RecordBatch};
 use arrow::compute::{max, max_string, min, min_string};
 use arrow::datatypes::{
-    ArrowNumericType, DataType, Int32Type, Int64Type, TimeUnit, TimestampMillisecondType,
-    TimestampNanosecondType, UInt64Type,
+    ArrowNumericType, DataType, Float64Type, Int32Type, Int64Type, TimeUnit,
+    TimestampMillisecondType, TimestampNanosecondType, UInt64Type,
 };
 use parquet::file::metadata::ParquetMetaData;
 use vervet_model::{UnixMillis, UnixNanos};
 
 use crate::catalog::{ColumnStats, StatValue};
-use crate::tables::{Table, column_id};
+use crate::tables::{Layout, PromotedKind, column_id};
 
 /// Lowest and highest value of one array.
 type Bounds = Option<(StatValue, StatValue)>;
@@ -25,27 +25,30 @@ pub(super) struct Measure {
 }
 
 struct Column {
-    name: &'static str,
+    name: String,
     stats: ColumnStats,
     /// A value had no place among the bounds, so there are none: a file is never skipped on a guess.
     unbounded: bool,
 }
 
 impl Measure {
-    pub(super) fn new(table: Table) -> Self {
-        let schema = table.schema();
-        let columns = table
-            .stats_columns()
-            .iter()
-            .filter_map(|name| {
-                let column_id = column_id(schema.field_with_name(name).ok()?)?;
-                Some(Column {
-                    name,
-                    stats: empty_stats(column_id),
-                    unbounded: false,
-                })
+    pub(super) fn new(layout: &Layout) -> Self {
+        let schema = layout.schema();
+        let fixed = layout.table().stats_columns().iter().filter_map(|name| {
+            let column_id = column_id(schema.field_with_name(name).ok()?)?;
+            Some(Column {
+                name: (*name).to_owned(),
+                stats: empty_stats(column_id),
+                unbounded: false,
             })
-            .collect();
+        });
+        let promoted = layout.promoted().columns().iter().map(|column| Column {
+            name: column.name.clone(),
+            stats: empty_stats(column.column_id),
+            // The texts of an attribute spread over every file; their bounds would cost more than they save.
+            unbounded: matches!(column.kind, PromotedKind::Text | PromotedKind::Boolean),
+        });
+        let columns = fixed.chain(promoted).collect();
         Self { rows: 0, columns }
     }
 
@@ -56,7 +59,7 @@ impl Measure {
     pub(super) fn add(&mut self, batch: &RecordBatch) {
         self.rows += batch.num_rows();
         for column in &mut self.columns {
-            if let Some(array) = batch.column_by_name(column.name) {
+            if let Some(array) = batch.column_by_name(&column.name) {
                 column.add(array);
             }
         }
@@ -76,7 +79,7 @@ impl Measure {
         self.columns
             .into_iter()
             .map(|column| ColumnStats {
-                bytes: sizes.get(column.name).copied().unwrap_or(0),
+                bytes: sizes.get(&column.name).copied().unwrap_or(0),
                 min: column.stats.min.filter(|_| !column.unbounded),
                 max: column.stats.max.filter(|_| !column.unbounded),
                 ..column.stats
@@ -101,6 +104,9 @@ impl Column {
         let values = array.len() - array.null_count();
         self.stats.nulls += array.null_count() as u64;
         self.stats.values += values as u64;
+        if self.unbounded {
+            return;
+        }
         let Some((low, high)) = bounds(array) else {
             self.unbounded |= values > 0;
             return;
@@ -121,6 +127,7 @@ pub(crate) fn bounds(array: &ArrayRef) -> Bounds {
     match array.data_type() {
         DataType::Int32 => primitive::<Int32Type>(array, |v| Some(StatValue::Int(i64::from(v)))),
         DataType::Int64 => primitive::<Int64Type>(array, |v| Some(StatValue::Int(v))),
+        DataType::Float64 => doubles(array),
         DataType::UInt64 => primitive::<UInt64Type>(array, |v| Some(StatValue::UInt(v))),
         DataType::Timestamp(TimeUnit::Nanosecond, None) => {
             primitive::<TimestampNanosecondType>(array, |v| Some(StatValue::Time(UnixNanos(v))))
@@ -146,4 +153,16 @@ fn primitive<T: ArrowPrimitiveType + ArrowNumericType>(
 ) -> Bounds {
     let array = array.as_primitive_opt::<T>()?;
     Some((value(min(array)?)?, value(max(array)?)?))
+}
+
+/// None where a value is NaN, which is above all numbers for some readers and outside of any order for others.
+fn doubles(array: &ArrayRef) -> Bounds {
+    let array = array.as_primitive_opt::<Float64Type>()?;
+    let values = || array.iter().flatten();
+    if values().any(f64::is_nan) {
+        return None;
+    }
+    let low = values().reduce(f64::min)?;
+    let high = values().reduce(f64::max)?;
+    Some((StatValue::Double(low), StatValue::Double(high)))
 }

@@ -1,0 +1,159 @@
+//! Stores that earlier versions wrote are opened by this one.
+
+use std::path::Path;
+
+use super::*;
+use crate::catalog::{CATALOG_FILE, Catalog as _, SqliteCatalog};
+use crate::tables::Table;
+
+/// A store of two runs of version 1 with two flushes of logs, spans and samples.
+const VERSION_1: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/version-1");
+
+fn restore(fixture: &str, dir: &Path) {
+    let packed = std::fs::read(Path::new(fixture).join("catalog.sqlite.zst")).unwrap();
+    let catalog = zstd::decode_all(packed.as_slice()).unwrap();
+    std::fs::write(dir.join(CATALOG_FILE), catalog).unwrap();
+    copy_folder(&Path::new(fixture).join("data"), &dir.join("data"));
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let to = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy_folder(&path, &to);
+        } else {
+            std::fs::copy(&path, &to).unwrap();
+        }
+    }
+}
+
+fn version(path: &Path) -> i64 {
+    Connection::open(path)
+        .unwrap()
+        .query_row("SELECT version FROM vervet_schema_version", [], |row| {
+            row.get(0)
+        })
+        .unwrap()
+}
+
+/// Every table of the catalog with its rows, as text.
+fn content(path: &Path) -> Vec<String> {
+    let catalog = Connection::open(path).unwrap();
+    let tables: Vec<String> = catalog
+        .prepare("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
+        .unwrap()
+        .query_map([], |row| row.get(0))
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    let mut content = Vec::new();
+    for table in tables {
+        let mut statement = catalog.prepare(&format!("SELECT * FROM {table}")).unwrap();
+        let columns = statement.column_count();
+        let mut rows = statement.query([]).unwrap();
+        while let Some(row) = rows.next().unwrap() {
+            let values: Vec<_> = (0..columns).map(|n| row.get_ref(n).unwrap()).collect();
+            content.push(format!("{table} {values:?}"));
+        }
+    }
+    content
+}
+
+#[tokio::test]
+async fn a_store_of_version_1_is_migrated_and_keeps_its_rows() {
+    let dir = tempfile::tempdir().unwrap();
+    restore(VERSION_1, dir.path());
+    let catalog = dir.path().join(CATALOG_FILE);
+    assert_eq!(version(&catalog), 1);
+    let before = content(&catalog);
+    let store = crate::Store::open(crate::StoreConfig::new(dir.path())).unwrap();
+    assert_eq!(version(&catalog), newest_version());
+    assert_eq!(store.journal_position().unwrap(), 6);
+    let stats = store.stats();
+    assert_eq!((stats.logs.rows_stored, stats.spans.rows_stored), (12, 8));
+    let sql = "SELECT count(*) FROM logs WHERE attributes['url.path'] = '/items/3'";
+    let counted = store.sql(sql, 1).await.unwrap();
+    let counted = crate::columns::Columns::new("test", &counted[0]);
+    assert_eq!(counted.i64("count(*)").unwrap().value(0), 2);
+
+    // The version before can go back to the copy: nothing in it has changed.
+    let copy = dir.path().join("catalog.v1.sqlite");
+    assert_eq!((version(&copy), content(&copy)), (1, before));
+    let mode: String = Connection::open(&copy)
+        .unwrap()
+        .query_row("PRAGMA journal_mode", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(mode, "wal");
+}
+
+#[test]
+fn a_migrated_catalog_has_the_tables_of_a_new_one() {
+    let schema = |path: &Path| -> Vec<(String, Option<String>)> {
+        Connection::open(path)
+            .unwrap()
+            .prepare("SELECT name, sql FROM sqlite_master ORDER BY type, name")
+            .unwrap()
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+            .unwrap()
+            .map(Result::unwrap)
+            .collect()
+    };
+    let (old, new) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    restore(VERSION_1, old.path());
+    for dir in [&old, &new] {
+        SqliteCatalog::open(dir.path()).unwrap();
+    }
+    let [old, new] = [&old, &new].map(|dir| schema(&dir.path().join(CATALOG_FILE)));
+    assert_eq!(old, new);
+}
+
+#[test]
+fn a_migration_that_was_interrupted_is_made_again() {
+    let dir = tempfile::tempdir().unwrap();
+    restore(VERSION_1, dir.path());
+    // A crash left half a copy, and one of an earlier attempt.
+    std::fs::write(dir.path().join("catalog.v1.unfinished"), "half").unwrap();
+    std::fs::write(dir.path().join("catalog.v1.sqlite"), "earlier").unwrap();
+    let catalog = SqliteCatalog::open(dir.path()).unwrap();
+    assert_eq!(catalog.snapshot().unwrap().table(Table::Logs).count(), 2);
+    assert_eq!(version(&dir.path().join("catalog.v1.sqlite")), 1);
+    assert!(!dir.path().join("catalog.v1.unfinished").exists());
+}
+
+#[test]
+fn a_step_that_fails_leaves_the_version_before_it() {
+    let dir = tempfile::tempdir().unwrap();
+    restore(VERSION_1, dir.path());
+    let path = dir.path().join(CATALOG_FILE);
+    // The table that the step to version 3 makes is in its way.
+    let execute = |sql: &str| Connection::open(&path).unwrap().execute_batch(sql).unwrap();
+    execute("CREATE TABLE vervet_promoted_column (x)");
+    let before = content(&path);
+    let error = SqliteCatalog::open(dir.path()).err().unwrap();
+    assert!(
+        matches!(
+            error,
+            CatalogError::Sqlite {
+                action: "migrate",
+                ..
+            }
+        ),
+        "{error:?}"
+    );
+    assert_eq!(version(&path), 2);
+    let mut expect = before;
+    for row in &mut expect {
+        *row = row.replace(
+            "vervet_schema_version [Integer(1)]",
+            "vervet_schema_version [Integer(2)]",
+        );
+    }
+    assert_eq!(content(&path), expect);
+
+    execute("DROP TABLE vervet_promoted_column");
+    let catalog = SqliteCatalog::open(dir.path()).unwrap();
+    assert_eq!(version(&path), newest_version());
+    assert_eq!(catalog.snapshot().unwrap().table(Table::Logs).count(), 2);
+}

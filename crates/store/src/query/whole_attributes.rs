@@ -1,0 +1,101 @@
+//! Tables as people see them in SQL: `attributes` has all attributes of a row, those with columns of their own too.
+
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, Field, Schema};
+use datafusion::common::{Column, DataFusionError, Result};
+use datafusion::dataframe::DataFrame;
+use datafusion::logical_expr::{
+    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+};
+
+use crate::columns::Columns;
+use crate::columns::attributes::Attributes;
+use crate::tables::{Layout, column};
+
+/// The table with whole attributes. Without promoted columns it is that already.
+pub(super) fn whole_attributes(frame: DataFrame, layout: &Layout) -> Result<DataFrame> {
+    if layout.promoted().columns().is_empty() {
+        return Ok(frame);
+    }
+    let schema = layout.schema();
+    let by_name = |name: &str| Expr::Column(Column::from_name(name));
+    let columns = schema.fields().iter().map(|field| {
+        if field.name() == column::ATTRIBUTES {
+            return rebuilt(layout, field.data_type()).alias(column::ATTRIBUTES);
+        }
+        by_name(field.name())
+    });
+    frame.select(columns.collect::<Vec<_>>())
+}
+
+fn rebuilt(layout: &Layout, data_type: &DataType) -> Expr {
+    let promoted = layout.promoted().columns();
+    let names = std::iter::once(column::ATTRIBUTES)
+        .chain(promoted.iter().map(|column| column.name.as_str()));
+    let arguments: Vec<Expr> = names
+        .map(|name| Expr::Column(Column::from_name(name)))
+        .collect();
+    let function = WholeAttributes {
+        layout: layout.clone(),
+        data_type: data_type.clone(),
+        signature: Signature::any(arguments.len(), Volatility::Immutable),
+    };
+    ScalarUDF::new_from_impl(function).call(arguments)
+}
+
+/// The map `attributes` and the promoted columns, in the order of the layout, as one map.
+#[derive(Debug, PartialEq, Eq)]
+struct WholeAttributes {
+    layout: Layout,
+    data_type: DataType,
+    signature: Signature,
+}
+
+impl Hash for WholeAttributes {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.layout.table(), self.layout.promoted().columns().len()).hash(state);
+    }
+}
+
+impl ScalarUDFImpl for WholeAttributes {
+    fn name(&self) -> &'static str {
+        "whole_attributes"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _arguments: &[DataType]) -> Result<DataType> {
+        Ok(self.data_type.clone())
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let arrays = ColumnarValue::values_to_arrays(&args.args)?;
+        let promoted = self.layout.promoted().columns().iter();
+        let fields: Vec<Field> = std::iter::once(column::ATTRIBUTES)
+            .chain(promoted.map(|column| column.name.as_str()))
+            .zip(&arrays)
+            .map(|(name, array)| Field::new(name, array.data_type().clone(), true))
+            .collect();
+        let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)?;
+        let external = |error: crate::StoreError| DataFusionError::External(error.into());
+        let table = self.layout.table();
+        let attributes =
+            Attributes::new(Columns::new(table.name(), &batch), &self.layout).map_err(external)?;
+        let mut builder = table.map_builder(column::ATTRIBUTES).ok_or_else(|| {
+            DataFusionError::Internal(format!("{} has no attributes", table.name()))
+        })?;
+        for row in 0..batch.num_rows() {
+            for (key, value) in attributes.entries(row) {
+                builder.keys().append_value(key);
+                builder.values().append_value(value);
+            }
+            builder.append(true)?;
+        }
+        Ok(ColumnarValue::Array(Arc::new(builder.finish())))
+    }
+}

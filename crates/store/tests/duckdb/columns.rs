@@ -1,0 +1,250 @@
+//! Promoted columns as DuckDB sees them: in files that have them and in files from before.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+use vervet_store::catalog::{Catalog as _, Commit, SqliteCatalog};
+use vervet_store::segment::write_segment;
+use vervet_store::tables::{Layout, Promoted, PromotedKind, Table};
+
+use crate::oracle::DuckDb;
+use crate::rows::{self, DAY, DAY_NS, LogRow, Pairs, Seed};
+
+const ROWS: usize = 40;
+
+/// Writes and commits one file of `logs` in a layout, and the columns in it that the catalog lacks.
+fn commit(dir: &Path, catalog: &SqliteCatalog, layout: &Layout, rows: &[LogRow]) {
+    let batch = rows::logs(rows);
+    let file = write_segment(&dir.join("data"), layout, DAY, &batch).unwrap();
+    let known = catalog.snapshot().unwrap().layouts;
+    let commit = Commit {
+        add: vec![(Table::Logs, file)],
+        promote: known.clone().with(layout.clone()).added_since(&known),
+        ..Commit::default()
+    };
+    catalog.commit(&commit).unwrap();
+}
+
+fn layout(keys: &[(&str, PromotedKind)]) -> Layout {
+    let keys = keys.iter().map(|(key, kind)| ((*key).to_owned(), *kind));
+    Layout::new(Table::Logs, Promoted::default().with(keys))
+}
+
+fn log(n: usize, attributes: Pairs) -> LogRow {
+    LogRow {
+        time: i64::from(DAY) * DAY_NS + i64::try_from(n).unwrap(),
+        severity: 9,
+        service: "api".to_owned(),
+        stream: 1,
+        trace: None,
+        body: n.to_string(),
+        attributes,
+        resource: Vec::new(),
+    }
+}
+
+fn attributes(seed: &mut Seed) -> Pairs {
+    let mut pairs = Pairs::new();
+    let mut add = |key: &str, value: String| pairs.push((key.to_owned(), value));
+    if seed.below(4) > 0 {
+        add(
+            "status",
+            seed.pick(&["200", "404", "500", "007", "many"]).to_owned(),
+        );
+    }
+    if seed.below(4) > 0 {
+        let value = seed.pick(&[
+            "0.5", "-1", "1.50", "NaN", "inf", "-inf", "1000000", "0.000001",
+        ]);
+        add("took.ms", value.to_owned());
+    }
+    if seed.below(4) > 0 {
+        add("cached", seed.pick(&["true", "false", "yes"]).to_owned());
+    }
+    if seed.below(4) > 0 {
+        add(
+            "Region",
+            seed.pick(&["eu", "us", "nul\0byte", ""]).to_owned(),
+        );
+    }
+    pairs
+}
+
+const KEYS: [(&str, PromotedKind); 4] = [
+    ("status", PromotedKind::Integer),
+    ("took.ms", PromotedKind::Double),
+    ("cached", PromotedKind::Boolean),
+    ("Region", PromotedKind::Text),
+];
+
+#[test]
+fn columns_are_added_while_duckdb_is_attached() {
+    let dir = tempfile::tempdir().unwrap();
+    let catalog = SqliteCatalog::open(dir.path()).unwrap();
+    let test = "columns_are_added_while_duckdb_is_attached";
+    let Some(mut duckdb) = DuckDb::attach(test, dir.path()) else {
+        return;
+    };
+    let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+    let status = |n: usize, value: &str| log(n, vec![pair("status", value), pair("x", "y")]);
+    commit(
+        dir.path(),
+        &catalog,
+        &layout(&[]),
+        &[status(1, "200"), status(2, "500")],
+    );
+    let described = "SELECT column_name, column_type FROM (DESCRIBE logs) WHERE starts_with(column_name, 'attr_')";
+    assert_eq!(duckdb.rows(described), Vec::<Value>::new());
+
+    let one = layout(&KEYS[..1]);
+    commit(
+        dir.path(),
+        &catalog,
+        &one,
+        &[status(3, "200"), status(4, "0200")],
+    );
+    assert_eq!(duckdb.rows(described), [json!(["attr_status", "BIGINT"])]);
+    let all = layout(&KEYS);
+    commit(
+        dir.path(),
+        &catalog,
+        &all,
+        &[status(5, "404"), log(6, Vec::new())],
+    );
+    assert_eq!(
+        duckdb.rows(described),
+        [
+            json!(["attr_status", "BIGINT"]),
+            json!(["attr_took_ms", "DOUBLE"]),
+            json!(["attr_cached", "BOOLEAN"]),
+            json!(["attr_region", "VARCHAR"])
+        ]
+    );
+    let rows = duckdb.rows(
+        "SELECT body, attr_status, attr_cached, attributes['status'] FROM logs ORDER BY time",
+    );
+    let expect = [
+        json!(["1", null, null, "200"]),
+        json!(["2", null, null, "500"]),
+        json!(["3", 200, null, null]),
+        json!(["4", null, null, "0200"]),
+        json!(["5", 404, null, null]),
+        json!(["6", null, null, null]),
+    ];
+    assert_eq!(rows, expect);
+    let mut check = |sql: &str, expect: u64| assert_eq!(duckdb.number(sql), expect, "{sql}");
+    check("SELECT count(*) FROM logs", 6);
+    check("SELECT count(attr_status) FROM logs", 2);
+    check("SELECT count(*) FROM logs WHERE attr_status >= 200", 2);
+    check("SELECT count(*) FROM logs WHERE attr_status IS NULL", 4);
+    check("SELECT count(*) FROM logs WHERE attributes['x'] = 'y'", 5);
+    // Snapshot 1 made the tables, each file is one more.
+    check("SELECT count(*) FROM logs AT (VERSION => 3)", 4);
+    check(
+        "SELECT count(*) FROM (DESCRIBE SELECT * FROM logs AT (VERSION => 2)) WHERE starts_with(column_name, 'attr_')",
+        0,
+    );
+    let whole = "SELECT count(*) FROM logs WHERE COALESCE(attr_status, TRY_CAST(attributes['status'] AS BIGINT)) = 200";
+    check(whole, 3);
+}
+
+/// The value that a row of a file with the columns has, as DuckDB prints it.
+fn promoted(row: &LogRow, key: &str, kind: PromotedKind) -> Option<String> {
+    let (_key, text) = row.attributes.iter().find(|(known, _)| known == key)?;
+    kind.exact(text).map(|_exact| text.clone())
+}
+
+#[test]
+fn filters_on_promoted_columns_skip_no_row() {
+    let dir = tempfile::tempdir().unwrap();
+    let catalog = SqliteCatalog::open(dir.path()).unwrap();
+    let mut seed = Seed(11);
+    let mut typed = Vec::new();
+    for file in 0..12 {
+        let known = match file {
+            0..3 => &KEYS[..0],
+            3..6 => &KEYS[..2],
+            _ => &KEYS[..],
+        };
+        // One kind of value a file, mostly, so that bounds differ and some files hold only nulls.
+        let rows: Vec<_> = (0..ROWS)
+            .map(|n| {
+                let mut pairs = attributes(&mut seed);
+                if file % 3 == 0 {
+                    pairs.retain(|(_key, value)| {
+                        !matches!(&**value, "NaN" | "inf" | "-inf" | "500")
+                    });
+                }
+                log(n, pairs)
+            })
+            .collect();
+        commit(dir.path(), &catalog, &layout(known), &rows);
+        for row in rows {
+            let values = KEYS.map(|(key, kind)| {
+                let has = known.iter().any(|(other, _)| *other == key);
+                has.then(|| promoted(&row, key, kind)).flatten()
+            });
+            typed.push(values);
+        }
+    }
+    let test = "filters_on_promoted_columns_skip_no_row";
+    let Some(mut duckdb) = DuckDb::attach(test, dir.path()) else {
+        return;
+    };
+    let mut check = |condition: &str, column: usize, holds: &dyn Fn(Option<&str>) -> bool| {
+        let expect = typed
+            .iter()
+            .filter(|row| holds(row[column].as_deref()))
+            .count();
+        let sql = format!("SELECT count(*) FROM logs WHERE {condition}");
+        assert_eq!(duckdb.number(&sql), expect as u64, "{sql}");
+        expect
+    };
+    let integer = |test: fn(i64) -> bool| {
+        move |text: Option<&str>| text.is_some_and(|text| test(text.parse().unwrap()))
+    };
+    let double = |test: fn(f64) -> bool| {
+        move |text: Option<&str>| text.is_some_and(|text| test(text.parse().unwrap()))
+    };
+    assert!(check("attr_status = 500", 0, &integer(|n| n == 500)) > 0);
+    assert!(check("attr_status > 404", 0, &integer(|n| n > 404)) > 0);
+    check(
+        "attr_status BETWEEN 201 AND 404",
+        0,
+        &integer(|n| (201..=404).contains(&n)),
+    );
+    check("attr_status < 200", 0, &integer(|n| n < 200));
+    assert!(check("attr_status IS NULL", 0, &|text| text.is_none()) > 0);
+    check("attr_status IS NOT NULL", 0, &|text| text.is_some());
+    // DuckDB puts NaN above everything.
+    assert!(
+        check(
+            "attr_took_ms > 100",
+            1,
+            &double(|v| v > 100.0 || v.is_nan())
+        ) > 0
+    );
+    assert!(check("attr_took_ms = 'NaN'::DOUBLE", 1, &double(f64::is_nan)) > 0);
+    check(
+        "attr_took_ms >= 'inf'::DOUBLE",
+        1,
+        &double(|v| v == f64::INFINITY || v.is_nan()),
+    );
+    check("attr_took_ms < 0", 1, &double(|v| v < 0.0));
+    check("attr_took_ms = 0.000001", 1, &double(|v| v == 0.000_001));
+    check("attr_took_ms <= -1", 1, &double(|v| v <= -1.0));
+    check("attr_took_ms IS NULL", 1, &|text| text.is_none());
+    assert!(check("attr_cached", 2, &|text| text == Some("true")) > 0);
+    check("attr_cached = false", 2, &|text| text == Some("false"));
+    check("attr_cached IS NULL", 2, &|text| text.is_none());
+    assert!(check("attr_region = 'eu'", 3, &|text| text == Some("eu")) > 0);
+    check("attr_region = ''", 3, &|text| text == Some(""));
+    check("attr_region > 'eu'", 3, &|text| {
+        text.is_some_and(|text| text > "eu")
+    });
+    check("attr_region LIKE 'nul%'", 3, &|text| {
+        text.is_some_and(|text| text.starts_with("nul"))
+    });
+    let total = "SELECT count(*) FROM logs";
+    assert_eq!(duckdb.number(total), typed.len() as u64);
+}
