@@ -62,6 +62,7 @@ pub(super) struct Discovery {
     patterns: Patterns,
     listings: HashMap<(usize, PathBuf), Listing>,
     names: HashMap<FileId, Vec<PathBuf>>,
+    /// Folders, and the look that found them last.
     folders: HashMap<PathBuf, u64>,
     /// Folders that must be listed whatever their time says.
     dirty: HashSet<PathBuf>,
@@ -163,14 +164,8 @@ impl Look<'_> {
         let forced = discovery.everything || discovery.dirty.contains(folder);
         match listing.refresh(folder, forced) {
             Ok(fresh) => {
-                if discovery
-                    .folders
-                    .insert(folder.to_owned(), discovery.look)
-                    .is_none()
-                {
-                    self.changes.folders.push(folder.to_owned());
-                }
                 discovery.complained.remove(folder);
+                self.found(folder);
                 fresh
             }
             Err(error) => {
@@ -181,6 +176,17 @@ impl Look<'_> {
                     self.changes.complaints.push(complaint);
                 }
                 true
+            }
+        }
+    }
+
+    fn found(&mut self, folder: &Path) {
+        let look = self.discovery.look;
+        match self.discovery.folders.get_mut(folder) {
+            Some(found_at) => *found_at = look,
+            None => {
+                self.discovery.folders.insert(folder.to_owned(), look);
+                self.changes.folders.push(folder.to_owned());
             }
         }
     }
@@ -257,18 +263,12 @@ impl Look<'_> {
     fn visit_file(&mut self, pattern: usize, folder: &Path, name: &Path) {
         let path = folder.join(name);
         let look = self.discovery.look;
-        if folder.is_dir()
-            && self
-                .discovery
-                .folders
-                .insert(folder.to_owned(), look)
-                .is_none()
-        {
-            self.changes.folders.push(folder.to_owned());
+        if folder.is_dir() {
+            self.found(folder);
         }
         let key = (pattern, path.clone());
         let mut listing = self.discovery.listings.remove(&key).unwrap_or_default();
-        listing.visited = look;
+        (listing.visited, listing.is_of_file) = (look, true);
         let known = std::mem::take(&mut listing.matched);
         let before = known.values().next().map(|matched| matched.id);
         let found = self.identify(&path, before);
@@ -314,7 +314,9 @@ impl Look<'_> {
         }
         for (name, matched) in after {
             if before.get(name).map(|then| then.id) != Some(matched.id) {
-                self.name(matched.id, folder.join(name));
+                let mut path = folder.join(name);
+                path.shrink_to_fit();
+                self.name(matched.id, path);
             }
         }
     }
@@ -336,7 +338,10 @@ impl Look<'_> {
             return;
         }
         self.note(id);
-        self.discovery.names.entry(id).or_default().push(path);
+        let names = self.discovery.names.entry(id).or_default();
+        // Nearly every file has one.
+        names.reserve_exact(1);
+        names.push(path);
     }
 
     fn unname(&mut self, id: FileId, path: &Path) {
@@ -361,33 +366,20 @@ impl Look<'_> {
             .collect();
         for ((_, path), listing) in gone {
             for (name, matched) in &listing.matched {
-                let names_file =
-                    path.file_name() == Some(name.as_os_str()) && listing.entries.is_empty();
-                let path = if names_file {
-                    path.clone()
-                } else {
-                    path.join(name)
+                let path = match listing.is_of_file {
+                    true => path.clone(),
+                    false => path.join(name),
                 };
                 self.unname(matched.id, &path);
             }
         }
-        let listings = &self.discovery.listings;
-        let visited: HashSet<&Path> = listings
-            .keys()
-            .flat_map(|(_, path)| [Some(path.as_path()), path.parent()])
-            .flatten()
-            .collect();
-        let gone: Vec<PathBuf> = self
-            .discovery
-            .folders
-            .keys()
-            .filter(|folder| !visited.contains(folder.as_path()) || !folder.is_dir())
-            .cloned()
-            .collect();
-        for folder in gone {
-            self.discovery.folders.remove(&folder);
-            self.changes.folders_gone.push(folder);
-        }
+        let folders = &mut self.discovery.folders;
+        let gone = folders.extract_if(|_, found_at| *found_at != look);
+        self.changes
+            .folders_gone
+            .extend(gone.map(|(folder, _)| folder));
+        let listings = self.discovery.listings.values_mut();
+        listings.for_each(Listing::keep_little);
     }
 
     fn finish(mut self) -> Changes {

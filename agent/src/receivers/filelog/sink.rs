@@ -38,7 +38,10 @@ pub(super) struct Sink {
     positions: HashMap<FileId, FilePosition>,
     /// No record is observed before this (nanoseconds since the epoch).
     next_observed: u64,
+    /// When the oldest record in it was read.
     since: Option<Instant>,
+    /// When the batch before it went.
+    sent_at: Instant,
     noted: Option<Instant>,
 }
 
@@ -62,6 +65,7 @@ impl Sink {
             positions: HashMap::new(),
             next_observed: 0,
             since: None,
+            sent_at: Instant::now(),
             noted: None,
         }
     }
@@ -76,15 +80,16 @@ impl Sink {
 
     /// Whether the batch is large or old enough to be sent.
     pub(super) fn is_due(&self, now: Instant) -> bool {
-        let old = self
-            .since
-            .is_some_and(|since| now.duration_since(since) >= BATCH_AGE_MAX);
+        // A line that has waited for more of a trace waits no longer, unless a batch has just gone.
+        let since = self.since.map(|since| since.max(self.sent_at));
+        let old = since.is_some_and(|since| now.duration_since(since) >= BATCH_AGE_MAX);
         old || self.payload.len() >= BATCH_BYTES
     }
 
     /// All there is, if only positions.
     pub(super) fn take_all(&mut self) -> Option<Batch> {
         (self.since, self.noted) = (None, None);
+        self.sent_at = Instant::now();
         self.drops
             .count(&self.metrics, &self.receiver, Signal::Logs);
         if self.records == 0 && self.positions.is_empty() {
@@ -94,11 +99,7 @@ impl Sink {
             signal: Signal::Logs,
             payload: std::mem::take(&mut self.payload).into(),
             records: std::mem::take(&mut self.records),
-            positions: self
-                .positions
-                .drain()
-                .map(|(_, position)| position)
-                .collect(),
+            positions: std::mem::take(&mut self.positions).into_values().collect(),
         })
     }
 
@@ -162,6 +163,7 @@ impl Sink {
             let first_observed = now.max(self.next_observed);
             self.next_observed = first_observed + records as u64;
             let (lines, buffer, mut handed) = (&mut open.lines, &open.buffer, 0);
+            let mut oldest = Instant::now();
             let (before, mut kept, mut drops) = (payload.len(), 0, std::mem::take(&mut self.drops));
             write_resource_logs(&mut payload, &open.resource, &self.scope, |writer| {
                 while let Some(record) = (handed < records).then(|| lines.pop()).flatten() {
@@ -169,6 +171,7 @@ impl Sink {
                     let observed = first_observed + handed as u64;
                     kept += u64::from(self.write(lines, of, observed, writer, &mut drops));
                     handed += 1;
+                    oldest = oldest.min(record.touched());
                 }
             });
             if kept == 0 {
@@ -184,7 +187,7 @@ impl Sink {
             }
             self.payload = payload;
             self.records += kept;
-            self.since.get_or_insert_with(Instant::now);
+            self.since = Some(self.since.map_or(oldest, |since| since.min(oldest)));
         }
         if end > 0 {
             file.consume(end);

@@ -34,12 +34,15 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 const FULL_SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 /// Time between two looks at the files that are open.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
-/// Time between two looks at closed files that the kernel watches, and at those it does not.
-const WATCHED_LOOK_INTERVAL: Duration = Duration::from_secs(15);
+/// Time between two looks at closed files that the kernel watches, in case it missed something (a write through a memory
+/// map), and at those it does not watch.
+const WATCHED_LOOK_INTERVAL: Duration = Duration::from_secs(60);
 const UNWATCHED_LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// Time between two reports of how far files are read, while something is read or to be read, and otherwise.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 const IDLE_REPORT_INTERVAL: Duration = Duration::from_secs(15);
+/// Room in the queue of files to read that is kept while it is empty (files).
+const QUEUE_KEPT: usize = 1_024;
 /// How long a shutdown waits for the buffer to take the last batch; what it does not take is read again.
 const SHUTDOWN_WAIT: Duration = Duration::from_secs(3);
 
@@ -52,7 +55,7 @@ pub(super) struct Tailer {
     counts: FilelogCounts,
     discovery: Discovery,
     watcher: Watcher,
-    files: HashMap<FileId, TailedFile>,
+    files: HashMap<FileId, Box<TailedFile>>,
     /// Those with a descriptor.
     open: Vec<FileId>,
     open_max: usize,
@@ -122,6 +125,9 @@ impl Unread {
             .pop_front()
             .or_else(|| self.ordinary.pop_front())?;
         self.queued.remove(&id);
+        if self.queued.is_empty() && self.queued.capacity() > QUEUE_KEPT {
+            *self = Self::default();
+        }
         Some(id)
     }
 }

@@ -23,6 +23,24 @@ const EVENT_BYTES: usize = 16 << 10;
 /// Events taken in one go; the others wait for the next.
 const EVENTS_MAX: usize = 8_192;
 
+/// File systems others can write to without this kernel's knowledge, by the numbers that `statfs(2)` gives: NFS, SMB, CIFS,
+/// SMB2, Ceph, FUSE (virtiofs too), 9p, AFS, GFS2, OCFS2, Lustre, VirtualBox.
+const SHARED_FILE_SYSTEMS: [u32; 13] = [
+    0x6969,
+    0x517b,
+    0xff53_4d42,
+    0xfe53_4d42,
+    0x00c3_6400,
+    0x6573_5546,
+    0x0102_1997,
+    0x5346_414f,
+    0x6b41_4653,
+    0x0116_1970,
+    0x7461_636f,
+    0x0bd0_0bd0,
+    0x786f_4256,
+];
+
 /// Something happened.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Event {
@@ -48,6 +66,8 @@ pub(super) struct Watcher {
     inotify: Option<AsyncFd<OwnedFd>>,
     targets: HashMap<i32, Target>,
     folders: HashMap<PathBuf, i32>,
+    /// By device: whether every write to it is told of.
+    tells_all: HashMap<u64, bool>,
     /// The system's limit was reached; said once.
     is_full: bool,
 }
@@ -107,12 +127,32 @@ impl Watcher {
 
     /// Waits for the first write to an idle file. False when it cannot be watched.
     pub(super) fn watch_file(&mut self, id: FileId, path: &Path) -> bool {
+        if !self.tells_all(id.0, path) {
+            return false;
+        }
         let flags = WatchFlags::MODIFY | WatchFlags::ONESHOT;
         let Some(watch) = self.add(path, flags) else {
             return false;
         };
         self.targets.insert(watch, Target::File(id));
         true
+    }
+
+    /// Whether the kernel knows of every write to files of that device, of which `path` is one.
+    fn tells_all(&mut self, device: u64, path: &Path) -> bool {
+        if let Some(known) = self.tells_all.get(&device) {
+            return *known;
+        }
+        // Of a file that is gone the next one tells.
+        let Ok(statistics) = rustix::fs::statfs(path) else {
+            return true;
+        };
+        let kind = i128::from(statistics.f_type) & i128::from(u32::MAX);
+        let tells = !SHARED_FILE_SYSTEMS
+            .iter()
+            .any(|shared| i128::from(*shared) == kind);
+        self.tells_all.insert(device, tells);
+        tells
     }
 
     fn add(&mut self, path: &Path, flags: WatchFlags) -> Option<i32> {

@@ -44,7 +44,10 @@ pub(super) struct Listing {
     pub(super) visited: u64,
     /// Whether that look has read the folder anew.
     pub(super) is_fresh: bool,
+    /// It is of one name, not of a folder.
+    pub(super) is_of_file: bool,
     modified: Option<(i64, i64)>,
+    /// After the look that has read them, only folders and links.
     pub(super) entries: Vec<Entry>,
     pub(super) matched: Matches,
 }
@@ -109,6 +112,16 @@ impl Listing {
             .map_or(true, |age| age < RACY);
         self.modified = (!is_racy).then_some(modified);
         Ok(true)
+    }
+
+    /// Forgets the entries that have been matched and are not needed for the next look.
+    pub(super) fn keep_little(&mut self) {
+        if std::mem::take(&mut self.is_fresh) {
+            self.entries
+                .retain(|entry| matches!(entry.kind, Kind::Folder | Kind::Link));
+            self.entries.shrink_to_fit();
+            self.matched.shrink_to_fit();
+        }
     }
 
     pub(super) fn folders(&self) -> impl Iterator<Item = &OsStr> {

@@ -120,3 +120,31 @@ fn links_of_container_runtimes_are_followed_by_default() {
     }
     assert!(!roots("/srv/app/*.log").contains("/var"));
 }
+
+#[test]
+fn what_vanishes_is_told_though_little_is_remembered_of_its_folder() {
+    let root = tempfile::tempdir().expect("temporary directory");
+    let folder = root.path().join("app");
+    fs::create_dir(&folder).expect("created");
+    // A file that has the name of its folder, and one more.
+    for name in ["app", "other"] {
+        fs::write(folder.join(name), "").expect("written");
+    }
+    let include = [root.path().join("*/*"), folder.join("other")];
+    let include = include.map(|path| path.to_string_lossy().into_owned());
+    let mut discovery = Discovery::new(Patterns::new(&include, &[]).expect("valid"));
+    let first = discovery.sweep();
+    assert_eq!(first.appeared.len(), 2);
+    assert!(first.folders.contains(&folder));
+    assert_eq!(discovery.sweep(), Changes::default());
+    discovery.mark_all();
+    assert_eq!(discovery.sweep(), Changes::default());
+    fs::remove_file(folder.join("other")).expect("removed");
+    let changes = discovery.sweep();
+    assert_eq!((changes.vanished.len(), changes.folders_gone.len()), (1, 0));
+    fs::remove_dir_all(&folder).expect("removed");
+    let changes = discovery.sweep();
+    assert_eq!(changes.vanished.len(), 1);
+    assert!(changes.folders_gone.contains(&folder));
+    assert_eq!(discovery.sweep(), Changes::default());
+}

@@ -252,6 +252,11 @@ impl Record {
         readable(raw.get(..end).unwrap_or(raw), self.escaped, encoding)
     }
 
+    /// When its last line was read.
+    pub(in crate::receivers::filelog) fn touched(&self) -> Instant {
+        self.touched
+    }
+
     /// Whether it has waited for its next line as long as it may.
     pub(super) fn has_waited(&self, framing: &Framing, now: Instant) -> bool {
         let wait_max = framing.limits().wait_max;

@@ -450,3 +450,33 @@ proptest! {
         prop_assert_eq!(read_in_pieces("", &wide, &cuts), narrow);
     }
 }
+
+#[test]
+fn a_room_for_records_goes_from_one_file_to_the_next() {
+    let text = "2024-01-02T03:04:05Z stdout F one of many\n".repeat(5_000);
+    let mut room = Records::new();
+    let mut files: Vec<_> = (0..20).map(|_| Lines::new(framing("auto"))).collect();
+    for lines in &mut files {
+        lines.borrow(&mut room);
+        lines.scan(text.as_bytes(), false, Instant::now());
+        assert_eq!(records_of(lines, &text).len(), 4_999);
+        lines.give_back(&mut room, 64);
+        assert!(room.capacity() >= 5_000, "{}", room.capacity());
+    }
+    let kept: usize = files.iter().map(|lines| lines.records.capacity()).sum();
+    assert!(kept <= 20 * 64, "{kept}");
+    // The last line of each has only moved.
+    for lines in &mut files {
+        lines.borrow(&mut room);
+        lines.close_all();
+        assert_eq!(records_of(lines, &text), ["one of many"]);
+        lines.give_back(&mut room, 64);
+    }
+    // More than a rest stays where it is.
+    let mut waiting = Lines::new(framing("auto"));
+    waiting.borrow(&mut room);
+    waiting.scan(text.as_bytes(), false, Instant::now());
+    waiting.give_back(&mut room, 64);
+    assert_eq!((waiting.records.len(), waiting.ready().0), (5_000, 4_999));
+    assert!(room.capacity() < 5_000);
+}

@@ -107,7 +107,7 @@ impl Tailer {
         if skip {
             self.skip_to_end(&mut file, now);
         }
-        self.files.insert(id, file);
+        self.files.insert(id, Box::new(file));
         self.look_at(id);
     }
 
