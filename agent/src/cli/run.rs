@@ -74,7 +74,14 @@ pub(super) async fn run(path: &Path, config: AgentConfig) -> anyhow::Result<()> 
 async fn run_until_signal(path: &Path, config: AgentConfig) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
     warn(&config);
-    let mut agent = Agent::start(config, AgentOptions::default()).await?;
+    let mut agent = tokio::select! {
+        started = Agent::start(config, AgentOptions::default()) => started?,
+        // Nothing has been taken yet that would have to be stored or sent.
+        () = signals.end() => {
+            tracing::info!("told to end before the start was over");
+            return Ok(());
+        }
+    };
     let failure = loop {
         tokio::select! {
             failure = agent.failed() => break Some(failure),

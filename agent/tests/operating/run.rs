@@ -77,3 +77,47 @@ fn status_is_text_or_json_and_says_when_nobody_answers() {
     let error = String::from_utf8_lossy(&nobody.stderr).into_owned();
     assert!(error.contains("no agent answers at"), "{error}");
 }
+
+#[test]
+fn an_outage_is_told_by_the_address_of_the_configuration() {
+    let place = Place::new();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = free.local_addr().expect("bound").to_string();
+    drop(free);
+    let text = CONFIG.replace("127.0.0.1:0", &address);
+    let config = place.configure(&text);
+    let path = config.display().to_string();
+    std::fs::write(place.path("a.txt"), "one\n").expect("written");
+    let mut agent = place.start(&config);
+    place.wait_for_log("agent started");
+    let status = || {
+        let status = place.vervet(&["status", "--config", &path]);
+        String::from_utf8_lossy(&status.stdout).into_owned()
+    };
+    super::program::wait_until("the reason", || {
+        let text = status();
+        text.contains("NOT WELL:\n  ! exporter main: retrying for ")
+            && text.contains("last error ")
+            && text.contains("refused")
+    });
+    // A bad configuration stays in the status, and its address is found in it all the same.
+    place.configure(&text.replace("include", "inclde"));
+    agent.signal("HUP");
+    super::program::wait_until("the refusal", || {
+        let text = status();
+        text.contains("was REFUSED:\n") && text.contains("agent.yaml:3: ")
+    });
+    agent.signal("TERM");
+    place.wait_for_log("shutting down");
+    agent.signal("TERM");
+    assert_eq!(agent.wait(), Some(0));
+    let nobody = place.vervet(&["status", "--config", &path]);
+    assert_eq!(nobody.status.code(), Some(1));
+    let error = String::from_utf8_lossy(&nobody.stderr).into_owned();
+    assert_eq!(error.lines().count(), 1, "{error}");
+    let start = format!("start it with `vervet-agent run --config {path}`");
+    assert!(
+        error.contains(&format!("no agent answers at {address} (")) && error.contains(&start),
+        "{error}"
+    );
+}
