@@ -111,8 +111,10 @@ fn bounded(error: String) -> String {
     error
 }
 
+/// To the millisecond: a person reads it.
 fn text(at: UnixNanos) -> String {
-    time_text(u64::try_from(at.0).unwrap_or(0))
+    let nanos = u64::try_from(at.0).unwrap_or(0);
+    time_text(nanos - nanos % 1_000_000)
 }
 
 impl Collector for Reloads {

@@ -206,14 +206,13 @@ impl SelfView {
             let waited = self
                 .unanswered(&name)
                 .filter(|waited| *waited >= SLOW_ANSWER);
-            match (standing.state, waited) {
-                (ExporterState::Ok | ExporterState::Rejecting, Some(waited)) => {
-                    let seconds = waited.as_secs();
-                    warnings.push(format!(
-                        "exporter {name}: the destination has not answered for {seconds} s"
-                    ));
-                }
-                _ => {}
+            if let (ExporterState::Ok | ExporterState::Rejecting, Some(waited)) =
+                (standing.state, waited)
+            {
+                let seconds = waited.as_secs();
+                warnings.push(format!(
+                    "exporter {name}: the destination has not answered for {seconds} s"
+                ));
             }
             if let (ExporterState::Rejecting, Some(trouble)) = (standing.state, standing.trouble())
             {

@@ -41,15 +41,15 @@ impl Component {
         self
     }
 
-    /// Tells it to become another without an end; gives the change back when it cannot.
-    pub(super) fn change(&mut self, shape: Shape, change: Change) -> Result<(), Change> {
+    /// Tells it to become another without an end; false when it cannot.
+    pub(super) fn change(&mut self, shape: Shape, change: Change) -> bool {
         match &self.changes {
             Some(changes) if !self.task.is_finished() => {
                 changes.put(change);
                 self.shape = shape;
-                Ok(())
+                true
             }
-            _ => Err(change),
+            _ => false,
         }
     }
 

@@ -138,10 +138,11 @@ impl Shared {
                 resource: config.resource.clone(),
                 signals: config.signals_from(name),
             };
-            match running.change(receiver_shape(config, name), change) {
-                Ok(()) => return (running, None),
-                Err(_it_has_ended) => old = Some(running),
+            if running.change(receiver_shape(config, name), change) {
+                return (running, None);
             }
+            // It has ended, or is none that can change.
+            old = Some(running);
         }
         let stop = self.tokens.receivers.child_token();
         let output = self.sender.for_receiver(name, config.signals_from(name));

@@ -352,8 +352,10 @@ fn cut(text: &str, bytes_max: usize) -> String {
     }
 }
 
+/// To the millisecond: a person reads it.
 fn text(at: UnixNanos) -> String {
-    crate::explain::time_text(u64::try_from(at.0).unwrap_or(0))
+    let nanos = u64::try_from(at.0).unwrap_or(0);
+    crate::explain::time_text(nanos - nanos % 1_000_000)
 }
 
 /// The standings as metrics.

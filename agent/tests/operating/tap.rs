@@ -70,6 +70,14 @@ fn a_tap_shows_what_is_about_to_be_stored() {
     assert!(error.contains("the condition cannot be used"), "{error}");
     let wrong = place.vervet(&["tap", "--admin", &admin, "--pipeline", "log"]);
     assert!(String::from_utf8_lossy(&wrong.stderr).contains("unknown pipeline `log`"));
+    names_that_are_not_there_are_refused(&place, &admin);
+    agent.signal("TERM");
+    place.wait_for_log("shutting down");
+    agent.signal("TERM");
+    assert_eq!(agent.wait(), Some(0));
+}
+
+fn names_that_are_not_there_are_refused(place: &Place, admin: &str) {
     for (arguments, expected) in [
         (
             ["--receiver", "nope"],
@@ -80,13 +88,9 @@ fn a_tap_shows_what_is_about_to_be_stored() {
             "unknown pipeline `traces` (known: logs)",
         ),
     ] {
-        let wrong = place.vervet(&["tap", "--admin", &admin, arguments[0], arguments[1]]);
+        let wrong = place.vervet(&["tap", "--admin", admin, arguments[0], arguments[1]]);
         let error = String::from_utf8_lossy(&wrong.stderr).into_owned();
         assert_eq!(wrong.status.code(), Some(1), "{error}");
         assert!(error.contains(expected), "{error}");
     }
-    agent.signal("TERM");
-    place.wait_for_log("shutting down");
-    agent.signal("TERM");
-    assert_eq!(agent.wait(), Some(0));
 }
