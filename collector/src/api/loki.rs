@@ -13,7 +13,7 @@ use vervet_store::{Direction, LogQuery, LogRow};
 use super::Shared;
 use super::params::Params;
 use super::prometheus::{check_range, labels_json, value_json};
-use super::response::{Failure, PrometheusFailure, success};
+use super::response::{Failure, PrometheusFailure, success_with};
 use crate::logql::{self, MetricRequest, Query};
 use crate::time::{parse_duration, parse_loki_time};
 
@@ -48,7 +48,7 @@ pub(super) async fn query_range(
                 limit: limit(&params)?,
                 direction: direction(&params)?,
             };
-            let rows = context.store.logs(&query).await?;
+            let answer = context.store.logs(&query).await?;
             let flags = headers
                 .get(ENCODING_FLAGS)
                 .and_then(|flags| flags.to_str().ok())
@@ -57,14 +57,14 @@ pub(super) async fn query_range(
                 .split(',')
                 .any(|flag| flag.trim() == CATEGORIZE_LABELS)
             {
-                true => categorized_streams(rows),
-                false => folded_streams(rows),
+                true => categorized_streams(answer.found),
+                false => folded_streams(answer.found),
             };
             let mut data = json!({"resultType": "streams", "result": result, "stats": {}});
             if !flags.is_empty() {
                 data["encodingFlags"] = json!([CATEGORIZE_LABELS]);
             }
-            Ok(success(data))
+            Ok(success_with(data, &answer.warnings))
         }
         Query::Metric(query) => {
             let step = params.parse("step", parse_duration)?;
@@ -83,7 +83,7 @@ pub(super) async fn query_range(
                     },
                 )
                 .await?;
-            Ok(success(value_json(&output.value)))
+            Ok(success_with(value_json(&output.value), &output.warnings))
         }
     }
 }
@@ -109,19 +109,18 @@ pub(super) async fn query(State(context): State<Shared>, params: Params) -> Answ
                     },
                 )
                 .await?;
-            Ok(success(value_json(&output.value)))
+            Ok(success_with(value_json(&output.value), &output.warnings))
         }
     }
 }
 
 pub(super) async fn labels(State(context): State<Shared>, params: Params) -> Answer {
     let (start, end) = range(&params)?;
-    Ok(success(
-        context
-            .store
-            .log_label_names(&matchers(&params)?, start, end)
-            .await?,
-    ))
+    let names = context
+        .store
+        .log_label_names(&matchers(&params)?, start, end)
+        .await?;
+    Ok(success_with(names.found, &names.warnings))
 }
 
 pub(super) async fn label_values(
@@ -130,31 +129,31 @@ pub(super) async fn label_values(
     params: Params,
 ) -> Answer {
     let (start, end) = range(&params)?;
-    Ok(success(
-        context
-            .store
-            .log_label_values(&name, &matchers(&params)?, start, end)
-            .await?,
-    ))
+    let values = context
+        .store
+        .log_label_values(&name, &matchers(&params)?, start, end)
+        .await?;
+    Ok(success_with(values.found, &values.warnings))
 }
 
 pub(super) async fn series(State(context): State<Shared>, params: Params) -> Answer {
     let (start, end) = range(&params)?;
-    let mut found = Vec::new();
+    let (mut found, mut warnings) = (Vec::new(), Vec::new());
     for selector in params.all("match[]").chain(params.all("match")) {
         let Query::Logs(selector) = logql::parse(selector)? else {
             return Err(Failure::invalid("match must be a stream selector").into());
         };
-        found.extend(
-            context
-                .store
-                .log_series(&selector.matchers, start, end)
-                .await?,
-        );
+        let series = context
+            .store
+            .log_series(&selector.matchers, start, end)
+            .await?;
+        warnings.extend(series.warnings);
+        found.extend(series.found);
     }
     found.sort();
     found.dedup();
-    Ok(success(found.iter().map(labels_json).collect::<Vec<_>>()))
+    let series: Vec<Json> = found.iter().map(labels_json).collect();
+    Ok(success_with(series, &warnings))
 }
 
 /// The stream selector in `query`, which narrows labels and their values.

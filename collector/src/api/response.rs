@@ -4,7 +4,7 @@ use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use vervet_error_groups::ErrorStoreError;
 use vervet_promql::{ErrorType, QueryError};
 use vervet_store::StoreError;
@@ -103,6 +103,9 @@ impl From<StoreError> for Failure {
         if error.is_user_error() {
             return Self::new(ErrorCode::QueryFailed, error.to_string());
         }
+        if matches!(error, StoreError::Timeout { .. }) {
+            return Self::new(ErrorCode::Timeout, error.to_string());
+        }
         tracing::error!(%error, "query failed");
         Self::new(
             ErrorCode::Internal,
@@ -171,4 +174,19 @@ impl IntoResponse for VervetFailure {
 /// Prometheus: `{"status":"success","data":...}`.
 pub(super) fn success(data: impl Serialize) -> Response {
     Json(json!({"status": "success", "data": data})).into_response()
+}
+
+/// The same with what is missing from the answer, if anything is.
+pub(super) fn success_with(data: impl Serialize, warnings: &[String]) -> Response {
+    if warnings.is_empty() {
+        return success(data);
+    }
+    Json(json!({"status": "success", "data": data, "warnings": warnings})).into_response()
+}
+
+/// Names what is missing from the answer, if anything is.
+pub(super) fn add_warnings(answer: &mut Value, warnings: &[String]) {
+    if !warnings.is_empty() {
+        answer["warnings"] = json!(warnings);
+    }
 }

@@ -13,7 +13,7 @@ use vervet_store::{ServiceStats, TableStats};
 
 use super::Shared;
 use super::params::Params;
-use super::response::{Failure, VervetFailure};
+use super::response::{Failure, VervetFailure, add_warnings};
 use crate::time::parse_prometheus_time;
 
 /// Points of a service's sparkline.
@@ -99,7 +99,10 @@ pub(super) async fn services(
             "sparkline": service.sparkline.iter().map(|point| point.requests).collect::<Vec<_>>(),
         })
     };
-    Ok(Json(json!({"services": stats.iter().map(service).collect::<Vec<_>>()})).into_response())
+    let services: Vec<Value> = stats.iter().map(service).collect();
+    let mut answer = json!({"services": services});
+    add_warnings(&mut answer, &stats.warnings);
+    Ok(Json(answer).into_response())
 }
 
 fn ratio(part: u64, whole: f64) -> f64 {

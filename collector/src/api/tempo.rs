@@ -12,7 +12,7 @@ use vervet_store::{SpanRow, TraceQuery, TraceSummary};
 
 use super::Shared;
 use super::params::Params;
-use super::response::{ErrorCode, Failure, VervetFailure};
+use super::response::{ErrorCode, Failure, VervetFailure, add_warnings};
 use crate::time::{parse_duration, parse_prometheus_time};
 
 mod search;
@@ -34,10 +34,12 @@ pub(super) async fn trace(State(context): State<Shared>, Path(id): Path<String>)
         Failure::invalid("a trace id is 1 to 32 hexadecimal digits, not all zero")
     })?;
     let spans = context.store.trace(id).await?;
-    if spans.is_empty() {
+    if spans.found.is_empty() && spans.warnings.is_empty() {
         return Err(Failure::new(ErrorCode::NotFound, "trace not found").into());
     }
-    Ok(Json(json!({"batches": batches(&spans)})).into_response())
+    let mut answer = json!({"batches": batches(&spans)});
+    add_warnings(&mut answer, &spans.warnings);
+    Ok(Json(answer).into_response())
 }
 
 pub(super) async fn search(State(context): State<Shared>, params: Params) -> Answer {
@@ -73,10 +75,9 @@ pub(super) async fn search(State(context): State<Shared>, params: Params) -> Ans
     }
     let found = context.store.search_traces(&query).await?;
     let traces: Vec<Value> = found.iter().map(summary_json).collect();
-    Ok(
-        Json(json!({"traces": traces, "metrics": {"inspectedTraces": traces.len()}}))
-            .into_response(),
-    )
+    let mut answer = json!({"traces": traces, "metrics": {"inspectedTraces": traces.len()}});
+    add_warnings(&mut answer, &found.warnings);
+    Ok(Json(answer).into_response())
 }
 
 fn summary_json(trace: &TraceSummary) -> Value {

@@ -9,7 +9,7 @@ use vervet_promql::{
     Engine, QueryError, QueryOutput, Queryable, QueryableError, STALE_NAN, Sample, SelectRequest,
     Series,
 };
-use vervet_store::{Direction, GroupBy, LogCountSeries, LogQuery, Store};
+use vervet_store::{Direction, GroupBy, LogCountSeries, LogMeasure, LogQuery, Store};
 
 use super::{MetricQuery, RangeAggregation, RangeFunction, stand_in};
 
@@ -36,8 +36,11 @@ pub(crate) async fn evaluate(
     request: MetricRequest,
 ) -> Result<QueryOutput, QueryError> {
     let mut counts = Vec::with_capacity(query.aggregations.len());
+    let mut warnings = Vec::new();
     for aggregation in &query.aggregations {
-        counts.push(count(store, aggregation, request).await?);
+        let (windows, missing) = count(store, aggregation, request).await?;
+        counts.push(windows);
+        warnings.extend(missing);
     }
     let engine = Arc::clone(engine);
     let run = move || {
@@ -52,9 +55,13 @@ pub(crate) async fn evaluate(
             Some(step) => engine.range(&counted, &query.promql, request.start, request.end, step),
         }
     };
-    tokio::task::spawn_blocking(run)
+    let output = tokio::task::spawn_blocking(run)
         .await
-        .map_err(|error| QueryError::Execution(error.to_string()))?
+        .map_err(|error| QueryError::Execution(error.to_string()))?;
+    output.map(|mut output| {
+        output.warnings.extend(warnings);
+        output
+    })
 }
 
 /// Counts one aggregation in buckets from which every window `(t - range, t]` can be summed up.
@@ -62,7 +69,7 @@ async fn count(
     store: &Store,
     aggregation: &RangeAggregation,
     request: MetricRequest,
-) -> Result<Windows, QueryError> {
+) -> Result<(Windows, Vec<String>), QueryError> {
     let range = aggregation.range;
     let step = request.step.unwrap_or(range);
     let first = if request.step.is_some() {
@@ -91,16 +98,23 @@ async fn count(
         limit: 0,
         direction: Direction::OldestFirst,
     };
-    let counts = store.log_counts(&log_query, &GroupBy::All, bucket).await;
-    let counts = counts.map_err(|error| QueryError::Execution(error.to_string()))?;
-    Ok(Windows {
+    let measure = match aggregation.function {
+        RangeFunction::CountOverTime | RangeFunction::Rate => LogMeasure::Records,
+        RangeFunction::BytesOverTime | RangeFunction::BytesRate => LogMeasure::Bytes,
+    };
+    let counts = store.log_counts(&log_query, &GroupBy::All, bucket, measure);
+    let counts = counts
+        .await
+        .map_err(|error| QueryError::Execution(error.to_string()))?;
+    let windows = Windows {
         function: aggregation.function,
-        counts,
+        counts: counts.found,
         first,
         end: request.end,
         step,
         range,
-    })
+    };
+    Ok((windows, counts.warnings))
 }
 
 /// The counts of one aggregation and the moments at which it is evaluated.

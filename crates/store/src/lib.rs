@@ -29,11 +29,16 @@ pub mod verify;
 pub use error::StoreError;
 pub use flush::{FlushReport, PromoteConfig, PromoteKey};
 pub use ingest::{DecodeOptions, Decoded, decode};
+pub use query::filter::{Comparison, Field, Filter, Test};
 pub use query::logs::{
-    Direction, GroupBy, LineFilter, LineFilterOp, LogCount, LogCountSeries, LogQuery, LogRow,
+    Direction, GroupBy, LineFilter, LineFilterOp, LogCount, LogCountSeries, LogMeasure, LogQuery,
+    LogRequest, LogRow,
 };
 pub use query::samples::{SampleLimits, SeriesSamples};
+pub use query::search::Answer;
+pub use query::search::aggregate::{Aggregate, AggregateCell, AggregateGroup, NumberField};
+pub use query::search::sketch::NumberSummary;
 pub use query::services::{ServiceStats, SparkPoint};
-pub use query::traces::{ServiceSpans, SpanBrief, SpanRow, TraceQuery, TraceSummary};
+pub use query::traces::{ServiceSpans, SpanBrief, SpanRequest, SpanRow, TraceQuery, TraceSummary};
 pub use segment::Checksum;
 pub use store::{Applied, AppliedSource, Store, StoreConfig, StoreStats, TableStats};

@@ -1,14 +1,16 @@
 //! Answers to queries, each over one cut of the store: the files of a snapshot and the rows of the head.
 //!
-//! Searches and SQL run as DataFusion plans on threads of their own ([`executor`]), each with a memory
-//! budget and a deadline. Samples for PromQL are read directly: their access path is always the same.
+//! Typed requests for logs and spans read segments themselves ([`search`]), samples for PromQL too: their
+//! access paths are known beforehand. SQL runs as DataFusion plans on threads of its own ([`executor`]), with a
+//! memory budget and a deadline.
 
 mod executor;
-mod filters;
+pub mod filter;
 pub mod logs;
-mod metadata;
+mod request;
 pub mod samples;
 mod scan;
+pub mod search;
 pub mod services;
 mod session;
 mod sql;
@@ -18,3 +20,4 @@ pub mod traces;
 mod whole_attributes;
 
 pub(crate) use executor::Executor;
+pub(crate) use search::Searcher;

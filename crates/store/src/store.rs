@@ -20,7 +20,7 @@ use crate::flush::{Flusher, PromoteConfig};
 use crate::head::View;
 use crate::head::series::SeriesIndex;
 use crate::ingest::Decoded;
-use crate::query::Executor;
+use crate::query::{Executor, Searcher};
 use crate::tables::Table;
 
 /// Where the store lies and what it may take.
@@ -110,6 +110,7 @@ pub(crate) struct Inner {
     pub(crate) catalog: Arc<dyn Catalog>,
     pub(crate) runtime: Arc<RuntimeEnv>,
     pub(crate) executor: Executor,
+    pub(crate) searcher: Searcher,
     pub(crate) view: RwLock<Arc<View>>,
     pub(crate) series: RwLock<SeriesIndex>,
     pub(crate) metadata: RwLock<BTreeMap<String, MetricMetadata>>,

@@ -1,26 +1,22 @@
 //! Log search and log counts.
 
+mod labels;
 mod rows;
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::array::RecordBatch;
-use datafusion::dataframe::DataFrame;
-use datafusion::functions::string::expr_fn::octet_length;
-use datafusion::functions_aggregate::expr_fn::{count, sum};
-use datafusion::logical_expr::{Expr, col, lit};
 use vervet_model::{Labels, Matcher, TraceId, UnixNanos};
 
-use super::filters::{
-    bucket_index, label_column, label_columns, line_matches, matches, metadata_condition,
-    time_between, trace_is,
-};
-use super::session::Access;
-use crate::head::View;
-use crate::store::Inner;
-use crate::tables::{Table, column};
+use self::labels::label_names;
+use super::filter::Filter;
+use super::search::Answer;
+use super::search::aggregate::{Aggregate, AggregateGroup};
+use super::search::top::{Collect, Top, by_unit};
+use crate::tables::Table;
 use crate::{Store, StoreError};
+
+/// Records that one search returns at most.
+pub const LOG_ROWS_MAX: usize = 100_000;
 
 /// A condition on the body of a log record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +41,20 @@ pub enum Direction {
     OldestFirst,
 }
 
-/// Which log records are asked for. All conditions must hold.
+/// Which log records are asked for.
+#[derive(Debug, Clone)]
+pub struct LogRequest {
+    pub filter: Filter,
+    /// Inclusive.
+    pub start: UnixNanos,
+    /// Exclusive.
+    pub end: UnixNanos,
+    /// Rows returned, at most [`LOG_ROWS_MAX`].
+    pub limit: usize,
+    pub direction: Direction,
+}
+
+/// Which log records are asked for, in the terms of Loki. All conditions must hold.
 #[derive(Debug, Clone)]
 pub struct LogQuery {
     /// Conditions on the stream labels and on `level`. An unknown label counts as empty.
@@ -82,6 +91,14 @@ pub enum GroupBy {
     Some(Vec<String>),
 }
 
+/// What the counts of a query hold besides the number of records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogMeasure {
+    Records,
+    /// The bytes of their bodies too, for which bodies are read.
+    Bytes,
+}
+
 /// The counts of one label set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogCountSeries {
@@ -95,8 +112,24 @@ pub struct LogCount {
     /// Start of the bucket: the query's start plus a whole number of buckets.
     pub start: UnixNanos,
     pub count: u64,
-    /// Bytes of the bodies.
+    /// Bytes of the bodies; 0 unless asked for.
     pub bytes: u64,
+}
+
+impl LogQuery {
+    /// The request that asks the same.
+    ///
+    /// # Errors
+    /// [`StoreError::Invalid`] when a condition on an identifier cannot be asked.
+    pub fn to_request(&self) -> Result<LogRequest, StoreError> {
+        Ok(LogRequest {
+            filter: labels::filter(self)?,
+            start: self.start,
+            end: self.end,
+            limit: self.limit,
+            direction: self.direction,
+        })
+    }
 }
 
 impl Store {
@@ -104,26 +137,50 @@ impl Store {
     ///
     /// # Errors
     /// Any [`StoreError`] of a query.
-    pub async fn logs(&self, query: &LogQuery) -> Result<Vec<LogRow>, StoreError> {
-        let (inner, query) = (Arc::clone(&self.0), query.clone());
-        let search = async move {
-            let newest_first = query.direction == Direction::NewestFirst;
-            let order = col(column::TIME).sort(!newest_first, false);
-            let view = inner.cut();
-            let frame = inner
-                .log_records(&view, &query, true)?
-                .sort(vec![order])
-                .and_then(|frame| frame.limit(0, Some(query.limit)))
-                .map_err(|error| inner.engine_error(error))?;
-            rows::log_rows(
-                &inner.collect(frame).await?,
-                view.snapshot.layout(Table::Logs),
-            )
-        };
-        self.0.run(search).await
+    pub async fn logs(&self, query: &LogQuery) -> Result<Answer<Vec<LogRow>>, StoreError> {
+        self.search_logs(&query.to_request()?).await
     }
 
-    /// Records and bytes per bucket and label set, ordered by labels.
+    /// The first `limit` records in the request's direction.
+    ///
+    /// # Errors
+    /// Any [`StoreError`] of a query.
+    pub async fn search_logs(
+        &self,
+        request: &LogRequest,
+    ) -> Result<Answer<Vec<LogRow>>, StoreError> {
+        let limit = request.limit.min(LOG_ROWS_MAX);
+        let mut pass = self
+            .0
+            .pass(Table::Logs, &request.filter, (request.start, request.end))?;
+        let top = pass.all(Top::new(limit, request.direction)).await?;
+        let places = top.into_places();
+        let collect = Collect::new(LOG_ROWS_MAX, self.0.config.query_memory_bytes);
+        let collected = pass.picked(collect, by_unit(&places)).await?;
+        let layout = pass.layout();
+        let mut rows = Vec::with_capacity(places.len());
+        for (origin, numbers, batch) in collected.into_batches() {
+            let shown = rows::log_rows(&batch, layout)?;
+            rows.extend(
+                numbers
+                    .into_iter()
+                    .map(|number| (origin, number))
+                    .zip(shown),
+            );
+        }
+        let newest_first = request.direction == Direction::NewestFirst;
+        rows.sort_by_key(|(place, row)| {
+            let rank = if newest_first {
+                !row.time.0
+            } else {
+                row.time.0
+            };
+            (rank, *place)
+        });
+        Ok(pass.answer(rows.into_iter().map(|(_place, row)| row).collect()))
+    }
+
+    /// Records, and bytes if asked for, per bucket and label set, ordered by labels.
     ///
     /// # Errors
     /// Any [`StoreError`] of a query; [`StoreError::Invalid`] when the bucket is zero.
@@ -132,31 +189,35 @@ impl Store {
         query: &LogQuery,
         group_by: &GroupBy,
         bucket: Duration,
-    ) -> Result<Vec<LogCountSeries>, StoreError> {
-        let (inner, query) = (Arc::clone(&self.0), query.clone());
-        let labels = group_by.labels();
-        let bucket_nanos = i64::try_from(bucket.as_nanos()).unwrap_or(i64::MAX);
-        if bucket_nanos == 0 {
-            return Err(StoreError::Invalid {
-                reason: "the bucket of a count must be longer than zero".to_owned(),
-            });
-        }
-        let counting = async move {
-            let mut groups = label_exprs(&labels);
-            groups.push(bucket_index(query.start, bucket_nanos).alias(rows::BUCKET));
-            let bytes = octet_length(col(column::BODY));
-            let sums = vec![
-                count(lit(1_i64)).alias(rows::COUNT),
-                sum(bytes).alias(rows::BYTES),
-            ];
-            let frame = inner
-                .log_records(&inner.cut(), &query, false)?
-                .aggregate(groups, sums)
-                .map_err(|error| inner.engine_error(error))?;
-            let batches = inner.collect(frame).await?;
-            rows::log_counts(&batches, &labels, query.start, bucket_nanos)
+        measure: LogMeasure,
+    ) -> Result<Answer<Vec<LogCountSeries>>, StoreError> {
+        let names = label_names(group_by);
+        let aggregate = Aggregate {
+            group_by: labels::fields(&names),
+            bucket: Some(bucket),
+            bytes: measure == LogMeasure::Bytes,
+            ..Aggregate::default()
         };
-        self.0.run(counting).await
+        let counted = self
+            .aggregate_logs(&query.to_request()?, &aggregate)
+            .await?;
+        Ok(counted.map(|groups| labels::series(&names, groups)))
+    }
+
+    /// Counts and sums of the records that a request asks for, whatever its limit, ordered by key.
+    ///
+    /// # Errors
+    /// Any [`StoreError`] of a query; [`StoreError::Invalid`] when a field does not exist or the bucket is
+    /// zero.
+    pub async fn aggregate_logs(
+        &self,
+        request: &LogRequest,
+        aggregate: &Aggregate,
+    ) -> Result<Answer<Vec<AggregateGroup>>, StoreError> {
+        let span = (request.start, request.end);
+        self.0
+            .aggregate(Table::Logs, &request.filter, span, aggregate)
+            .await
     }
 
     /// The names of the labels that matching records have, sorted.
@@ -168,13 +229,15 @@ impl Store {
         matchers: &[Matcher],
         start: UnixNanos,
         end: UnixNanos,
-    ) -> Result<Vec<String>, StoreError> {
+    ) -> Result<Answer<Vec<String>>, StoreError> {
         let sets = self.log_series(matchers, start, end).await?;
-        let names: std::collections::BTreeSet<&str> = sets
-            .iter()
-            .flat_map(|labels| labels.iter().map(|label| &*label.name))
-            .collect();
-        Ok(names.into_iter().map(str::to_owned).collect())
+        Ok(sets.map(|sets| {
+            let names: std::collections::BTreeSet<&str> = sets
+                .iter()
+                .flat_map(|labels| labels.iter().map(|label| &*label.name))
+                .collect();
+            names.into_iter().map(str::to_owned).collect()
+        }))
     }
 
     /// The values of one label among matching records, sorted.
@@ -187,18 +250,11 @@ impl Store {
         matchers: &[Matcher],
         start: UnixNanos,
         end: UnixNanos,
-    ) -> Result<Vec<String>, StoreError> {
-        let sets = self.distinct(
-            GroupBy::Some(vec![name.to_owned()]).labels(),
-            matchers,
-            start,
-            end,
-        );
-        let values = sets
-            .await?
-            .into_iter()
-            .filter_map(|labels| Some(labels.get(name)?.to_owned()));
-        Ok(values.collect())
+    ) -> Result<Answer<Vec<String>>, StoreError> {
+        let group_by = GroupBy::Some(vec![name.to_owned()]);
+        let sets = self.distinct(&group_by, matchers, (start, end)).await?;
+        let value = |labels: &Labels| labels.get(name).map(str::to_owned);
+        Ok(sets.map(|sets| sets.iter().filter_map(value).collect()))
     }
 
     /// The distinct label sets of matching records, `level` included, sorted.
@@ -210,103 +266,36 @@ impl Store {
         matchers: &[Matcher],
         start: UnixNanos,
         end: UnixNanos,
-    ) -> Result<Vec<Labels>, StoreError> {
-        self.distinct(GroupBy::All.labels(), matchers, start, end)
-            .await
+    ) -> Result<Answer<Vec<Labels>>, StoreError> {
+        self.distinct(&GroupBy::All, matchers, (start, end)).await
     }
 
     /// The distinct values of some labels, sorted.
     async fn distinct(
         &self,
-        labels: Vec<&'static str>,
+        group_by: &GroupBy,
         matchers: &[Matcher],
-        start: UnixNanos,
-        end: UnixNanos,
-    ) -> Result<Vec<Labels>, StoreError> {
-        if labels.is_empty() {
-            return Ok(Vec::new());
+        (start, end): (UnixNanos, UnixNanos),
+    ) -> Result<Answer<Vec<Labels>>, StoreError> {
+        let names = label_names(group_by);
+        if names.is_empty() {
+            return Ok(Answer {
+                found: Vec::new(),
+                warnings: Vec::new(),
+            });
         }
-        let inner = Arc::clone(&self.0);
-        let query = LogQuery {
-            matchers: matchers.to_vec(),
-            filters: Vec::new(),
-            metadata: Vec::new(),
-            trace_id: None,
-            start,
-            end,
-            limit: 0,
-            direction: Direction::default(),
+        let filter = Filter::All(matchers.iter().map(labels::label_filter).collect());
+        let aggregate = Aggregate {
+            group_by: labels::fields(&names),
+            ..Aggregate::default()
         };
-        let search = async move {
-            let frame = inner
-                .log_records(&inner.cut(), &query, false)?
-                .aggregate(label_exprs(&labels), Vec::new())
-                .map_err(|error| inner.engine_error(error))?;
-            rows::label_sets(&inner.collect(frame).await?, &labels)
-        };
-        self.0.run(search).await
-    }
-}
-
-impl GroupBy {
-    /// The labels meant, of those there are.
-    fn labels(&self) -> Vec<&'static str> {
-        label_columns()
-            .map(|(label, _column)| label)
-            .filter(|label| match self {
-                Self::All => true,
-                Self::Some(names) => names.iter().any(|name| name == label),
-            })
-            .collect()
-    }
-}
-
-fn label_exprs(labels: &[&'static str]) -> Vec<Expr> {
-    labels
-        .iter()
-        .filter_map(|label| label_column(label))
-        .map(col)
-        .collect()
-}
-
-impl Inner {
-    /// The records that fulfil a query, in no order.
-    fn log_records(
-        &self,
-        view: &View,
-        query: &LogQuery,
-        filter_first: bool,
-    ) -> Result<DataFrame, StoreError> {
-        let access = Access {
-            time: Some((query.start, query.end)),
-            filter_first,
-            ..Access::default()
-        };
-        let mut condition = time_between(query.start, query.end);
-        for matcher in &query.matchers {
-            condition = condition.and(matches(matcher));
-        }
-        if let Some(trace_id) = query.trace_id {
-            condition = condition.and(trace_is(trace_id));
-        }
-        for filter in &query.filters {
-            condition = condition.and(line_matches(filter)?);
-        }
-        let layout = view.snapshot.layout(Table::Logs);
-        for matcher in &query.metadata {
-            condition = condition.and(metadata_condition(layout, matcher)?);
-        }
-        let session = self.session(access)?;
-        self.table(&session, view, Table::Logs, access)?
-            .filter(condition)
-            .map_err(|error| self.engine_error(error))
-    }
-
-    /// Runs a plan. Its result is bounded by what the plan says, not here.
-    pub(super) async fn collect(&self, frame: DataFrame) -> Result<Vec<RecordBatch>, StoreError> {
-        frame
-            .collect()
-            .await
-            .map_err(|error| self.engine_error(error))
+        let counted = self
+            .0
+            .aggregate(Table::Logs, &filter, (start, end), &aggregate)
+            .await?;
+        Ok(counted.map(|groups| {
+            let series = labels::series(&names, groups).into_iter();
+            series.map(|series| series.labels).collect()
+        }))
     }
 }

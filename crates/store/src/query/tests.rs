@@ -6,8 +6,8 @@ use vervet_wire::otlp::{KeyValue, LogRecord, Resource, Scope, SpanKind, write_re
 
 use crate::fixtures::{TestSpan, at, at_ms, gauge, logs, spans, store};
 use crate::{
-    DecodeOptions, Direction, GroupBy, LineFilter, LineFilterOp, LogQuery, SampleLimits,
-    ServiceSpans, Store, StoreError, TraceQuery, decode,
+    DecodeOptions, Direction, GroupBy, LineFilter, LineFilterOp, LogMeasure, LogQuery,
+    SampleLimits, ServiceSpans, Store, StoreError, TraceQuery, decode,
 };
 
 fn query(matchers: Vec<Matcher>, filters: Vec<LineFilter>) -> LogQuery {
@@ -213,6 +213,7 @@ async fn logs_are_counted_per_bucket_and_label() {
             &query(Vec::new(), Vec::new()),
             &group,
             Duration::from_secs(3),
+            LogMeasure::Bytes,
         )
         .await
         .unwrap();
@@ -242,6 +243,7 @@ async fn logs_are_counted_per_bucket_and_label() {
             &query(Vec::new(), Vec::new()),
             &GroupBy::Some(Vec::new()),
             Duration::from_secs(100),
+            LogMeasure::Records,
         )
         .await
         .unwrap();
@@ -251,7 +253,12 @@ async fn logs_are_counted_per_bucket_and_label() {
         (Labels::empty(), 5)
     );
     let zero = store
-        .log_counts(&query(Vec::new(), Vec::new()), &group, Duration::ZERO)
+        .log_counts(
+            &query(Vec::new(), Vec::new()),
+            &group,
+            Duration::ZERO,
+            LogMeasure::Records,
+        )
         .await;
     assert!(zero.unwrap_err().is_user_error());
 }
@@ -262,7 +269,7 @@ async fn log_labels_are_listed() {
     let store = log_store(&dir);
     let names = store.log_label_names(&[], at(0), at(100)).await.unwrap();
     assert_eq!(
-        names,
+        names.found,
         [
             "deployment_environment_name",
             "k8s_pod_name",
@@ -275,7 +282,7 @@ async fn log_labels_are_listed() {
         .log_label_values("level", &api, at(0), at(100))
         .await
         .unwrap();
-    assert_eq!(levels, ["error", "info"]);
+    assert_eq!(levels.found, ["error", "info"]);
     assert_eq!(
         store
             .log_label_values("none", &[], at(0), at(100))
@@ -360,7 +367,7 @@ async fn a_trace_is_gathered_from_head_and_segments() {
     );
     store.flush().unwrap();
     assert_eq!(store.trace(TraceId([1; 16])).await.unwrap(), trace);
-    assert_eq!(store.trace(TraceId([9; 16])).await.unwrap(), []);
+    assert_eq!(store.trace(TraceId([9; 16])).await.unwrap().found, []);
 }
 
 /// A search over the time of [`trace_store`].
@@ -430,7 +437,7 @@ async fn a_trace_is_summed_up_over_its_services() {
     let dir = tempfile::tempdir().unwrap();
     let store = trace_store(&dir);
     let query = trace_query(|query| query.kind = Some("client".into()));
-    let trace = store.search_traces(&query).await.unwrap().remove(0);
+    let trace = store.search_traces(&query).await.unwrap().found.remove(0);
     assert_eq!(
         (&*trace.root_service_name, &*trace.root_name),
         ("web", "GET /checkout")

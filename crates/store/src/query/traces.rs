@@ -1,23 +1,26 @@
 //! Traces by id and trace search.
 
+mod newest;
 mod rows;
+mod summary;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use datafusion::dataframe::DataFrame;
-use datafusion::functions::core::expr_fn::get_field;
-use datafusion::functions_aggregate::expr_fn::max;
-use datafusion::logical_expr::{Expr, col, lit};
 use vervet_model::{SpanId, TraceId, UnixNanos};
 
-use super::filters::{binary, promoted_is, time_between, trace_is};
-use super::session::Access;
-use crate::head::View;
-use crate::store::Inner;
-use crate::tables::{Layout, Table, column};
+use self::newest::NewestTraces;
+use self::summary::Briefs;
+use super::filter::{Comparison, Field, Filter, Test};
+use super::search::aggregate::{Aggregate, AggregateGroup};
+use super::search::top::Collect;
+use super::search::{Answer, Predicate};
+use crate::tables::{Table, column};
 use crate::{Store, StoreError};
+
+/// Spans of one trace at most; a larger one is an error.
+pub const TRACE_SPANS_MAX: usize = 200_000;
 
 /// Spans of found traces are looked for this long before and after the time searched.
 const TRACE_SLACK: Duration = Duration::from_secs(3600);
@@ -73,6 +76,16 @@ pub struct TraceQuery {
     pub limit: usize,
 }
 
+/// Which spans are asked for.
+#[derive(Debug, Clone)]
+pub struct SpanRequest {
+    pub filter: Filter,
+    /// Start of the span, inclusive.
+    pub start: UnixNanos,
+    /// Exclusive.
+    pub end: UnixNanos,
+}
+
 /// A trace that was found.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TraceSummary {
@@ -112,150 +125,119 @@ pub struct SpanBrief {
 }
 
 impl Store {
-    /// All spans of a trace, earliest first; empty when it is not known.
+    /// All spans of a trace, at most [`TRACE_SPANS_MAX`], earliest first; empty when it is not known.
     ///
     /// # Errors
     /// Any [`StoreError`] of a query.
-    pub async fn trace(&self, trace_id: TraceId) -> Result<Vec<SpanRow>, StoreError> {
-        let inner = Arc::clone(&self.0);
-        let search = async move {
-            let access = Access {
-                filter_first: true,
-                ..Access::default()
-            };
-            let view = inner.cut();
-            let frame = inner
-                .spans(&view, access)?
-                .filter(trace_is(trace_id))
-                .and_then(|frame| frame.sort(vec![col(column::TIME).sort(true, false)]))
-                .map_err(|error| inner.engine_error(error))?;
-            rows::spans(
-                &inner.collect(frame).await?,
-                view.snapshot.layout(Table::Spans),
-            )
-        };
-        self.0.run(search).await
+    pub async fn trace(&self, trace_id: TraceId) -> Result<Answer<Vec<SpanRow>>, StoreError> {
+        let always = (UnixNanos(i64::MIN), UnixNanos(i64::MAX));
+        let mut pass = self.0.pass(Table::Spans, &of_traces(&[trace_id]), always)?;
+        let collect = Collect::new(TRACE_SPANS_MAX, self.0.config.query_memory_bytes);
+        let mut spans = Vec::new();
+        for (_origin, _numbers, batch) in pass.all(collect).await?.into_batches() {
+            spans.extend(rows::spans(&batch, pass.layout())?);
+        }
+        spans.sort_by_key(|span| span.start);
+        Ok(pass.answer(spans))
     }
 
     /// The newest `limit` traces (at most [`TRACES_MAX`]) that fulfil the query, newest first.
     ///
     /// # Errors
     /// Any [`StoreError`] of a query.
-    pub async fn search_traces(&self, query: &TraceQuery) -> Result<Vec<TraceSummary>, StoreError> {
-        let (inner, query) = (Arc::clone(&self.0), query.clone());
+    pub async fn search_traces(
+        &self,
+        query: &TraceQuery,
+    ) -> Result<Answer<Vec<TraceSummary>>, StoreError> {
+        let view = self.0.cut();
+        let filter = filter(query);
+        let span = (query.start, query.end);
+        let mut pass = self
+            .0
+            .pass_over(Arc::clone(&view), Table::Spans, &filter, span)?;
+        let newest = NewestTraces::new(query.limit.min(TRACES_MAX));
+        let ids = pass.all(newest).await?.into_ids();
+        if ids.is_empty() {
+            return Ok(pass.answer(Vec::new()));
+        }
+        let around = (
+            query.start.saturating_sub(TRACE_SLACK),
+            query.end.saturating_add(TRACE_SLACK),
+        );
+        let matched = Predicate::new(pass.layout(), &filter)?;
+        let mut whole = self
+            .0
+            .pass_over(view, Table::Spans, &of_traces(&ids), around)?;
+        let briefs = Briefs::new(matched, span, SUMMARY_SPANS_MAX);
+        let summaries = whole.all(briefs).await?.into_summaries();
+        Ok(whole.answer(summaries).and_warnings_of(pass.answer(())))
+    }
+
+    /// Counts and sums of the spans that a request asks for, ordered by key.
+    ///
+    /// # Errors
+    /// Any [`StoreError`] of a query; [`StoreError::Invalid`] when a field does not exist or the bucket is
+    /// zero.
+    pub async fn aggregate_spans(
+        &self,
+        request: &SpanRequest,
+        aggregate: &Aggregate,
+    ) -> Result<Answer<Vec<AggregateGroup>>, StoreError> {
+        let span = (request.start, request.end);
         self.0
-            .run(async move {
-                let view = inner.cut();
-                let ids = inner.newest_traces(&view, &query).await?;
-                inner.summaries(&view, &query, &ids).await
-            })
+            .aggregate(Table::Spans, &request.filter, span, aggregate)
             .await
     }
 }
 
-impl Inner {
-    fn spans(&self, view: &View, access: Access) -> Result<DataFrame, StoreError> {
-        let session = self.session(access)?;
-        self.table(&session, view, Table::Spans, access)
-    }
-
-    /// The ids of the traces whose matching spans started last.
-    async fn newest_traces(
-        &self,
-        view: &View,
-        query: &TraceQuery,
-    ) -> Result<Vec<TraceId>, StoreError> {
-        const LATEST: &str = "latest";
-        let access = Access {
-            time: Some((query.start, query.end)),
-            filter_first: true,
-            ..Access::default()
-        };
-        let layout = view.snapshot.layout(Table::Spans);
-        let condition = time_between(query.start, query.end).and(matches(query, layout));
-        let frame = self
-            .spans(view, access)?
-            .filter(condition)
-            .and_then(|frame| {
-                let latest = max(col(column::TIME)).alias(LATEST);
-                frame.aggregate(vec![col(column::TRACE_ID)], vec![latest])
-            })
-            .and_then(|frame| frame.sort(vec![col(LATEST).sort(false, false)]))
-            .and_then(|frame| frame.limit(0, Some(query.limit.min(TRACES_MAX))))
-            .map_err(|error| self.engine_error(error))?;
-        rows::trace_ids(&self.collect(frame).await?)
-    }
-
-    /// Reads all spans of the traces and sums them up.
-    async fn summaries(
-        &self,
-        view: &View,
-        query: &TraceQuery,
-        ids: &[TraceId],
-    ) -> Result<Vec<TraceSummary>, StoreError> {
-        if ids.is_empty() {
-            return Ok(Vec::new());
-        }
-        let start = query.start.saturating_sub(TRACE_SLACK);
-        let end = query.end.saturating_add(TRACE_SLACK);
-        let access = Access {
-            time: Some((start, end)),
-            filter_first: true,
-            ..Access::default()
-        };
-        let ids = ids.iter().map(|id| binary(&id.0)).collect();
-        let layout = view.snapshot.layout(Table::Spans);
-        let matched = time_between(query.start, query.end).and(matches(query, layout));
-        let mut columns: Vec<Expr> = rows::SUMMARY_COLUMNS.into_iter().map(col).collect();
-        columns.push(matched.alias(rows::MATCHED));
-        let frame = self
-            .spans(view, access)?
-            .filter(time_between(start, end).and(col(column::TRACE_ID).in_list(ids, false)))
-            .and_then(|frame| frame.select(columns))
-            .and_then(|frame| frame.limit(0, Some(SUMMARY_SPANS_MAX)))
-            .map_err(|error| self.engine_error(error))?;
-        rows::summaries(&self.collect(frame).await?)
-    }
+fn of_traces(ids: &[TraceId]) -> Filter {
+    let ids = ids.iter().map(|id| id.0.to_vec()).collect();
+    Filter::is(Field::column(column::TRACE_ID), Test::OneOf(ids))
 }
 
 /// The conditions of a query on one span, except for its time.
-fn matches(query: &TraceQuery, layout: &Layout) -> Expr {
-    let equal =
-        |name: &str, value: &Option<String>| value.as_ref().map(|value| col(name).eq(lit(value)));
-    let nanos = |duration: Duration| lit(i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX));
-    let duration = || col(column::DURATION_NS);
+fn filter(query: &TraceQuery) -> Filter {
+    let equal = |name: &str, value: &Option<String>| {
+        let value = value.clone()?;
+        Some(Filter::is(Field::column(name), Test::Equals(value)))
+    };
+    let duration = |comparison, duration: Option<Duration>| {
+        let nanos = duration?.as_secs_f64() * 1e9;
+        let test = Test::Compare(comparison, nanos.round());
+        Some(Filter::is(Field::column(column::DURATION_NS), test))
+    };
     let conditions = [
         equal(column::SERVICE_NAME, &query.service),
         equal(column::ENVIRONMENT, &query.environment),
         equal(column::NAME, &query.name),
         equal(column::KIND, &query.kind),
         equal(column::STATUS, &query.status),
-        query.min_duration.map(|min| duration().gt_eq(nanos(min))),
-        query.max_duration.map(|max| duration().lt_eq(nanos(max))),
+        duration(Comparison::GreaterOrEqual, query.min_duration),
+        duration(Comparison::LessOrEqual, query.max_duration),
     ];
     let attributes = query
         .attributes
         .iter()
-        .map(|(key, value)| has_attribute(layout, key, value));
-    conditions
-        .into_iter()
-        .flatten()
-        .chain(attributes)
-        .fold(lit(true), Expr::and)
+        .map(|(key, value)| has_attribute(key, value));
+    Filter::All(conditions.into_iter().flatten().chain(attributes).collect())
 }
 
 /// Whether a span or its resource has an attribute with this value.
-fn has_attribute(layout: &Layout, key: &str, value: &str) -> Expr {
+fn has_attribute(key: &str, value: &str) -> Filter {
+    let equals = |field: Field| Filter::is(field, Test::Equals(value.to_owned()));
+    let there = |field: Field| {
+        let exists = Filter::is(field.clone(), Test::Exists);
+        match value.is_empty() {
+            true => Filter::All(vec![exists, equals(field)]),
+            false => equals(field),
+        }
+    };
     match key {
-        "service.name" => col(column::SERVICE_NAME).eq(lit(value)),
-        "deployment.environment.name" => col(column::ENVIRONMENT).eq(lit(value)),
-        _ => [column::ATTRIBUTES, column::RESOURCE_ATTRIBUTES]
-            .into_iter()
-            .map(|map| {
-                let found = get_field(col(map), key.to_owned());
-                found.clone().is_not_null().and(found.eq(lit(value)))
-            })
-            .chain(promoted_is(layout, key, value))
-            .fold(lit(false), Expr::or),
+        "service.name" => equals(Field::column(column::SERVICE_NAME)),
+        "deployment.environment.name" => equals(Field::column(column::ENVIRONMENT)),
+        _ => Filter::Any(vec![
+            there(Field::Attribute(key.to_owned())),
+            there(Field::ResourceAttribute(key.to_owned())),
+        ]),
     }
 }

@@ -15,7 +15,7 @@ use crate::columns::{Columns, map_entries};
 use crate::flush::Flusher;
 use crate::head::series::SeriesIndex;
 use crate::head::{Generation, View};
-use crate::query::Executor;
+use crate::query::{Executor, Searcher};
 use crate::segment::remove_orphans;
 use crate::tables::{Table, column};
 
@@ -56,10 +56,12 @@ pub(super) fn open_with(
         .with_max_temp_directory_size(SPILL_BYTES_MAX)
         .build_arc()
         .map_err(|error| StoreError::Engine(Box::new(error)))?;
-    let executor = Executor::start().map_err(|source| StoreError::Io {
+    let io = |source| StoreError::Io {
         path: config.data_dir.clone(),
         source,
-    })?;
+    };
+    let executor = Executor::start().map_err(io)?;
+    let searcher = Searcher::start().map_err(io)?;
     let series = load_series(&snapshot)?;
     let view = View {
         snapshot: Arc::new(snapshot),
@@ -76,6 +78,7 @@ pub(super) fn open_with(
         catalog,
         runtime,
         executor,
+        searcher,
         view: Arc::new(view).into(),
         series: series.into(),
         metadata: parking_lot::RwLock::new(metadata),

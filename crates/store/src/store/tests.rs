@@ -11,7 +11,7 @@ use crate::catalog::{
 };
 use crate::fixtures::{at, at_ms, gauge, logs, store};
 use crate::ingest::reason;
-use crate::{Direction, GroupBy, LogQuery, SampleLimits, StoreError};
+use crate::{Direction, GroupBy, LogMeasure, LogQuery, SampleLimits, StoreError};
 
 fn all_logs() -> LogQuery {
     LogQuery {
@@ -394,6 +394,11 @@ async fn series_and_metadata_survive_a_reopen() {
         ("queue_depth", "Waiting jobs.")
     );
     let query = all_logs();
-    let counts = store.log_counts(&query, &GroupBy::All, Duration::from_secs(1));
-    assert_eq!(counts.await.unwrap(), []);
+    let counts = store.log_counts(
+        &query,
+        &GroupBy::All,
+        Duration::from_secs(1),
+        LogMeasure::Records,
+    );
+    assert_eq!(counts.await.unwrap().found, []);
 }

@@ -1,42 +1,33 @@
-//! Batches of query results as log rows, counts and label sets.
+//! Batches of rows as log records.
 
 use std::collections::BTreeMap;
 
 use arrow::array::{Array, RecordBatch};
 use vervet_model::{Labels, LabelsBuilder, SpanId, TraceId, UnixNanos};
 
-use super::super::metadata::metadata_name;
-use super::{LogCount, LogCountSeries, LogRow};
+use super::LogRow;
+use super::labels::{label_column, label_columns};
 use crate::StoreError;
 use crate::columns::attributes::Attributes;
 use crate::columns::{Columns, map_entries};
-use crate::query::filters::{label_column, label_columns};
+use crate::query::search::maps::metadata_name;
 use crate::tables::{Layout, Table, column};
 
-pub(super) const BUCKET: &str = "bucket";
-pub(super) const COUNT: &str = "records";
-pub(super) const BYTES: &str = "body_bytes";
-
-pub(super) fn log_rows(
-    batches: &[RecordBatch],
-    layout: &Layout,
-) -> Result<Vec<LogRow>, StoreError> {
-    let mut rows = Vec::new();
-    for batch in batches {
-        let columns = Columns::new(Table::Logs.name(), batch);
-        let (times, bodies) = (columns.nanos(column::TIME)?, columns.text(column::BODY)?);
-        let attributes = Attributes::new(columns, layout)?;
-        let names: Vec<_> = label_columns().map(|(label, _column)| label).collect();
-        for row in 0..batch.num_rows() {
-            rows.push(LogRow {
+pub(super) fn log_rows(batch: &RecordBatch, layout: &Layout) -> Result<Vec<LogRow>, StoreError> {
+    let columns = Columns::new(Table::Logs.name(), batch);
+    let (times, bodies) = (columns.nanos(column::TIME)?, columns.text(column::BODY)?);
+    let attributes = Attributes::new(columns, layout)?;
+    let names: Vec<_> = label_columns().map(|(label, _column)| label).collect();
+    (0..batch.num_rows())
+        .map(|row| {
+            Ok(LogRow {
                 time: UnixNanos(times.value(row)),
                 labels: labels(columns, &names, row)?,
                 body: bodies.value(row).to_owned(),
                 metadata: metadata(columns, &attributes, row)?,
-            });
-        }
-    }
-    Ok(rows)
+            })
+        })
+        .collect()
 }
 
 /// The label set of a row; empty values are no labels.
@@ -101,52 +92,4 @@ fn metadata(
         set(column::SPAN_ID, id.to_string());
     }
     Ok(all.into_iter().collect())
-}
-
-pub(super) fn log_counts(
-    batches: &[RecordBatch],
-    names: &[&'static str],
-    start: UnixNanos,
-    bucket_nanos: i64,
-) -> Result<Vec<LogCountSeries>, StoreError> {
-    let mut series: BTreeMap<Labels, Vec<LogCount>> = BTreeMap::new();
-    for batch in batches {
-        let columns = Columns::new(Table::Logs.name(), batch);
-        let buckets = columns.i64(BUCKET)?;
-        let (counts, bytes) = (columns.i64(COUNT)?, columns.i64(BYTES)?);
-        for row in 0..batch.num_rows() {
-            let offset = buckets.value(row).saturating_mul(bucket_nanos);
-            let count = LogCount {
-                start: UnixNanos(start.0.saturating_add(offset)),
-                count: u64::try_from(counts.value(row)).unwrap_or(0),
-                bytes: u64::try_from(bytes.value(row)).unwrap_or(0),
-            };
-            series
-                .entry(labels(columns, names, row)?)
-                .or_default()
-                .push(count);
-        }
-    }
-    Ok(series
-        .into_iter()
-        .map(|(labels, mut buckets)| {
-            buckets.sort_by_key(|bucket| bucket.start);
-            LogCountSeries { labels, buckets }
-        })
-        .collect())
-}
-
-pub(super) fn label_sets(
-    batches: &[RecordBatch],
-    names: &[&'static str],
-) -> Result<Vec<Labels>, StoreError> {
-    let mut sets = Vec::new();
-    for batch in batches {
-        let columns = Columns::new(Table::Logs.name(), batch);
-        for row in 0..batch.num_rows() {
-            sets.push(labels(columns, names, row)?);
-        }
-    }
-    sets.sort();
-    Ok(sets)
 }

@@ -1,17 +1,13 @@
-//! Sums the groups of the engine up to one entry per service.
+//! Sums groups of spans and log records up to one entry per service.
 
 use std::collections::BTreeMap;
 
-use arrow::array::RecordBatch;
 use vervet_model::UnixNanos;
 
-use super::{
-    BUCKET, CLASS, CLASS_ENTRY, CLASS_ROOT, COUNT, ERRORS, LATEST, P50, P99, ServiceStats,
-    SparkPoint,
-};
-use crate::StoreError;
-use crate::columns::Columns;
-use crate::tables::{Table, column};
+use super::{ServiceStats, SparkPoint};
+use crate::query::search::aggregate::AggregateGroup;
+use crate::query::search::predicate::presence;
+use crate::query::search::sketch::NumberSummary;
 
 const NANOS_PER_MILLI: f64 = 1e6;
 
@@ -20,7 +16,6 @@ pub(super) struct Tally {
     services: BTreeMap<(String, String), Service>,
 }
 
-#[derive(Default)]
 struct Service {
     entries: Requests,
     roots: Requests,
@@ -29,26 +24,43 @@ struct Service {
     last_seen: UnixNanos,
 }
 
-#[derive(Default)]
 struct Requests {
-    p50_ms: f64,
-    p99_ms: f64,
+    durations: NumberSummary,
     sparkline: Vec<SparkPoint>,
 }
 
 impl Requests {
+    fn new(buckets: usize) -> Self {
+        Self {
+            durations: NumberSummary::new(true),
+            sparkline: vec![SparkPoint::default(); buckets],
+        }
+    }
+
     fn is_empty(&self) -> bool {
         self.sparkline.iter().all(|point| point.requests == 0)
     }
 }
 
 impl Service {
-    /// The spans of a class that counts as requests.
-    fn requests(&mut self, class: i64) -> Option<&mut Requests> {
-        match class {
-            CLASS_ENTRY => Some(&mut self.entries),
-            CLASS_ROOT => Some(&mut self.roots),
-            _ => None,
+    fn new(buckets: usize) -> Self {
+        Self {
+            entries: Requests::new(buckets),
+            roots: Requests::new(buckets),
+            log_records: 0,
+            log_errors: 0,
+            last_seen: UnixNanos(0),
+        }
+    }
+
+    /// What spans of a kind count for: entries of the service, else roots of traces, else nothing.
+    fn requests(&mut self, kind: &str, has_parent: &str) -> Option<&mut Requests> {
+        if matches!(kind, "server" | "consumer") {
+            Some(&mut self.entries)
+        } else if has_parent == presence(false) {
+            Some(&mut self.roots)
+        } else {
+            None
         }
     }
 }
@@ -61,87 +73,82 @@ impl Tally {
         }
     }
 
-    pub(super) fn add_totals(&mut self, batches: &[RecordBatch]) -> Result<(), StoreError> {
-        self.each(batches, |service, columns, row| {
-            service.last_seen = service
-                .last_seen
-                .max(UnixNanos(columns.nanos(LATEST)?.value(row)));
-            if let Some(requests) = service.requests(columns.i64(CLASS)?.value(row)) {
-                requests.p50_ms = columns.f64(P50)?.value(row) / NANOS_PER_MILLI;
-                requests.p99_ms = columns.f64(P99)?.value(row) / NANOS_PER_MILLI;
-            }
-            Ok(())
-        })
-    }
-
-    pub(super) fn add_buckets(&mut self, batches: &[RecordBatch]) -> Result<(), StoreError> {
+    fn service(&mut self, name: &str, environment: &str) -> &mut Service {
         let buckets = self.buckets;
-        self.each(batches, |service, columns, row| {
-            let Some(requests) = service.requests(columns.i64(CLASS)?.value(row)) else {
-                return Ok(());
-            };
-            requests.sparkline.resize(buckets, SparkPoint::default());
-            let bucket = usize::try_from(columns.i64(BUCKET)?.value(row)).unwrap_or(usize::MAX);
-            if let Some(point) = requests.sparkline.get_mut(bucket) {
-                point.requests += unsigned(columns.i64(COUNT)?.value(row));
-                point.errors += unsigned(columns.i64(ERRORS)?.value(row));
-            }
-            Ok(())
-        })
+        self.services
+            .entry((name.to_owned(), environment.to_owned()))
+            .or_insert_with(|| Service::new(buckets))
     }
 
-    pub(super) fn add_logs(&mut self, batches: &[RecordBatch]) -> Result<(), StoreError> {
-        self.each(batches, |service, columns, row| {
-            service.log_records += unsigned(columns.i64(COUNT)?.value(row));
-            service.log_errors += unsigned(columns.i64(ERRORS)?.value(row));
-            service.last_seen = service
-                .last_seen
-                .max(UnixNanos(columns.nanos(LATEST)?.value(row)));
-            Ok(())
-        })
-    }
-
-    /// Hands each row to `add` with the service it belongs to.
-    fn each(
-        &mut self,
-        batches: &[RecordBatch],
-        add: impl Fn(&mut Service, Columns<'_>, usize) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
-        for batch in batches {
-            let columns = Columns::new(Table::Spans.name(), batch);
-            let names = columns.text(column::SERVICE_NAME)?;
-            let environments = columns.text(column::ENVIRONMENT)?;
-            for row in 0..batch.num_rows() {
-                let key = (
-                    names.value(row).to_owned(),
-                    environments.value(row).to_owned(),
-                );
-                add(self.services.entry(key).or_default(), columns, row)?;
+    pub(super) fn add_totals(&mut self, group: &AggregateGroup) {
+        let [name, environment, kind, has_parent] = group.key.as_slice() else {
+            return;
+        };
+        let service = self.service(name, environment);
+        for cell in &group.cells {
+            service.last_seen = service.last_seen.max(cell.latest);
+            if let Some(requests) = service.requests(kind, has_parent) {
+                for durations in &cell.numbers {
+                    requests.durations.merge(durations);
+                }
             }
         }
-        Ok(())
+    }
+
+    pub(super) fn add_steps(
+        &mut self,
+        group: &AggregateGroup,
+        bucket_of: impl Fn(UnixNanos) -> usize,
+    ) {
+        let [name, environment, kind, has_parent, status] = group.key.as_slice() else {
+            return;
+        };
+        let service = self.service(name, environment);
+        let Some(requests) = service.requests(kind, has_parent) else {
+            return;
+        };
+        for cell in &group.cells {
+            if let Some(point) = requests.sparkline.get_mut(bucket_of(cell.start)) {
+                point.requests += cell.count;
+                point.errors += if status == "error" { cell.count } else { 0 };
+            }
+        }
+    }
+
+    pub(super) fn add_logs(&mut self, group: &AggregateGroup) {
+        let [name, environment, level] = group.key.as_slice() else {
+            return;
+        };
+        let is_error = matches!(level.as_str(), "error" | "fatal");
+        let service = self.service(name, environment);
+        for cell in &group.cells {
+            service.log_records += cell.count;
+            service.log_errors += if is_error { cell.count } else { 0 };
+            service.last_seen = service.last_seen.max(cell.latest);
+        }
     }
 
     pub(super) fn finish(self) -> Vec<ServiceStats> {
-        let buckets = self.buckets;
         self.services
             .into_iter()
             .map(|((service_name, environment), service)| {
-                let mut requests = if service.entries.is_empty() {
-                    service.roots
-                } else {
-                    service.entries
+                let requests = match service.entries.is_empty() {
+                    true => service.roots,
+                    false => service.entries,
                 };
-                requests.sparkline.resize(buckets, SparkPoint::default());
                 let sum =
                     |field: fn(&SparkPoint) -> u64| requests.sparkline.iter().map(field).sum();
+                let millis = |quantile| {
+                    let nanos = requests.durations.quantile(quantile);
+                    nanos.map_or(0.0, |nanos| nanos / NANOS_PER_MILLI)
+                };
                 ServiceStats {
                     service_name,
                     environment,
                     requests: sum(|point| point.requests),
                     errors: sum(|point| point.errors),
-                    p50_ms: requests.p50_ms,
-                    p99_ms: requests.p99_ms,
+                    p50_ms: millis(0.5),
+                    p99_ms: millis(0.99),
                     log_records: service.log_records,
                     log_errors: service.log_errors,
                     last_seen: service.last_seen,
@@ -150,8 +157,4 @@ impl Tally {
             })
             .collect()
     }
-}
-
-fn unsigned(count: i64) -> u64 {
-    u64::try_from(count).unwrap_or(0)
 }

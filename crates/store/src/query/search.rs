@@ -1,0 +1,118 @@
+//! Typed requests read segments themselves, without a query planner.
+//!
+//! A request is cut into units: one per head batch and one per row group. The threads of a [`Pool`] take
+//! units of all running requests in turn, so that a heavy request slows a small one by its share only. For
+//! each unit [`prune`] decides by statistics whether it can hold a matching row, then the conditions are
+//! evaluated cheapest first, each reading its column for the rows that are left ([`rows::Rows`]); wide
+//! columns are decoded for the rows of the answer only. A search newest first keeps the times of its best
+//! rows and skips every page that is older.
+//!
+//! Invariants: dropping a request's future, or its deadline, stops its threads at the next page they read.
+//! A segment, or a part of one, that cannot be read is left out with a warning that names it; nothing else
+//! is.
+//!
+//! Limits: threads as many as cores; [`cache::METADATA_BYTES_MAX`] of footers in memory;
+//! [`aggregate::CELLS_MAX`] cells of a count; the memory of one answer is that of a query
+//! (`query_memory_bytes`).
+
+pub mod aggregate;
+mod cache;
+pub(super) mod job;
+pub(super) mod maps;
+mod pool;
+pub(super) mod predicate;
+mod prune;
+pub(super) mod rows;
+mod segment;
+pub mod sketch;
+mod stop;
+mod text;
+pub(super) mod times;
+pub(super) mod top;
+mod values;
+
+use std::sync::Arc;
+
+use vervet_model::UnixNanos;
+
+use self::cache::MetadataCache;
+use self::pool::Pool;
+pub(crate) use self::predicate::Predicate;
+use crate::tables::Table;
+
+/// The threads and the memory that typed requests share.
+pub(crate) struct Searcher {
+    pool: Pool,
+    cache: Arc<MetadataCache>,
+}
+
+impl Searcher {
+    /// Starts one thread per core.
+    pub(crate) fn start() -> std::io::Result<Self> {
+        Ok(Self {
+            pool: Pool::start()?,
+            cache: Arc::default(),
+        })
+    }
+
+    /// Forgets what is kept of segments, as after a start.
+    pub(crate) fn forget(&self) {
+        self.cache.clear();
+    }
+}
+
+/// The rows that a request looks at.
+#[derive(Debug, Clone)]
+pub(crate) struct Wanted {
+    pub(crate) table: Table,
+    pub(crate) filter: Arc<Predicate>,
+    /// Inclusive.
+    pub(crate) start: UnixNanos,
+    /// Exclusive.
+    pub(crate) end: UnixNanos,
+}
+
+/// What a request found, and what it could not look at.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer<T> {
+    pub found: T,
+    /// Each names a segment that is left out, and why. Empty when the answer is complete.
+    pub warnings: Vec<String>,
+}
+
+impl<T> Answer<T> {
+    /// Adds the warnings of another part of the same answer.
+    pub(crate) fn and_warnings_of<U>(mut self, other: Answer<U>) -> Self {
+        for warning in other.warnings {
+            if !self.warnings.contains(&warning) {
+                self.warnings.push(warning);
+            }
+        }
+        self
+    }
+
+    pub(crate) fn map<U>(self, f: impl FnOnce(T) -> U) -> Answer<U> {
+        Answer {
+            found: f(self.found),
+            warnings: self.warnings,
+        }
+    }
+}
+
+/// So that a complete answer reads like what was found.
+impl<T> std::ops::Deref for Answer<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.found
+    }
+}
+
+impl<T: IntoIterator> IntoIterator for Answer<T> {
+    type Item = T::Item;
+    type IntoIter = T::IntoIter;
+
+    fn into_iter(self) -> T::IntoIter {
+        self.found.into_iter()
+    }
+}

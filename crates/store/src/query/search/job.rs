@@ -1,0 +1,575 @@
+//! One request on its way: the units that are left, and what became of the others.
+
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+use std::ops::Range;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use arrow::array::{AsArray as _, RecordBatch};
+use arrow::buffer::BooleanBuffer;
+use arrow::datatypes::TimestampNanosecondType;
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use super::cache::MetadataCache;
+use super::pool::{Work, WorkQueue};
+use super::rows::Rows;
+use super::segment::Segment;
+use super::stop::Stop;
+use super::times::{self, Span, overlap};
+use super::{Answer, Searcher, Wanted, prune};
+use crate::StoreError;
+use crate::catalog::DataFile;
+use crate::head::View;
+use crate::tables::{Layout, column};
+
+/// A row group whose columns take more than this is read in parts (bytes).
+const DECODED_BYTES_MAX: i64 = 64 << 20;
+/// Conditions that cost at least this are asked page by page where pages can be skipped.
+const COSTLY: u32 = 16;
+/// Warnings of one answer.
+const WARNINGS_MAX: usize = 20;
+
+/// Where a unit's rows lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Origin {
+    Head { batch: usize },
+    Group { file: usize, group: usize },
+}
+
+/// What a request does with the rows that fulfil its conditions. Called by several threads at once.
+pub(crate) trait Visit: Send + Sync + 'static {
+    /// The times that rows must have to matter still. May become narrower, never wider.
+    fn span(&self) -> Span {
+        (i64::MIN, i64::MAX)
+    }
+
+    /// In which order units are best looked at.
+    fn order(&self) -> UnitOrder {
+        UnitOrder::Any
+    }
+
+    fn visit(&self, origin: Origin, rows: &mut Rows<'_>) -> Result<(), StoreError>;
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum UnitOrder {
+    Any,
+    NewestFirst,
+    OldestFirst,
+}
+
+impl UnitOrder {
+    fn priority(self, span: Option<Span>) -> i64 {
+        match (self, span) {
+            (Self::Any, _) => 0,
+            (_, None) => i64::MAX,
+            (Self::NewestFirst, Some((_, last))) => last,
+            (Self::OldestFirst, Some((first, _))) => first.saturating_neg(),
+        }
+    }
+}
+
+/// Chosen rows of a unit, by number.
+pub(crate) type Picked = (Origin, Vec<u32>);
+
+enum Unit {
+    Head(usize),
+    File(usize),
+    Group {
+        file: usize,
+        segment: Arc<Segment>,
+        group: usize,
+    },
+    Pick(Picked),
+}
+
+struct Queued {
+    priority: i64,
+    unit: Unit,
+}
+
+impl Ord for Queued {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.priority.cmp(&other.priority)
+    }
+}
+
+impl PartialOrd for Queued {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Queued {
+    fn eq(&self, other: &Self) -> bool {
+        self.priority == other.priority
+    }
+}
+
+impl Eq for Queued {}
+
+/// The files and batches of one cut, which are numbered the same for all passes of a request.
+pub(super) struct Cut {
+    /// Keeps the files from being deleted.
+    view: Arc<View>,
+    heads: Vec<RecordBatch>,
+    files: Vec<DataFile>,
+}
+
+impl Cut {
+    pub(crate) fn new(view: Arc<View>, wanted: &Wanted) -> Self {
+        let span = wanted.span();
+        let overlaps = |file: &&DataFile| {
+            let known = file.time_range.map(|(first, last)| (first.0, last.0));
+            known.is_none_or(|known| overlap(known, span))
+        };
+        let files = view.snapshot.table(wanted.table);
+        Self {
+            heads: view.batches(wanted.table),
+            files: files.filter(overlaps).cloned().collect(),
+            view,
+        }
+    }
+}
+
+impl Wanted {
+    /// Both ends inclusive.
+    fn span(&self) -> Span {
+        (self.start.0, self.end.0.saturating_sub(1))
+    }
+}
+
+struct Job<V> {
+    wanted: Wanted,
+    cut: Arc<Cut>,
+    visitor: V,
+    stop: Arc<Stop>,
+    cache: Arc<MetadataCache>,
+    queue: WorkQueue,
+    own: Weak<Self>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    units: BinaryHeap<Queued>,
+    running: usize,
+    warnings: Vec<String>,
+    failed: Option<StoreError>,
+    done: Option<oneshot::Sender<()>>,
+}
+
+/// Stops the threads of a request whose future is dropped.
+struct StopOnDrop(Arc<Stop>);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
+}
+
+/// A request in one or more passes over the same cut, with one deadline.
+pub(crate) struct Pass<'s> {
+    searcher: &'s Searcher,
+    wanted: Wanted,
+    cut: Arc<Cut>,
+    stop: StopOnDrop,
+    timeout: Duration,
+    warnings: Vec<String>,
+}
+
+impl<'s> Pass<'s> {
+    pub(crate) fn new(
+        searcher: &'s Searcher,
+        view: Arc<View>,
+        wanted: Wanted,
+        timeout: Duration,
+    ) -> Self {
+        Self {
+            searcher,
+            cut: Arc::new(Cut::new(view, &wanted)),
+            wanted,
+            stop: StopOnDrop(Arc::new(Stop::after(timeout))),
+            timeout,
+            warnings: Vec::new(),
+        }
+    }
+
+    /// Shows the visitor all rows that fulfil the conditions.
+    ///
+    /// # Errors
+    /// The visitor's, or [`StoreError::Timeout`].
+    pub(crate) async fn all<V: Visit>(&mut self, visitor: V) -> Result<V, StoreError> {
+        let order = visitor.order();
+        let heads = (0..self.cut.heads.len()).map(|batch| Queued {
+            priority: i64::MAX,
+            unit: Unit::Head(batch),
+        });
+        let files = self.cut.files.iter().enumerate().map(|(index, file)| {
+            let span = file.time_range.map(|(first, last)| (first.0, last.0));
+            Queued {
+                priority: order.priority(span),
+                unit: Unit::File(index),
+            }
+        });
+        let units = heads.chain(files).collect();
+        self.run(visitor, units).await
+    }
+
+    /// Shows the visitor rows that were chosen before.
+    ///
+    /// # Errors
+    /// As [`Pass::all`].
+    pub(crate) async fn picked<V: Visit>(
+        &mut self,
+        visitor: V,
+        picked: Vec<Picked>,
+    ) -> Result<V, StoreError> {
+        let units = picked.into_iter().map(|picked| Queued {
+            priority: 0,
+            unit: Unit::Pick(picked),
+        });
+        self.run(visitor, units.collect()).await
+    }
+
+    /// The layout of the table in this cut.
+    pub(crate) fn layout(&self) -> &Layout {
+        self.cut.view.snapshot.layout(self.wanted.table)
+    }
+
+    pub(crate) fn answer<T>(self, found: T) -> Answer<T> {
+        Answer {
+            found,
+            warnings: self.warnings,
+        }
+    }
+
+    async fn run<V: Visit>(
+        &mut self,
+        visitor: V,
+        units: BinaryHeap<Queued>,
+    ) -> Result<V, StoreError> {
+        if units.is_empty() {
+            return Ok(visitor);
+        }
+        let (done, finished) = oneshot::channel();
+        let queue = self.searcher.pool.queue();
+        let job = Arc::new_cyclic(|own| Job {
+            wanted: self.wanted.clone(),
+            cut: Arc::clone(&self.cut),
+            visitor,
+            stop: Arc::clone(&self.stop.0),
+            cache: Arc::clone(&self.searcher.cache),
+            queue: queue.clone(),
+            own: Weak::clone(own),
+            state: Mutex::new(State {
+                units,
+                done: Some(done),
+                ..State::default()
+            }),
+        });
+        queue.push(Arc::clone(&job) as Arc<dyn Work>);
+        let timeout = StoreError::Timeout {
+            after: self.timeout,
+        };
+        // The threads look at the deadline at each page; here it bounds a wait for threads that are busy.
+        let left = self.stop.0.left();
+        if !matches!(tokio::time::timeout(left, finished).await, Ok(Ok(()))) {
+            return Err(job.state.lock().failed.take().unwrap_or(timeout));
+        }
+        let mut state = std::mem::take(&mut *job.state.lock());
+        if let Some(error) = state.failed.take() {
+            return Err(error);
+        }
+        self.warnings.append(&mut state.warnings);
+        job.into_visitor().await.ok_or(timeout)
+    }
+}
+
+impl<V: Visit> Job<V> {
+    /// The threads let go of a finished job within moments.
+    async fn into_visitor(self: Arc<Self>) -> Option<V> {
+        let mut job = self;
+        loop {
+            match Arc::try_unwrap(job) {
+                Ok(job) => return Some(job.visitor),
+                Err(shared) => job = shared,
+            }
+            job.stop.check().ok()?;
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn run(&self, unit: Unit) -> Result<Vec<Queued>, StoreError> {
+        self.stop.check()?;
+        match unit {
+            Unit::Head(batch) => self.look_at_head(batch).map(|()| Vec::new()),
+            Unit::File(file) => self.open(file),
+            Unit::Group {
+                file,
+                segment,
+                group,
+            } => self
+                .look_at_group(file, &segment, group)
+                .map(|()| Vec::new()),
+            Unit::Pick(picked) => self.pick(picked).map(|()| Vec::new()),
+        }
+    }
+
+    /// The times that matter still.
+    fn span(&self) -> Span {
+        let (wanted, left) = (self.wanted.span(), self.visitor.span());
+        (wanted.0.max(left.0), wanted.1.min(left.1))
+    }
+
+    fn look_at_head(&self, batch: usize) -> Result<(), StoreError> {
+        let Some(head) = self.cut.heads.get(batch) else {
+            return Ok(());
+        };
+        let mut rows = Rows::of_head(self.wanted.table, head);
+        keep_times(&mut rows, self.span())?;
+        self.wanted.filter.narrow(&mut rows)?;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        self.visitor.visit(Origin::Head { batch }, &mut rows)
+    }
+
+    /// The row groups of a file that may hold a wanted row.
+    fn open(&self, file: usize) -> Result<Vec<Queued>, StoreError> {
+        let Some(data_file) = self.cut.files.get(file) else {
+            return Ok(Vec::new());
+        };
+        let known = data_file.time_range.map(|(first, last)| (first.0, last.0));
+        if known.is_some_and(|known| !overlap(known, self.span())) {
+            return Ok(Vec::new());
+        }
+        let segment = Arc::new(self.cache.open(data_file, &self.stop)?);
+        let order = self.visitor.order();
+        let groups = 0..segment.metadata().parquet().num_row_groups();
+        let units = groups.filter_map(|group| {
+            let span = times::of_group(&segment, group);
+            let in_time = span.is_none_or(|span| overlap(span, self.span()));
+            let possible =
+                in_time && prune::remaining(&self.wanted.filter, &segment, group).is_some();
+            possible.then(|| Queued {
+                priority: order.priority(span),
+                unit: Unit::Group {
+                    file,
+                    segment: Arc::clone(&segment),
+                    group,
+                },
+            })
+        });
+        Ok(units.collect())
+    }
+
+    fn look_at_group(
+        &self,
+        file: usize,
+        segment: &Segment,
+        group: usize,
+    ) -> Result<(), StoreError> {
+        let known = times::of_group(segment, group);
+        if known.is_some_and(|known| !overlap(known, self.span())) {
+            return Ok(());
+        }
+        let Some(conditions) = prune::remaining(&self.wanted.filter, segment, group) else {
+            return Ok(());
+        };
+        let cost: u32 = conditions.iter().map(|condition| condition.cost()).sum();
+        let in_parts = self.visitor.order() != UnitOrder::Any && cost >= COSTLY;
+        for part in self.parts(segment, group, in_parts) {
+            self.stop.check()?;
+            let span = self.span();
+            if part.span.is_some_and(|known| !overlap(known, span)) {
+                continue;
+            }
+            let mut rows = Rows::of_group(self.wanted.table, segment, group);
+            if let Some(ranges) = &part.ranges {
+                rows.restrict(ranges);
+            }
+            if part
+                .span
+                .is_none_or(|(first, last)| first < span.0 || last > span.1)
+            {
+                keep_times(&mut rows, span)?;
+            }
+            for condition in &conditions {
+                condition.narrow(&mut rows)?;
+            }
+            if !rows.is_empty() {
+                self.visitor
+                    .visit(Origin::Group { file, group }, &mut rows)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The rows of a group as they are looked at: at once, or page by page in the visitor's order.
+    fn parts(&self, segment: &Segment, group: usize, in_parts: bool) -> Vec<Part> {
+        let whole = Part {
+            ranges: None,
+            span: times::of_group(segment, group),
+        };
+        let large = segment
+            .group(group)
+            .is_some_and(|group| group.total_byte_size() > DECODED_BYTES_MAX);
+        let pages = times::pages(segment, group);
+        if pages.is_empty() {
+            return vec![whole];
+        }
+        let order = self.visitor.order();
+        if in_parts || large {
+            let mut parts: Vec<Part> = pages
+                .into_iter()
+                .map(|page| Part {
+                    ranges: Some(vec![page.rows]),
+                    span: Some(page.span),
+                })
+                .collect();
+            parts.sort_by_key(|part| std::cmp::Reverse(order.priority(part.span)));
+            return parts;
+        }
+        let span = self.span();
+        let (inside, outside): (Vec<_>, Vec<_>) =
+            pages.into_iter().partition(|page| overlap(page.span, span));
+        if outside.is_empty() {
+            return vec![whole];
+        }
+        let bounds = inside.iter().map(|page| page.span);
+        let bounds = bounds.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
+        match bounds {
+            None => Vec::new(),
+            Some(bounds) => vec![Part {
+                ranges: Some(inside.into_iter().map(|page| page.rows).collect()),
+                span: Some(bounds),
+            }],
+        }
+    }
+
+    fn pick(&self, (origin, numbers): Picked) -> Result<(), StoreError> {
+        let ranges = ranges(&numbers);
+        let table = self.wanted.table;
+        match origin {
+            Origin::Head { batch } => {
+                let Some(head) = self.cut.heads.get(batch) else {
+                    return Ok(());
+                };
+                let mut rows = Rows::of_head(table, head);
+                rows.restrict(&ranges);
+                self.visitor.visit(origin, &mut rows)
+            }
+            Origin::Group { file, group } => {
+                let Some(data_file) = self.cut.files.get(file) else {
+                    return Ok(());
+                };
+                let segment = self.cache.open(data_file, &self.stop)?;
+                let mut rows = Rows::of_group(table, &segment, group);
+                rows.restrict(&ranges);
+                self.visitor.visit(origin, &mut rows)
+            }
+        }
+    }
+
+    /// Notes what became of a unit, and wakes the caller after the last one.
+    fn finish(&self, result: Result<Vec<Queued>, StoreError>) {
+        let mut state = self.state.lock();
+        state.running = state.running.saturating_sub(1);
+        let mut more = false;
+        match result {
+            Ok(units) => {
+                more = !units.is_empty();
+                state.units.extend(units);
+            }
+            Err(error) if is_damage(&error) => {
+                tracing::warn!(%error, "a segment is left out of an answer");
+                let warning = warning(&error);
+                if state.warnings.len() < WARNINGS_MAX && !state.warnings.contains(&warning) {
+                    state.warnings.push(warning);
+                }
+            }
+            Err(error) => {
+                state.units.clear();
+                self.stop.stop();
+                state.failed.get_or_insert(error);
+            }
+        }
+        if state.units.is_empty() && state.running == 0 {
+            if let Some(done) = state.done.take() {
+                let _caller_is_gone = done.send(());
+            }
+            return;
+        }
+        drop(state);
+        if more && let Some(own) = self.own.upgrade() {
+            self.queue.push(own);
+        }
+    }
+}
+
+impl<V: Visit> Work for Job<V> {
+    fn step(&self) {
+        let unit = {
+            let mut state = self.state.lock();
+            let Some(queued) = state.units.pop() else {
+                return;
+            };
+            state.running += 1;
+            queued.unit
+        };
+        let result = self.run(unit);
+        self.finish(result);
+    }
+
+    fn has_steps(&self) -> bool {
+        !self.state.lock().units.is_empty()
+    }
+}
+
+/// Rows that are looked at together.
+struct Part {
+    /// `None` for all.
+    ranges: Option<Vec<Range<usize>>>,
+    span: Option<Span>,
+}
+
+/// Keeps the rows whose time lies within.
+fn keep_times(rows: &mut Rows<'_>, span: Span) -> Result<(), StoreError> {
+    let times = rows.required(column::TIME)?;
+    let table = rows.table().name();
+    let times = times
+        .as_primitive_opt::<TimestampNanosecondType>()
+        .ok_or(StoreError::Columns { table })?;
+    let within = |time: &i64| span.0 <= *time && *time <= span.1;
+    let mask: BooleanBuffer = times.values().iter().map(within).collect();
+    rows.keep(&mask)
+}
+
+/// Ascending numbers as ranges.
+fn ranges(numbers: &[u32]) -> Vec<Range<usize>> {
+    let mut ranges: Vec<Range<usize>> = Vec::new();
+    for number in numbers {
+        let number = usize::try_from(*number).unwrap_or(usize::MAX);
+        match ranges.last_mut() {
+            Some(last) if last.end == number => last.end += 1,
+            _ => ranges.push(number..number + 1),
+        }
+    }
+    ranges
+}
+
+/// Whether an error means that one segment cannot be read, as opposed to the request.
+fn is_damage(error: &StoreError) -> bool {
+    matches!(
+        error,
+        StoreError::Read { .. } | StoreError::Io { .. } | StoreError::Columns { .. }
+    )
+}
+
+fn warning(error: &StoreError) -> String {
+    let cause = std::error::Error::source(error).map(|cause| format!(": {cause}"));
+    format!("{error}{}; its rows are missing", cause.unwrap_or_default())
+}

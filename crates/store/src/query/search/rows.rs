@@ -1,0 +1,224 @@
+//! The rows of one unit, of which conditions leave fewer and fewer.
+
+use std::ops::Range;
+
+use arrow::array::{ArrayRef, BooleanArray, BooleanBufferBuilder, RecordBatch};
+use arrow::buffer::BooleanBuffer;
+use arrow::compute::{filter, filter_record_batch};
+use arrow::error::ArrowError;
+use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
+
+use super::maps::Key;
+use super::segment::{Segment, Texts};
+use crate::StoreError;
+use crate::tables::Table;
+
+/// Where the rows lie.
+#[derive(Clone, Copy)]
+enum Place<'s> {
+    Head(&'s RecordBatch),
+    Group { segment: &'s Segment, group: usize },
+}
+
+/// Rows of a head batch or a row group. Columns are read when they are asked for, for the rows that are left
+/// at that time, and kept.
+pub(crate) struct Rows<'s> {
+    table: Table,
+    place: Place<'s>,
+    /// Rows of the whole unit.
+    total: usize,
+    /// The rows left, `None` for all.
+    left: Option<BooleanBuffer>,
+    count: usize,
+    columns: Vec<(String, Option<ArrayRef>)>,
+}
+
+impl<'s> Rows<'s> {
+    pub(crate) fn of_head(table: Table, batch: &'s RecordBatch) -> Self {
+        Self::new(table, Place::Head(batch), batch.num_rows())
+    }
+
+    pub(crate) fn of_group(table: Table, segment: &'s Segment, group: usize) -> Self {
+        let rows = segment.group(group).map_or(0, |group| group.num_rows());
+        let total = usize::try_from(rows).unwrap_or(0);
+        Self::new(table, Place::Group { segment, group }, total)
+    }
+
+    fn new(table: Table, place: Place<'s>, total: usize) -> Self {
+        Self {
+            table,
+            place,
+            total,
+            left: None,
+            count: total,
+            columns: Vec::new(),
+        }
+    }
+
+    pub(crate) fn table(&self) -> Table {
+        self.table
+    }
+
+    /// Rows that are left.
+    pub(crate) fn len(&self) -> usize {
+        self.count
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// The numbers of the rows that are left, within the unit.
+    pub(crate) fn numbers(&self) -> Vec<u32> {
+        let all = || BooleanBuffer::new_set(self.total);
+        let left = self.left.clone().unwrap_or_else(all);
+        left.set_indices_u32().collect()
+    }
+
+    /// Leaves only these rows of the unit. Comes before any column is read.
+    pub(crate) fn restrict(&mut self, ranges: &[Range<usize>]) {
+        let mut left = BooleanBufferBuilder::new(self.total);
+        for range in ranges {
+            left.append_n(range.start.saturating_sub(left.len()), false);
+            left.append_n(range.end.min(self.total).saturating_sub(left.len()), true);
+        }
+        left.append_n(self.total.saturating_sub(left.len()), false);
+        let left = left.finish();
+        self.count = left.count_set_bits();
+        self.left = Some(left);
+        self.columns.clear();
+    }
+
+    /// Keeps those of the rows left whose bit is set.
+    pub(crate) fn keep(&mut self, mask: &BooleanBuffer) -> Result<(), StoreError> {
+        let kept = mask.count_set_bits();
+        if kept == self.count {
+            return Ok(());
+        }
+        self.left = Some(match &self.left {
+            None => mask.clone(),
+            Some(left) => {
+                let mut narrowed = BooleanBufferBuilder::new(self.total);
+                narrowed.append_n(self.total, false);
+                for (row, keep) in left.set_indices().zip(mask) {
+                    narrowed.set_bit(row, keep);
+                }
+                narrowed.finish()
+            }
+        });
+        self.count = kept;
+        if kept == 0 {
+            self.columns.clear();
+            return Ok(());
+        }
+        let mask = BooleanArray::new(mask.clone(), None);
+        for (_name, column) in &mut self.columns {
+            if let Some(array) = column {
+                *array = filter(array, &mask).map_err(|source| arrow_error(self.table, source))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the rows can have this column.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        match self.place {
+            Place::Head(batch) => batch.column_by_name(name).is_some(),
+            Place::Group { segment, .. } => segment
+                .schema(Texts::Plain)
+                .column_with_name(name)
+                .is_some(),
+        }
+    }
+
+    /// One column of the rows left; `None` when these rows do not have it.
+    pub(crate) fn column(&mut self, name: &str) -> Result<Option<ArrayRef>, StoreError> {
+        if let Some((_name, column)) = self.columns.iter().find(|(known, _)| known == name) {
+            return Ok(column.clone());
+        }
+        let column = self.read(name)?;
+        self.columns.push((name.to_owned(), column.clone()));
+        Ok(column)
+    }
+
+    /// A column that every file of the table has.
+    pub(crate) fn required(&mut self, name: &str) -> Result<ArrayRef, StoreError> {
+        let table = self.table.name();
+        self.column(name)?.ok_or(StoreError::Columns { table })
+    }
+
+    fn read(&self, name: &str) -> Result<Option<ArrayRef>, StoreError> {
+        if !self.has(name) {
+            return Ok(None);
+        }
+        match self.place {
+            Place::Head(batch) => {
+                let Some(column) = batch.column_by_name(name) else {
+                    return Ok(None);
+                };
+                let Some(left) = &self.left else {
+                    return Ok(Some(ArrayRef::clone(column)));
+                };
+                filter(column, &BooleanArray::new(left.clone(), None))
+                    .map(Some)
+                    .map_err(|source| arrow_error(self.table, source))
+            }
+            Place::Group { segment, group } => {
+                let selection = self.left.as_ref().map(selection);
+                let batch = segment.read(group, Some(&[name]), selection, Texts::Dictionary)?;
+                Ok(batch.column_by_name(name).cloned())
+            }
+        }
+    }
+
+    /// All columns of the rows left, in the form of the table.
+    pub(crate) fn whole(&self) -> Result<RecordBatch, StoreError> {
+        match self.place {
+            Place::Head(batch) => match &self.left {
+                None => Ok(batch.clone()),
+                Some(left) => filter_record_batch(batch, &BooleanArray::new(left.clone(), None))
+                    .map_err(|source| arrow_error(self.table, source)),
+            },
+            Place::Group { segment, group } => {
+                let selection = self.left.as_ref().map(selection);
+                segment.read(group, None, selection, Texts::Plain)
+            }
+        }
+    }
+
+    /// Some columns of the rows left, in the form of the table.
+    pub(crate) fn some(&self, names: &[&str]) -> Result<RecordBatch, StoreError> {
+        match self.place {
+            Place::Head(_) => self.whole(),
+            Place::Group { segment, group } => {
+                let selection = self.left.as_ref().map(selection);
+                segment.read(group, Some(names), selection, Texts::Plain)
+            }
+        }
+    }
+
+    /// Whether a map of these rows may hold a key.
+    pub(crate) fn map_may_hold(&self, _map: &str, _key: &Key) -> bool {
+        true
+    }
+}
+
+fn selection(left: &BooleanBuffer) -> RowSelection {
+    let mut selectors = Vec::new();
+    let mut at = 0;
+    for (start, end) in left.set_slices() {
+        if start > at {
+            selectors.push(RowSelector::skip(start - at));
+        }
+        selectors.push(RowSelector::select(end - start));
+        at = end;
+    }
+    selectors.into()
+}
+
+fn arrow_error(table: Table, source: ArrowError) -> StoreError {
+    StoreError::Segment(crate::segment::SegmentError::Arrow {
+        table: table.name(),
+        source,
+    })
+}

@@ -1,0 +1,295 @@
+//! Reads columns of one segment.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::{RecordBatch, RecordBatchReader as _};
+use arrow::compute::concat_batches;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use bytes::Bytes;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection,
+};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{
+    ColumnChunkMetaData, PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData,
+};
+use parquet::file::reader::{ChunkReader, Length};
+
+use super::stop::Stop;
+use crate::StoreError;
+use crate::catalog::DataFile;
+use crate::tables::column;
+
+/// Bytes after a Parquet file's metadata: its length and the magic number.
+const PARQUET_TAIL_BYTES: u64 = 8;
+
+/// Text columns with few values, which are read as indexes into their dictionary.
+const DICTIONARY_COLUMNS: [&str; 12] = [
+    column::LEVEL,
+    column::SERVICE_NAME,
+    column::ENVIRONMENT,
+    column::HOST_NAME,
+    column::K8S_NAMESPACE_NAME,
+    column::K8S_POD_NAME,
+    column::K8S_CONTAINER_NAME,
+    column::EVENT_NAME,
+    column::SCOPE_NAME,
+    column::NAME,
+    column::KIND,
+    column::STATUS,
+];
+
+/// How texts of few values are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Texts {
+    /// As indexes into a dictionary, to be tested or counted.
+    Dictionary,
+    /// As they are, to be shown.
+    Plain,
+}
+
+/// What is known of a segment without reading rows.
+pub(crate) struct SegmentMetadata {
+    plain: ArrowReaderMetadata,
+    dictionary: ArrowReaderMetadata,
+    /// Where each column that is no map stands among the chunks of a row group.
+    leaves: HashMap<String, usize>,
+}
+
+/// A segment that is open for one request.
+pub(crate) struct Segment {
+    input: Input,
+    metadata: Arc<SegmentMetadata>,
+}
+
+impl SegmentMetadata {
+    fn read(input: &Input, file: &DataFile) -> Result<Self, ParquetError> {
+        let hint = file.footer_bytes.saturating_add(PARQUET_TAIL_BYTES);
+        let parquet = ParquetMetaDataReader::new()
+            .with_page_index_policy(PageIndexPolicy::Optional)
+            .with_prefetch_hint(usize::try_from(hint).ok())
+            .parse_and_finish(input)?;
+        let parquet = Arc::new(parquet);
+        let plain = ArrowReaderMetadata::try_new(Arc::clone(&parquet), ArrowReaderOptions::new())?;
+        let schema = with_dictionaries(plain.schema());
+        let options = ArrowReaderOptions::new().with_schema(schema);
+        let dictionary = ArrowReaderMetadata::try_new(Arc::clone(&parquet), options)?;
+        let columns = parquet.file_metadata().schema_descr().columns();
+        let leaves = columns.iter().map(|column| column.path().string());
+        let leaves = leaves.zip(0..).collect();
+        Ok(Self {
+            plain,
+            dictionary,
+            leaves,
+        })
+    }
+
+    pub(crate) fn parquet(&self) -> &ParquetMetaData {
+        self.plain.metadata()
+    }
+
+    /// Memory it takes, about.
+    pub(crate) fn bytes(&self) -> usize {
+        const PER_FIELD_BYTES: usize = 512;
+        self.parquet().memory_size() + self.plain.schema().fields().len() * PER_FIELD_BYTES
+    }
+}
+
+fn with_dictionaries(schema: &SchemaRef) -> SchemaRef {
+    let text = |field: &Arc<Field>| {
+        let is_text = *field.data_type() == DataType::Utf8;
+        if is_text && DICTIONARY_COLUMNS.contains(&field.name().as_str()) {
+            let indexed = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+            Arc::new(field.as_ref().clone().with_data_type(indexed))
+        } else {
+            Arc::clone(field)
+        }
+    };
+    Arc::new(Schema::new(
+        schema.fields().iter().map(text).collect::<Vec<_>>(),
+    ))
+}
+
+impl Segment {
+    /// Opens a segment, whose metadata is read unless `known`.
+    pub(crate) fn open(
+        file: &DataFile,
+        known: Option<Arc<SegmentMetadata>>,
+        stop: &Arc<Stop>,
+    ) -> Result<Self, StoreError> {
+        let input = Input::open(&file.path, stop)?;
+        let metadata = match known {
+            Some(metadata) => metadata,
+            None => {
+                let read = SegmentMetadata::read(&input, file);
+                Arc::new(read.map_err(|source| input.error(source))?)
+            }
+        };
+        Ok(Self { input, metadata })
+    }
+
+    pub(crate) fn metadata(&self) -> &Arc<SegmentMetadata> {
+        &self.metadata
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.input.path
+    }
+
+    pub(crate) fn group(&self, index: usize) -> Option<&RowGroupMetaData> {
+        self.metadata.parquet().row_groups().get(index)
+    }
+
+    /// The chunk of a column that is no map.
+    pub(crate) fn chunk(&self, group: usize, name: &str) -> Option<&ColumnChunkMetaData> {
+        self.group(group)?.columns().get(self.leaf(name)?)
+    }
+
+    pub(crate) fn leaf(&self, name: &str) -> Option<usize> {
+        self.metadata.leaves.get(name).copied()
+    }
+
+    pub(crate) fn schema(&self, texts: Texts) -> &SchemaRef {
+        self.arrow(texts).schema()
+    }
+
+    fn arrow(&self, texts: Texts) -> &ArrowReaderMetadata {
+        match texts {
+            Texts::Dictionary => &self.metadata.dictionary,
+            Texts::Plain => &self.metadata.plain,
+        }
+    }
+
+    /// The chosen rows of a row group, with the columns of `names` or all.
+    pub(crate) fn read(
+        &self,
+        group: usize,
+        names: Option<&[&str]>,
+        selection: Option<RowSelection>,
+        texts: Texts,
+    ) -> Result<RecordBatch, StoreError> {
+        let error = |source| self.input.error(source);
+        let metadata = self.arrow(texts).clone();
+        let rows = self.group(group).map_or(0, RowGroupMetaData::num_rows);
+        let builder =
+            ParquetRecordBatchReaderBuilder::new_with_metadata(self.input.clone(), metadata);
+        let mask = match names {
+            Some(names) => ProjectionMask::columns(builder.parquet_schema(), names.iter().copied()),
+            None => ProjectionMask::all(),
+        };
+        let mut builder = builder
+            .with_row_groups(vec![group])
+            .with_projection(mask)
+            .with_batch_size(usize::try_from(rows).unwrap_or(0).max(1));
+        if let Some(selection) = selection {
+            builder = builder.with_row_selection(selection);
+        }
+        let mut reader = builder.build().map_err(error)?;
+        let schema = reader.schema();
+        let mut parts = Vec::with_capacity(1);
+        for part in &mut reader {
+            parts.push(part.map_err(|source| error(source.into()))?);
+        }
+        match (parts.pop(), parts.is_empty()) {
+            (Some(only), true) => Ok(only),
+            (last, _) => {
+                parts.extend(last);
+                concat_batches(&schema, &parts).map_err(|source| error(source.into()))
+            }
+        }
+    }
+}
+
+/// A file that is read at offsets, until its request is stopped.
+#[derive(Clone)]
+struct Input {
+    path: Arc<PathBuf>,
+    file: Arc<File>,
+    bytes: u64,
+    stop: Arc<Stop>,
+}
+
+impl Input {
+    fn open(path: &Path, stop: &Arc<Stop>) -> Result<Self, StoreError> {
+        let io = |source| StoreError::Io {
+            path: path.to_owned(),
+            source,
+        };
+        let file = File::open(path).map_err(io)?;
+        let bytes = file.metadata().map_err(io)?.len();
+        Ok(Self {
+            path: Arc::new(path.to_owned()),
+            file: Arc::new(file),
+            bytes,
+            stop: Arc::clone(stop),
+        })
+    }
+
+    /// What went wrong in reading: the request was stopped, or the file is damaged.
+    fn error(&self, source: ParquetError) -> StoreError {
+        match self.stop.check() {
+            Err(stopped) => stopped,
+            Ok(()) => StoreError::Read {
+                path: self.path.as_ref().clone(),
+                source,
+            },
+        }
+    }
+
+    fn check(&self) -> Result<(), ParquetError> {
+        self.stop
+            .check()
+            .map_err(|stopped| ParquetError::External(stopped.into()))
+    }
+}
+
+impl Length for Input {
+    fn len(&self) -> u64 {
+        self.bytes
+    }
+}
+
+impl ChunkReader for Input {
+    type T = BufReader<InputReader>;
+
+    fn get_read(&self, start: u64) -> Result<Self::T, ParquetError> {
+        self.check()?;
+        Ok(BufReader::new(InputReader {
+            input: self.clone(),
+            position: start,
+        }))
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
+        self.check()?;
+        let end = start.checked_add(length as u64);
+        if end.is_none_or(|end| end > self.bytes) {
+            return Err(ParquetError::EOF(format!(
+                "{length} bytes at {start} of a file of {}",
+                self.bytes
+            )));
+        }
+        let mut buffer = vec![0; length];
+        self.file.read_exact_at(&mut buffer, start)?;
+        Ok(buffer.into())
+    }
+}
+
+pub(crate) struct InputReader {
+    input: Input,
+    position: u64,
+}
+
+impl Read for InputReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.input.file.read_at(buffer, self.position)?;
+        self.position = self.position.saturating_add(read as u64);
+        Ok(read)
+    }
+}

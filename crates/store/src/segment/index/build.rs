@@ -1,0 +1,342 @@
+//! Gathers the index while rows are written.
+//!
+//! How many tokens a row group has is not known before its end, and all have the same number of buckets in the
+//! file. So the tokens of the first row group are kept until its end, which gives the size of a bloom; later ones
+//! are built larger than that and halved to what they need. Memory: about what the blooms take in the file, one
+//! bloom of up to 4 MiB, and up to 8 MiB for the first row group.
+
+use arrow::array::{Array, AsArray, BinaryArray, MapArray, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, TimestampNanosecondType};
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::bloom::{BUCKET_BYTES, Bloom};
+use super::cube::Cube;
+use super::token::{self, KeyHash};
+use super::{BITS_PER_TOKEN, CHECKSUM_BYTES, IndexHeader, IndexPlace, PAGE_BYTES};
+use crate::tables::{Layout, PromotedKind, Table, column};
+
+const BUCKET_BITS: u64 = BUCKET_BYTES as u64 * 8;
+/// Tokens of the first row group that are kept until its end.
+const FIRST_TOKENS_MAX: usize = 1 << 20;
+/// Largest bloom while it is built.
+const BUCKETS_MAX: u32 = 1 << 17;
+/// Blooms take at most this part of the data before them.
+const SHARE_MAX: u64 = 10;
+/// Tokens seen lately, which need not be added again.
+const RECENT: usize = 1 << 12;
+
+/// The index of one segment in the making.
+pub(in crate::segment) struct IndexBuilder {
+    table: Table,
+    /// Keys of the promoted text columns with their names.
+    texts: Vec<(String, KeyHash)>,
+    keys: Vec<(String, KeyHash)>,
+    recent: Vec<u64>,
+    current: Current,
+    /// One for each finished row group, with its number of tokens.
+    finished: Vec<(Bloom, u64)>,
+    /// `None` when it became too large.
+    cube: Option<Cube>,
+    rows: usize,
+}
+
+/// The row group that is being written.
+enum Current {
+    /// The first one: its tokens, each once.
+    First { seen: Bloom, tokens: Vec<u64> },
+    Later { bloom: Bloom, tokens: u64 },
+}
+
+impl IndexBuilder {
+    /// `None` for tables that have no index.
+    pub(in crate::segment) fn new(layout: &Layout) -> Option<Self> {
+        let table = layout.table();
+        if !matches!(table, Table::Logs | Table::Spans) {
+            return None;
+        }
+        let columns = layout.promoted().columns().iter();
+        let texts = columns
+            .filter(|column| column.kind == PromotedKind::Text)
+            .map(|column| (column.name.clone(), KeyHash::new(&column.key)))
+            .collect();
+        Some(Self {
+            table,
+            texts,
+            keys: Vec::new(),
+            recent: vec![0; RECENT],
+            current: Current::First {
+                seen: Bloom::new(BUCKETS_MAX / 2),
+                tokens: Vec::new(),
+            },
+            finished: Vec::new(),
+            cube: (table == Table::Logs).then(Cube::default),
+            rows: 0,
+        })
+    }
+
+    /// Takes rows of the current row group.
+    pub(in crate::segment) fn add(&mut self, batch: &RecordBatch) {
+        self.rows += batch.num_rows();
+        self.count(batch);
+        let text = |name: &str| batch.column_by_name(name)?.as_string_opt::<i32>();
+        if let Some(bodies) = text(column::BODY) {
+            self.add_words(bodies);
+        }
+        if let Some(ids) = binary(batch, column::TRACE_ID) {
+            for id in ids.iter().flatten() {
+                self.put(token::id(id));
+            }
+        }
+        for (name, key) in std::mem::take(&mut self.texts) {
+            if let Some(values) = text(&name) {
+                for value in values.iter().flatten() {
+                    self.put(key.with_value(value));
+                }
+            }
+            self.texts.push((name, key));
+        }
+        for (name, in_map) in [
+            (column::ATTRIBUTES, KeyHash::in_own_map as fn(KeyHash) -> u64),
+            (column::RESOURCE_ATTRIBUTES, KeyHash::in_resource_map),
+        ] {
+            let map = batch.column_by_name(name).and_then(|map| map.as_map_opt());
+            if let Some(map) = map {
+                self.add_map(map, in_map);
+            }
+        }
+    }
+
+    fn count(&mut self, batch: &RecordBatch) {
+        let Some(cube) = &mut self.cube else {
+            return;
+        };
+        let text = |name: &str| batch.column_by_name(name)?.as_string_opt::<i32>();
+        let times = batch
+            .column_by_name(column::TIME)
+            .and_then(|times| times.as_primitive_opt::<TimestampNanosecondType>());
+        let columns = (
+            text(column::SERVICE_NAME),
+            text(column::ENVIRONMENT),
+            text(column::LEVEL),
+            text(column::BODY),
+            times,
+        );
+        let (Some(services), Some(environments), Some(levels), Some(bodies), Some(times)) = columns
+        else {
+            self.cube = None;
+            return;
+        };
+        for row in 0..batch.num_rows() {
+            let key = [services, environments, levels].map(|texts| texts.value(row));
+            let bytes = bodies.value_length(row);
+            cube.add(key, times.value(row), usize::try_from(bytes).unwrap_or(0));
+        }
+        if cube.is_too_large(self.rows) {
+            self.cube = None;
+        }
+    }
+
+    fn add_words(&mut self, texts: &StringArray) {
+        for text in texts.iter().flatten() {
+            for word in token::words(text) {
+                self.put(token::body_word(word));
+            }
+        }
+    }
+
+    fn add_map(&mut self, map: &MapArray, in_map: fn(KeyHash) -> u64) {
+        let (Some(keys), Some(values)) = (
+            map.keys().as_string_opt::<i32>(),
+            map.values().as_string_opt::<i32>(),
+        ) else {
+            return;
+        };
+        let offsets = map.value_offsets();
+        let bound = |offset: Option<&i32>| {
+            usize::try_from(offset.copied().unwrap_or(0)).unwrap_or(0)
+        };
+        for entry in bound(offsets.first())..bound(offsets.last()) {
+            let key = self.key(keys.value(entry));
+            self.put(in_map(key));
+            let value = match values.is_valid(entry) {
+                true => values.value(entry),
+                false => "",
+            };
+            self.put(key.with_value(value));
+        }
+    }
+
+    /// The hash of a key, of which there are few: they are looked for before they are hashed.
+    fn key(&mut self, key: &str) -> KeyHash {
+        const KEYS_MAX: usize = 64;
+        if let Some(at) = self.keys.iter().position(|(known, _hash)| known == key) {
+            let found = self.keys.get(at).map(|(_key, hash)| *hash);
+            if let Some(before) = at.checked_sub(1) {
+                self.keys.swap(before, at);
+            }
+            return found.unwrap_or_else(|| KeyHash::new(key));
+        }
+        let hash = KeyHash::new(key);
+        if self.keys.len() < KEYS_MAX {
+            self.keys.push((key.to_owned(), hash));
+        }
+        hash
+    }
+
+    fn put(&mut self, hash: u64) {
+        let slot = usize::try_from(hash % RECENT as u64).unwrap_or(0);
+        if let Some(recent) = self.recent.get_mut(slot) {
+            if *recent == hash {
+                return;
+            }
+            *recent = hash;
+        }
+        match &mut self.current {
+            Current::First { seen, tokens } => {
+                if seen.add(hash) && tokens.len() < FIRST_TOKENS_MAX {
+                    tokens.push(hash);
+                }
+            }
+            Current::Later { bloom, tokens } => *tokens += u64::from(bloom.add(hash)),
+        }
+    }
+
+    /// Ends the current row group.
+    pub(in crate::segment) fn end_group(&mut self) {
+        self.recent.fill(0);
+        let base = self.finished.first().map(|(bloom, _)| bloom.buckets());
+        let (bloom, tokens) = match &mut self.current {
+            Current::First { tokens, .. } => {
+                let count = tokens.len() as u64;
+                let mut bloom = Bloom::new(buckets_for(count));
+                for token in std::mem::take(tokens) {
+                    bloom.add(token);
+                }
+                (bloom, count)
+            }
+            Current::Later { bloom, tokens } => {
+                let mut built = std::mem::replace(bloom, Bloom::new(1));
+                let wanted = buckets_for(*tokens);
+                let least = base.unwrap_or(1);
+                while built.buckets() / 2 >= wanted && built.buckets() / 2 >= least {
+                    built = built.halved();
+                }
+                (built, *tokens)
+            }
+        };
+        let base = base.unwrap_or(bloom.buckets());
+        let last = bloom.buckets();
+        self.finished.push((bloom, tokens));
+        // Room for a row group with eight times the tokens of this one.
+        let mut buckets = base;
+        while buckets < BUCKETS_MAX && buckets / 8 < last {
+            buckets *= 2;
+        }
+        self.current = Current::Later {
+            bloom: Bloom::new(buckets),
+            tokens: 0,
+        };
+    }
+
+    /// The blob, for a place in the file behind `data_bytes` of data.
+    ///
+    /// # Errors
+    /// The counts could not be compressed.
+    pub(in crate::segment) fn finish(
+        self,
+        data_bytes: u64,
+    ) -> std::io::Result<(IndexPlace, Vec<u8>)> {
+        let cube = self.cube.filter(|cube| !cube.is_too_large(self.rows));
+        let cube = cube.map(|cube| cube.encode()).transpose()?;
+        let cube = cube.unwrap_or_default();
+        let groups = u32::try_from(self.finished.len()).unwrap_or(u32::MAX);
+        let buckets = common_size(&self.finished, data_bytes);
+        let mut blooms = Vec::with_capacity(self.finished.len());
+        for (mut bloom, _tokens) in self.finished {
+            while bloom.buckets() > buckets.max(1) {
+                bloom = bloom.halved();
+            }
+            blooms.push(bloom);
+        }
+        let page_buckets = PAGE_BYTES / (blooms.len().max(1) * BUCKET_BYTES);
+        let mut header = IndexHeader {
+            place: IndexPlace {
+                offset: data_bytes,
+                length: 0,
+            },
+            groups,
+            buckets,
+            page_buckets: u32::try_from(page_buckets).unwrap_or(1).max(1),
+            cube_bytes: u32::try_from(cube.len()).unwrap_or(0),
+            cube_checksum: xxh3_64(&cube),
+        };
+        header.place.length = header.length().unwrap_or(0);
+        let mut blob = header.to_bytes();
+        blob.extend_from_slice(&cube);
+        write_pages(&mut blob, &header, &blooms);
+        Ok((header.place, blob))
+    }
+}
+
+fn write_pages(blob: &mut Vec<u8>, header: &IndexHeader, blooms: &[Bloom]) {
+    let mut first = 0;
+    while first < header.buckets {
+        let last = first
+            .saturating_add(header.page_buckets)
+            .min(header.buckets);
+        let start = blob.len();
+        for bucket in first..last {
+            for bloom in blooms {
+                for word in bloom.bucket_at(bucket, header.buckets) {
+                    blob.extend_from_slice(&word.to_le_bytes());
+                }
+            }
+        }
+        let checksum = xxh3_64(blob.get(start..).unwrap_or_default());
+        blob.extend_from_slice(&checksum.to_le_bytes());
+        debug_assert_eq!(CHECKSUM_BYTES, checksum.to_le_bytes().len());
+        first = last;
+    }
+}
+
+/// Buckets for so many tokens, a number that can be halved three times.
+fn buckets_for(tokens: u64) -> u32 {
+    let buckets = (tokens * BITS_PER_TOKEN).div_ceil(BUCKET_BITS);
+    let buckets = u32::try_from(buckets).unwrap_or(BUCKETS_MAX).min(BUCKETS_MAX);
+    buckets.next_multiple_of(8).max(8)
+}
+
+/// Buckets that each row group gets: enough for the mean, and within the share of the file. 0 for no blooms.
+fn common_size(finished: &[(Bloom, u64)], data_bytes: u64) -> u32 {
+    let Some((first, _tokens)) = finished.first() else {
+        return 0;
+    };
+    let groups = finished.len() as u64;
+    let tokens: u64 = finished.iter().map(|(_bloom, tokens)| tokens).sum();
+    let wanted = u64::from(buckets_for(tokens / groups));
+    // A little too small costs less than twice the size.
+    let enough = wanted - wanted / 5;
+    let largest = data_bytes / SHARE_MAX / groups / BUCKET_BYTES as u64;
+    let mut buckets = first.buckets();
+    while u64::from(buckets) < enough && u64::from(buckets) * 2 <= largest {
+        buckets *= 2;
+    }
+    while buckets % 2 == 0 && u64::from(buckets) / 2 >= enough {
+        buckets /= 2;
+    }
+    while u64::from(buckets) > largest {
+        if buckets % 2 != 0 {
+            return 0;
+        }
+        buckets /= 2;
+    }
+    buckets
+}
+
+fn binary<'b>(batch: &'b RecordBatch, name: &str) -> Option<&'b BinaryArray> {
+    let column = batch.column_by_name(name)?;
+    match column.data_type() {
+        DataType::Binary => column.as_binary_opt::<i32>(),
+        _ => None,
+    }
+}
