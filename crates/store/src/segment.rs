@@ -4,10 +4,15 @@
 //! disk together with its folders before it is reported, and the [`WrittenFile`] that a commit needs.
 //! Until that commit nobody reads the file; [`remove_orphans`] deletes what a crash left behind.
 //!
-//! Limits: row groups of 122,880 rows, data pages of 20,000 rows, zstd level 3.
+//! Logs and spans carry an index of their tokens and counts ([`index`]).
+//!
+//! Limits: row groups of 122,880 rows, of logs and spans 65,536, and of 128 MiB in memory; data pages of 20,000
+//! rows, zstd level 3.
 
 mod checksum;
 mod error;
+mod groups;
+pub(crate) mod index;
 mod order;
 mod orphans;
 mod properties;

@@ -91,6 +91,8 @@ pub struct StoreStats {
     /// One stored row a series and day; `rows_head` counts the series that have none yet.
     pub series: TableStats,
     pub head_bytes: usize,
+    /// Indexes of segments that were found damaged since the start; the segments are read without them.
+    pub damaged_indexes: u64,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -197,6 +199,7 @@ impl Store {
             samples: table_stats(&view, Table::Samples),
             series,
             head_bytes: view.generations.iter().map(|head| head.bytes()).sum(),
+            damaged_indexes: self.0.searcher.damaged_indexes(),
         }
     }
 }

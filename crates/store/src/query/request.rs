@@ -6,7 +6,7 @@ use vervet_model::UnixNanos;
 
 use super::filter::Filter;
 use super::search::aggregate::{Aggregate, AggregateGroup, Counter};
-use super::search::job::Pass;
+use super::search::pass::Pass;
 use super::search::{Answer, Predicate, Wanted};
 use crate::StoreError;
 use crate::head::View;

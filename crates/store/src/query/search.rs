@@ -18,7 +18,10 @@
 pub mod aggregate;
 mod cache;
 pub(super) mod job;
+mod literal;
 pub(super) mod maps;
+mod needs;
+pub(super) mod pass;
 mod pool;
 pub(super) mod predicate;
 mod prune;
@@ -26,6 +29,8 @@ pub(super) mod rows;
 mod segment;
 pub mod sketch;
 mod stop;
+#[cfg(test)]
+mod tests;
 mod text;
 pub(super) mod times;
 pub(super) mod top;
@@ -53,6 +58,11 @@ impl Searcher {
             pool: Pool::start()?,
             cache: Arc::default(),
         })
+    }
+
+    /// Indexes of segments that could not be used, since the start.
+    pub(crate) fn damaged_indexes(&self) -> u64 {
+        self.cache.damaged_indexes()
     }
 
     /// Forgets what is kept of segments, as after a start.

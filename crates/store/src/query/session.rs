@@ -2,14 +2,18 @@
 
 use std::sync::Arc;
 
+use datafusion::dataframe::DataFrame;
 use datafusion::error::DataFusionError;
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use vervet_model::UnixNanos;
 
+use super::scan::TableScan;
 use crate::StoreError;
+use crate::head::View;
 use crate::store::Inner;
+use crate::tables::Table;
 
 /// What a query knows beforehand about its access.
 #[derive(Debug, Clone, Copy, Default)]
@@ -44,6 +48,19 @@ impl Inner {
             .build_arc()
             .map_err(|error| self.engine_error(error))?;
         Ok(SessionContext::new_with_config_rt(config, runtime))
+    }
+
+    /// The rows of one table in a cut, as far as `access` wants them.
+    pub(super) fn table(
+        &self,
+        session: &SessionContext,
+        view: &View,
+        table: Table,
+        access: Access,
+    ) -> Result<DataFrame, StoreError> {
+        session
+            .read_table(Arc::new(TableScan::new(self, view, table, access)))
+            .map_err(|error| self.engine_error(error))
     }
 
     pub(super) fn engine_error(&self, error: DataFusionError) -> StoreError {

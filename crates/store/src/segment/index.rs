@@ -27,9 +27,9 @@
 pub(crate) mod bloom;
 mod build;
 pub(crate) mod cube;
-pub(crate) mod token;
 #[cfg(test)]
 mod tests;
+pub(crate) mod token;
 
 use xxhash_rust::xxh3::xxh3_64;
 

@@ -93,8 +93,9 @@ fn every_table_reads_back_with_its_own_schema() {
         let file = write_segment(dir.path(), &Layout::fixed(table), 0, &batch).unwrap();
         let path = dir.path().join(table.name()).join(&file.relative_path);
         let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(&path).unwrap()).unwrap();
-        assert_eq!(reader.schema(), &schema);
-        assert_eq!(reader.build().unwrap().next().unwrap().unwrap(), batch);
+        assert_eq!(reader.schema().fields(), schema.fields());
+        let read = reader.build().unwrap().next().unwrap().unwrap();
+        assert_eq!(read.columns(), batch.columns());
         let measured: HashSet<i64> = file
             .column_stats
             .iter()

@@ -15,6 +15,7 @@ use parquet::file::metadata::ParquetMetaData;
 use self::measure::Measure;
 pub(crate) use self::measure::bounds;
 use super::checksum::{Checksum, HashedFile};
+use super::groups::GroupWriter;
 use super::order::OrderCheck;
 use super::properties::writer_properties;
 use super::shred::shred;
@@ -107,7 +108,8 @@ fn write_file(
         .open(path)
         .map_err(io)?;
     let mut file = HashedFile::new(file);
-    let mut writer = open_writer(&mut file, layout).map_err(parquet)?;
+    let writer = open_writer(&mut file, layout).map_err(parquet)?;
+    let mut writer = GroupWriter::new(writer, layout);
     let mut measure = Measure::new(layout);
     for batch in batches {
         let batch = batch?;
@@ -120,9 +122,7 @@ fn write_file(
             table: table.name(),
         });
     }
-    // An index blob goes here: flush, note `bytes_written` as its offset in a key-value, write it.
     let metadata = writer.finish().map_err(parquet)?;
-    drop(writer);
     let (mut file, checksum) = file.finish();
     file.sync_all().map_err(io)?;
     let (bytes, footer_bytes) = lengths(&mut file).map_err(io)?;

@@ -180,7 +180,7 @@ fn all(metadata: Vec<Matcher>) -> LogQuery {
 }
 
 async fn rows(store: &Store, metadata: Vec<Matcher>) -> Vec<LogRow> {
-    store.logs(&all(metadata)).await.unwrap()
+    store.logs(&all(metadata)).await.unwrap().found
 }
 
 async fn bodies(store: &Store, metadata: Vec<Matcher>) -> Vec<String> {

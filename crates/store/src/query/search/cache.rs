@@ -1,7 +1,9 @@
 //! Footers of segments that were read lately.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
@@ -16,7 +18,11 @@ pub(crate) const METADATA_BYTES_MAX: usize = 64 << 20;
 /// Metadata by file. File ids are never given twice, so an entry is never wrong; files are not kept open, so
 /// one that is deleted frees its disk space.
 #[derive(Default)]
-pub(crate) struct MetadataCache(Mutex<Entries>);
+pub(crate) struct MetadataCache {
+    entries: Mutex<Entries>,
+    /// Indexes that could not be used.
+    damaged: AtomicU64,
+}
 
 #[derive(Default)]
 struct Entries {
@@ -34,18 +40,31 @@ struct Entry {
 
 impl MetadataCache {
     pub(crate) fn open(&self, file: &DataFile, stop: &Arc<Stop>) -> Result<Segment, StoreError> {
-        let known = self.0.lock().get(file.id);
+        let known = self.entries.lock().get(file.id);
         let is_new = known.is_none();
         let segment = Segment::open(file, known, stop)?;
         if is_new {
             let metadata = Arc::clone(segment.metadata());
-            self.0.lock().insert(file.id, metadata);
+            if metadata.index_is_damaged() {
+                self.note_damaged_index(segment.path());
+            }
+            self.entries.lock().insert(file.id, metadata);
         }
         Ok(segment)
     }
 
+    /// Counts an index that could not be used. The segment is read without it.
+    pub(crate) fn note_damaged_index(&self, path: &Path) {
+        self.damaged.fetch_add(1, Ordering::Relaxed);
+        tracing::warn!(path = %path.display(), "the index of a segment is damaged and not used");
+    }
+
+    pub(crate) fn damaged_indexes(&self) -> u64 {
+        self.damaged.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn clear(&self) {
-        *self.0.lock() = Entries::default();
+        *self.entries.lock() = Entries::default();
     }
 }
 

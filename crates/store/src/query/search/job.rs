@@ -4,25 +4,26 @@ use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::ops::Range;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 
-use arrow::array::{AsArray as _, RecordBatch};
+use arrow::array::AsArray as _;
 use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::TimestampNanosecondType;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use super::cache::MetadataCache;
+use super::needs::possible_groups;
+use super::pass::Cut;
 use super::pool::{Work, WorkQueue};
 use super::rows::Rows;
 use super::segment::Segment;
 use super::stop::Stop;
 use super::times::{self, Span, overlap};
-use super::{Answer, Searcher, Wanted, prune};
+use super::{Predicate, Wanted, prune};
 use crate::StoreError;
-use crate::catalog::DataFile;
-use crate::head::View;
-use crate::tables::{Layout, column};
+use crate::segment::index::IndexError;
+use crate::segment::index::cube::Cube;
+use crate::tables::column;
 
 /// A row group whose columns take more than this is read in parts (bytes).
 const DECODED_BYTES_MAX: i64 = 64 << 20;
@@ -51,6 +52,23 @@ pub(crate) trait Visit: Send + Sync + 'static {
     }
 
     fn visit(&self, origin: Origin, rows: &mut Rows<'_>) -> Result<(), StoreError>;
+
+    /// Whether the counts of a segment may be taken instead of its rows.
+    fn takes_counts(&self) -> bool {
+        false
+    }
+
+    /// Takes from a segment's counts what it can of the times of `wanted`. `whole` are the times of the segment.
+    /// The times whose rows are still to be looked at; `None` when that are all.
+    fn take_counts(
+        &self,
+        _cube: &Cube,
+        _filter: &Predicate,
+        _whole: Span,
+        _wanted: Span,
+    ) -> Result<Option<Vec<Span>>, StoreError> {
+        Ok(None)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +79,7 @@ pub(crate) enum UnitOrder {
 }
 
 impl UnitOrder {
-    fn priority(self, span: Option<Span>) -> i64 {
+    pub(crate) fn priority(self, span: Option<Span>) -> i64 {
         match (self, span) {
             (Self::Any, _) => 0,
             (_, None) => i64::MAX,
@@ -74,20 +92,22 @@ impl UnitOrder {
 /// Chosen rows of a unit, by number.
 pub(crate) type Picked = (Origin, Vec<u32>);
 
-enum Unit {
+pub(crate) enum Unit {
     Head(usize),
     File(usize),
     Group {
         file: usize,
         segment: Arc<Segment>,
         group: usize,
+        /// The times that are looked at.
+        within: Span,
     },
     Pick(Picked),
 }
 
-struct Queued {
-    priority: i64,
-    unit: Unit,
+pub(crate) struct Queued {
+    pub(crate) priority: i64,
+    pub(crate) unit: Unit,
 }
 
 impl Ord for Queued {
@@ -110,187 +130,29 @@ impl PartialEq for Queued {
 
 impl Eq for Queued {}
 
-/// The files and batches of one cut, which are numbered the same for all passes of a request.
-pub(super) struct Cut {
-    /// Keeps the files from being deleted.
-    view: Arc<View>,
-    heads: Vec<RecordBatch>,
-    files: Vec<DataFile>,
-}
-
-impl Cut {
-    pub(crate) fn new(view: Arc<View>, wanted: &Wanted) -> Self {
-        let span = wanted.span();
-        let overlaps = |file: &&DataFile| {
-            let known = file.time_range.map(|(first, last)| (first.0, last.0));
-            known.is_none_or(|known| overlap(known, span))
-        };
-        let files = view.snapshot.table(wanted.table);
-        Self {
-            heads: view.batches(wanted.table),
-            files: files.filter(overlaps).cloned().collect(),
-            view,
-        }
-    }
-}
-
-impl Wanted {
-    /// Both ends inclusive.
-    fn span(&self) -> Span {
-        (self.start.0, self.end.0.saturating_sub(1))
-    }
-}
-
-struct Job<V> {
-    wanted: Wanted,
-    cut: Arc<Cut>,
-    visitor: V,
-    stop: Arc<Stop>,
-    cache: Arc<MetadataCache>,
-    queue: WorkQueue,
-    own: Weak<Self>,
-    state: Mutex<State>,
+pub(crate) struct Job<V> {
+    pub(crate) wanted: Wanted,
+    pub(crate) cut: Arc<Cut>,
+    pub(crate) visitor: V,
+    pub(crate) stop: Arc<Stop>,
+    pub(crate) cache: Arc<MetadataCache>,
+    pub(crate) queue: WorkQueue,
+    pub(crate) own: Weak<Self>,
+    pub(crate) state: Mutex<State>,
 }
 
 #[derive(Default)]
-struct State {
-    units: BinaryHeap<Queued>,
-    running: usize,
-    warnings: Vec<String>,
-    failed: Option<StoreError>,
-    done: Option<oneshot::Sender<()>>,
-}
-
-/// Stops the threads of a request whose future is dropped.
-struct StopOnDrop(Arc<Stop>);
-
-impl Drop for StopOnDrop {
-    fn drop(&mut self) {
-        self.0.stop();
-    }
-}
-
-/// A request in one or more passes over the same cut, with one deadline.
-pub(crate) struct Pass<'s> {
-    searcher: &'s Searcher,
-    wanted: Wanted,
-    cut: Arc<Cut>,
-    stop: StopOnDrop,
-    timeout: Duration,
-    warnings: Vec<String>,
-}
-
-impl<'s> Pass<'s> {
-    pub(crate) fn new(
-        searcher: &'s Searcher,
-        view: Arc<View>,
-        wanted: Wanted,
-        timeout: Duration,
-    ) -> Self {
-        Self {
-            searcher,
-            cut: Arc::new(Cut::new(view, &wanted)),
-            wanted,
-            stop: StopOnDrop(Arc::new(Stop::after(timeout))),
-            timeout,
-            warnings: Vec::new(),
-        }
-    }
-
-    /// Shows the visitor all rows that fulfil the conditions.
-    ///
-    /// # Errors
-    /// The visitor's, or [`StoreError::Timeout`].
-    pub(crate) async fn all<V: Visit>(&mut self, visitor: V) -> Result<V, StoreError> {
-        let order = visitor.order();
-        let heads = (0..self.cut.heads.len()).map(|batch| Queued {
-            priority: i64::MAX,
-            unit: Unit::Head(batch),
-        });
-        let files = self.cut.files.iter().enumerate().map(|(index, file)| {
-            let span = file.time_range.map(|(first, last)| (first.0, last.0));
-            Queued {
-                priority: order.priority(span),
-                unit: Unit::File(index),
-            }
-        });
-        let units = heads.chain(files).collect();
-        self.run(visitor, units).await
-    }
-
-    /// Shows the visitor rows that were chosen before.
-    ///
-    /// # Errors
-    /// As [`Pass::all`].
-    pub(crate) async fn picked<V: Visit>(
-        &mut self,
-        visitor: V,
-        picked: Vec<Picked>,
-    ) -> Result<V, StoreError> {
-        let units = picked.into_iter().map(|picked| Queued {
-            priority: 0,
-            unit: Unit::Pick(picked),
-        });
-        self.run(visitor, units.collect()).await
-    }
-
-    /// The layout of the table in this cut.
-    pub(crate) fn layout(&self) -> &Layout {
-        self.cut.view.snapshot.layout(self.wanted.table)
-    }
-
-    pub(crate) fn answer<T>(self, found: T) -> Answer<T> {
-        Answer {
-            found,
-            warnings: self.warnings,
-        }
-    }
-
-    async fn run<V: Visit>(
-        &mut self,
-        visitor: V,
-        units: BinaryHeap<Queued>,
-    ) -> Result<V, StoreError> {
-        if units.is_empty() {
-            return Ok(visitor);
-        }
-        let (done, finished) = oneshot::channel();
-        let queue = self.searcher.pool.queue();
-        let job = Arc::new_cyclic(|own| Job {
-            wanted: self.wanted.clone(),
-            cut: Arc::clone(&self.cut),
-            visitor,
-            stop: Arc::clone(&self.stop.0),
-            cache: Arc::clone(&self.searcher.cache),
-            queue: queue.clone(),
-            own: Weak::clone(own),
-            state: Mutex::new(State {
-                units,
-                done: Some(done),
-                ..State::default()
-            }),
-        });
-        queue.push(Arc::clone(&job) as Arc<dyn Work>);
-        let timeout = StoreError::Timeout {
-            after: self.timeout,
-        };
-        // The threads look at the deadline at each page; here it bounds a wait for threads that are busy.
-        let left = self.stop.0.left();
-        if !matches!(tokio::time::timeout(left, finished).await, Ok(Ok(()))) {
-            return Err(job.state.lock().failed.take().unwrap_or(timeout));
-        }
-        let mut state = std::mem::take(&mut *job.state.lock());
-        if let Some(error) = state.failed.take() {
-            return Err(error);
-        }
-        self.warnings.append(&mut state.warnings);
-        job.into_visitor().await.ok_or(timeout)
-    }
+pub(crate) struct State {
+    pub(crate) units: BinaryHeap<Queued>,
+    pub(crate) running: usize,
+    pub(crate) warnings: Vec<String>,
+    pub(crate) failed: Option<StoreError>,
+    pub(crate) done: Option<oneshot::Sender<()>>,
 }
 
 impl<V: Visit> Job<V> {
     /// The threads let go of a finished job within moments.
-    async fn into_visitor(self: Arc<Self>) -> Option<V> {
+    pub(crate) async fn into_visitor(self: Arc<Self>) -> Option<V> {
         let mut job = self;
         loop {
             match Arc::try_unwrap(job) {
@@ -311,8 +173,9 @@ impl<V: Visit> Job<V> {
                 file,
                 segment,
                 group,
+                within,
             } => self
-                .look_at_group(file, &segment, group)
+                .look_at_group(Origin::Group { file, group }, &segment, within)
                 .map(|()| Vec::new()),
             Unit::Pick(picked) => self.pick(picked).map(|()| Vec::new()),
         }
@@ -347,33 +210,80 @@ impl<V: Visit> Job<V> {
             return Ok(Vec::new());
         }
         let segment = Arc::new(self.cache.open(data_file, &self.stop)?);
+        let span = self.span();
+        let mut spans = vec![span];
+        if self.visitor.takes_counts()
+            && let Some(cube) = self.indexed(&segment, Segment::cube)
+        {
+            let whole = known.unwrap_or((i64::MIN, i64::MAX));
+            if let Some(left) = self
+                .visitor
+                .take_counts(&cube, &self.wanted.filter, whole, span)?
+            {
+                spans = left;
+            }
+        }
+        let has_tokens = self.indexed(&segment, |segment| {
+            possible_groups(&self.wanted.filter, segment)
+        });
         let order = self.visitor.order();
         let groups = 0..segment.metadata().parquet().num_row_groups();
-        let units = groups.filter_map(|group| {
-            let span = times::of_group(&segment, group);
-            let in_time = span.is_none_or(|span| overlap(span, self.span()));
-            let possible =
-                in_time && prune::remaining(&self.wanted.filter, &segment, group).is_some();
-            possible.then(|| Queued {
-                priority: order.priority(span),
-                unit: Unit::Group {
-                    file,
-                    segment: Arc::clone(&segment),
-                    group,
-                },
-            })
-        });
-        Ok(units.collect())
+        let tokens_fit = |group: usize| {
+            let found = has_tokens.as_ref().and_then(|groups| groups.get(group));
+            found.copied().unwrap_or(true)
+        };
+        let mut units = Vec::new();
+        for group in groups.filter(|group| tokens_fit(*group)) {
+            if prune::remaining(&self.wanted.filter, &segment, group).is_none() {
+                continue;
+            }
+            let known = times::of_group(&segment, group);
+            for within in &spans {
+                if known.is_none_or(|known| overlap(known, *within)) {
+                    units.push(Queued {
+                        priority: order.priority(known),
+                        unit: Unit::Group {
+                            file,
+                            segment: Arc::clone(&segment),
+                            group,
+                            within: *within,
+                        },
+                    });
+                }
+            }
+        }
+        Ok(units)
+    }
+
+    /// What the index of a segment tells; nothing when it is damaged.
+    fn indexed<T>(
+        &self,
+        segment: &Segment,
+        read: impl Fn(&Segment) -> Result<Option<T>, IndexError>,
+    ) -> Option<T> {
+        read(segment).unwrap_or_else(|_damaged| {
+            if self.stop.check().is_ok() {
+                self.cache.note_damaged_index(segment.path());
+            }
+            None
+        })
     }
 
     fn look_at_group(
         &self,
-        file: usize,
+        origin: Origin,
         segment: &Segment,
-        group: usize,
+        within: Span,
     ) -> Result<(), StoreError> {
+        let Origin::Group { group, .. } = origin else {
+            return Ok(());
+        };
+        let left = || {
+            let span = self.span();
+            (span.0.max(within.0), span.1.min(within.1))
+        };
         let known = times::of_group(segment, group);
-        if known.is_some_and(|known| !overlap(known, self.span())) {
+        if known.is_some_and(|known| !overlap(known, left())) {
             return Ok(());
         }
         let Some(conditions) = prune::remaining(&self.wanted.filter, segment, group) else {
@@ -381,9 +291,9 @@ impl<V: Visit> Job<V> {
         };
         let cost: u32 = conditions.iter().map(|condition| condition.cost()).sum();
         let in_parts = self.visitor.order() != UnitOrder::Any && cost >= COSTLY;
-        for part in self.parts(segment, group, in_parts) {
+        for part in self.parts(segment, group, left(), in_parts) {
             self.stop.check()?;
-            let span = self.span();
+            let span = left();
             if part.span.is_some_and(|known| !overlap(known, span)) {
                 continue;
             }
@@ -391,25 +301,22 @@ impl<V: Visit> Job<V> {
             if let Some(ranges) = &part.ranges {
                 rows.restrict(ranges);
             }
-            if part
-                .span
-                .is_none_or(|(first, last)| first < span.0 || last > span.1)
-            {
+            let inside = |(first, last): Span| span.0 <= first && last <= span.1;
+            if !part.span.is_some_and(inside) {
                 keep_times(&mut rows, span)?;
             }
             for condition in &conditions {
                 condition.narrow(&mut rows)?;
             }
             if !rows.is_empty() {
-                self.visitor
-                    .visit(Origin::Group { file, group }, &mut rows)?;
+                self.visitor.visit(origin, &mut rows)?;
             }
         }
         Ok(())
     }
 
     /// The rows of a group as they are looked at: at once, or page by page in the visitor's order.
-    fn parts(&self, segment: &Segment, group: usize, in_parts: bool) -> Vec<Part> {
+    fn parts(&self, segment: &Segment, group: usize, span: Span, in_parts: bool) -> Vec<Part> {
         let whole = Part {
             ranges: None,
             span: times::of_group(segment, group),
@@ -433,7 +340,6 @@ impl<V: Visit> Job<V> {
             parts.sort_by_key(|part| std::cmp::Reverse(order.priority(part.span)));
             return parts;
         }
-        let span = self.span();
         let (inside, outside): (Vec<_>, Vec<_>) =
             pages.into_iter().partition(|page| overlap(page.span, span));
         if outside.is_empty() {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use parking_lot::{Condvar, Mutex};
 
 /// Something that is done in steps, several of them at once.
-pub(super) trait Work: Send + Sync {
+pub(crate) trait Work: Send + Sync {
     /// Does the next step, if there is one.
     fn step(&self);
 
@@ -15,7 +15,7 @@ pub(super) trait Work: Send + Sync {
 }
 
 /// Threads that take a step of each work in turn. Dropping it ends them after their step.
-pub(super) struct Pool(Arc<Shared>);
+pub(crate) struct Pool(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
@@ -30,7 +30,7 @@ struct Queue {
 }
 
 impl Pool {
-    pub(super) fn start() -> std::io::Result<Self> {
+    pub(crate) fn start() -> std::io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         for number in 0..threads {
@@ -43,7 +43,7 @@ impl Pool {
     }
 
     /// A handle for works that queue themselves again.
-    pub(super) fn queue(&self) -> WorkQueue {
+    pub(crate) fn queue(&self) -> WorkQueue {
         WorkQueue(Arc::clone(&self.0))
     }
 }
@@ -58,11 +58,11 @@ impl Drop for Pool {
 }
 
 #[derive(Clone)]
-pub(super) struct WorkQueue(Arc<Shared>);
+pub(crate) struct WorkQueue(Arc<Shared>);
 
 impl WorkQueue {
     /// Has the threads do the work's steps until there are none.
-    pub(super) fn push(&self, work: Arc<dyn Work>) {
+    pub(crate) fn push(&self, work: Arc<dyn Work>) {
         let mut queue = self.0.queue.lock();
         if !queue.closed && !queue.works.iter().any(|known| Arc::ptr_eq(known, &work)) {
             queue.works.push_back(work);

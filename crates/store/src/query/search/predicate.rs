@@ -142,6 +142,32 @@ impl Predicate {
         }
     }
 
+    /// Whether values of some text columns fulfil the condition; `None` when it looks at anything else.
+    pub(crate) fn of_values(&self, values: &[(&str, &str)]) -> Option<bool> {
+        match self {
+            Self::All(parts) => {
+                let mut all = true;
+                for part in parts {
+                    all &= part.of_values(values)?;
+                }
+                Some(all)
+            }
+            Self::Any(parts) => {
+                let mut any = false;
+                for part in parts {
+                    any |= part.of_values(values)?;
+                }
+                Some(any)
+            }
+            Self::Not(part) => part.of_values(values).map(|holds| !holds),
+            Self::Leaf(Source::Column(name), test) => {
+                let (_name, value) = values.iter().find(|(known, _value)| known == name)?;
+                Some(test.of_value(Some(value)))
+            }
+            Self::Leaf(..) => None,
+        }
+    }
+
     /// Keeps the rows that fulfil the condition.
     pub(crate) fn narrow(&self, rows: &mut Rows<'_>) -> Result<(), StoreError> {
         if rows.is_empty() {

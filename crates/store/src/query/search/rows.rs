@@ -9,6 +9,7 @@ use arrow::error::ArrowError;
 use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
 
 use super::maps::Key;
+use super::needs;
 use super::segment::{Segment, Texts};
 use crate::StoreError;
 use crate::tables::Table;
@@ -124,10 +125,7 @@ impl<'s> Rows<'s> {
     pub(crate) fn has(&self, name: &str) -> bool {
         match self.place {
             Place::Head(batch) => batch.column_by_name(name).is_some(),
-            Place::Group { segment, .. } => segment
-                .schema(Texts::Plain)
-                .column_with_name(name)
-                .is_some(),
+            Place::Group { segment, .. } => segment.has(name),
         }
     }
 
@@ -198,8 +196,11 @@ impl<'s> Rows<'s> {
     }
 
     /// Whether a map of these rows may hold a key.
-    pub(crate) fn map_may_hold(&self, _map: &str, _key: &Key) -> bool {
-        true
+    pub(crate) fn map_may_hold(&self, map: &str, key: &Key) -> bool {
+        match self.place {
+            Place::Head(_) => true,
+            Place::Group { segment, group } => needs::map_may_hold(segment, group, map, key),
+        }
     }
 }
 

@@ -5,12 +5,13 @@ use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arrow::array::{RecordBatch, RecordBatchReader as _};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use bytes::Bytes;
+use parking_lot::Mutex;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection,
@@ -24,6 +25,9 @@ use parquet::file::reader::{ChunkReader, Length};
 use super::stop::Stop;
 use crate::StoreError;
 use crate::catalog::DataFile;
+use crate::segment::index::bloom::bits;
+use crate::segment::index::cube::Cube;
+use crate::segment::index::{INDEX_KEY, IndexError, IndexHeader, IndexPlace};
 use crate::tables::column;
 
 /// Bytes after a Parquet file's metadata: its length and the magic number.
@@ -60,12 +64,17 @@ pub(crate) struct SegmentMetadata {
     dictionary: ArrowReaderMetadata,
     /// Where each column that is no map stands among the chunks of a row group.
     leaves: HashMap<String, usize>,
+    /// `None` when there is no index.
+    index: Result<Option<IndexHeader>, IndexError>,
+    cube: OnceLock<Option<Arc<Cube>>>,
 }
 
 /// A segment that is open for one request.
 pub(crate) struct Segment {
     input: Input,
     metadata: Arc<SegmentMetadata>,
+    /// What was looked up in the blooms.
+    looked_up: Mutex<HashMap<u64, Option<Vec<bool>>>>,
 }
 
 impl SegmentMetadata {
@@ -83,10 +92,13 @@ impl SegmentMetadata {
         let columns = parquet.file_metadata().schema_descr().columns();
         let leaves = columns.iter().map(|column| column.path().string());
         let leaves = leaves.zip(0..).collect();
+        let index = read_index(input, &parquet);
         Ok(Self {
             plain,
             dictionary,
             leaves,
+            index,
+            cube: OnceLock::new(),
         })
     }
 
@@ -97,7 +109,37 @@ impl SegmentMetadata {
     /// Memory it takes, about.
     pub(crate) fn bytes(&self) -> usize {
         const PER_FIELD_BYTES: usize = 512;
-        self.parquet().memory_size() + self.plain.schema().fields().len() * PER_FIELD_BYTES
+        /// What a compressed byte of the cube comes to.
+        const CUBE_FACTOR: usize = 16;
+        let cube = match &self.index {
+            Ok(Some(header)) => header.cube_range().map_or(0, |(_offset, length)| length),
+            _ => 0,
+        };
+        self.parquet().memory_size()
+            + self.plain.schema().fields().len() * PER_FIELD_BYTES
+            + cube * CUBE_FACTOR
+    }
+
+    /// Whether there is an index that cannot be used.
+    pub(crate) fn index_is_damaged(&self) -> bool {
+        matches!(self.index, Err(IndexError::Damaged(_)))
+    }
+}
+
+/// The header of the index, if the footer names one.
+fn read_index(input: &Input, parquet: &ParquetMetaData) -> Result<Option<IndexHeader>, IndexError> {
+    const UNREADABLE: IndexError = IndexError::Damaged("place");
+    let entries = parquet.file_metadata().key_value_metadata();
+    let entry = entries.and_then(|entries| entries.iter().find(|entry| entry.key == INDEX_KEY));
+    let Some(value) = entry.and_then(|entry| entry.value.as_deref()) else {
+        return Ok(None);
+    };
+    let place = IndexPlace::from_value(value).ok_or(UNREADABLE)?;
+    let header = input.get_bytes(place.offset, IndexHeader::BYTES);
+    let header = IndexHeader::parse(place, &header.map_err(|_| UNREADABLE)?)?;
+    match usize::try_from(header.groups()) == Ok(parquet.num_row_groups()) {
+        true => Ok(Some(header)),
+        false => Err(UNREADABLE),
     }
 }
 
@@ -131,7 +173,11 @@ impl Segment {
                 Arc::new(read.map_err(|source| input.error(source))?)
             }
         };
-        Ok(Self { input, metadata })
+        Ok(Self {
+            input,
+            metadata,
+            looked_up: Mutex::default(),
+        })
     }
 
     pub(crate) fn metadata(&self) -> &Arc<SegmentMetadata> {
@@ -144,6 +190,51 @@ impl Segment {
 
     pub(crate) fn group(&self, index: usize) -> Option<&RowGroupMetaData> {
         self.metadata.parquet().row_groups().get(index)
+    }
+
+    /// Whether the segment has a column.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.schema(Texts::Plain).column_with_name(name).is_some()
+    }
+
+    /// For each row group, whether it may hold the token; `None` without an index.
+    pub(crate) fn groups_with(&self, token: u64) -> Result<Option<Vec<bool>>, IndexError> {
+        if let Some(known) = self.looked_up.lock().get(&token) {
+            return Ok(known.clone());
+        }
+        let groups = self.look_up(token)?;
+        self.looked_up.lock().insert(token, groups.clone());
+        Ok(groups)
+    }
+
+    fn look_up(&self, token: u64) -> Result<Option<Vec<bool>>, IndexError> {
+        let Ok(Some(header)) = &self.metadata.index else {
+            return Ok(None);
+        };
+        let Some(range) = header.page_of(token) else {
+            return Ok(None);
+        };
+        let page = self.input.get_bytes(range.offset, range.length);
+        let page = page.map_err(|_| IndexError::Damaged("blooms"))?;
+        header.lookup(range, &page, &bits(token)).map(Some)
+    }
+
+    /// The counts of the segment, if it has any.
+    pub(crate) fn cube(&self) -> Result<Option<Arc<Cube>>, IndexError> {
+        let Ok(Some(header)) = &self.metadata.index else {
+            return Ok(None);
+        };
+        if let Some(known) = self.metadata.cube.get() {
+            return Ok(known.clone());
+        }
+        let Some((offset, length)) = header.cube_range() else {
+            return Ok(None);
+        };
+        let bytes = self.input.get_bytes(offset, length);
+        let bytes = bytes.map_err(|_| IndexError::Damaged("cube"))?;
+        let cube = Arc::new(header.cube(&bytes)?);
+        let _another_thread_was_first = self.metadata.cube.set(Some(Arc::clone(&cube)));
+        Ok(Some(cube))
     }
 
     /// The chunk of a column that is no map.

@@ -7,8 +7,10 @@ use memchr::memmem::Finder;
 use regex::{Regex, RegexBuilder};
 use vervet_model::matcher::REGEX_SIZE_BYTES_MAX;
 
+use super::literal;
 use crate::StoreError;
 use crate::query::filter::Test;
+use crate::segment::index::token::is_word_byte;
 
 /// A condition on a text, ready to be asked.
 pub(crate) enum TextTest {
@@ -17,7 +19,9 @@ pub(crate) enum TextTest {
     Word(String, Finder<'static>),
     Regex {
         regex: Regex,
-        /// A text that every match holds.
+        /// Texts that every match holds.
+        literals: Vec<String>,
+        /// The longest of them.
         literal: Option<Finder<'static>>,
     },
 }
@@ -36,10 +40,15 @@ impl TextTest {
             Test::Equals(text) => Self::Equals(text.clone()),
             Test::Contains(text) => Self::Contains(Finder::new(text).into_owned()),
             Test::HasToken(word) => Self::Word(word.clone(), Finder::new(word).into_owned()),
-            Test::Regex(pattern) => Self::Regex {
-                regex: compile(pattern)?,
-                literal: None,
-            },
+            Test::Regex(pattern) => {
+                let literals = literal::required(pattern);
+                let longest = literals.iter().max_by_key(|literal| literal.len());
+                Self::Regex {
+                    regex: compile(pattern)?,
+                    literal: longest.map(|literal| Finder::new(literal).into_owned()),
+                    literals,
+                }
+            }
             Test::Compare(..) | Test::OneOf(_) | Test::Exists => return Ok(None),
         }))
     }
@@ -49,7 +58,7 @@ impl TextTest {
             Self::Equals(expected) => text == expected,
             Self::Contains(finder) => finder.find(text.as_bytes()).is_some(),
             Self::Word(word, finder) => holds_word(text.as_bytes(), word.len(), finder),
-            Self::Regex { regex, literal } => {
+            Self::Regex { regex, literal, .. } => {
                 let possible = |finder: &Finder<'_>| finder.find(text.as_bytes()).is_some();
                 literal.as_ref().is_none_or(possible) && regex.is_match(text)
             }
@@ -172,11 +181,6 @@ fn row_of(offsets: &[i32], row: usize, at: usize) -> usize {
     let window = offsets.get(row..last).unwrap_or_default();
     let not_after = |offset: &i32| usize::try_from(*offset).is_ok_and(|offset| offset <= at);
     row + window.partition_point(not_after).saturating_sub(1)
-}
-
-/// Whether a character belongs to a word.
-pub(crate) fn is_word_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'_' || !byte.is_ascii()
 }
 
 fn holds_word(text: &[u8], length: usize, finder: &Finder<'_>) -> bool {

@@ -24,7 +24,7 @@ pub(crate) struct Attribute {
     own: bool,
     resource: bool,
     /// The columns that may hold it, by key.
-    promoted: Vec<PromotedColumn>,
+    pub(crate) promoted: Vec<PromotedColumn>,
 }
 
 impl Attribute {

@@ -30,7 +30,10 @@ pub(crate) fn bits(hash: u64) -> Bucket {
 
 /// The bucket of a token among `buckets`.
 pub(crate) fn bucket_of(hash: u64, buckets: u32) -> u32 {
-    #[expect(clippy::cast_possible_truncation, reason = "the product is below 2^(64 + 32)")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the product is below 2^(64 + 32)"
+    )]
     let bucket = ((u128::from(hash) * u128::from(buckets)) >> 64) as u32;
     bucket
 }

@@ -27,7 +27,6 @@ const RECENT: usize = 1 << 12;
 
 /// The index of one segment in the making.
 pub(in crate::segment) struct IndexBuilder {
-    table: Table,
     /// Keys of the promoted text columns with their names.
     texts: Vec<(String, KeyHash)>,
     keys: Vec<(String, KeyHash)>,
@@ -43,8 +42,14 @@ pub(in crate::segment) struct IndexBuilder {
 /// The row group that is being written.
 enum Current {
     /// The first one: its tokens, each once.
-    First { seen: Bloom, tokens: Vec<u64> },
-    Later { bloom: Bloom, tokens: u64 },
+    First {
+        seen: Bloom,
+        tokens: Vec<u64>,
+    },
+    Later {
+        bloom: Bloom,
+        tokens: u64,
+    },
 }
 
 impl IndexBuilder {
@@ -60,7 +65,6 @@ impl IndexBuilder {
             .map(|column| (column.name.clone(), KeyHash::new(&column.key)))
             .collect();
         Some(Self {
-            table,
             texts,
             keys: Vec::new(),
             recent: vec![0; RECENT],
@@ -96,7 +100,10 @@ impl IndexBuilder {
             self.texts.push((name, key));
         }
         for (name, in_map) in [
-            (column::ATTRIBUTES, KeyHash::in_own_map as fn(KeyHash) -> u64),
+            (
+                column::ATTRIBUTES,
+                KeyHash::in_own_map as fn(KeyHash) -> u64,
+            ),
             (column::RESOURCE_ATTRIBUTES, KeyHash::in_resource_map),
         ] {
             let map = batch.column_by_name(name).and_then(|map| map.as_map_opt());
@@ -152,9 +159,8 @@ impl IndexBuilder {
             return;
         };
         let offsets = map.value_offsets();
-        let bound = |offset: Option<&i32>| {
-            usize::try_from(offset.copied().unwrap_or(0)).unwrap_or(0)
-        };
+        let bound =
+            |offset: Option<&i32>| usize::try_from(offset.copied().unwrap_or(0)).unwrap_or(0);
         for entry in bound(offsets.first())..bound(offsets.last()) {
             let key = self.key(keys.value(entry));
             self.put(in_map(key));
@@ -302,7 +308,9 @@ fn write_pages(blob: &mut Vec<u8>, header: &IndexHeader, blooms: &[Bloom]) {
 /// Buckets for so many tokens, a number that can be halved three times.
 fn buckets_for(tokens: u64) -> u32 {
     let buckets = (tokens * BITS_PER_TOKEN).div_ceil(BUCKET_BITS);
-    let buckets = u32::try_from(buckets).unwrap_or(BUCKETS_MAX).min(BUCKETS_MAX);
+    let buckets = u32::try_from(buckets)
+        .unwrap_or(BUCKETS_MAX)
+        .min(BUCKETS_MAX);
     buckets.next_multiple_of(8).max(8)
 }
 

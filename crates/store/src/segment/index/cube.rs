@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 /// Nanoseconds of a minute.
 pub(crate) const MINUTE_NANOS: i64 = 60_000_000_000;
 const MINUTES_PER_DAY: i64 = 24 * 60;
-const DAY_NANOS: i64 = MINUTES_PER_DAY * MINUTE_NANOS;
+pub(crate) const DAY_NANOS: i64 = MINUTES_PER_DAY * MINUTE_NANOS;
 
 /// Cells of a cube at most, and at least this many rows a cell: otherwise there is none.
 const CELLS_MAX: usize = 1 << 17;
@@ -62,7 +62,13 @@ pub(crate) struct Cube {
 impl Cube {
     /// Counts one record. Neighbours are mostly of one service and few levels.
     pub(super) fn add(&mut self, key: Group<'_>, time: i64, body_bytes: usize) {
-        let is = |group: &CubeGroup| group.key.iter().zip(key).all(|(own, asked)| **own == *asked);
+        let is = |group: &CubeGroup| {
+            group
+                .key
+                .iter()
+                .zip(key)
+                .all(|(own, asked)| **own == *asked)
+        };
         let found = self.groups.iter().rposition(is).unwrap_or_else(|| {
             self.groups.push(CubeGroup {
                 key: key.map(Box::from),
@@ -218,7 +224,8 @@ mod tests {
                 cube.add([&format!("s{service}"), "", &format!("l{level}")], DAY + time, *bytes);
             }
             let encoded = cube.encode().unwrap();
-            prop_assert_eq!(Cube::decode(&encoded).as_ref(), Some(&cube));
+            let decoded = Cube::decode(&encoded);
+            prop_assert_eq!(decoded.as_ref(), Some(&cube));
             let cells = cube.groups.iter().flat_map(|group| group.minutes.values());
             let records: u64 = cells.map(|cell| cell.first.records + cell.rest.records).sum();
             prop_assert_eq!(records, rows.len() as u64);

@@ -1,0 +1,164 @@
+use arrow::array::RecordBatch;
+use vervet_wire::otlp::{KeyValue, LogRecord, Scope, Value, write_resource_logs};
+
+use super::*;
+use crate::fixtures::{at, decoded, resource};
+use crate::ingest::Content;
+use crate::segment::sort_batch;
+use crate::tables::{Layout, Table};
+
+/// Records `from..to`, with the number in body, attribute and trace id.
+fn batch(from: u32, to: u32) -> RecordBatch {
+    let mut body = Vec::new();
+    write_resource_logs(&mut body, &resource("api"), &Scope::default(), |writer| {
+        for number in from..to {
+            let mut trace_id = [1; 16];
+            trace_id[..4].copy_from_slice(&number.to_be_bytes());
+            writer.push(&LogRecord {
+                time_unix_nano: at(i64::from(number)).0.unsigned_abs(),
+                severity_number: 9,
+                body: Value::from(format!("order n{number}x accepted")),
+                attributes: vec![KeyValue::new("order.id", format!("id-{number}"))],
+                trace_id: &trace_id,
+                ..LogRecord::default()
+            });
+        }
+    });
+    match decoded(vervet_model::Signal::Logs, &body).content {
+        Content::Logs(batch) => batch,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A blob over row groups of these sizes, of records numbered on and on.
+fn built(sizes: &[u32]) -> (IndexHeader, Vec<u8>) {
+    let mut builder = IndexBuilder::new(&Layout::fixed(Table::Logs)).unwrap();
+    let mut from = 0;
+    for size in sizes {
+        let rows = sort_batch(Table::Logs, &batch(from, from + size)).unwrap();
+        builder.add(&rows.slice(0, rows.num_rows() / 2));
+        builder.add(&rows.slice(rows.num_rows() / 2, rows.num_rows() - rows.num_rows() / 2));
+        builder.end_group();
+        from += size;
+    }
+    let (place, blob) = builder.finish(1 << 30).unwrap();
+    assert_eq!(place.length, blob.len() as u64);
+    (IndexHeader::parse(place, &blob).unwrap(), blob)
+}
+
+fn look_up(header: &IndexHeader, blob: &[u8], hash: u64) -> Vec<bool> {
+    let range = header.page_of(hash).unwrap();
+    let start = usize::try_from(range.offset - (1 << 30)).unwrap();
+    let page = &blob[start..start + range.length];
+    header.lookup(range, page, &bloom::bits(hash)).unwrap()
+}
+
+#[test]
+fn every_token_is_found_in_its_row_group() {
+    for sizes in [vec![500], vec![100, 2_000, 3, 700], vec![2_000, 10, 10]] {
+        let (header, blob) = built(&sizes);
+        let key = token::KeyHash::new("order_id");
+        let (mut number, mut also) = (0_u32, 0);
+        for (group, size) in sizes.iter().enumerate() {
+            for _ in 0..*size {
+                let mut trace_id = [1; 16];
+                trace_id[..4].copy_from_slice(&number.to_be_bytes());
+                for hash in [
+                    token::body_word(&format!("n{number}x")),
+                    key.with_value(&format!("id-{number}")),
+                    token::id(&trace_id),
+                ] {
+                    let found = look_up(&header, &blob, hash);
+                    assert_eq!(found.len(), sizes.len());
+                    assert!(found[group], "{sizes:?} {number}");
+                    also += found.iter().filter(|found| **found).count() - 1;
+                }
+                number += 1;
+            }
+        }
+        let lookups = usize::try_from(number).unwrap() * 3 * (sizes.len() - 1);
+        assert!(
+            also * 3 <= lookups,
+            "{sizes:?}: {also} of {lookups} lookups were in vain"
+        );
+        assert!(
+            look_up(&header, &blob, token::body_word("order"))
+                .iter()
+                .all(|found| *found)
+        );
+        assert!(
+            look_up(&header, &blob, key.in_own_map())
+                .iter()
+                .all(|found| *found)
+        );
+    }
+}
+
+#[test]
+fn the_cube_counts_every_record() {
+    let (header, blob) = built(&[100, 200]);
+    let (offset, length) = header.cube_range().unwrap();
+    let start = usize::try_from(offset - (1 << 30)).unwrap();
+    let cube = header.cube(&blob[start..start + length]).unwrap();
+    assert_eq!(cube.groups.len(), 1);
+    let records: u64 = cube.groups[0]
+        .minutes
+        .values()
+        .map(|minute| minute.first.records + minute.rest.records)
+        .sum();
+    assert_eq!(records, 300);
+    // One record a second: each minute has one at its first nanosecond.
+    assert!(
+        cube.groups[0]
+            .minutes
+            .values()
+            .all(|minute| minute.first.records == 1)
+    );
+}
+
+#[test]
+fn a_damaged_blob_is_refused() {
+    let (header, blob) = built(&[300, 300]);
+    let place = header.place;
+    for byte in 1..HEADER_BYTES {
+        let mut damaged = blob.clone();
+        damaged[byte] ^= 1;
+        assert!(IndexHeader::parse(place, &damaged).is_err(), "{byte}");
+    }
+    assert!(IndexHeader::parse(place, &blob[..HEADER_BYTES - 1]).is_err());
+    let newer = [vec![9], blob[1..].to_vec()].concat();
+    assert_eq!(
+        IndexHeader::parse(place, &newer),
+        Err(IndexError::Version(9))
+    );
+    let short = IndexPlace {
+        length: place.length - 1,
+        ..place
+    };
+    assert!(IndexHeader::parse(short, &blob).is_err());
+
+    let hash = token::body_word("order");
+    let range = header.page_of(hash).unwrap();
+    let start = usize::try_from(range.offset - (1 << 30)).unwrap();
+    for byte in 0..range.length {
+        let mut page = blob[start..start + range.length].to_vec();
+        page[byte] ^= 0x10;
+        let found = header.lookup(range, &page, &bloom::bits(hash));
+        assert_eq!(found, Err(IndexError::Damaged("blooms")), "{byte}");
+    }
+    let (offset, length) = header.cube_range().unwrap();
+    let start = usize::try_from(offset - (1 << 30)).unwrap();
+    let mut cube = blob[start..start + length].to_vec();
+    cube[length / 2] ^= 1;
+    assert_eq!(header.cube(&cube), Err(IndexError::Damaged("cube")));
+}
+
+#[test]
+fn blooms_keep_to_their_share_of_the_file() {
+    let mut builder = IndexBuilder::new(&Layout::fixed(Table::Logs)).unwrap();
+    builder.add(&batch(0, 5_000));
+    builder.end_group();
+    let (place, _blob) = builder.finish(50_000).unwrap();
+    assert!(place.length < 7_000, "{}", place.length);
+    assert!(IndexBuilder::new(&Layout::fixed(Table::Samples)).is_none());
+}
