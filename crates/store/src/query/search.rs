@@ -71,6 +71,13 @@ impl Searcher {
     }
 }
 
+impl crate::Store {
+    /// Forgets what is kept in memory of segments, so that the next request reads it again as after a start.
+    pub fn forget_segments(&self) {
+        self.0.searcher.forget();
+    }
+}
+
 /// The rows that a request looks at.
 #[derive(Debug, Clone)]
 pub(crate) struct Wanted {
