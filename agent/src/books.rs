@@ -3,10 +3,11 @@
 //!
 //! They cover everything since the exporter exists, across restarts: the part that an exporter has settled is stored
 //! as the state of its journal cursor, in one write with the position; the rest follows from the totals in the
-//! journal's records. What left the journal without passing the exporter (`on_full: drop_oldest`, damage on
-//! disk) shows up as dropped with reason `lost_in_buffer`.
+//! journal's records. What leaves the journal without passing the exporter is dropped with reason
+//! `evicted_by_drop_oldest` or `lost_to_damage` ([`gone`]).
 
 mod age;
+mod gone;
 mod intake;
 mod joined;
 
@@ -32,9 +33,10 @@ use crate::buffer::{Amount, Totals};
 use crate::metrics::Labels;
 use crate::pipeline::{SignalSet, signed};
 use age::Ages;
+use gone::AllGone;
 use joined::Start;
 
-const LOST_IN_BUFFER: &str = "lost_in_buffer";
+pub(crate) use gone::{Gone, Loss};
 
 /// What one exporter has settled, by signal name. Stored as JSON.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +47,9 @@ pub(crate) struct Account {
     metrics: Settled,
     #[serde(default)]
     traces: Settled,
+    /// Sequence up to which records may have been sent; kept where the buffer may take what was not settled.
+    #[serde(default)]
+    pub(crate) sent_through: u64,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,7 +84,9 @@ struct Book {
     signals: SignalSet,
     account: Account,
     received: Totals,
+    /// On disk or not: what is gone is taken off when the book is shown.
     held: Held,
+    gone: AllGone,
     start: Start,
 }
 
@@ -115,6 +122,15 @@ impl Account {
 }
 
 impl Account {
+    /// All that the exporter has nothing to do with any more.
+    pub(crate) fn settled(&self) -> Totals {
+        let mut settled = Totals::default();
+        for signal in Signal::ALL {
+            settled.add(signal, self.of(signal).total());
+        }
+        settled
+    }
+
     /// Records of all signals that the exporter has nothing to do with any more.
     fn settled_records(&self) -> u64 {
         let of = |signal| self.of(signal).total().records;
@@ -190,6 +206,7 @@ impl Books {
             account,
             received,
             held,
+            gone: AllGone::default(),
             start,
         };
         exporters.insert(exporter.to_owned(), book);
@@ -232,18 +249,17 @@ impl Books {
     /// settled of that is lost to it.
     pub(crate) fn reached(&self, exporter: &str, before: &Totals) {
         self.change(exporter, |book| {
-            for signal in Signal::ALL {
-                let gap = before.get(signal).minus(book.account.of(signal).total());
-                if gap.is_zero() {
-                    continue;
-                }
-                if book.signals.contains(signal) {
-                    book.drop_held(signal, LOST_IN_BUFFER, gap);
-                } else {
-                    book.account.of_mut(signal).foreign.add(gap);
-                }
+            while let Some(gone) = book.gone.pop_before(before) {
+                book.settle_gap(&gone.from, Loss::Damage);
+                book.settle_gap(&gone.to, gone.loss);
             }
+            book.settle_gap(before, Loss::Damage);
         });
+    }
+
+    /// A part of the journal is gone that the exporter has not settled all of.
+    pub(crate) fn gone(&self, exporter: &str, gone: Gone) {
+        self.change(exporter, |book| book.gone.insert(gone));
     }
 
     /// A record of a signal that no pipeline sends to the exporter.
@@ -282,7 +298,8 @@ impl Books {
             let holds = Signal::ALL
                 .iter()
                 .any(|signal| !book.held(*signal).is_zero());
-            holds.then(|| book.account.settled_records())?
+            let settled = book.account.settled_records();
+            holds.then(|| book.gone.end_of_front(settled))?
         };
         let at = self.ages.lock().appended_at(settled)?;
         Some(self.clock.now().since(at))
@@ -334,8 +351,39 @@ impl Books {
 }
 
 impl Book {
+    /// On disk for the exporter.
     fn held(&self, signal: Signal) -> Amount {
-        self.held.0.get(&signal).copied().unwrap_or_default()
+        let held = self.held.0.get(&signal).copied().unwrap_or_default();
+        let settled = self.account.of(signal).total();
+        self.gone
+            .amounts(signal, settled)
+            .fold(held, |held, (_, gone)| held.minus(gone))
+    }
+
+    /// What was given up, and what is gone that the exporter has not come to yet.
+    fn dropped(&self, signal: Signal) -> BTreeMap<String, Amount> {
+        let settled = self.account.of(signal);
+        let mut dropped = settled.dropped.clone();
+        for (loss, amount) in self.gone.amounts(signal, settled.total()) {
+            let sum = dropped.entry(loss.reason().to_owned()).or_default();
+            sum.add(amount);
+        }
+        dropped
+    }
+
+    /// What lies between what is settled and `upto` is lost.
+    fn settle_gap(&mut self, upto: &Totals, loss: Loss) {
+        for signal in Signal::ALL {
+            let gap = upto.get(signal).minus(self.account.of(signal).total());
+            if gap.is_zero() {
+                continue;
+            }
+            if self.signals.contains(signal) {
+                self.drop_held(signal, loss.reason(), gap);
+            } else {
+                self.account.of_mut(signal).foreign.add(gap);
+            }
+        }
     }
 
     fn drop_held(&mut self, signal: Signal, reason: &str, amount: Amount) {
@@ -354,7 +402,7 @@ impl Book {
             received: self.received.get(signal),
             delivered: self.account.of(signal).delivered,
             held: self.held(signal),
-            dropped: self.account.of(signal).dropped.clone(),
+            dropped: self.dropped(signal),
         })
     }
 }

@@ -5,11 +5,13 @@
 //! ever appended, as of its position; records after it bring the rest. So after any crash the positions are exactly
 //! those of the records in the journal: nothing read is lost, nothing is read twice.
 
+mod gaps;
 mod positions;
 mod record;
 mod stats;
 mod writer;
 
+pub(crate) use gaps::{JournalGap, tell_of_evictions};
 pub(crate) use record::decode;
 #[cfg(test)]
 pub(crate) use record::encode_header;
@@ -43,6 +45,10 @@ pub(crate) struct Buffer {
     pub(crate) checkpoints: Arc<Mutex<Checkpoints>>,
     /// Whether the journal held nothing and knew nothing when it was opened.
     pub(crate) is_new: bool,
+    /// What is missing in it.
+    pub(crate) gaps: Arc<[JournalGap]>,
+    /// How much had been appended before what is being appended; moved by the writer.
+    pub(crate) appending: Arc<Mutex<Totals>>,
     /// How much had been appended when the first record of each segment was, and when that was.
     marks: Vec<(Totals, UnixNanos)>,
 }
@@ -64,7 +70,9 @@ impl Buffer {
         let (journal, report) = Journal::open_with(config, Arc::clone(&fs))?;
         // A journal that has given out no number has sent nothing, whatever was created of it.
         let is_new = journal.last_sequence() == 0;
-        let marks = marks(&Inspector::open_with(dir, fs)?);
+        let inspector = Inspector::open_with(dir, fs)?;
+        let marks = marks(&inspector);
+        let gaps = gaps::find(&inspector, &report.gaps);
         let mut cursor = journal.cursor(CHECKPOINTS)?;
         let checkpoints = Arc::new(Mutex::new(replay(&mut cursor)?));
         let buffer = Self {
@@ -72,6 +80,8 @@ impl Buffer {
             cursor,
             checkpoints,
             is_new,
+            gaps: gaps.into(),
+            appending: Arc::default(),
             marks,
         };
         Ok((buffer, report))

@@ -14,7 +14,7 @@ use super::component::Component;
 use super::listeners::Listeners;
 use crate::books::Books;
 use crate::budget::MemoryWatch;
-use crate::buffer::{Checkpoints, blocking};
+use crate::buffer::{Checkpoints, JournalGap, blocking};
 use crate::config::shapes::{Shape, combined};
 use crate::config::{AgentConfig, PipelineConfig, ReceiverConfig};
 use crate::exporters::dead_letter::DeadLetters;
@@ -50,6 +50,8 @@ pub(super) struct Shared {
     pub(super) memory: MemoryWatch,
     pub(super) journal: Journal,
     pub(super) checkpoints: Arc<Mutex<Checkpoints>>,
+    /// What was missing in the journal when it was opened.
+    pub(super) gaps: Arc<[JournalGap]>,
     pub(super) sender: BatchSender,
     pub(super) booked: watch::Receiver<u64>,
     pub(super) dead_letters: Arc<DeadLetters>,
@@ -204,6 +206,7 @@ impl Shared {
             agent_id: self.agent_id.to_string(),
             dead_letters: Arc::clone(&self.dead_letters),
             books: Arc::clone(&self.books),
+            gaps: Arc::clone(&self.gaps),
             booked: self.booked.clone(),
             health: self.stages.add(&cursor_name(name), Arc::clone(&self.clock)),
             memory: self.memory.budget().clone(),

@@ -115,6 +115,7 @@ fn assemble(
         memory,
         journal: buffer.journal.clone(),
         checkpoints: Arc::clone(&buffer.checkpoints),
+        gaps: Arc::clone(&buffer.gaps),
         sender,
         booked,
         dead_letters,

@@ -101,7 +101,7 @@ impl PipelineLine {
         for (reason, amount) in &intake.dropped {
             dropped.insert(format!("receiver:{reason}"), *amount);
         }
-        for (reason, amount) in &now.dropped {
+        for (reason, amount) in &book.dropped(signal) {
             let since = amount.minus(before.dropped.get(reason).copied().unwrap_or_default());
             if !since.is_zero() {
                 dropped.insert(format!("exporter:{reason}"), since);

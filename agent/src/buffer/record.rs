@@ -88,6 +88,21 @@ impl Totals {
             .fold(0, u64::saturating_add)
     }
 
+    /// What stands for it in the order of the journal, in which every total only grows.
+    pub(crate) fn place(&self) -> (u64, u64) {
+        let bytes = self.0.iter().map(|amount| amount.bytes);
+        (self.records(), bytes.fold(0, u64::saturating_add))
+    }
+
+    /// The later of two.
+    pub(crate) fn later(self, other: Self) -> Self {
+        if other.place() > self.place() {
+            other
+        } else {
+            self
+        }
+    }
+
     pub fn add(&mut self, signal: Signal, amount: Amount) {
         if let Some(total) = self.0.get_mut(index(signal)) {
             total.add(amount);

@@ -18,8 +18,8 @@ use tokio_util::sync::CancellationToken;
 use vervet_journal::{Cursor, Entry, Journal, JournalError, RECORD_BYTES_LIMIT};
 
 use super::positions::Checkpoints;
-use super::record::{Amount, encode_header};
-use super::{Buffer, blocking};
+use super::record::{Amount, Totals, encode_header};
+use super::{Buffer, blocking, tell_of_evictions};
 use crate::books::Books;
 use crate::budget::{MemoryBudget, MemoryKind, MemoryPermit};
 use crate::health::StageHealth;
@@ -52,6 +52,7 @@ pub(crate) struct BufferWriter {
     /// Away only while a commit runs.
     cursor: Option<Cursor>,
     checkpoints: Arc<Mutex<Checkpoints>>,
+    appending: Arc<Mutex<Totals>>,
     through: u64,
     next_checkpoint: Instant,
     pending: VecDeque<Queued>,
@@ -63,6 +64,7 @@ impl BufferWriter {
     pub(crate) fn new(buffer: Buffer, parts: WriterParts) -> Self {
         let through = buffer.journal.last_sequence();
         parts.booked.send_replace(through);
+        tell_of_evictions(&buffer.journal, &parts.books, &buffer.appending);
         for (before, at) in &buffer.marks {
             parts.books.mark(before, *at);
         }
@@ -70,6 +72,7 @@ impl BufferWriter {
             journal: buffer.journal,
             cursor: Some(buffer.cursor),
             checkpoints: buffer.checkpoints,
+            appending: buffer.appending,
             through,
             next_checkpoint: Instant::now() + CHECKPOINT_INTERVAL,
             pending: VecDeque::new(),
@@ -172,6 +175,7 @@ impl BufferWriter {
 
     async fn append(&self, count: usize) -> Result<RangeInclusive<u64>, JournalError> {
         let mut before = self.checkpoints.lock().totals;
+        *self.appending.lock() = before;
         let now = self.parts.books.now();
         let mut records: Vec<(u8, Vec<u8>, Bytes)> = Vec::with_capacity(count);
         for queued in self.pending.iter().take(count) {

@@ -10,6 +10,7 @@
 //! of it is taken from the process's budget; an exporter that holds nothing reads after [`ROOM_PATIENCE`] in any case,
 //! so that others' backlog in memory cannot stop it.
 
+mod grant;
 mod open;
 mod source;
 mod window;
@@ -28,9 +29,10 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::lane::{Lane, Parcel, Settlement, Shared};
-use crate::books::Books;
+use crate::books::{Account, Books};
 use crate::budget::{MemoryBudget, MemoryKind};
 use crate::buffer::blocking;
+use grant::Grant;
 use source::{Done, Item, Source};
 use window::{Slot, State, Window};
 
@@ -74,6 +76,7 @@ pub(crate) struct Exporter {
     /// Payload bytes settled since the last commit, and how many make the next one due.
     settled_bytes: u64,
     commit_bytes: u64,
+    grant: Grant,
 }
 
 /// The lanes' ends in the engine's hands.
@@ -137,7 +140,7 @@ impl Exporter {
     /// Gives every lane what it has room for.
     fn feed(&mut self, lanes: &Lanes) {
         for (queue, lane) in self.queues.iter_mut().zip(&lanes.parcels) {
-            while !queue.is_empty() {
+            while self.grant.covers(queue) {
                 let Ok(place) = lane.try_reserve() else { break };
                 if let Some(parcel) = queue.pop_front() {
                     place.send(parcel);
@@ -158,8 +161,11 @@ impl Exporter {
             return;
         };
         self.job = Some(if commit {
-            let (through, account) = (self.settled, self.books.account(&self.name));
-            Box::pin(blocking(move || source.commit(through, &account)))
+            let (through, account) = (self.settled, self.account());
+            let new = self
+                .window
+                .under_way(self.grant.through, account.sent_through);
+            Box::pin(blocking(move || source.commit(through, &account, &new)))
         } else {
             Box::pin(read_within(
                 source,
@@ -171,6 +177,9 @@ impl Exporter {
     }
 
     fn commit_is_due(&self, now: Instant) -> bool {
+        if self.grant.is_wanted(&self.queues, &self.window, now) {
+            return true;
+        }
         self.settled > self.committed
             && (self.settled_bytes >= self.commit_bytes
                 || now.duration_since(self.committed_at) >= COMMIT_INTERVAL)
@@ -189,7 +198,8 @@ impl Exporter {
         let read = self
             .wants_to_read(*self.booked.borrow())
             .then_some(self.read_not_before);
-        commit.into_iter().chain(read).min()
+        let grant = self.grant.retry_at();
+        commit.into_iter().chain(read).chain(grant).min()
     }
 
     fn end_job(&mut self, source: Source, done: Done) {
@@ -205,16 +215,43 @@ impl Exporter {
                 tracing::error!(%error, exporter = self.name, "buffer cannot be read, trying again");
                 self.read_not_before = Instant::now() + READ_RETRY;
             }
-            Done::Committed(result) => self.end_commit(result),
+            Done::Committed { result, gone } => {
+                self.end_commit(result);
+                self.leave_out(&gone);
+            }
         }
     }
 
-    fn end_commit(&mut self, result: Result<u64, source::CommitError>) {
+    /// What is to be stored with the position.
+    fn account(&self) -> Account {
+        let mut account = self.books.account(&self.name);
+        account.sent_through = self.grant.next(&self.window);
+        account
+    }
+
+    /// Records that the buffer has taken since they were read are not sent: nothing would tell after a crash that
+    /// they had been.
+    fn leave_out(&mut self, gone: &[u64]) {
+        if gone.is_empty() {
+            return;
+        }
+        for queue in &mut self.queues {
+            queue.retain(|parcel| gone.binary_search(&parcel.sequence).is_err());
+        }
+        gone.iter()
+            .for_each(|sequence| self.window.evicted(*sequence));
+    }
+
+    fn end_commit(&mut self, result: Result<(u64, u64), source::CommitError>) {
         self.committed_at = Instant::now();
         self.settled_bytes = 0;
         match result {
-            Ok(through) => self.committed = through,
+            Ok((through, sent_through)) => {
+                self.committed = through;
+                self.grant.stored(sent_through);
+            }
             Err(error) => {
+                self.grant.failed(self.committed_at + COMMIT_INTERVAL);
                 tracing::warn!(%error, exporter = self.name, "progress could not be stored, trying again later");
             }
         }
@@ -298,9 +335,10 @@ impl Exporter {
         if self.settled > self.committed
             && let Some(source) = self.source.take()
         {
-            let (through, account) = (self.settled, self.books.account(&self.name));
-            let (_source, done) = blocking(move || source.commit(through, &account)).await;
-            if let Done::Committed(result) = done {
+            let (through, mut account) = (self.settled, self.books.account(&self.name));
+            account.sent_through = self.grant.stored_through();
+            let (_source, done) = blocking(move || source.commit(through, &account, &[])).await;
+            if let Done::Committed { result, .. } = done {
                 self.end_commit(result);
             }
         }

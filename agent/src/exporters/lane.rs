@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::sync::{Notify, mpsc};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use vervet_model::{Clock, Signal};
 use vervet_wire::compress::Packed;
 use vervet_wire::otlp::count_records;
@@ -67,6 +67,8 @@ pub(super) struct Shared {
     pub(super) pauses: Pauses,
     pub(super) trouble: Trouble,
     pub(super) standing: Arc<Standing>,
+    /// Tells lanes that wait that another lane's request was accepted.
+    pub(super) recovery: Notify,
     pub(super) dead_letters: Arc<DeadLetters>,
     pub(super) health: StageHealth,
     pub(super) metrics: Arc<ExporterMetrics>,
@@ -143,6 +145,7 @@ impl Shared {
         source: Option<&Source>,
     ) -> Result<Accepted, Failure> {
         let mut backoff = Backoff::new(self.pauses.initial, self.pauses.max);
+        let mut was_cut_short = false;
         self.health.waits();
         loop {
             self.standing.tries(sequence);
@@ -150,6 +153,7 @@ impl Shared {
                 Ok(accepted) => {
                     self.trouble.is_over(&self.name);
                     self.standing.answered(sequence);
+                    self.recovery.notify_waiters();
                     self.health.moved();
                     return Ok(accepted);
                 }
@@ -166,8 +170,26 @@ impl Shared {
                     let pause = backoff.next(after);
                     self.standing.failed(sequence, &failure, pause, after);
                     self.trouble.happened(&self.name, &failure);
-                    sleep(pause).await;
+                    was_cut_short = self.pause(pause, after, was_cut_short).await;
                 }
+            }
+        }
+    }
+
+    /// Waits, but no longer than until another lane's request was accepted: the destination is back. A request that fails
+    /// then all the same is to blame itself, and its next pause is served in full. True when it was cut short.
+    async fn pause(&self, pause: Duration, asked: Option<Duration>, in_full: bool) -> bool {
+        let now = Instant::now();
+        if in_full {
+            sleep(pause).await;
+            return false;
+        }
+        tokio::select! {
+            () = sleep(pause) => false,
+            () = self.recovery.notified() => {
+                // What the destination has asked for is asked of all lanes.
+                sleep_until(now + asked.unwrap_or_default()).await;
+                true
             }
         }
     }

@@ -10,8 +10,9 @@ use parking_lot::{Mutex, RwLock};
 use crate::config::JournalConfig;
 use crate::format::segment_file_name;
 use crate::fs::{FileSystem, JournalFile};
-use crate::journal::Listener;
+use crate::journal::{Evicted, EvictionListener, Listener, Record};
 use crate::quarantine::{CorruptRange, quarantine_range};
+use crate::scan;
 use crate::stats::JournalStats;
 use crate::table::Table;
 
@@ -23,6 +24,7 @@ pub(crate) struct Core {
     last_sequence: AtomicU64,
     pub(crate) counters: Counters,
     listeners: RwLock<Vec<Arc<Listener>>>,
+    on_eviction: RwLock<Option<Arc<EvictionListener>>>,
     pub(crate) poisoned: AtomicBool,
     /// Held until the last clone of the journal and the last cursor are gone.
     _lock: Box<dyn Any + Send + Sync>,
@@ -52,6 +54,7 @@ impl Core {
             last_sequence: AtomicU64::new(last_sequence),
             counters: Counters::default(),
             listeners: RwLock::default(),
+            on_eviction: RwLock::default(),
             poisoned: AtomicBool::new(false),
             _lock: lock,
         }
@@ -86,17 +89,64 @@ impl Core {
     /// Deletes the segments that no cursor needs.
     pub(crate) fn delete_released(&self) -> bool {
         let taken = self.table.lock().take_released();
-        for first in &taken {
-            let path = self.segment_path(*first);
-            if let Err(error) = self.fs.remove(&path) {
-                // It comes back at the next opening and is deleted then.
-                tracing::warn!(%error, path = %path.display(), "cannot delete a segment");
-            }
+        taken.iter().for_each(|first| self.delete(*first));
+        !taken.is_empty()
+    }
+
+    fn delete(&self, first: u64) {
+        let path = self.segment_path(first);
+        if let Err(error) = self.fs.remove(&path) {
+            // It comes back at the next opening and is deleted then.
+            tracing::warn!(%error, path = %path.display(), "cannot delete a segment");
         }
         self.counters
             .deleted_segments
-            .fetch_add(taken.len() as u64, Ordering::Relaxed);
-        !taken.is_empty()
+            .fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_eviction_listener(&self, listener: EvictionListener) {
+        *self.on_eviction.write() = Some(Arc::new(listener));
+    }
+
+    /// Takes a closed segment from the cursors that let it go, unless something of it has come under way since it was
+    /// chosen, and tells whoever wants to know.
+    pub(crate) fn evict(&self, first: u64) {
+        let listener = self.on_eviction.read().clone();
+        // Read before the table is locked: that takes a disk.
+        let (head, next) = match &listener {
+            Some(_) => self.ends_of(first),
+            None => (None, None),
+        };
+        let mut table = self.table.lock();
+        if table.victim() != Some(first) {
+            return;
+        }
+        let cursors = table.drop_segment(first);
+        // Told before a reader can find out.
+        if let Some(listener) = listener {
+            listener(&Evicted {
+                cursors,
+                head,
+                next,
+            });
+        }
+        drop(table);
+        self.delete(first);
+    }
+
+    /// The first record of the segment, and the first one behind it.
+    fn ends_of(&self, first: u64) -> (Option<Record>, Option<Record>) {
+        let table = self.table.lock();
+        let mut wanted = table.segment_for(first).filter(|own| own.first == first);
+        let own = wanted.take().map(|own| (own.first, own.readable_bytes));
+        let next = table.next_of(first);
+        let next = next.map(|next| (next.first, next.readable_bytes));
+        drop(table);
+        let read = |(first, end): (u64, u64)| {
+            let file = self.fs.open_read(&self.segment_path(first)).ok()?;
+            scan::first_record(file, first, end).ok()?
+        };
+        (own.and_then(read), next.and_then(read))
     }
 
     /// A reader has met a corrupt range; it is copied aside and counted unless it is known.

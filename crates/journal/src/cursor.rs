@@ -110,6 +110,22 @@ impl Cursor {
     }
 }
 
+impl Cursor {
+    /// Under `DropOldest`: what lies behind the committed record up to `through` is under way, and is taken only when
+    /// there is nothing else to take. Not stored: set it after each opening. It outlives the handle.
+    pub fn hold(&self, through: u64) {
+        if let Some(entry) = self.core.table.lock().cursors.get_mut(&self.name) {
+            entry.held = through;
+        }
+    }
+
+    /// Whether a record is on disk still: it may have been taken since it was read.
+    #[must_use]
+    pub fn is_on_disk(&self, sequence: u64) -> bool {
+        self.core.table.lock().has(sequence)
+    }
+}
+
 impl Drop for Cursor {
     fn drop(&mut self) {
         if let Some(entry) = self.core.table.lock().cursors.get_mut(&self.name) {

@@ -21,7 +21,7 @@ use crate::fs::exact::read_full_at;
 use crate::fs::{FileSystem, JournalFile, OsFileSystem};
 use crate::journal::Record;
 use crate::quarantine;
-use crate::scan::{Found, Scanner};
+use crate::scan::{Found, Scanner, first_record};
 
 /// A journal's folder, seen from outside.
 #[derive(Clone)]
@@ -216,19 +216,7 @@ impl Inspector {
         let failed = |error| JournalError::io("read", &segment.path, error);
         let file = self.fs.open_read(&segment.path).map_err(failed)?;
         let len = file.len().map_err(failed)?;
-        let mut scanner = Scanner::new(file, segment.first, SEGMENT_HEADER_BYTES.min(len), len);
-        while let Some(found) = scanner.next().map_err(failed)? {
-            if let Found::Record { offset, header } = found {
-                let payload = Bytes::copy_from_slice(scanner.payload(offset, &header));
-                let (sequence, kind) = (header.sequence, header.kind);
-                return Ok(Some(Record {
-                    sequence,
-                    kind,
-                    payload,
-                }));
-            }
-        }
-        Ok(None)
+        first_record(file, segment.first, len).map_err(failed)
     }
 
     /// The records in a quarantined range of a segment, as far as their headers can be read.

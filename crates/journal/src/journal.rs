@@ -40,6 +40,20 @@ pub struct Record {
 /// Called with the last durable sequence.
 pub type Listener = Box<dyn Fn(u64) + Send + Sync>;
 
+/// A segment that `OnFull::DropOldest` has taken.
+#[derive(Debug, Clone)]
+pub struct Evicted {
+    /// The cursors that lose records with it, by name.
+    pub cursors: Vec<String>,
+    /// Its first record, unless that cannot be read.
+    pub head: Option<Record>,
+    /// The first record behind it; `None` when there is none yet.
+    pub next: Option<Record>,
+}
+
+/// Called for each segment that is taken, before a reader can find out. It must neither block nor call the journal.
+pub type EvictionListener = Box<dyn Fn(&Evicted) + Send + Sync>;
+
 /// A segmented append-only log. Clones share one log; the folder stays locked until the last
 /// clone and the last cursor are dropped.
 #[derive(Clone)]
@@ -127,6 +141,11 @@ impl Journal {
     /// Under concurrency one call may stand for several appends, and a value may come twice.
     pub fn add_listener(&self, listener: Listener) {
         self.core.add_listener(listener);
+    }
+
+    /// Sets the function called when `OnFull::DropOldest` takes a segment, on the appending thread.
+    pub fn set_eviction_listener(&self, listener: EvictionListener) {
+        self.core.set_eviction_listener(listener);
     }
 
     /// Opens the named cursor, or creates it at the oldest record on disk. Once created it holds

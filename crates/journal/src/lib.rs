@@ -11,7 +11,7 @@
 //! - An append is in the log whole or not at all; its records share a segment.
 //! - A failed sync is never tried again: the journal refuses appends until it is reopened.
 //! - A segment is deleted when every cursor has let go of it and it is not the active one. Without
-//!   a cursor nothing is deleted.
+//!   a cursor nothing is deleted. [`OnFull::DropOldest`] takes what a cursor has under way last.
 //! - Opening succeeds on any content: a torn tail of the last segment is cut, other damage is
 //!   copied to `quarantine/`, skipped, counted and reported.
 //! - One process at a time: an exclusive lock on the file `lock`.
@@ -88,6 +88,6 @@ pub use error::JournalError;
 pub use format::RECORD_BYTES_LIMIT;
 pub use fs::{FileEntry, FileSystem, JournalFile, OsFileSystem};
 pub use inspect::{CursorView, Damage, Inspector, Item, Salvaged, SegmentView};
-pub use journal::{Entry, Journal, Listener, Record};
+pub use journal::{Entry, Evicted, EvictionListener, Journal, Listener, Record};
 pub use repair::{Removed, RepairReport, repair};
-pub use stats::{CursorStats, JournalStats, QuarantinedRange, RecoveryReport};
+pub use stats::{CursorStats, Gap, JournalStats, QuarantinedRange, RecoveryReport};

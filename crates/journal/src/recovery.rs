@@ -23,13 +23,15 @@ use crate::format::{
 use crate::fs::exact::write_all_at;
 use crate::fs::{FileSystem, JournalFile};
 use crate::quarantine::{CorruptRange, quarantine_range};
-use crate::stats::RecoveryReport;
+use crate::stats::{Gap, RecoveryReport};
 use crate::table::{Segment, Table};
 use crate::writer::Writer;
 
 use segment::{ScannedSegment, scan_segment};
 
 const LOCK_FILE: &str = "lock";
+/// Gaps that are reported.
+const GAPS_MAX: usize = 1_024;
 const OWN_FOLDERS: [&str; 2] = ["cursors", "quarantine"];
 
 /// An opened journal, before anyone uses it.
@@ -51,6 +53,10 @@ struct Recovery {
     fs: Arc<dyn FileSystem>,
     table: Table,
     report: RecoveryReport,
+    /// The last record of the segments seen so far; 0 before the first.
+    last_record: u64,
+    /// Whether damage follows it in its segment.
+    ends_damaged: bool,
 }
 
 /// Locks and reads the folder.
@@ -69,6 +75,8 @@ pub(crate) fn recover(
         fs,
         table: Table::default(),
         report: RecoveryReport::default(),
+        last_record: 0,
+        ends_damaged: false,
     };
     recovery.run(lock)
 }
@@ -89,6 +97,9 @@ impl Recovery {
         let mut active = None;
         for first in firsts {
             let scanned = self.scan(first, previous, Some(first) == last_first)?;
+            if Some(first) != last_first {
+                self.note_gaps(&scanned);
+            }
             previous = previous.max(scanned.segment.last);
             if Some(first) == last_first {
                 // Numbers that unreadable records may have are not given out again.
@@ -117,6 +128,7 @@ impl Recovery {
             fs,
             table,
             report,
+            ..
         } = self;
         let core = Arc::new(Core::new(config, fs, table, last_sequence, lock));
         core.delete_released();
@@ -132,6 +144,29 @@ impl Recovery {
             writer,
             report,
         })
+    }
+
+    /// What is missing before and between the records of a segment, which come after all that was noted.
+    fn note_gaps(&mut self, scanned: &ScannedSegment) {
+        let Some(head) = scanned.head else { return };
+        let is_damaged = std::mem::replace(&mut self.ends_damaged, scanned.ends_damaged());
+        let is_between_segments = !is_damaged && !scanned.starts_damaged(head);
+        let between = Some((self.last_record, head)).filter(|(after, _)| *after > 0);
+        let between = between.map(|(after, before)| Gap {
+            after,
+            before,
+            is_between_segments,
+        });
+        let inside = scanned.gaps.iter().map(|(after, before)| Gap {
+            after: *after,
+            before: *before,
+            is_between_segments: false,
+        });
+        let found = between.into_iter().chain(inside);
+        let found = found.filter(|gap| gap.before > gap.after + 1);
+        let room = GAPS_MAX.saturating_sub(self.report.gaps.len());
+        self.report.gaps.extend(found.take(room));
+        self.last_record = scanned.segment.last;
     }
 
     fn list_segments(&mut self) -> Result<Vec<u64>, JournalError> {
@@ -193,12 +228,14 @@ impl Recovery {
         let first = scanned.segment.first;
         let path = self.config.dir.join(segment_file_name(first));
         if scanned.unreadable {
+            self.note_gaps(&scanned);
             self.quarantine(&scanned);
             self.add(scanned);
             return Ok(None);
         }
         let len_before = scanned.segment.disk_bytes;
         scanned.cut_torn_tail();
+        self.note_gaps(&scanned);
         self.quarantine(&scanned);
         let file = Arc::clone(&scanned.file);
         let len = scanned.segment.disk_bytes.max(SEGMENT_HEADER_BYTES);

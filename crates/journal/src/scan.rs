@@ -7,9 +7,12 @@
 use std::io;
 use std::sync::Arc;
 
-use crate::format::{RECORD_HEADER_BYTES, RecordHeader};
+use bytes::Bytes;
+
+use crate::format::{RECORD_HEADER_BYTES, RecordHeader, SEGMENT_HEADER_BYTES};
 use crate::fs::JournalFile;
 use crate::fs::exact::read_full_at;
+use crate::journal::Record;
 
 const WINDOW_BYTES: u64 = 256 << 10;
 
@@ -29,6 +32,27 @@ enum Parsed {
     /// The header is intact and promises more bytes than there are.
     CutOff,
     NoHeader,
+}
+
+/// The first intact record of the segment that starts at sequence `first`, before byte `end`.
+pub(crate) fn first_record(
+    file: Arc<dyn JournalFile>,
+    first: u64,
+    end: u64,
+) -> io::Result<Option<Record>> {
+    let mut scanner = Scanner::new(file, first, SEGMENT_HEADER_BYTES.min(end), end);
+    while let Some(found) = scanner.next()? {
+        if let Found::Record { offset, header } = found {
+            let payload = Bytes::copy_from_slice(scanner.payload(offset, &header));
+            let (sequence, kind) = (header.sequence, header.kind);
+            return Ok(Some(Record {
+                sequence,
+                kind,
+                payload,
+            }));
+        }
+    }
+    Ok(None)
 }
 
 pub(crate) struct Scanner {

@@ -69,6 +69,9 @@ pub struct RecoveryReport {
     pub torn_bytes: u64,
     /// Corrupt ranges elsewhere; each was copied aside and is skipped by readers.
     pub quarantined: Vec<QuarantinedRange>,
+    /// Sequences that are missing between records: lost to damage now or earlier, or taken by `OnFull::DropOldest`. The
+    /// first 1,024.
+    pub gaps: Vec<Gap>,
     /// Cursors whose file was corrupt. The file was moved aside; the cursor starts again at the
     /// oldest record, so its consumer sees records again.
     pub corrupt_cursors: Vec<String>,
@@ -82,6 +85,17 @@ impl RecoveryReport {
     pub fn found_damage(&self) -> bool {
         !self.quarantined.is_empty() || !self.corrupt_cursors.is_empty()
     }
+}
+
+/// Sequences that no record on disk has, between two that are there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gap {
+    /// The last record before it.
+    pub after: u64,
+    /// The first record behind it.
+    pub before: u64,
+    /// Whole segments may be missing, and nothing speaks of damage.
+    pub is_between_segments: bool,
 }
 
 /// A range of a segment that holds no valid record.

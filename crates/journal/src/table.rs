@@ -26,6 +26,8 @@ pub(crate) struct Segment {
 pub(crate) struct CursorEntry {
     /// Everything up to here is of no more use to the cursor: committed, or dropped from it.
     pub(crate) released: u64,
+    /// What lies behind `released` up to here is under way; it is the last to be taken.
+    pub(crate) held: u64,
     pub(crate) on_full: OnFull,
     pub(crate) open: bool,
     pub(crate) dropped_records: u64,
@@ -38,6 +40,16 @@ pub(crate) struct Table {
     pub(crate) cursors: BTreeMap<String, CursorEntry>,
     pub(crate) quarantined_ranges: u64,
     pub(crate) quarantined_bytes: u64,
+}
+
+impl CursorEntry {
+    fn lets_go(&self, segment: &Segment) -> bool {
+        self.released >= segment.last || self.on_full == OnFull::DropOldest
+    }
+
+    fn holds(&self, segment: &Segment) -> bool {
+        self.released < segment.last && self.held >= segment.first
+    }
 }
 
 impl Segment {
@@ -146,28 +158,48 @@ impl Table {
         taken
     }
 
-    /// Whether the oldest segment is needed by nobody, or only by cursors that let it go.
-    pub(crate) fn oldest_can_go(&self) -> bool {
-        let Some(oldest) = self.segments.front() else {
-            return false;
-        };
-        !self.cursors.is_empty()
-            && (self.has_closed() || oldest.records > 0)
-            && self.cursors.values().all(|cursor| {
-                cursor.released >= oldest.last || cursor.on_full == OnFull::DropOldest
-            })
+    /// First sequence of the segment to take: the oldest that is needed by nobody, or only by cursors that let it go
+    /// and have nothing of it under way; where all have, the oldest that they let go.
+    pub(crate) fn victim(&self) -> Option<u64> {
+        if self.cursors.is_empty() {
+            return None;
+        }
+        let active = self.segments.len().saturating_sub(1);
+        let segments = self.segments.iter().enumerate();
+        let mut can_go = segments
+            .filter(|(at, segment)| *at < active || segment.records > 0)
+            .map(|(_, segment)| segment)
+            .take_while(|segment| self.cursors.values().all(|cursor| cursor.lets_go(segment)));
+        let is_free = |segment: &&Segment| !self.cursors.values().any(|c| c.holds(segment));
+        let oldest = can_go.next()?;
+        let free = std::iter::once(oldest).chain(can_go).find(is_free);
+        Some(free.unwrap_or(oldest).first)
     }
 
-    /// Takes the oldest segment from the cursors that still need it, counting what they lose.
-    pub(crate) fn drop_oldest(&mut self) {
-        let Some(oldest) = self.segments.front() else {
-            return;
+    pub(crate) fn is_active(&self, first: u64) -> bool {
+        self.segments
+            .back()
+            .is_some_and(|active| active.first == first)
+    }
+
+    /// The first segment with records behind the one that starts at `first`.
+    pub(crate) fn next_of(&self, first: u64) -> Option<&Segment> {
+        let behind = self.segments.iter().filter(|segment| segment.first > first);
+        behind.into_iter().find(|segment| segment.records > 0)
+    }
+
+    /// Takes a segment from the cursors that still need it, counting what they lose: their names.
+    pub(crate) fn drop_segment(&mut self, first: u64) -> Vec<String> {
+        let found = self.segments.iter().position(|old| old.first == first);
+        let Some((at, segment)) = found.and_then(|at| Some((at, self.segments.remove(at)?))) else {
+            return Vec::new();
         };
+        let mut losers = Vec::new();
         for (name, cursor) in &mut self.cursors {
-            if cursor.released >= oldest.last {
+            if cursor.released >= segment.last {
                 continue;
             }
-            let (records, bytes) = oldest.beyond(cursor.released);
+            let (records, bytes) = segment.beyond(cursor.released);
             tracing::warn!(
                 cursor = name,
                 records,
@@ -176,8 +208,18 @@ impl Table {
             );
             cursor.dropped_records += records;
             cursor.dropped_bytes += bytes;
-            cursor.released = oldest.last;
+            if at == 0 {
+                cursor.released = segment.last;
+            }
+            losers.push(name.clone());
         }
+        losers
+    }
+
+    /// Whether the record is on disk, unless damage has taken it.
+    pub(crate) fn has(&self, sequence: u64) -> bool {
+        self.segment_for(sequence)
+            .is_some_and(|segment| segment.first <= sequence)
     }
 
     pub(crate) fn release(&mut self, name: &str, through: u64) {

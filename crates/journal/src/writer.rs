@@ -131,19 +131,20 @@ impl Writer {
             if self.core.delete_released() {
                 continue;
             }
-            let mut table = self.core.table.lock();
-            if !table.oldest_can_go() {
-                return Err(JournalError::Full {
-                    needed_bytes,
-                    disk_bytes,
-                    disk_bytes_max,
-                });
-            }
-            if table.has_closed() {
-                table.drop_oldest();
-            } else {
-                drop(table);
-                self.rotate()?;
+            let table = self.core.table.lock();
+            let victim = table.victim();
+            let is_active = victim.is_some_and(|first| table.is_active(first));
+            drop(table);
+            match victim {
+                Some(_) if is_active => self.rotate()?,
+                Some(first) => self.core.evict(first),
+                None => {
+                    return Err(JournalError::Full {
+                        needed_bytes,
+                        disk_bytes,
+                        disk_bytes_max,
+                    });
+                }
             }
         }
     }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use vervet_journal::{Journal, OnFull};
@@ -18,11 +18,12 @@ use super::super::sender::{OpenError, Packer, Sender};
 use super::super::settings::{ExporterConfig, ExporterKind, QueuePolicy};
 use super::super::trouble::Trouble;
 use super::Exporter;
+use super::grant::Grant;
 use super::source::{self, Source};
 use super::window::Window;
 use crate::books::Books;
 use crate::budget::MemoryBudget;
-use crate::buffer::Totals;
+use crate::buffer::{JournalGap, Totals};
 use crate::health::StageHealth;
 use crate::pipeline::SignalSet;
 
@@ -49,6 +50,8 @@ pub(crate) struct ExporterParts {
     pub(crate) agent_id: String,
     pub(crate) dead_letters: Arc<DeadLetters>,
     pub(crate) books: Arc<Books>,
+    /// What was missing in the journal when it was opened.
+    pub(crate) gaps: Arc<[JournalGap]>,
     /// Sequence up to which the books know the journal's records. Closed when nothing more will come.
     pub(crate) booked: watch::Receiver<u64>,
     pub(crate) health: StageHealth,
@@ -86,15 +89,23 @@ impl Exporter {
             ExporterKind::File(_) | ExporterKind::Debug(_) => (LOCAL_PAUSES, 1),
         };
         let mut cursor = journal.cursor(&cursor_name(name))?;
-        cursor.set_policy(match config.on_full {
-            QueuePolicy::Block => OnFull::Block,
-            QueuePolicy::DropOldest => OnFull::DropOldest,
-        });
+        // Nothing is taken until the book is there to tell it to.
+        cursor.set_policy(OnFull::Block);
         let account = source::account(&mut cursor, appended)?;
+        let may_lose = config.on_full == QueuePolicy::DropOldest;
+        let gone = source::gone(&mut cursor, &account, appended, &parts.gaps, may_lose)?;
+        let sent_through = account.sent_through.min(journal.last_sequence());
         parts.books.open(name, signals, account, appended);
+        gone.into_iter()
+            .for_each(|gone| parts.books.gone(name, gone));
+        if may_lose {
+            cursor.hold(sent_through);
+            cursor.set_policy(OnFull::DropOldest);
+        }
         let committed = cursor.committed();
         let (least, most) = COMMIT_BYTES;
         let commit_bytes = journal.stats().disk_bytes_max / COMMIT_SHARE;
+        let commit_bytes = commit_bytes.clamp(least, most);
         let lanes = usize::try_from(sender.lanes()).unwrap_or(1);
         let shared = Shared {
             name: name.to_owned(),
@@ -105,6 +116,7 @@ impl Exporter {
             pauses,
             trouble: Trouble::default(),
             standing: parts.metrics.standings.open(name, Arc::clone(&parts.clock)),
+            recovery: Notify::new(),
             dead_letters: parts.dead_letters,
             health: parts.health,
             metrics: parts.metrics,
@@ -128,7 +140,11 @@ impl Exporter {
             committed,
             committed_at: now,
             settled_bytes: 0,
-            commit_bytes: commit_bytes.clamp(least, most),
+            commit_bytes,
+            grant: match may_lose {
+                true => Grant::limited(sent_through, commit_bytes),
+                false => Grant::unlimited(),
+            },
         })
     }
 }

@@ -8,9 +8,9 @@ use vervet_model::Signal;
 use super::super::lane::Parcel;
 use super::super::sender::Packer;
 use super::window::Contents;
-use crate::books::Account;
+use crate::books::{Account, Gone, Loss};
 use crate::budget::MemoryPermit;
-use crate::buffer::{Amount, Totals, decode};
+use crate::buffer::{Amount, JournalGap, Totals, decode};
 use crate::pipeline::SignalSet;
 
 /// Everything here blocks.
@@ -39,8 +39,12 @@ pub(super) enum Done {
     ReadFailed(JournalError),
     /// The memory budget has none for a read.
     NoRoom,
-    /// The sequence that is committed now.
-    Committed(Result<u64, CommitError>),
+    Committed {
+        /// The sequence that is committed now, and up to where records may be sent.
+        result: Result<(u64, u64), CommitError>,
+        /// What was to be sent and is not on disk any more, in order.
+        gone: Vec<u64>,
+    },
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -110,14 +114,25 @@ impl Source {
         (self, Done::Read { items, through })
     }
 
-    pub(super) fn commit(mut self, through: u64, account: &Account) -> (Self, Done) {
+    /// Stores the position and the account. Of the records that may be sent from now on, which are `new`, none is taken
+    /// from now on; those that are gone already are told.
+    pub(super) fn commit(mut self, through: u64, account: &Account, new: &[u64]) -> (Self, Done) {
+        let sent_through = account.sent_through;
+        if sent_through > 0 {
+            self.cursor.hold(sent_through);
+        }
+        let new = new.iter().copied();
+        let gone = new
+            .filter(|sequence| !self.cursor.is_on_disk(*sequence))
+            .collect();
         let result = serde_json::to_vec(account)
             .map_err(CommitError::Encode)
             .and_then(|state| {
                 let committed = self.cursor.commit(through, &state);
                 committed.map_err(CommitError::Journal)
             });
-        (self, Done::Committed(result.map(|()| through)))
+        let result = result.map(|()| (through, sent_through));
+        (self, Done::Committed { result, gone })
     }
 }
 
@@ -133,6 +148,45 @@ fn share_room(mut room: MemoryPermit, items: &mut [Item]) {
     for parcel in parcels {
         parcel.room = Some(Arc::clone(&room));
     }
+}
+
+/// What an exporter cannot have any more: all between what it has settled and the first record there is, as far as the
+/// journal's `gaps` do not say more.
+pub(super) fn gone(
+    cursor: &mut Cursor,
+    account: &Account,
+    appended: &Totals,
+    gaps: &[JournalGap],
+    may_lose: bool,
+) -> Result<Vec<Gone>, JournalError> {
+    let gaps = gaps.iter().map(|gap| Gone {
+        from: gap.from,
+        to: gap.to,
+        loss: match may_lose && gap.is_between_segments {
+            true => Loss::Evicted,
+            false => Loss::Damage,
+        },
+    });
+    let mut gone: Vec<Gone> = gaps.collect();
+    let next = cursor.read(1)?.into_iter().next();
+    cursor.rewind();
+    let before = match next {
+        Some(record) => decode(record.payload).ok().map(|(header, _)| header.before),
+        None => Some(*appended),
+    };
+    if let Some(to) = before {
+        let is_damaged = cursor.is_on_disk(cursor.committed() + 1);
+        gone.push(Gone {
+            from: account.settled(),
+            to,
+            loss: if is_damaged {
+                Loss::Damage
+            } else {
+                Loss::Evicted
+            },
+        });
+    }
+    Ok(gone)
 }
 
 /// The stored account; for a new cursor one that starts with what the journal holds, stored at once: an exporter that

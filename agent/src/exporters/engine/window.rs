@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use vervet_model::Signal;
 
 use super::super::lane::{Fate, Settlement};
-use crate::books::Books;
+use crate::books::{Books, Loss};
 use crate::buffer::{Amount, Totals};
 
 #[derive(Debug, Default)]
@@ -40,6 +40,8 @@ pub(super) enum State {
     Answered(Fate),
     /// There is nothing to send.
     Skipped,
+    /// The buffer has taken it before it was sent.
+    Evicted,
 }
 
 impl Window {
@@ -71,6 +73,43 @@ impl Window {
         }
     }
 
+    pub(super) fn evicted(&mut self, sequence: u64) {
+        let found = self
+            .slots
+            .binary_search_by_key(&sequence, |slot| slot.sequence);
+        if let Some(slot) = found.ok().and_then(|at| self.slots.get_mut(at)) {
+            self.packed_bytes -= std::mem::take(&mut slot.packed_bytes);
+            slot.state = State::Evicted;
+        }
+    }
+
+    /// The last of the first records whose requests have `bytes` together; at least of so many `records`.
+    pub(super) fn reach(&self, records: usize, bytes: u64) -> Option<u64> {
+        let mut sum = 0_u64;
+        let mut reach = None;
+        for (at, slot) in self.slots.iter().enumerate() {
+            let contents = slot.contents.as_ref();
+            sum = sum.saturating_add(contents.map_or(0, |contents| contents.amount.bytes));
+            if at >= records && sum > bytes {
+                break;
+            }
+            reach = Some(slot.sequence);
+        }
+        reach
+    }
+
+    /// Sequences after `after` up to `through` that are to be sent.
+    pub(super) fn under_way(&self, after: u64, through: u64) -> Vec<u64> {
+        let slots = self
+            .slots
+            .iter()
+            .filter(|slot| slot.state == State::UnderWay);
+        slots
+            .map(|slot| slot.sequence)
+            .filter(|sequence| *sequence > after && *sequence <= through)
+            .collect()
+    }
+
     /// Takes the first record out if it needs no more waiting for and the books know it.
     pub(super) fn pop_settled(&mut self, booked: u64) -> Option<Slot> {
         self.slots
@@ -97,6 +136,10 @@ impl Slot {
         books.reached(exporter, &before);
         let fate = match self.state {
             State::Answered(fate) => fate,
+            State::Evicted => {
+                books.dropped(exporter, signal, Loss::Evicted.reason(), amount);
+                return;
+            }
             State::Skipped | State::UnderWay => {
                 books.skipped(exporter, signal, amount);
                 return;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -15,7 +16,7 @@ use super::super::{Exporter, ExporterMetrics, ExporterParts, OpenError, cursor_n
 use super::wait_until;
 use crate::books::{BookLine, Books};
 use crate::budget::MemoryBudget;
-use crate::buffer::{Amount, Totals, encode_header};
+use crate::buffer::{Amount, Totals, encode_header, tell_of_evictions};
 use crate::config::AgentConfig;
 use crate::config::substitute::SystemSources;
 use crate::health::StageHealth;
@@ -26,6 +27,7 @@ pub(super) struct Rig {
     pub(super) journal: Journal,
     pub(super) books: Arc<Books>,
     totals: Totals,
+    appending: Arc<Mutex<Totals>>,
     booked: Option<watch::Sender<u64>>,
     booked_receiver: watch::Receiver<u64>,
     letters: Arc<DeadLetters>,
@@ -47,11 +49,14 @@ impl Rig {
         config.segment_bytes_max = disk_bytes / 8;
         let (journal, _report) = Journal::open(config).expect("opens");
         let (booked, booked_receiver) = watch::channel(0);
+        let (books, appending) = (Arc::<Books>::default(), Arc::default());
+        tell_of_evictions(&journal, &books, &appending);
         Self {
             letters: Arc::new(DeadLetters::new(dir.path(), <_>::default())),
             dir,
             journal,
-            books: Arc::default(),
+            books,
+            appending,
             metrics: Arc::default(),
             totals: Totals::default(),
             booked: Some(booked),
@@ -66,6 +71,7 @@ impl Rig {
         let records = texts.len() as u64;
         let at = vervet_model::UnixNanos(0);
         encode_header(&mut header, "test", records, at, &self.totals, &[]);
+        *self.appending.lock() = self.totals;
         let kind = Signal::Logs as u8;
         let parts: &[&[u8]] = &[&header, &payload];
         let sequences = self.journal.append(&[Entry { kind, parts }])?;
@@ -98,6 +104,7 @@ impl Rig {
             agent_id: "agent".to_owned(),
             dead_letters: Arc::clone(&self.letters),
             books: Arc::clone(&self.books),
+            gaps: Arc::default(),
             booked: self.booked_receiver.clone(),
             health: StageHealth::new(name, Arc::clone(&clock)),
             memory: MemoryBudget::new(64 << 20),

@@ -18,6 +18,10 @@ pub(super) struct ScannedSegment {
     pub(super) payload_bytes: u64,
     /// Corrupt ranges as (first byte, byte after).
     pub(super) corrupt: Vec<(u64, u64)>,
+    /// Its first record.
+    pub(super) head: Option<u64>,
+    /// Records between which sequences are missing.
+    pub(super) gaps: Vec<(u64, u64)>,
     /// Of an intact header that belongs here.
     pub(super) version: Option<u32>,
     /// The header is too short or empty, as a crash during the segment's creation leaves it.
@@ -59,6 +63,8 @@ pub(super) fn scan_segment(
         file,
         payload_bytes: 0,
         corrupt: Vec::new(),
+        head: None,
+        gaps: Vec::new(),
         version: match parsed {
             SegmentHeader::Valid {
                 first: own,
@@ -107,6 +113,13 @@ impl ScannedSegment {
                     if header.after_sync {
                         self.torn = None;
                     }
+                    match self.head {
+                        None => self.head = Some(header.sequence),
+                        Some(_) if header.sequence > self.segment.last + 1 => {
+                            self.gaps.push((self.segment.last, header.sequence));
+                        }
+                        Some(_) => {}
+                    }
                     self.segment.last = header.sequence;
                     self.segment.records += 1;
                     self.payload_bytes += u64::from(header.payload_bytes);
@@ -136,6 +149,18 @@ impl ScannedSegment {
         self.segment.records + hidden_bytes / RECORD_HEADER_BYTES
     }
 
+    /// Whether damage stands before its first record, or that is not the one the segment began with.
+    pub(super) fn starts_damaged(&self, head: u64) -> bool {
+        let begins = |(offset, _): &(u64, u64)| *offset <= SEGMENT_HEADER_BYTES;
+        head != self.segment.first || self.corrupt.iter().any(begins)
+    }
+
+    /// Whether damage stands behind its last record.
+    pub(super) fn ends_damaged(&self) -> bool {
+        let len = self.segment.disk_bytes;
+        self.unreadable || self.corrupt.iter().any(|(_, end)| *end >= len)
+    }
+
     fn add_corrupt(&mut self, offset: u64, end: u64) {
         self.segment.corrupt_offsets.insert(offset);
         self.corrupt.push((offset, end));
@@ -158,6 +183,8 @@ impl ScannedSegment {
         self.segment.disk_bytes = end;
         self.segment.last = last;
         self.segment.records = records;
+        self.gaps.retain(|(_, before)| *before <= last);
+        self.head = self.head.filter(|_| records > 0);
         self.payload_bytes = payload_bytes;
         if nothing_kept && self.version.is_none() && !header_torn {
             // The whole file is damaged, not just its tail: keep a copy of all of it.

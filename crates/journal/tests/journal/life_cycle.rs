@@ -2,7 +2,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use vervet_journal::{Entry, Journal, JournalConfig, JournalError, OnFull, SyncPolicy};
+use parking_lot::Mutex;
+use vervet_journal::{Entry, Journal, JournalConfig, JournalError, OnFull, Record, SyncPolicy};
 
 use crate::support::{append, config, drain, fill, open, segment_files, sequences};
 
@@ -233,6 +234,83 @@ fn drop_oldest_makes_room_and_counts_what_it_takes() {
         );
     }
     assert_eq!(journal.stats().cursors[0].dropped_records, dropped);
+}
+
+#[test]
+fn what_is_under_way_is_taken_last_and_whoever_loses_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let tight = JournalConfig {
+        disk_bytes_max: 1_100,
+        ..config(dir.path())
+    };
+    let (journal, _) = Journal::open(tight).unwrap();
+    let mut lossy = journal.cursor("lossy").unwrap();
+    lossy.set_policy(OnFull::DropOldest);
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let sink = Arc::clone(&told);
+    journal.set_eviction_listener(Box::new(move |evicted| {
+        assert_eq!(evicted.cursors, ["lossy"]);
+        let sequence = |record: &Option<Record>| record.as_ref().map(|record| record.sequence);
+        let ends = (sequence(&evicted.head), sequence(&evicted.next));
+        sink.lock().push(ends);
+    }));
+    // Two records a segment, five segments.
+    fill(&journal, 4);
+    lossy.hold(3);
+    fill(&journal, 10);
+    let taken = std::mem::take(&mut *told.lock());
+    assert_eq!(taken[0], (Some(5), Some(7)));
+    assert!(taken.iter().all(|(head, _)| *head > Some(4)), "{taken:?}");
+    assert!(lossy.is_on_disk(1) && lossy.is_on_disk(4) && !lossy.is_on_disk(5));
+    let dropped = journal.stats().cursors[0].dropped_records;
+    assert_eq!(dropped, 2 * taken.len() as u64);
+    let read = sequences(&mut lossy);
+    assert_eq!(
+        read,
+        [1, 2, 3, 4]
+            .into_iter()
+            .chain(5 + dropped..=14)
+            .collect::<Vec<_>>()
+    );
+    // What lies behind the cursor is under way no more.
+    lossy.commit(4, &[]).unwrap();
+    // Where everything is under way, the oldest goes all the same.
+    lossy.hold(100);
+    fill(&journal, 2);
+    let oldest = journal.stats().oldest_sequence;
+    fill(&journal, 6);
+    let taken = std::mem::take(&mut *told.lock());
+    assert_eq!(taken[0].0, Some(oldest), "{taken:?}");
+    assert!(taken.is_sorted());
+    // At the next start both gaps are known.
+    drop((lossy, journal));
+    let (journal, report) = Journal::open(config(dir.path())).unwrap();
+    assert!(
+        report.gaps.is_empty(),
+        "what is gone is before the first: {report:?}"
+    );
+    assert!(journal.stats().oldest_sequence > oldest);
+}
+
+#[test]
+fn gaps_are_told_with_the_records_around_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let (journal, _) = open(dir.path());
+    fill(&journal, 8);
+    drop(journal);
+    let segments = segment_files(dir.path());
+    // A whole segment, and the first record of another.
+    std::fs::remove_file(&segments[1]).unwrap();
+    let mut bytes = std::fs::read(&segments[3]).unwrap();
+    bytes[32 + 24] ^= 1;
+    std::fs::write(&segments[3], bytes).unwrap();
+    let (_journal, report) = open(dir.path());
+    let gaps: Vec<_> = report
+        .gaps
+        .iter()
+        .map(|gap| (gap.after, gap.before, gap.is_between_segments))
+        .collect();
+    assert_eq!(gaps, [(2, 5, true), (6, 8, false)]);
 }
 
 #[test]

@@ -1,0 +1,119 @@
+//! What has left the journal before an exporter has come to it.
+//!
+//! In: parts of the journal, as what had been appended before and behind them. Out: how much of it an exporter has not
+//! settled, by what has taken it, so that the books show it as dropped at once. It is entered in the account when the
+//! exporter comes to what follows, and found out again after a restart. At most [`PARTS_MAX`] parts that do not touch;
+//! of what is beyond them the exporter learns when it comes to it.
+
+use std::collections::VecDeque;
+
+use vervet_model::Signal;
+
+use crate::buffer::{Amount, Totals};
+
+const PARTS_MAX: usize = 1_024;
+
+/// What has taken it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Loss {
+    /// `on_full: drop_oldest` made room.
+    Evicted,
+    /// It cannot be read, or was taken out by a repair.
+    Damage,
+}
+
+/// A part of the journal that is not there any more.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Gone {
+    /// All that was appended before it.
+    pub(crate) from: Totals,
+    /// All that was appended up to its end.
+    pub(crate) to: Totals,
+    pub(crate) loss: Loss,
+}
+
+/// Parts in the journal's order that do not overlap.
+#[derive(Debug, Default)]
+pub(super) struct AllGone(VecDeque<Gone>);
+
+impl Loss {
+    pub(crate) fn reason(self) -> &'static str {
+        match self {
+            Self::Evicted => "evicted_by_drop_oldest",
+            Self::Damage => "lost_to_damage",
+        }
+    }
+}
+
+impl AllGone {
+    /// Adds a part; what of it was known already stays as it was.
+    pub(super) fn insert(&mut self, mut gone: Gone) {
+        let at = self
+            .0
+            .partition_point(|part| part.from.place() <= gone.from.place());
+        if let Some(next) = self.0.get(at)
+            && next.from.place() < gone.to.place()
+        {
+            gone.to = next.from;
+        }
+        let before = at.checked_sub(1).and_then(|at| self.0.get_mut(at));
+        if let Some(before) = before {
+            if before.to.place() > gone.from.place() {
+                gone.from = before.to;
+            }
+            if before.to.place() == gone.from.place() && before.loss == gone.loss {
+                before.to = before.to.later(gone.to);
+                return;
+            }
+        }
+        if gone.from.place() < gone.to.place() && self.0.len() < PARTS_MAX {
+            self.0.insert(at, gone);
+        }
+    }
+
+    /// Takes out the first part, as far as it lies before `before`.
+    pub(super) fn pop_before(&mut self, before: &Totals) -> Option<Gone> {
+        let first = self.0.front_mut()?;
+        if first.to.place() <= before.place() {
+            return self.0.pop_front();
+        }
+        if first.from.place() >= before.place() {
+            return None;
+        }
+        // Something of it was read before it went, and is settled now.
+        let part = Gone {
+            to: *before,
+            ..*first
+        };
+        first.from = *before;
+        Some(part)
+    }
+
+    /// Where what is there begins behind `records` settled ones.
+    pub(super) fn end_of_front(&self, records: u64) -> u64 {
+        let parts = self.0.iter();
+        parts
+            .take_while(|part| part.from.records() <= records)
+            .fold(records, |at, part| at.max(part.to.records()))
+    }
+
+    /// How much of each part lies behind what is `settled`.
+    pub(super) fn amounts(
+        &self,
+        signal: Signal,
+        settled: Amount,
+    ) -> impl Iterator<Item = (Loss, Amount)> {
+        self.0.iter().filter_map(move |part| {
+            let (from, to) = (part.from.get(signal), part.to.get(signal));
+            let from = Amount {
+                records: from.records.max(settled.records),
+                bytes: from.bytes.max(settled.bytes),
+            };
+            let amount = to.minus(from);
+            (!amount.is_zero()).then_some((part.loss, amount))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,74 @@
+use super::*;
+
+fn totals(records: u64) -> Totals {
+    let mut totals = Totals::default();
+    let bytes = records * 100;
+    totals.add(Signal::Logs, Amount { records, bytes });
+    totals
+}
+
+fn gone(from: u64, to: u64, loss: Loss) -> Gone {
+    let (from, to) = (totals(from), totals(to));
+    Gone { from, to, loss }
+}
+
+/// Records by what has taken them.
+fn records(all: &AllGone, settled: u64) -> (u64, u64) {
+    let mut sums = (0, 0);
+    for (loss, amount) in all.amounts(Signal::Logs, totals(settled).get(Signal::Logs)) {
+        assert_eq!(amount.bytes, amount.records * 100);
+        match loss {
+            Loss::Evicted => sums.0 += amount.records,
+            Loss::Damage => sums.1 += amount.records,
+        }
+    }
+    sums
+}
+
+#[test]
+fn parts_that_overlap_or_touch_are_counted_once() {
+    let mut all = AllGone::default();
+    all.insert(gone(40, 50, Loss::Evicted));
+    all.insert(gone(10, 20, Loss::Damage));
+    all.insert(gone(20, 30, Loss::Evicted));
+    // Up to the next that is there, which was gone already.
+    all.insert(gone(30, 60, Loss::Evicted));
+    assert_eq!(records(&all, 0), (30, 10));
+    all.insert(gone(50, 60, Loss::Evicted));
+    assert_eq!(records(&all, 0), (40, 10));
+    all.insert(gone(10, 20, Loss::Evicted));
+    assert_eq!(records(&all, 0), (40, 10));
+    assert!(all.0.len() <= 3, "{all:?}");
+}
+
+#[test]
+fn what_is_settled_is_not_gone() {
+    let mut all = AllGone::default();
+    all.insert(gone(10, 20, Loss::Evicted));
+    assert_eq!(records(&all, 15), (5, 0));
+    assert_eq!(records(&all, 30), (0, 0));
+}
+
+#[test]
+fn parts_are_taken_out_as_far_as_the_exporter_has_come() {
+    let mut all = AllGone::default();
+    all.insert(gone(10, 20, Loss::Evicted));
+    all.insert(gone(30, 40, Loss::Damage));
+    assert!(all.pop_before(&totals(10)).is_none());
+    let part = all.pop_before(&totals(15)).expect("half of it");
+    assert_eq!((part.from, part.to), (totals(10), totals(15)));
+    assert!(all.pop_before(&totals(15)).is_none());
+    let rest = all.pop_before(&totals(30)).expect("the rest");
+    assert_eq!((rest.from, rest.to), (totals(15), totals(20)));
+    assert!(all.pop_before(&totals(30)).is_none());
+    assert_eq!(records(&all, 0), (0, 10));
+}
+
+#[test]
+fn there_are_not_more_parts_than_the_limit() {
+    let mut all = AllGone::default();
+    for part in 0..2 * PARTS_MAX as u64 {
+        all.insert(gone(part * 10, part * 10 + 5, Loss::Damage));
+    }
+    assert_eq!(records(&all, 0), (0, 5 * PARTS_MAX as u64));
+}
