@@ -7,10 +7,13 @@
 //! `evicted_by_drop_oldest` or `lost_to_damage` ([`gone`]).
 
 mod age;
+mod collector;
 mod gone;
 mod intake;
 mod joined;
 
+pub(crate) use collector::BooksCollector;
+pub(crate) use gone::{Gone, Loss};
 pub(crate) use intake::Intake;
 pub use intake::ReceiverLine;
 pub use joined::PipelineLine;
@@ -21,22 +24,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
-use prometheus_client::metrics::MetricType;
-use prometheus_client::metrics::counter::ConstCounter;
-use prometheus_client::metrics::gauge::ConstGauge;
 use serde::{Deserialize, Serialize};
 use vervet_model::{Clock, Signal, SystemClock, UnixNanos};
 
 use crate::buffer::{Amount, Totals};
 use crate::metrics::Labels;
-use crate::pipeline::{SignalSet, signed};
+use crate::pipeline::SignalSet;
 use age::Ages;
 use gone::AllGone;
 use joined::Start;
-
-pub(crate) use gone::{Gone, Loss};
 
 /// What one exporter has settled, by signal name. Stored as JSON.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -201,12 +197,15 @@ impl Books {
                 }
             }
         }
+        let mut exporters = self.exporters.lock();
+        // What is gone stays gone, whoever asks for it.
+        let old = exporters.remove(exporter);
         let book = Book {
             signals,
             account,
             received,
             held,
-            gone: AllGone::default(),
+            gone: old.map(|old| old.gone).unwrap_or_default(),
             start,
         };
         exporters.insert(exporter.to_owned(), book);
@@ -424,94 +423,10 @@ impl BookLine {
     }
 }
 
-/// Shows the books as metrics. They count from the exporter's first start, not the process's.
-#[derive(Debug)]
-pub(crate) struct BooksCollector(pub(crate) Arc<Books>);
-
-type Pick = fn(&BookLine) -> Amount;
-type Unit = (&'static str, fn(Amount) -> u64);
-
-const UNITS: [Unit; 2] = [
-    ("records", |amount| amount.records),
-    ("bytes", |amount| amount.bytes),
-];
-
-impl Collector for BooksCollector {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let lines = self.0.lines();
-        let counters: [(&str, &str, Pick); 2] = [
-            (
-                "received",
-                "Taken over from the disk buffer's input",
-                |line| line.received,
-            ),
-            ("delivered", "Accepted by the destination", |line| {
-                line.delivered
-            }),
-        ];
-        for (unit, of) in UNITS {
-            for (name, help, pick) in counters {
-                let name = format!("exporter_{name}_{unit}");
-                let mut family =
-                    encoder.encode_descriptor(&name, help, None, MetricType::Counter)?;
-                for line in &lines {
-                    let labels = line.labels();
-                    ConstCounter::new(of(pick(line))).encode(family.encode_family(&labels)?)?;
-                }
-            }
-            encode_dropped(&mut encoder, &lines, unit, of)?;
-            let name = format!("exporter_held_{unit}");
-            let mut family = encoder.encode_descriptor(
-                &name,
-                "On disk for the exporter",
-                None,
-                MetricType::Gauge,
-            )?;
-            for line in &lines {
-                let labels = line.labels();
-                ConstGauge::new(signed(of(line.held))).encode(family.encode_family(&labels)?)?;
-            }
-        }
-        let (name, help) = (
-            "exporter_oldest_age_seconds",
-            "Time the oldest record that is not settled has been in the disk buffer; 0 when there is none",
-        );
-        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
-        for exporter in self.0.exporters() {
-            let age = self.0.oldest_age(&exporter).unwrap_or_default();
-            let labels: Labels = vec![("exporter", exporter)];
-            ConstGauge::new(age.as_secs_f64()).encode(family.encode_family(&labels)?)?;
-        }
-        let pipelines = self.0.pipelines();
-        let unbalanced =
-            !lines.iter().all(BookLine::balances) || !pipelines.iter().all(|line| line.balances);
-        joined::encode(&mut encoder, &pipelines, unbalanced)
-    }
-}
-
 impl fmt::Debug for Books {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.lines()).finish()
     }
-}
-
-fn encode_dropped(
-    encoder: &mut DescriptorEncoder<'_>,
-    lines: &[BookLine],
-    unit: &str,
-    of: fn(Amount) -> u64,
-) -> fmt::Result {
-    let name = format!("exporter_dropped_{unit}");
-    let help = "Given up on, by reason";
-    let mut family = encoder.encode_descriptor(&name, help, None, MetricType::Counter)?;
-    for line in lines {
-        for (reason, amount) in &line.dropped {
-            let mut labels = line.labels();
-            labels.push(("reason", reason.clone()));
-            ConstCounter::new(of(*amount)).encode(family.encode_family(&labels)?)?;
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -16,8 +16,9 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use serde::Serialize;
 use vervet_model::Signal;
 
+use super::collector::UNITS;
 use super::intake::Entry;
-use super::{Book, Settled, UNITS};
+use super::{Book, Settled};
 use crate::buffer::Amount;
 use crate::metrics::Labels;
 use crate::pipeline::signed;

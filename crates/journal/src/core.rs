@@ -14,7 +14,7 @@ use crate::journal::{Evicted, EvictionListener, Listener, Record};
 use crate::quarantine::{CorruptRange, quarantine_range};
 use crate::scan;
 use crate::stats::JournalStats;
-use crate::table::Table;
+use crate::table::{Segment, Table};
 
 pub(crate) struct Core {
     pub(crate) config: JournalConfig,
@@ -136,11 +136,10 @@ impl Core {
 
     /// The first record of the segment, and the first one behind it.
     fn ends_of(&self, first: u64) -> (Option<Record>, Option<Record>) {
+        let ends = |segment: &Segment| (segment.first, segment.readable_bytes);
         let table = self.table.lock();
-        let mut wanted = table.segment_for(first).filter(|own| own.first == first);
-        let own = wanted.take().map(|own| (own.first, own.readable_bytes));
-        let next = table.next_of(first);
-        let next = next.map(|next| (next.first, next.readable_bytes));
+        let own = table.segment_for(first).filter(|own| own.first == first);
+        let (own, next) = (own.map(ends), table.next_of(first).map(ends));
         drop(table);
         let read = |(first, end): (u64, u64)| {
             let file = self.fs.open_read(&self.segment_path(first)).ok()?;

@@ -112,7 +112,7 @@ impl Cursor {
 
 impl Cursor {
     /// Under `DropOldest`: what lies behind the committed record up to `through` is under way, and is taken only when
-    /// there is nothing else to take. Not stored: set it after each opening. It outlives the handle.
+    /// there is nothing else to take, and no other cursor whose moving on could change that. Not stored: set it after each opening. It outlives the handle.
     pub fn hold(&self, through: u64) {
         if let Some(entry) = self.core.table.lock().cursors.get_mut(&self.name) {
             entry.held = through;

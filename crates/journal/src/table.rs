@@ -159,21 +159,25 @@ impl Table {
     }
 
     /// First sequence of the segment to take: the oldest that is needed by nobody, or only by cursors that let it go
-    /// and have nothing of it under way; where all have, the oldest that they let go.
+    /// and have nothing of it under way. Where all have, the oldest goes, unless another cursor only has to move on.
     pub(crate) fn victim(&self) -> Option<u64> {
         if self.cursors.is_empty() {
             return None;
         }
         let active = self.segments.len().saturating_sub(1);
         let segments = self.segments.iter().enumerate();
-        let mut can_go = segments
-            .filter(|(at, segment)| *at < active || segment.records > 0)
-            .map(|(_, segment)| segment)
-            .take_while(|segment| self.cursors.values().all(|cursor| cursor.lets_go(segment)));
-        let is_free = |segment: &&Segment| !self.cursors.values().any(|c| c.holds(segment));
-        let oldest = can_go.next()?;
-        let free = std::iter::once(oldest).chain(can_go).find(is_free);
-        Some(free.unwrap_or(oldest).first)
+        let segments = segments.filter(|(at, segment)| *at < active || segment.records > 0);
+        let mut oldest = None;
+        for (_, segment) in segments {
+            if !self.cursors.values().all(|cursor| cursor.lets_go(segment)) {
+                return None;
+            }
+            if !self.cursors.values().any(|cursor| cursor.holds(segment)) {
+                return Some(segment.first);
+            }
+            oldest = oldest.or(Some(segment.first));
+        }
+        oldest
     }
 
     pub(crate) fn is_active(&self, first: u64) -> bool {

@@ -57,6 +57,8 @@ pub(super) struct TailedFile {
     /// Since when no glob finds it.
     pub(super) gone_at: Option<Instant>,
     pub(super) open: Option<Box<OpenFile>>,
+    /// The descriptor of the first look, until the file is read: it may be deleted before.
+    pub(super) first_look: Option<File>,
 }
 
 /// What is needed to read a file.
@@ -123,6 +125,7 @@ impl TailedFile {
             grown_at: now,
             gone_at: None,
             open: None,
+            first_look: None,
         }
     }
 
@@ -205,9 +208,10 @@ impl TailedFile {
     /// # Errors
     /// There is nothing under that name, or it cannot be examined.
     pub(super) fn look(&mut self) -> io::Result<Option<Look>> {
-        let metadata = match &self.open {
-            Some(open) => open.content.file().metadata()?,
-            None => std::fs::metadata(&self.path)?,
+        let metadata = match (&self.open, &self.first_look) {
+            (Some(open), _) => open.content.file().metadata()?,
+            (None, Some(file)) => file.metadata()?,
+            (None, None) => std::fs::metadata(&self.path)?,
         };
         if (metadata.dev(), metadata.ino()) != self.id {
             return Ok(None);

@@ -168,13 +168,13 @@ impl Pasts {
 }
 
 impl Past {
-    /// Whether the file at `path`, which has the inode, begins with what was read. One that has not been written to
+    /// Whether the file, which has the inode, begins with what was read. One that has not been written to
     /// since is taken for the same without a look inside.
     ///
     /// # Errors
     /// The file cannot be read.
-    pub(super) fn is_of(&self, path: &Path) -> io::Result<bool> {
-        let metadata = std::fs::metadata(path)?;
+    pub(super) fn is_of(&self, file: &File) -> io::Result<bool> {
+        let metadata = file.metadata()?;
         let read_bytes = match self.finished_bytes {
             0 => self.mark.offset,
             finished => finished,
@@ -184,12 +184,11 @@ impl Past {
         if untouched || self.mark.prefix.bytes == 0 {
             return Ok(true);
         }
-        let file = content::open(path)?;
-        let compression = Compression::of(&file)?;
+        let compression = Compression::of(file)?;
         Ok(self
             .mark
             .prefix
-            .fits(&content::beginning(&file, compression)?))
+            .fits(&content::beginning(file, compression)?))
     }
 }
 

@@ -59,6 +59,8 @@ pub(super) struct Tailer {
     /// Those with a descriptor.
     open: Vec<FileId>,
     open_max: usize,
+    /// How many files have the descriptor of their first look.
+    first_looks: usize,
     live: PrefixIndex,
     pasts: Pasts,
     /// Folders in which the rest of a file is to be looked for.
@@ -156,6 +158,7 @@ impl Tailer {
             files: HashMap::new(),
             open: Vec::new(),
             open_max: reading::open_files_max(),
+            first_looks: 0,
             live: PrefixIndex::default(),
             pasts: Pasts::new(resume),
             searches: HashSet::new(),
@@ -347,6 +350,7 @@ impl Tailer {
             return;
         };
         self.counts.files.dec();
+        self.first_looks -= usize::from(file.first_look.take().is_some());
         self.live.remove(file.prefix(), id);
         self.open.retain(|open| *open != id);
         let recent = file.open.as_ref().map(|open| open.recent().to_vec());
@@ -363,3 +367,6 @@ impl Tailer {
         self.pasts.insert(past);
     }
 }
+
+#[cfg(test)]
+mod tests;

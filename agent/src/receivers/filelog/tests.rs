@@ -39,7 +39,7 @@ struct Seen {
     time: u64,
 }
 
-fn spec(include: &Path) -> FilelogSpec {
+pub(super) fn spec(include: &Path) -> FilelogSpec {
     FilelogSpec {
         include: vec![include.to_string_lossy().into_owned()],
         exclude: Vec::new(),

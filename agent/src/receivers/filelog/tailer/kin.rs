@@ -1,6 +1,7 @@
 //! Content that was read before, under another inode.
 
 use std::collections::HashSet;
+use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -130,7 +131,11 @@ impl Tailer {
                 continue;
             };
             file.copy_of = None;
-            match kinship_with(&file.path, &past.mark, &past.recent) {
+            let kinship = match &file.first_look {
+                Some(opened) => kinship_of(&file.path, opened, &past.mark, &past.recent),
+                None => kinship_with(&file.path, &past.mark, &past.recent),
+            };
+            match kinship {
                 Ok(kinship) => self.relate(&mut file, kinship),
                 Err(error) => {
                     tracing::debug!(path = %file.path.display(), %error, "copy cannot be compared");
@@ -201,8 +206,11 @@ impl Tailer {
 
 /// How the file at `path` relates to content that was read up to `mark`.
 fn kinship_with(path: &Path, mark: &Mark, recent: &[u8]) -> io::Result<Kinship> {
-    let opened = content::open(path)?;
-    Candidate::new(path, &opened)?.kinship(mark, recent)
+    kinship_of(path, &content::open(path)?, mark, recent)
+}
+
+fn kinship_of(path: &Path, opened: &File, mark: &Mark, recent: &[u8]) -> io::Result<Kinship> {
+    Candidate::new(path, opened)?.kinship(mark, recent)
 }
 
 fn still_holds(past: &Past, path: &Path) -> io::Result<bool> {

@@ -1,5 +1,6 @@
 //! Files that get, change and lose their names.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -84,7 +85,8 @@ impl Tailer {
             (file.gone_at, file.path) = (gone_at, path);
             return;
         }
-        let past = self.past_of(id, &path);
+        let opened = open_as(id, &path);
+        let past = self.past_of(id, opened.as_ref());
         let name = first_name(&path);
         // A file keeps the name it was first read under.
         let first_name = past
@@ -97,42 +99,40 @@ impl Tailer {
         file.finished_bytes = past.as_ref().map_or(0, |past| past.finished_bytes);
         // Of a file that was read before it must be known at once: its size says nothing about its place.
         if past.is_some()
-            && let Ok(opened) = content::open(&file.path)
+            && let Some(opened) = &opened
         {
-            file.compression = Compression::of(&opened).unwrap_or_default();
+            file.compression = Compression::of(opened).unwrap_or_default();
         }
         self.counts.files.inc();
         self.live.insert(mark.prefix, id);
         let skip = self.first_sweep && past.is_none() && self.config.spec.start_at == StartAt::End;
-        if skip {
-            self.skip_to_end(&mut file, now);
+        if skip
+            && let Some(opened) = &opened
+            && file.skip_to_end(opened).is_ok()
+        {
+            self.sink.note(&file, now);
         }
+        self.keep_first_look(&mut file, opened);
         self.files.insert(id, Box::new(file));
         self.look_at(id);
+        // One that is idle costs no descriptor.
+        if !self.unread.queued.contains(&id) {
+            self.forget_first_look(id);
+        }
     }
 
     /// What was read of that file before; not of another one that had its inode.
-    fn past_of(&mut self, id: FileId, path: &Path) -> Option<Past> {
+    fn past_of(&mut self, id: FileId, opened: Option<&File>) -> Option<Past> {
         let past = self.pasts.take(id)?;
-        match past.is_of(path) {
-            Ok(true) => Some(past),
+        match opened.map(|file| past.is_of(file)) {
+            Some(Ok(true)) => Some(past),
             // It cannot be read now; reading it will tell.
-            Err(_) => Some(past),
-            Ok(false) => {
+            Some(Err(_)) | None => Some(past),
+            Some(Ok(false)) => {
                 let position = self.pasts.insert_cut(past);
                 self.sink.note_position(position, Instant::now());
                 None
             }
-        }
-    }
-
-    /// A file that is there at the start and of which only what comes is wanted.
-    fn skip_to_end(&mut self, file: &mut TailedFile, now: Instant) {
-        let Ok(opened) = content::open(&file.path) else {
-            return;
-        };
-        if file.skip_to_end(&opened).is_ok() {
-            self.sink.note(file, now);
         }
     }
 
@@ -166,6 +166,14 @@ impl Tailer {
             }
         }
     }
+}
+
+/// The file at `path`, if it is that one and can be opened.
+fn open_as(id: FileId, path: &Path) -> Option<File> {
+    use std::os::unix::fs::MetadataExt;
+    let opened = content::open(path).ok()?;
+    let metadata = opened.metadata().ok()?;
+    ((metadata.dev(), metadata.ino()) == id).then_some(opened)
 }
 
 /// The name that a file's resource tells of. The runtime's links to container logs say less than what they lead to.

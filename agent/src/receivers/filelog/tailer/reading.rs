@@ -114,7 +114,10 @@ impl Tailer {
         let Some(file) = self.files.get_mut(&id) else {
             return;
         };
-        let Some(gone_at) = file.gone_at.filter(|_| !self.unread.queued.contains(&id)) else {
+        let waits = self.unread.queued.contains(&id)
+            // For the end of the file it repeats.
+            || (file.copy_of.is_some() && file.first_look.is_some());
+        let Some(gone_at) = file.gone_at.filter(|_| !waits) else {
             return;
         };
         let quiet = now
@@ -154,7 +157,7 @@ impl Tailer {
         }
     }
 
-    fn turn(&mut self, id: FileId, now: Instant) {
+    pub(super) fn turn(&mut self, id: FileId, now: Instant) {
         self.has_news = true;
         let Some(mut file) = self.files.remove(&id) else {
             return;
@@ -235,11 +238,14 @@ impl Tailer {
 
     /// Opens a file: whether it is to be read now.
     fn open(&mut self, file: &mut TailedFile) -> io::Result<bool> {
-        if self.open.len() >= self.open_max && !self.make_room() {
-            self.is_crowded = true;
-            return Ok(false);
-        }
-        let opened = content::open(&file.path)?;
+        let opened = match self.take_first_look(file) {
+            Some(opened) => opened,
+            None if self.is_full() && !self.make_room() => {
+                self.is_crowded = true;
+                return Ok(false);
+            }
+            None => content::open(&file.path)?,
+        };
         use std::os::unix::fs::MetadataExt;
         let metadata = opened.metadata()?;
         if (metadata.dev(), metadata.ino()) != file.id {
@@ -250,6 +256,8 @@ impl Tailer {
         if file.mark.prefix.bytes == 0 && file.mark.offset == 0 {
             self.introduce(file, &opened)?;
             if file.copy_of.is_some() {
+                // It may be read later, and be deleted before.
+                self.keep_first_look(file, Some(opened));
                 return Ok(false);
             }
         } else if file.compression.is_none() {
@@ -267,6 +275,30 @@ impl Tailer {
             self.restart(file, Instant::now());
         }
         Ok(true)
+    }
+
+    fn is_full(&self) -> bool {
+        self.open.len() + self.first_looks >= self.open_max
+    }
+
+    /// Keeps a descriptor for a file that is to be read, if there is room for it.
+    pub(super) fn keep_first_look(&mut self, file: &mut TailedFile, opened: Option<std::fs::File>) {
+        if !self.is_full() && file.first_look.is_none() {
+            self.first_looks += usize::from(opened.is_some());
+            file.first_look = opened;
+        }
+    }
+
+    fn take_first_look(&mut self, file: &mut TailedFile) -> Option<std::fs::File> {
+        let taken = file.first_look.take();
+        self.first_looks -= usize::from(taken.is_some());
+        taken
+    }
+
+    pub(super) fn forget_first_look(&mut self, id: FileId) {
+        if let Some(file) = self.files.get_mut(&id) {
+            self.first_looks -= usize::from(file.first_look.take().is_some());
+        }
     }
 
     /// A file holds less than was read of it.
@@ -367,9 +399,21 @@ impl Tailer {
         }
     }
 
-    /// Makes room for another descriptor: false when every file is in use.
+    /// Makes room for another descriptor: false when every file is in use. Those of first looks go last, of files that
+    /// have a name.
     fn make_room(&mut self) -> bool {
-        self.close_idle((self.open_max / 8).max(1), |_| true) > 0
+        let wanted = (self.open_max / 8).max(1);
+        if self.close_idle(wanted, |_| true) > 0 {
+            return true;
+        }
+        let with_name = self
+            .files
+            .values_mut()
+            .filter(|file| file.gone_at.is_none());
+        let looks = with_name.filter_map(|file| file.first_look.take());
+        let forgotten = looks.take(wanted).count();
+        self.first_looks -= forgotten;
+        forgotten > 0
     }
 
     /// Closes up to `count` files that qualify, those that have not grown for longest: how many. Files without a name

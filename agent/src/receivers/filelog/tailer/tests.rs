@@ -1,0 +1,189 @@
+//! A tailer that is moved by hand, between whose steps things happen to files.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
+use vervet_model::SystemClock;
+use vervet_wire::otlp::for_each_log;
+
+use super::super::tests::spec;
+use super::*;
+use crate::kubernetes::PodDirectory;
+use crate::metrics::AgentMetrics;
+use crate::pipeline::{BatchQueue, FilePosition, channel};
+use crate::processors::Chains;
+
+const CHANNEL_BYTES: usize = 1 << 20;
+
+struct Hand {
+    // Before the runtime it enters.
+    tailer: Tailer,
+    queue: BatchQueue,
+    runtime: Runtime,
+    positions: Vec<FilePosition>,
+}
+
+impl Hand {
+    fn new(include: &Path, resume: Vec<FilePosition>) -> Self {
+        let runtime = Runtime::new().expect("a runtime");
+        let metrics = Arc::new(AgentMetrics::default());
+        let (output, queue) = channel("files", CHANNEL_BYTES, Arc::clone(&metrics));
+        let context = ReceiverContext {
+            output,
+            chains: Chains::default(),
+            pods: PodDirectory::none(),
+            resource: Vec::new(),
+            resume,
+            metrics,
+            shutdown: CancellationToken::new(),
+            clock: Arc::new(SystemClock),
+        };
+        let config = FilelogConfig::try_from(spec(include)).expect("valid");
+        let tailer = Tailer::new(config, context, runtime.handle().clone());
+        Self {
+            tailer,
+            queue,
+            runtime,
+            positions: Vec::new(),
+        }
+    }
+
+    /// Files are found and looked at, not yet read.
+    fn look(&mut self) {
+        self.tailer.sweep(Instant::now());
+    }
+
+    /// Reads all there is: the lines.
+    fn read(&mut self) -> Vec<String> {
+        while !self.tailer.unread.queued.is_empty() {
+            self.tailer.read();
+        }
+        // The last line may be the first of a trace.
+        for file in self.tailer.files.values_mut() {
+            if let Some(open) = &mut file.open {
+                open.lines.close_all();
+            }
+            self.tailer.sink.take_ready(file);
+        }
+        self.tailer.flush();
+        let mut lines = Vec::new();
+        while let Ok(queued) = self.queue.ordinary.try_recv() {
+            for_each_log(&queued.batch.payload, |_, _, record| {
+                lines.push(record.body.to_text().into_owned());
+            })
+            .expect("a valid request");
+            self.positions.extend(queued.batch.positions.clone());
+            queued.settle(Ok(()));
+        }
+        lines
+    }
+}
+
+fn write(path: &Path, numbers: std::ops::Range<usize>) {
+    let mut options = OpenOptions::new();
+    let mut file = options
+        .create(true)
+        .append(true)
+        .open(path)
+        .expect("opened");
+    for number in numbers {
+        writeln!(file, "{}", line(number)).expect("written");
+    }
+}
+
+fn line(number: usize) -> String {
+    format!("line {number} of a file that is deleted in the wrong moment")
+}
+
+fn lines(numbers: std::ops::Range<usize>) -> Vec<String> {
+    numbers.map(line).collect()
+}
+
+#[test]
+fn a_file_deleted_right_after_the_first_look_is_read() {
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path().join("app.log");
+    let mut hand = Hand::new(&path, Vec::new());
+    write(&path, 0..30);
+    hand.look();
+    fs::remove_file(&path).expect("removed");
+    hand.look();
+    assert_eq!(hand.read(), lines(0..30));
+    assert_eq!(hand.tailer.first_looks, 0);
+}
+
+#[test]
+fn the_rest_of_a_known_file_deleted_right_after_the_first_look_is_read() {
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path().join("app.log");
+    let mut before = Hand::new(&path, Vec::new());
+    write(&path, 0..40);
+    before.look();
+    assert_eq!(before.read(), lines(0..40));
+    write(&path, 40..60);
+    let mut hand = Hand::new(&path, std::mem::take(&mut before.positions));
+    hand.look();
+    fs::remove_file(&path).expect("removed");
+    hand.look();
+    assert_eq!(hand.read(), lines(40..60));
+}
+
+#[test]
+fn a_copy_deleted_before_its_original_is_cut_is_read_in_its_place() {
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path().join("app.log");
+    let copy = folder.path().join("app.log.1");
+    let mut hand = Hand::new(&folder.path().join("app.log*"), Vec::new());
+    write(&path, 0..100);
+    hand.look();
+    assert_eq!(hand.read(), lines(0..100));
+    // The copy has what is never read of the original.
+    write(&path, 100..150);
+    fs::copy(&path, &copy).expect("copied");
+    hand.look();
+    let id = *hand
+        .tailer
+        .files
+        .keys()
+        .find(|id| hand.tailer.files[*id].path == copy)
+        .expect("found");
+    while hand.tailer.files[&id].copy_of.is_none() {
+        let next = hand.tailer.unread.pop().expect("the copy is to be read");
+        if next == id {
+            hand.tailer.turn(next, Instant::now());
+        }
+    }
+    fs::remove_file(&copy).expect("removed");
+    File::options()
+        .write(true)
+        .truncate(true)
+        .open(&path)
+        .expect("cut");
+    write(&path, 150..160);
+    hand.look();
+    hand.tailer.look_at_open();
+    let mut read = hand.read();
+    read.sort();
+    let mut expected = lines(100..160);
+    expected.sort();
+    assert_eq!(read, expected);
+}
+
+#[test]
+fn an_idle_file_keeps_no_descriptor_of_its_first_look() {
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path().join("app.log");
+    let mut before = Hand::new(&path, Vec::new());
+    write(&path, 0..40);
+    before.look();
+    assert_eq!(before.read(), lines(0..40));
+    let mut hand = Hand::new(&path, std::mem::take(&mut before.positions));
+    hand.look();
+    assert_eq!(hand.tailer.first_looks, 0);
+    assert!(hand.tailer.open.is_empty());
+    assert_eq!(hand.tailer.files.len(), 1);
+}
