@@ -197,7 +197,6 @@ impl Books {
                 }
             }
         }
-        let mut exporters = self.exporters.lock();
         // What is gone stays gone, whoever asks for it.
         let old = exporters.remove(exporter);
         let book = Book {

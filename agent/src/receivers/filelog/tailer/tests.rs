@@ -43,7 +43,12 @@ impl Hand {
             clock: Arc::new(SystemClock),
         };
         let config = FilelogConfig::try_from(spec(include)).expect("valid");
-        let tailer = Tailer::new(config, context, runtime.handle().clone());
+        let tailer = Tailer::new(
+            config,
+            context,
+            ChangeSlot::default(),
+            runtime.handle().clone(),
+        );
         Self {
             tailer,
             queue,
