@@ -162,9 +162,7 @@ impl Exporter {
         };
         self.job = Some(if commit {
             let (through, account) = (self.settled, self.account());
-            let new = self
-                .window
-                .under_way(self.grant.through, account.sent_through);
+            let new = self.window.under_way(self.grant.through);
             Box::pin(blocking(move || source.commit(through, &account, &new)))
         } else {
             Box::pin(read_within(
@@ -198,7 +196,7 @@ impl Exporter {
         let read = self
             .wants_to_read(*self.booked.borrow())
             .then_some(self.read_not_before);
-        let grant = self.grant.retry_at();
+        let grant = self.grant.retry_at(&self.queues);
         commit.into_iter().chain(read).chain(grant).min()
     }
 

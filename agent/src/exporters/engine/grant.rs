@@ -60,11 +60,15 @@ impl Grant {
         window: &Window,
         now: Instant,
     ) -> bool {
-        let waits = |queue: &VecDeque<Parcel>| !queue.is_empty() && !self.covers(queue);
         self.is_limited()
             && self.retry_at.is_none_or(|at| now >= at)
-            && queues.iter().any(waits)
+            && self.is_waited_for(queues)
             && self.next(window) > self.through
+    }
+
+    fn is_waited_for(&self, queues: &[VecDeque<Parcel>]) -> bool {
+        let waits = |queue: &VecDeque<Parcel>| !queue.is_empty() && !self.covers(queue);
+        queues.iter().any(waits)
     }
 
     /// What to store with the next commit.
@@ -92,7 +96,8 @@ impl Grant {
         self.retry_at = self.is_limited().then_some(at);
     }
 
-    pub(super) fn retry_at(&self) -> Option<Instant> {
-        self.retry_at
+    /// When a lane that waits is to be given more, after that has failed.
+    pub(super) fn retry_at(&self, queues: &[VecDeque<Parcel>]) -> Option<Instant> {
+        self.retry_at.filter(|_| self.is_waited_for(queues))
     }
 }

@@ -114,8 +114,8 @@ impl Source {
         (self, Done::Read { items, through })
     }
 
-    /// Stores the position and the account. Of the records that may be sent from now on, which are `new`, none is taken
-    /// from now on; those that are gone already are told.
+    /// Stores the position and the account. Of the records that may be sent from now on none is taken any more; of the
+    /// `new` ones, which were not to be sent yet, those that are gone are told.
     pub(super) fn commit(mut self, through: u64, account: &Account, new: &[u64]) -> (Self, Done) {
         let sent_through = account.sent_through;
         if sent_through > 0 {

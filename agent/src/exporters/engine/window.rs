@@ -98,15 +98,15 @@ impl Window {
         reach
     }
 
-    /// Sequences after `after` up to `through` that are to be sent.
-    pub(super) fn under_way(&self, after: u64, through: u64) -> Vec<u64> {
+    /// Sequences after `after` that are to be sent.
+    pub(super) fn under_way(&self, after: u64) -> Vec<u64> {
         let slots = self
             .slots
             .iter()
             .filter(|slot| slot.state == State::UnderWay);
         slots
             .map(|slot| slot.sequence)
-            .filter(|sequence| *sequence > after && *sequence <= through)
+            .filter(|sequence| *sequence > after)
             .collect()
     }
 

@@ -23,7 +23,7 @@ struct Hand {
     // Before the runtime it enters.
     tailer: Tailer,
     queue: BatchQueue,
-    runtime: Runtime,
+    _runtime: Runtime,
     positions: Vec<FilePosition>,
 }
 
@@ -52,7 +52,7 @@ impl Hand {
         Self {
             tailer,
             queue,
-            runtime,
+            _runtime: runtime,
             positions: Vec::new(),
         }
     }
