@@ -12,6 +12,7 @@
 
 mod promote;
 mod spec;
+mod upkeep;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -23,6 +24,7 @@ use vervet_alerting::NotifyConfig;
 use vervet_store::PromoteConfig;
 
 pub use spec::CollectorSpec;
+pub use upkeep::UpkeepSettings;
 
 /// A configuration that can run.
 #[derive(Debug, Clone)]
@@ -37,6 +39,7 @@ pub struct CollectorConfig {
     pub limits: Limits,
     /// Attributes that get columns of their own.
     pub promote: PromoteConfig,
+    pub upkeep: UpkeepSettings,
     /// Folder of rule files; the built-in rules when absent.
     pub rules_dir: Option<PathBuf>,
     pub evaluation_interval: Duration,
@@ -109,7 +112,8 @@ impl TryFrom<CollectorSpec> for CollectorConfig {
 
     fn try_from(spec: CollectorSpec) -> Result<Self, String> {
         let defaults = Limits::default();
-        let limits = spec.limits;
+        let (limits, store) = (spec.limits, spec.store);
+        let upkeep = UpkeepSettings::try_from(&store).map_err(|error| format!("store.{error}"))?;
         let size = |size: Option<vervet_agent::config::units::ByteSize>, default: usize| {
             size.map_or(default, |size| {
                 usize::try_from(size.0).unwrap_or(usize::MAX)
@@ -139,8 +143,9 @@ impl TryFrom<CollectorSpec> for CollectorConfig {
                     .query_timeout
                     .map_or(defaults.query_timeout, |timeout| timeout.0),
             },
-            promote: promote::promote_config(spec.store.promote)
+            promote: promote::promote_config(store.promote)
                 .map_err(|error| format!("store.promote.{error}"))?,
+            upkeep,
             rules_dir: spec.rules.dir,
             evaluation_interval: spec
                 .rules

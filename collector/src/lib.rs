@@ -23,6 +23,7 @@ mod rules;
 pub mod standalone;
 mod start;
 mod time;
+mod upkeep;
 mod verify;
 
 pub use config::CollectorConfig;

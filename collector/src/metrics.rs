@@ -3,6 +3,8 @@
 //! Books of ingest: per signal, requests `received = stored + repeated + refused{reason}` (plus those
 //! still under way), and `records = stored + rejected{reason}` of the stored requests.
 
+mod upkeep;
+
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -11,6 +13,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use vervet_model::Signal;
 use vervet_wire::Refusal;
+
+pub(crate) use upkeep::UpkeepMetrics;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct SignalLabel {
@@ -29,6 +33,11 @@ struct TableLabels {
     state: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TableLabel {
+    table: &'static str,
+}
+
 /// All metrics of the process. Shared; every method is cheap.
 #[derive(Debug, Default)]
 pub(crate) struct Metrics {
@@ -42,6 +51,7 @@ pub(crate) struct Metrics {
     refused_requests: Family<ReasonLabels, Counter>,
     table_rows: Family<TableLabels, Gauge>,
     table_bytes: Family<TableLabels, Gauge>,
+    pub(crate) upkeep: UpkeepMetrics,
     pub(crate) flushes: Counter,
     pub(crate) flush_failures: Counter,
     pub(crate) rule_evaluation_failures: Counter,
@@ -135,6 +145,7 @@ impl Metrics {
         let mut registry = Registry::with_prefix("vervet");
         self.register_ingest(&mut registry);
         self.register_storage(&mut registry);
+        self.upkeep.register(&mut registry);
         self.register_rules(&mut registry);
         let mut out = String::new();
         // Writing to a String cannot fail.

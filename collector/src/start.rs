@@ -28,6 +28,7 @@ use crate::listen::{bind, serve_grpc, serve_http};
 use crate::metrics::Metrics;
 use crate::query::QueryService;
 use crate::rules::{Queries, Samples, Webhooks, load_rules};
+use crate::upkeep::Upkeep;
 
 /// How long requests under way may take to finish at shutdown.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -107,7 +108,7 @@ impl Collector {
         );
         let committer = tokio::task::spawn_blocking(move || committer.run());
         let consumers = CancellationToken::new();
-        let workers = spawn_workers(opened, &own, &consumers);
+        let workers = spawn_workers(opened, &own, config.upkeep.interval, &consumers);
         let options = EngineOptions {
             timeout: config.limits.query_timeout,
             ..EngineOptions::default()
@@ -214,6 +215,7 @@ fn open(config: &CollectorConfig) -> anyhow::Result<Opened> {
         query_memory_bytes: config.limits.query_memory_bytes,
         query_timeout: config.limits.query_timeout,
         promote: config.promote.clone(),
+        upkeep: config.upkeep.store.clone(),
         ..StoreConfig::new(&dir)
     })
     .context("the store cannot be opened")?;
@@ -267,8 +269,19 @@ fn watch_journal(journal: &Journal) -> watch::Receiver<u64> {
     receiver
 }
 
-/// The consumers of the journal: segments, and errors with request counts.
-fn spawn_workers(opened: Opened, own: &Own, shutdown: &CancellationToken) -> JoinSet<()> {
+/// What works on stored data: the consumers of the journal, and the upkeep of segments.
+fn spawn_workers(
+    opened: Opened,
+    own: &Own,
+    upkeep_interval: Duration,
+    shutdown: &CancellationToken,
+) -> JoinSet<()> {
+    let upkeep = Upkeep {
+        store: opened.store.clone(),
+        metrics: Arc::clone(&own.metrics),
+        interval: upkeep_interval,
+        reclaimed: None,
+    };
     let flusher = Flusher {
         store: opened.store,
         cursor: opened.flush_cursor,
@@ -283,6 +296,7 @@ fn spawn_workers(opened: Opened, own: &Own, shutdown: &CancellationToken) -> Joi
     };
     let mut workers = JoinSet::new();
     workers.spawn(flusher.run(shutdown.clone()));
+    workers.spawn(upkeep.run(shutdown.clone()));
     workers.spawn(derive.run(shutdown.clone()));
     workers
 }

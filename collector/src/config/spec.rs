@@ -94,6 +94,28 @@ pub struct LimitsSpec {
 #[serde(deny_unknown_fields, default)]
 pub struct StoreSpec {
     pub promote: PromoteSpec,
+    pub compaction: CompactionSpec,
+    /// How long files that were replaced or dropped stay on disk for other readers of the catalog, DuckDB
+    /// above all; 10m when absent.
+    pub reader_grace: Option<HumanDuration>,
+    /// How often it is looked whether files are to be merged or deleted; 10s when absent.
+    pub upkeep_interval: Option<HumanDuration>,
+}
+
+/// Merging of small files.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CompactionSpec {
+    /// A file of this size is not merged any more; 128MiB when absent.
+    pub file_min: Option<ByteSize>,
+    /// Files that are merged have this size together, at most; 256MiB when absent.
+    pub file_max: Option<ByteSize>,
+    /// Files that are merged at once, at least, while rows still come for their day; 8 when absent.
+    pub files_min: Option<usize>,
+    /// Memory of reading what is merged; 128MiB when absent.
+    pub memory: Option<ByteSize>,
+    /// Bytes of files read a second; 32MiB when absent.
+    pub rate: Option<ByteSize>,
 }
 
 /// Which attributes get typed columns of their own.

@@ -9,9 +9,27 @@ fn an_empty_file_is_a_loopback_collector() {
 
 #[test]
 fn everything_can_be_set() {
+    let store = "store: {reader_grace: 1m, upkeep_interval: 1s, \
+        compaction: {file_min: 1MiB, file_max: 2MiB, files_min: 3, memory: 8MiB, rate: 4MiB}}\n";
     let text = "data_dir: /d\nlimits: {head: 1MiB, flush_interval: 5s}\nrules: {dir: /r, interval: 10s}\n\
         alerting: {route: {receiver: a}, receivers: [{name: a, webhook_configs: [{url: 'http://127.0.0.1:1/'}]}]}\n";
-    let config = CollectorConfig::parse("c.yaml", text).expect("valid");
+    let text = format!("{text}{store}");
+    let config = CollectorConfig::parse("c.yaml", &text).expect("valid");
+    let upkeep = &config.upkeep.store;
+    assert_eq!(upkeep.reader_grace, Duration::from_secs(60));
+    let compaction = &upkeep.compaction;
+    assert_eq!(
+        (compaction.file_bytes_min, compaction.file_bytes_max),
+        (1 << 20, 2 << 20)
+    );
+    assert_eq!(
+        (
+            compaction.files_min,
+            compaction.memory_bytes,
+            compaction.bytes_per_second
+        ),
+        (3, 8 << 20, 4 << 20)
+    );
     assert_eq!(
         (config.limits.head_bytes, config.limits.flush_interval),
         (1 << 20, Duration::from_secs(5))
@@ -47,6 +65,14 @@ fn mistakes_name_line_and_nearest_key() {
         (
             "store: {promote: {usage_percent: 101}}\n",
             &["store.promote.usage_percent", "100"],
+        ),
+        (
+            "store: {compaction: {files_min: 1}}\n",
+            &["store", "files_min"],
+        ),
+        (
+            "store: {compaction: {file_min: 1GiB}}\n",
+            &["file_max", "file_min"],
         ),
     ] {
         let error = CollectorConfig::parse("c.yaml", text)

@@ -17,7 +17,7 @@ use crate::catalog::{Commit, SnapshotId};
 use crate::head::{Generation, View};
 use crate::segment::WrittenFile;
 use crate::store::Inner;
-use crate::tables::{Layouts, Table};
+use crate::tables::{Layouts, PromotedColumn, Table};
 use crate::{Store, StoreError};
 use promotion::Usage;
 
@@ -36,8 +36,6 @@ pub struct FlushReport {
 /// Guards the one flush at a time.
 #[derive(Debug, Default)]
 pub(crate) struct Flusher {
-    /// The frozen generation is committed, but the snapshot that shows it could not be read.
-    committed: Option<FlushReport>,
     /// The columns that the frozen generation is written with, decided once.
     planned: Option<Layouts>,
     logs: Usage,
@@ -52,7 +50,7 @@ impl Store {
     /// A segment or the commit failed. The rows stay visible and are tried again at the next call.
     pub fn flush(&self) -> Result<Option<FlushReport>, StoreError> {
         let mut flusher = self.0.flushing.lock();
-        let mut report = None;
+        let mut report = self.0.show_stored()?;
         if self.0.cut().generations.len() > 1 {
             report = add(report, self.0.finish_frozen(&mut flusher)?);
         }
@@ -75,38 +73,66 @@ impl Inner {
         {
             return false;
         }
-        let mut generations = view.generations.clone();
-        generations.push(Arc::new(Generation::default()));
-        *self.view.write() = Arc::new(View {
-            snapshot: Arc::clone(&view.snapshot),
-            generations,
+        self.swap(|view| {
+            let mut generations = view.generations.clone();
+            generations.push(Arc::new(Generation::default()));
+            View {
+                snapshot: Arc::clone(&view.snapshot),
+                generations,
+            }
         });
         true
     }
 
-    /// Writes and commits the oldest generation, which is frozen, then swaps it for its snapshot.
+    /// Lets go of the generation that an earlier flush committed, when its files could not be shown then.
+    fn show_stored(&self) -> Result<Option<FlushReport>, StoreError> {
+        let mut committer = self.committer.lock();
+        let report = committer.stored_generation;
+        self.show_stale(&mut committer)?;
+        Ok(report)
+    }
+
+    /// Writes and commits the oldest generation, which is frozen, then swaps it for its files.
     fn finish_frozen(&self, flusher: &mut Flusher) -> Result<Option<FlushReport>, StoreError> {
         let view = self.cut();
         let Some(frozen) = view.generations.first() else {
             return Ok(None);
         };
-        let report = match flusher.committed {
-            Some(report) => report,
-            None => {
-                let layouts = self.plan(flusher, frozen, &view.snapshot.layouts)?;
-                self.write_and_commit(frozen, &view.snapshot.layouts, &layouts)?
+        let current = &view.snapshot.layouts;
+        let layouts = self.plan(flusher, frozen, current)?;
+        let mut add = Vec::new();
+        let series = match self.write_rows(frozen, &layouts, &mut add) {
+            Ok(series) => series,
+            Err(error) => {
+                self.delete(&add);
+                return Err(error);
             }
         };
-        flusher.committed = Some(report);
-        let snapshot = Arc::new(self.catalog.snapshot()?);
-        flusher.committed = None;
+        let commit = covering(frozen, add, layouts.added_since(current));
+        let mut committer = self.committer.lock();
+        let committed = self.catalog.commit(&commit).map_err(|error| {
+            if !error.leaves_outcome_open() {
+                self.delete(&commit.add);
+            }
+            error
+        })?;
+        let mut index = self.series.write();
+        for (id, day) in &series {
+            index.mark_stored(*id, *day);
+        }
+        // Queries that still read this generation ask it, not the index, which series rows are in files.
+        let _ = frozen.stored_series.set(series);
+        drop(index);
+        let report = FlushReport {
+            snapshot: committed.snapshot,
+            journal_position: commit.journal_position.unwrap_or_default(),
+            rows: commit.add.iter().map(|(_table, file)| file.rows).sum(),
+            files: commit.add.len() as u64,
+            bytes: commit.add.iter().map(|(_table, file)| file.bytes).sum(),
+        };
         flusher.planned = None;
-        let _no_apply = self.applying.lock();
-        let generations = self.cut().generations.iter().skip(1).cloned().collect();
-        *self.view.write() = Arc::new(View {
-            snapshot,
-            generations,
-        });
+        committer.stored_generation = Some(report);
+        self.show(&mut committer, Some(&committed), &[])?;
         Ok(Some(report))
     }
 
@@ -133,58 +159,6 @@ impl Inner {
         Ok(layouts)
     }
 
-    fn write_and_commit(
-        &self,
-        frozen: &Generation,
-        current: &Layouts,
-        layouts: &Layouts,
-    ) -> Result<FlushReport, StoreError> {
-        let mut add = Vec::new();
-        let series = match self.write_rows(frozen, layouts, &mut add) {
-            Ok(series) => series,
-            Err(error) => {
-                self.delete(&add);
-                return Err(error);
-            }
-        };
-        let progress = frozen.progress.lock().clone();
-        let commit = Commit {
-            add,
-            remove: Vec::new(),
-            journal_position: Some(progress.journal_position),
-            agent_sequences: progress
-                .agent_sequences
-                .into_iter()
-                .map(|((agent_id, signal), sequence)| (agent_id, signal, sequence))
-                .collect(),
-            metric_metadata: progress.metadata.into_values().collect(),
-            promote: layouts.added_since(current),
-        };
-        let snapshot = match self.catalog.commit(&commit) {
-            Ok(snapshot) => snapshot,
-            Err(error) => {
-                if !error.leaves_outcome_open() {
-                    self.delete(&commit.add);
-                }
-                return Err(error.into());
-            }
-        };
-        let mut index = self.series.write();
-        for (id, day) in &series {
-            index.mark_stored(*id, *day);
-        }
-        // Queries that still read this generation ask it, not the index, which series rows are in files.
-        let _ = frozen.stored_series.set(series);
-        drop(index);
-        Ok(FlushReport {
-            snapshot,
-            journal_position: progress.journal_position,
-            rows: commit.add.iter().map(|(_table, file)| file.rows).sum(),
-            files: commit.add.len() as u64,
-            bytes: commit.add.iter().map(|(_table, file)| file.bytes).sum(),
-        })
-    }
-
     /// Writes all rows of a generation. Returns the series whose rows were among them, with their day.
     fn write_rows(
         &self,
@@ -202,11 +176,32 @@ impl Inner {
     }
 
     /// Deletes segments that no commit shows. What cannot be deleted is an orphan of the next start.
-    fn delete(&self, written: &[(Table, WrittenFile)]) {
+    pub(crate) fn delete(&self, written: &[(Table, WrittenFile)]) {
         for (table, file) in written {
             let folder = self.config.segments_dir().join(table.name());
             let _ = std::fs::remove_file(folder.join(&file.relative_path));
         }
+    }
+}
+
+/// The commit of a generation's files, with all that the generation covers.
+fn covering(
+    frozen: &Generation,
+    add: Vec<(Table, WrittenFile)>,
+    promote: Vec<(Table, PromotedColumn)>,
+) -> Commit {
+    let progress = frozen.progress.lock().clone();
+    Commit {
+        add,
+        remove: Vec::new(),
+        journal_position: Some(progress.journal_position),
+        agent_sequences: progress
+            .agent_sequences
+            .into_iter()
+            .map(|((agent_id, signal), sequence)| (agent_id, signal, sequence))
+            .collect(),
+        metric_metadata: progress.metadata.into_values().collect(),
+        promote,
     }
 }
 

@@ -14,12 +14,14 @@
 pub mod backup;
 pub mod catalog;
 mod columns;
+mod commit;
 pub mod error;
 #[cfg(test)]
 mod fixtures;
 pub mod flush;
 mod head;
 pub mod ingest;
+pub mod maintain;
 pub mod query;
 pub mod segment;
 mod store;
@@ -29,6 +31,7 @@ pub mod verify;
 pub use error::StoreError;
 pub use flush::{FlushReport, PromoteConfig, PromoteKey};
 pub use ingest::{DecodeOptions, Decoded, decode};
+pub use maintain::{Cancel, UpkeepConfig};
 pub use query::filter::{Comparison, Field, Filter, Test};
 pub use query::logs::{
     Direction, GroupBy, LineFilter, LineFilterOp, LogCount, LogCountSeries, LogMeasure, LogQuery,

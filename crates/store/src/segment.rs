@@ -30,6 +30,7 @@ pub(crate) use checksum::Hasher;
 pub use error::SegmentError;
 pub use orphans::remove_orphans;
 pub use shred::shred;
+pub(crate) use sort::{row_converter, sort_keys};
 pub use sort::{sort_batch, split_by_day};
 pub(crate) use write::bounds;
 pub use write::{write_segment, write_sorted};
@@ -44,6 +45,8 @@ pub struct WrittenFile {
     pub relative_path: String,
     /// Days since 1970-01-01 of every row.
     pub day: i32,
+    /// Its [`DataFile::order`](crate::catalog::DataFile::order), when it is made of other files; else its id.
+    pub order: Option<i64>,
     pub rows: u64,
     pub bytes: u64,
     /// Length of the Parquet metadata, without the 8 bytes after it.

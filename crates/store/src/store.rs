@@ -16,10 +16,12 @@ use vervet_model::{Signal, UnixNanos};
 
 use crate::StoreError;
 use crate::catalog::{Catalog, DATA_FOLDER, MetricMetadata};
+use crate::commit::Committer;
 use crate::flush::{Flusher, PromoteConfig};
 use crate::head::View;
 use crate::head::series::SeriesIndex;
 use crate::ingest::Decoded;
+use crate::maintain::{Upkeep, UpkeepConfig};
 use crate::query::{Executor, Searcher};
 use crate::tables::Table;
 
@@ -40,6 +42,7 @@ pub struct StoreConfig {
     pub query_timeout: Duration,
     /// Attributes that get columns of their own.
     pub promote: PromoteConfig,
+    pub upkeep: UpkeepConfig,
 }
 
 impl StoreConfig {
@@ -53,6 +56,7 @@ impl StoreConfig {
             query_memory_bytes: 256 << 20,
             query_timeout: Duration::from_secs(60),
             promote: PromoteConfig::default(),
+            upkeep: UpkeepConfig::default(),
         }
     }
 
@@ -120,7 +124,11 @@ pub(crate) struct Inner {
     pub(crate) applied: RwLock<AppliedSequences>,
     /// Held while rows are pushed and while a generation is frozen, so that a frozen one never changes.
     pub(crate) applying: Mutex<()>,
+    /// Held through a flush: one runs at a time.
     pub(crate) flushing: Mutex<Flusher>,
+    /// Taken after `flushing`, before `view`.
+    pub(crate) committer: Mutex<Committer>,
+    pub(crate) upkeep: Upkeep,
 }
 
 #[derive(Debug, Default)]

@@ -26,7 +26,7 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use vervet_model::{Clock, Signal, SystemClock, UnixNanos};
 
 use super::{
-    Catalog, CatalogError, Commit, FileFilter, MetricMetadata, Reclaimed, Snapshot, SnapshotId,
+    Catalog, CatalogError, Commit, Committed, FileFilter, MetricMetadata, Reclaimed, Snapshot,
 };
 use crate::tables::Table;
 
@@ -142,8 +142,10 @@ impl Catalog for SqliteCatalog {
         })
     }
 
-    fn commit(&self, commit: &Commit) -> Result<SnapshotId, CatalogError> {
-        self.writing(|transaction| commit::apply(transaction, commit, self.clock.now()))
+    fn commit(&self, commit: &Commit) -> Result<Committed, CatalogError> {
+        self.writing(|transaction| {
+            commit::apply(transaction, &self.data_dir(), commit, self.clock.now())
+        })
     }
 
     fn journal_position(&self) -> Result<u64, CatalogError> {
@@ -162,22 +164,45 @@ impl Catalog for SqliteCatalog {
         self.reading(|transaction| read::known_files(transaction, &self.data_dir()))
     }
 
-    fn reclaim(&self, before: UnixNanos) -> Result<Reclaimed, CatalogError> {
+    fn reclaim(
+        &self,
+        before: UnixNanos,
+        held: &HashSet<Arc<Path>>,
+    ) -> Result<Reclaimed, CatalogError> {
         let snapshots = self.writing(|transaction| reclaim::expire(transaction, before))?;
-        let scheduled =
-            self.reading(|transaction| reclaim::scheduled(transaction, &self.data_dir()))?;
+        let (scheduled, (waiting_files, waiting_bytes)) = self.reading(|transaction| {
+            let scheduled = reclaim::scheduled(transaction, &self.data_dir())?;
+            Ok((scheduled, reclaim::ended(transaction)?))
+        })?;
         let mut reclaimed = Reclaimed {
             snapshots,
+            waiting_files,
+            waiting_bytes,
             ..Reclaimed::default()
         };
-        for file in &scheduled {
-            reclaimed.files += 1;
-            reclaimed.bytes += reclaim::delete_file(&file.path)?;
+        let (mut deleted, mut failure) = (Vec::new(), None);
+        for file in scheduled {
+            if held.contains(&file.path) {
+                reclaimed.waiting_files += 1;
+                reclaimed.waiting_bytes += std::fs::metadata(&file.path).map_or(0, |m| m.len());
+                continue;
+            }
+            match reclaim::delete_file(&file.path) {
+                Ok(bytes) => {
+                    reclaimed.files += 1;
+                    reclaimed.bytes += bytes;
+                    deleted.push(file);
+                }
+                Err(error) => failure = Some(error),
+            }
         }
-        if !scheduled.is_empty() {
-            self.writing(|transaction| reclaim::forget(transaction, &scheduled))?;
+        if !deleted.is_empty() {
+            self.writing(|transaction| reclaim::forget(transaction, &deleted))?;
         }
-        Ok(reclaimed)
+        match failure {
+            Some(error) => Err(error),
+            None => Ok(reclaimed),
+        }
     }
 }
 

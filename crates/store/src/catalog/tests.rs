@@ -32,6 +32,7 @@ fn file(name: &str, day: i32, services: (&str, &str), seconds: (i64, i64)) -> Wr
     WrittenFile {
         relative_path: format!("day={day}/{name}.parquet"),
         day,
+        order: None,
         rows: 100,
         bytes: 1_000,
         footer_bytes: 200,
@@ -86,7 +87,7 @@ fn commit_is_seen_by_the_next_opening() {
         }],
         ..add([file("one", 20_000, ("a", "b"), (0, 9))])
     };
-    let id = catalog.commit(&commit).unwrap();
+    let id = catalog.commit(&commit).unwrap().snapshot;
     drop(catalog);
 
     let catalog = SqliteCatalog::open(dir.path()).unwrap();
@@ -96,7 +97,7 @@ fn commit_is_seen_by_the_next_opening() {
         panic!("{snapshot:?}");
     };
     assert_eq!(
-        file.path,
+        *file.path,
         catalog.data_dir().join("logs/day=20000/one.parquet")
     );
     assert_eq!(
@@ -264,20 +265,23 @@ fn reclaim_deletes_what_no_kept_snapshot_shows() {
     replace.remove = vec![catalog.snapshot().unwrap().files[0].id];
     catalog.commit(&replace).unwrap();
 
-    // The snapshot that shows `a` is 60 s old and still inside of the grace.
-    let early = catalog.reclaim(UnixNanos(DAY_20000)).unwrap();
-    assert_eq!(early, Reclaimed::default());
+    // The snapshot that shows `a` is 60 s old, but was the newest until now: who took it still reads `a`.
+    let held = HashSet::new();
+    let early = catalog.reclaim(clock.now(), &held).unwrap();
+    assert_eq!((early.files, early.waiting_files), (0, 1));
+    assert_eq!(early.waiting_bytes, 1_000);
     assert!(folder.join("a.parquet").exists());
 
-    let reclaimed = catalog.reclaim(clock.now()).unwrap();
-    assert_eq!(
-        reclaimed,
-        Reclaimed {
-            snapshots: 3,
-            files: 1,
-            bytes: 5
-        }
-    );
+    clock.advance(Duration::from_secs(1));
+    let reader = HashSet::from([folder.join("a.parquet").into()]);
+    let while_read = catalog.reclaim(clock.now(), &reader).unwrap();
+    assert_eq!((while_read.files, while_read.waiting_files), (0, 1));
+    assert_eq!(while_read.waiting_bytes, 5);
+    assert!(folder.join("a.parquet").exists());
+
+    let reclaimed = catalog.reclaim(clock.now(), &held).unwrap();
+    assert_eq!((reclaimed.files, reclaimed.bytes), (1, 5));
+    assert_eq!(early.snapshots + while_read.snapshots, 3);
     assert!(!folder.join("a.parquet").exists());
     assert_eq!(names(&catalog.snapshot().unwrap()), ["b"]);
     assert_eq!(
@@ -286,14 +290,69 @@ fn reclaim_deletes_what_no_kept_snapshot_shows() {
     );
 
     clock.advance(Duration::from_secs(60));
-    assert_eq!(catalog.reclaim(clock.now()).unwrap(), Reclaimed::default());
-    assert_eq!(
-        catalog
-            .commit(&add([file("c", 1, ("a", "a"), (0, 1))]))
-            .unwrap(),
-        SnapshotId(4)
-    );
+    let again = catalog.reclaim(clock.now(), &held).unwrap();
+    assert_eq!(again, Reclaimed::default());
+    let later = add([file("c", 1, ("a", "a"), (0, 1))]);
+    assert_eq!(catalog.commit(&later).unwrap().snapshot, SnapshotId(4));
     assert_eq!(names(&catalog.snapshot().unwrap()), ["b", "c"]);
+}
+
+#[test]
+fn a_file_that_cannot_be_deleted_keeps_no_other_from_it() {
+    let (_dir, catalog) = open();
+    let folder = catalog.data_dir().join("logs/day=1");
+    // A folder of that name cannot be deleted as a file.
+    std::fs::create_dir_all(folder.join("a.parquet")).unwrap();
+    std::fs::write(folder.join("b.parquet"), b"12345").unwrap();
+    let files = ["a", "b"].map(|name| file(name, 1, ("a", "a"), (0, 1)));
+    let added = catalog.commit(&add(files)).unwrap().added;
+    let drop_both = Commit {
+        remove: added.iter().map(|file| file.id).collect(),
+        ..Commit::default()
+    };
+    catalog.commit(&drop_both).unwrap();
+    let later = UnixNanos(i64::MAX);
+    let error = catalog.reclaim(later, &HashSet::new()).unwrap_err();
+    assert!(matches!(error, CatalogError::Io { .. }), "{error}");
+    assert!(!folder.join("b.parquet").exists());
+    std::fs::remove_dir(folder.join("a.parquet")).unwrap();
+    let reclaimed = catalog.reclaim(later, &HashSet::new()).unwrap();
+    assert_eq!((reclaimed.files, reclaimed.bytes), (1, 0));
+}
+
+#[test]
+fn a_snapshot_made_of_the_one_before_is_the_one_that_is_listed() {
+    let (_dir, catalog) = open();
+    let mut known = catalog.snapshot().unwrap();
+    let commits: [(&[&str], &[usize]); 5] = [
+        (&["a", "b", "c"], &[]),
+        (&["d"], &[0, 2]),
+        (&[], &[0]),
+        (&[], &[]),
+        (&["e", "f"], &[0]),
+    ];
+    for (names, removed) in commits {
+        let remove: Vec<FileId> = removed.iter().map(|at| known.files[*at].id).collect();
+        // Files are listed by day; a merged one has the place of its parts.
+        let order = removed.first().map(|at| known.files[*at].order);
+        let written = names.iter().enumerate().map(|(index, name)| WrittenFile {
+            order: order.filter(|_| index == 0),
+            ..file(name, 5 - i32::try_from(index).unwrap(), ("a", "b"), (0, 9))
+        });
+        let commit = Commit {
+            remove: remove.clone(),
+            ..add(written)
+        };
+        let committed = catalog.commit(&commit).unwrap();
+        known = known.after(&committed, &remove).unwrap();
+        assert_eq!(known, catalog.snapshot().unwrap());
+    }
+    let skipped = catalog.commit(&add([file("g", 1, ("a", "b"), (0, 9))]));
+    drop(skipped);
+    let next = catalog
+        .commit(&add([file("h", 1, ("a", "b"), (0, 9))]))
+        .unwrap();
+    assert_eq!(known.after(&next, &[]), None, "a commit is missing");
 }
 
 #[test]

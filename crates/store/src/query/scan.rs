@@ -8,14 +8,18 @@ use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::memory::MemorySourceConfig;
-use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
+use datafusion::datasource::physical_plan::parquet::{
+    CachedParquetFileReaderFactory, ParquetFileReaderFactory,
+};
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::parquet::arrow::async_reader::AsyncFileReader;
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use datafusion::physical_plan::union::UnionExec;
 use object_store::path::Path;
 
@@ -75,6 +79,10 @@ impl TableScan {
             self.runtime.object_store(&url)?,
             self.runtime.cache_manager.get_file_metadata_cache(),
         );
+        let factory = HoldingFiles {
+            factory,
+            _files: self.files.clone(),
+        };
         let source = ParquetSource::new(self.layout.schema())
             .with_parquet_file_reader_factory(Arc::new(factory))
             .with_enable_page_index(true);
@@ -132,8 +140,28 @@ impl TableScan {
     }
 }
 
+/// Keeps the files of a plan from being deleted for as long as the plan may open one.
+#[derive(Debug)]
+struct HoldingFiles {
+    factory: CachedParquetFileReaderFactory,
+    _files: Vec<DataFile>,
+}
+
+impl ParquetFileReaderFactory for HoldingFiles {
+    fn create_reader(
+        &self,
+        partition_index: usize,
+        file: PartitionedFile,
+        metadata_size_hint: Option<usize>,
+        metrics: &ExecutionPlanMetricsSet,
+    ) -> Result<Box<dyn AsyncFileReader + Send>> {
+        self.factory
+            .create_reader(partition_index, file, metadata_size_hint, metrics)
+    }
+}
+
 fn partitioned_file(file: &DataFile) -> Result<PartitionedFile> {
-    let location = Path::from_absolute_path(&file.path)
+    let location = Path::from_absolute_path(&*file.path)
         .map_err(|error| DataFusionError::External(error.into()))?;
     let hint = file.footer_bytes.saturating_add(PARQUET_TAIL_BYTES);
     let mut partitioned = PartitionedFile::new(String::new(), file.bytes)

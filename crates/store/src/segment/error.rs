@@ -39,6 +39,16 @@ pub enum SegmentError {
     /// Rows that were said to be sorted are not. A mistake of the caller.
     #[error("segment of {table} was given rows out of order")]
     Unsorted { table: &'static str },
+    /// A segment whose rows were to be written again could not be read: it is damaged or gone.
+    #[error("segment {} could not be read", path.display())]
+    Input {
+        path: PathBuf,
+        #[source]
+        source: parquet::errors::ParquetError,
+    },
+    /// The work was called off. Nothing is wrong.
+    #[error("the work was called off")]
+    Cancelled,
     /// There was no row. An empty segment is never written.
     #[error("segment of {table} has no rows")]
     Empty { table: &'static str },

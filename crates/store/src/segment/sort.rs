@@ -39,7 +39,7 @@ fn sorted_indices(table: Table, batch: &RecordBatch) -> Result<Option<UInt32Arra
 }
 
 /// Compares rows byte by byte in the order of the table.
-pub(super) fn row_converter(table: Table) -> Result<RowConverter, ArrowError> {
+pub(crate) fn row_converter(table: Table) -> Result<RowConverter, ArrowError> {
     let schema = table.schema();
     let fields = table
         .sort_columns()
@@ -50,7 +50,7 @@ pub(super) fn row_converter(table: Table) -> Result<RowConverter, ArrowError> {
     RowConverter::new(fields)
 }
 
-pub(super) fn sort_keys(table: Table, batch: &RecordBatch) -> Vec<ArrayRef> {
+pub(crate) fn sort_keys(table: Table, batch: &RecordBatch) -> Vec<ArrayRef> {
     table
         .sort_columns()
         .iter()

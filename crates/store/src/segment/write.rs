@@ -79,6 +79,7 @@ fn write_batches(
     Ok(WrittenFile {
         relative_path,
         day,
+        order: None,
         rows: measure.rows(),
         bytes,
         footer_bytes,

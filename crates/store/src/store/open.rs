@@ -12,9 +12,11 @@ use super::{AppliedSequences, Inner, Store, StoreConfig};
 use crate::StoreError;
 use crate::catalog::{Catalog, Snapshot, SqliteCatalog};
 use crate::columns::{Columns, map_entries};
+use crate::commit::Committer;
 use crate::flush::Flusher;
 use crate::head::series::SeriesIndex;
 use crate::head::{Generation, View};
+use crate::maintain::Upkeep;
 use crate::query::{Executor, Searcher};
 use crate::segment::remove_orphans;
 use crate::tables::{Table, column};
@@ -85,6 +87,8 @@ pub(super) fn open_with(
         applied: applied.into(),
         applying: parking_lot::Mutex::new(()),
         flushing: Flusher::default().into(),
+        committer: Committer::default().into(),
+        upkeep: Upkeep::default(),
     })))
 }
 

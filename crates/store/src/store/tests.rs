@@ -7,10 +7,12 @@ use vervet_model::{Labels, Matcher, Signal};
 
 use super::*;
 use crate::catalog::{
-    CatalogError, Commit, FileFilter, Reclaimed, Snapshot, SnapshotId, SqliteCatalog,
+    CatalogError, Commit, Committed, FileFilter, Reclaimed, Snapshot, SqliteCatalog,
 };
 use crate::fixtures::{at, at_ms, gauge, logs, store};
-use crate::ingest::reason;
+use crate::ingest::{Content, reason};
+use crate::segment::{WrittenFile, write_segment};
+use crate::tables::Layout;
 use crate::{Direction, GroupBy, LogMeasure, LogQuery, SampleLimits, StoreError};
 
 fn all_logs() -> LogQuery {
@@ -216,6 +218,15 @@ struct Failing {
     fail_snapshot: AtomicBool,
 }
 
+/// A segment with one log record.
+fn logs_segment(dir: &std::path::Path, body: &str) -> WrittenFile {
+    let Content::Logs(batch) = logs("api", &[(1, 9, body)]).content else {
+        panic!("not a logs request");
+    };
+    let day = at(1).day();
+    write_segment(&dir.join("data"), &Layout::fixed(Table::Logs), day, &batch).unwrap()
+}
+
 fn failure() -> CatalogError {
     CatalogError::NotACatalog {
         path: std::path::PathBuf::new(),
@@ -235,7 +246,7 @@ impl Catalog for Failing {
         self.inner.files(table, filter)
     }
 
-    fn commit(&self, commit: &Commit) -> Result<SnapshotId, CatalogError> {
+    fn commit(&self, commit: &Commit) -> Result<Committed, CatalogError> {
         if self.fail_commit.swap(false, Ordering::SeqCst) {
             return Err(failure());
         }
@@ -258,8 +269,12 @@ impl Catalog for Failing {
         self.inner.known_files()
     }
 
-    fn reclaim(&self, before: UnixNanos) -> Result<Reclaimed, CatalogError> {
-        self.inner.reclaim(before)
+    fn reclaim(
+        &self,
+        before: UnixNanos,
+        held: &std::collections::HashSet<Arc<std::path::Path>>,
+    ) -> Result<Reclaimed, CatalogError> {
+        self.inner.reclaim(before, held)
     }
 }
 
@@ -283,6 +298,17 @@ async fn a_failing_catalog_neither_loses_nor_doubles_rows() {
     assert!(store.flush().is_err(), "the commit fails");
     assert_eq!(store.journal_position().unwrap(), 0);
     assert_eq!(bodies(&store).await, ["one"]);
+    // Commits that this store does not know of: its next one does not follow what it shows.
+    let file = logs_segment(dir.path(), "stranger");
+    let stranger = catalog.commit(&Commit {
+        add: vec![(Table::Logs, file)],
+        ..Commit::default()
+    });
+    let drop_it = Commit {
+        remove: vec![stranger.unwrap().added[0].id],
+        ..Commit::default()
+    };
+    catalog.commit(&drop_it).unwrap();
     catalog.fail_snapshot.store(true, Ordering::SeqCst);
     assert!(
         store.flush().is_err(),

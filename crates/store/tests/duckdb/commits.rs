@@ -1,6 +1,7 @@
 //! What DuckDB sees while files are added, replaced and deleted.
 
-use std::path::PathBuf;
+use std::collections::HashSet;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,7 +43,7 @@ fn samples(seed: &mut Seed) -> RecordBatch {
     rows::samples(&(0..ROWS).map(row).collect::<Vec<_>>())
 }
 
-fn read(path: &PathBuf) -> RecordBatch {
+fn read(path: &Path) -> RecordBatch {
     let file = std::fs::File::open(path).unwrap();
     let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
     let batches: Vec<_> = reader.build().unwrap().map(Result::unwrap).collect();
@@ -166,7 +167,7 @@ fn reclaimed_catalog_reads_the_same() {
     assert_eq!(attached_before.row(sql), expect);
 
     clock.advance(Duration::from_secs(3_600));
-    let reclaimed = catalog.reclaim(clock.now()).unwrap();
+    let reclaimed = catalog.reclaim(clock.now(), &HashSet::new()).unwrap();
     assert_eq!((reclaimed.snapshots, reclaimed.files), (5, 3));
     assert_eq!(attached_before.row(sql), expect);
     let mut attached_after =

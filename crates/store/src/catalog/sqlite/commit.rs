@@ -1,27 +1,35 @@
 //! Applies a commit inside of one write transaction.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use rusqlite::{OptionalExtension as _, Transaction, params};
 use vervet_model::UnixNanos;
 
-use super::super::{CatalogError, ColumnStats, Commit, FileId, SnapshotId, StatValue, stats};
+use super::super::{
+    CatalogError, ColumnStats, Commit, Committed, DataFile, FileId, SnapshotId, StatValue, stats,
+};
 use super::{layout, promoted, read, sqlite, to_i64};
 use crate::segment::WrittenFile;
-use crate::tables::Table;
+use crate::tables::{Table, column, column_id};
 
 /// Writes all of `commit`. A commit without a change of files or columns makes no snapshot.
 pub(super) fn apply(
     transaction: &Transaction<'_>,
+    data_dir: &Path,
     commit: &Commit,
     now: UnixNanos,
-) -> Result<SnapshotId, CatalogError> {
+) -> Result<Committed, CatalogError> {
     set_journal_position(transaction, commit.journal_position)?;
     set_agent_sequences(transaction, commit)?;
     set_metric_metadata(transaction, commit).map_err(sqlite("write metric metadata"))?;
     let newest = read::newest_snapshot(transaction)?;
     if commit.add.is_empty() && commit.remove.is_empty() && commit.promote.is_empty() {
-        return Ok(newest);
+        return Ok(Committed {
+            snapshot: newest,
+            layouts: None,
+            added: Vec::new(),
+        });
     }
     forget_table_bounds(transaction)?;
     let snapshot = SnapshotId(newest.0 + 1);
@@ -33,8 +41,11 @@ pub(super) fn apply(
     let altered = add_columns(transaction, commit, newest, snapshot)?;
     changes.extend(altered.iter().map(|id| format!("altered_table:{id}")));
     let mut next_file_id = next_file_id(transaction, newest)?;
+    let mut added = Vec::with_capacity(commit.add.len());
     for (table, file) in &commit.add {
-        add_file(transaction, *table, file, FileId(next_file_id), snapshot)?;
+        let id = FileId(next_file_id);
+        add_file(transaction, *table, file, id, snapshot)?;
+        added.push(data_file(data_dir, *table, file, id));
         next_file_id += 1;
         changes.insert(format!("inserted_into_table:{}", table.id()));
     }
@@ -52,7 +63,15 @@ pub(super) fn apply(
         .prepare("INSERT INTO ducklake_snapshot_changes VALUES (?1, ?2, NULL, NULL, NULL)")
         .and_then(|mut statement| statement.execute(params![snapshot.0, changes.join(",")]))
         .map_err(sqlite("write the changes of a snapshot"))?;
-    Ok(snapshot)
+    let layouts = match schema_changed {
+        true => Some(promoted::layouts(transaction)?),
+        false => None,
+    };
+    Ok(Committed {
+        snapshot,
+        layouts,
+        added,
+    })
 }
 
 /// Nobody but DuckDB, writing against the documentation, puts rows there. They go stale with this commit,
@@ -167,7 +186,7 @@ fn add_file(
     transaction
         .prepare(
             "INSERT INTO ducklake_data_file VALUES
-                (?1, ?2, ?3, NULL, NULL, ?4, 1, 'parquet', ?5, ?6, ?7, ?8, ?9, NULL, NULL, NULL)",
+                (?1, ?2, ?3, NULL, ?10, ?4, 1, 'parquet', ?5, ?6, ?7, ?8, ?9, NULL, NULL, NULL)",
         )
         .and_then(|mut statement| {
             statement.execute(params![
@@ -179,7 +198,8 @@ fn add_file(
                 bytes,
                 footer_bytes,
                 row_id_start,
-                layout::partition_id(table)
+                layout::partition_id(table),
+                file.order
             ])
         })
         .map_err(sqlite("add a file"))?;
@@ -211,6 +231,34 @@ fn add_file(
             .map_err(sqlite(action))?;
     }
     Ok(())
+}
+
+/// The file as a later listing shows it.
+fn data_file(data_dir: &Path, table: Table, file: &WrittenFile, id: FileId) -> DataFile {
+    DataFile {
+        id,
+        table,
+        order: file.order.unwrap_or(id.0),
+        path: data_dir.join(table.name()).join(&file.relative_path).into(),
+        day: file.day,
+        rows: file.rows,
+        bytes: file.bytes,
+        footer_bytes: file.footer_bytes,
+        time_range: time_range(table, file),
+    }
+}
+
+fn time_range(table: Table, file: &WrittenFile) -> Option<(UnixNanos, UnixNanos)> {
+    let schema = table.schema();
+    let id = column_id(schema.field_with_name(column::TIME).ok()?)?;
+    let stats = file
+        .column_stats
+        .iter()
+        .find(|stats| stats.column_id == id)?;
+    match (&stats.min, &stats.max) {
+        (Some(StatValue::Time(first)), Some(StatValue::Time(last))) => Some((*first, *last)),
+        _ => None,
+    }
 }
 
 /// Adds to the totals of a table and returns the id of the first new row.

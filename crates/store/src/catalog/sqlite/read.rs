@@ -42,7 +42,7 @@ pub(super) fn snapshot(
     })
 }
 
-/// The live files of `table` that pass `filter`, by day and id.
+/// The live files of `table` that pass `filter`, by day and order.
 pub(super) fn files(
     transaction: &Transaction<'_>,
     data_dir: &Path,
@@ -56,13 +56,14 @@ pub(super) fn files(
     let mut statement = transaction
         .prepare(
             "SELECT f.data_file_id, f.path, f.record_count, f.file_size_bytes, f.footer_size,
-                    CAST(p.partition_value AS INTEGER) AS day, t.min_value, t.max_value
+                    CAST(p.partition_value AS INTEGER) AS day, t.min_value, t.max_value,
+                    coalesce(f.file_order, f.data_file_id) AS place
              FROM ducklake_data_file f
              JOIN ducklake_file_partition_value p ON p.data_file_id = f.data_file_id
              LEFT JOIN ducklake_file_column_stats t
                  ON t.table_id = f.table_id AND t.column_id = ?2 AND t.data_file_id = f.data_file_id
              WHERE p.table_id = ?1 AND f.table_id = ?1 AND f.end_snapshot IS NULL AND day BETWEEN ?3 AND ?4
-             ORDER BY day, f.data_file_id",
+             ORDER BY day, place",
         )
         .map_err(sqlite(action))?;
     let folder = data_dir.join(table.name());
@@ -95,6 +96,7 @@ struct FileRow {
     bytes: i64,
     footer_bytes: i64,
     day: i32,
+    order: i64,
     time: Option<(String, String)>,
 }
 
@@ -109,6 +111,7 @@ impl FileRow {
             bytes: row.get(3)?,
             footer_bytes: row.get(4)?,
             day: row.get(5)?,
+            order: row.get(8)?,
             time: first.zip(last),
         })
     }
@@ -131,7 +134,8 @@ impl FileRow {
         Ok(DataFile {
             id: FileId(self.id),
             table,
-            path: folder.join(&self.path),
+            order: self.order,
+            path: folder.join(&self.path).into(),
             day: self.day,
             rows: count(self.rows)?,
             bytes: count(self.bytes)?,

@@ -1,9 +1,11 @@
 //! Forgets old snapshots, and deletes the files that no snapshot shows any more.
 //!
-//! In three steps, so that a crash between any two leaves no row without its file: the rows move to
+//! A file is deleted when it was replaced or dropped before a given moment: a reader that took a snapshot
+//! after that moment does not see it. In three steps, so that a crash between any two leaves no row without its file: the rows move to
 //! `ducklake_files_scheduled_for_deletion`, the files are deleted, the rows are.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
 use rusqlite::{Transaction, params};
 use vervet_model::UnixNanos;
@@ -14,10 +16,10 @@ use super::sqlite;
 /// A file that nobody can see.
 pub(super) struct Scheduled {
     pub(super) id: i64,
-    pub(super) path: PathBuf,
+    pub(super) path: Arc<Path>,
 }
 
-/// Takes snapshots older than `before`, but never the newest, and what only they showed out of the
+/// Takes the snapshots before the one that was the newest at `before`, and what only they showed, out of the
 /// catalog. Returns the number of snapshots.
 pub(super) fn expire(
     transaction: &Transaction<'_>,
@@ -27,8 +29,8 @@ pub(super) fn expire(
     let expired = transaction
         .execute(
             "DELETE FROM ducklake_snapshot
-             WHERE snapshot_time < ?1
-                 AND snapshot_id < (SELECT max(snapshot_id) FROM ducklake_snapshot)",
+             WHERE snapshot_id <
+                 (SELECT max(snapshot_id) FROM ducklake_snapshot WHERE snapshot_time < ?1)",
             params![stats::snapshot_time(before)],
         )
         .map_err(sqlite(action))?;
@@ -66,12 +68,25 @@ pub(super) fn scheduled(
             .query_map([], |row| {
                 Ok(Scheduled {
                     id: row.get(0)?,
-                    path: data_dir.join(row.get::<_, String>(1)?),
+                    path: data_dir.join(row.get::<_, String>(1)?).into(),
                 })
             })?
             .collect()
     };
     read().map_err(sqlite("list the files to delete"))
+}
+
+/// Number and bytes of the files that are ended and not scheduled yet.
+pub(super) fn ended(transaction: &Transaction<'_>) -> Result<(u64, u64), CatalogError> {
+    let (files, bytes): (i64, i64) = transaction
+        .query_row(
+            "SELECT count(*), coalesce(sum(file_size_bytes), 0) FROM ducklake_data_file
+             WHERE end_snapshot IS NOT NULL",
+            [],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+        .map_err(sqlite("count the replaced files"))?;
+    Ok((files.unsigned_abs(), bytes.unsigned_abs()))
 }
 
 /// Deletes a file and returns its length, 0 when it was gone already.

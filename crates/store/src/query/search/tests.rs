@@ -475,7 +475,7 @@ fn files(store: &Store) -> Vec<std::path::PathBuf> {
     let view = store.0.cut();
     view.snapshot
         .table(Table::Logs)
-        .map(|file| file.path.clone())
+        .map(|file| file.path.to_path_buf())
         .collect()
 }
 

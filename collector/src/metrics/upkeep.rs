@@ -1,0 +1,137 @@
+//! What keeping the store in shape did and has to do.
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+use vervet_store::catalog::Reclaimed;
+use vervet_store::maintain::{Compacted, UpkeepStatus};
+
+use super::TableLabel;
+
+#[derive(Debug, Default)]
+pub(crate) struct UpkeepMetrics {
+    pub(crate) failures: Counter,
+    merges: Family<TableLabel, Counter>,
+    merged_files: Family<TableLabel, Counter>,
+    read_bytes: Family<TableLabel, Counter>,
+    written_bytes: Family<TableLabel, Counter>,
+    debt_files: Gauge,
+    debt_bytes: Gauge,
+    set_aside_files: Gauge,
+    waiting_files: Gauge,
+    waiting_bytes: Gauge,
+    reclaimed_files: Counter,
+    reclaimed_bytes: Counter,
+}
+
+impl UpkeepMetrics {
+    pub(crate) fn compacted(&self, done: &Compacted) {
+        let label = TableLabel {
+            table: done.table.name(),
+        };
+        self.merges.get_or_create(&label).inc();
+        self.merged_files.get_or_create(&label).inc_by(done.files);
+        self.read_bytes
+            .get_or_create(&label)
+            .inc_by(done.bytes_read);
+        self.written_bytes
+            .get_or_create(&label)
+            .inc_by(done.bytes_written);
+    }
+
+    pub(crate) fn reclaimed(&self, reclaimed: &Reclaimed) {
+        self.reclaimed_files.inc_by(reclaimed.files);
+        self.reclaimed_bytes.inc_by(reclaimed.bytes);
+    }
+
+    pub(crate) fn observe(&self, status: &UpkeepStatus) {
+        for (gauge, value) in [
+            (&self.debt_files, status.debt.files),
+            (&self.debt_bytes, status.debt.bytes),
+            (&self.set_aside_files, status.set_aside.len() as u64),
+            (&self.waiting_files, status.waiting_files),
+            (&self.waiting_bytes, status.waiting_bytes),
+        ] {
+            gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        }
+    }
+
+    pub(super) fn register(&self, registry: &mut Registry) {
+        let by_table = [
+            (
+                "collector_compaction_merges",
+                "Merges of small files into one",
+                &self.merges,
+            ),
+            (
+                "collector_compaction_merged_files",
+                "Files that were merged into others",
+                &self.merged_files,
+            ),
+            (
+                "collector_compaction_read_bytes",
+                "Bytes of the files that were merged",
+                &self.read_bytes,
+            ),
+            (
+                "collector_compaction_written_bytes",
+                "Bytes of the files that merges made",
+                &self.written_bytes,
+            ),
+        ];
+        for (name, help, family) in by_table {
+            registry.register(name, help, family.clone());
+        }
+        let gauges = [
+            (
+                "collector_compaction_debt_files",
+                "Files that are due to be merged",
+                &self.debt_files,
+            ),
+            (
+                "collector_compaction_debt_bytes",
+                "Bytes of the files that are due to be merged",
+                &self.debt_bytes,
+            ),
+            (
+                "collector_compaction_set_aside_files",
+                "Files that cannot be read and are left alone",
+                &self.set_aside_files,
+            ),
+            (
+                "collector_reclaim_waiting_files",
+                "Files replaced or dropped that are still on disk for readers",
+                &self.waiting_files,
+            ),
+            (
+                "collector_reclaim_waiting_bytes",
+                "Bytes of files replaced or dropped that are still on disk for readers",
+                &self.waiting_bytes,
+            ),
+        ];
+        for (name, help, gauge) in gauges {
+            registry.register(name, help, gauge.clone());
+        }
+        let counters = [
+            (
+                "collector_compaction_failures",
+                "Rounds of upkeep that failed and are tried again",
+                &self.failures,
+            ),
+            (
+                "collector_reclaim_files",
+                "Files deleted after they were replaced or dropped",
+                &self.reclaimed_files,
+            ),
+            (
+                "collector_reclaim_bytes",
+                "Bytes of files deleted after they were replaced or dropped",
+                &self.reclaimed_bytes,
+            ),
+        ];
+        for (name, help, counter) in counters {
+            registry.register(name, help, counter.clone());
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Commits to the catalog, one at a time, and the views that show them.
+//!
+//! Flushes, compaction, retention and deletion all commit here. The view after a commit is made from the one
+//! before it, so that a commit costs the same however many files there are; only when the two do not follow
+//! each other is the catalog listed. Files that left the view are remembered weakly until no query holds
+//! them.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::{Arc, Weak};
+
+use crate::StoreError;
+use crate::catalog::{Commit, Committed, FileId, Snapshot};
+use crate::flush::FlushReport;
+use crate::head::View;
+use crate::store::Inner;
+
+/// Held from a commit until the view shows it.
+#[derive(Debug, Default)]
+pub(crate) struct Committer {
+    /// Files that left the view, and that a query may still read.
+    replaced: Vec<Weak<Path>>,
+    /// A commit was made that the view does not show, because the catalog could not be listed.
+    stale: bool,
+    /// The rows of the oldest generation are in files that the view does not show yet.
+    pub(crate) stored_generation: Option<FlushReport>,
+}
+
+impl Inner {
+    /// Commits a change of files, and shows it. When it could not be shown, the view stays as it was, whole,
+    /// until the next commit.
+    ///
+    /// # Errors
+    /// The commit failed; see [`Catalog::commit`](crate::catalog::Catalog::commit) for what may be done with
+    /// its files.
+    pub(crate) fn commit(&self, commit: &Commit) -> Result<Committed, StoreError> {
+        let mut committer = self.committer.lock();
+        let committed = self.catalog.commit(commit)?;
+        if let Err(error) = self.show(&mut committer, Some(&committed), &commit.remove) {
+            tracing::warn!(%error, "a commit is not visible yet; the catalog could not be listed");
+        }
+        Ok(committed)
+    }
+
+    /// Swaps the view for one with the files that the catalog has now, and without the generation that they
+    /// hold. `removed` are the files that `committed` ended.
+    ///
+    /// # Errors
+    /// The catalog could not be listed. The view stays as it was.
+    pub(crate) fn show(
+        &self,
+        committer: &mut Committer,
+        committed: Option<&Committed>,
+        removed: &[FileId],
+    ) -> Result<(), StoreError> {
+        let before = self.cut();
+        let next = committed
+            .filter(|_committed| !committer.stale)
+            .and_then(|committed| before.snapshot.after(committed, removed));
+        // The usual commit of a flush: it follows the one before and removes nothing.
+        let only_added = next.is_some() && removed.is_empty();
+        committer.stale = true;
+        let snapshot = match next {
+            Some(snapshot) => Arc::new(snapshot),
+            None => Arc::new(self.catalog.snapshot()?),
+        };
+        committer.stale = false;
+        let stored = usize::from(committer.stored_generation.take().is_some());
+        if !only_added {
+            let left = left_files(&before.snapshot, &snapshot);
+            committer.replaced.extend(left);
+        }
+        self.swap(|view| View {
+            snapshot,
+            generations: view.generations.iter().skip(stored).cloned().collect(),
+        });
+        Ok(())
+    }
+
+    /// Shows what the last commit left to be shown.
+    ///
+    /// # Errors
+    /// The catalog could not be listed.
+    pub(crate) fn show_stale(&self, committer: &mut Committer) -> Result<(), StoreError> {
+        if committer.stale {
+            self.show(committer, None, &[])?;
+        }
+        Ok(())
+    }
+
+    /// Puts a view made of the present one in its place.
+    pub(crate) fn swap(&self, next: impl FnOnce(&View) -> View) {
+        let before = {
+            let mut view = self.view.write();
+            let next = Arc::new(next(&view));
+            std::mem::replace(&mut *view, next)
+        };
+        // Perhaps the last holder of a large generation; nobody waits while it is freed.
+        drop(before);
+    }
+}
+
+impl Committer {
+    /// The files that left the view and are held by somebody still.
+    pub(crate) fn held(&mut self) -> HashSet<Arc<Path>> {
+        self.replaced.retain(|path| path.strong_count() > 0);
+        self.replaced.iter().filter_map(Weak::upgrade).collect()
+    }
+}
+
+/// The files of `before` that `after` does not have.
+fn left_files<'a>(before: &'a Snapshot, after: &Snapshot) -> impl Iterator<Item = Weak<Path>> + 'a {
+    let kept: HashSet<FileId> = after.files.iter().map(|file| file.id).collect();
+    before
+        .files
+        .iter()
+        .filter(move |file| !kept.contains(&file.id))
+        .map(|file| Arc::downgrade(&file.path))
+}
