@@ -15,7 +15,7 @@ use parquet::file::metadata::ParquetMetaData;
 use vervet_benches::generate::logs::Logs;
 use vervet_model::{Signal, UnixNanos};
 use vervet_store::catalog::{Catalog as _, DataFile, SqliteCatalog};
-use vervet_store::segment::{sort_batch, write_sorted};
+use vervet_store::segment::{sort_batch, write_compacted};
 use vervet_store::tables::{Layout, Table};
 use vervet_store::{DecodeOptions, Store, StoreConfig, decode};
 
@@ -87,7 +87,7 @@ fn merge(
     let sorted = sort_batch(layout.table(), &all)?;
     let day = files.first().context("nothing was flushed")?.day;
     let folder = dir.join("merged");
-    let file = write_sorted(&folder, layout, day, [Ok(sorted)])?;
+    let file = write_compacted(&folder, layout, day, [Ok(sorted)])?;
     let path = folder.join(layout.table().name()).join(&file.relative_path);
     let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)?;
     Ok((file.bytes, reader.metadata().as_ref().clone()))

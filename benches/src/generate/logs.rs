@@ -11,6 +11,8 @@ use super::{Pod, Random, START_UNIX_NANO, pods, resource};
 
 /// Groups of records in a request, each of another pod, as an agent batches them.
 const PODS_PER_REQUEST: usize = 4;
+/// From the last line of a group to its being read.
+const READ_DELAY_NANO: u64 = 1_000_000;
 
 const LEVELS: [Level; 3] = [
     Level {
@@ -108,13 +110,14 @@ impl Logs {
             for event in &events {
                 write_line(event, pod, lines);
             }
+            let read_unix_nano = self.now_unix_nano + READ_DELAY_NANO;
             let scope = Scope {
                 name: "pino".into(),
                 ..Scope::default()
             };
             write_resource_logs(&mut out, &resource(pod), &scope, |writer| {
                 for event in &events {
-                    writer.push(&record(event, pod));
+                    writer.push(&record(event, pod, read_unix_nano));
                 }
             });
         }
@@ -213,10 +216,11 @@ fn message(random: &mut Random, level: Level) -> String {
     }
 }
 
-fn record<'e>(event: &'e Event, pod: &'e Pod) -> LogRecord<'e> {
+/// A record as an agent sends it that reads many lines at once.
+fn record<'e>(event: &'e Event, pod: &'e Pod, read_unix_nano: u64) -> LogRecord<'e> {
     LogRecord {
         time_unix_nano: event.time_unix_nano,
-        observed_time_unix_nano: event.time_unix_nano + 1_000_000,
+        observed_time_unix_nano: read_unix_nano,
         severity_number: event.level.severity_number,
         severity_text: event.level.text.into(),
         body: Value::from(event.message.as_str()),

@@ -17,7 +17,7 @@ pub(crate) use self::measure::bounds;
 use super::checksum::{Checksum, HashedFile};
 use super::groups::GroupWriter;
 use super::order::OrderCheck;
-use super::properties::writer_properties;
+use super::properties::{Effort, writer_properties};
 use super::shred::shred;
 use super::sort::{day_column, sort_batch};
 use super::{SegmentError, WrittenFile};
@@ -38,12 +38,13 @@ pub fn write_segment(
     batch: &RecordBatch,
 ) -> Result<WrittenFile, SegmentError> {
     let sorted = sort_batch(layout.table(), &shred(batch, layout)?)?;
-    write_batches(data_dir, layout, day, std::iter::once(Ok(sorted)))
+    let batches = std::iter::once(Ok(sorted));
+    write_batches(data_dir, layout, day, Effort::Quick, batches)
 }
 
 /// Writes batches that are in the table's order, one after the other, as one segment in `layout` below
-/// `data_dir`. Each may be in any earlier layout. When it returns, the file and the folders above it are on disk. Memory: one row group in encoded
-/// form and one batch.
+/// `data_dir`. Each may be in any earlier layout. When it returns, the file and the folders above it are on disk.
+/// Memory: one row group in encoded form and one batch.
 ///
 /// # Errors
 /// Any [`SegmentError`]; an error of `batches` is handed on. The unfinished file is deleted.
@@ -53,23 +54,47 @@ pub fn write_sorted(
     day: i32,
     batches: impl IntoIterator<Item = Result<RecordBatch, SegmentError>>,
 ) -> Result<WrittenFile, SegmentError> {
+    write_checked(data_dir, layout, day, Effort::Quick, batches)
+}
+
+/// As [`write_sorted`], and smaller for more work: for segments that are not rewritten soon.
+///
+/// # Errors
+/// As [`write_sorted`].
+pub fn write_compacted(
+    data_dir: &Path,
+    layout: &Layout,
+    day: i32,
+    batches: impl IntoIterator<Item = Result<RecordBatch, SegmentError>>,
+) -> Result<WrittenFile, SegmentError> {
+    write_checked(data_dir, layout, day, Effort::Thorough, batches)
+}
+
+fn write_checked(
+    data_dir: &Path,
+    layout: &Layout,
+    day: i32,
+    effort: Effort,
+    batches: impl IntoIterator<Item = Result<RecordBatch, SegmentError>>,
+) -> Result<WrittenFile, SegmentError> {
     let mut order = OrderCheck::new(layout.table())?;
     let checked = batches
         .into_iter()
         .map(|batch| shred(&order.pass(batch?)?, layout));
-    write_batches(data_dir, layout, day, checked)
+    write_batches(data_dir, layout, day, effort, checked)
 }
 
 fn write_batches(
     data_dir: &Path,
     layout: &Layout,
     day: i32,
+    effort: Effort,
     batches: impl Iterator<Item = Result<RecordBatch, SegmentError>>,
 ) -> Result<WrittenFile, SegmentError> {
     let relative_path = format!("day={day}/{}.parquet", uuid::Uuid::new_v4());
     let path = data_dir.join(layout.table().name()).join(&relative_path);
     create_parent(data_dir, &path)?;
-    let written = write_file(&path, layout, day, batches);
+    let written = write_file(&path, layout, day, effort, batches);
     if written.is_err() {
         // The cause is worth more than a second error; what stays is an orphan.
         let _ = fs::remove_file(&path);
@@ -94,6 +119,7 @@ fn write_file(
     path: &Path,
     layout: &Layout,
     day: i32,
+    effort: Effort,
     batches: impl Iterator<Item = Result<RecordBatch, SegmentError>>,
 ) -> Result<Written, SegmentError> {
     let table = layout.table();
@@ -109,7 +135,7 @@ fn write_file(
         .open(path)
         .map_err(io)?;
     let mut file = HashedFile::new(file);
-    let writer = open_writer(&mut file, layout).map_err(parquet)?;
+    let writer = open_writer(&mut file, layout, effort).map_err(parquet)?;
     let mut writer = GroupWriter::new(writer, layout);
     let mut measure = Measure::new(layout);
     for batch in batches {
@@ -133,10 +159,11 @@ fn write_file(
 fn open_writer<'f>(
     file: &'f mut HashedFile,
     layout: &Layout,
+    effort: Effort,
 ) -> Result<ArrowWriter<&'f mut HashedFile>, ParquetError> {
     // The types follow from the Parquet schema alone, so the Arrow schema is not stored a second time.
     let options = ArrowWriterOptions::new()
-        .with_properties(writer_properties(layout)?)
+        .with_properties(writer_properties(layout, effort)?)
         .with_skip_arrow_metadata(true);
     ArrowWriter::try_new_with_options(file, layout.schema(), options)
 }
