@@ -7,13 +7,13 @@
 use std::error::Error as _;
 use std::time::{Duration, Instant};
 
-use vervet_model::UnixNanos;
+use vervet_model::{Clock as _, SystemClock, UnixNanos};
 
 use super::merge::Merge;
 use super::pace::{Cancel, Pace};
 use super::plan::{self, Run, Sizes};
 use crate::catalog::{CatalogError, Commit, DataFile};
-use crate::segment::{SegmentError, WrittenFile, write_sorted};
+use crate::segment::{SegmentError, WrittenFile, write_compacted, write_sorted};
 use crate::store::Inner;
 use crate::tables::Table;
 use crate::{Store, StoreError};
@@ -130,7 +130,13 @@ impl Inner {
         };
         let layout = self.cut().snapshot.layout(first.table).clone();
         let rows = Merge::open(&layout, files, pace, cancel)?;
-        let mut merged = write_sorted(&self.config.segments_dir(), &layout, first.day, rows)?;
+        let dir = self.config.segments_dir();
+        // What is written on a closed day stays as it is. Before that the work would be done several times.
+        let mut merged = if first.day < open_day(SystemClock.now()) {
+            write_compacted(&dir, &layout, first.day, rows)?
+        } else {
+            write_sorted(&dir, &layout, first.day, rows)?
+        };
         merged.order = Some(first.order);
         let expected: u64 = files.iter().map(|file| file.rows).sum();
         if first.table != Table::Series && merged.rows != expected {
