@@ -5,7 +5,7 @@
 //!
 //! Each kind has a reserve of an eighth of the limit that no other kind can touch, so that a file being read as fast
 //! as the disk allows never starves a client, nor a slow destination either of them. Beyond its reserve a kind borrows
-//! what is free, up to five eighths of the limit, as long as nobody else waits for it.
+//! what is free, up to five eighths of the limit, as long as nobody of another kind has waited for it longer.
 //!
 //! The budget knows what the agent holds on purpose. What the process really takes is sampled ([`system`]): under
 //! [`Pressure`] sources wait and requests are refused until it is over. One source at a time goes on when nothing else is

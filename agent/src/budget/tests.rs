@@ -1,3 +1,5 @@
+mod orders;
+
 use std::future::Future;
 use std::path::Path;
 use std::pin::Pin;
@@ -64,6 +66,44 @@ fn nobody_borrows_while_another_kind_waits() {
     }
     let permit = now(&mut large).expect("served");
     assert_eq!(permit.bytes(), 8 << 20);
+}
+
+#[test]
+fn whoever_waits_for_borrowers_takes_no_reserve_from_the_others() {
+    for (borrower, waits) in [
+        (MemoryKind::Request, MemoryKind::Source),
+        (MemoryKind::Source, MemoryKind::Export),
+        (MemoryKind::Export, MemoryKind::Source),
+    ] {
+        let budget = budget();
+        let _borrowed = budget.try_acquire(borrower, 10 * MIB).expect("free");
+        let _own = budget.try_acquire(waits, MIB).expect("free");
+        let mut large = Box::pin(budget.acquire(waits, 4 * MIB));
+        assert!(now(&mut large).is_none());
+        let mut others = MemoryKind::ALL.to_vec();
+        others.retain(|kind| *kind != borrower && *kind != waits);
+        for kind in others {
+            let own = budget.try_acquire(kind, 2 * MIB);
+            assert!(own.is_some(), "{kind:?} while {waits:?} waits");
+            assert!(budget.try_acquire(kind, 1).is_none(), "{kind:?} borrows");
+        }
+    }
+}
+
+#[test]
+fn two_that_wait_for_more_than_their_reserves_come_in_one_after_the_other() {
+    let budget = budget();
+    let borrowed = budget
+        .try_acquire(MemoryKind::Request, 10 * MIB)
+        .expect("free");
+    let mut export = Box::pin(budget.acquire(MemoryKind::Export, 8 * MIB));
+    let mut source = Box::pin(budget.acquire(MemoryKind::Source, 8 * MIB));
+    assert!(now(&mut export).is_none() && now(&mut source).is_none());
+    drop(borrowed);
+    let first = now(&mut export).expect("it has waited longest");
+    assert!(now(&mut source).is_none());
+    drop(first);
+    assert_eq!(now(&mut source).expect("served").bytes(), 8 << 20);
 }
 
 #[test]

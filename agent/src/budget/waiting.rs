@@ -1,4 +1,8 @@
 //! Who holds what, and who waits for room: the arithmetic of the budget. Only memory is touched here.
+//!
+//! Each kind may always fill its reserve, whoever waits: the writer of the disk buffer needs it to give back what
+//! others wait for. Beyond the reserves those who wait come in their order, whatever their kind; two that held each
+//! other back would wait for ever.
 
 use std::collections::VecDeque;
 
@@ -6,11 +10,16 @@ use tokio::sync::oneshot;
 
 use super::{MemoryKind, MemoryUse, Pressure, RESERVE_PARTS};
 
+/// The ticket of those who do not wait.
+const LAST: u64 = u64::MAX;
+
 pub(super) struct State {
     limit: u64,
     peak: u64,
     pub(super) refused: u64,
     pub(super) pressure: Pressure,
+    /// Those who have ever waited.
+    tickets: u64,
     shares: [Share; 4],
 }
 
@@ -22,6 +31,8 @@ struct Share {
 }
 
 struct Waiter {
+    /// Smaller than that of whoever came later.
+    ticket: u64,
     bytes: u64,
     granted: oneshot::Sender<u64>,
 }
@@ -33,6 +44,7 @@ impl State {
             peak: 0,
             refused: 0,
             pressure: Pressure::None,
+            tickets: 0,
             shares: Default::default(),
         }
     }
@@ -54,20 +66,26 @@ impl State {
         if !self.share(kind).waiting.is_empty() {
             return None;
         }
-        self.fit(kind, bytes.min(self.bytes_max(kind)))
+        self.fit_last(kind, bytes.min(self.bytes_max(kind)))
     }
 
     /// Adds `more` bytes to an item of `held` bytes.
     pub(super) fn grow(&mut self, kind: MemoryKind, held: u64, more: u64) -> Option<u64> {
         self.forget_gone();
         let more = more.min(self.bytes_max(kind).saturating_sub(held));
-        self.fit(kind, more)
+        self.fit_last(kind, more)
     }
 
     pub(super) fn wait(&mut self, kind: MemoryKind, bytes: u64) -> oneshot::Receiver<u64> {
         let (granted, turn) = oneshot::channel();
         let bytes = bytes.min(self.bytes_max(kind));
-        let waiter = Waiter { bytes, granted };
+        let ticket = self.tickets;
+        self.tickets += 1;
+        let waiter = Waiter {
+            ticket,
+            bytes,
+            granted,
+        };
         self.share_mut(kind).waiting.push_back(waiter);
         turn
     }
@@ -90,10 +108,11 @@ impl State {
     }
 
     fn serve_first(&mut self, kind: MemoryKind) -> bool {
-        let Some(bytes) = self.share(kind).waiting.front().map(|first| first.bytes) else {
+        let first = self.share(kind).waiting.front();
+        let Some((bytes, ticket)) = first.map(|first| (first.bytes, first.ticket)) else {
             return false;
         };
-        if self.fit(kind, bytes).is_none() {
+        if self.fit(kind, bytes, ticket).is_none() {
             return false;
         }
         let first = self.share_mut(kind).waiting.pop_front();
@@ -106,8 +125,16 @@ impl State {
         true
     }
 
-    fn fit(&mut self, kind: MemoryKind, bytes: u64) -> Option<u64> {
-        if bytes > self.free(kind) || !self.is_let_in(kind) {
+    /// As [`Self::fit`], after everybody who waits.
+    fn fit_last(&mut self, kind: MemoryKind, bytes: u64) -> Option<u64> {
+        let taken = self.fit(kind, bytes, LAST)?;
+        // Whoever can no longer be served, now that this is held, keeps nobody back any more.
+        self.serve();
+        Some(taken)
+    }
+
+    fn fit(&mut self, kind: MemoryKind, bytes: u64, ticket: u64) -> Option<u64> {
+        if bytes > self.free(kind, ticket) || !self.is_let_in(kind) {
             return None;
         }
         self.share_mut(kind).used += bytes;
@@ -115,25 +142,27 @@ impl State {
         Some(bytes)
     }
 
-    /// What a kind may still take.
-    fn free(&self, kind: MemoryKind) -> u64 {
+    /// What one of this kind may still take: it borrows nothing that another kind has waited for longer.
+    fn free(&self, kind: MemoryKind, ticket: u64) -> u64 {
         let reserve = self.reserve();
-        let mut own_max = self.limit;
-        for other in MemoryKind::ALL.into_iter().filter(|other| *other != kind) {
-            own_max = own_max.saturating_sub(self.share(other).used.max(reserve));
-            if self.waits_for_borrowers(other) {
-                own_max = own_max.min(reserve);
-            }
+        let mut others = MemoryKind::ALL.into_iter().filter(|other| *other != kind);
+        let held_or_reserved = others
+            .clone()
+            .map(|other| self.share(other).used.max(reserve));
+        // No less than the reserve, as nobody is lent another's.
+        let mut own_max = self.limit.saturating_sub(held_or_reserved.sum());
+        if others.any(|other| self.waits_for_borrowers(other, ticket)) {
+            own_max = own_max.min(reserve);
         }
         own_max.saturating_sub(self.share(kind).used)
     }
 
-    /// Whether one of this kind would have room if no other kind had borrowed.
-    fn waits_for_borrowers(&self, kind: MemoryKind) -> bool {
+    /// Whether one of this kind that came before `ticket` would have room if no other kind had borrowed.
+    fn waits_for_borrowers(&self, kind: MemoryKind, ticket: u64) -> bool {
         let share = self.share(kind);
+        let fits = |first: &Waiter| share.used + first.bytes <= self.bytes_max(kind);
         let first = share.waiting.front();
-        first.is_some_and(|first| share.used + first.bytes <= self.bytes_max(kind))
-            && self.is_let_in(kind)
+        first.is_some_and(|first| first.ticket < ticket && fits(first)) && self.is_let_in(kind)
     }
 
     /// Under pressure nothing new comes in, but for one source at a time when nothing is held at all.

@@ -11,6 +11,7 @@ use vervet_model::{Signal, SystemClock};
 
 use super::*;
 use crate::books::Books;
+use crate::budget::MemoryKind;
 use crate::health::StageHealth;
 use crate::metrics::AgentMetrics;
 use crate::pipeline::{Batch, BatchSender, FilePosition, PipelineError, channel};
@@ -119,6 +120,31 @@ fn records_in(journal: &Journal) -> usize {
         }
         count += records.len();
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_is_stored_while_files_wait_for_the_memory_it_holds() {
+    let dir = tempfile::tempdir().expect("folder");
+    let running = start(dir.path(), DISK_BYTES, Arc::new(OsFileSystem));
+    let budget = running.sender.budget().clone();
+    let all = usize::try_from(budget.bytes_max(MemoryKind::Request)).expect("small");
+    let borrowed = budget.try_acquire(MemoryKind::Request, all);
+    let files = budget.acquire(MemoryKind::Source, all);
+    tokio::pin!(files);
+    tokio::select! {
+        biased;
+        _served = &mut files => panic!("requests hold all but the reserves"),
+        () = std::future::ready(()) => {}
+    }
+    let request = batch(512 << 10, Vec::new());
+    tokio::time::timeout(DEADLINE, async {
+        let stored = running.sender.send_durable_held(request, borrowed);
+        stored.await.expect("stored");
+        assert_eq!(files.await.bytes(), all as u64);
+    })
+    .await
+    .expect("in time");
+    running.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -297,8 +297,6 @@ async fn insist(client: &Client, body: bytes::Bytes) -> u64 {
     loop {
         match client.export(Signal::Logs, body.clone(), None).await {
             Ok(_) => return refused,
-            // The receiver's own time for a request is over: on a machine that is busy with other tests.
-            Err(status) if status.code() == Code::Cancelled => {}
             Err(status) => {
                 assert_eq!(status.code(), Code::ResourceExhausted, "{status:?}");
                 assert!(
