@@ -5,13 +5,14 @@
 //! left around them is PromQL's own language and is evaluated by the PromQL engine, each aggregation
 //! standing in as a selector. Stages that are not supported are named with their position.
 
+mod grouping;
 mod metric;
 mod parser;
 
 use std::time::Duration;
 
 use vervet_model::Matcher;
-use vervet_store::LineFilter;
+use vervet_store::{GroupBy, LineFilter};
 
 pub(crate) use metric::{MetricRequest, evaluate};
 pub(crate) use parser::parse;
@@ -58,6 +59,8 @@ pub(crate) struct RangeAggregation {
     pub(crate) function: RangeFunction,
     pub(crate) selector: Selector,
     pub(crate) range: Duration,
+    /// The labels that matter for what surrounds it.
+    pub(crate) group_by: GroupBy,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

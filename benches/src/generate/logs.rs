@@ -71,17 +71,25 @@ pub(super) struct Event {
 pub struct Logs {
     random: Random,
     now_unix_nano: u64,
+    /// Nanoseconds between records, besides the random ones.
+    pace: u64,
     pods: Vec<Pod>,
     next_pod: usize,
 }
 
 impl Logs {
     pub fn new(seed: u64) -> Self {
+        Self::spread(seed, 0)
+    }
+
+    /// Records that lie further apart, by this many nanoseconds.
+    pub fn spread(seed: u64, pace: u64) -> Self {
         let mut random = Random::new(seed);
         let pods = pods(&mut random);
         Self {
             random,
             now_unix_nano: START_UNIX_NANO,
+            pace,
             pods,
             next_pod: 0,
         }
@@ -131,7 +139,7 @@ impl Logs {
 
     pub(super) fn event(&mut self) -> Event {
         let random = &mut self.random;
-        self.now_unix_nano += random.skewed(22);
+        self.now_unix_nano += self.pace + random.skewed(22);
         let level = match random.below(100) {
             0..93 => LEVELS[0],
             93..98 => LEVELS[1],

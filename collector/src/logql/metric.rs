@@ -9,7 +9,7 @@ use vervet_promql::{
     Engine, QueryError, QueryOutput, Queryable, QueryableError, STALE_NAN, Sample, SelectRequest,
     Series,
 };
-use vervet_store::{Direction, GroupBy, LogCountSeries, LogMeasure, LogQuery, Store};
+use vervet_store::{Direction, LogCountSeries, LogMeasure, LogQuery, Store};
 
 use super::{MetricQuery, RangeAggregation, RangeFunction, stand_in};
 
@@ -102,7 +102,7 @@ async fn count(
         RangeFunction::CountOverTime | RangeFunction::Rate => LogMeasure::Records,
         RangeFunction::BytesOverTime | RangeFunction::BytesRate => LogMeasure::Bytes,
     };
-    let counts = store.log_counts(&log_query, &GroupBy::All, bucket, measure);
+    let counts = store.log_counts(&log_query, &aggregation.group_by, bucket, measure);
     let counts = counts
         .await
         .map_err(|error| QueryError::Execution(error.to_string()))?;

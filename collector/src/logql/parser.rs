@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use vervet_model::matcher::REGEX_SIZE_BYTES_MAX;
 use vervet_model::{MatchOp, Matcher};
-use vervet_store::{LineFilter, LineFilterOp};
+use vervet_store::{GroupBy, LineFilter, LineFilterOp};
 
 use super::{
     LogqlError, MetricQuery, QUERY_BYTES_MAX, Query, RangeAggregation, RangeFunction, Selector,
-    stand_in,
+    grouping, stand_in,
 };
 
 /// # Errors
@@ -49,8 +49,10 @@ fn metric_query(mut cursor: Cursor<'_>) -> Result<Query, LogqlError> {
         } else if next.is_ascii_alphabetic() || next == '_' {
             let name = cursor.identifier();
             if let Some(function) = RangeFunction::from_name(name) {
+                let mut aggregation = cursor.range_aggregation(function)?;
+                aggregation.group_by = grouping::around(&query.promql, cursor.rest());
                 query.promql.push_str(&stand_in(query.aggregations.len()));
-                query.aggregations.push(cursor.range_aggregation(function)?);
+                query.aggregations.push(aggregation);
                 continue;
             }
         } else {
@@ -232,6 +234,7 @@ impl<'a> Cursor<'a> {
             function,
             selector,
             range,
+            group_by: GroupBy::All,
         })
     }
 

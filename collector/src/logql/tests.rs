@@ -54,6 +54,13 @@ fn metric_queries_keep_what_surrounds_the_aggregations() {
             (RangeFunction::CountOverTime, 5400)
         ]
     );
+    let groups: Vec<_> = query
+        .aggregations
+        .iter()
+        .map(|a| a.group_by.clone())
+        .collect();
+    let by_level = vervet_store::GroupBy::Some(vec!["level".to_owned()]);
+    assert_eq!(groups, [by_level, vervet_store::GroupBy::All]);
     let Ok(Query::Metric(query)) = parse("vector(1)+vector(1)") else {
         panic!("a metric query")
     };
