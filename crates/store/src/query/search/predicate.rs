@@ -34,7 +34,7 @@ pub(crate) enum Source {
 }
 
 pub(crate) enum LeafTest {
-    Text(TextTest),
+    Text(Box<TextTest>),
     Compare(Comparison, f64),
     /// Sorted.
     OneOf(Vec<Vec<u8>>),
@@ -117,7 +117,7 @@ impl Predicate {
             Filter::Is(field, test) => {
                 let source = Source::new(layout, field)?;
                 let test = match (TextTest::new(test)?, test) {
-                    (Some(text), _) => LeafTest::Text(text),
+                    (Some(text), _) => LeafTest::Text(Box::new(text)),
                     (None, Test::Compare(comparison, number)) => {
                         LeafTest::Compare(*comparison, *number)
                     }
@@ -267,7 +267,10 @@ impl LeafTest {
     /// The text that a value must equal, if that is the condition.
     pub(crate) fn equal_text(&self) -> Option<&str> {
         match self {
-            Self::Text(TextTest::Equals(text)) => Some(text),
+            Self::Text(test) => match test.as_ref() {
+                TextTest::Equals(text) => Some(text),
+                _ => None,
+            },
             _ => None,
         }
     }
