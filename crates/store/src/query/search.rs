@@ -11,7 +11,7 @@
 //! A segment, or a part of one, that cannot be read is left out with a warning that names it; nothing else
 //! is.
 //!
-//! Limits: threads as many as cores; [`cache::METADATA_BYTES_MAX`] of footers in memory;
+//! Limits: threads as many as cores; [`REQUESTS_MAX`] requests at once; [`cache::METADATA_BYTES_MAX`] of footers in memory;
 //! [`aggregate::CELLS_MAX`] cells of a count; the memory of one answer is that of a query
 //! (`query_memory_bytes`).
 
@@ -38,6 +38,7 @@ mod values;
 
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
 use vervet_model::UnixNanos;
 
 use self::cache::MetadataCache;
@@ -45,9 +46,13 @@ use self::pool::Pool;
 pub(crate) use self::predicate::Predicate;
 use crate::tables::Table;
 
+/// Requests that are answered at once; others wait, as long as their deadline lets them.
+const REQUESTS_MAX: usize = 64;
+
 /// The threads and the memory that typed requests share.
 pub(crate) struct Searcher {
     pool: Pool,
+    places: Semaphore,
     cache: Arc<MetadataCache>,
 }
 
@@ -56,6 +61,7 @@ impl Searcher {
     pub(crate) fn start() -> std::io::Result<Self> {
         Ok(Self {
             pool: Pool::start()?,
+            places: Semaphore::new(REQUESTS_MAX),
             cache: Arc::default(),
         })
     }

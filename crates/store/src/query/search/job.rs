@@ -3,12 +3,14 @@
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 
 use arrow::array::AsArray as _;
 use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::TimestampNanosecondType;
 use parking_lot::Mutex;
+use parquet::errors::ParquetError;
 use tokio::sync::oneshot;
 
 use super::cache::MetadataCache;
@@ -162,6 +164,17 @@ impl<V: Visit> Job<V> {
             job.stop.check().ok()?;
             tokio::task::yield_now().await;
         }
+    }
+
+    /// The file that a unit is of; the name of the head for its batches.
+    fn path(&self, unit: &Unit) -> PathBuf {
+        let file = match unit {
+            Unit::Head(_) | Unit::Pick((Origin::Head { .. }, _)) => None,
+            Unit::File(file)
+            | Unit::Group { file, .. }
+            | Unit::Pick((Origin::Group { file, .. }, _)) => self.cut.files.get(*file),
+        };
+        file.map_or_else(|| PathBuf::from("(memory)"), |file| file.path.to_path_buf())
     }
 
     fn run(&self, unit: Unit) -> Result<Vec<Queued>, StoreError> {
@@ -426,7 +439,15 @@ impl<V: Visit> Work for Job<V> {
             state.running += 1;
             queued.unit
         };
-        let result = self.run(unit);
+        let path = self.path(&unit);
+        // A damaged file may bring its reader to panic; the request must go on without it all the same.
+        let run = std::panic::AssertUnwindSafe(|| self.run(unit));
+        let result = std::panic::catch_unwind(run).unwrap_or_else(|_panic| {
+            Err(StoreError::Read {
+                path,
+                source: ParquetError::General("the reader panicked".to_owned()),
+            })
+        });
         self.finish(result);
     }
 

@@ -142,6 +142,11 @@ impl<'s> Pass<'s> {
         if units.is_empty() {
             return Ok(visitor);
         }
+        let timeout = || StoreError::Timeout {
+            after: self.timeout,
+        };
+        let place = tokio::time::timeout(self.stop.0.left(), self.searcher.places.acquire());
+        let _place = place.await.ok().and_then(Result::ok).ok_or_else(timeout)?;
         let (done, finished) = oneshot::channel();
         let queue = self.searcher.pool.queue();
         let job = Arc::new_cyclic(|own| Job {
@@ -159,19 +164,17 @@ impl<'s> Pass<'s> {
             }),
         });
         queue.push(Arc::clone(&job) as Arc<dyn Work>);
-        let timeout = StoreError::Timeout {
-            after: self.timeout,
-        };
         // The threads look at the deadline at each page; here it bounds a wait for threads that are busy.
         let left = self.stop.0.left();
         if !matches!(tokio::time::timeout(left, finished).await, Ok(Ok(()))) {
-            return Err(job.state.lock().failed.take().unwrap_or(timeout));
+            return Err(job.state.lock().failed.take().unwrap_or_else(timeout));
         }
         let mut state = std::mem::take(&mut *job.state.lock());
         if let Some(error) = state.failed.take() {
             return Err(error);
         }
+        let visitor = job.into_visitor().await.ok_or_else(timeout)?;
         self.warnings.append(&mut state.warnings);
-        job.into_visitor().await.ok_or(timeout)
+        Ok(visitor)
     }
 }

@@ -7,7 +7,7 @@ use parking_lot::{Condvar, Mutex};
 
 /// Something that is done in steps, several of them at once.
 pub(crate) trait Work: Send + Sync {
-    /// Does the next step, if there is one.
+    /// Does the next step, if there is one. Must not panic.
     fn step(&self);
 
     /// Whether there is a step that nobody does yet. A work whose steps come back is pushed again.
@@ -74,11 +74,7 @@ impl WorkQueue {
 impl Shared {
     fn run(&self) {
         while let Some(work) = self.next() {
-            // A panic must not take the thread with it; the work then never ends and meets its deadline.
-            let step = std::panic::AssertUnwindSafe(|| work.step());
-            if std::panic::catch_unwind(step).is_err() {
-                tracing::error!("a step of a request panicked");
-            }
+            work.step();
             let mut queue = self.queue.lock();
             // Asked under the queue's lock: steps that come after this are followed by a push.
             if !work.has_steps() {
