@@ -3,8 +3,6 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use datafusion::error::DataFusionError;
-
 use crate::catalog::CatalogError;
 use crate::segment::SegmentError;
 
@@ -42,7 +40,7 @@ pub enum StoreError {
     },
     /// The query engine failed.
     #[error("the query engine failed")]
-    Engine(#[source] Box<DataFusionError>),
+    Engine(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// Columns were not of the type their table has. A fault of this program or a damaged file.
     #[error("columns of {table} are not of the expected type")]
     Columns { table: &'static str },

@@ -9,14 +9,18 @@ pub mod filter;
 pub mod logs;
 mod request;
 pub mod samples;
+#[cfg(feature = "sql")]
 mod scan;
 pub mod search;
 pub mod services;
+#[cfg(feature = "sql")]
 mod session;
+#[cfg(feature = "sql")]
 mod sql;
 #[cfg(test)]
 mod tests;
 pub mod traces;
+#[cfg(feature = "sql")]
 mod whole_attributes;
 
 pub(crate) use executor::Executor;

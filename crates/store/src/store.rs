@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(feature = "sql")]
 use datafusion::execution::runtime_env::RuntimeEnv;
 use parking_lot::{Mutex, RwLock};
 use vervet_model::{Signal, UnixNanos};
@@ -114,6 +115,7 @@ pub struct Store(pub(crate) Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) config: StoreConfig,
     pub(crate) catalog: Arc<dyn Catalog>,
+    #[cfg(feature = "sql")]
     pub(crate) runtime: Arc<RuntimeEnv>,
     pub(crate) executor: Executor,
     pub(crate) searcher: Searcher,

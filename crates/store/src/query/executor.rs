@@ -3,11 +3,11 @@
 use std::future::Future;
 use std::time::Duration;
 
-use datafusion::error::DataFusionError;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 
 use crate::StoreError;
+use crate::store::Inner;
 
 pub(crate) struct Executor(Option<Runtime>);
 
@@ -35,11 +35,19 @@ impl Executor {
         let mut task = AbortOnDrop(runtime.spawn(query));
         match tokio::time::timeout(timeout, &mut task.0).await {
             Ok(Ok(result)) => result,
-            Ok(Err(error)) => Err(StoreError::Engine(Box::new(DataFusionError::External(
-                error.into(),
-            )))),
+            Ok(Err(error)) => Err(StoreError::Engine(error.into())),
             Err(_elapsed) => Err(StoreError::Timeout { after: timeout }),
         }
+    }
+}
+
+impl Inner {
+    /// Runs a query on the query threads, with the deadline of the configuration.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        query: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.executor.run(self.config.query_timeout, query).await
     }
 }
 

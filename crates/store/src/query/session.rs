@@ -28,14 +28,6 @@ pub(super) struct Access {
 }
 
 impl Inner {
-    /// Runs a query on the query threads, with the deadline of the configuration.
-    pub(super) async fn run<T: Send + 'static>(
-        &self,
-        query: impl Future<Output = Result<T, StoreError>> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        self.executor.run(self.config.query_timeout, query).await
-    }
-
     /// A session with its own memory budget and no tables.
     pub(super) fn session(&self, access: Access) -> Result<SessionContext, StoreError> {
         let mut config = SessionConfig::new().with_information_schema(true);
@@ -69,7 +61,7 @@ impl Inner {
                 what: "bytes of memory",
                 limit: self.config.query_memory_bytes as u64,
             },
-            _ => StoreError::Engine(Box::new(error)),
+            _ => StoreError::Engine(error.into()),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
+#[cfg(feature = "sql")]
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use vervet_model::{Clock as _, Labels, SystemClock};
@@ -21,8 +22,10 @@ use crate::query::{Executor, Searcher};
 use crate::segment::remove_orphans;
 use crate::tables::{Table, column};
 
+#[cfg(feature = "sql")]
 /// Parquet footers kept in memory (bytes).
 const METADATA_CACHE_BYTES: usize = 64 << 20;
+#[cfg(feature = "sql")]
 /// Disk space that sorting and grouping may take in all (bytes).
 const SPILL_BYTES_MAX: u64 = 4 << 30;
 
@@ -53,11 +56,12 @@ pub(super) fn open_with(
         .into_iter()
         .map(|metadata| (metadata.metric.clone(), metadata))
         .collect();
+    #[cfg(feature = "sql")]
     let runtime = RuntimeEnvBuilder::new()
         .with_metadata_cache_limit(METADATA_CACHE_BYTES)
         .with_max_temp_directory_size(SPILL_BYTES_MAX)
         .build_arc()
-        .map_err(|error| StoreError::Engine(Box::new(error)))?;
+        .map_err(|error| StoreError::Engine(error.into()))?;
     let io = |source| StoreError::Io {
         path: config.data_dir.clone(),
         source,
@@ -78,6 +82,7 @@ pub(super) fn open_with(
     Ok(Store(Arc::new(Inner {
         config,
         catalog,
+        #[cfg(feature = "sql")]
         runtime,
         executor,
         searcher,
