@@ -5,6 +5,7 @@
 //! transaction together with the journal position, so that neither a crash nor a replay counts twice.
 
 mod exceptions;
+mod hints;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use vervet_error_groups::{ErrorStore, GroupChangeKind, Occurrence};
 use vervet_journal::{Cursor, Record};
 use vervet_model::{Clock, Signal, SystemClock};
-use vervet_wire::otlp::{self, Resource, SpanKind, StatusCode};
+use vervet_wire::otlp::{self, LogRecord, Resource, Span, SpanKind, SpanOutline, StatusCode};
 
 use crate::derived::{Derived, RequestStatus};
 use crate::ingest::Envelope;
@@ -122,19 +123,28 @@ impl Derive {
         // been reported by then.
         let _ = match envelope.signal {
             Signal::Metrics => Ok(()),
-            Signal::Logs => otlp::for_each_log(&envelope.body, |resource, scope, record| {
-                occurrences.extend(exceptions::of_log(resource, scope, &record, received_at));
+            Signal::Logs => otlp::for_each_message(&envelope.body, |resource, scope, message| {
+                if hints::log_may_report(message)? {
+                    let record = LogRecord::read(message)?;
+                    occurrences.extend(exceptions::of_log(resource, scope, &record, received_at));
+                }
+                Ok(())
             }),
-            Signal::Traces => otlp::for_each_span(&envelope.body, |resource, _, span| {
-                if matches!(span.kind, SpanKind::Server | SpanKind::Consumer) {
+            Signal::Traces => otlp::for_each_message(&envelope.body, |resource, _, message| {
+                let outline = SpanOutline::read(message, exceptions::EVENT)?;
+                if matches!(outline.kind, SpanKind::Server | SpanKind::Consumer) {
                     let environment = exceptions::environment(resource);
                     self.derived.service_request(
                         resource.str("service.name"),
                         environment,
-                        request_status(span.status),
+                        request_status(outline.status),
                     );
                 }
-                occurrences.extend(exceptions::of_span(resource, &span, received_at));
+                if outline.has_event {
+                    let span = Span::read(message)?;
+                    occurrences.extend(exceptions::of_span(resource, &span, received_at));
+                }
+                Ok(())
             }),
         };
     }

@@ -7,6 +7,9 @@ use vervet_error_groups::{Occurrence, OccurrenceSource, detect_in_log_body};
 use vervet_model::{Severity, SpanId, TraceId, UnixNanos};
 use vervet_wire::otlp::{KeyValue, LogRecord, Resource, Scope, Span, Value, find};
 
+/// The name of the span events that are exceptions.
+pub(super) const EVENT: &str = "exception";
+
 const TYPE: &str = "exception.type";
 const MESSAGE: &str = "exception.message";
 const STACKTRACE: &str = "exception.stacktrace";
@@ -25,6 +28,12 @@ const STACK_FIELDS: [&str; 6] = [
     "exception",
 ];
 
+/// The attributes under which exceptions are looked for: error objects with parts, `exception.type` and its like
+/// among them, and stack traces.
+pub(super) fn field_names() -> [&'static [&'static str]; 2] {
+    [&ERROR_FIELDS, &STACK_FIELDS]
+}
+
 /// The deployment environment, by its current or its former attribute name.
 pub(super) fn environment<'r>(resource: &'r Resource<'_>) -> &'r str {
     match resource.str("deployment.environment.name") {
@@ -39,7 +48,7 @@ pub(super) fn of_span(
     span: &Span<'_>,
     received_at: UnixNanos,
 ) -> Vec<Occurrence> {
-    let events = span.events.iter().filter(|event| event.name == "exception");
+    let events = span.events.iter().filter(|event| event.name == EVENT);
     let occurrence = events.map(|event| {
         let mut occurrence = occurrence(
             OccurrenceSource::SpanEvent,

@@ -154,6 +154,16 @@ impl Table {
     /// A builder whose array has exactly the type of the map column `name` of this table, or `None` when
     /// the table has no such map column.
     pub fn map_builder(self, name: &str) -> Option<MapBuilder<StringBuilder, StringBuilder>> {
+        self.map_builder_in(name, StringBuilder::new(), StringBuilder::new())
+    }
+
+    /// As [`Table::map_builder`], from builders of keys and values.
+    pub(crate) fn map_builder_in(
+        self,
+        name: &str,
+        keys: StringBuilder,
+        values: StringBuilder,
+    ) -> Option<MapBuilder<StringBuilder, StringBuilder>> {
         let schema = self.schema();
         let (entries, key, value) = map_fields(schema.field_with_name(name).ok()?)?;
         let names = MapFieldNames {
@@ -162,7 +172,7 @@ impl Table {
             value: value.name().clone(),
         };
         Some(
-            MapBuilder::new(Some(names), StringBuilder::new(), StringBuilder::new())
+            MapBuilder::new(Some(names), keys, values)
                 .with_keys_field(Arc::clone(key))
                 .with_values_field(Arc::clone(value)),
         )

@@ -19,7 +19,8 @@ pub use metrics::{
     write_resource_metrics,
 };
 pub use traces::{
-    Link, Span, SpanEvent, SpanKind, SpansWriter, StatusCode, for_each_span, write_resource_spans,
+    Link, Span, SpanEvent, SpanKind, SpanOutline, SpansWriter, StatusCode, for_each_span,
+    write_resource_spans,
 };
 pub use value::{KeyValue, Value, find};
 pub use weight::{Weight, weigh};
@@ -153,6 +154,18 @@ fn each_message<'a>(
         }
     }
     Ok(())
+}
+
+/// Hands every log record, span or metric of a request to `each` as the message that it is, for those who decode only
+/// some of them.
+///
+/// # Errors
+/// The request is malformed as far as it was read, or `each` failed.
+pub fn for_each_message<'a>(
+    request: &'a [u8],
+    each: impl FnMut(&Resource<'a>, &Scope<'a>, &'a [u8]) -> Result<(), DecodeError>,
+) -> Result<(), DecodeError> {
+    walk(request, each)
 }
 
 /// Walks `request` -> resource groups -> scope groups -> records, the nesting all three signals share:

@@ -1,5 +1,7 @@
 use vervet_wire::otlp::SpanEvent;
+use vervet_wire::protobuf::Writer;
 
+use super::super::hints::log_may_report;
 use super::*;
 
 const STACK: &str = "TypeError: x is not a function\n    at handler (/app/src/cart.js:10:5)\n    at run (/app/src/server.js:3:1)";
@@ -16,7 +18,41 @@ fn resource() -> Resource<'static> {
 }
 
 fn log(record: LogRecord<'_>) -> Option<Occurrence> {
-    of_log(&resource(), &Scope::default(), &record, NOW)
+    let found = of_log(&resource(), &Scope::default(), &record, NOW);
+    let mut message = Vec::new();
+    record.write(&mut Writer::new(&mut message));
+    let may_report = log_may_report(&message).expect("well-formed");
+    assert!(may_report || found.is_none(), "overlooked: {record:?}");
+    found
+}
+
+#[test]
+fn every_field_that_is_looked_at_has_its_record_decoded_and_others_do_not() {
+    let may_report = |key: String| {
+        let record = LogRecord {
+            attributes: vec![
+                KeyValue::new("http.route", "/"),
+                KeyValue::new(key, "value"),
+            ],
+            body: "one line".into(),
+            ..LogRecord::default()
+        };
+        let mut message = Vec::new();
+        record.write(&mut Writer::new(&mut message));
+        log_may_report(&message).expect("well-formed")
+    };
+    let [errors, stacks] = field_names();
+    for field in errors {
+        for part in ["", ".type", ".stack", ".message", ".stacktrace"] {
+            assert!(may_report(format!("{field}{part}")), "{field}{part}");
+        }
+    }
+    for field in [TYPE, MESSAGE, STACKTRACE].iter().chain(stacks) {
+        assert!(may_report((*field).to_owned()), "{field}");
+    }
+    for field in ["errors", "erratic", "status", "", "stack.depth", "time"] {
+        assert!(!may_report(field.to_owned()), "{field}");
+    }
 }
 
 #[test]

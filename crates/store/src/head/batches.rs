@@ -4,7 +4,7 @@ use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 
 /// A batch of this many rows is kept as it is.
-const SETTLED_ROWS_MIN: usize = 4096;
+const SETTLED_ROWS_MIN: usize = 512;
 /// Small batches are joined when there are this many of them or this many rows in them.
 const SMALL_BATCHES_MAX: usize = 64;
 const SMALL_ROWS_MAX: usize = 8192;

@@ -2,19 +2,30 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, MapBuilder, StringBuilder};
+use arrow::array::{ArrayRef, MapArray, MapBuilder, StringBuilder, StructArray};
+use arrow::buffer::OffsetBuffer;
+use arrow::datatypes::DataType;
+use arrow::error::ArrowError;
 use vervet_model::UnixNanos;
 use vervet_wire::otlp::{KeyValue, Resource, Value};
 
 use super::{DecodeOptions, adjustment};
+use crate::tables::{Table, column};
 
 /// The service of a resource that names none, as OpenTelemetry SDKs call it.
 const UNKNOWN_SERVICE: &str = "unknown_service";
 
 /// The older name of `deployment.environment.name`, which many SDKs still send.
 const OLD_ENVIRONMENT: &str = "deployment.environment";
+
+/// The longest text of a 64-bit integer (bytes).
+const INTEGER_DIGITS_MAX: usize = 20;
+
+/// Rows of a resource's map that are made at a time.
+const SHARED_BLOCK_ROWS: usize = 64;
 
 pub(super) type TextMapBuilder = MapBuilder<StringBuilder, StringBuilder>;
 
@@ -86,7 +97,7 @@ pub(super) fn truncated(text: &str, bytes_max: usize) -> &str {
         .unwrap_or(text)
 }
 
-/// Attributes as they are stored: unique keys, limited in number and length.
+/// Attributes of a resource as they are stored: unique keys, limited in number and length.
 pub(super) fn stored_attributes<'v>(
     attributes: &'v [KeyValue<'_>],
     leave_out: &[&str],
@@ -111,6 +122,170 @@ pub(super) fn stored_attributes<'v>(
         stored.push((key, value));
     }
     stored
+}
+
+/// Appends the attributes of a record to its row's map, as [`stored_attributes`] gives them, without closing it.
+/// Returns their bytes.
+pub(super) fn append_attributes(
+    builder: &mut TextMapBuilder,
+    attributes: &[KeyValue<'_>],
+    keys: &mut SeenKeys,
+    options: &DecodeOptions,
+    adjusted: &mut Tally,
+) -> usize {
+    keys.clear();
+    let mut bytes = 0;
+    for (index, attribute) in attributes.iter().enumerate() {
+        let key = truncated(&attribute.key, options.label_name_bytes_max);
+        let known = |index: usize| {
+            let known = attributes.get(index);
+            known.is_some_and(|known| truncated(&known.key, options.label_name_bytes_max) == key)
+        };
+        if keys.has(key, known) {
+            continue;
+        }
+        if keys.places.len() >= options.attributes_max {
+            adjusted.add(adjustment::ATTRIBUTES_DROPPED, 1);
+            break;
+        }
+        keys.add(key, index);
+        builder.keys().append_value(key);
+        bytes += key.len() + append_value(builder.values(), &attribute.value, options, adjusted);
+    }
+    bytes
+}
+
+/// Appends a value in the form of [`Value::to_text`]. Returns its bytes.
+fn append_value(
+    builder: &mut StringBuilder,
+    value: &Value<'_>,
+    options: &DecodeOptions,
+    adjusted: &mut Tally,
+) -> usize {
+    let before = builder.values_slice().len();
+    match value {
+        Value::Int(number) if options.attribute_value_bytes_max >= INTEGER_DIGITS_MAX => {
+            // Writing to memory cannot fail; the empty text ends the value.
+            let _ = write!(builder, "{number}");
+            builder.append_value("");
+        }
+        value => {
+            let text = value.to_text();
+            let cut = truncated(&text, options.attribute_value_bytes_max);
+            if cut.len() < text.len() {
+                adjusted.add(adjustment::ATTRIBUTE_TRUNCATED, 1);
+            }
+            builder.append_value(cut);
+        }
+    }
+    builder.values_slice().len() - before
+}
+
+/// A builder of the attributes of `table`, with room for so many entries.
+pub(super) fn map_builder(table: Table, entries: usize, text_bytes: usize) -> TextMapBuilder {
+    let texts = || StringBuilder::with_capacity(entries, text_bytes);
+    // Every table that is filled from here has the column; without it `finish` would fail.
+    table
+        .map_builder_in(column::ATTRIBUTES, texts(), texts())
+        .unwrap_or_else(|| TextMapBuilder::new(None, texts(), texts()))
+}
+
+/// Finds out whether a key was there before, without comparing it to all others in the usual case. One for all
+/// records of a request.
+#[derive(Debug, Default)]
+pub(super) struct SeenKeys {
+    /// One bit for each mark that a key has.
+    marks: [u64; 4],
+    /// Where the keys stand among the attributes.
+    places: Vec<usize>,
+}
+
+impl SeenKeys {
+    fn clear(&mut self) {
+        self.marks = [0; 4];
+        self.places.clear();
+    }
+
+    fn has(&self, key: &str, is_at: impl Fn(usize) -> bool) -> bool {
+        let (word, bit) = mark(key);
+        let marked = self.marks.get(word).is_some_and(|marks| marks & bit != 0);
+        marked && self.places.iter().any(|place| is_at(*place))
+    }
+
+    fn add(&mut self, key: &str, place: usize) {
+        let (word, bit) = mark(key);
+        if let Some(marks) = self.marks.get_mut(word) {
+            *marks |= bit;
+        }
+        self.places.push(place);
+    }
+}
+
+/// A word and a bit in it. Different keys of one record mostly differ in length, beginning or end.
+fn mark(key: &str) -> (usize, u64) {
+    let bytes = key.as_bytes();
+    let at = |index: usize| usize::from(bytes.get(index).copied().unwrap_or(0));
+    let last = bytes.len().saturating_sub(1);
+    let hash = bytes.len() + 7 * at(0) + 31 * at(last) + 13 * at(bytes.len() / 2);
+    (hash >> 6 & 3, 1 << (hash & 63))
+}
+
+/// The map of what all records of a resource share, for one row after the other, filled for many rows at once.
+#[derive(Debug, Default)]
+pub(super) struct SharedMaps {
+    keys: StringBuilder,
+    values: StringBuilder,
+    lengths: Vec<usize>,
+}
+
+impl SharedMaps {
+    /// Appends `rows` rows that have these entries.
+    pub(super) fn append(
+        &mut self,
+        entries: &[(String, String)],
+        rows: usize,
+    ) -> Result<(), ArrowError> {
+        self.lengths
+            .extend(std::iter::repeat_n(entries.len(), rows));
+        // Arrays of some rows are appended faster than texts.
+        let block_rows = rows.min(SHARED_BLOCK_ROWS);
+        let (mut keys, mut values) = (StringBuilder::new(), StringBuilder::new());
+        for (key, value) in std::iter::repeat_n(entries, block_rows).flatten() {
+            keys.append_value(key);
+            values.append_value(value);
+        }
+        let (keys, values) = (keys.finish(), values.finish());
+        let mut left = rows;
+        while left > 0 && !entries.is_empty() {
+            let taken = left.min(block_rows);
+            let length = taken * entries.len();
+            self.keys.append_array(&keys.slice(0, length))?;
+            self.values.append_array(&values.slice(0, length))?;
+            left -= taken;
+        }
+        Ok(())
+    }
+
+    /// The map column `name` of `table`.
+    pub(super) fn finish(&mut self, table: Table, name: &str) -> Result<MapArray, ArrowError> {
+        let schema = table.schema();
+        let field = schema.field_with_name(name)?;
+        let DataType::Map(entries, sorted) = field.data_type() else {
+            return Err(ArrowError::SchemaError(format!("{name} is no map")));
+        };
+        let DataType::Struct(fields) = entries.data_type() else {
+            return Err(ArrowError::SchemaError(format!("{name} has no entries")));
+        };
+        let columns: Vec<ArrayRef> =
+            vec![Arc::new(self.keys.finish()), Arc::new(self.values.finish())];
+        MapArray::try_new(
+            Arc::clone(entries),
+            OffsetBuffer::from_lengths(std::mem::take(&mut self.lengths)),
+            StructArray::try_new(fields.clone(), columns, None)?,
+            None,
+            *sorted,
+        )
+    }
 }
 
 /// Appends the entries of one row's map, without closing it. Returns their bytes.

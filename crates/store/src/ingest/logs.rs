@@ -12,8 +12,9 @@ use vervet_wire::DecodeError;
 use vervet_wire::otlp::{LogRecord, Resource, Scope, for_each_log};
 
 use super::attributes::{
-    Tally, TextMapBuilder, append_entries, attribute_text, checked_time, environment,
-    same_resource, service_name, shrink, stored_attributes, truncated, wire_time,
+    SeenKeys, SharedMaps, Tally, TextMapBuilder, append_attributes, append_entries, attribute_text,
+    checked_time, environment, map_builder, same_resource, service_name, shrink, stored_attributes,
+    truncated, wire_time,
 };
 use super::{Content, DecodeOptions, Decoded, ORIGINAL_TIME_ATTRIBUTE, adjustment, reason};
 use crate::tables::{Table, column};
@@ -29,6 +30,10 @@ const COLUMN_ATTRIBUTES: [&str; 7] = [
     "k8s.container.name",
 ];
 
+/// What builders reserve room for; what is too much is given back, what is too little grows.
+const RECORD_BYTES_USUAL: usize = 300;
+const ATTRIBUTES_USUAL: usize = 12;
+
 /// Memory of a row besides its texts.
 const ROW_BYTES: usize = 96;
 
@@ -40,8 +45,9 @@ pub(super) fn decode(
     let mut decoder = Decoder {
         options,
         received_at,
-        columns: LogColumns::new(),
+        columns: LogColumns::new(body.len()),
         group: None,
+        keys: SeenKeys::default(),
         rejected: Tally::default(),
         adjusted: Tally::default(),
         bytes: 0,
@@ -58,6 +64,7 @@ struct Decoder<'o, 'a> {
     received_at: UnixNanos,
     columns: LogColumns,
     group: Option<(Resource<'a>, Stream)>,
+    keys: SeenKeys,
     rejected: Tally,
     adjusted: Tally,
     bytes: usize,
@@ -70,6 +77,8 @@ struct Stream {
     id: u64,
     rest: Vec<(String, String)>,
     bytes: usize,
+    /// Records whose columns of the resource are not filled yet.
+    rows: usize,
 }
 
 impl Stream {
@@ -105,6 +114,7 @@ impl Stream {
             texts,
             rest,
             bytes,
+            rows: 0,
         }
     }
 }
@@ -137,12 +147,14 @@ impl<'a> Decoder<'_, 'a> {
         }
         let same = |(known, _stream): &(Resource<'a>, Stream)| same_resource(known, resource);
         if !self.group.as_ref().is_some_and(same) {
+            self.fill_stream();
             let stream = Stream::new(resource, self.options, &mut self.adjusted);
             self.group = Some((resource.clone(), stream));
         }
-        let Some((_resource, stream)) = &self.group else {
+        let Some((_resource, stream)) = &mut self.group else {
             return;
         };
+        stream.rows += 1;
         let observed = wire_time(record.observed_time_unix_nano);
         let time = wire_time(record.time_unix_nano)
             .or(observed)
@@ -165,10 +177,6 @@ impl<'a> Decoder<'_, 'a> {
             .append_value(observed.unwrap_or(self.received_at).0);
         columns.severity_number.append_value(severity.number());
         columns.level.append_value(severity.level());
-        for (builder, text) in columns.stream.iter_mut().zip(&stream.texts) {
-            builder.append_value(text);
-        }
-        columns.stream_id.append_value(stream.id);
         columns
             .trace_id
             .append_option(TraceId::from_bytes(record.trace_id).map(|id| id.0));
@@ -180,28 +188,46 @@ impl<'a> Decoder<'_, 'a> {
             .append_option((!record.event_name.is_empty()).then_some(&*record.event_name));
         columns.scope_name.append_value(&scope.name);
         columns.body.append_value(body_cut);
-        let attributes =
-            stored_attributes(&record.attributes, &[], self.options, &mut self.adjusted);
+        let attributes = append_attributes(
+            &mut columns.attributes,
+            &record.attributes,
+            &mut self.keys,
+            self.options,
+            &mut self.adjusted,
+        );
         let extra = [
             original_time
                 .as_deref()
                 .map(|time| (ORIGINAL_TIME_ATTRIBUTE, time)),
             unusual_severity_text(record, severity),
         ];
-        self.bytes += append_entries(&mut columns.attributes, attributes)
+        self.bytes += attributes
             + append_entries(&mut columns.attributes, extra.into_iter().flatten())
-            + append_entries(
-                &mut columns.resource_attributes,
-                stream.rest.iter().map(|(key, value)| (key, value)),
-            )
             + body_cut.len()
             + stream.bytes
             + ROW_BYTES;
-        columns.close_maps();
+        // Keys and values are appended in pairs. A difference would fail in `finish`.
+        let _ = columns.attributes.append(true);
         self.records += 1;
     }
 
+    /// Fills the columns that all records of a resource share, once for all of them.
+    fn fill_stream(&mut self) {
+        let Some((_resource, stream)) = &mut self.group else {
+            return;
+        };
+        let rows = std::mem::take(&mut stream.rows);
+        let columns = &mut self.columns;
+        for (builder, text) in columns.stream.iter_mut().zip(&stream.texts) {
+            builder.append_value_n(text, rows);
+        }
+        columns.stream_id.append_value_n(stream.id, rows);
+        // Fails beyond 2 GiB of text, which no request may have; the columns would not fit together then.
+        let _ = columns.resource_attributes.append(&stream.rest, rows);
+    }
+
     fn finish(mut self) -> Decoded {
+        self.fill_stream();
         let batch = self.columns.finish().unwrap_or_else(|error| {
             tracing::error!(%error, "log columns do not fit together");
             self.rejected.add(reason::INTERNAL, self.records);
@@ -252,40 +278,29 @@ struct LogColumns {
     scope_name: StringBuilder,
     body: StringBuilder,
     attributes: TextMapBuilder,
-    resource_attributes: TextMapBuilder,
+    resource_attributes: SharedMaps,
 }
 
 impl LogColumns {
-    fn new() -> Self {
-        let map = |name| {
-            let builder = Table::Logs.map_builder(name);
-            builder.unwrap_or_else(|| {
-                TextMapBuilder::new(None, StringBuilder::new(), StringBuilder::new())
-            })
-        };
+    /// Builders with room for about the records of a request of so many bytes.
+    fn new(request_bytes: usize) -> Self {
+        let rows = request_bytes / RECORD_BYTES_USUAL + 1;
+        let part = request_bytes / 4;
         Self {
-            day: Int32Builder::new(),
-            time: TimestampNanosecondBuilder::new(),
-            observed_time: TimestampNanosecondBuilder::new(),
-            severity_number: Int32Builder::new(),
-            level: StringBuilder::new(),
+            day: Int32Builder::with_capacity(rows),
+            time: TimestampNanosecondBuilder::with_capacity(rows),
+            observed_time: TimestampNanosecondBuilder::with_capacity(rows),
+            severity_number: Int32Builder::with_capacity(rows),
+            level: StringBuilder::with_capacity(rows, rows * 4),
             stream: Default::default(),
-            stream_id: UInt64Builder::new(),
-            trace_id: BinaryBuilder::new(),
-            span_id: BinaryBuilder::new(),
-            event_name: StringBuilder::new(),
-            scope_name: StringBuilder::new(),
-            body: StringBuilder::new(),
-            attributes: map(column::ATTRIBUTES),
-            resource_attributes: map(column::RESOURCE_ATTRIBUTES),
-        }
-    }
-
-    /// Ends the row in both maps.
-    fn close_maps(&mut self) {
-        for map in [&mut self.attributes, &mut self.resource_attributes] {
-            // Keys and values are appended in pairs. A difference would fail in `finish`.
-            let _ = map.append(true);
+            stream_id: UInt64Builder::with_capacity(rows),
+            trace_id: BinaryBuilder::with_capacity(rows, rows * 16),
+            span_id: BinaryBuilder::with_capacity(rows, rows * 8),
+            event_name: StringBuilder::with_capacity(rows, 0),
+            scope_name: StringBuilder::with_capacity(rows, 0),
+            body: StringBuilder::with_capacity(rows, part),
+            attributes: map_builder(Table::Logs, rows * ATTRIBUTES_USUAL, part),
+            resource_attributes: SharedMaps::default(),
         }
     }
 
@@ -308,7 +323,10 @@ impl LogColumns {
             Arc::new(self.scope_name.finish()),
             Arc::new(self.body.finish()),
             Arc::new(self.attributes.finish()),
-            Arc::new(self.resource_attributes.finish()),
+            Arc::new(
+                self.resource_attributes
+                    .finish(Table::Logs, column::RESOURCE_ATTRIBUTES)?,
+            ),
         ];
         columns.extend(rest);
         shrink(&mut columns);

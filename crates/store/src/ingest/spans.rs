@@ -13,8 +13,9 @@ use vervet_wire::DecodeError;
 use vervet_wire::otlp::{KeyValue, Resource, Scope, Span, Value, for_each_span};
 
 use super::attributes::{
-    Tally, TextMapBuilder, append_entries, checked_time, environment, same_resource, service_name,
-    shrink, stored_attributes, truncated, wire_time,
+    SeenKeys, SharedMaps, Tally, TextMapBuilder, append_attributes, append_entries, checked_time,
+    environment, map_builder, same_resource, service_name, shrink, stored_attributes, truncated,
+    wire_time,
 };
 use super::{Content, DecodeOptions, Decoded, ORIGINAL_TIME_ATTRIBUTE, adjustment, reason};
 use crate::tables::{Table, column};
@@ -25,6 +26,13 @@ const COLUMN_ATTRIBUTES: [&str; 3] = [
     "deployment.environment.name",
     "deployment.environment",
 ];
+
+/// An empty JSON array.
+const NO_ITEMS: &str = "[]";
+
+/// What builders reserve room for; what is too much is given back, what is too little grows.
+const SPAN_BYTES_USUAL: usize = 250;
+const ATTRIBUTES_USUAL: usize = 8;
 
 /// Memory of a row besides its texts.
 const ROW_BYTES: usize = 120;
@@ -37,8 +45,9 @@ pub(super) fn decode(
     let mut decoder = Decoder {
         options,
         received_at,
-        columns: SpanColumns::new(),
+        columns: SpanColumns::new(body.len()),
         group: None,
+        keys: SeenKeys::default(),
         rejected: Tally::default(),
         adjusted: Tally::default(),
         bytes: 0,
@@ -58,6 +67,7 @@ struct Decoder<'o, 'a> {
     received_at: UnixNanos,
     columns: SpanColumns,
     group: Option<(Resource<'a>, Service)>,
+    keys: SeenKeys,
     rejected: Tally,
     adjusted: Tally,
     bytes: usize,
@@ -69,6 +79,29 @@ struct Service {
     name: String,
     environment: String,
     rest: Vec<(String, String)>,
+    bytes: usize,
+    /// Spans whose columns of the resource are not filled yet.
+    rows: usize,
+}
+
+impl Service {
+    fn new(resource: &Resource<'_>, options: &DecodeOptions, adjusted: &mut Tally) -> Self {
+        let attributes = &resource.attributes;
+        let name = service_name(attributes, options);
+        let environment = environment(attributes, options);
+        let rest: Vec<_> = stored_attributes(attributes, &COLUMN_ATTRIBUTES, options, adjusted)
+            .into_iter()
+            .map(|(key, value)| (key.to_owned(), value.into_owned()))
+            .collect();
+        let rest_bytes = rest.iter().map(|(key, value)| key.len() + value.len());
+        Self {
+            bytes: rest_bytes.sum::<usize>() + name.len() + environment.len(),
+            name,
+            environment,
+            rest,
+            rows: 0,
+        }
+    }
 }
 
 impl<'a> Decoder<'_, 'a> {
@@ -84,9 +117,10 @@ impl<'a> Decoder<'_, 'a> {
         let trace_id = TraceId::from_bytes(span.trace_id).ok_or(reason::INVALID_TRACE_ID)?;
         let span_id = SpanId::from_bytes(span.span_id).ok_or(reason::INVALID_SPAN_ID)?;
         self.enter(resource);
-        let Some((_resource, service)) = &self.group else {
+        let Some((_resource, service)) = &mut self.group else {
             return Err(reason::INTERNAL);
         };
+        service.rows += 1;
         let start = wire_time(span.start_unix_nano).unwrap_or(self.received_at);
         let (time, original_time) = checked_time(start, self.options, self.received_at);
         if original_time.is_some() {
@@ -107,8 +141,6 @@ impl<'a> Decoder<'_, 'a> {
         let events = events_json(span, self.options);
         let links = links_json(span, self.options);
         let texts = [
-            &*service.name,
-            &*service.environment,
             truncated(&span.name, self.options.attribute_value_bytes_max),
             span.kind.as_str(),
             span.status.as_str(),
@@ -120,7 +152,13 @@ impl<'a> Decoder<'_, 'a> {
         }
         columns.events.append_value(&events);
         columns.links.append_value(&links);
-        let attributes = stored_attributes(&span.attributes, &[], self.options, &mut self.adjusted);
+        let attributes = append_attributes(
+            &mut columns.attributes,
+            &span.attributes,
+            &mut self.keys,
+            self.options,
+            &mut self.adjusted,
+        );
         let extra = [
             (
                 ORIGINAL_TIME_ATTRIBUTE,
@@ -130,17 +168,15 @@ impl<'a> Decoder<'_, 'a> {
             ("otel.scope.version", &*scope.version),
         ];
         let extra = extra.into_iter().filter(|(_key, value)| !value.is_empty());
-        self.bytes += append_entries(&mut columns.attributes, attributes)
+        self.bytes += attributes
             + append_entries(&mut columns.attributes, extra)
-            + append_entries(
-                &mut columns.resource_attributes,
-                service.rest.iter().map(|(key, value)| (key, value)),
-            )
+            + service.bytes
             + texts.iter().map(|text| text.len()).sum::<usize>()
             + events.len()
             + links.len()
             + ROW_BYTES;
-        columns.close_maps();
+        // Keys and values are appended in pairs. A difference would fail in `finish`.
+        let _ = columns.attributes.append(true);
         Ok(())
     }
 
@@ -150,25 +186,28 @@ impl<'a> Decoder<'_, 'a> {
         if self.group.as_ref().is_some_and(same) {
             return;
         }
-        let attributes = &resource.attributes;
-        let rest = stored_attributes(
-            attributes,
-            &COLUMN_ATTRIBUTES,
-            self.options,
-            &mut self.adjusted,
-        );
-        let service = Service {
-            name: service_name(attributes, self.options),
-            environment: environment(attributes, self.options),
-            rest: rest
-                .into_iter()
-                .map(|(key, value)| (key.to_owned(), value.into_owned()))
-                .collect(),
-        };
+        self.fill_service();
+        let service = Service::new(resource, self.options, &mut self.adjusted);
         self.group = Some((resource.clone(), service));
     }
 
+    /// Fills the columns that all spans of a resource share, once for all of them.
+    fn fill_service(&mut self) {
+        let Some((_resource, service)) = &mut self.group else {
+            return;
+        };
+        let rows = std::mem::take(&mut service.rows);
+        let columns = &mut self.columns;
+        columns.service_name.append_value_n(&service.name, rows);
+        columns
+            .environment
+            .append_value_n(&service.environment, rows);
+        // Fails beyond 2 GiB of text, which no request may have; the columns would not fit together then.
+        let _ = columns.resource_attributes.append(&service.rest, rows);
+    }
+
     fn finish(mut self) -> Decoded {
+        self.fill_service();
         let batch = self.columns.finish().unwrap_or_else(|error| {
             tracing::error!(%error, "span columns do not fit together");
             self.rejected.add(reason::INTERNAL, self.records);
@@ -187,7 +226,10 @@ impl<'a> Decoder<'_, 'a> {
 }
 
 /// The events of a span as a JSON array.
-fn events_json(span: &Span<'_>, options: &DecodeOptions) -> String {
+fn events_json(span: &Span<'_>, options: &DecodeOptions) -> Cow<'static, str> {
+    if span.events.is_empty() {
+        return Cow::Borrowed(NO_ITEMS);
+    }
     let events = span.events.iter().take(options.attributes_max);
     json_list(events.map(|event| {
         vec![
@@ -199,7 +241,10 @@ fn events_json(span: &Span<'_>, options: &DecodeOptions) -> String {
 }
 
 /// The links of a span as a JSON array.
-fn links_json(span: &Span<'_>, options: &DecodeOptions) -> String {
+fn links_json(span: &Span<'_>, options: &DecodeOptions) -> Cow<'static, str> {
+    if span.links.is_empty() {
+        return Cow::Borrowed(NO_ITEMS);
+    }
     let links = span.links.iter().take(options.attributes_max);
     json_list(links.map(|link| {
         vec![
@@ -210,7 +255,7 @@ fn links_json(span: &Span<'_>, options: &DecodeOptions) -> String {
     }))
 }
 
-fn json_list<'v>(items: impl Iterator<Item = Vec<(&'static str, Value<'v>)>>) -> String {
+fn json_list<'v>(items: impl Iterator<Item = Vec<(&'static str, Value<'v>)>>) -> Cow<'static, str> {
     let list = Value::Array(
         items
             .map(|fields| {
@@ -225,7 +270,7 @@ fn json_list<'v>(items: impl Iterator<Item = Vec<(&'static str, Value<'v>)>>) ->
     );
     let mut json = String::new();
     list.write_json(&mut json);
-    json
+    Cow::Owned(json)
 }
 
 fn unsigned(value: u64) -> Value<'static> {
@@ -257,42 +302,35 @@ struct SpanColumns {
     trace_id: BinaryBuilder,
     span_id: BinaryBuilder,
     parent_span_id: BinaryBuilder,
-    /// Service, environment, name, kind, status, status message and scope.
-    texts: [StringBuilder; 7],
+    service_name: StringBuilder,
+    environment: StringBuilder,
+    /// Name, kind, status, status message and scope.
+    texts: [StringBuilder; 5],
     attributes: TextMapBuilder,
-    resource_attributes: TextMapBuilder,
+    resource_attributes: SharedMaps,
     events: StringBuilder,
     links: StringBuilder,
 }
 
 impl SpanColumns {
-    fn new() -> Self {
-        let map = |name| {
-            let builder = Table::Spans.map_builder(name);
-            builder.unwrap_or_else(|| {
-                TextMapBuilder::new(None, StringBuilder::new(), StringBuilder::new())
-            })
-        };
+    /// Builders with room for about the spans of a request of so many bytes.
+    fn new(request_bytes: usize) -> Self {
+        let rows = request_bytes / SPAN_BYTES_USUAL + 1;
+        let part = request_bytes / 4;
         Self {
-            day: Int32Builder::new(),
-            time: TimestampNanosecondBuilder::new(),
-            duration_ns: Int64Builder::new(),
-            trace_id: BinaryBuilder::new(),
-            span_id: BinaryBuilder::new(),
-            parent_span_id: BinaryBuilder::new(),
-            texts: Default::default(),
-            attributes: map(column::ATTRIBUTES),
-            resource_attributes: map(column::RESOURCE_ATTRIBUTES),
-            events: StringBuilder::new(),
-            links: StringBuilder::new(),
-        }
-    }
-
-    /// Ends the row in both maps.
-    fn close_maps(&mut self) {
-        for map in [&mut self.attributes, &mut self.resource_attributes] {
-            // Keys and values are appended in pairs. A difference would fail in `finish`.
-            let _ = map.append(true);
+            day: Int32Builder::with_capacity(rows),
+            time: TimestampNanosecondBuilder::with_capacity(rows),
+            duration_ns: Int64Builder::with_capacity(rows),
+            trace_id: BinaryBuilder::with_capacity(rows, rows * 16),
+            span_id: BinaryBuilder::with_capacity(rows, rows * 8),
+            parent_span_id: BinaryBuilder::with_capacity(rows, rows * 8),
+            service_name: StringBuilder::new(),
+            environment: StringBuilder::new(),
+            texts: std::array::from_fn(|_| StringBuilder::with_capacity(rows, rows * 8)),
+            attributes: map_builder(Table::Spans, rows * ATTRIBUTES_USUAL, part),
+            resource_attributes: SharedMaps::default(),
+            events: StringBuilder::with_capacity(rows, rows * 2),
+            links: StringBuilder::with_capacity(rows, rows * 2),
         }
     }
 
@@ -304,13 +342,18 @@ impl SpanColumns {
             Arc::new(self.trace_id.finish()),
             Arc::new(self.span_id.finish()),
             Arc::new(self.parent_span_id.finish()),
+            Arc::new(self.service_name.finish()),
+            Arc::new(self.environment.finish()),
         ];
         for builder in &mut self.texts {
             columns.push(Arc::new(builder.finish()));
         }
         let rest: [ArrayRef; 4] = [
             Arc::new(self.attributes.finish()),
-            Arc::new(self.resource_attributes.finish()),
+            Arc::new(
+                self.resource_attributes
+                    .finish(Table::Spans, column::RESOURCE_ATTRIBUTES)?,
+            ),
             Arc::new(self.events.finish()),
             Arc::new(self.links.finish()),
         ];

@@ -1,5 +1,7 @@
 //! Puts rows into the order of their table and parts them by day.
 
+mod ranks;
+
 use std::collections::BTreeSet;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int32Array, RecordBatch, UInt32Array};
@@ -29,6 +31,13 @@ pub fn sort_batch(table: Table, batch: &RecordBatch) -> Result<RecordBatch, Segm
 
 /// `None` when the rows are in order already.
 fn sorted_indices(table: Table, batch: &RecordBatch) -> Result<Option<UInt32Array>, ArrowError> {
+    if let Some(mut order) = ranks::ranked_rows(&sort_keys(table, batch)) {
+        if order.is_sorted() {
+            return Ok(None);
+        }
+        order.sort_unstable();
+        return Ok(Some(order.into_iter().map(|(_ranks, row)| row).collect()));
+    }
     let rows = row_converter(table)?.convert_columns(&sort_keys(table, batch))?;
     let mut order: Vec<(Row<'_>, u32)> = rows.iter().zip(0..).collect();
     if order.is_sorted() {

@@ -3,8 +3,7 @@
 use std::borrow::Cow;
 
 use super::value::{
-    KeyValue, Value, keep, push_item, read_key_value, read_value, text, write_attributes,
-    write_value_message,
+    KeyValue, Value, keep, push_attribute, read_value, text, write_attributes, write_value_message,
 };
 use super::{Resource, Scope, walk, write_group};
 use crate::protobuf::{DecodeError, Reader, Writer};
@@ -90,10 +89,7 @@ fn read_log_record(message: &[u8]) -> Result<LogRecord<'_>, DecodeError> {
                     keep(&mut record.rest, message, reader.raw());
                 }
             }
-            6 => push_item(
-                &mut record.attributes,
-                read_key_value(field.bytes(number)?)?,
-            )?,
+            6 => push_attribute(&mut record.attributes, field.bytes(number)?)?,
             7 => {
                 record.dropped_attributes_count =
                     u32::try_from(field.varint(number)?).unwrap_or(u32::MAX)

@@ -2,8 +2,10 @@
 
 use std::borrow::Cow;
 
-use super::value::{KeyValue, keep, push_item, read_key_value, text, write_attributes};
-use super::{Resource, Scope, walk, write_group};
+use super::value::{
+    KeyValue, keep, push_attribute, push_item, read_key_value, text, write_attributes,
+};
+use super::{Resource, Scope, each_message, walk, write_group};
 use crate::protobuf::{DecodeError, Reader, Writer};
 
 /// What a span describes.
@@ -97,6 +99,47 @@ pub struct Span<'a> {
     pub flags: u32,
     /// Fields this view does not name, as they stand on the wire (also those of an event and a link).
     pub rest: Cow<'a, [u8]>,
+}
+
+/// What can be said of a span without decoding it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SpanOutline {
+    pub kind: SpanKind,
+    pub status: StatusCode,
+    /// It has an event of the name asked for.
+    pub has_event: bool,
+}
+
+impl SpanOutline {
+    /// Reads kind and status of a `Span` message as [`Span::read`] does, and looks for an event by its name.
+    ///
+    /// # Errors
+    /// It is malformed as far as it was read.
+    pub fn read(message: &[u8], event_name: &str) -> Result<Self, DecodeError> {
+        let mut outline = Self::default();
+        let mut reader = Reader::new(message);
+        while let Some((number, field)) = reader.next_field()? {
+            match number {
+                6 => {
+                    let kind = SpanKind::from_number(field.varint(number)?);
+                    outline.kind = kind.unwrap_or(outline.kind);
+                }
+                11 if !outline.has_event => {
+                    each_message(field.bytes(number)?, 2, |name| {
+                        outline.has_event |= name == event_name.as_bytes();
+                        Ok(())
+                    })?;
+                }
+                15 => {
+                    if let Some((status, _message)) = read_status(field.bytes(number)?)? {
+                        outline.status = status;
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(outline)
+    }
 }
 
 /// Something that happened during a span; exceptions are events named `exception`.
@@ -194,7 +237,7 @@ fn read_span(message: &[u8]) -> Result<Span<'_>, DecodeError> {
             },
             7 => span.start_unix_nano = field.fixed64(number)?,
             8 => span.end_unix_nano = field.fixed64(number)?,
-            9 => push_item(&mut span.attributes, read_key_value(field.bytes(number)?)?)?,
+            9 => push_attribute(&mut span.attributes, field.bytes(number)?)?,
             11 => span.events.push(read_event(field.bytes(number)?)?),
             13 => span.links.push(read_link(field.bytes(number)?)?),
             15 => match read_status(field.bytes(number)?)? {

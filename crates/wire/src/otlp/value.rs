@@ -169,7 +169,24 @@ fn write_json_string(out: &mut String, text: &str) {
 
 /// UTF-8 text of a field; invalid sequences are replaced.
 pub(super) fn text(bytes: &[u8]) -> Cow<'_, str> {
-    String::from_utf8_lossy(bytes)
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_invalid) => String::from_utf8_lossy(bytes),
+    }
+}
+
+/// Most records have that many attributes or fewer.
+const RECORD_ATTRIBUTES: usize = 16;
+
+/// As [`push_item`], for the attributes of a record, of which one is decoded at a time.
+pub(super) fn push_attribute<'a>(
+    attributes: &mut Vec<KeyValue<'a>>,
+    message: &'a [u8],
+) -> Result<(), DecodeError> {
+    if attributes.capacity() == 0 {
+        attributes.reserve(RECORD_ATTRIBUTES);
+    }
+    push_item(attributes, read_key_value(message)?)
 }
 
 /// Adds `raw`, the last field read from `message`, to the fields of it that are kept as they are. They are

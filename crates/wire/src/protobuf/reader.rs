@@ -160,7 +160,19 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// The bytes end early or the varint is too long.
+    #[inline]
     pub fn varint(&mut self) -> Result<u64, DecodeError> {
+        match self.rest {
+            // Keys and most lengths have one byte.
+            [byte, rest @ ..] if *byte < 0x80 => {
+                self.rest = rest;
+                Ok(u64::from(*byte))
+            }
+            _ => self.long_varint(),
+        }
+    }
+
+    fn long_varint(&mut self) -> Result<u64, DecodeError> {
         let mut value = 0_u64;
         for (index, byte) in self.rest.iter().enumerate().take(10) {
             value |= u64::from(byte & 0x7f) << (7 * index);

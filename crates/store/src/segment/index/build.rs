@@ -5,6 +5,8 @@
 //! are built larger than that and halved to what they need. Memory: about what the blooms take in the file, one
 //! bloom of up to 4 MiB, and up to 8 MiB for the first row group.
 
+use std::ops::Range;
+
 use arrow::array::{Array, AsArray, BinaryArray, MapArray, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, TimestampNanosecondType};
 use xxhash_rust::xxh3::xxh3_64;
@@ -158,18 +160,51 @@ impl IndexBuilder {
         ) else {
             return;
         };
-        let offsets = map.value_offsets();
-        let bound =
-            |offset: Option<&i32>| usize::try_from(offset.copied().unwrap_or(0)).unwrap_or(0);
-        for entry in bound(offsets.first())..bound(offsets.last()) {
-            let key = self.key(keys.value(entry));
-            self.put(in_map(key));
-            let value = match values.is_valid(entry) {
-                true => values.value(entry),
-                false => "",
-            };
-            self.put(key.with_value(value));
+        // Rows that follow each other mostly have the same keys at the same places, those of a resource all values too.
+        let mut at_place: Vec<(&str, KeyHash)> = Vec::new();
+        let mut before = 0..0;
+        for bounds in map.value_offsets().windows(2) {
+            let [from, to] = bounds else { continue };
+            let place = |offset: &i32| usize::try_from(*offset).unwrap_or(0);
+            let row = place(from)..place(to);
+            if same_entries(keys, before.clone(), row.clone())
+                && same_entries(values, before, row.clone())
+            {
+                before = row;
+                continue;
+            }
+            for (place, entry) in row.clone().enumerate() {
+                let key = self.key_at(&mut at_place, place, keys.value(entry), in_map);
+                let value = match values.is_valid(entry) {
+                    true => values.value(entry),
+                    false => "",
+                };
+                self.put(key.with_value(value));
+            }
+            before = row;
         }
+    }
+
+    /// The hash of a key, which is put the first time it is at this place.
+    fn key_at<'k>(
+        &mut self,
+        at_place: &mut Vec<(&'k str, KeyHash)>,
+        place: usize,
+        key: &'k str,
+        in_map: fn(KeyHash) -> u64,
+    ) -> KeyHash {
+        if let Some((last, hash)) = at_place.get(place)
+            && *last == key
+        {
+            return *hash;
+        }
+        let hash = self.key(key);
+        self.put(in_map(hash));
+        match at_place.get_mut(place) {
+            Some(known) => *known = (key, hash),
+            None => at_place.push((key, hash)),
+        }
+        hash
     }
 
     /// The hash of a key, of which there are few: they are looked for before they are hashed.
@@ -339,6 +374,13 @@ fn common_size(finished: &[(Bloom, u64)], data_bytes: u64) -> u32 {
         buckets /= 2;
     }
     buckets
+}
+
+/// Whether two runs of texts are the same, one by one.
+fn same_entries(texts: &StringArray, a: Range<usize>, b: Range<usize>) -> bool {
+    a.len() == b.len()
+        && texts.null_count() == 0
+        && a.zip(b).all(|(a, b)| texts.value(a) == texts.value(b))
 }
 
 fn binary<'b>(batch: &'b RecordBatch, name: &str) -> Option<&'b BinaryArray> {

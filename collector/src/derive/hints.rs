@@ -1,0 +1,59 @@
+//! Tells which log records may report an exception, without decoding them.
+//!
+//! Nearly all records report none, so most of the work of this consumer would be to decode what it throws away. A
+//! record passes when [`super::exceptions::of_log`] could find something in it; what passes is decoded and looked at.
+
+use vervet_wire::DecodeError;
+use vervet_wire::protobuf::{Field, Reader};
+
+/// The fields of a `LogRecord`, an `AnyValue` and a `KeyValue` that are looked at.
+const RECORD_BODY: u32 = 5;
+const RECORD_ATTRIBUTES: u32 = 6;
+const VALUE_STRING: u32 = 1;
+const ENTRY_KEY: u32 = 1;
+
+/// Whether a `LogRecord` message may report an exception.
+///
+/// # Errors
+/// It is malformed as far as it was read.
+pub(super) fn log_may_report(record: &[u8]) -> Result<bool, DecodeError> {
+    let mut reader = Reader::new(record);
+    while let Some((number, field)) = reader.next_field()? {
+        let Field::Bytes(message) = field else {
+            continue;
+        };
+        let found = match number {
+            RECORD_BODY => any(message, VALUE_STRING, |text| text.contains(&b'\n'))?,
+            RECORD_ATTRIBUTES => any(message, ENTRY_KEY, names_an_error)?,
+            _ => false,
+        };
+        if found {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Whether a field of that number is as asked for.
+fn any(message: &[u8], wanted: u32, is: impl Fn(&[u8]) -> bool) -> Result<bool, DecodeError> {
+    let mut reader = Reader::new(message);
+    while let Some((number, field)) = reader.next_field()? {
+        if number == wanted && matches!(field, Field::Bytes(bytes) if is(bytes)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Whether exceptions are looked for under an attribute of this name.
+fn names_an_error(key: &[u8]) -> bool {
+    if !matches!(key.first(), Some(b'e' | b's' | b't')) {
+        return false;
+    }
+    let [errors, stacks] = super::exceptions::field_names();
+    let is_part = |field: &&str| {
+        let rest = key.strip_prefix(field.as_bytes());
+        rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'.')))
+    };
+    errors.iter().any(|field| is_part(field)) || stacks.iter().any(|field| key == field.as_bytes())
+}
