@@ -50,6 +50,11 @@ pub struct CollectorConfig {
     pub traces_endpoint: Option<String>,
 }
 
+/// The head is flushed when it is as large (bytes).
+const HEAD_BYTES: usize = 64 << 20;
+/// How many times as large it may become while a flush is under way.
+const HEADS_MAX: usize = 4;
+
 /// Every limit, in bytes where not said otherwise.
 #[derive(Debug, Clone)]
 pub struct Limits {
@@ -61,6 +66,9 @@ pub struct Limits {
     pub journal_bytes: u64,
     /// Rows in memory before they are written to segments.
     pub head_bytes: usize,
+    /// Rows in memory at most, those that are being written included: while there are as many, requests are refused,
+    /// to be repeated. Four times `head_bytes` by default.
+    pub head_bytes_max: usize,
     /// The longest that rows stay in memory only.
     pub flush_interval: Duration,
     /// Different series.
@@ -76,7 +84,8 @@ impl Default for Limits {
             request_bytes: 16 << 20,
             inflight_bytes: 128 << 20,
             journal_bytes: 4 << 30,
-            head_bytes: 64 << 20,
+            head_bytes: HEAD_BYTES,
+            head_bytes_max: HEAD_BYTES * HEADS_MAX,
             flush_interval: Duration::from_secs(60),
             series: 1_000_000,
             query_memory_bytes: 256 << 20,
@@ -123,6 +132,11 @@ impl TryFrom<CollectorSpec> for CollectorConfig {
             listen_address(text, spec.auth).map_err(|error| format!("{name}: {error}"))
         };
         let http = address("http.listen", &spec.http.listen)?;
+        let head_bytes = size(limits.head, defaults.head_bytes);
+        let head_bytes_max = size(limits.head_max, head_bytes.saturating_mul(HEADS_MAX));
+        if head_bytes_max < head_bytes {
+            return Err("limits.head_max: must not be less than limits.head".to_owned());
+        }
         Ok(Self {
             http,
             otlp_grpc: address("otlp.grpc", &spec.otlp.grpc)?,
@@ -133,7 +147,8 @@ impl TryFrom<CollectorSpec> for CollectorConfig {
                 request_bytes: size(limits.request, defaults.request_bytes),
                 inflight_bytes: size(limits.inflight, defaults.inflight_bytes),
                 journal_bytes: limits.journal.map_or(defaults.journal_bytes, |size| size.0),
-                head_bytes: size(limits.head, defaults.head_bytes),
+                head_bytes,
+                head_bytes_max,
                 flush_interval: limits
                     .flush_interval
                     .map_or(defaults.flush_interval, |interval| interval.0),

@@ -124,8 +124,10 @@ impl Derive {
         let _ = match envelope.signal {
             Signal::Metrics => Ok(()),
             Signal::Logs => otlp::for_each_message(&envelope.body, |resource, scope, message| {
-                if hints::log_may_report(message)? {
-                    let record = LogRecord::read(message)?;
+                // A record that cannot be read was refused by itself.
+                if hints::log_may_report(message)?
+                    && let Ok(record) = LogRecord::read(message)
+                {
                     occurrences.extend(exceptions::of_log(resource, scope, &record, received_at));
                 }
                 Ok(())
@@ -140,8 +142,9 @@ impl Derive {
                         request_status(outline.status),
                     );
                 }
-                if outline.has_event {
-                    let span = Span::read(message)?;
+                if outline.has_event
+                    && let Ok(span) = Span::read(message)
+                {
                     occurrences.extend(exceptions::of_span(resource, &span, received_at));
                 }
                 Ok(())

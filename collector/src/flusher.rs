@@ -9,18 +9,20 @@ use vervet_model::{Clock, SystemClock};
 use vervet_store::Store;
 
 use crate::health::Health;
+use crate::ingest::HeadRoom;
 use crate::metrics::Metrics;
 
 /// The store's cursor in the journal. The catalog's position is the one that counts; this one only lets
 /// the journal delete what is stored.
 pub(crate) const CURSOR: &str = "store";
 
-/// How often the head is looked at.
+/// How often the head is looked at when nobody says that it is full, and the pause after a failure.
 const CHECK_INTERVAL: Duration = Duration::from_millis(500);
 
 /// One task.
 pub(crate) struct Flusher {
     pub(crate) store: Store,
+    pub(crate) head: Arc<HeadRoom>,
     pub(crate) cursor: Cursor,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) health: Arc<Health>,
@@ -29,18 +31,24 @@ pub(crate) struct Flusher {
 impl Flusher {
     /// Runs until `shutdown`, then flushes once more.
     pub(crate) async fn run(mut self, shutdown: CancellationToken) {
+        let mut failed = false;
         loop {
             let last = tokio::select! {
                 () = shutdown.cancelled() => true,
+                () = self.head.due(), if !failed => false,
                 () = tokio::time::sleep(CHECK_INTERVAL) => false,
             };
             if last || self.store.should_flush(SystemClock.now()) {
                 let task = tokio::task::spawn_blocking(move || {
-                    self.flush();
-                    self
+                    let flushed = self.flush();
+                    (self, flushed)
                 });
                 match task.await {
-                    Ok(flusher) => self = flusher,
+                    Ok((flusher, flushed)) => {
+                        self = flusher;
+                        failed = !flushed;
+                        self.head.flushed();
+                    }
                     Err(error) => {
                         tracing::error!(%error, "the flusher panicked; rows stay in memory and in the journal");
                         return;
@@ -53,10 +61,12 @@ impl Flusher {
         }
     }
 
+    /// Returns whether it succeeded.
     #[tracing::instrument(skip_all)]
-    fn flush(&mut self) {
+    fn flush(&mut self) -> bool {
         let result = self.store.flush();
-        self.health.flush_finished(result.is_ok());
+        let succeeded = result.is_ok();
+        self.health.flush_finished(succeeded);
         match result {
             Ok(None) => {}
             Ok(Some(report)) => {
@@ -79,5 +89,6 @@ impl Flusher {
                 tracing::error!(%error, cause, "flush failed; rows stay in memory and in the journal, retrying");
             }
         }
+        succeeded
     }
 }

@@ -17,28 +17,29 @@
 mod committer;
 mod envelope;
 mod replay;
+mod room;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use vervet_journal::Journal;
 use vervet_model::{Clock, Signal, SystemClock, UnixNanos};
 use vervet_store::{DecodeOptions, Decoded, Store, decode};
-use vervet_wire::{Accepted, OtlpRequest, OtlpSink, Refusal, Source};
+use vervet_wire::{Accepted, OtlpRequest, OtlpSink, Refusal, Room, Source};
 
 use crate::derived::Derived;
 use crate::metrics::Metrics;
 use crate::start::Own;
+use room::{Budget, BudgetRoom};
 
 pub(crate) use committer::Committer;
 pub(crate) use envelope::Envelope;
 pub(crate) use replay::replay;
+pub(crate) use room::HeadRoom;
 
 /// Requests that may wait for the committer.
 const WAITING_REQUESTS_MAX: usize = 1024;
-/// The unit in which the byte budget is counted (bytes).
-const PERMIT_BYTES: usize = 1024;
 /// When a sender should come back after a refusal for lack of room.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -48,6 +49,8 @@ pub(crate) struct Pending {
     pub(crate) received_at: UnixNanos,
     pub(crate) decoded: Decoded,
     pub(crate) done: oneshot::Sender<Result<Accepted, Refusal>>,
+    /// Held until it is in the head, even if nobody waits for the answer any more.
+    room: BudgetRoom,
 }
 
 /// Takes OTLP requests of any protocol. Cloning shares the queue.
@@ -55,20 +58,22 @@ pub(crate) struct Pending {
 pub(crate) struct Ingest {
     store: Store,
     queue: mpsc::Sender<Pending>,
-    budget: Arc<Semaphore>,
+    budget: Budget,
+    head: Arc<HeadRoom>,
     options: Arc<DecodeOptions>,
     metrics: Arc<Metrics>,
     derived: Arc<Derived>,
 }
 
 impl Ingest {
-    /// The receiving end and the committer that must run for it to answer. `inflight_bytes_max` bounds
-    /// the bodies that are being decoded or wait for the journal.
+    /// The receiving end and the committer that must run for it to answer. `inflight_bytes_max` bounds the requests
+    /// that are being received, decoded or wait for the journal; `head` is where they go.
     pub(crate) fn new(
         store: Store,
         journal: Journal,
         options: DecodeOptions,
         inflight_bytes_max: usize,
+        head: Arc<HeadRoom>,
         own: &Own,
     ) -> (Self, Committer) {
         let (queue, waiting) = mpsc::channel(WAITING_REQUESTS_MAX);
@@ -76,15 +81,16 @@ impl Ingest {
             store: store.clone(),
             journal,
             waiting,
+            head: Arc::clone(&head),
             metrics: Arc::clone(&own.metrics),
             health: Arc::clone(&own.health),
         };
-        let budget = Arc::new(Semaphore::new(inflight_bytes_max / PERMIT_BYTES));
         (
             Self {
                 store,
                 queue,
-                budget,
+                budget: Budget::new(inflight_bytes_max),
+                head,
                 options: Arc::new(options),
                 metrics: Arc::clone(&own.metrics),
                 derived: Arc::clone(&own.derived),
@@ -93,7 +99,11 @@ impl Ingest {
         )
     }
 
-    async fn store_request(&self, request: OtlpRequest) -> Result<Accepted, Refusal> {
+    async fn store_request(
+        &self,
+        request: OtlpRequest,
+        mut room: BudgetRoom,
+    ) -> Result<Accepted, Refusal> {
         if let Some(source) = &request.source {
             self.derived.agent_seen(source.agent(), SystemClock.now());
             if is_repeat(&self.store, source, request.signal) {
@@ -101,33 +111,30 @@ impl Ingest {
                 return Ok(Accepted::default());
             }
         }
-        let permits = u32::try_from(request.body.len() / PERMIT_BYTES + 1).unwrap_or(u32::MAX);
-        let overloaded = Refusal::Overloaded {
-            retry_after: RETRY_AFTER,
-        };
-        let _permit = self
-            .budget
-            .try_acquire_many(permits)
-            .map_err(|_exhausted| overloaded.clone())?;
+        room.set(request.body.len())?;
+        self.head.wait().await?;
         let received_at = SystemClock.now();
         let (body, signal, options) = (
             request.body.clone(),
             request.signal,
             Arc::clone(&self.options),
         );
-        let decoded =
-            tokio::task::spawn_blocking(move || decode(signal, &body, &options, received_at))
-                .await
-                .map_err(|error| unavailable(&error.to_string()))?
-                .map_err(|error| {
-                    Refusal::Invalid(format!("malformed OTLP {signal} request: {error}"))
-                })?;
+        let decoding = tokio::task::spawn_blocking(move || {
+            let decoded = decode(signal, &body, &options, received_at).map_err(|error| {
+                Refusal::Invalid(format!("malformed OTLP {signal} request: {error}"))
+            })?;
+            room.grow_to(body.len() + decoded.memory_bytes())?;
+            Ok((decoded, room))
+        });
+        let decoding = decoding.await;
+        let (decoded, room) = decoding.map_err(|error| unavailable(&error.to_string()))??;
         let (done, answer) = oneshot::channel();
         let pending = Pending {
             request,
             received_at,
             decoded,
             done,
+            room,
         };
         self.queue
             .send(pending)
@@ -141,9 +148,23 @@ impl Ingest {
 
 impl OtlpSink for Ingest {
     async fn accept(&self, request: OtlpRequest) -> Result<Accepted, Refusal> {
+        self.accept_held(request, self.room()).await
+    }
+
+    fn room(&self) -> Box<dyn Room> {
+        Box::new(self.budget.room())
+    }
+
+    async fn accept_held(
+        &self,
+        request: OtlpRequest,
+        room: Box<dyn Room>,
+    ) -> Result<Accepted, Refusal> {
         let signal = request.signal;
         self.metrics.received(signal, request.body.len());
-        let result = self.store_request(request).await;
+        let room = room.into_any().downcast::<BudgetRoom>();
+        let room = room.map_or_else(|_another| self.budget.room(), |room| *room);
+        let result = self.store_request(request, room).await;
         if let Err(refusal) = &result {
             self.metrics.refused(signal, refusal);
         }

@@ -23,7 +23,7 @@ use crate::derive::{self, Derive};
 use crate::derived::{Derived, DerivedSamples};
 use crate::flusher::{self, Flusher};
 use crate::health::Health;
-use crate::ingest::{Ingest, replay};
+use crate::ingest::{HeadRoom, Ingest, replay};
 use crate::listen::{bind, serve_grpc, serve_http};
 use crate::metrics::Metrics;
 use crate::query::QueryService;
@@ -99,16 +99,19 @@ impl Collector {
         let own = Own::default();
         let inflight_bytes = config.limits.inflight_bytes;
         let options = opened.options.clone();
+        let head = HeadRoom::new(store.clone(), config.limits.head_bytes_max);
+        let head = Arc::new(head);
         let (ingest, committer) = Ingest::new(
             store.clone(),
             journal.clone(),
             options,
             inflight_bytes,
+            Arc::clone(&head),
             &own,
         );
         let committer = tokio::task::spawn_blocking(move || committer.run());
         let consumers = CancellationToken::new();
-        let workers = spawn_workers(opened, &own, config.upkeep.interval, &consumers);
+        let workers = spawn_workers(opened, &own, head, config.upkeep.interval, &consumers);
         let options = EngineOptions {
             timeout: config.limits.query_timeout,
             ..EngineOptions::default()
@@ -273,6 +276,7 @@ fn watch_journal(journal: &Journal) -> watch::Receiver<u64> {
 fn spawn_workers(
     opened: Opened,
     own: &Own,
+    head: Arc<HeadRoom>,
     upkeep_interval: Duration,
     shutdown: &CancellationToken,
 ) -> JoinSet<()> {
@@ -284,6 +288,7 @@ fn spawn_workers(
     };
     let flusher = Flusher {
         store: opened.store,
+        head,
         cursor: opened.flush_cursor,
         metrics: Arc::clone(&own.metrics),
         health: Arc::clone(&own.health),

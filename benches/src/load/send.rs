@@ -118,7 +118,8 @@ async fn send_one(
                 return Ok(retries);
             }
             Err(status)
-                if status.code() == Code::Unavailable && started.elapsed() < TIMEOUT * 2 =>
+                if matches!(status.code(), Code::Unavailable | Code::ResourceExhausted)
+                    && started.elapsed() < TIMEOUT * 2 =>
             {
                 retries += 1;
                 tokio::time::sleep(RETRY_DELAY).await;

@@ -83,6 +83,7 @@ pub struct LimitsSpec {
     pub inflight: Option<ByteSize>,
     pub journal: Option<ByteSize>,
     pub head: Option<ByteSize>,
+    pub head_max: Option<ByteSize>,
     pub flush_interval: Option<HumanDuration>,
     pub series: Option<usize>,
     pub query_memory: Option<ByteSize>,

@@ -5,13 +5,14 @@ fn an_empty_file_is_a_loopback_collector() {
     let config = CollectorConfig::parse("c.yaml", "").expect("valid");
     assert_eq!(config.http.to_string(), "127.0.0.1:7420");
     assert_eq!(config.limits.head_bytes, 64 << 20);
+    assert_eq!(config.limits.head_bytes_max, 256 << 20);
 }
 
 #[test]
 fn everything_can_be_set() {
     let store = "store: {reader_grace: 1m, upkeep_interval: 1s, \
         compaction: {file_min: 1MiB, file_max: 2MiB, files_min: 3, memory: 8MiB, rate: 4MiB}}\n";
-    let text = "data_dir: /d\nlimits: {head: 1MiB, flush_interval: 5s}\nrules: {dir: /r, interval: 10s}\n\
+    let text = "data_dir: /d\nlimits: {head: 1MiB, head_max: 3MiB, flush_interval: 5s}\nrules: {dir: /r, interval: 10s}\n\
         alerting: {route: {receiver: a}, receivers: [{name: a, webhook_configs: [{url: 'http://127.0.0.1:1/'}]}]}\n";
     let text = format!("{text}{store}");
     let config = CollectorConfig::parse("c.yaml", &text).expect("valid");
@@ -30,6 +31,7 @@ fn everything_can_be_set() {
         ),
         (3, 8 << 20, 4 << 20)
     );
+    assert_eq!(config.limits.head_bytes_max, 3 << 20);
     assert_eq!(
         (config.limits.head_bytes, config.limits.flush_interval),
         (1 << 20, Duration::from_secs(5))
@@ -45,6 +47,10 @@ fn mistakes_name_line_and_nearest_key() {
             &["c.yaml:3", "haed", "head"][..],
         ),
         ("http: {listen: 0.0.0.0:7420}\n", &["http.listen", "auth"]),
+        (
+            "limits: {head: 2MiB, head_max: 1MiB}\n",
+            &["limits.head_max", "limits.head"],
+        ),
         ("alerting: {route: {receiver: a}}\n", &["alerting", "\"a\""]),
         (
             "store:\n  promote:\n    logs: [{key: a, typ: text}]\n",

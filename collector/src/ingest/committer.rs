@@ -8,7 +8,7 @@ use vervet_journal::{Entry, Journal};
 use vervet_store::{AppliedSource, Store};
 use vervet_wire::{Accepted, Refusal};
 
-use super::{Envelope, Pending, is_repeat, unavailable};
+use super::{Envelope, HeadRoom, Pending, is_repeat, unavailable};
 use crate::health::Health;
 use crate::metrics::Metrics;
 
@@ -22,6 +22,7 @@ pub(crate) struct Committer {
     pub(super) store: Store,
     pub(super) journal: Journal,
     pub(super) waiting: mpsc::Receiver<Pending>,
+    pub(super) head: Arc<HeadRoom>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) health: Arc<Health>,
 }
@@ -79,6 +80,7 @@ impl Committer {
                 for (sequence, pending) in sequences.zip(group) {
                     self.apply(sequence, pending);
                 }
+                self.head.applied();
             }
             Err(error) => {
                 tracing::error!(%error, requests = group.len(), "journal append failed; senders are asked to retry");
@@ -119,6 +121,7 @@ impl Committer {
             request,
             decoded,
             done,
+            room,
             ..
         } = pending;
         let signal = request.signal;
@@ -144,6 +147,7 @@ impl Committer {
             }
             accepted.message.push_str(&format!("{count} {reason}"));
         }
+        drop((request, room));
         answer(done, Ok(accepted));
     }
 }

@@ -18,6 +18,10 @@ struct Collector {
 
 impl Collector {
     fn open(dir: &Path) -> Self {
+        Self::open_with(dir, 64 << 20, 256 << 20)
+    }
+
+    fn open_with(dir: &Path, inflight_bytes: usize, head_bytes_max: usize) -> Self {
         let store = Store::open(StoreConfig::new(dir.join("store"))).expect("store");
         let config = JournalConfig::new(dir.join("journal"));
         let (journal, _report) = Journal::open(config).expect("journal");
@@ -25,7 +29,8 @@ impl Collector {
         let options = DecodeOptions::default();
         replay(&store, &mut cursor, &options).expect("replayed");
         let own = Own::default();
-        let (ingest, committer) = Ingest::new(store, journal, options, 64 << 20, &own);
+        let head = Arc::new(HeadRoom::new(store.clone(), head_bytes_max));
+        let (ingest, committer) = Ingest::new(store, journal, options, inflight_bytes, head, &own);
         let committer = tokio::task::spawn_blocking(move || committer.run());
         Self {
             ingest,
@@ -138,4 +143,101 @@ async fn the_same_batch_twice_at_once_is_stored_once() {
         );
     }
     assert_eq!(collector.rows(), 8);
+}
+
+fn logs(count: usize, body: &str) -> OtlpRequest {
+    let mut out = Vec::new();
+    write_resource_logs(&mut out, &Resource::default(), &Scope::default(), |w| {
+        for _ in 0..count {
+            w.push(&LogRecord {
+                time_unix_nano: SystemClock.now().0.unsigned_abs(),
+                body: body.into(),
+                ..LogRecord::default()
+            });
+        }
+    });
+    OtlpRequest {
+        signal: Signal::Logs,
+        body: out.into(),
+        source: None,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_head_that_is_not_flushed_refuses_at_its_ceiling_and_takes_again_after_a_flush() {
+    const CEILING: usize = 1 << 20;
+    let dir = tempfile::tempdir().expect("folder");
+    let mut collector = Collector::open_with(dir.path(), 64 << 20, CEILING);
+    let line = "x".repeat(1000);
+    let mut accepted = 0;
+    // Nobody flushes here. Far more than fits is offered.
+    let refusal = loop {
+        match collector.ingest.accept(logs(50, &line)).await {
+            Ok(_) => accepted += 50,
+            Err(refusal) => break refusal,
+        }
+        assert!(accepted < 10_000, "never refused");
+    };
+    assert!(
+        matches!(refusal, Refusal::Overloaded { .. }),
+        "to be repeated: {refusal:?}"
+    );
+    let head_bytes = collector.ingest.store.head_bytes();
+    assert!((CEILING..2 * CEILING).contains(&head_bytes), "{head_bytes}");
+    assert_eq!(collector.rows(), accepted, "acknowledged and nothing else");
+    collector = {
+        drop(collector.ingest);
+        collector.committer.await.expect("ended");
+        Collector::open_with(dir.path(), 64 << 20, CEILING)
+    };
+    assert_eq!(collector.rows(), accepted, "none lost in a crash");
+
+    // A request that waits goes on as soon as the flush is over.
+    let (ingest, request) = (collector.ingest.clone(), logs(50, &line));
+    let waiting = async { ingest.accept(request).await };
+    let flush = async {
+        let store = collector.ingest.store.clone();
+        collector.ingest.head.due().await;
+        let flushed = tokio::task::spawn_blocking(move || store.flush()).await;
+        flushed.expect("ended").expect("flushed");
+        collector.ingest.head.flushed();
+    };
+    let (answer, ()) = tokio::join!(waiting, flush);
+    // On a machine that took longer than a request waits, it is refused and comes back.
+    if answer.is_err() {
+        collector
+            .ingest
+            .accept(logs(50, &line))
+            .await
+            .expect("room");
+    }
+    assert_eq!(collector.rows(), 50);
+    let stored = collector.ingest.store.stats().logs.rows_stored;
+    assert_eq!(stored, accepted);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_request_becomes_counts_and_is_given_back() {
+    let dir = tempfile::tempdir().expect("folder");
+    let collector = Collector::open_with(dir.path(), 1 << 20, 256 << 20);
+    let ingest = &collector.ingest;
+    // While somebody holds nearly all of it, a body does not get in.
+    let mut large = ingest.room();
+    large.set(1000 << 10).expect("room");
+    let body = "x".repeat(100 << 10);
+    let refused = ingest.accept(logs(1, &body)).await;
+    assert!(matches!(refused, Err(Refusal::Overloaded { .. })));
+    // Less is given back at once.
+    large.set(10 << 10).expect("less");
+    ingest.accept(logs(1, &body)).await.expect("room");
+    drop(large);
+    // Empty records take two bytes each, and a hundred times as much as columns.
+    for _ in 0..3 {
+        ingest.accept(logs(5_000, "")).await.expect("alone");
+    }
+    assert!(matches!(
+        ingest.room().set(2 << 20),
+        Err(Refusal::TooLarge { .. })
+    ));
+    ingest.room().set(1 << 20).expect("all was given back");
 }

@@ -89,6 +89,8 @@ pub mod reason {
     pub const INVALID_SPAN_ID: &str = "invalid_span_id";
     pub const INVALID_TRACE_ID: &str = "invalid_trace_id";
     pub const LABEL_TOO_LONG: &str = "label_too_long";
+    /// A body or an attribute nested deeper than [`vervet_wire::NESTING_MAX`].
+    pub const NESTED_TOO_DEEPLY: &str = "nested_too_deeply";
     pub const REQUEST_TOO_LARGE: &str = "request_too_large";
     pub const SERIES_COLLISION: &str = "series_collision";
     pub const SERIES_LIMIT: &str = "series_limit";
@@ -96,6 +98,8 @@ pub mod reason {
     /// A histogram with too many buckets, or a summary with too many quantiles.
     pub const TOO_MANY_BUCKETS: &str = "too_many_buckets";
     pub const TOO_MANY_LABELS: &str = "too_many_labels";
+    /// More attributes, or items of an array, than [`vervet_wire::LIST_ITEMS_MAX`].
+    pub const TOO_MANY_VALUES: &str = "too_many_values";
 }
 
 /// What was changed in records that were kept.
@@ -124,6 +128,14 @@ impl Decoded {
     /// How many records were refused.
     pub fn rejected_total(&self) -> u64 {
         self.rejected.iter().map(|(_reason, count)| count).sum()
+    }
+
+    /// About what this takes in memory (bytes).
+    pub fn memory_bytes(&self) -> usize {
+        match &self.content {
+            Content::Logs(batch) | Content::Spans(batch) => batch.get_array_memory_size(),
+            Content::Metrics(metrics) => metrics.memory_bytes(),
+        }
     }
 
     /// The log records or spans as columns; `None` for metrics.
@@ -158,6 +170,16 @@ pub(crate) struct DecodedMetrics {
     pub(crate) metadata: Vec<MetricMetadata>,
 }
 
+impl DecodedMetrics {
+    /// Memory of a series or of a metric's metadata, which are short texts.
+    const ENTRY_BYTES: usize = 512;
+
+    fn memory_bytes(&self) -> usize {
+        let entries = self.series.len() + self.metadata.len();
+        self.samples.len() * size_of::<DecodedSample>() + entries * Self::ENTRY_BYTES
+    }
+}
+
 #[derive(Debug, Clone)]
 pub(crate) struct DecodedSeries {
     pub(crate) id: u64,
@@ -172,6 +194,15 @@ pub(crate) struct DecodedSample {
     pub(crate) series: u32,
     pub(crate) time_ms: i64,
     pub(crate) value: f64,
+}
+
+/// Why a record alone is refused that cannot be read. What is wrong with the message itself is wrong with the request.
+pub(crate) fn refusal_of(error: DecodeError) -> Result<&'static str, DecodeError> {
+    match error {
+        DecodeError::TooDeep => Ok(reason::NESTED_TOO_DEEPLY),
+        DecodeError::TooMany { .. } => Ok(reason::TOO_MANY_VALUES),
+        other => Err(other),
+    }
 }
 
 /// Decodes one export request of `signal`. Pure: call it from any thread.

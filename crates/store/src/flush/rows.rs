@@ -19,9 +19,9 @@ use crate::head::{SampleMap, View};
 use crate::segment::{SegmentError, WrittenFile, split_by_day, write_segment, write_sorted};
 use crate::tables::{Layout, Table, column};
 
-/// Rows that are sorted at once, at most (bytes in memory): well below the 2 GiB that the text of one
-/// column can address.
-const SORT_BYTES_MAX: usize = 512 << 20;
+/// Rows that are sorted at once, at most (bytes in memory), for a flush takes three times as much beside the head. A
+/// head that is flushed in time is less.
+const SORT_BYTES_MAX: usize = 128 << 20;
 /// Samples in one batch handed to the segment writer.
 const SAMPLE_BATCH_ROWS: usize = 65_536;
 

@@ -9,14 +9,16 @@ use arrow::array::{
 use arrow::error::ArrowError;
 use vervet_model::{Labels, Severity, Signal, SpanId, TraceId, UnixNanos};
 use vervet_wire::DecodeError;
-use vervet_wire::otlp::{LogRecord, Resource, Scope, for_each_log};
+use vervet_wire::otlp::{LogRecord, Resource, Scope, for_each_message};
 
 use super::attributes::{
     SeenKeys, SharedMaps, Tally, TextMapBuilder, append_attributes, append_entries, attribute_text,
     checked_time, environment, map_builder, same_resource, service_name, shrink, stored_attributes,
     truncated, wire_time,
 };
-use super::{Content, DecodeOptions, Decoded, ORIGINAL_TIME_ATTRIBUTE, adjustment, reason};
+use super::{
+    Content, DecodeOptions, Decoded, ORIGINAL_TIME_ATTRIBUTE, adjustment, reason, refusal_of,
+};
 use crate::tables::{Table, column};
 
 /// The resource attributes with a column of their own.
@@ -53,8 +55,12 @@ pub(super) fn decode(
         bytes: 0,
         records: 0,
     };
-    for_each_log(body, |resource, scope, record| {
-        decoder.push(resource, scope, &record);
+    for_each_message(body, |resource, scope, message| {
+        match LogRecord::read(message) {
+            Ok(record) => decoder.push(resource, scope, &record),
+            Err(error) => decoder.rejected.add(refusal_of(error)?, 1),
+        }
+        Ok(())
     })?;
     Ok(decoder.finish())
 }

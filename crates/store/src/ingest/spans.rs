@@ -10,14 +10,16 @@ use arrow::array::{
 use arrow::error::ArrowError;
 use vervet_model::{Signal, SpanId, TraceId, UnixNanos};
 use vervet_wire::DecodeError;
-use vervet_wire::otlp::{KeyValue, Resource, Scope, Span, Value, for_each_span};
+use vervet_wire::otlp::{KeyValue, Resource, Scope, Span, Value, for_each_message};
 
 use super::attributes::{
     SeenKeys, SharedMaps, Tally, TextMapBuilder, append_attributes, append_entries, checked_time,
     environment, map_builder, same_resource, service_name, shrink, stored_attributes, truncated,
     wire_time,
 };
-use super::{Content, DecodeOptions, Decoded, ORIGINAL_TIME_ATTRIBUTE, adjustment, reason};
+use super::{
+    Content, DecodeOptions, Decoded, ORIGINAL_TIME_ATTRIBUTE, adjustment, reason, refusal_of,
+};
 use crate::tables::{Table, column};
 
 /// The resource attributes with a column of their own.
@@ -53,11 +55,16 @@ pub(super) fn decode(
         bytes: 0,
         records: 0,
     };
-    for_each_span(body, |resource, scope, span| {
-        match decoder.push(resource, scope, &span) {
+    for_each_message(body, |resource, scope, message| {
+        let pushed = match Span::read(message) {
+            Ok(span) => decoder.push(resource, scope, &span),
+            Err(error) => Err(refusal_of(error)?),
+        };
+        match pushed {
             Ok(()) => decoder.records += 1,
             Err(reason) => decoder.rejected.add(reason, 1),
         }
+        Ok(())
     })?;
     Ok(decoder.finish())
 }

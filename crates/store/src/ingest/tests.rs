@@ -1,4 +1,5 @@
 use arrow::array::{Array as _, RecordBatch};
+use proptest::prelude::*;
 use vervet_model::METRIC_NAME;
 use vervet_wire::otlp::{
     ExponentialHistogramPoint, HistogramPoint, KeyValue, Link, LogRecord, Metric, MetricData,
@@ -9,8 +10,8 @@ use vervet_wire::otlp::{
 
 use super::*;
 use crate::columns::{Columns, map_entries};
-use crate::fixtures::{at, attributes, decoded};
-use crate::tables::column;
+use crate::fixtures::{at, attributes, decoded, resource};
+use crate::tables::{Table, column};
 
 fn decode_logs(resource: &Resource<'_>, records: &[LogRecord<'_>]) -> (Decoded, RecordBatch) {
     let mut body = Vec::new();
@@ -127,6 +128,163 @@ fn log_records_are_cut_to_the_limits() {
     assert_eq!(stored.len(), 129);
     assert_eq!(stored[128], pairs(&[(ORIGINAL_TIME_ATTRIBUTE, "1")])[0]);
     assert_eq!(texts(&batch, column::SERVICE_NAME), ["unknown_service"]);
+}
+
+#[test]
+fn one_record_that_cannot_be_kept_costs_no_other() {
+    let mut deep = Value::from("x");
+    for _ in 0..40 {
+        deep = Value::Array(vec![deep]);
+    }
+    let many = |count: usize| -> Vec<KeyValue<'static>> {
+        (0..count)
+            .map(|n| KeyValue::new(format!("k{n}"), "v"))
+            .collect()
+    };
+    let record = |body: &'static str, attributes| LogRecord {
+        body: body.into(),
+        attributes,
+        ..LogRecord::default()
+    };
+    let (logs, batch) = decode_logs(
+        &resource("api"),
+        &[
+            record("first", Vec::new()),
+            LogRecord {
+                body: deep.clone(),
+                ..LogRecord::default()
+            },
+            record("10,000 keys", many(10_000)),
+            record("20,000 keys", many(20_000)),
+            record("last", Vec::new()),
+        ],
+    );
+    assert_eq!(
+        logs.rejected,
+        [(reason::NESTED_TOO_DEEPLY, 1), (reason::TOO_MANY_VALUES, 1)]
+    );
+    assert_eq!(logs.adjusted, [(adjustment::ATTRIBUTES_DROPPED, 1)]);
+    let bodies = texts(&batch, column::BODY);
+    assert_eq!(bodies, ["first", "10,000 keys", "last"]);
+    assert_eq!(map_of(&batch, column::ATTRIBUTES, 1).len(), 128);
+
+    let mut body = Vec::new();
+    write_resource_spans(&mut body, &resource("api"), &Scope::default(), |writer| {
+        for attributes in [Vec::new(), vec![KeyValue::new("deep", deep)], many(20_000)] {
+            writer.push(&Span {
+                trace_id: &[1; 16],
+                span_id: &[2; 8],
+                attributes,
+                ..Span::default()
+            });
+        }
+    });
+    let spans = decoded(Signal::Traces, &body);
+    assert_eq!((spans.records, spans.rejected_total()), (1, 2));
+}
+
+#[test]
+fn strange_times_texts_and_keys_are_kept_within_limits() {
+    const YEAR_2100: u64 = 4_102_444_800_000_000_000;
+    let received = at(3600);
+    let record = |time_unix_nano, attributes| LogRecord {
+        time_unix_nano,
+        observed_time_unix_nano: received.0.unsigned_abs(),
+        body: "invalid \u{1}text".into(),
+        attributes,
+        ..LogRecord::default()
+    };
+    let bytes = Value::Bytes(vec![0, 255].into());
+    let strange = vec![
+        KeyValue::new("a\0b", "nul\0value"),
+        KeyValue::new("", "no key"),
+        KeyValue::new("nan", f64::NAN),
+        KeyValue::new("inf", f64::NEG_INFINITY),
+        KeyValue::new("bytes", bytes),
+        KeyValue::new("least", i64::MIN),
+        KeyValue::new("a\0b", "again"),
+        KeyValue::new("", "again"),
+    ];
+    let mut body = Vec::new();
+    write_resource_logs(&mut body, &resource("api"), &Scope::default(), |writer| {
+        writer.push(&record(0, strange));
+        writer.push(&record(1, Vec::new()));
+        writer.push(&record(YEAR_2100, Vec::new()));
+        writer.push(&record(u64::MAX, Vec::new()));
+    });
+    // Bytes that are no UTF-8.
+    let places: Vec<usize> = (0..body.len())
+        .filter(|place| body[*place..].starts_with(b"\x01text"))
+        .collect();
+    for place in &places {
+        body[*place] = 0xff;
+    }
+    assert_eq!(places.len(), 4);
+    let logs = decoded(Signal::Logs, &body);
+    let batch = logs.batch().unwrap();
+    assert_eq!((logs.records, logs.rejected_total()), (4, 0));
+    assert_eq!(logs.adjusted, [(adjustment::TIMESTAMP_REPLACED, 3)]);
+    assert_eq!(texts(batch, column::BODY), ["invalid \u{fffd}text"; 4]);
+    let times = Columns::new("test", batch).nanos(column::TIME).unwrap();
+    assert_eq!(times.values().as_ref(), [received.0; 4]);
+    let expect = pairs(&[
+        ("a\0b", "nul\0value"),
+        ("", "no key"),
+        ("nan", "NaN"),
+        ("inf", "-inf"),
+        ("bytes", "00ff"),
+        ("least", "-9223372036854775808"),
+    ]);
+    assert_eq!(map_of(batch, column::ATTRIBUTES, 0), expect);
+    for (row, time) in [(1, 1), (2, YEAR_2100)] {
+        let expect = pairs(&[(ORIGINAL_TIME_ATTRIBUTE, &time.to_string())]);
+        assert_eq!(map_of(batch, column::ATTRIBUTES, row), expect);
+    }
+    // They can be written, and read by others.
+    let folder = tempfile::tempdir().unwrap();
+    let layout = crate::tables::Layout::fixed(Table::Logs);
+    crate::segment::write_segment(folder.path(), &layout, received.day(), batch).unwrap();
+}
+
+proptest! {
+    #[test]
+    fn shared_columns_and_attributes_are_those_of_each_record(
+        groups in prop::collection::vec(
+            ("[ab]{0,2}", 0..4_usize, prop::collection::vec(("[a-c]{0,2}", "[x-z\u{e4}]{0,3}"), 0..7)),
+            0..6,
+        ),
+    ) {
+        let mut body = Vec::new();
+        let mut expected = Vec::new();
+        for (pod, count, list) in &groups {
+            let shared = Resource {
+                attributes: vec![KeyValue::new("k8s.pod.name", pod.as_str()), KeyValue::new("version", pod.as_str())],
+            };
+            let attributes: Vec<_> = list.iter().map(|(key, value)| KeyValue::new(key.as_str(), value.as_str())).collect();
+            let mut unique: Vec<(String, String)> = Vec::new();
+            for entry in list {
+                if unique.iter().all(|(key, _value)| *key != entry.0) {
+                    unique.push(entry.clone());
+                }
+            }
+            write_resource_logs(&mut body, &shared, &Scope::default(), |writer| {
+                for _ in 0..*count {
+                    writer.push(&LogRecord { attributes: attributes.clone(), ..LogRecord::default() });
+                }
+            });
+            expected.extend(std::iter::repeat_n((pod.clone(), unique), *count));
+        }
+        let logs = decoded(Signal::Logs, &body);
+        let batch = logs.batch().unwrap();
+        prop_assert_eq!(batch.num_rows(), expected.len());
+        let pods = texts(batch, column::K8S_POD_NAME);
+        for (row, (pod, entries)) in expected.into_iter().enumerate() {
+            prop_assert_eq!(&pods[row], &pod);
+            prop_assert_eq!(map_of(batch, column::ATTRIBUTES, row), entries);
+            let shared = vec![("version".to_owned(), pod)];
+            prop_assert_eq!(map_of(batch, column::RESOURCE_ATTRIBUTES, row), shared);
+        }
+    }
 }
 
 #[test]

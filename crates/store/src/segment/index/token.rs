@@ -14,8 +14,21 @@ const KEY_SEED: u64 = 3;
 const RESOURCE_KEY_SEED: u64 = 4;
 const ATTRIBUTE_SEED: u64 = 5;
 
+/// Which bytes are of words.
+const WORD_BYTES: [bool; 256] = {
+    let mut is_word = [false; 256];
+    let mut byte = 0_u8;
+    loop {
+        is_word[byte as usize] = byte.is_ascii_alphanumeric() || byte == b'_' || !byte.is_ascii();
+        if byte == u8::MAX {
+            break is_word;
+        }
+        byte += 1;
+    }
+};
+
 pub(crate) fn is_word_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'_' || !byte.is_ascii()
+    WORD_BYTES.get(usize::from(byte)).copied().unwrap_or(true)
 }
 
 /// The words of a text.
