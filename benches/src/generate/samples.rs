@@ -1,7 +1,8 @@
 //! Series like those of Prometheus's node exporter, scraped every 15 s.
 //!
-//! Of a target's 382 series three quarters are counters, a tenth of them standing still; the others are
-//! gauges that walk in whole pages, gauges that stay as they are, and some that use all bits of a float.
+//! Of a target's 387 series three quarters are counters, a tenth of them standing still; the others are
+//! gauges that walk in whole pages or in hundredths, gauges that stay as they are, and some (6 %) that use all bits of
+//! a float. All samples of a scrape have one time, which is off the grid by up to 4 ms.
 
 use vervet_model::METRIC_NAME;
 use vervet_wire::otlp::{
@@ -13,6 +14,8 @@ use super::{Random, START_UNIX_NANO};
 
 /// Time between two scrapes.
 pub const SCRAPE_INTERVAL_NANO: u64 = 15_000_000_000;
+/// A scrape is late by up to so many milliseconds.
+const JITTER_MILLIS_MAX: u64 = 4;
 
 type Dimension = (&'static str, &'static [&'static str]);
 
@@ -60,8 +63,8 @@ const MOUNT: Dimension = (
 );
 
 /// How the values of a series move.
-#[derive(Debug, Clone, Copy)]
-enum Motion {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Motion {
     /// Stays as it is.
     Still,
     /// A counter in hundredths of a second.
@@ -70,6 +73,8 @@ enum Motion {
     Count,
     /// A gauge that walks in pages of 4096 bytes.
     Pages,
+    /// A gauge that walks in hundredths.
+    Hundredths,
     /// A gauge whose every value is new.
     Float,
 }
@@ -80,7 +85,7 @@ struct Family {
     names: &'static [&'static str],
 }
 
-const FAMILIES: [Family; 12] = [
+const FAMILIES: [Family; 13] = [
     Family {
         motion: Motion::Seconds,
         dimensions: &[CPU, MODE],
@@ -180,12 +185,19 @@ const FAMILIES: [Family; 12] = [
         ],
     },
     Family {
+        motion: Motion::Hundredths,
+        dimensions: &[],
+        names: &["node_load1", "node_load5", "node_load15"],
+    },
+    Family {
         motion: Motion::Float,
         dimensions: &[],
         names: &[
-            "node_load1",
-            "node_load5",
-            "node_load15",
+            "node_nf_conntrack_entries_ratio",
+            "node_timex_estimated_error_seconds",
+            "node_timex_frequency_adjustment_ratio",
+            "node_timex_maxerror_seconds",
+            "node_timex_offset_seconds",
             "scrape_duration_seconds",
         ],
     },
@@ -210,6 +222,8 @@ pub struct Target {
     random: Random,
     instance: String,
     series: Vec<Series>,
+    /// When the scrape was due.
+    due_unix_nano: u64,
     now_unix_nano: u64,
 }
 
@@ -233,17 +247,30 @@ impl Target {
             }
         }
         let instance = format!("10.0.{index}.12:9100");
+        let due_unix_nano =
+            START_UNIX_NANO + random.below(SCRAPE_INTERVAL_NANO / 1_000_000) * 1_000_000;
         Self {
             random,
             instance,
             series,
-            now_unix_nano: START_UNIX_NANO,
+            due_unix_nano,
+            now_unix_nano: due_unix_nano,
         }
     }
 
     /// How many series a scrape has.
     pub fn series_count(&self) -> usize {
         self.series.len()
+    }
+
+    /// How each series of a scrape moves, in their order.
+    pub fn motions(&self) -> impl Iterator<Item = Motion> {
+        self.series.iter().map(|series| series.motion)
+    }
+
+    /// When the last scrape was made.
+    pub fn now_unix_nano(&self) -> u64 {
+        self.now_unix_nano
     }
 
     /// The next scrape as an export request.
@@ -285,7 +312,9 @@ impl Target {
     }
 
     fn step(&mut self) {
-        self.now_unix_nano += SCRAPE_INTERVAL_NANO;
+        self.due_unix_nano += SCRAPE_INTERVAL_NANO;
+        self.now_unix_nano =
+            self.due_unix_nano + self.random.below(JITTER_MILLIS_MAX + 1) * 1_000_000;
         for series in &mut self.series {
             series.step(&mut self.random);
         }
@@ -328,7 +357,7 @@ impl Series {
             Motion::Still => {}
             Motion::Seconds => self.steps += random.below(1_500),
             Motion::Count => self.steps += random.below(self.pace * 2),
-            Motion::Pages => {
+            Motion::Pages | Motion::Hundredths => {
                 let up = self.steps + random.below(self.pace * 2);
                 self.steps = up.saturating_sub(self.pace);
             }
@@ -336,7 +365,7 @@ impl Series {
         }
         self.value = match self.motion {
             Motion::Still | Motion::Count => self.steps as f64,
-            Motion::Seconds => self.steps as f64 / 100.0,
+            Motion::Seconds | Motion::Hundredths => self.steps as f64 / 100.0,
             Motion::Pages => (self.steps * 4096) as f64,
             Motion::Float => random.unit() * self.pace as f64,
         };
@@ -379,7 +408,7 @@ mod tests {
         assert_eq!(labels.len(), target.series_count());
         let points = count_records(Signal::Metrics, &target.request()).expect("valid");
         assert_eq!(points, target.series_count() as u64);
-        assert_eq!(points, 382);
+        assert_eq!(points, 387);
     }
 
     #[test]

@@ -7,8 +7,8 @@ use arrow::array::{
     Array, AsArray, BinaryArray, Int64Array, MapArray, RecordBatch, StringArray, UInt64Array,
 };
 use arrow::datatypes::{
-    ArrowPrimitiveType, Float64Type, Int32Type, Int64Type, TimestampMillisecondType,
-    TimestampNanosecondType, UInt64Type,
+    ArrowPrimitiveType, Int32Type, Int64Type, TimestampMillisecondType, TimestampNanosecondType,
+    UInt64Type,
 };
 
 use crate::StoreError;
@@ -47,10 +47,6 @@ impl<'a> Columns<'a> {
 
     pub(crate) fn u64(self, name: &str) -> Result<&'a UInt64Array, StoreError> {
         self.primitive::<UInt64Type>(name)
-    }
-
-    pub(crate) fn f64(self, name: &str) -> Result<&'a PrimitiveArray<Float64Type>, StoreError> {
-        self.primitive(name)
     }
 
     pub(crate) fn nanos(

@@ -170,7 +170,8 @@ impl Inner {
         for table in [Table::Logs, Table::Spans] {
             rows::write_batches(&dir, layouts.get(table), &frozen.batches(table), written)?;
         }
-        let list = rows::sorted_series(&frozen.samples.read(), &self.series.read());
+        let samples = frozen.samples.read();
+        let list = rows::sorted_series(&samples, &self.series.read());
         rows::write_samples(&dir, &list, written)?;
         rows::write_series(&dir, &list, &self.series, written)
     }

@@ -5,9 +5,10 @@
 //! [`View`] once and reads nothing else, so it sees each row exactly once however the flush proceeds.
 
 mod batches;
+pub(crate) mod samples;
 pub(crate) mod series;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -18,11 +19,7 @@ use vervet_model::{Signal, UnixNanos};
 use crate::catalog::{MetricMetadata, Snapshot};
 use crate::tables::Table;
 use batches::Batches;
-
-/// Memory of one sample.
-const SAMPLE_BYTES: usize = 16;
-/// Memory of a series in a generation besides its samples.
-const SERIES_BYTES: usize = 64;
+use samples::HeadSamples;
 
 /// One consistent state of the store.
 #[derive(Debug)]
@@ -42,15 +39,12 @@ impl View {
     }
 }
 
-/// Samples by series id, in the order they were applied.
-pub(crate) type SampleMap = HashMap<u64, Vec<(i64, f64)>>;
-
 /// Rows applied between two freezes.
 #[derive(Debug, Default)]
 pub(crate) struct Generation {
     logs: RwLock<Batches>,
     spans: RwLock<Batches>,
-    pub(crate) samples: RwLock<SampleMap>,
+    pub(crate) samples: RwLock<HeadSamples>,
     pub(crate) progress: Mutex<Progress>,
     /// The rows of the `series` table that were committed with this generation, once they were.
     pub(crate) stored_series: OnceLock<HashSet<(u64, i32)>>,
@@ -79,20 +73,17 @@ impl Generation {
         }
     }
 
-    /// Appends samples of known series.
-    pub(crate) fn push_samples(&self, samples: impl IntoIterator<Item = (u64, i64, f64)>) {
-        let (mut rows, mut bytes) = (0_u64, 0);
-        let mut map = self.samples.write();
-        for (series, time_ms, value) in samples {
-            let list = map.entry(series).or_default();
-            if list.is_empty() {
-                bytes += SERIES_BYTES;
-            }
-            list.push((time_ms, value));
+    /// Appends samples of known series: slot, id, time in milliseconds and value.
+    pub(crate) fn push_samples(&self, samples: impl IntoIterator<Item = (u32, u64, i64, f64)>) {
+        let mut rows = 0_u64;
+        let mut head = self.samples.write();
+        let before = head.bytes();
+        for (slot, id, time_ms, value) in samples {
+            head.push(slot, id, time_ms, value);
             rows += 1;
-            bytes += SAMPLE_BYTES;
         }
-        drop(map);
+        let bytes = head.bytes() - before;
+        drop(head);
         self.sample_rows.fetch_add(rows, Ordering::Relaxed);
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }

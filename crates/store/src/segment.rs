@@ -10,6 +10,7 @@
 //! rows or 250 KiB, zstd level 1 at a flush and 9 in compaction.
 
 mod checksum;
+mod decimal;
 mod error;
 mod groups;
 pub(crate) mod index;
@@ -26,6 +27,7 @@ use crate::catalog::ColumnStats;
 
 pub use checksum::Checksum;
 pub(crate) use checksum::Hasher;
+pub use decimal::sample_values;
 
 pub use error::SegmentError;
 pub use orphans::remove_orphans;

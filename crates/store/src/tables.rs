@@ -3,8 +3,9 @@
 //! One schema serves the in-memory head, the Parquet files and the DuckLake catalog. Every field carries
 //! its DuckLake column id as `PARQUET:field_id`, the children of maps included, because DuckDB finds the
 //! columns of a file by that id. Ids are given by position, counting a map as three: itself, its key, its
-//! value. The schemas are fixed for one `vervet_schema_version`: a new column goes last. Segments of logs and
-//! spans have further columns, for attributes that many rows have: see [`Layout`].
+//! value. The schemas are fixed for one `vervet_schema_version`: a new column goes last. Segments have further
+//! columns, see [`Layout`]: those of logs and spans for attributes that many rows have, those of samples for values that
+//! are decimals.
 
 mod define;
 mod layout;
@@ -26,6 +27,7 @@ pub mod column {
     pub const ATTRIBUTES: &str = "attributes";
     pub const BODY: &str = "body";
     pub const DAY: &str = "day";
+    pub const DIVISOR: &str = "divisor";
     pub const DURATION_NS: &str = "duration_ns";
     pub const ENVIRONMENT: &str = "environment";
     pub const EVENT_NAME: &str = "event_name";
@@ -38,6 +40,7 @@ pub mod column {
     pub const LABELS: &str = "labels";
     pub const LEVEL: &str = "level";
     pub const LINKS: &str = "links";
+    pub const MANTISSA: &str = "mantissa";
     pub const METRIC: &str = "metric";
     pub const NAME: &str = "name";
     pub const OBSERVED_TIME: &str = "observed_time";
@@ -78,6 +81,9 @@ static SCHEMAS: LazyLock<[SchemaRef; 4]> = LazyLock::new(|| {
     .map(|fields| Arc::new(Schema::new(fields)))
 });
 
+static PACKED_SAMPLES: LazyLock<SchemaRef> =
+    LazyLock::new(|| Arc::new(Schema::new(define::packed_samples())));
+
 impl Table {
     pub const ALL: [Self; 4] = [Self::Logs, Self::Spans, Self::Samples, Self::Series];
 
@@ -89,6 +95,20 @@ impl Table {
             Self::Samples => "samples",
             Self::Series => "series",
         }
+    }
+
+    /// The name in the catalog. What DuckDB finds as `samples` is a view, which puts values together.
+    pub fn catalog_name(self) -> &'static str {
+        match self {
+            Self::Samples => "samples_packed",
+            other => other.name(),
+        }
+    }
+
+    /// The table with the given name in a catalog of this or of an earlier version.
+    pub fn from_catalog_name(name: &str) -> Option<Self> {
+        let named = |table: &Self| table.catalog_name() == name || table.name() == name;
+        Self::ALL.into_iter().find(named)
     }
 
     /// The table with the given name.
@@ -116,6 +136,15 @@ impl Table {
             Self::Samples => samples,
             Self::Series => series,
         })
+    }
+
+    /// The columns of a segment, but for promoted ones: the fixed columns and, of `samples`, two more. Made by
+    /// [`shred`](crate::segment::shred).
+    pub fn segment_schema(self) -> SchemaRef {
+        match self {
+            Self::Samples => Arc::clone(&PACKED_SAMPLES),
+            other => other.schema(),
+        }
     }
 
     /// The columns that rows of a segment are sorted by, all ascending.

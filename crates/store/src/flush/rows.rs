@@ -14,8 +14,9 @@ use parking_lot::RwLock;
 use vervet_model::{Labels, UnixMillis};
 
 use crate::StoreError;
+use crate::head::View;
+use crate::head::samples::{Chunk, HeadSamples};
 use crate::head::series::SeriesIndex;
-use crate::head::{SampleMap, View};
 use crate::segment::{SegmentError, WrittenFile, split_by_day, write_segment, write_sorted};
 use crate::tables::{Layout, Table, column};
 
@@ -60,26 +61,27 @@ fn chunks(batches: &[RecordBatch]) -> Vec<&[RecordBatch]> {
     chunks
 }
 
-/// A series with its samples by time, each time once.
-pub(super) struct SortedSeries {
+/// A series of a generation with its samples.
+pub(super) struct SortedSeries<'h> {
     id: u64,
     labels: Labels,
-    samples: Vec<(i64, f64)>,
+    chunk: &'h Chunk,
+    days: BTreeSet<i32>,
 }
 
-/// The series of a generation in the order of the `samples` table. Of samples with the same time the
-/// first applied stays.
-pub(super) fn sorted_series(samples: &SampleMap, index: &SeriesIndex) -> Vec<SortedSeries> {
-    let mut list: Vec<SortedSeries> = samples
+/// The series of a generation in the order of the `samples` table. Their samples stay compressed.
+pub(super) fn sorted_series<'h>(
+    samples: &'h HeadSamples,
+    index: &SeriesIndex,
+) -> Vec<SortedSeries<'h>> {
+    let mut list: Vec<SortedSeries<'h>> = samples
         .iter()
-        .filter_map(|(id, samples)| {
-            let mut samples = samples.clone();
-            samples.sort_by_key(|(time_ms, _value)| *time_ms);
-            samples.dedup_by_key(|(time_ms, _value)| *time_ms);
+        .filter_map(|series| {
             Some(SortedSeries {
-                id: *id,
-                labels: index.get(*id)?.labels.clone(),
-                samples,
+                id: series.id,
+                labels: index.get(series.id)?.labels.clone(),
+                chunk: &series.chunk,
+                days: days_of(&series.chunk),
             })
         })
         .collect();
@@ -92,33 +94,33 @@ fn day_of(time_ms: i64) -> i32 {
 }
 
 /// The days that have a sample.
-fn days(list: &[SortedSeries]) -> BTreeSet<i32> {
+fn days_of(chunk: &Chunk) -> BTreeSet<i32> {
+    let (first, last) = chunk.time_range();
+    if day_of(first) == day_of(last) {
+        return BTreeSet::from([day_of(first)]);
+    }
+    chunk
+        .iter()
+        .map(|(time_ms, _value)| day_of(time_ms))
+        .collect()
+}
+
+fn days(list: &[SortedSeries<'_>]) -> BTreeSet<i32> {
     list.iter()
-        .flat_map(|series| &series.samples)
-        .map(|(time_ms, _value)| day_of(*time_ms))
+        .flat_map(|series| series.days.iter().copied())
         .collect()
 }
 
 pub(super) fn write_samples(
     dir: &Path,
-    list: &[SortedSeries],
+    list: &[SortedSeries<'_>],
     written: &mut Written,
 ) -> Result<(), StoreError> {
     for day in days(list) {
-        let mut rows = list.iter().flat_map(|series| {
-            series
-                .samples
-                .iter()
-                .filter(move |(time_ms, _value)| day_of(*time_ms) == day)
-                .map(move |sample| (series, *sample))
-        });
-        let batches = std::iter::from_fn(move || {
-            let chunk: Vec<_> = rows.by_ref().take(SAMPLE_BATCH_ROWS).collect();
-            (!chunk.is_empty()).then(|| {
-                sample_batch(day, &chunk).map_err(|source| SegmentError::Arrow {
-                    table: Table::Samples.name(),
-                    source,
-                })
+        let batches = sample_batches(list, day).map(|batch| {
+            batch.map_err(|source| SegmentError::Arrow {
+                table: Table::Samples.name(),
+                source,
             })
         });
         let file = write_sorted(dir, &Layout::fixed(Table::Samples), day, batches)?;
@@ -127,45 +129,72 @@ pub(super) fn write_samples(
     Ok(())
 }
 
-fn sample_batch(day: i32, rows: &[(&SortedSeries, (i64, f64))]) -> Result<RecordBatch, ArrowError> {
-    let mut metric = StringBuilder::with_capacity(rows.len(), rows.len() * 32);
-    for (series, _sample) in rows {
-        metric.append_value(series.labels.metric_name());
+/// The samples of one day in batches of whole series, of which only one is not compressed. Of samples with the
+/// same time the first applied stays.
+fn sample_batches<'l>(
+    list: &'l [SortedSeries<'_>],
+    day: i32,
+) -> impl Iterator<Item = Result<RecordBatch, ArrowError>> + 'l {
+    let mut series = list.iter().filter(move |series| series.days.contains(&day));
+    std::iter::from_fn(move || {
+        let mut rows = SampleRows::default();
+        for series in series.by_ref() {
+            rows.push(series, day);
+            if rows.times.len() >= SAMPLE_BATCH_ROWS {
+                break;
+            }
+        }
+        (!rows.times.is_empty()).then(|| rows.finish(day))
+    })
+}
+
+#[derive(Default)]
+struct SampleRows {
+    metrics: StringBuilder,
+    ids: Vec<u64>,
+    times: Vec<i64>,
+    values: Vec<f64>,
+}
+
+impl SampleRows {
+    fn push(&mut self, series: &SortedSeries<'_>, day: i32) {
+        let is_whole = series.days.len() == 1;
+        let metric = series.labels.metric_name();
+        for (time_ms, value) in series.chunk.sorted() {
+            if is_whole || day_of(time_ms) == day {
+                self.metrics.append_value(metric);
+                self.ids.push(series.id);
+                self.times.push(time_ms);
+                self.values.push(value);
+            }
+        }
     }
-    let times = rows.iter().map(|(_series, (time_ms, _value))| *time_ms);
-    let columns: Vec<ArrayRef> = vec![
-        Arc::new(Int32Array::from_value(day, rows.len())),
-        Arc::new(metric.finish()),
-        Arc::new(UInt64Array::from_iter_values(
-            rows.iter().map(|(series, _sample)| series.id),
-        )),
-        Arc::new(TimestampMillisecondArray::from_iter_values(times)),
-        Arc::new(Float64Array::from_iter_values(
-            rows.iter().map(|(_series, (_time, value))| *value),
-        )),
-    ];
-    RecordBatch::try_new(Table::Samples.schema(), columns)
+
+    fn finish(mut self, day: i32) -> Result<RecordBatch, ArrowError> {
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(Int32Array::from_value(day, self.times.len())),
+            Arc::new(self.metrics.finish()),
+            Arc::new(UInt64Array::from(self.ids)),
+            Arc::new(TimestampMillisecondArray::from(self.times)),
+            Arc::new(Float64Array::from(self.values)),
+        ];
+        RecordBatch::try_new(Table::Samples.schema(), columns)
+    }
 }
 
 /// Writes a row for each series and day that has none yet. Returns them.
 pub(super) fn write_series(
     dir: &Path,
-    list: &[SortedSeries],
+    list: &[SortedSeries<'_>],
     index: &RwLock<SeriesIndex>,
     written: &mut Written,
 ) -> Result<HashSet<(u64, i32)>, StoreError> {
     let mut stored = HashSet::new();
     for day in days(list) {
         let index = index.read();
-        let new: Vec<&SortedSeries> = list
+        let new: Vec<&SortedSeries<'_>> = list
             .iter()
-            .filter(|series| {
-                !index.is_stored(series.id, day)
-                    && series
-                        .samples
-                        .iter()
-                        .any(|(time_ms, _value)| day_of(*time_ms) == day)
-            })
+            .filter(|series| series.days.contains(&day) && !index.is_stored(series.id, day))
             .collect();
         if new.is_empty() {
             continue;
@@ -184,7 +213,7 @@ pub(super) fn write_series(
 
 fn series_batch(
     day: i32,
-    list: &[&SortedSeries],
+    list: &[&SortedSeries<'_>],
     index: &SeriesIndex,
 ) -> Result<RecordBatch, ArrowError> {
     let mut labels = Table::Series
@@ -236,15 +265,12 @@ pub(crate) fn head_batches(view: &View, table: Table, index: &SeriesIndex) -> Ve
 fn head_samples(view: &View, index: &SeriesIndex) -> Result<Vec<RecordBatch>, ArrowError> {
     let mut batches = Vec::new();
     for generation in &view.generations {
-        let list = sorted_series(&generation.samples.read(), index);
+        // Copied, compressed as they are, so that ingest does not wait for the rest.
+        let samples = generation.samples.read().clone();
+        let list = sorted_series(&samples, index);
         for day in days(&list) {
-            let rows: Vec<_> = list
-                .iter()
-                .flat_map(|series| series.samples.iter().map(move |sample| (series, *sample)))
-                .filter(|(_series, (time_ms, _value))| day_of(*time_ms) == day)
-                .collect();
-            for chunk in rows.chunks(SAMPLE_BATCH_ROWS) {
-                batches.push(sample_batch(day, chunk)?);
+            for batch in sample_batches(&list, day) {
+                batches.push(batch?);
             }
         }
     }
@@ -255,17 +281,14 @@ fn head_series(view: &View, index: &SeriesIndex) -> Result<Vec<RecordBatch>, Arr
     let mut batches = Vec::new();
     let mut shown = HashSet::new();
     for generation in &view.generations {
-        let list = sorted_series(&generation.samples.read(), index);
+        // Copied, compressed as they are, so that ingest does not wait for the rest.
+        let samples = generation.samples.read().clone();
+        let list = sorted_series(&samples, index);
         let own = generation.stored_series.get();
         for day in days(&list) {
-            let new: Vec<&SortedSeries> = list
+            let new: Vec<&SortedSeries<'_>> = list
                 .iter()
-                .filter(|series| {
-                    series
-                        .samples
-                        .iter()
-                        .any(|(time_ms, _value)| day_of(*time_ms) == day)
-                })
+                .filter(|series| series.days.contains(&day))
                 .filter(|series| {
                     let key = (series.id, day);
                     let pending = own.is_some_and(|own| own.contains(&key))

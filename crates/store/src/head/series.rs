@@ -1,9 +1,16 @@
 //! All series the store knows, by id and by label.
+//!
+//! Each has a slot, a small number that never changes while the store is open: what is kept of series elsewhere is
+//! found by it without hashing.
+
+mod hashing;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use vervet_model::{Labels, LabelsBuilder, MatchOp, Matcher};
+
+use hashing::IdHashing;
 
 /// Days a series remembers to have been written for; earlier days are written once more when needed.
 const REMEMBERED_DAYS: u32 = u64::BITS;
@@ -11,6 +18,7 @@ const REMEMBERED_DAYS: u32 = u64::BITS;
 /// One series.
 #[derive(Debug, Clone)]
 pub(crate) struct SeriesEntry {
+    id: u64,
     pub(crate) labels: Labels,
     pub(crate) kind: Arc<str>,
     pub(crate) unit: Arc<str>,
@@ -32,8 +40,19 @@ pub(crate) enum SeriesRefusal {
 
 #[derive(Debug, Default)]
 pub(crate) struct SeriesIndex {
-    entries: HashMap<u64, SeriesEntry>,
-    postings: HashMap<Arc<str>, BTreeMap<Arc<str>, Vec<u64>>>,
+    /// By slot.
+    entries: Vec<SeriesEntry>,
+    slots: HashMap<u64, u32, IdHashing>,
+    /// Slots by label name and value.
+    postings: HashMap<Arc<str>, BTreeMap<Arc<str>, Vec<u32>>>,
+}
+
+/// A series that fulfils matchers.
+#[derive(Debug, Clone)]
+pub(crate) struct Selected {
+    pub(crate) id: u64,
+    pub(crate) slot: u32,
+    pub(crate) labels: Labels,
 }
 
 impl SeriesIndex {
@@ -44,14 +63,32 @@ impl SeriesIndex {
     /// Series that the `series` table has no row of yet.
     pub(crate) fn unstored(&self) -> usize {
         let unstored = |entry: &&SeriesEntry| entry.stored_days == 0;
-        self.entries.values().filter(unstored).count()
+        self.entries.iter().filter(unstored).count()
     }
 
     pub(crate) fn get(&self, id: u64) -> Option<&SeriesEntry> {
-        self.entries.get(&id)
+        self.entry(*self.slots.get(&id)?)
     }
 
-    /// Makes sure that a series is known and was seen on `day`.
+    fn entry(&self, slot: u32) -> Option<&SeriesEntry> {
+        self.entries.get(usize::try_from(slot).ok()?)
+    }
+
+    fn get_mut(&mut self, id: u64) -> Option<&mut SeriesEntry> {
+        let slot = *self.slots.get(&id)?;
+        self.entries.get_mut(usize::try_from(slot).ok()?)
+    }
+
+    /// The slot of a series that is known with these labels and was seen on both days or around them, so that
+    /// [`observe`](Self::observe) would change nothing.
+    pub(crate) fn settled(&self, id: u64, labels: &Labels, days: (i32, i32)) -> Option<u32> {
+        let slot = *self.slots.get(&id)?;
+        let entry = self.entry(slot)?;
+        let was_seen = entry.days.0 <= days.0 && entry.days.1 >= days.1;
+        (was_seen && entry.labels == *labels).then_some(slot)
+    }
+
+    /// Makes sure that a series is known and was seen on `day`. Returns its slot.
     pub(crate) fn observe(
         &mut self,
         id: u64,
@@ -60,98 +97,103 @@ impl SeriesIndex {
         unit: &str,
         day: i32,
         series_max: usize,
-    ) -> Result<(), SeriesRefusal> {
-        if let Some(entry) = self.entries.get_mut(&id) {
+    ) -> Result<u32, SeriesRefusal> {
+        if let Some(slot) = self.slots.get(&id).copied()
+            && let Some(entry) = self.get_mut(id)
+        {
             if entry.labels != *labels {
                 return Err(SeriesRefusal::Collision);
             }
             entry.days = (entry.days.0.min(day), entry.days.1.max(day));
-            return Ok(());
+            return Ok(slot);
         }
-        if self.entries.len() >= series_max {
-            return Err(SeriesRefusal::Limit);
-        }
-        let labels = self.add_postings(id, labels);
-        let entry = SeriesEntry {
+        let slot = u32::try_from(self.entries.len())
+            .ok()
+            .filter(|_slot| self.entries.len() < series_max)
+            .ok_or(SeriesRefusal::Limit)?;
+        let labels = self.add_postings(slot, labels);
+        self.entries.push(SeriesEntry {
+            id,
             labels,
             kind: Arc::from(kind),
             unit: Arc::from(unit),
             days: (day, day),
             newest_stored_day: day,
             stored_days: 0,
-        };
-        self.entries.insert(id, entry);
-        Ok(())
+        });
+        self.slots.insert(id, slot);
+        Ok(slot)
     }
 
     pub(crate) fn is_stored(&self, id: u64, day: i32) -> bool {
-        self.entries
-            .get(&id)
-            .is_some_and(|entry| entry.is_stored(day))
+        self.get(id).is_some_and(|entry| entry.is_stored(day))
     }
 
     pub(crate) fn mark_stored(&mut self, id: u64, day: i32) {
-        if let Some(entry) = self.entries.get_mut(&id) {
+        if let Some(entry) = self.get_mut(id) {
             entry.mark_stored(day);
         }
     }
 
-    /// The series that fulfil all matchers, with their labels.
-    pub(crate) fn select(&self, matchers: &[Matcher]) -> Vec<(u64, Labels)> {
-        let matched = |(id, entry): (u64, &SeriesEntry)| {
-            matchers
-                .iter()
-                .all(|matcher| matcher.matches_labels(&entry.labels))
-                .then(|| (id, entry.labels.clone()))
-        };
-        match self.candidates(matchers) {
-            Some(ids) => ids
-                .into_iter()
-                .filter_map(|id| matched((id, self.entries.get(&id)?)))
-                .collect(),
-            None => self
-                .entries
-                .iter()
-                .filter_map(|(id, entry)| matched((*id, entry)))
-                .collect(),
-        }
+    /// The series that fulfil all matchers.
+    pub(crate) fn select(&self, matchers: &[Matcher]) -> Vec<Selected> {
+        self.matching(matchers)
+            .map(|(slot, entry)| Selected {
+                id: entry.id,
+                slot,
+                labels: entry.labels.clone(),
+            })
+            .collect()
     }
 
     /// The label sets that fulfil the matchers and were seen between the days, both inclusive.
     pub(crate) fn select_seen(&self, matchers: &[Matcher], days: (i32, i32)) -> Vec<Labels> {
-        self.select(matchers)
-            .into_iter()
-            .filter(|(id, _labels)| {
-                self.entries
-                    .get(id)
-                    .is_some_and(|entry| entry.days.0 <= days.1 && entry.days.1 >= days.0)
-            })
-            .map(|(_id, labels)| labels)
+        self.matching(matchers)
+            .filter(|(_slot, entry)| entry.days.0 <= days.1 && entry.days.1 >= days.0)
+            .map(|(_slot, entry)| entry.labels.clone())
             .collect()
     }
 
+    fn matching<'s>(
+        &'s self,
+        matchers: &'s [Matcher],
+    ) -> impl Iterator<Item = (u32, &'s SeriesEntry)> {
+        let candidates = self.candidates(matchers);
+        let all = match &candidates {
+            Some(_some) => 0..0,
+            None => 0..u32::try_from(self.entries.len()).unwrap_or(u32::MAX),
+        };
+        let slots = candidates.into_iter().flatten().chain(all);
+        slots
+            .filter_map(|slot| Some((slot, self.entry(slot)?)))
+            .filter(|(_slot, entry)| {
+                let fulfilled = |matcher: &Matcher| matcher.matches_labels(&entry.labels);
+                matchers.iter().all(fulfilled)
+            })
+    }
+
     /// A superset of the series that can match; `None` for all series.
-    fn candidates(&self, matchers: &[Matcher]) -> Option<Vec<u64>> {
+    fn candidates(&self, matchers: &[Matcher]) -> Option<Vec<u32>> {
         let equal = matchers
             .iter()
             .filter(|matcher| matcher.op == MatchOp::Equal && !matcher.value.is_empty())
-            .map(|matcher| self.ids(matcher))
-            .min_by_key(|ids| ids.len());
-        if let Some(ids) = equal {
-            return Some(ids.to_vec());
+            .map(|matcher| self.slots(matcher))
+            .min_by_key(|slots| slots.len());
+        if let Some(slots) = equal {
+            return Some(slots.to_vec());
         }
         let matcher = matchers.iter().find(|matcher| !matcher.matches_empty())?;
-        let ids: BTreeSet<u64> = self
+        let slots: BTreeSet<u32> = self
             .postings
             .get(matcher.name.as_str())?
             .iter()
-            .filter(|(value, _ids)| matcher.matches(value))
-            .flat_map(|(_value, ids)| ids.iter().copied())
+            .filter(|(value, _slots)| matcher.matches(value))
+            .flat_map(|(_value, slots)| slots.iter().copied())
             .collect();
-        Some(ids.into_iter().collect())
+        Some(slots.into_iter().collect())
     }
 
-    fn ids(&self, matcher: &Matcher) -> &[u64] {
+    fn slots(&self, matcher: &Matcher) -> &[u32] {
         self.postings
             .get(matcher.name.as_str())
             .and_then(|values| values.get(matcher.value.as_str()))
@@ -161,7 +203,7 @@ impl SeriesIndex {
 
     /// Enters the series under each of its labels. The labels returned share their texts with all others
     /// in the index.
-    fn add_postings(&mut self, id: u64, labels: &Labels) -> Labels {
+    fn add_postings(&mut self, slot: u32, labels: &Labels) -> Labels {
         let mut shared = LabelsBuilder::default();
         for label in labels {
             let name = match self.postings.get_key_value(&label.name) {
@@ -170,10 +212,10 @@ impl SeriesIndex {
             };
             let values = self.postings.entry(Arc::clone(&name)).or_default();
             let value = match values.get_key_value(&label.value) {
-                Some((value, _ids)) => Arc::clone(value),
+                Some((value, _slots)) => Arc::clone(value),
                 None => Arc::clone(&label.value),
             };
-            values.entry(Arc::clone(&value)).or_default().push(id);
+            values.entry(Arc::clone(&value)).or_default().push(slot);
             shared.set(name, value);
         }
         shared.build()
@@ -220,7 +262,7 @@ mod tests {
         let mut labels: Vec<_> = index
             .select(matchers)
             .into_iter()
-            .map(|(_id, labels)| labels.to_string())
+            .map(|selected| selected.labels.to_string())
             .collect();
         labels.sort();
         labels
@@ -273,7 +315,11 @@ mod tests {
             Labels::from_pairs([("a", "2")]),
         );
         let id = old.fingerprint();
-        assert_eq!(index.observe(id, &old, "", "", 1, 1), Ok(()));
+        assert_eq!(index.settled(id, &old, (10, 10)), Some(0));
+        assert_eq!(index.settled(id, &old, (1, 10)), None);
+        assert_eq!(index.observe(id, &old, "", "", 1, 1), Ok(0));
+        assert_eq!(index.settled(id, &old, (1, 10)), Some(0));
+        assert_eq!(index.settled(id, &new, (10, 10)), None);
         assert_eq!(
             index.observe(new.fingerprint(), &new, "", "", 1, 1),
             Err(SeriesRefusal::Limit)

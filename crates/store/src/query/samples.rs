@@ -8,6 +8,7 @@ use vervet_model::{Clock as _, Labels, Matcher, SystemClock, UnixMillis, UnixNan
 
 use crate::catalog::MetricMetadata;
 use crate::head::View;
+use crate::head::series::Selected;
 use crate::tables::Table;
 use crate::{Store, StoreError};
 
@@ -64,14 +65,20 @@ impl Gathered {
     }
 
     /// Adds the samples of the head; after those of the segments, which are older.
-    fn add_head(&mut self, view: &View) -> Result<(), StoreError> {
-        let ids: Vec<u64> = self.by_series.keys().copied().collect();
+    fn add_head(&mut self, view: &View, selected: &[Selected]) -> Result<(), StoreError> {
         for generation in &view.generations {
             self.check_deadline()?;
             let head = generation.samples.read();
-            for id in &ids {
-                for (time_ms, value) in head.get(id).into_iter().flatten() {
-                    self.push(*id, *time_ms, *value)?;
+            for series in selected {
+                let Some(chunk) = head.get(series.slot) else {
+                    continue;
+                };
+                let (first, last) = chunk.time_range();
+                if last < self.window.0 || first > self.window.1 {
+                    continue;
+                }
+                for (time_ms, value) in chunk.iter() {
+                    self.push(series.id, time_ms, value)?;
                 }
             }
         }
@@ -107,7 +114,7 @@ impl Store {
         let mut gathered = Gathered {
             by_series: selected
                 .iter()
-                .map(|(id, _labels)| (*id, Vec::new()))
+                .map(|series| (series.id, Vec::new()))
                 .collect(),
             window: (start_ms, end_ms),
             samples: 0,
@@ -115,7 +122,7 @@ impl Store {
         };
         let metrics: BTreeSet<&str> = selected
             .iter()
-            .map(|(_id, labels)| labels.metric_name())
+            .map(|series| series.labels.metric_name())
             .collect();
         for file in view.snapshot.table(Table::Samples) {
             let overlaps = file.time_range.is_none_or(|(first, last)| {
@@ -126,16 +133,17 @@ impl Store {
                 segments::read(&file.path, &metrics, &mut gathered)?;
             }
         }
-        gathered.add_head(&view)?;
+        gathered.add_head(&view, &selected)?;
         let found: Vec<SeriesSamples> = selected
             .into_iter()
-            .filter_map(|(id, labels)| {
+            .filter_map(|series| {
                 let mut samples = gathered
                     .by_series
-                    .remove(&id)
+                    .remove(&series.id)
                     .filter(|list| !list.is_empty())?;
                 samples.sort_by_key(|(time_ms, _value)| *time_ms);
                 samples.dedup_by_key(|(time_ms, _value)| *time_ms);
+                let labels = series.labels;
                 Some(SeriesSamples { labels, samples })
             })
             .collect();

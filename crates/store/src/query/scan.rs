@@ -129,7 +129,8 @@ impl TableScan {
             return Ok(batch.clone());
         }
         let is_read = projection.is_none_or(|read| read.iter().any(|index| *index >= fixed));
-        if self.shred_head && is_read {
+        // Values of samples need no packing to be read: see `packed_values`.
+        if self.shred_head && is_read && self.layout.table() != Table::Samples {
             return shred(batch, &self.layout)
                 .map_err(|error| DataFusionError::External(error.into()));
         }

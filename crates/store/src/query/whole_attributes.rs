@@ -1,4 +1,5 @@
-//! Tables as people see them in SQL: `attributes` has all attributes of a row, those with columns of their own too.
+//! Tables as people see them in SQL: `attributes` has all attributes of a row, those with columns of their own too,
+//! and `value` of samples every value, packed or not.
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -7,16 +8,20 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::common::{Column, DataFusionError, Result};
 use datafusion::dataframe::DataFrame;
+use datafusion::functions::core::expr_fn::coalesce;
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, cast,
 };
 
 use crate::columns::Columns;
 use crate::columns::attributes::Attributes;
-use crate::tables::{Layout, column};
+use crate::tables::{Layout, Table, column};
 
-/// The table with whole attributes. Without promoted columns it is that already.
+/// The table with whole attributes or values. Without further columns it is that already.
 pub(super) fn whole_attributes(frame: DataFrame, layout: &Layout) -> Result<DataFrame> {
+    if layout.table() == Table::Samples {
+        return whole_values(frame);
+    }
     if layout.promoted().columns().is_empty() {
         return Ok(frame);
     }
@@ -29,6 +34,17 @@ pub(super) fn whole_attributes(frame: DataFrame, layout: &Layout) -> Result<Data
         by_name(field.name())
     });
     frame.select(columns.collect::<Vec<_>>())
+}
+
+/// The same as the view that DuckDB finds in the catalog.
+fn whole_values(frame: DataFrame) -> Result<DataFrame> {
+    let by_name = |name: &str| Expr::Column(Column::from_name(name));
+    let decimal = cast(by_name(column::MANTISSA), DataType::Float64) / by_name(column::DIVISOR);
+    let value = coalesce(vec![decimal, by_name(column::VALUE)]).alias(column::VALUE);
+    let schema = Table::Samples.schema();
+    let names = schema.fields().iter().map(|field| field.name().as_str());
+    let keys = names.filter(|name| *name != column::VALUE).map(by_name);
+    frame.select(keys.chain([value]).collect::<Vec<_>>())
 }
 
 fn rebuilt(layout: &Layout, data_type: &DataType) -> Expr {

@@ -39,6 +39,10 @@ impl Effort {
 const DATA_PAGE_ROWS_MAX: usize = 20_000;
 /// Before compression. zstd searches harder in blocks of up to 256 KiB.
 const DATA_PAGE_BYTES_MAX: usize = 250 << 10;
+/// Samples have one page a row group: the times of one target's series repeat each other, which is only seen within a
+/// page, and a page of them is decoded in a millisecond.
+const SAMPLE_PAGE_ROWS_MAX: usize = ROW_GROUP_ROWS_MAX;
+const SAMPLE_PAGE_BYTES_MAX: usize = 1 << 20;
 /// What a dictionary without repetitions costs in vain, at most.
 const DICTIONARY_BYTES_MAX: usize = 64 << 10;
 const CREATED_BY: &str = concat!("vervet ", env!("CARGO_PKG_VERSION"));
@@ -47,12 +51,16 @@ pub(super) fn writer_properties(
     layout: &Layout,
     effort: Effort,
 ) -> Result<WriterProperties, ParquetError> {
+    let (page_rows, page_bytes) = match layout.table() {
+        Table::Samples => (SAMPLE_PAGE_ROWS_MAX, SAMPLE_PAGE_BYTES_MAX),
+        _ => (DATA_PAGE_ROWS_MAX, DATA_PAGE_BYTES_MAX),
+    };
     let builder = WriterProperties::builder()
         .set_created_by(CREATED_BY.to_owned())
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(effort.zstd_level())?))
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS_MAX))
-        .set_data_page_row_count_limit(DATA_PAGE_ROWS_MAX)
-        .set_data_page_size_limit(DATA_PAGE_BYTES_MAX)
+        .set_data_page_row_count_limit(page_rows)
+        .set_data_page_size_limit(page_bytes)
         .set_dictionary_page_size_limit(DICTIONARY_BYTES_MAX)
         .set_statistics_enabled(EnabledStatistics::Page)
         .set_sorting_columns(Some(sorting_columns(layout.table())?));
@@ -72,7 +80,15 @@ fn encode_column(builder: WriterPropertiesBuilder, field: &Arc<Field>) -> Writer
         (_, DataType::Timestamp(..)) | (column::DURATION_NS, _) => {
             only(builder, &path, Encoding::DELTA_BINARY_PACKED)
         }
-        (column::VALUE, DataType::Float64) => only(builder, &path, Encoding::BYTE_STREAM_SPLIT),
+        // Bounds of a part of a value skip nothing.
+        (column::MANTISSA, _) => only(builder, &path, Encoding::DELTA_BINARY_PACKED)
+            .set_column_statistics_enabled(path, EnabledStatistics::None),
+        (column::VALUE, DataType::Float64) => only(builder, &path, Encoding::BYTE_STREAM_SPLIT)
+            .set_column_statistics_enabled(path, EnabledStatistics::None),
+        // The same for all rows of a series, mostly.
+        (column::DIVISOR, _) => {
+            builder.set_column_statistics_enabled(path, EnabledStatistics::None)
+        }
         (_, DataType::Int64) => builder.set_column_encoding(path, Encoding::DELTA_BINARY_PACKED),
         // Trace and span ids: random bytes, hardly ever twice.
         (_, DataType::Binary) => only(builder, &path, Encoding::DELTA_LENGTH_BYTE_ARRAY),

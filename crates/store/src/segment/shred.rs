@@ -1,4 +1,4 @@
-//! Moves attributes from the map into the promoted columns of a layout.
+//! Moves attributes from the map into the promoted columns of a layout, and packs the values of samples.
 //!
 //! In: rows of the fixed columns, or of a layout from before further columns were added. Out: the same rows in
 //! the layout given. Columns that the rows have already are taken over as they are.
@@ -16,8 +16,9 @@ use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
 
 use super::SegmentError;
+use super::decimal;
 use super::sort::check_fixed_columns;
-use crate::tables::{Layout, PromotedColumn, PromotedKind, PromotedValue, column};
+use crate::tables::{Layout, PromotedColumn, PromotedKind, PromotedValue, Table, column};
 
 /// The rows of `batch` in `layout`.
 ///
@@ -26,6 +27,9 @@ use crate::tables::{Layout, PromotedColumn, PromotedKind, PromotedValue, column}
 pub fn shred(batch: &RecordBatch, layout: &Layout) -> Result<RecordBatch, SegmentError> {
     let table = layout.table();
     check_fixed_columns(table, batch)?;
+    if table == Table::Samples {
+        return decimal::pack(batch);
+    }
     let fixed = table.schema().fields().len();
     let promoted = layout.promoted().columns();
     let new: Vec<&PromotedColumn> = promoted

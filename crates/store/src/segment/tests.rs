@@ -6,7 +6,7 @@ use arrow::array::{
     Array, ArrayRef, AsArray, Float64Array, Int32Array, RecordBatch, StringArray,
     TimestampMillisecondArray, UInt64Array,
 };
-use arrow::datatypes::{Float64Type, Int32Type};
+use arrow::datatypes::Int32Type;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use vervet_model::{Clock as _, SystemClock, UnixNanos};
 
@@ -29,8 +29,7 @@ fn samples(rows: &[(i32, &str, u64, i64, f64)]) -> RecordBatch {
 }
 
 fn values(batch: &RecordBatch) -> Vec<f64> {
-    let values = batch.column_by_name(column::VALUE).unwrap();
-    values.as_primitive::<Float64Type>().values().to_vec()
+    sample_values(batch).unwrap().values().to_vec()
 }
 
 fn stats<'a>(file: &'a WrittenFile, name: &str) -> &'a ColumnStats {
@@ -57,7 +56,7 @@ fn segment_reads_back_sorted_and_with_the_schema_of_its_table() {
     assert!(file.relative_path.starts_with("day=7/"));
 
     let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(&path).unwrap()).unwrap();
-    assert_eq!(reader.schema(), &Table::Samples.schema());
+    assert_eq!(reader.schema(), &Table::Samples.segment_schema());
     let batches: Vec<_> = reader.build().unwrap().map(Result::unwrap).collect();
     assert_eq!(
         batches.iter().flat_map(values).collect::<Vec<_>>(),
@@ -93,9 +92,10 @@ fn every_table_reads_back_with_its_own_schema() {
         let file = write_segment(dir.path(), &Layout::fixed(table), 0, &batch).unwrap();
         let path = dir.path().join(table.name()).join(&file.relative_path);
         let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(&path).unwrap()).unwrap();
-        assert_eq!(reader.schema().fields(), schema.fields());
+        assert_eq!(reader.schema().fields(), table.segment_schema().fields());
         let read = reader.build().unwrap().next().unwrap().unwrap();
-        assert_eq!(read.columns(), batch.columns());
+        let expect = shred(&batch, &Layout::fixed(table)).unwrap();
+        assert_eq!(read.columns(), expect.columns());
         let measured: HashSet<i64> = file
             .column_stats
             .iter()

@@ -37,7 +37,7 @@ pub fn write_segment(
     day: i32,
     batch: &RecordBatch,
 ) -> Result<WrittenFile, SegmentError> {
-    let sorted = sort_batch(layout.table(), &shred(batch, layout)?)?;
+    let sorted = shred(&sort_batch(layout.table(), batch)?, layout)?;
     let batches = std::iter::once(Ok(sorted));
     write_batches(data_dir, layout, day, Effort::Quick, batches)
 }

@@ -7,8 +7,8 @@ use vervet_model::UnixMillis;
 use super::{Applied, AppliedSource, Inner};
 use crate::catalog::MetricMetadata;
 use crate::head::Generation;
-use crate::head::series::SeriesRefusal;
-use crate::ingest::{Content, Decoded, DecodedMetrics, reason};
+use crate::head::series::{SeriesIndex, SeriesRefusal};
+use crate::ingest::{Content, Decoded, DecodedMetrics, DecodedSeries, reason};
 use crate::tables::Table;
 
 impl Inner {
@@ -73,20 +73,20 @@ impl Inner {
     }
 
     fn push_metrics(&self, active: &Generation, metrics: DecodedMetrics) -> Applied {
-        let refusals = self.observe_series(&metrics);
+        let resolved = self.observe_series(&metrics);
         let mut counts: BTreeMap<&'static str, u64> = BTreeMap::new();
         let mut stored = 0;
         active.push_samples(metrics.samples.iter().filter_map(|sample| {
             let index = usize::try_from(sample.series).ok()?;
-            match refusals.get(index)? {
-                Some(reason) => {
+            match *resolved.get(index)? {
+                Err(reason) => {
                     *counts.entry(reason).or_default() += 1;
                     None
                 }
-                None => {
+                Ok(slot) => {
                     stored += 1;
                     let series = metrics.series.get(index)?;
-                    Some((series.id, sample.time_ms, sample.value))
+                    Some((slot, series.id, sample.time_ms, sample.value))
                 }
             }
         }));
@@ -98,44 +98,56 @@ impl Inner {
         }
     }
 
-    /// Enters the request's series in the index; per series the reason it was refused, if it was.
-    fn observe_series(&self, metrics: &DecodedMetrics) -> Vec<Option<&'static str>> {
-        let mut days: Vec<Option<(i32, i32)>> = vec![None; metrics.series.len()];
-        for sample in &metrics.samples {
-            let day = UnixMillis(sample.time_ms).to_nanos().day();
-            let index = usize::try_from(sample.series).unwrap_or(usize::MAX);
-            if let Some(range) = days.get_mut(index) {
-                let (first, last) = range.unwrap_or((day, day));
-                *range = Some((first.min(day), last.max(day)));
+    /// Enters the request's series in the index; of each the slot, or the reason it was refused. Mostly all of them
+    /// are known and were seen on that day, which takes no more than a look.
+    fn observe_series(&self, metrics: &DecodedMetrics) -> Vec<Result<u32, &'static str>> {
+        let days = series_days(metrics);
+        let mut unsettled = Vec::new();
+        let mut resolved = Vec::with_capacity(days.len());
+        {
+            let index = self.series.read();
+            for (place, (series, days)) in metrics.series.iter().zip(&days).enumerate() {
+                let slot = days.and_then(|days| index.settled(series.id, &series.labels, days));
+                if slot.is_none() {
+                    unsettled.push(place);
+                }
+                resolved.push(slot.ok_or(reason::INTERNAL));
             }
         }
+        if unsettled.is_empty() {
+            return resolved;
+        }
         let mut index = self.series.write();
-        let series_max = self.config.series_max;
-        metrics
-            .series
-            .iter()
-            .zip(days)
-            .map(|(series, days)| {
-                let (first, last) = days?;
-                [first, last]
-                    .iter()
-                    .try_for_each(|day| {
-                        index.observe(
-                            series.id,
-                            &series.labels,
-                            series.kind,
-                            &series.unit,
-                            *day,
-                            series_max,
-                        )
-                    })
-                    .err()
-                    .map(|refusal| match refusal {
-                        SeriesRefusal::Limit => reason::SERIES_LIMIT,
-                        SeriesRefusal::Collision => reason::SERIES_COLLISION,
-                    })
+        for place in unsettled {
+            let (Some(series), Some(Some(days)), Some(result)) = (
+                metrics.series.get(place),
+                days.get(place),
+                resolved.get_mut(place),
+            ) else {
+                continue;
+            };
+            *result = self.observe(&mut index, series, *days);
+        }
+        resolved
+    }
+
+    fn observe(
+        &self,
+        index: &mut SeriesIndex,
+        series: &DecodedSeries,
+        (first, last): (i32, i32),
+    ) -> Result<u32, &'static str> {
+        let mut observe = |day| {
+            let (labels, unit) = (&series.labels, &series.unit);
+            let series_max = self.config.series_max;
+            index.observe(series.id, labels, series.kind, unit, day, series_max)
+        };
+        observe(first)
+            .and_then(|_slot| observe(last))
+            .map_err(|refusal| match refusal {
+                SeriesRefusal::Limit => reason::SERIES_LIMIT,
+                SeriesRefusal::Collision => reason::SERIES_COLLISION,
             })
-            .collect()
     }
 
     fn update_metadata(&self, active: &Generation, metadata: Vec<MetricMetadata>) {
@@ -156,6 +168,26 @@ impl Inner {
             progress.metadata.insert(new.metric.clone(), new);
         }
     }
+}
+
+/// The first and last day with a sample of each series; `None` for one without samples.
+fn series_days(metrics: &DecodedMetrics) -> Vec<Option<(i32, i32)>> {
+    let mut days: Vec<Option<(i32, i32)>> = vec![None; metrics.series.len()];
+    // Nearly all samples of a request are of one moment.
+    let mut last = None;
+    for sample in &metrics.samples {
+        let day = match last {
+            Some((time_ms, day)) if time_ms == sample.time_ms => day,
+            _ => UnixMillis(sample.time_ms).to_nanos().day(),
+        };
+        last = Some((sample.time_ms, day));
+        let index = usize::try_from(sample.series).unwrap_or(usize::MAX);
+        if let Some(range) = days.get_mut(index) {
+            let (first, last) = range.unwrap_or((day, day));
+            *range = Some((first.min(day), last.max(day)));
+        }
+    }
+    days
 }
 
 fn push_batch(active: &Generation, table: Table, batch: arrow::array::RecordBatch) -> Applied {

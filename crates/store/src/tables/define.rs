@@ -118,6 +118,21 @@ pub(super) fn spans() -> Vec<Field> {
 }
 
 pub(super) fn samples() -> Vec<Field> {
+    sample_keys()
+        .required(column::VALUE, DataType::Float64)
+        .fields
+}
+
+/// Samples as segments have them: a value is either a decimal, `mantissa / divisor`, or in `value` as it is.
+pub(super) fn packed_samples() -> Vec<Field> {
+    sample_keys()
+        .nullable(column::VALUE, DataType::Float64)
+        .nullable(column::MANTISSA, DataType::Int64)
+        .nullable(column::DIVISOR, DataType::Float64)
+        .fields
+}
+
+fn sample_keys() -> Columns {
     Columns::default()
         .required(column::DAY, DataType::Int32)
         .required(column::METRIC, DataType::Utf8)
@@ -126,8 +141,6 @@ pub(super) fn samples() -> Vec<Field> {
             column::TIME,
             DataType::Timestamp(TimeUnit::Millisecond, None),
         )
-        .required(column::VALUE, DataType::Float64)
-        .fields
 }
 
 pub(super) fn series() -> Vec<Field> {

@@ -23,7 +23,7 @@ impl Layout {
     pub fn fixed(table: Table) -> Self {
         Self {
             table,
-            schema: table.schema(),
+            schema: table.segment_schema(),
             promoted: Arc::default(),
         }
     }
@@ -32,7 +32,7 @@ impl Layout {
         if promoted.columns().is_empty() {
             return Self::fixed(table);
         }
-        let fixed = table.schema();
+        let fixed = table.segment_schema();
         let own = promoted
             .columns()
             .iter()

@@ -1,10 +1,12 @@
 """Attaches a catalog read-only and answers SQL: one statement a line in, one JSON line out.
 
-Each answer is {"rows": [...]} or {"error": "..."}. The first line out is {"rows": []} once the catalog
+Each answer is {"rows": [...]} or {"error": "..."}. Doubles of a statement after "BITS " are given as the hexadecimal
+digits of their bytes: JSON has no NaN, and one NaN is not the other. The first line out is {"rows": []} once the catalog
 is attached. Usage: attach.py CATALOG_FILE
 """
 
 import json
+import struct
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,9 +25,16 @@ def plain(value):
     return value.hex() if isinstance(value, bytes) else str(value)
 
 
+def bits(value):
+    return struct.pack(">d", value).hex() if isinstance(value, float) else value
+
+
 def answer(connection, statement):
     try:
-        return {"rows": connection.execute(statement).fetchall()}
+        rows = connection.execute(statement.removeprefix("BITS ")).fetchall()
+        if statement.startswith("BITS "):
+            rows = [[bits(value) for value in row] for row in rows]
+        return {"rows": rows}
     except duckdb.Error as error:
         return {"error": f"{statement}: {error}"}
 

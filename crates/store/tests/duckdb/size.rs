@@ -84,5 +84,5 @@ fn rows_are_small() {
     let sample = bytes_per_row(Table::Samples, rows::samples(&samples));
     println!("{log:.2} bytes per log row, {sample:.2} bytes per sample");
     assert!(log < 45.0, "{log}");
-    assert!(sample < 3.0, "{sample}");
+    assert!(sample < 2.2, "{sample}");
 }

@@ -5,7 +5,7 @@ use vervet_store::catalog::SqliteCatalog;
 use vervet_store::tables::Table;
 
 use crate::oracle::DuckDb;
-use crate::rows::{DAY, DAY_NS, LogRow, SampleRow, SeriesRow};
+use crate::rows::{DAY, DAY_NS, LogRow, SampleRow, Seed, SeriesRow};
 use crate::{rows, store};
 
 fn log(service: &str, time: i64) -> LogRow {
@@ -149,6 +149,136 @@ fn samples_join_their_series() {
         "SELECT count(*) FROM samples WHERE series_id = 18446744073709551615",
         json!([[5]]),
     );
+}
+
+#[test]
+fn sample_values_read_back_to_the_bit() {
+    let dir = tempfile::tempdir().unwrap();
+    let catalog = SqliteCatalog::open(dir.path()).unwrap();
+    let Some(mut duckdb) = DuckDb::attach("sample_values_read_back_to_the_bit", dir.path()) else {
+        return;
+    };
+    let mut seed = Seed(11);
+    let mut all = Vec::new();
+    for commit in 0..3 {
+        let samples: Vec<SampleRow> = (0..40_u64)
+            .flat_map(|series| (0..200_i64).map(move |n| (series, n)))
+            .map(|(series, n)| SampleRow {
+                metric: format!("metric_{}", series / 4),
+                series,
+                time_ms: i64::from(DAY) * DAY_NS / 1_000_000 + (commit * 200 + n) * 15_000,
+                value: unusual(&mut seed, series),
+            })
+            .collect();
+        store(
+            dir.path(),
+            &catalog,
+            &[(Table::Samples, rows::samples(&samples))],
+        );
+        all.extend(samples);
+    }
+    all.sort_by_key(|row| (row.series, row.time_ms));
+    let found = duckdb.rows("BITS SELECT value FROM samples ORDER BY series_id, time");
+    let expect: Vec<serde_json::Value> = all
+        .iter()
+        .map(|row| json!([format!("{:016x}", row.value.to_bits())]))
+        .collect();
+    assert_eq!(found.len(), expect.len());
+    let differ = found
+        .iter()
+        .zip(&expect)
+        .position(|(found, expect)| found != expect);
+    assert_eq!(differ.map(|at| (&found[at], &expect[at])), None);
+    let packed = duckdb.number("SELECT count(mantissa) FROM samples_packed");
+    assert!(
+        packed > 12_000,
+        "{packed} of {} samples are decimals",
+        all.len()
+    );
+}
+
+/// Values of kinds that differ from series to series, and now and then one of any bits.
+fn unusual(seed: &mut Seed, series: u64) -> f64 {
+    let decimal = |mantissa: usize, divisor: f64| {
+        let mantissa = i32::try_from(mantissa).unwrap();
+        f64::from(mantissa) / divisor
+    };
+    match (seed.below(50), series % 6) {
+        (0, _) => f64::from_bits(0x7ff0_0000_0000_0002),
+        (1, _) => f64::from_bits(seed.next()),
+        (2, _) => -0.0,
+        (_, 0) => f64::from_bits(seed.next()),
+        (_, 1) => decimal(seed.below(1_000_000), 1.0),
+        (_, 2) => decimal(seed.below(1_000_000), 100.0),
+        (_, 3) => -decimal(seed.below(1_000_000), 1e9),
+        (_, 4) => decimal(seed.below(1_000_000), 1.0 / 4096.0),
+        _ => 0.0,
+    }
+}
+
+/// A store as version 1 wrote it, whose samples have no mantissas.
+const VERSION_1: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/version-1");
+
+#[test]
+fn samples_of_an_earlier_version_are_in_the_view() {
+    let dir = tempfile::tempdir().unwrap();
+    let packed = std::fs::read(format!("{VERSION_1}/catalog.sqlite.zst")).unwrap();
+    let old = zstd::decode_all(packed.as_slice()).unwrap();
+    std::fs::write(dir.path().join("catalog.sqlite"), old).unwrap();
+    for file in [
+        "aa5bf532-2e87-4858-8be2-4a333f690a5b",
+        "b4c20c43-d95b-48ea-b643-e3545caef818",
+    ] {
+        let file = format!("data/samples/day=20000/{file}.parquet");
+        let to = dir.path().join(&file);
+        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+        std::fs::copy(format!("{VERSION_1}/{file}"), to).unwrap();
+    }
+    let test = "samples_of_an_earlier_version_are_in_the_view";
+    let data_path = format!("{}/data/", dir.path().canonicalize().unwrap().display());
+    rusqlite::Connection::open(dir.path().join("catalog.sqlite"))
+        .unwrap()
+        .execute(
+            r#"UPDATE ducklake_metadata SET "value" = ?1 WHERE "key" = 'data_path'"#,
+            [data_path],
+        )
+        .unwrap();
+    // Attached before, as a user may be who upgrades.
+    let Some(mut early) = DuckDb::attach(test, dir.path()) else {
+        return;
+    };
+    let version = |duckdb: &mut DuckDb| {
+        duckdb.number(
+            "SELECT count(*) FROM duckdb_views() WHERE view_name = 'samples' AND NOT internal",
+        )
+    };
+    assert_eq!(version(&mut early), 0);
+    let catalog = SqliteCatalog::open(dir.path()).unwrap();
+    let Some(mut duckdb) = DuckDb::attach(test, dir.path()) else {
+        return;
+    };
+    let old = duckdb.row("SELECT count(*), count(value), CAST(sum(value) AS BIGINT) FROM samples");
+    assert_eq!(old[0], old[1]);
+    let new = SampleRow {
+        metric: "new".to_owned(),
+        series: 1,
+        time_ms: i64::from(DAY) * DAY_NS / 1_000_000,
+        value: 5.0,
+    };
+    store(
+        dir.path(),
+        &catalog,
+        &[(Table::Samples, rows::samples(&[new]))],
+    );
+    for duckdb in [&mut early, &mut duckdb] {
+        assert_eq!(
+            duckdb.row("SELECT value FROM samples WHERE metric = 'new'"),
+            json!([5.0])
+        );
+        assert_eq!(version(duckdb), 1);
+    }
+    let first = duckdb.row("SELECT count(*), count(value) FROM samples AT (VERSION => 2)");
+    assert_eq!(first[0], first[1]);
 }
 
 #[test]

@@ -243,9 +243,10 @@ pub(super) fn recorded_files(
 
 fn recorded_file(row: &Row<'_>) -> Result<RecordedFile, rusqlite::Error> {
     let checksum: Option<String> = row.get(8)?;
+    let table: String = row.get(1)?;
     Ok(RecordedFile {
         id: FileId(row.get(0)?),
-        table: row.get(1)?,
+        table: Table::from_catalog_name(&table).map_or(table, |table| table.name().to_owned()),
         relative_path: row.get(2)?,
         is_live: row.get(3)?,
         day: row.get(4)?,

@@ -16,10 +16,14 @@ use super::{copy_database, sqlite, sync_folder};
 const FIRST_VERSION: i64 = 1;
 
 /// The SQL that leads to each version after the first. Steps are added at the end and never changed.
-const STEPS: [(i64, &str); 2] = [
+const STEPS: [(i64, &str); 3] = [
     (2, FILE_CHECKSUMS),
     (3, include_str!("migrations/0003_promoted_columns.sql")),
+    (4, include_str!("migrations/0004_packed_samples.sql")),
 ];
+
+/// Further SQL of a step, for a catalog that readers may have open.
+const STEPS_OF_OPEN: [(i64, &str); 1] = [(4, include_str!("migrations/0004_new_snapshot.sql"))];
 
 /// Can be applied again.
 pub(super) const FILE_CHECKSUMS: &str = include_str!("migrations/0002_file_checksums.sql");
@@ -53,6 +57,9 @@ pub(super) fn migrate(
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(sqlite("begin a migration"))?;
         step(&transaction, *version, sql)?;
+        for (_version, sql) in STEPS_OF_OPEN.iter().filter(|(of, _sql)| of == version) {
+            step(&transaction, *version, sql)?;
+        }
         transaction.commit().map_err(sqlite("commit a migration"))?;
     }
     Ok(())

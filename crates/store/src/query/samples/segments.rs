@@ -1,7 +1,8 @@
 //! Reads samples of chosen series from one segment.
 //!
 //! Rows are sorted by metric, series and time, so the statistics of a row group's metrics rule most groups
-//! out before they are decoded; the series id is decoded first, time and value for its matches only.
+//! out before they are decoded, as do those of series ids and times; the series id is decoded first, time and value for its
+//! matches only.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -13,10 +14,12 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowPredicateFn, ParquetRecordBatchReaderBuilder, RowFilter};
 use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::statistics::Statistics;
+use parquet::schema::types::ColumnPath;
 
 use super::Gathered;
 use crate::StoreError;
 use crate::columns::Columns;
+use crate::segment::sample_values;
 use crate::tables::{Table, column};
 
 const BATCH_ROWS: usize = 65_536;
@@ -36,12 +39,18 @@ pub(super) fn read(
         source,
     })?;
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(parquet)?;
+    let mut ids: Vec<u64> = gathered.by_series.keys().copied().collect();
+    ids.sort_unstable();
     let groups: Vec<usize> = builder
         .metadata()
         .row_groups()
         .iter()
         .enumerate()
-        .filter(|(_index, group)| may_hold(group, metrics))
+        .filter(|(_index, group)| {
+            may_hold(group, metrics)
+                && may_hold_series(group, &ids)
+                && may_hold_time(group, gathered.window)
+        })
         .map(|(index, _group)| index)
         .collect();
     if groups.is_empty() {
@@ -58,7 +67,14 @@ pub(super) fn read(
             ids.values().iter().map(|id| Some(wanted.contains(id))),
         ))
     });
-    let projection = columns(&[column::SERIES_ID, column::TIME, column::VALUE]);
+    // Segments of an earlier version have no mantissas.
+    let projection = columns(&[
+        column::SERIES_ID,
+        column::TIME,
+        column::VALUE,
+        column::MANTISSA,
+        column::DIVISOR,
+    ]);
     let reader = builder
         .with_row_groups(groups)
         .with_projection(projection)
@@ -72,7 +88,7 @@ pub(super) fn read(
         let (ids, times, values) = (
             columns.u64(column::SERIES_ID)?,
             columns.millis(column::TIME)?,
-            columns.f64(column::VALUE)?,
+            sample_values(&batch).map_err(|error| parquet(error.into()))?,
         );
         for row in 0..batch.num_rows() {
             gathered.push(ids.value(row), times.value(row), values.value(row))?;
@@ -82,14 +98,40 @@ pub(super) fn read(
     Ok(())
 }
 
+fn statistics<'a>(group: &'a RowGroupMetaData, column: &str) -> Option<&'a Statistics> {
+    let mut chunks = group.columns().iter();
+    let is_column = |path: &ColumnPath| matches!(path.parts(), [name] if name.as_str() == column);
+    chunks
+        .find(|chunk| is_column(chunk.column_path()))?
+        .statistics()
+}
+
+/// Lowest and highest value of an integer column, as far as they are known.
+fn bounds(group: &RowGroupMetaData, column: &str) -> Option<(i64, i64)> {
+    match statistics(group, column) {
+        Some(Statistics::Int64(bounds)) => Some((*bounds.min_opt()?, *bounds.max_opt()?)),
+        _ => None,
+    }
+}
+
+/// Whether a row group may hold one of the series, whose ids are sorted.
+fn may_hold_series(group: &RowGroupMetaData, ids: &[u64]) -> bool {
+    let Some((min, max)) = bounds(group, column::SERIES_ID) else {
+        return true;
+    };
+    // Parquet keeps unsigned numbers as the signed ones with the same bits.
+    let (min, max) = (min.cast_unsigned(), max.cast_unsigned());
+    let next = ids.partition_point(|id| *id < min);
+    ids.get(next).is_some_and(|id| *id <= max)
+}
+
+fn may_hold_time(group: &RowGroupMetaData, (start_ms, end_ms): (i64, i64)) -> bool {
+    bounds(group, column::TIME).is_none_or(|(min, max)| min <= end_ms && max >= start_ms)
+}
+
 /// Whether a row group may hold one of the metrics, by the bounds of its metric column.
 fn may_hold(group: &RowGroupMetaData, metrics: &BTreeSet<&str>) -> bool {
-    let bounds = group
-        .columns()
-        .iter()
-        .find(|chunk| chunk.column_path().string() == column::METRIC)
-        .and_then(|chunk| chunk.statistics());
-    let Some(Statistics::ByteArray(bounds)) = bounds else {
+    let Some(Statistics::ByteArray(bounds)) = statistics(group, column::METRIC) else {
         return true;
     };
     let (Some(min), Some(max)) = (bounds.min_opt(), bounds.max_opt()) else {

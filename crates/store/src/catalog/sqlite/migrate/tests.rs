@@ -2,6 +2,9 @@
 
 use std::path::Path;
 
+use arrow::array::AsArray as _;
+use arrow::datatypes::Float64Type;
+
 use super::*;
 use crate::catalog::{CATALOG_FILE, Catalog as _, SqliteCatalog};
 use crate::tables::Table;
@@ -77,6 +80,23 @@ async fn a_store_of_version_1_is_migrated_and_keeps_its_rows() {
     let counted = store.sql(sql, 1).await.unwrap();
     let counted = crate::columns::Columns::new("test", &counted[0]);
     assert_eq!(counted.i64("count(*)").unwrap().value(0), 2);
+
+    // Its samples have no mantissas, and are shown beside those that do.
+    let sum = async || {
+        let sql = "SELECT count(value) AS n, sum(value) AS sum FROM samples";
+        let summed = store.sql(sql, 1).await.unwrap();
+        let rows = crate::columns::Columns::new("test", &summed[0]);
+        let rows = rows.i64("n").unwrap().value(0);
+        let sum = summed[0].column(1).as_primitive::<Float64Type>().value(0);
+        (rows, sum)
+    };
+    let (rows, old) = sum().await;
+    assert_eq!(rows, i64::try_from(stats.samples.rows_stored).unwrap());
+    let new = crate::fixtures::gauge(&[("a", 0, 2.5), ("a", 15, f64::from(1 << 30))]);
+    store.apply(7, new, None);
+    store.flush().unwrap();
+    let expect = (rows + 2, old + 2.5 + f64::from(1 << 30));
+    assert_eq!(sum().await, expect);
 
     // The version before can go back to the copy: nothing in it has changed.
     let copy = dir.path().join("catalog.v1.sqlite");
