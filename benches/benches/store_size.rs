@@ -15,7 +15,7 @@ use parquet::file::metadata::ParquetMetaData;
 use vervet_benches::generate::logs::Logs;
 use vervet_model::{Signal, UnixNanos};
 use vervet_store::catalog::{Catalog as _, DataFile, SqliteCatalog};
-use vervet_store::segment::{sort_batch, write_compacted};
+use vervet_store::segment::{sort_batch, write_compacted, write_sorted};
 use vervet_store::tables::{Layout, Table};
 use vervet_store::{DecodeOptions, Store, StoreConfig, decode};
 
@@ -70,12 +70,16 @@ fn store(dir: &Path, records: usize) -> anyhow::Result<Vec<u8>> {
     Ok(lines)
 }
 
-/// One segment of all rows, as compaction leaves it.
-fn merge(
-    dir: &Path,
-    files: &[&DataFile],
-    layout: &Layout,
-) -> anyhow::Result<(u64, ParquetMetaData)> {
+/// A segment of all rows as compaction leaves it.
+struct Merged {
+    /// While rows of its day still come.
+    open_bytes: u64,
+    /// Once the day is over.
+    closed_bytes: u64,
+    metadata: ParquetMetaData,
+}
+
+fn merge(dir: &Path, files: &[&DataFile], layout: &Layout) -> anyhow::Result<Merged> {
     let mut batches: Vec<RecordBatch> = Vec::new();
     for file in files {
         let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(&file.path)?)?.build()?;
@@ -87,10 +91,17 @@ fn merge(
     let sorted = sort_batch(layout.table(), &all)?;
     let day = files.first().context("nothing was flushed")?.day;
     let folder = dir.join("merged");
-    let file = write_compacted(&folder, layout, day, [Ok(sorted)])?;
-    let path = folder.join(layout.table().name()).join(&file.relative_path);
+    let open = write_sorted(&folder, layout, day, [Ok(sorted.clone())])?;
+    let closed = write_compacted(&folder, layout, day, [Ok(sorted)])?;
+    let path = folder
+        .join(layout.table().name())
+        .join(&closed.relative_path);
     let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)?;
-    Ok((file.bytes, reader.metadata().as_ref().clone()))
+    Ok(Merged {
+        open_bytes: open.bytes,
+        closed_bytes: closed.bytes,
+        metadata: reader.metadata().as_ref().clone(),
+    })
 }
 
 #[expect(clippy::print_stdout, reason = "the report is what the bench is for")]
@@ -100,7 +111,7 @@ fn report(
     line_bytes: usize,
     ndjson: usize,
     (files, flushed): (usize, u64),
-    (merged, metadata): &(u64, ParquetMetaData),
+    merged: &Merged,
 ) -> anyhow::Result<()> {
     let per_record = |bytes: f64| bytes / records as f64;
     let ndjson = ndjson as f64;
@@ -110,19 +121,29 @@ fn report(
         "{:>9.2}  JSON lines, zstd -{NDJSON_LEVEL}",
         per_record(ndjson)
     );
-    let flushed = flushed as f64;
-    println!(
-        "{:>9.2}  {files} segments as flushed, {:.3} of it",
-        per_record(flushed),
-        flushed / ndjson
-    );
-    let ratio = *merged as f64 / ndjson;
-    println!(
-        "{:>9.2}  merged into one segment, {ratio:.3} of it (goal {GOAL})",
-        per_record(*merged as f64)
-    );
+    let figures = [
+        (flushed, format!("{files} segments as flushed")),
+        (
+            merged.open_bytes,
+            "one segment, merged during the day".to_owned(),
+        ),
+        (
+            merged.closed_bytes,
+            "one segment, merged after the day".to_owned(),
+        ),
+    ];
+    for (bytes, what) in figures {
+        let bytes = bytes as f64;
+        let part = bytes / ndjson;
+        println!(
+            "{:>9.2}  {what}: {part:.3} of it (goal {GOAL})",
+            per_record(bytes)
+        );
+    }
+    println!("The last by column:");
     let mut columns: BTreeMap<String, (i64, String)> = BTreeMap::new();
-    for chunk in metadata
+    for chunk in merged
+        .metadata
         .row_groups()
         .iter()
         .flat_map(|group| group.columns())
@@ -141,7 +162,7 @@ fn report(
     for (name, (bytes, encodings)) in columns {
         println!("{:>9.3}    {name} ({encodings})", per_record(bytes as f64));
     }
-    let other = *merged as f64 - in_columns as f64;
-    println!("{:>9.3}    footer and indexes", per_record(other));
+    let other = merged.closed_bytes as f64 - in_columns as f64;
+    println!("{:>9.3}    index, page index and footer", per_record(other));
     Ok(())
 }
