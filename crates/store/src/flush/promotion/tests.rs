@@ -11,6 +11,7 @@ use super::*;
 use crate::catalog::{Catalog as _, SqliteCatalog};
 use crate::fixtures::{at, decoded, resource};
 use crate::tables::Promoted;
+use crate::verify::{Defect, Progress, VerifyOptions};
 use crate::{Decoded, Direction, LogQuery, LogRow, Store, StoreConfig, TraceQuery};
 
 type Attributes = Vec<KeyValue<'static>>;
@@ -124,13 +125,17 @@ fn configured_keys_come_first_and_the_number_is_bounded() {
     let rows = batch(&(0..1_000).map(|_| row()).collect::<Vec<_>>());
     let mut usage = Usage::default();
     let fixed = Layout::fixed(Table::Logs);
-    let first = usage.plan(&fixed, &[rows.clone()], &config).unwrap();
+    let first = usage
+        .plan(&fixed, std::slice::from_ref(&rows), &config)
+        .unwrap();
     let configured = [
         ("typed", PromotedKind::Integer),
         ("seen", PromotedKind::Double),
     ];
     assert_eq!(columns(&first), configured);
-    let second = usage.plan(&first, &[rows.clone()], &config).unwrap();
+    let second = usage
+        .plan(&first, std::slice::from_ref(&rows), &config)
+        .unwrap();
     assert_eq!(columns(&second)[2..], [("a", PromotedKind::Integer)]);
     assert_eq!(usage.plan(&second, &[rows], &config).unwrap(), second);
 }
@@ -145,7 +150,12 @@ fn without_usage_only_the_configuration_counts() {
     let mut usage = Usage::default();
     let fixed = Layout::fixed(Table::Logs);
     for _flush in 0..3 {
-        assert_eq!(usage.plan(&fixed, &[rows.clone()], &config).unwrap(), fixed);
+        assert_eq!(
+            usage
+                .plan(&fixed, std::slice::from_ref(&rows), &config)
+                .unwrap(),
+            fixed
+        );
     }
 }
 
@@ -318,6 +328,15 @@ async fn spans_are_found_by_attributes_wherever_they_are() {
     assert_eq!(spans[0].attributes, expect);
 }
 
+struct Silent;
+
+impl Progress for Silent {
+    fn begin(&self, _bytes: u64, _files: usize) {}
+    fn advance(&self, _bytes: u64) {}
+    fn file_done(&self) {}
+    fn defect(&self, _defect: &Defect) {}
+}
+
 #[tokio::test]
 async fn hostile_attributes_are_kept_within_limits() {
     let dir = tempfile::tempdir().unwrap();
@@ -371,6 +390,10 @@ async fn hostile_attributes_are_kept_within_limits() {
         .map(|(key, _kind)| key.to_owned())
         .collect();
     assert_eq!(promoted, ["double", "integer", "nan", "k0"]);
+
+    // Neither counts nor bounds claim what the rows do not keep.
+    let report = crate::verify::verify(dir.path(), VerifyOptions::default(), &Silent).unwrap();
+    assert_eq!((report.defects, report.rows), (Vec::new(), 14));
 }
 
 #[test]
