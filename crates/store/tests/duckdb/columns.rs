@@ -154,10 +154,11 @@ fn promoted(row: &LogRow, key: &str, kind: PromotedKind) -> Option<String> {
     kind.exact(text).map(|_exact| text.clone())
 }
 
-#[test]
-fn filters_on_promoted_columns_skip_no_row() {
-    let dir = tempfile::tempdir().unwrap();
-    let catalog = SqliteCatalog::open(dir.path()).unwrap();
+/// What each row has in the columns of [`KEYS`].
+type Typed = Vec<[Option<String>; 4]>;
+
+/// Files that lack columns, files with some of them and files with all.
+fn fill(dir: &Path, catalog: &SqliteCatalog) -> Typed {
     let mut seed = Seed(11);
     let mut typed = Vec::new();
     for file in 0..12 {
@@ -166,85 +167,102 @@ fn filters_on_promoted_columns_skip_no_row() {
             3..6 => &KEYS[..2],
             _ => &KEYS[..],
         };
-        // One kind of value a file, mostly, so that bounds differ and some files hold only nulls.
-        let rows: Vec<_> = (0..ROWS)
-            .map(|n| {
-                let mut pairs = attributes(&mut seed);
-                if file % 3 == 0 {
-                    pairs.retain(|(_key, value)| {
-                        !matches!(&**value, "NaN" | "inf" | "-inf" | "500")
-                    });
-                }
-                log(n, pairs)
-            })
-            .collect();
-        commit(dir.path(), &catalog, &layout(known), &rows);
-        for row in rows {
-            let values = KEYS.map(|(key, kind)| {
+        // Bounds differ between files.
+        let usual = |(_key, value): &(String, String)| {
+            file % 3 != 0 || !matches!(&**value, "NaN" | "inf" | "-inf" | "500")
+        };
+        let row = |n| {
+            let mut pairs = attributes(&mut seed);
+            pairs.retain(usual);
+            log(n, pairs)
+        };
+        let rows: Vec<_> = (0..ROWS).map(row).collect();
+        commit(dir, catalog, &layout(known), &rows);
+        typed.extend(rows.iter().map(|row| {
+            KEYS.map(|(key, kind)| {
                 let has = known.iter().any(|(other, _)| *other == key);
-                has.then(|| promoted(&row, key, kind)).flatten()
-            });
-            typed.push(values);
-        }
+                has.then(|| promoted(row, key, kind)).flatten()
+            })
+        }));
     }
+    typed
+}
+
+struct Judge {
+    duckdb: DuckDb,
+    typed: Typed,
+}
+
+impl Judge {
+    /// DuckDB counts as many rows as there are values, of one column, for which `holds`. Returns how many.
+    fn check(
+        &mut self,
+        condition: &str,
+        column: usize,
+        holds: impl Fn(Option<&str>) -> bool,
+    ) -> usize {
+        let values = self.typed.iter().map(|row| row[column].as_deref());
+        let expect = values.filter(|value| holds(*value)).count();
+        let sql = format!("SELECT count(*) FROM logs WHERE {condition}");
+        assert_eq!(self.duckdb.number(&sql), expect as u64, "{sql}");
+        expect
+    }
+
+    fn integers(&mut self) {
+        let integer = |test: fn(i64) -> bool| {
+            move |text: Option<&str>| text.is_some_and(|text| test(text.parse().unwrap()))
+        };
+        assert!(self.check("attr_status = 500", 0, integer(|n| n == 500)) > 0);
+        assert!(self.check("attr_status > 404", 0, integer(|n| n > 404)) > 0);
+        let between = integer(|n| (201..=404).contains(&n));
+        self.check("attr_status BETWEEN 201 AND 404", 0, between);
+        self.check("attr_status < 200", 0, integer(|n| n < 200));
+        assert!(self.check("attr_status IS NULL", 0, |text| text.is_none()) > 0);
+        self.check("attr_status IS NOT NULL", 0, |text| text.is_some());
+    }
+
+    /// DuckDB puts NaN above everything.
+    fn doubles(&mut self) {
+        let double = |test: fn(f64) -> bool| {
+            move |text: Option<&str>| text.is_some_and(|text| test(text.parse().unwrap()))
+        };
+        let above = double(|v| v > 100.0 || v.is_nan());
+        assert!(self.check("attr_took_ms > 100", 1, above) > 0);
+        assert!(self.check("attr_took_ms = 'NaN'::DOUBLE", 1, double(f64::is_nan)) > 0);
+        let endless = double(|v| v == f64::INFINITY || v.is_nan());
+        self.check("attr_took_ms >= 'inf'::DOUBLE", 1, endless);
+        self.check("attr_took_ms < 0", 1, double(|v| v < 0.0));
+        self.check("attr_took_ms = 0.000001", 1, double(|v| v == 0.000_001));
+        self.check("attr_took_ms <= -1", 1, double(|v| v <= -1.0));
+        self.check("attr_took_ms IS NULL", 1, |text| text.is_none());
+    }
+
+    fn booleans_and_texts(&mut self) {
+        assert!(self.check("attr_cached", 2, |text| text == Some("true")) > 0);
+        self.check("attr_cached = false", 2, |text| text == Some("false"));
+        self.check("attr_cached IS NULL", 2, |text| text.is_none());
+        assert!(self.check("attr_region = 'eu'", 3, |text| text == Some("eu")) > 0);
+        self.check("attr_region = ''", 3, |text| text == Some(""));
+        let after = |text: Option<&str>| text.is_some_and(|text| text > "eu");
+        self.check("attr_region > 'eu'", 3, after);
+        let with_nul = |text: Option<&str>| text.is_some_and(|text| text.starts_with("nul"));
+        self.check("attr_region LIKE 'nul%'", 3, with_nul);
+    }
+}
+
+#[test]
+fn filters_on_promoted_columns_skip_no_row() {
+    let dir = tempfile::tempdir().unwrap();
+    let catalog = SqliteCatalog::open(dir.path()).unwrap();
+    let typed = fill(dir.path(), &catalog);
     let test = "filters_on_promoted_columns_skip_no_row";
-    let Some(mut duckdb) = DuckDb::attach(test, dir.path()) else {
+    let Some(duckdb) = DuckDb::attach(test, dir.path()) else {
         return;
     };
-    let mut check = |condition: &str, column: usize, holds: &dyn Fn(Option<&str>) -> bool| {
-        let expect = typed
-            .iter()
-            .filter(|row| holds(row[column].as_deref()))
-            .count();
-        let sql = format!("SELECT count(*) FROM logs WHERE {condition}");
-        assert_eq!(duckdb.number(&sql), expect as u64, "{sql}");
-        expect
-    };
-    let integer = |test: fn(i64) -> bool| {
-        move |text: Option<&str>| text.is_some_and(|text| test(text.parse().unwrap()))
-    };
-    let double = |test: fn(f64) -> bool| {
-        move |text: Option<&str>| text.is_some_and(|text| test(text.parse().unwrap()))
-    };
-    assert!(check("attr_status = 500", 0, &integer(|n| n == 500)) > 0);
-    assert!(check("attr_status > 404", 0, &integer(|n| n > 404)) > 0);
-    check(
-        "attr_status BETWEEN 201 AND 404",
-        0,
-        &integer(|n| (201..=404).contains(&n)),
-    );
-    check("attr_status < 200", 0, &integer(|n| n < 200));
-    assert!(check("attr_status IS NULL", 0, &|text| text.is_none()) > 0);
-    check("attr_status IS NOT NULL", 0, &|text| text.is_some());
-    // DuckDB puts NaN above everything.
-    assert!(
-        check(
-            "attr_took_ms > 100",
-            1,
-            &double(|v| v > 100.0 || v.is_nan())
-        ) > 0
-    );
-    assert!(check("attr_took_ms = 'NaN'::DOUBLE", 1, &double(f64::is_nan)) > 0);
-    check(
-        "attr_took_ms >= 'inf'::DOUBLE",
-        1,
-        &double(|v| v == f64::INFINITY || v.is_nan()),
-    );
-    check("attr_took_ms < 0", 1, &double(|v| v < 0.0));
-    check("attr_took_ms = 0.000001", 1, &double(|v| v == 0.000_001));
-    check("attr_took_ms <= -1", 1, &double(|v| v <= -1.0));
-    check("attr_took_ms IS NULL", 1, &|text| text.is_none());
-    assert!(check("attr_cached", 2, &|text| text == Some("true")) > 0);
-    check("attr_cached = false", 2, &|text| text == Some("false"));
-    check("attr_cached IS NULL", 2, &|text| text.is_none());
-    assert!(check("attr_region = 'eu'", 3, &|text| text == Some("eu")) > 0);
-    check("attr_region = ''", 3, &|text| text == Some(""));
-    check("attr_region > 'eu'", 3, &|text| {
-        text.is_some_and(|text| text > "eu")
-    });
-    check("attr_region LIKE 'nul%'", 3, &|text| {
-        text.is_some_and(|text| text.starts_with("nul"))
-    });
-    let total = "SELECT count(*) FROM logs";
-    assert_eq!(duckdb.number(total), typed.len() as u64);
+    let mut judge = Judge { duckdb, typed };
+    judge.integers();
+    judge.doubles();
+    judge.booleans_and_texts();
+    let total = judge.duckdb.number("SELECT count(*) FROM logs");
+    assert_eq!(total, judge.typed.len() as u64);
 }
