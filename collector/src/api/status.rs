@@ -46,6 +46,7 @@ pub(super) async fn status(State(context): State<Shared>) -> Response {
             "samples": table_json(&stats.samples), "series": table_json(&stats.series),
         },
         "head_bytes": stats.head_bytes,
+        "damaged_indexes": stats.damaged_indexes,
         "journal": {"segments": journal.segments, "bytes": journal.disk_bytes, "last_sequence": context.journal.last_sequence()},
         "agents": agents,
         "rule_file_errors": context.rule_errors,

@@ -35,6 +35,7 @@ mod text;
 pub(super) mod times;
 pub(super) mod top;
 mod values;
+mod visit;
 
 use std::sync::Arc;
 

@@ -361,11 +361,7 @@ fn each_number(
         Source::Column(name) => {
             let array = rows.required(name)?;
             if let Some(numbers) = Numbers::new(array.as_ref()) {
-                for row in 0..array.len() {
-                    if let Some(value) = numbers.get(row) {
-                        add(row, value);
-                    }
-                }
+                numbers.each(add);
                 return Ok(());
             }
             let texts = TextColumn::new(array.as_ref()).ok_or(wrong(rows))?;

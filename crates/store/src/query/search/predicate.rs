@@ -343,10 +343,44 @@ impl<'a> Numbers<'a> {
     pub(crate) fn get(&self, row: usize) -> Option<f64> {
         match self {
             Self::Int32(array) => value(array, row).map(f64::from),
-            Self::Int64(array) => value(array, row).map(|value| value as f64),
+            Self::Int64(array) => value(array, row).map(float),
             Self::UInt64(array) => value(array, row).map(|value| value as f64),
             Self::Float64(array) => value(array, row),
-            Self::Time(array) => value(array, row).map(|value| value as f64),
+            Self::Time(array) => value(array, row).map(float),
+        }
+    }
+
+    /// Hands out each number with its row.
+    pub(crate) fn each(&self, mut add: impl FnMut(usize, f64)) {
+        match self {
+            // The usual ones, without a look at the type and the validity of each row.
+            Self::Float64(array) if array.null_count() == 0 => {
+                for (row, value) in array.values().iter().enumerate() {
+                    add(row, *value);
+                }
+            }
+            Self::Int64(array) if array.null_count() == 0 => {
+                for (row, value) in array.values().iter().enumerate() {
+                    add(row, float(*value));
+                }
+            }
+            _ => {
+                for row in 0..self.len() {
+                    if let Some(value) = self.get(row) {
+                        add(row, value);
+                    }
+                }
+            }
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Int32(array) => array.len(),
+            Self::Int64(array) => array.len(),
+            Self::UInt64(array) => array.len(),
+            Self::Float64(array) => array.len(),
+            Self::Time(array) => array.len(),
         }
     }
 
@@ -361,6 +395,14 @@ impl<'a> Numbers<'a> {
         };
         text.unwrap_or_default()
     }
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "numbers are compared as 64-bit floats"
+)]
+fn float(value: i64) -> f64 {
+    value as f64
 }
 
 fn value<T: ArrowPrimitiveType>(array: &PrimitiveArray<T>, row: usize) -> Option<T::Native> {

@@ -10,7 +10,7 @@ use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::{Float64Type, Int64Type};
 
 use super::maps::{Key, TextMap, metadata_name};
-use super::predicate::LeafTest;
+use super::predicate::{LeafTest, Numbers};
 use super::rows::Rows;
 use crate::StoreError;
 use crate::columns::attributes::value;
@@ -123,6 +123,10 @@ impl Attribute {
     ) -> Result<(), StoreError> {
         let values = self.read(rows)?;
         if let Some((column, array)) = values.only_column() {
+            if let Some(numbers) = Numbers::new(array.as_ref()) {
+                numbers.each(add);
+                return Ok(());
+            }
             for row in 0..rows.len() {
                 let number = value(array, column.kind, row).and_then(as_number);
                 if let Some(number) = number {
@@ -230,6 +234,14 @@ impl LeafTest {
     fn of_each(&self, array: &ArrayRef, kind: PromotedKind) -> BooleanBuffer {
         if let (PromotedKind::Text, Some(mask)) = (kind, self.of_texts(array)) {
             return mask;
+        }
+        if let (Self::Compare(comparison, number), Some(numbers)) =
+            (self, Numbers::new(array.as_ref()))
+        {
+            let compares = |value| comparison.holds(value, *number);
+            return BooleanBuffer::collect_bool(array.len(), |row| {
+                numbers.get(row).is_some_and(compares)
+            });
         }
         BooleanBuffer::collect_bool(array.len(), |row| {
             let value = value(array, kind, row);
