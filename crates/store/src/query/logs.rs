@@ -150,6 +150,12 @@ impl Store {
         request: &LogRequest,
     ) -> Result<Answer<Vec<LogRow>>, StoreError> {
         let limit = request.limit.min(LOG_ROWS_MAX);
+        if limit == 0 {
+            return Ok(Answer {
+                found: Vec::new(),
+                warnings: Vec::new(),
+            });
+        }
         let mut pass = self
             .0
             .pass(Table::Logs, &request.filter, (request.start, request.end))?;

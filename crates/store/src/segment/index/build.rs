@@ -140,7 +140,7 @@ impl IndexBuilder {
             let bytes = bodies.value_length(row);
             cube.add(key, times.value(row), usize::try_from(bytes).unwrap_or(0));
         }
-        if cube.is_too_large(self.rows) {
+        if cube.is_too_large() {
             self.cube = None;
         }
     }
@@ -287,7 +287,7 @@ impl IndexBuilder {
         self,
         data_bytes: u64,
     ) -> std::io::Result<(IndexPlace, Vec<u8>)> {
-        let cube = self.cube.filter(|cube| !cube.is_too_large(self.rows));
+        let cube = self.cube.filter(|cube| cube.is_worth(self.rows));
         let cube = cube.map(|cube| cube.encode()).transpose()?;
         let cube = cube.unwrap_or_default();
         let groups = u32::try_from(self.finished.len()).unwrap_or(u32::MAX);

@@ -98,11 +98,16 @@ impl Cube {
         self.groups.iter().map(|group| group.minutes.len()).sum()
     }
 
-    /// Whether it has become larger than it may be with so many rows.
-    pub(super) fn is_too_large(&self, rows: usize) -> bool {
+    /// Whether it has become larger than any may be.
+    pub(super) fn is_too_large(&self) -> bool {
+        self.cells() > CELLS_MAX
+    }
+
+    /// Whether it is small enough for all the rows of a segment. The first rows of one always have many cells:
+    /// those of a service come one after the other, from its first minute to its last.
+    pub(super) fn is_worth(&self, rows: usize) -> bool {
         const ALWAYS_FINE: usize = 256;
-        let cells = self.cells();
-        cells > CELLS_MAX || cells > ALWAYS_FINE.max(rows / ROWS_PER_CELL_MIN)
+        self.cells() <= ALWAYS_FINE.max(rows / ROWS_PER_CELL_MIN)
     }
 
     pub(super) fn encode(&self) -> std::io::Result<Vec<u8>> {

@@ -117,6 +117,31 @@ fn the_cube_counts_every_record() {
 }
 
 #[test]
+fn counts_are_judged_by_all_rows_of_a_segment() {
+    // A record every 20 seconds, three a minute: too few for counts. With ten times as many they are worth it.
+    let records = batch(0, 20_000);
+    let counted = |times: i64| {
+        let mut builder = IndexBuilder::new(&Layout::fixed(Table::Logs)).unwrap();
+        for _ in 0..times {
+            for start in (0..20_000).step_by(1_000) {
+                let part = records.slice(start, 1_000);
+                let step: Vec<u32> = (0..50).map(|row| row * 20).collect();
+                let step = arrow::array::UInt32Array::from(step);
+                builder.add(&arrow::compute::take_record_batch(&part, &step).unwrap());
+            }
+        }
+        builder.end_group();
+        let (place, blob) = builder.finish(1 << 30).unwrap();
+        IndexHeader::parse(place, &blob)
+            .unwrap()
+            .cube_range()
+            .is_some()
+    };
+    assert!(!counted(1));
+    assert!(counted(10));
+}
+
+#[test]
 fn a_damaged_blob_is_refused() {
     let (header, blob) = built(&[300, 300]);
     let place = header.place;
