@@ -3,6 +3,7 @@
 //! A handler extracts, makes one call into the domain and shapes the answer. Each API answers errors in
 //! its own shape. Bodies are capped on every route; answers are not cached unless they are assets.
 
+mod delete;
 mod errors;
 mod guard;
 mod health;
@@ -102,6 +103,11 @@ pub(crate) fn router(context: Context, ingest: Ingest, otlp_body_bytes_max: usiz
         .route("/api/vervet/v1/errors/{id}/resolve", post(errors::resolve))
         .route("/api/vervet/v1/errors/{id}/reopen", post(errors::reopen))
         .route("/api/vervet/v1/errors/{id}/ignore", post(errors::ignore))
+        .route(
+            "/api/vervet/v1/delete",
+            get(delete::list).post(delete::enter),
+        )
+        .route("/api/vervet/v1/delete/{id}", get(delete::detail))
         .route("/api/health", get(health::health))
         .route("/livez", get(health::livez))
         .route("/readyz", get(health::readyz))

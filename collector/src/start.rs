@@ -284,7 +284,7 @@ fn spawn_workers(
         store: opened.store.clone(),
         metrics: Arc::clone(&own.metrics),
         interval: upkeep_interval,
-        reclaimed: None,
+        cleaned: None,
     };
     let flusher = Flusher {
         store: opened.store,

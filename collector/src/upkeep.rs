@@ -1,4 +1,5 @@
-//! Keeps the store in shape beside ingestion and queries: merges small files, deletes replaced ones.
+//! Keeps the store in shape beside ingestion and queries: drops what is too old or too much, deletes rows that are
+//! to go, merges small files, and gives disk space back.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,8 +10,8 @@ use vervet_store::{Cancel, Store, StoreError};
 
 use crate::metrics::Metrics;
 
-/// Deleting what nobody reads any more is tried this often.
-const RECLAIM_INTERVAL: Duration = Duration::from_secs(60);
+/// What is too old or too much is dropped, and what nobody reads any more deleted, this often.
+const CLEAN_INTERVAL: Duration = Duration::from_secs(60);
 /// The pause after a failure: a full disk is mostly full for a while.
 const FAILURE_PAUSE: Duration = Duration::from_secs(30);
 
@@ -20,8 +21,8 @@ pub(crate) struct Upkeep {
     pub(crate) metrics: Arc<Metrics>,
     /// How often it is looked whether there is something to do.
     pub(crate) interval: Duration,
-    /// When files were last reclaimed.
-    pub(crate) reclaimed: Option<Instant>,
+    /// When files were last dropped and deleted.
+    pub(crate) cleaned: Option<Instant>,
 }
 
 /// What a round of steps came to.
@@ -72,45 +73,66 @@ impl Upkeep {
     }
 
     fn round(&mut self, cancel: &Cancel) -> Round {
-        match self.steps(cancel) {
+        let result = self.steps(cancel);
+        let failure = result.as_ref().err().map(|error| {
+            let cause = std::error::Error::source(error).map(|cause| format!(": {cause}"));
+            format!("{error}{}", cause.unwrap_or_default())
+        });
+        if let Some(error) = &failure {
+            self.metrics.upkeep.failures.inc();
+            tracing::error!(
+                error,
+                "upkeep of the store failed; nothing is lost, it is tried again"
+            );
+        }
+        self.store.note_upkeep(SystemClock.now(), failure);
+        self.metrics.upkeep.observe(&self.store.upkeep_status());
+        match result {
             Ok(true) => Round::Worked,
             Ok(false) => Round::Idle,
-            Err(error) => {
-                self.metrics.upkeep.failures.inc();
-                let cause = std::error::Error::source(&error)
-                    .map(ToString::to_string)
-                    .unwrap_or_default();
-                tracing::error!(%error, cause, "upkeep of the store failed; nothing is lost, it is tried again");
-                Round::Failed
-            }
+            Err(_error) => Round::Failed,
         }
     }
 
-    /// Whether anything was done.
+    /// One step of each kind. Whether there may be more to do.
     fn steps(&mut self, cancel: &Cancel) -> Result<bool, StoreError> {
-        self.reclaim()?;
-        let done = self.store.compact(SystemClock.now(), cancel)?;
-        self.metrics.upkeep.observe(&self.store.upkeep_status());
-        let Some(done) = done else { return Ok(false) };
-        self.metrics.upkeep.compacted(&done);
-        tracing::debug!(
-            table = done.table.name(),
-            day = done.day,
-            files = done.files,
-            rows = done.rows,
-            bytes_read = done.bytes_read,
-            bytes_written = done.bytes_written,
-            "files merged"
-        );
-        Ok(true)
+        self.clean()?;
+        let deleting = self.store.delete_step(SystemClock.now(), cancel)?.is_some();
+        let merged = self.store.compact(SystemClock.now(), cancel)?;
+        if let Some(done) = &merged {
+            self.metrics.upkeep.compacted(done);
+            tracing::debug!(
+                table = done.table.name(),
+                day = done.day,
+                files = done.files,
+                rows = done.rows,
+                bytes_read = done.bytes_read,
+                bytes_written = done.bytes_written,
+                "files merged"
+            );
+        }
+        Ok(deleting || merged.is_some())
     }
 
-    fn reclaim(&mut self) -> Result<(), StoreError> {
-        let pause = RECLAIM_INTERVAL.min(self.interval);
-        if self.reclaimed.is_some_and(|last| last.elapsed() < pause) {
+    fn clean(&mut self) -> Result<(), StoreError> {
+        let pause = CLEAN_INTERVAL.min(self.interval);
+        if self.cleaned.is_some_and(|last| last.elapsed() < pause) {
             return Ok(());
         }
-        self.reclaimed = Some(Instant::now());
+        self.cleaned = Some(Instant::now());
+        let retained = self.store.retain(SystemClock.now())?;
+        for (reason, dropped) in [("age", retained.by_age), ("size", retained.by_size)] {
+            self.metrics.upkeep.dropped(reason, &dropped);
+            if dropped.files > 0 {
+                tracing::info!(
+                    reason,
+                    files = dropped.files,
+                    rows = dropped.rows,
+                    bytes = dropped.bytes,
+                    "data beyond its retention dropped"
+                );
+            }
+        }
         let reclaimed = self.store.reclaim(SystemClock.now())?;
         self.metrics.upkeep.reclaimed(&reclaimed);
         Ok(())

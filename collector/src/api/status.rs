@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use vervet_alerting::AlertState;
 use vervet_error_groups::ListQuery;
 use vervet_model::{Clock, SystemClock, UnixMillis, UnixNanos};
+use vervet_store::maintain::UpkeepStatus;
 use vervet_store::{ServiceStats, TableStats};
 
 use super::Shared;
@@ -45,6 +46,7 @@ pub(super) async fn status(State(context): State<Shared>) -> Response {
             "logs": table_json(&stats.logs), "spans": table_json(&stats.spans),
             "samples": table_json(&stats.samples), "series": table_json(&stats.series),
         },
+        "upkeep": upkeep_json(&context.store.upkeep_status()),
         "head_bytes": stats.head_bytes,
         "damaged_indexes": stats.damaged_indexes,
         "journal": {"segments": journal.segments, "bytes": journal.disk_bytes, "last_sequence": context.journal.last_sequence()},
@@ -52,6 +54,22 @@ pub(super) async fn status(State(context): State<Shared>) -> Response {
         "rule_file_errors": context.rule_errors,
     }))
     .into_response()
+}
+
+fn upkeep_json(status: &UpkeepStatus) -> Value {
+    let aside = status.set_aside.iter().map(|file| json!({"path": file.path.display().to_string(), "reason": file.reason, "since_unix_ms": file.since.to_millis().0}));
+    let oldest = status.oldest.iter();
+    let oldest = oldest.map(|(table, time)| (table.name().to_owned(), time.to_millis().0.into()));
+    json!({
+        "compaction_debt": {"files": status.debt.files, "bytes": status.debt.bytes},
+        "waiting_for_readers": {"files": status.waiting_files, "bytes": status.waiting_bytes},
+        "unreadable_files": aside.collect::<Vec<_>>(),
+        "deletions_running": status.deletions_running,
+        "deleted_rows": status.deleted_rows,
+        "last_run_unix_ms": status.last_run.map(|time| time.to_millis().0),
+        "last_error": status.last_error,
+        "oldest_unix_ms": oldest.collect::<serde_json::Map<String, Value>>(),
+    })
 }
 
 fn table_json(table: &TableStats) -> Value {

@@ -1,5 +1,6 @@
 //! The file's shape, as written.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::Deserialize;
@@ -96,6 +97,7 @@ pub struct LimitsSpec {
 pub struct StoreSpec {
     pub promote: PromoteSpec,
     pub compaction: CompactionSpec,
+    pub retention: RetentionSpec,
     /// How long files that were replaced or dropped stay on disk for other readers of the catalog, DuckDB
     /// above all; 10m when absent.
     pub reader_grace: Option<HumanDuration>,
@@ -117,6 +119,34 @@ pub struct CompactionSpec {
     pub memory: Option<ByteSize>,
     /// Bytes of files read a second; 32MiB when absent.
     pub rate: Option<ByteSize>,
+}
+
+/// How long and how much is kept. Nothing is dropped that has no limit.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RetentionSpec {
+    pub logs: KeepSpec,
+    pub traces: KeepSpec,
+    pub metrics: KeepSpec,
+    /// Limits of an environment, by its name, in place of those above.
+    pub environments: BTreeMap<String, EnvironmentSpec>,
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct KeepSpec {
+    /// A day goes when its last moment is this old.
+    pub age: Option<HumanDuration>,
+    /// Bytes on disk.
+    pub size: Option<ByteSize>,
+}
+
+/// Metrics have no environment.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EnvironmentSpec {
+    pub logs: KeepSpec,
+    pub traces: KeepSpec,
 }
 
 /// Which attributes get typed columns of their own.

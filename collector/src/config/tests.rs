@@ -1,3 +1,5 @@
+use vervet_store::maintain::Keep;
+
 use super::*;
 
 #[test]
@@ -11,13 +13,19 @@ fn an_empty_file_is_a_loopback_collector() {
 #[test]
 fn everything_can_be_set() {
     let store = "store: {reader_grace: 1m, upkeep_interval: 1s, \
-        compaction: {file_min: 1MiB, file_max: 2MiB, files_min: 3, memory: 8MiB, rate: 4MiB}}\n";
+        compaction: {file_min: 1MiB, file_max: 2MiB, files_min: 3, memory: 8MiB, rate: 4MiB}, \
+        retention: {logs: {age: 30d, size: 1GiB}, environments: {staging: {traces: {age: 1d}}}}}\n";
     let text = "data_dir: /d\nlimits: {head: 1MiB, head_max: 3MiB, flush_interval: 5s}\nrules: {dir: /r, interval: 10s}\n\
         alerting: {route: {receiver: a}, receivers: [{name: a, webhook_configs: [{url: 'http://127.0.0.1:1/'}]}]}\n";
     let text = format!("{text}{store}");
     let config = CollectorConfig::parse("c.yaml", &text).expect("valid");
     let upkeep = &config.upkeep.store;
     assert_eq!(upkeep.reader_grace, Duration::from_secs(60));
+    let retention = &upkeep.retention;
+    assert_eq!(retention.logs.bytes, Some(1 << 30));
+    assert_eq!(retention.metrics, Keep::default());
+    let staging = retention.environments["staging"];
+    assert_eq!(staging.traces.age, Some(Duration::from_secs(86_400)));
     let compaction = &upkeep.compaction;
     assert_eq!(
         (compaction.file_bytes_min, compaction.file_bytes_max),
@@ -75,6 +83,18 @@ fn mistakes_name_line_and_nearest_key() {
         (
             "store: {compaction: {files_min: 1}}\n",
             &["store", "files_min"],
+        ),
+        (
+            "store:\n  retention:\n    log: {age: 1d}\n",
+            &["c.yaml:3", "log", "logs"],
+        ),
+        (
+            "store: {retention: {environments: {qa: {logs: {age: 0s}}}}}\n",
+            &["store.retention.environments.qa.logs.age", "0"],
+        ),
+        (
+            "store: {retention: {environments: {qa: {metrics: {age: 1d}}}}}\n",
+            &["metrics"],
         ),
         (
             "store: {compaction: {file_min: 1GiB}}\n",

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use vervet_store::UpkeepConfig;
+use vervet_store::maintain::{EnvironmentKeep, Keep, RetentionConfig};
 
-use super::spec::StoreSpec;
+use super::spec::{KeepSpec, RetentionSpec, StoreSpec};
 
 /// How often it is looked whether files are to be merged or deleted.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(10);
@@ -46,6 +47,7 @@ impl TryFrom<&StoreSpec> for UpkeepSettings {
         if compaction.file_bytes_max < compaction.file_bytes_min {
             return Err("compaction.file_max must not be below compaction.file_min".to_owned());
         }
+        upkeep.retention = retention(&spec.retention)?;
         if let Some(grace) = spec.reader_grace {
             upkeep.reader_grace = grace.0;
         }
@@ -57,4 +59,40 @@ impl TryFrom<&StoreSpec> for UpkeepSettings {
                 .max(Duration::from_millis(1)),
         })
     }
+}
+
+fn retention(spec: &RetentionSpec) -> Result<RetentionConfig, String> {
+    let environment = |(name, spec): (&String, &super::spec::EnvironmentSpec)| {
+        if name.is_empty() {
+            return Err("retention.environments: a name is empty".to_owned());
+        }
+        let keep = EnvironmentKeep {
+            logs: keep(spec.logs, &format!("environments.{name}.logs"))?,
+            traces: keep(spec.traces, &format!("environments.{name}.traces"))?,
+        };
+        Ok((name.clone(), keep))
+    };
+    Ok(RetentionConfig {
+        logs: keep(spec.logs, "logs")?,
+        traces: keep(spec.traces, "traces")?,
+        metrics: keep(spec.metrics, "metrics")?,
+        environments: spec
+            .environments
+            .iter()
+            .map(environment)
+            .collect::<Result<_, _>>()?,
+    })
+}
+
+fn keep(spec: KeepSpec, path: &str) -> Result<Keep, String> {
+    if spec.age.is_some_and(|age| age.0.is_zero()) {
+        return Err(format!("retention.{path}.age must not be 0"));
+    }
+    if spec.size.is_some_and(|size| size.0 == 0) {
+        return Err(format!("retention.{path}.size must not be 0"));
+    }
+    Ok(Keep {
+        age: spec.age.map(|age| age.0),
+        bytes: spec.size.map(|size| size.0),
+    })
 }

@@ -1,13 +1,19 @@
 //! What keeping the store in shape did and has to do.
 
+use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use vervet_store::catalog::Reclaimed;
-use vervet_store::maintain::{Compacted, UpkeepStatus};
+use vervet_store::maintain::{Compacted, Dropped, UpkeepStatus};
 
 use super::TableLabel;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabel {
+    reason: &'static str,
+}
 
 #[derive(Debug, Default)]
 pub(crate) struct UpkeepMetrics {
@@ -21,6 +27,11 @@ pub(crate) struct UpkeepMetrics {
     set_aside_files: Gauge,
     waiting_files: Gauge,
     waiting_bytes: Gauge,
+    dropped_files: Family<ReasonLabel, Counter>,
+    dropped_rows: Family<ReasonLabel, Counter>,
+    dropped_bytes: Family<ReasonLabel, Counter>,
+    deletions_running: Gauge,
+    deleted_rows: Gauge,
     reclaimed_files: Counter,
     reclaimed_bytes: Counter,
 }
@@ -45,6 +56,17 @@ impl UpkeepMetrics {
         self.reclaimed_bytes.inc_by(reclaimed.bytes);
     }
 
+    pub(crate) fn dropped(&self, reason: &'static str, dropped: &Dropped) {
+        let label = ReasonLabel { reason };
+        self.dropped_files
+            .get_or_create(&label)
+            .inc_by(dropped.files);
+        self.dropped_rows.get_or_create(&label).inc_by(dropped.rows);
+        self.dropped_bytes
+            .get_or_create(&label)
+            .inc_by(dropped.bytes);
+    }
+
     pub(crate) fn observe(&self, status: &UpkeepStatus) {
         for (gauge, value) in [
             (&self.debt_files, status.debt.files),
@@ -52,6 +74,8 @@ impl UpkeepMetrics {
             (&self.set_aside_files, status.set_aside.len() as u64),
             (&self.waiting_files, status.waiting_files),
             (&self.waiting_bytes, status.waiting_bytes),
+            (&self.deletions_running, status.deletions_running),
+            (&self.deleted_rows, status.deleted_rows),
         ] {
             gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
         }
@@ -83,6 +107,26 @@ impl UpkeepMetrics {
         for (name, help, family) in by_table {
             registry.register(name, help, family.clone());
         }
+        let by_reason = [
+            (
+                "collector_retention_dropped_files",
+                "Files dropped for their age or for size",
+                &self.dropped_files,
+            ),
+            (
+                "collector_retention_dropped_rows",
+                "Rows dropped for their age or for size",
+                &self.dropped_rows,
+            ),
+            (
+                "collector_retention_dropped_bytes",
+                "Bytes dropped for their age or for size",
+                &self.dropped_bytes,
+            ),
+        ];
+        for (name, help, family) in by_reason {
+            registry.register(name, help, family.clone());
+        }
         let gauges = [
             (
                 "collector_compaction_debt_files",
@@ -98,6 +142,16 @@ impl UpkeepMetrics {
                 "collector_compaction_set_aside_files",
                 "Files that cannot be read and are left alone",
                 &self.set_aside_files,
+            ),
+            (
+                "collector_deletions_running",
+                "Deletions of rows that are not finished",
+                &self.deletions_running,
+            ),
+            (
+                "collector_deleted_rows",
+                "Rows that deletions took out, of all that are on record",
+                &self.deleted_rows,
             ),
             (
                 "collector_reclaim_waiting_files",

@@ -22,6 +22,7 @@ use std::sync::Arc;
 
 use vervet_model::{Signal, UnixNanos};
 
+use crate::maintain::{DeleteJob, DeleteWhere};
 use crate::segment::WrittenFile;
 use crate::tables::{Layout, Layouts, PromotedColumn, Table};
 
@@ -47,6 +48,8 @@ pub struct DataFile {
     /// Its place among the files of its table: what is in a file with a lower one was applied before. A file
     /// that was merged has the place of the earliest of its parts, which are neighbours.
     pub order: i64,
+    /// The environment that all rows are of, when the configuration limits it on its own; else empty.
+    pub class: Arc<str>,
     /// Absolute path. The store deletes no replaced file while a clone of this one lives, so whoever reads
     /// a file holds its `DataFile`.
     pub path: Arc<Path>,
@@ -66,7 +69,7 @@ pub struct Snapshot {
     pub id: SnapshotId,
     /// The columns of each table. Files from before a column was added lack it.
     pub layouts: Layouts,
-    /// By table, day and [`DataFile::order`]. Every table's files when none was asked for.
+    /// By table, day, class and [`DataFile::order`]. Every table's files when none was asked for.
     pub files: Vec<DataFile>,
 }
 
@@ -92,13 +95,18 @@ impl Snapshot {
         let removed: HashSet<FileId> = removed.iter().copied().collect();
         let kept = self.files.iter().filter(|file| !removed.contains(&file.id));
         let mut files: Vec<DataFile> = kept.chain(&committed.added).cloned().collect();
-        files.sort_by_key(|file| (file.table, file.day, file.order));
+        files.sort_by(|a, b| place(a).cmp(&place(b)));
         Some(Self {
             id: committed.snapshot,
             layouts: committed.layouts.clone().unwrap_or(self.layouts.clone()),
             files,
         })
     }
+}
+
+/// Where a file stands among those of a snapshot.
+fn place(file: &DataFile) -> (Table, i32, &str, i64) {
+    (file.table, file.day, &file.class, file.order)
 }
 
 /// What a commit made.
@@ -143,6 +151,8 @@ pub struct Commit {
     /// Highest sequence stored per agent and signal. A lower one than the recorded is ignored.
     pub agent_sequences: Vec<(String, Signal, u64)>,
     pub metric_metadata: Vec<MetricMetadata>,
+    /// How far a deletion has come with this commit.
+    pub delete_job: Option<DeleteJob>,
     /// Promoted columns that the added files have and the catalog does not know yet. One that it does know is
     /// left as it is.
     pub promote: Vec<(Table, PromotedColumn)>,
@@ -182,6 +192,19 @@ pub trait Catalog: Send + Sync + 'static {
 
     /// The metadata of all metrics, ordered by metric.
     fn metric_metadata(&self) -> Result<Vec<MetricMetadata>, CatalogError>;
+
+    /// Enters a deletion of rows in all files that there are now.
+    fn add_delete_job(
+        &self,
+        condition: &DeleteWhere,
+        now: UnixNanos,
+    ) -> Result<DeleteJob, CatalogError>;
+
+    /// All deletions, the oldest first.
+    fn delete_jobs(&self) -> Result<Vec<DeleteJob>, CatalogError>;
+
+    /// Records how far a deletion has come.
+    fn save_delete_job(&self, job: &DeleteJob) -> Result<(), CatalogError>;
 
     /// Absolute paths of all files the catalog knows, ended ones too. Any other file is an orphan.
     fn known_files(&self) -> Result<HashSet<PathBuf>, CatalogError>;

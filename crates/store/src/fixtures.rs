@@ -60,6 +60,34 @@ pub(crate) fn logs(service: &'static str, records: &[(i64, i32, &str)]) -> Decod
     decoded(Signal::Logs, &body)
 }
 
+/// Log records `(seconds, user, body)` of a service in an environment; the user is the attribute `user.id`.
+pub(crate) fn logs_of(
+    service: &'static str,
+    environment: &'static str,
+    records: &[(i64, &'static str, &str)],
+) -> Decoded {
+    let resource = Resource {
+        attributes: attributes(&[
+            ("service.name", service),
+            ("deployment.environment.name", environment),
+            ("team", "shop"),
+        ]),
+    };
+    let mut body = Vec::new();
+    write_resource_logs(&mut body, &resource, &Scope::default(), |writer| {
+        for (seconds, user, text) in records {
+            writer.push(&LogRecord {
+                time_unix_nano: at(*seconds).0.unsigned_abs(),
+                severity_number: 9,
+                body: Value::from((*text).to_owned()),
+                attributes: attributes(&[("user.id", user)]),
+                ..LogRecord::default()
+            });
+        }
+    });
+    decoded(Signal::Logs, &body)
+}
+
 /// A span of [`spans`].
 #[derive(Clone, Copy)]
 pub(crate) struct TestSpan {

@@ -168,7 +168,9 @@ impl Inner {
     ) -> Result<HashSet<(u64, i32)>, StoreError> {
         let dir = self.config.segments_dir();
         for table in [Table::Logs, Table::Spans] {
-            rows::write_batches(&dir, layouts.get(table), &frozen.batches(table), written)?;
+            let classes: Vec<&str> = self.config.upkeep.retention.classes(table).collect();
+            let batches = frozen.batches(table);
+            rows::write_batches(&dir, layouts.get(table), &batches, &classes, written)?;
         }
         let samples = frozen.samples.read();
         let list = rows::sorted_series(&samples, &self.series.read());
@@ -202,6 +204,7 @@ fn covering(
             .map(|((agent_id, signal), sequence)| (agent_id, signal, sequence))
             .collect(),
         metric_metadata: progress.metadata.into_values().collect(),
+        delete_job: None,
         promote,
     }
 }

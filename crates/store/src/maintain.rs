@@ -2,14 +2,17 @@
 //! larger than wanted, and disk space that comes back.
 //!
 //! All of it blocks and is meant for one thread that calls the steps in turn: [`Store::compact`] merges one
-//! run of files, [`Store::reclaim`] deletes files that nobody reads any more. A step that is called off or
+//! run of files, [`Store::retain`] drops what is too old or too much, [`Store::delete_step`] takes a deletion of rows
+//! one file further, and [`Store::reclaim`] deletes files that nobody reads any more. A step that is called off or
 //! killed leaves nothing behind but, at worst, a file that the next start removes.
 
 mod compact;
+mod delete;
 mod merge;
 mod pace;
 mod plan;
 mod reclaim;
+mod retain;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -25,8 +28,11 @@ use vervet_model::UnixNanos;
 use crate::catalog::{FileId, Reclaimed};
 
 pub use compact::Compacted;
+pub(crate) use delete::Jobs;
+pub use delete::{DeleteJob, DeleteReport, DeleteStep, DeleteWhere, JobState};
 pub use pace::Cancel;
 pub use plan::Debt;
+pub use retain::{Dropped, EnvironmentKeep, Keep, Retained, RetentionConfig};
 pub use status::{SetAside, UpkeepStatus};
 
 /// A file that could not be read is tried again after this long.
@@ -36,6 +42,7 @@ const SET_ASIDE_FOR: Duration = Duration::from_secs(3_600);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UpkeepConfig {
     pub compaction: CompactionConfig,
+    pub retention: RetentionConfig,
     /// How long a file that was replaced or dropped stays on disk for readers of the catalog that this
     /// process does not know of, DuckDB above all.
     pub reader_grace: Duration,
@@ -45,6 +52,7 @@ impl Default for UpkeepConfig {
     fn default() -> Self {
         Self {
             compaction: CompactionConfig::default(),
+            retention: RetentionConfig::default(),
             reader_grace: Duration::from_secs(600),
         }
     }
@@ -83,6 +91,16 @@ pub(crate) struct Upkeep {
     /// Held through a step: one runs at a time.
     step: Mutex<()>,
     memory: Mutex<Memory>,
+    jobs: Mutex<Jobs>,
+}
+
+impl Upkeep {
+    pub(crate) fn new(jobs: Vec<DeleteJob>) -> Self {
+        Self {
+            jobs: Jobs::new(jobs).into(),
+            ..Self::default()
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -90,6 +108,8 @@ struct Memory {
     set_aside: BTreeMap<FileId, SetAside>,
     debt: Debt,
     waiting: Reclaimed,
+    last_run: Option<UnixNanos>,
+    last_error: Option<String>,
 }
 
 impl Memory {

@@ -49,6 +49,8 @@ pub struct WrittenFile {
     pub day: i32,
     /// Its [`DataFile::order`](crate::catalog::DataFile::order), when it is made of other files; else its id.
     pub order: Option<i64>,
+    /// Its [`DataFile::class`](crate::catalog::DataFile::class).
+    pub class: String,
     pub rows: u64,
     pub bytes: u64,
     /// Length of the Parquet metadata, without the 8 bytes after it.

@@ -10,6 +10,7 @@ mod commit;
 mod copy;
 mod ducklake_type;
 mod inspect;
+mod jobs;
 mod layout;
 mod migrate;
 mod promoted;
@@ -28,6 +29,7 @@ use vervet_model::{Clock, Signal, SystemClock, UnixNanos};
 use super::{
     Catalog, CatalogError, Commit, Committed, FileFilter, MetricMetadata, Reclaimed, Snapshot,
 };
+use crate::maintain::{DeleteJob, DeleteWhere};
 use crate::tables::Table;
 
 pub use copy::{CatalogCopy, copy_database};
@@ -158,6 +160,22 @@ impl Catalog for SqliteCatalog {
 
     fn metric_metadata(&self) -> Result<Vec<MetricMetadata>, CatalogError> {
         self.reading(read::metric_metadata)
+    }
+
+    fn add_delete_job(
+        &self,
+        condition: &DeleteWhere,
+        now: UnixNanos,
+    ) -> Result<DeleteJob, CatalogError> {
+        self.writing(|transaction| jobs::add(transaction, condition, now))
+    }
+
+    fn delete_jobs(&self) -> Result<Vec<DeleteJob>, CatalogError> {
+        self.reading(jobs::all)
+    }
+
+    fn save_delete_job(&self, job: &DeleteJob) -> Result<(), CatalogError> {
+        self.writing(|transaction| jobs::save(transaction, job))
     }
 
     fn known_files(&self) -> Result<HashSet<PathBuf>, CatalogError> {

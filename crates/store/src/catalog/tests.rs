@@ -33,6 +33,7 @@ fn file(name: &str, day: i32, services: (&str, &str), seconds: (i64, i64)) -> Wr
         relative_path: format!("day={day}/{name}.parquet"),
         day,
         order: None,
+        class: String::new(),
         rows: 100,
         bytes: 1_000,
         footer_bytes: 200,

@@ -5,10 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, Float64Array, Int32Array, RecordBatch, StringBuilder, TimestampMillisecondArray,
-    UInt64Array,
+    ArrayRef, AsArray, BooleanArray, Float64Array, Int32Array, RecordBatch, StringBuilder,
+    TimestampMillisecondArray, UInt64Array,
 };
-use arrow::compute::concat_batches;
+use arrow::compute::{concat_batches, filter_record_batch};
 use arrow::error::ArrowError;
 use parking_lot::RwLock;
 use vervet_model::{Labels, UnixMillis};
@@ -28,21 +28,58 @@ const SAMPLE_BATCH_ROWS: usize = 65_536;
 
 type Written = Vec<(Table, WrittenFile)>;
 
-/// Writes batches of logs or spans, one segment per day.
+/// Writes batches of logs or spans, one segment per day and class.
 pub(super) fn write_batches(
     dir: &Path,
     layout: &Layout,
     batches: &[RecordBatch],
+    classes: &[&str],
     written: &mut Written,
 ) -> Result<(), StoreError> {
     let table = layout.table();
     for chunk in chunks(batches) {
         let all = concat_batches(&table.schema(), chunk).map_err(|source| arrow(table, source))?;
         for (day, rows) in split_by_day(table, &all)? {
-            written.push((table, write_segment(dir, layout, day, &rows)?));
+            for (class, rows) in
+                split_by_class(&rows, classes).map_err(|source| arrow(table, source))?
+            {
+                let mut file = write_segment(dir, layout, day, &rows)?;
+                file.class = class.to_owned();
+                written.push((table, file));
+            }
         }
     }
     Ok(())
+}
+
+/// Parts rows by their environment: those of each of `classes`, and, under the empty class, all others.
+fn split_by_class<'c>(
+    rows: &RecordBatch,
+    classes: &[&'c str],
+) -> Result<Vec<(&'c str, RecordBatch)>, ArrowError> {
+    let environments = rows
+        .column_by_name(column::ENVIRONMENT)
+        .and_then(|column| column.as_string_opt::<i32>());
+    let (Some(environments), false) = (environments, classes.is_empty()) else {
+        return Ok(vec![("", rows.clone())]);
+    };
+    let class_of = |row: usize| {
+        let environment = environments.value(row);
+        let known = classes.iter().find(|class| **class == environment);
+        known.copied().unwrap_or_default()
+    };
+    let of_rows: Vec<&str> = (0..rows.num_rows()).map(class_of).collect();
+    let found: BTreeSet<&'c str> = of_rows.iter().copied().collect();
+    if let [only] = found.iter().collect::<Vec<_>>().as_slice() {
+        return Ok(vec![(**only, rows.clone())]);
+    }
+    found
+        .into_iter()
+        .map(|class| {
+            let mask: BooleanArray = of_rows.iter().map(|of| Some(*of == class)).collect();
+            Ok((class, filter_record_batch(rows, &mask)?))
+        })
+        .collect()
 }
 
 /// Parts batches into runs of at most [`SORT_BYTES_MAX`], at least one batch each.

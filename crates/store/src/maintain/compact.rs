@@ -11,7 +11,7 @@ use vervet_model::{Clock as _, SystemClock, UnixNanos};
 
 use super::merge::Merge;
 use super::pace::{Cancel, Pace};
-use super::plan::{self, Run, Sizes};
+use super::plan::{self, Apart, Run, Sizes};
 use crate::catalog::{CatalogError, Commit, DataFile};
 use crate::segment::{SegmentError, WrittenFile, write_compacted, write_sorted};
 use crate::store::Inner;
@@ -90,13 +90,17 @@ impl Inner {
 
     pub(super) fn next_run(&self, now: UnixNanos) -> Option<Run> {
         let skip = self.upkeep.memory.lock().skipped(now);
-        plan::next_run(&self.cut().snapshot, open_day(now), &skip, self.sizes())
+        let fences = self.upkeep.jobs.lock().fences();
+        let apart = Apart { skip, fences };
+        plan::next_run(&self.cut().snapshot, open_day(now), &apart, self.sizes())
     }
 
     fn note_debt(&self, now: UnixNanos) {
+        let fences = self.upkeep.jobs.lock().fences();
         let mut memory = self.upkeep.memory.lock();
         let skip = memory.skipped(now);
-        memory.debt = plan::debt(&self.cut().snapshot, open_day(now), &skip, self.sizes());
+        let apart = Apart { skip, fences };
+        memory.debt = plan::debt(&self.cut().snapshot, open_day(now), &apart, self.sizes());
     }
 
     fn merge(&self, run: &Run, cancel: &Cancel) -> Result<Compacted, StoreError> {
@@ -138,6 +142,7 @@ impl Inner {
             write_sorted(&dir, &layout, first.day, rows)?
         };
         merged.order = Some(first.order);
+        merged.class = first.class.to_string();
         let expected: u64 = files.iter().map(|file| file.rows).sum();
         if first.table != Table::Series && merged.rows != expected {
             self.delete(&[(first.table, merged)]);
@@ -159,7 +164,12 @@ impl Inner {
             remove: files.iter().map(|file| file.id).collect(),
             ..Commit::default()
         };
-        match self.commit(&commit) {
+        self.commit_or_delete(&commit)
+    }
+
+    /// Commits, and deletes the new files when the commit failed for certain.
+    pub(super) fn commit_or_delete(&self, commit: &Commit) -> Result<(), StoreError> {
+        match self.commit(commit) {
             Ok(_committed) => Ok(()),
             Err(StoreError::Catalog(error)) => {
                 if !error.leaves_outcome_open() {

@@ -273,7 +273,7 @@ impl Input {
 }
 
 /// Rows that take about [`BATCH_BYTES`].
-fn batch_rows(metadata: &ParquetMetaData) -> usize {
+pub(super) fn batch_rows(metadata: &ParquetMetaData) -> usize {
     let (mut rows, mut bytes) = (0_u64, 0_u64);
     for group in metadata.row_groups() {
         rows += group.num_rows().unsigned_abs();
@@ -284,7 +284,7 @@ fn batch_rows(metadata: &ParquetMetaData) -> usize {
     usize::try_from(rows).unwrap_or(1)
 }
 
-fn input_error(path: &Path, source: ParquetError) -> SegmentError {
+pub(super) fn input_error(path: &Path, source: ParquetError) -> SegmentError {
     SegmentError::Input {
         path: path.to_owned(),
         source,

@@ -15,6 +15,7 @@ mod tests;
 use std::collections::HashSet;
 use std::ops::Range;
 
+use super::delete::Fence;
 use crate::catalog::{DataFile, FileId, Snapshot};
 use crate::tables::Table;
 
@@ -47,6 +48,21 @@ pub(super) struct Sizes {
     pub(super) memory_bytes: u64,
 }
 
+/// What is not merged although it is small.
+#[derive(Debug, Default)]
+pub(super) struct Apart {
+    /// Files that cannot be read.
+    pub(super) skip: HashSet<FileId>,
+    /// Of deletions that are under way.
+    pub(super) fences: Vec<Fence>,
+}
+
+impl Apart {
+    fn joins(&self, a: &DataFile, b: &DataFile) -> bool {
+        self.fences.iter().all(|fence| fence.joins(a, b))
+    }
+}
+
 /// Files to be merged into one, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Run {
@@ -60,12 +76,12 @@ pub struct Debt {
     pub bytes: u64,
 }
 
-/// The files of one table and day, in order.
+/// The files of one table, day and class, in order.
 fn groups(snapshot: &Snapshot, table: Table) -> impl Iterator<Item = &[DataFile]> {
     let from = snapshot.files.partition_point(|file| file.table < table);
     let to = snapshot.files.partition_point(|file| file.table <= table);
     let files = snapshot.files.get(from..to).unwrap_or_default();
-    files.chunk_by(|a, b| a.day == b.day)
+    files.chunk_by(|a, b| a.day == b.day && a.class == b.class)
 }
 
 /// The run to be merged next: of the oldest day that has one, the one that is cheapest for each file it
@@ -73,7 +89,7 @@ fn groups(snapshot: &Snapshot, table: Table) -> impl Iterator<Item = &[DataFile]
 pub(super) fn next_run(
     snapshot: &Snapshot,
     open_day: i32,
-    skip: &HashSet<FileId>,
+    apart: &Apart,
     sizes: Sizes,
 ) -> Option<Run> {
     let mut days: Vec<&[DataFile]> = Table::ALL
@@ -83,7 +99,7 @@ pub(super) fn next_run(
         .collect();
     days.sort_by_key(|files| files.first().map(|file| file.day));
     days.into_iter().find_map(|files| {
-        let run = choose(files, open_day, skip, sizes)?;
+        let run = choose(files, open_day, apart, sizes)?;
         Some(Run {
             files: files.get(run)?.to_vec(),
         })
@@ -91,12 +107,7 @@ pub(super) fn next_run(
 }
 
 /// What would be merged if nothing more came, about.
-pub(super) fn debt(
-    snapshot: &Snapshot,
-    open_day: i32,
-    skip: &HashSet<FileId>,
-    sizes: Sizes,
-) -> Debt {
+pub(super) fn debt(snapshot: &Snapshot, open_day: i32, apart: &Apart, sizes: Sizes) -> Debt {
     let mut debt = Debt::default();
     for files in Table::ALL
         .into_iter()
@@ -105,7 +116,7 @@ pub(super) fn debt(
         let mut from = 0;
         while from < files.len() {
             let mut longest = None;
-            for (end, run) in runs(files, from, open_day, skip, sizes) {
+            for (end, run) in runs(files, from, open_day, apart, sizes) {
                 longest = Some((end, run.files, run.bytes));
             }
             from = match longest {
@@ -122,15 +133,10 @@ pub(super) fn debt(
 }
 
 /// The cheapest run among the files of one day.
-fn choose(
-    files: &[DataFile],
-    open_day: i32,
-    skip: &HashSet<FileId>,
-    sizes: Sizes,
-) -> Option<Range<usize>> {
+fn choose(files: &[DataFile], open_day: i32, apart: &Apart, sizes: Sizes) -> Option<Range<usize>> {
     let mut best: Option<(Growing, Range<usize>)> = None;
     for from in 0..files.len() {
-        for (end, run) in runs(files, from, open_day, skip, sizes) {
+        for (end, run) in runs(files, from, open_day, apart, sizes) {
             if best.as_ref().is_none_or(|(best, _)| run.cheaper_than(best)) {
                 best = Some((run, from..end));
             }
@@ -144,7 +150,7 @@ fn runs<'a>(
     files: &'a [DataFile],
     from: usize,
     open_day: i32,
-    skip: &'a HashSet<FileId>,
+    apart: &'a Apart,
     sizes: Sizes,
 ) -> impl Iterator<Item = (usize, Growing)> + 'a {
     let mut run = Growing::default();
@@ -153,8 +159,9 @@ fn runs<'a>(
         .take(FILES_MAX)
         .zip(from + 1..)
         .map_while(move |(file, end)| {
-            let small = file.bytes < sizes.file_bytes_min && !skip.contains(&file.id);
-            (small && run.fits(file, sizes)).then(|| {
+            let small = file.bytes < sizes.file_bytes_min && !apart.skip.contains(&file.id);
+            let joins = rest.first().is_none_or(|first| apart.joins(first, file));
+            (small && joins && run.fits(file, sizes)).then(|| {
                 run.add(file);
                 let due = run.is_due(file.day < open_day, sizes);
                 due.then_some((end, run))

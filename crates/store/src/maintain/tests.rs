@@ -12,7 +12,7 @@ use vervet_wire::otlp::SpanKind;
 
 use super::*;
 use crate::catalog::{Catalog as _, CatalogError, Commit, DataFile, SqliteCatalog};
-use crate::fixtures::{TestSpan, at, at_ms, gauge, logs, spans};
+use crate::fixtures::{TestSpan, at, at_ms, gauge, logs, logs_of, spans};
 use crate::segment::SegmentError;
 use crate::tables::Table;
 use crate::{Direction, LogQuery, SampleLimits, Store, StoreConfig, StoreError};
@@ -29,6 +29,7 @@ fn small() -> UpkeepConfig {
             ..CompactionConfig::default()
         },
         reader_grace: Duration::ZERO,
+        ..UpkeepConfig::default()
     }
 }
 
@@ -407,6 +408,65 @@ fn the_grace_of_foreign_readers_begins_when_a_file_is_replaced() {
             .files,
         4
     );
+}
+
+#[test]
+fn an_environment_with_limits_of_its_own_has_files_of_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let staging = EnvironmentKeep {
+        logs: Keep {
+            age: Some(Duration::from_secs(86_400)),
+            bytes: None,
+        },
+        traces: Keep::default(),
+    };
+    let retention = RetentionConfig {
+        environments: BTreeMap::from([("staging".to_owned(), staging)]),
+        ..RetentionConfig::default()
+    };
+    let open = || {
+        Store::open(StoreConfig {
+            upkeep: UpkeepConfig {
+                retention: retention.clone(),
+                ..small()
+            },
+            ..StoreConfig::new(dir.path())
+        })
+        .unwrap()
+    };
+    let store = open();
+    for sequence in 1..=3 {
+        for (place, environment) in (0..).zip(["production", "staging", "qa"]) {
+            let records = [(1, "ann", environment)];
+            let decoded = logs_of("api", environment, &records);
+            store.apply(3 * sequence + place, decoded, None);
+        }
+        store.flush().unwrap();
+    }
+    let classes = |store: &Store| {
+        let view = store.0.cut();
+        let files = view.snapshot.files.iter();
+        files
+            .map(|file| (file.class.to_string(), file.rows))
+            .collect::<Vec<_>>()
+    };
+    let mut parts = vec![(String::new(), 2); 3];
+    parts.extend(vec![("staging".to_owned(), 1); 3]);
+    assert_eq!(classes(&store), parts);
+    compact_all(&store, at(LATER));
+    let merged = [(String::new(), 6), ("staging".to_owned(), 3)];
+    assert_eq!(classes(&store), merged);
+    drop(store);
+    let store = open();
+    assert_eq!(classes(&store), merged);
+    let retained = store.retain(at(3 * 86_400)).unwrap();
+    assert_eq!((retained.by_age.files, retained.by_age.rows), (1, 3));
+    assert_eq!(retained.by_size, Dropped::default());
+    assert_eq!(classes(&store), merged[..1]);
+    // The six parts of the merged files, and the dropped file.
+    assert_eq!(store.reclaim(at(i64::from(u32::MAX))).unwrap().files, 7);
+    assert_eq!(on_disk(dir.path()).len(), 1);
+    assert_eq!(store.retain(at(3 * 86_400)).unwrap(), Retained::default());
 }
 
 /// Rows that are applied before each flush: logs, spans and samples with times, texts and series from small

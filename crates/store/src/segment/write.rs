@@ -105,6 +105,7 @@ fn write_batches(
         relative_path,
         day,
         order: None,
+        class: String::new(),
         rows: measure.rows(),
         bytes,
         footer_bytes,

@@ -69,6 +69,7 @@ pub(super) fn open_with(
     let executor = Executor::start().map_err(io)?;
     let searcher = Searcher::start().map_err(io)?;
     let series = load_series(&snapshot)?;
+    let upkeep = Upkeep::new(catalog.delete_jobs()?);
     let view = View {
         snapshot: Arc::new(snapshot),
         generations: vec![Arc::new(Generation::default())],
@@ -93,7 +94,7 @@ pub(super) fn open_with(
         applying: parking_lot::Mutex::new(()),
         flushing: Flusher::default().into(),
         committer: Committer::default().into(),
-        upkeep: Upkeep::default(),
+        upkeep,
     })))
 }
 

@@ -11,6 +11,7 @@ use crate::catalog::{
 };
 use crate::fixtures::{at, at_ms, gauge, logs, store};
 use crate::ingest::{Content, reason};
+use crate::maintain::{DeleteJob, DeleteWhere};
 use crate::segment::{WrittenFile, write_segment};
 use crate::tables::Layout;
 use crate::{Direction, GroupBy, LogMeasure, LogQuery, SampleLimits, StoreError};
@@ -263,6 +264,22 @@ impl Catalog for Failing {
 
     fn metric_metadata(&self) -> Result<Vec<MetricMetadata>, CatalogError> {
         self.inner.metric_metadata()
+    }
+
+    fn add_delete_job(
+        &self,
+        condition: &DeleteWhere,
+        now: UnixNanos,
+    ) -> Result<DeleteJob, CatalogError> {
+        self.inner.add_delete_job(condition, now)
+    }
+
+    fn delete_jobs(&self) -> Result<Vec<DeleteJob>, CatalogError> {
+        self.inner.delete_jobs()
+    }
+
+    fn save_delete_job(&self, job: &DeleteJob) -> Result<(), CatalogError> {
+        self.inner.save_delete_job(job)
     }
 
     fn known_files(&self) -> Result<std::collections::HashSet<std::path::PathBuf>, CatalogError> {

@@ -31,6 +31,8 @@ pub(crate) struct CollectorOptions {
     pub(crate) dir: PathBuf,
     /// YAML of `limits`, in braces.
     pub(crate) limits: String,
+    /// YAML of `store`, in braces.
+    pub(crate) store: String,
     /// Folder of rule files; without one no rules run.
     pub(crate) rules_dir: Option<PathBuf>,
     pub(crate) webhook: Option<String>,
@@ -63,6 +65,7 @@ impl CollectorOptions {
         Self {
             dir: dir.to_owned(),
             limits: "{}".to_owned(),
+            store: "{}".to_owned(),
             rules_dir: None,
             webhook: None,
             addresses: Addresses {
@@ -89,9 +92,10 @@ impl CollectorOptions {
         let mut yaml = format!(
             "data_dir: {}\nenvironment: test\nhttp: {{listen: \"{http}\"}}\n\
              otlp: {{grpc: \"{otlp_grpc}\", http: \"{otlp_http}\"}}\nlimits: {}\n\
-             rules: {{dir: {}, interval: 1s}}\n",
+             store: {}\nrules: {{dir: {}, interval: 1s}}\n",
             self.data_dir().display(),
             self.limits,
+            self.store,
             rules.display(),
         );
         if let Some(url) = &self.webhook {
@@ -143,6 +147,17 @@ impl Collector {
 
     pub(crate) fn data_dir(&self) -> PathBuf {
         self.options.data_dir()
+    }
+
+    /// What `vervet-collector verify` finds in the data.
+    pub(crate) fn verify(&self) -> Value {
+        let output = Command::new(binary("vervet-collector"))
+            .args(["verify", "--json", "--data-dir"])
+            .arg(self.data_dir())
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
     }
 }
 

@@ -9,7 +9,7 @@ use vervet_model::UnixNanos;
 use super::super::{
     CatalogError, ColumnStats, Commit, Committed, DataFile, FileId, SnapshotId, StatValue, stats,
 };
-use super::{layout, promoted, read, sqlite, to_i64};
+use super::{jobs, layout, promoted, read, sqlite, to_i64};
 use crate::segment::WrittenFile;
 use crate::tables::{Table, column, column_id};
 
@@ -23,6 +23,9 @@ pub(super) fn apply(
     set_journal_position(transaction, commit.journal_position)?;
     set_agent_sequences(transaction, commit)?;
     set_metric_metadata(transaction, commit).map_err(sqlite("write metric metadata"))?;
+    if let Some(job) = &commit.delete_job {
+        jobs::save(transaction, job)?;
+    }
     let newest = read::newest_snapshot(transaction)?;
     if commit.add.is_empty() && commit.remove.is_empty() && commit.promote.is_empty() {
         return Ok(Committed {
@@ -213,6 +216,12 @@ fn add_file(
         .prepare("INSERT OR REPLACE INTO vervet_file_checksum VALUES (?1, ?2)")
         .and_then(|mut statement| statement.execute(params![id.0, file.checksum.to_string()]))
         .map_err(sqlite("add the checksum of a file"))?;
+    if !file.class.is_empty() {
+        transaction
+            .prepare("INSERT INTO vervet_file_class VALUES (?1, ?2)")
+            .and_then(|mut statement| statement.execute(params![id.0, file.class]))
+            .map_err(sqlite("add the class of a file"))?;
+    }
     let action = "add the statistics of a file";
     let mut statement = transaction.prepare(ADD_STATS).map_err(sqlite(action))?;
     for stats in &file.column_stats {
@@ -239,6 +248,7 @@ fn data_file(data_dir: &Path, table: Table, file: &WrittenFile, id: FileId) -> D
         id,
         table,
         order: file.order.unwrap_or(id.0),
+        class: file.class.as_str().into(),
         path: data_dir.join(table.name()).join(&file.relative_path).into(),
         day: file.day,
         rows: file.rows,

@@ -16,10 +16,11 @@ use super::{copy_database, sqlite, sync_folder};
 const FIRST_VERSION: i64 = 1;
 
 /// The SQL that leads to each version after the first. Steps are added at the end and never changed.
-const STEPS: [(i64, &str); 3] = [
+const STEPS: [(i64, &str); 4] = [
     (2, FILE_CHECKSUMS),
     (3, include_str!("migrations/0003_promoted_columns.sql")),
     (4, include_str!("migrations/0004_packed_samples.sql")),
+    (5, include_str!("migrations/0005_classes_and_deletions.sql")),
 ];
 
 /// Further SQL of a step, for a catalog that readers may have open.

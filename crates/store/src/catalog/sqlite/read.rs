@@ -42,7 +42,7 @@ pub(super) fn snapshot(
     })
 }
 
-/// The live files of `table` that pass `filter`, by day and order.
+/// The live files of `table` that pass `filter`, by day, class and order.
 pub(super) fn files(
     transaction: &Transaction<'_>,
     data_dir: &Path,
@@ -57,13 +57,15 @@ pub(super) fn files(
         .prepare(
             "SELECT f.data_file_id, f.path, f.record_count, f.file_size_bytes, f.footer_size,
                     CAST(p.partition_value AS INTEGER) AS day, t.min_value, t.max_value,
-                    coalesce(f.file_order, f.data_file_id) AS place
+                    coalesce(f.file_order, f.data_file_id) AS place,
+                    coalesce(c.class, '') AS class
              FROM ducklake_data_file f
              JOIN ducklake_file_partition_value p ON p.data_file_id = f.data_file_id
              LEFT JOIN ducklake_file_column_stats t
                  ON t.table_id = f.table_id AND t.column_id = ?2 AND t.data_file_id = f.data_file_id
+             LEFT JOIN vervet_file_class c ON c.data_file_id = f.data_file_id
              WHERE p.table_id = ?1 AND f.table_id = ?1 AND f.end_snapshot IS NULL AND day BETWEEN ?3 AND ?4
-             ORDER BY day, place",
+             ORDER BY day, class, place",
         )
         .map_err(sqlite(action))?;
     let folder = data_dir.join(table.name());
@@ -97,6 +99,7 @@ struct FileRow {
     footer_bytes: i64,
     day: i32,
     order: i64,
+    class: String,
     time: Option<(String, String)>,
 }
 
@@ -112,6 +115,7 @@ impl FileRow {
             footer_bytes: row.get(4)?,
             day: row.get(5)?,
             order: row.get(8)?,
+            class: row.get(9)?,
             time: first.zip(last),
         })
     }
@@ -135,6 +139,7 @@ impl FileRow {
             id: FileId(self.id),
             table,
             order: self.order,
+            class: self.class.into(),
             path: folder.join(&self.path).into(),
             day: self.day,
             rows: count(self.rows)?,

@@ -52,6 +52,7 @@ const UNSEEN: &str = "
             (SELECT max(snapshot_time) FROM ducklake_snapshot)
         FROM unseen JOIN ducklake_data_file f USING (data_file_id) JOIN ducklake_table t USING (table_id);
     DELETE FROM ducklake_file_column_stats WHERE data_file_id IN (SELECT data_file_id FROM unseen);
+    DELETE FROM vervet_file_class WHERE data_file_id IN (SELECT data_file_id FROM unseen);
     DELETE FROM vervet_file_checksum WHERE data_file_id IN (SELECT data_file_id FROM unseen);
     DELETE FROM ducklake_file_partition_value WHERE data_file_id IN (SELECT data_file_id FROM unseen);
     DELETE FROM ducklake_data_file WHERE data_file_id IN (SELECT data_file_id FROM unseen);
