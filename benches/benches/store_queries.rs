@@ -11,8 +11,8 @@ use vervet_benches::generate::logs::Logs;
 use vervet_benches::generate::spans::{SPANS_PER_TRACE, Spans};
 use vervet_model::{Signal, TraceId, UnixNanos};
 use vervet_store::{
-    Aggregate, DecodeOptions, Direction, Field, Filter, LogRequest, NumberField, Store,
-    StoreConfig, Test, decode,
+    Aggregate, DecodeOptions, Direction, Field, Filter, LogRequest, NumberField, PromoteConfig,
+    PromoteKey, Store, StoreConfig, Test, decode,
 };
 
 const SEED: u64 = 11;
