@@ -12,6 +12,8 @@ mod histograms;
 pub(crate) mod logs;
 mod metrics;
 mod names;
+mod seen_keys;
+mod shared_maps;
 mod spans;
 mod target;
 #[cfg(test)]

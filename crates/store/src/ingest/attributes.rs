@@ -5,13 +5,11 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, MapArray, MapBuilder, StringBuilder, StructArray};
-use arrow::buffer::OffsetBuffer;
-use arrow::datatypes::DataType;
-use arrow::error::ArrowError;
+use arrow::array::{ArrayRef, MapBuilder, StringBuilder};
 use vervet_model::UnixNanos;
 use vervet_wire::otlp::{KeyValue, Resource, Value};
 
+use super::seen_keys::SeenKeys;
 use super::{DecodeOptions, adjustment};
 use crate::tables::{Table, column};
 
@@ -23,9 +21,6 @@ const OLD_ENVIRONMENT: &str = "deployment.environment";
 
 /// The longest text of a 64-bit integer (bytes).
 const INTEGER_DIGITS_MAX: usize = 20;
-
-/// Rows of a resource's map that are made at a time.
-const SHARED_BLOCK_ROWS: usize = 64;
 
 pub(super) type TextMapBuilder = MapBuilder<StringBuilder, StringBuilder>;
 
@@ -144,7 +139,7 @@ pub(super) fn append_attributes(
         if keys.has(key, known) {
             continue;
         }
-        if keys.places.len() >= options.attributes_max {
+        if keys.len() >= options.attributes_max {
             adjusted.add(adjustment::ATTRIBUTES_DROPPED, 1);
             break;
         }
@@ -188,104 +183,6 @@ pub(super) fn map_builder(table: Table, entries: usize, text_bytes: usize) -> Te
     table
         .map_builder_in(column::ATTRIBUTES, texts(), texts())
         .unwrap_or_else(|| TextMapBuilder::new(None, texts(), texts()))
-}
-
-/// Finds out whether a key was there before, without comparing it to all others in the usual case. One for all
-/// records of a request.
-#[derive(Debug, Default)]
-pub(super) struct SeenKeys {
-    /// One bit for each mark that a key has.
-    marks: [u64; 4],
-    /// Where the keys stand among the attributes.
-    places: Vec<usize>,
-}
-
-impl SeenKeys {
-    fn clear(&mut self) {
-        self.marks = [0; 4];
-        self.places.clear();
-    }
-
-    fn has(&self, key: &str, is_at: impl Fn(usize) -> bool) -> bool {
-        let (word, bit) = mark(key);
-        let marked = self.marks.get(word).is_some_and(|marks| marks & bit != 0);
-        marked && self.places.iter().any(|place| is_at(*place))
-    }
-
-    fn add(&mut self, key: &str, place: usize) {
-        let (word, bit) = mark(key);
-        if let Some(marks) = self.marks.get_mut(word) {
-            *marks |= bit;
-        }
-        self.places.push(place);
-    }
-}
-
-/// A word and a bit in it. Different keys of one record mostly differ in length, beginning or end.
-fn mark(key: &str) -> (usize, u64) {
-    let bytes = key.as_bytes();
-    let at = |index: usize| usize::from(bytes.get(index).copied().unwrap_or(0));
-    let last = bytes.len().saturating_sub(1);
-    let hash = bytes.len() + 7 * at(0) + 31 * at(last) + 13 * at(bytes.len() / 2);
-    (hash >> 6 & 3, 1 << (hash & 63))
-}
-
-/// The map of what all records of a resource share, for one row after the other, filled for many rows at once.
-#[derive(Debug, Default)]
-pub(super) struct SharedMaps {
-    keys: StringBuilder,
-    values: StringBuilder,
-    lengths: Vec<usize>,
-}
-
-impl SharedMaps {
-    /// Appends `rows` rows that have these entries.
-    pub(super) fn append(
-        &mut self,
-        entries: &[(String, String)],
-        rows: usize,
-    ) -> Result<(), ArrowError> {
-        self.lengths
-            .extend(std::iter::repeat_n(entries.len(), rows));
-        // Arrays of some rows are appended faster than texts.
-        let block_rows = rows.min(SHARED_BLOCK_ROWS);
-        let (mut keys, mut values) = (StringBuilder::new(), StringBuilder::new());
-        for (key, value) in std::iter::repeat_n(entries, block_rows).flatten() {
-            keys.append_value(key);
-            values.append_value(value);
-        }
-        let (keys, values) = (keys.finish(), values.finish());
-        let mut left = rows;
-        while left > 0 && !entries.is_empty() {
-            let taken = left.min(block_rows);
-            let length = taken * entries.len();
-            self.keys.append_array(&keys.slice(0, length))?;
-            self.values.append_array(&values.slice(0, length))?;
-            left -= taken;
-        }
-        Ok(())
-    }
-
-    /// The map column `name` of `table`.
-    pub(super) fn finish(&mut self, table: Table, name: &str) -> Result<MapArray, ArrowError> {
-        let schema = table.schema();
-        let field = schema.field_with_name(name)?;
-        let DataType::Map(entries, sorted) = field.data_type() else {
-            return Err(ArrowError::SchemaError(format!("{name} is no map")));
-        };
-        let DataType::Struct(fields) = entries.data_type() else {
-            return Err(ArrowError::SchemaError(format!("{name} has no entries")));
-        };
-        let columns: Vec<ArrayRef> =
-            vec![Arc::new(self.keys.finish()), Arc::new(self.values.finish())];
-        MapArray::try_new(
-            Arc::clone(entries),
-            OffsetBuffer::from_lengths(std::mem::take(&mut self.lengths)),
-            StructArray::try_new(fields.clone(), columns, None)?,
-            None,
-            *sorted,
-        )
-    }
 }
 
 /// Appends the entries of one row's map, without closing it. Returns their bytes.

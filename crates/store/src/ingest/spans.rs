@@ -13,10 +13,11 @@ use vervet_wire::DecodeError;
 use vervet_wire::otlp::{KeyValue, Resource, Scope, Span, Value, for_each_message};
 
 use super::attributes::{
-    SeenKeys, SharedMaps, Tally, TextMapBuilder, append_attributes, append_entries, checked_time,
-    environment, map_builder, same_resource, service_name, shrink, stored_attributes, truncated,
-    wire_time,
+    Tally, TextMapBuilder, append_attributes, append_entries, checked_time, environment,
+    map_builder, same_resource, service_name, shrink, stored_attributes, truncated, wire_time,
 };
+use super::seen_keys::SeenKeys;
+use super::shared_maps::SharedMaps;
 use super::{
     Content, DecodeOptions, Decoded, ORIGINAL_TIME_ATTRIBUTE, adjustment, reason, refusal_of,
 };

@@ -79,12 +79,12 @@ fn read_log_record(message: &[u8]) -> Result<LogRecord<'_>, DecodeError> {
             1 => record.time_unix_nano = field.fixed64(number)?,
             2 => record.severity_number = read_enum(field.varint(number)?),
             3 => record.severity_text = text(field.bytes(number)?),
-            5 if record.body != Value::Empty => {
+            5 if !matches!(record.body, Value::Empty) => {
                 return Err(DecodeError::Repeated { field: number });
             }
             5 => {
                 record.body = read_value(field.bytes(number)?)?;
-                if record.body == Value::Empty {
+                if matches!(record.body, Value::Empty) {
                     // Present, though it says nothing, or nothing known here.
                     keep(&mut record.rest, message, reader.raw());
                 }

@@ -168,6 +168,7 @@ fn write_json_string(out: &mut String, text: &str) {
 }
 
 /// UTF-8 text of a field; invalid sequences are replaced.
+#[inline]
 pub(super) fn text(bytes: &[u8]) -> Cow<'_, str> {
     match std::str::from_utf8(bytes) {
         Ok(text) => Cow::Borrowed(text),
@@ -225,19 +226,20 @@ pub(super) fn read_key_value(message: &[u8]) -> Result<KeyValue<'_>, DecodeError
 }
 
 fn read_key_value_at(message: &[u8], depth: usize) -> Result<KeyValue<'_>, DecodeError> {
-    let mut attribute = KeyValue::default();
+    let mut key = Cow::Borrowed("");
+    let mut value = Value::Empty;
     let mut reader = Reader::new(message);
     while let Some((number, field)) = reader.next_field()? {
         match number {
-            1 => attribute.key = text(field.bytes(number)?),
-            2 if attribute.value != Value::Empty => {
+            1 => key = text(field.bytes(number)?),
+            2 if !matches!(value, Value::Empty) => {
                 return Err(DecodeError::Repeated { field: number });
             }
-            2 => attribute.value = read_value_at(field.bytes(number)?, depth)?,
+            2 => value = read_value_at(field.bytes(number)?, depth)?,
             _ => {}
         }
     }
-    Ok(attribute)
+    Ok(KeyValue { key, value })
 }
 
 pub(super) fn read_value(message: &[u8]) -> Result<Value<'_>, DecodeError> {

@@ -40,6 +40,7 @@ impl<'a> Field<'a> {
     ///
     /// # Errors
     /// The field has another wire type.
+    #[inline]
     pub fn bytes(self, field: u32) -> Result<&'a [u8], DecodeError> {
         match self {
             Self::Bytes(bytes) => Ok(bytes),
@@ -51,6 +52,7 @@ impl<'a> Field<'a> {
     ///
     /// # Errors
     /// The field has another wire type.
+    #[inline]
     pub fn varint(self, field: u32) -> Result<u64, DecodeError> {
         match self {
             Self::Varint(value) => Ok(value),
@@ -62,6 +64,7 @@ impl<'a> Field<'a> {
     ///
     /// # Errors
     /// The field has another wire type.
+    #[inline]
     pub fn fixed64(self, field: u32) -> Result<u64, DecodeError> {
         match self {
             Self::Fixed64(value) => Ok(value),
@@ -73,6 +76,7 @@ impl<'a> Field<'a> {
     ///
     /// # Errors
     /// The field has another wire type.
+    #[inline]
     pub fn fixed32(self, field: u32) -> Result<u32, DecodeError> {
         match self {
             Self::Fixed32(value) => Ok(value),
@@ -80,6 +84,7 @@ impl<'a> Field<'a> {
         }
     }
 
+    #[cold]
     fn mismatch(self, field: u32) -> DecodeError {
         let wire_type = match self {
             Self::Varint(_) => 0,
@@ -91,6 +96,9 @@ impl<'a> Field<'a> {
     }
 }
 
+/// The largest number that a field may have.
+const FIELD_NUMBER_MAX: u64 = (1 << 29) - 1;
+
 /// Walks the fields of one message in the order they were written.
 #[derive(Debug, Clone, Copy)]
 pub struct Reader<'a> {
@@ -100,6 +108,7 @@ pub struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
+    #[inline]
     pub fn new(message: &'a [u8]) -> Self {
         Self {
             rest: message,
@@ -126,16 +135,18 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// The bytes are not a protobuf message.
+    // A call hands its answer over through memory, which costs more than reading the field does.
+    #[inline(always)]
     pub fn next_field(&mut self) -> Result<Option<(u32, Field<'a>)>, DecodeError> {
         if self.rest.is_empty() {
             return Ok(None);
         }
         self.before = self.rest;
         let key = self.varint()?;
-        let number = u32::try_from(key >> 3).map_err(|_too_large| DecodeError::FieldNumber)?;
-        if number == 0 || number > (1 << 29) - 1 {
-            return Err(DecodeError::FieldNumber);
-        }
+        let number = match key >> 3 {
+            number @ 1..=FIELD_NUMBER_MAX => u32::try_from(number).unwrap_or(0),
+            _ => return Err(DecodeError::FieldNumber),
+        };
         let field = match key & 7 {
             0 => Field::Varint(self.varint()?),
             1 => Field::Fixed64(u64::from_le_bytes(self.array()?)),
@@ -160,7 +171,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// The bytes end early or the varint is too long.
-    #[inline]
+    #[inline(always)]
     pub fn varint(&mut self) -> Result<u64, DecodeError> {
         match self.rest {
             // Keys and most lengths have one byte.
@@ -172,6 +183,7 @@ impl<'a> Reader<'a> {
         }
     }
 
+    #[inline(never)]
     fn long_varint(&mut self) -> Result<u64, DecodeError> {
         let mut value = 0_u64;
         for (index, byte) in self.rest.iter().enumerate().take(10) {
@@ -196,6 +208,7 @@ impl<'a> Reader<'a> {
         self.array().map(u64::from_le_bytes)
     }
 
+    #[inline]
     fn take(&mut self, length: usize) -> Result<&'a [u8], DecodeError> {
         let (taken, rest) = self
             .rest
@@ -205,6 +218,7 @@ impl<'a> Reader<'a> {
         Ok(taken)
     }
 
+    #[inline]
     fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
         let (taken, rest) = self
             .rest
