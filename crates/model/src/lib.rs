@@ -11,7 +11,7 @@ pub mod signal;
 pub mod time;
 
 pub use ids::{SpanId, TraceId};
-pub use labels::{Label, Labels, LabelsBuilder, METRIC_NAME};
+pub use labels::{Label, Labels, LabelsBuilder, METRIC_NAME, fingerprint};
 pub use matcher::{MatchOp, Matcher, MatcherError};
 pub use severity::Severity;
 pub use signal::Signal;

@@ -9,6 +9,7 @@
 
 mod attributes;
 mod histograms;
+pub(crate) mod labels;
 pub(crate) mod logs;
 mod metrics;
 mod names;
@@ -22,10 +23,11 @@ mod tests;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
-use vervet_model::{Labels, Signal, UnixNanos};
+use vervet_model::{Signal, UnixNanos};
 use vervet_wire::DecodeError;
 
 use crate::catalog::MetricMetadata;
+use labels::{LabelSets, SetPlace};
 
 /// Resource attributes that become labels of every metric series.
 pub const PROMOTED_ATTRIBUTES: [&str; 6] = [
@@ -168,24 +170,28 @@ pub(crate) enum Content {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct DecodedMetrics {
     pub(crate) series: Vec<DecodedSeries>,
+    pub(crate) labels: LabelSets,
     pub(crate) samples: Vec<DecodedSample>,
     pub(crate) metadata: Vec<MetricMetadata>,
 }
 
 impl DecodedMetrics {
-    /// Memory of a series or of a metric's metadata, which are short texts.
-    const ENTRY_BYTES: usize = 512;
+    /// Memory of a metric's metadata, which are short texts.
+    const METADATA_BYTES: usize = 512;
 
     fn memory_bytes(&self) -> usize {
-        let entries = self.series.len() + self.metadata.len();
-        self.samples.len() * size_of::<DecodedSample>() + entries * Self::ENTRY_BYTES
+        self.samples.capacity() * size_of::<DecodedSample>()
+            + self.series.capacity() * size_of::<DecodedSeries>()
+            + self.labels.memory_bytes()
+            + self.metadata.len() * Self::METADATA_BYTES
     }
 }
 
 #[derive(Debug, Clone)]
 pub(crate) struct DecodedSeries {
     pub(crate) id: u64,
-    pub(crate) labels: Labels,
+    /// Among the labels of the request.
+    pub(crate) labels: SetPlace,
     pub(crate) kind: &'static str,
     pub(crate) unit: String,
 }

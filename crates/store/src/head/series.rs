@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use vervet_model::{Labels, LabelsBuilder, MatchOp, Matcher};
 
-use hashing::IdHashing;
+pub(crate) use hashing::IdHashing;
 
 /// Days a series remembers to have been written for; earlier days are written once more when needed.
 const REMEMBERED_DAYS: u32 = u64::BITS;
@@ -81,11 +81,22 @@ impl SeriesIndex {
 
     /// The slot of a series that is known with these labels and was seen on both days or around them, so that
     /// [`observe`](Self::observe) would change nothing.
-    pub(crate) fn settled(&self, id: u64, labels: &Labels, days: (i32, i32)) -> Option<u32> {
+    pub(crate) fn settled<'l>(
+        &self,
+        id: u64,
+        labels: impl ExactSizeIterator<Item = (&'l str, &'l str)>,
+        days: (i32, i32),
+    ) -> Option<u32> {
         let slot = *self.slots.get(&id)?;
         let entry = self.entry(slot)?;
         let was_seen = entry.days.0 <= days.0 && entry.days.1 >= days.1;
-        (was_seen && entry.labels == *labels).then_some(slot)
+        let same = entry.labels.len() == labels.len()
+            && entry
+                .labels
+                .iter()
+                .zip(labels)
+                .all(|(label, (name, value))| *label.name == *name && *label.value == *value);
+        (was_seen && same).then_some(slot)
     }
 
     /// Makes sure that a series is known and was seen on `day`. Returns its slot.
@@ -315,11 +326,15 @@ mod tests {
             Labels::from_pairs([("a", "2")]),
         );
         let id = old.fingerprint();
-        assert_eq!(index.settled(id, &old, (10, 10)), Some(0));
-        assert_eq!(index.settled(id, &old, (1, 10)), None);
+        let settled = |index: &SeriesIndex, labels: &Labels, days| {
+            let pairs = labels.iter().map(|label| (&*label.name, &*label.value));
+            index.settled(id, pairs, days)
+        };
+        assert_eq!(settled(&index, &old, (10, 10)), Some(0));
+        assert_eq!(settled(&index, &old, (1, 10)), None);
         assert_eq!(index.observe(id, &old, "", "", 1, 1), Ok(0));
-        assert_eq!(index.settled(id, &old, (1, 10)), Some(0));
-        assert_eq!(index.settled(id, &new, (10, 10)), None);
+        assert_eq!(settled(&index, &old, (1, 10)), Some(0));
+        assert_eq!(settled(&index, &new, (10, 10)), None);
         assert_eq!(
             index.observe(new.fingerprint(), &new, "", "", 1, 1),
             Err(SeriesRefusal::Limit)

@@ -2,9 +2,10 @@
 //!
 //! Metrics of the scope [`PROMETHEUS_SCOPE`] were scraped: their names and point attributes are final.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
-use vervet_model::{Labels, LabelsBuilder, METRIC_NAME, Signal, UnixNanos};
+use vervet_model::{METRIC_NAME, Signal, UnixNanos, fingerprint};
 use vervet_wire::DecodeError;
 use vervet_wire::otlp::{
     KeyValue, Metric, MetricData, NumberPoint, PROMETHEUS_SCOPE, Resource, Scope, Temporality,
@@ -12,12 +13,14 @@ use vervet_wire::otlp::{
 };
 
 use super::attributes::{Tally, in_range, same_resource, truncated, wire_time};
+use super::labels::LabelBuffer;
 use super::names::{NameKind, label_name, metric_name};
 use super::target::Target;
 use super::{
     Content, DecodeOptions, Decoded, DecodedMetrics, DecodedSample, DecodedSeries, reason,
 };
 use crate::catalog::MetricMetadata;
+use crate::head::series::IdHashing;
 
 /// The value that marks the end of a series: a NaN told from others by its bits.
 pub(super) const STALE_NAN: f64 = f64::from_bits(0x7ff0_0000_0000_0002);
@@ -26,6 +29,10 @@ pub(super) const STALE_NAN: f64 = f64::from_bits(0x7ff0_0000_0000_0002);
 const SAMPLE_BYTES: usize = 24;
 const SERIES_BYTES: usize = 64;
 const LABEL_BYTES: usize = 64;
+
+/// A point may have some more attributes than labels, when they are empty or become the same label. With more of them
+/// than this times the labels allowed, nobody looks which.
+const ATTRIBUTES_PER_LABEL_MAX: usize = 4;
 
 /// Longest help text kept (bytes).
 const HELP_BYTES_MAX: usize = 4096;
@@ -40,7 +47,10 @@ pub(super) fn decode(
         received_at,
         target: None,
         out: DecodedMetrics::default(),
-        series: HashMap::new(),
+        series: HashMap::default(),
+        point_labels: LabelBuffer::default(),
+        sample_labels: LabelBuffer::default(),
+        hashed: Vec::new(),
         metadata: BTreeMap::new(),
         rejected: Tally::default(),
         bytes: 0,
@@ -57,7 +67,11 @@ pub(super) struct Decoder<'o, 'a> {
     received_at: UnixNanos,
     target: Option<(Resource<'a>, Target)>,
     out: DecodedMetrics,
-    series: HashMap<u64, u32>,
+    series: HashMap<u64, u32, IdHashing>,
+    /// The labels of the point that is looked at, and those of one of its samples.
+    point_labels: LabelBuffer,
+    sample_labels: LabelBuffer,
+    hashed: Vec<u8>,
     metadata: BTreeMap<String, MetricMetadata>,
     rejected: Tally,
     bytes: usize,
@@ -73,9 +87,8 @@ pub(super) struct Family<'m> {
     pub(super) unit: &'m str,
 }
 
-/// A point that passed: its labels without a name, and its time.
+/// A point that passed: its time. Its labels, without a name, are in the decoder.
 pub(super) struct Point {
-    pub(super) labels: Labels,
     pub(super) time_ms: i64,
 }
 
@@ -175,15 +188,20 @@ impl<'a> Decoder<'_, 'a> {
             return Err(reason::TIMESTAMP_OUT_OF_RANGE);
         }
         let time_ms = time.to_millis().0;
-        let labels = if scraped {
-            self.checked(verbatim(attributes))?
+        let attributes_max = self.options.labels_per_series_max;
+        if attributes.len() > attributes_max.saturating_mul(ATTRIBUTES_PER_LABEL_MAX) {
+            return Err(reason::TOO_MANY_LABELS);
+        }
+        if scraped {
+            verbatim(&mut self.point_labels, attributes);
         } else {
-            self.checked(self.translated(attributes))?
-        };
+            translated(&mut self.point_labels, self.target.as_ref(), attributes);
+        }
+        self.check()?;
         if let Some((_resource, target)) = self.target.as_mut().filter(|_target| !scraped) {
             target.latest_ms = Some(target.latest_ms.map_or(time_ms, |t| t.max(time_ms)));
         }
-        Ok(Point { labels, time_ms })
+        Ok(Point { time_ms })
     }
 
     /// Adds one sample of a point, with one more label if given.
@@ -195,16 +213,17 @@ impl<'a> Decoder<'_, 'a> {
         extra: Option<(&str, &str)>,
         value: f64,
     ) {
-        let mut labels = LabelsBuilder::from_labels(&point.labels);
+        let labels = &mut self.sample_labels;
+        labels.copy(&self.point_labels);
         labels.set(METRIC_NAME, name);
         if let Some((name, value)) = extra {
             labels.set(name, value);
         }
-        let labels = labels.build();
-        let id = labels.fingerprint();
+        labels.sort();
+        let id = fingerprint(labels.iter(), &mut self.hashed);
         let series = match self.series.get(&id) {
             Some(series) => *series,
-            None => self.add_series(id, labels, family),
+            None => self.add_series(id, family),
         };
         self.bytes += SAMPLE_BYTES;
         self.out.samples.push(DecodedSample {
@@ -214,10 +233,12 @@ impl<'a> Decoder<'_, 'a> {
         });
     }
 
-    fn add_series(&mut self, id: u64, labels: Labels, family: Family<'_>) -> u32 {
+    fn add_series(&mut self, id: u64, family: Family<'_>) -> u32 {
+        let labels = &self.sample_labels;
         // Samples are bounded by `decoded_bytes_max`, far below 2^32 series.
         let index = u32::try_from(self.out.series.len()).unwrap_or(u32::MAX);
-        self.bytes += SERIES_BYTES + labels.len() * LABEL_BYTES;
+        self.bytes += SERIES_BYTES + labels.len() * LABEL_BYTES + labels.text_bytes();
+        let labels = self.out.labels.push(labels);
         self.out.series.push(DecodedSeries {
             id,
             labels,
@@ -228,49 +249,21 @@ impl<'a> Decoder<'_, 'a> {
         index
     }
 
-    /// The labels of a point: promoted resource attributes, its own, then `job` and `instance`. Attributes
-    /// whose names become the same label are joined by `;` in the order of their names.
-    fn translated(&self, attributes: &[KeyValue<'_>]) -> LabelsBuilder {
-        let mut labels = LabelsBuilder::default();
-        let Some((_resource, target)) = &self.target else {
-            return labels;
-        };
-        for (name, value) in &target.promoted {
-            labels.set(&**name, &**value);
-        }
-        let mut sorted: Vec<&KeyValue<'_>> = attributes.iter().collect();
-        sorted.sort_by(|a, b| a.key.cmp(&b.key));
-        let mut own: Vec<(std::borrow::Cow<'_, str>, String)> = Vec::with_capacity(sorted.len());
-        for attribute in sorted {
-            let (name, value) = (label_name(&attribute.key), attribute.value.to_text());
-            match own.iter_mut().find(|(known, _value)| *known == name) {
-                Some((_name, joined)) => {
-                    joined.push(';');
-                    joined.push_str(&value);
-                }
-                None => own.push((name, value.into_owned())),
-            }
-        }
-        for (name, value) in own {
-            labels.set(&*name, value);
-        }
-        target.identify(&mut labels);
-        labels
-    }
-
-    fn checked(&self, labels: LabelsBuilder) -> Result<Labels, &'static str> {
-        let labels = labels.build();
+    /// Puts the labels of a point into order, when they keep to the limits.
+    fn check(&mut self) -> Result<(), &'static str> {
+        self.point_labels.sort();
+        let labels = &self.point_labels;
         if labels.len() >= self.options.labels_per_series_max {
             return Err(reason::TOO_MANY_LABELS);
         }
-        let too_long = labels.iter().any(|label| {
-            label.name.len() > self.options.label_name_bytes_max
-                || label.value.len() > self.options.label_value_bytes_max
+        let too_long = labels.iter().any(|(name, value)| {
+            name.len() > self.options.label_name_bytes_max
+                || value.len() > self.options.label_value_bytes_max
         });
         if too_long {
             return Err(reason::LABEL_TOO_LONG);
         }
-        Ok(labels)
+        Ok(())
     }
 
     /// Reads the resource when it is not that of the metric before.
@@ -295,11 +288,11 @@ impl<'a> Decoder<'_, 'a> {
             kind: "gauge",
             unit: "",
         };
-        let (Some(time_ms), Some(labels)) = (target.latest_ms, target.info_labels()) else {
+        let Some(time_ms) = target.latest_ms else {
             return;
         };
-        if let Ok(labels) = self.checked(labels) {
-            let point = Point { labels, time_ms };
+        if target.info_labels(&mut self.point_labels) && self.check().is_ok() {
+            let point = Point { time_ms };
             self.sample(family, family.name, &point, None, 1.0);
             self.note_metadata(family, "Target metadata");
         }
@@ -354,10 +347,44 @@ fn kind(data: &MetricData<'_>) -> Result<(&'static str, NameKind), &'static str>
     }
 }
 
-fn verbatim(attributes: &[KeyValue<'_>]) -> LabelsBuilder {
-    let mut labels = LabelsBuilder::default();
+/// The labels of a scraped point, whose names are final.
+fn verbatim(labels: &mut LabelBuffer, attributes: &[KeyValue<'_>]) {
+    labels.clear();
     for attribute in attributes {
-        labels.set(&*attribute.key, &*attribute.value.to_text());
+        labels.set(&attribute.key, &attribute.value.to_text());
     }
-    labels
+}
+
+/// The labels of a point: promoted resource attributes, its own, then `job` and `instance`. Attributes
+/// whose names become the same label are joined by `;` in the order of their names.
+fn translated(
+    labels: &mut LabelBuffer,
+    target: Option<&(Resource<'_>, Target)>,
+    attributes: &[KeyValue<'_>],
+) {
+    labels.clear();
+    let Some((_resource, target)) = target else {
+        return;
+    };
+    for (name, value) in &target.promoted {
+        labels.set(name, value);
+    }
+    let mut sorted: Vec<&KeyValue<'_>> = attributes.iter().collect();
+    sorted.sort_by(|a, b| a.key.cmp(&b.key));
+    let mut own: Vec<(Cow<'_, str>, Cow<'_, str>)> = Vec::with_capacity(sorted.len());
+    for attribute in sorted {
+        let (name, value) = (label_name(&attribute.key), attribute.value.to_text());
+        match own.iter_mut().find(|(known, _value)| *known == name) {
+            Some((_name, joined)) => {
+                let joined = joined.to_mut();
+                joined.push(';');
+                joined.push_str(&value);
+            }
+            None => own.push((name, value)),
+        }
+    }
+    for (name, value) in own {
+        labels.set(&name, &value);
+    }
+    target.identify(labels);
 }

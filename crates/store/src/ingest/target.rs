@@ -1,11 +1,11 @@
 //! What a resource adds to the series of its metrics: `job`, `instance`, promoted attributes and
 //! `target_info`.
 
-use vervet_model::LabelsBuilder;
 use vervet_wire::otlp::Resource;
 
 use super::DecodeOptions;
 use super::attributes::attribute_text;
+use super::labels::LabelBuffer;
 use super::names::label_name;
 
 /// The attributes that make up `job` and `instance`, and are not repeated in `target_info`.
@@ -62,24 +62,24 @@ impl Target {
     }
 
     /// Sets `job` and `instance`, where the resource has them.
-    pub(super) fn identify(&self, labels: &mut LabelsBuilder) {
+    pub(super) fn identify(&self, labels: &mut LabelBuffer) {
         for (name, value) in [("job", &self.job), ("instance", &self.instance)] {
             if !value.is_empty() {
-                labels.set(name, &**value);
+                labels.set(name, value);
             }
         }
     }
 
-    /// The labels of `target_info`, for resources that name their service.
-    pub(super) fn info_labels(&self) -> Option<LabelsBuilder> {
+    /// Sets the labels of `target_info`. `false` for resources that do not name their service.
+    pub(super) fn info_labels(&self, labels: &mut LabelBuffer) -> bool {
         if self.job.is_empty() || self.info.is_empty() {
-            return None;
+            return false;
         }
-        let mut labels = LabelsBuilder::default();
+        labels.clear();
         for (name, value) in &self.info {
-            labels.set(&**name, &**value);
+            labels.set(name, value);
         }
-        self.identify(&mut labels);
-        Some(labels)
+        self.identify(labels);
+        true
     }
 }

@@ -393,7 +393,8 @@ fn lines(decoded: &Decoded) -> Vec<String> {
         .iter()
         .map(|sample| {
             let series = &metrics.series[sample.series as usize];
-            assert_eq!(series.id, series.labels.fingerprint());
+            let labels = metrics.labels.to_labels(series.labels);
+            assert_eq!(series.id, labels.fingerprint());
             let value = match sample.value.to_bits() {
                 0x7ff0_0000_0000_0002 => "stale".to_owned(),
                 _ => sample.value.to_string(),
@@ -401,8 +402,8 @@ fn lines(decoded: &Decoded) -> Vec<String> {
             let seconds = (sample.time_ms - at(0).to_millis().0) / 1000;
             format!(
                 "{}{} {value}@{seconds} [{}]",
-                series.labels.metric_name(),
-                series.labels.filter(|name| name != METRIC_NAME),
+                labels.metric_name(),
+                labels.filter(|name| name != METRIC_NAME),
                 series.kind
             )
         })

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use vervet_model::UnixMillis;
+use vervet_model::{Labels, UnixMillis};
 
 use super::{Applied, AppliedSource, Inner};
 use crate::catalog::MetricMetadata;
@@ -107,7 +107,9 @@ impl Inner {
         {
             let index = self.series.read();
             for (place, (series, days)) in metrics.series.iter().zip(&days).enumerate() {
-                let slot = days.and_then(|days| index.settled(series.id, &series.labels, days));
+                let slot = days.and_then(|days| {
+                    index.settled(series.id, metrics.labels.get(series.labels), days)
+                });
                 if slot.is_none() {
                     unsettled.push(place);
                 }
@@ -126,7 +128,8 @@ impl Inner {
             ) else {
                 continue;
             };
-            *result = self.observe(&mut index, series, *days);
+            let labels = metrics.labels.to_labels(series.labels);
+            *result = self.observe(&mut index, series, &labels, *days);
         }
         resolved
     }
@@ -135,12 +138,19 @@ impl Inner {
         &self,
         index: &mut SeriesIndex,
         series: &DecodedSeries,
+        labels: &Labels,
         (first, last): (i32, i32),
     ) -> Result<u32, &'static str> {
         let mut observe = |day| {
-            let (labels, unit) = (&series.labels, &series.unit);
             let series_max = self.config.series_max;
-            index.observe(series.id, labels, series.kind, unit, day, series_max)
+            index.observe(
+                series.id,
+                labels,
+                series.kind,
+                &series.unit,
+                day,
+                series_max,
+            )
         };
         observe(first)
             .and_then(|_slot| observe(last))

@@ -9,7 +9,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
 #[derive(Debug, Clone)]
-pub(super) struct IdHashing {
+pub(crate) struct IdHashing {
     secret: u64,
 }
 
@@ -32,7 +32,7 @@ impl BuildHasher for IdHashing {
     }
 }
 
-pub(super) struct IdHasher {
+pub(crate) struct IdHasher {
     secret: u64,
     hash: u64,
 }
