@@ -27,10 +27,7 @@ pub(crate) struct SetPlace {
 
 impl LabelSets {
     /// The labels of a set, by name.
-    pub(crate) fn get(
-        &self,
-        set: SetPlace,
-    ) -> impl Iterator<Item = (&str, &str)> + ExactSizeIterator {
+    pub(crate) fn get(&self, set: SetPlace) -> impl ExactSizeIterator<Item = (&str, &str)> {
         let labels = self.labels.get(set.from..set.to).unwrap_or_default();
         labels.iter().map(|place| place.read(&self.text))
     }
@@ -122,7 +119,7 @@ impl LabelBuffer {
         }
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &str)> + ExactSizeIterator {
+    pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
         self.labels.iter().map(|place| place.read(&self.text))
     }
 
