@@ -29,8 +29,6 @@ use crate::tables::column;
 
 /// A row group whose columns take more than this is read in parts (bytes).
 const DECODED_BYTES_MAX: i64 = 64 << 20;
-/// Conditions that cost at least this are asked page by page where pages can be skipped.
-const COSTLY: u32 = 16;
 /// Warnings of one answer.
 const WARNINGS_MAX: usize = 20;
 
@@ -242,9 +240,7 @@ impl<V: Visit> Job<V> {
         let Some(conditions) = prune::remaining(&self.wanted.filter, segment, group) else {
             return Ok(());
         };
-        let cost: u32 = conditions.iter().map(|condition| condition.cost()).sum();
-        let in_parts = self.visitor.order() != UnitOrder::Any && cost >= COSTLY;
-        for part in self.parts(segment, group, left(), in_parts) {
+        for part in self.parts(segment, group, left()) {
             self.stop.check()?;
             let span = left();
             if part.span.is_some_and(|known| !overlap(known, span)) {
@@ -268,8 +264,8 @@ impl<V: Visit> Job<V> {
         Ok(())
     }
 
-    /// The rows of a group as they are looked at: at once, or page by page in the visitor's order.
-    fn parts(&self, segment: &Segment, group: usize, span: Span, in_parts: bool) -> Vec<Part> {
+    /// The rows of a group as they are looked at: at once, or page by page when that would take too much memory.
+    fn parts(&self, segment: &Segment, group: usize, span: Span) -> Vec<Part> {
         let whole = Part {
             ranges: None,
             span: times::of_group(segment, group),
@@ -282,7 +278,7 @@ impl<V: Visit> Job<V> {
             return vec![whole];
         }
         let order = self.visitor.order();
-        if in_parts || large {
+        if large {
             let mut parts: Vec<Part> = pages
                 .into_iter()
                 .map(|page| Part {
