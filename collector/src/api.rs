@@ -11,10 +11,13 @@ mod loki;
 mod params;
 mod prometheus;
 mod response;
+#[cfg(feature = "sql")]
+mod sql;
 mod status;
 mod tempo;
 mod ui;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::extract::DefaultBodyLimit;
@@ -32,6 +35,8 @@ use crate::ingest::Ingest;
 use crate::metrics::Metrics;
 use crate::query::QueryService;
 
+pub(crate) use status::Rates;
+
 /// Largest body of a query (bytes); OTLP has a limit of its own.
 const QUERY_BODY_BYTES_MAX: usize = 1 << 20;
 
@@ -47,6 +52,8 @@ pub(crate) struct Context {
     /// Why rule files were refused at the start.
     pub(crate) rule_errors: Vec<String>,
     pub(crate) health: Arc<Health>,
+    pub(crate) data_dir: PathBuf,
+    pub(crate) rates: Rates,
     pub(crate) environment: String,
     pub(crate) external_url: Option<String>,
     /// Whether the API can be reached from this machine only.
@@ -111,7 +118,10 @@ pub(crate) fn router(context: Context, ingest: Ingest, otlp_body_bytes_max: usiz
         .route("/api/health", get(health::health))
         .route("/livez", get(health::livez))
         .route("/readyz", get(health::readyz))
-        .route("/metrics", get(health::metrics))
+        .route("/metrics", get(health::metrics));
+    #[cfg(feature = "sql")]
+    let api = api.route("/api/vervet/v1/sql", get(sql::sql).post(sql::sql));
+    let api = api
         .fallback(ui::serve)
         .layer(DefaultBodyLimit::max(QUERY_BODY_BYTES_MAX))
         .layer(middleware::from_fn_with_state(allowed, guard::guard))

@@ -1,10 +1,11 @@
-//! The commands that look after a store: `verify`, `backup`, `restore`. Each exits 0 when all is well, 1 when it is not or the
+//! The commands that look after a store: `verify`, `backup`, `restore`, `status`, `query`. Each exits 0 when all is well, 1 when it is not or the
 //! command failed, 78 when the configuration is invalid.
 
 mod backup;
 mod human;
 mod place;
 mod progress;
+mod remote;
 mod verify;
 
 use std::fmt::Display;
@@ -28,6 +29,10 @@ pub enum Operate {
     Backup(backup::BackupArgs),
     /// Bring a backup back into an empty folder.
     Restore(backup::RestoreArgs),
+    /// Show what a running collector holds.
+    Status(remote::StatusArgs),
+    /// Ask a running collector.
+    Query(remote::QueryArgs),
 }
 
 impl Operate {
@@ -37,6 +42,8 @@ impl Operate {
             Self::Verify(args) => verify::run(&args),
             Self::Backup(args) => backup::run(&args),
             Self::Restore(args) => backup::run_restore(&args),
+            Self::Status(args) => remote::status(&args),
+            Self::Query(args) => remote::query(&args),
         };
         match result {
             Ok(true) => ExitCode::SUCCESS,

@@ -72,6 +72,13 @@ impl Metrics {
             .inc_by(bytes as u64);
     }
 
+    /// Records stored since the start.
+    pub(crate) fn stored_total(&self, signal: Signal) -> u64 {
+        self.stored_records
+            .get_or_create(&signal_label(signal))
+            .get()
+    }
+
     pub(crate) fn stored(&self, signal: Signal, records: u64) {
         self.stored_requests
             .get_or_create(&signal_label(signal))

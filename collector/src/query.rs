@@ -15,6 +15,8 @@ use crate::logql::{self, MetricRequest};
 
 /// Queries evaluated at once; further ones wait.
 const CONCURRENT_QUERIES_MAX: usize = 8;
+/// Queries that wait; further ones are refused.
+const WAITING_QUERIES_MAX: usize = 128;
 
 /// Evaluates queries. Cloning shares the engine and the limit.
 #[derive(Clone)]
@@ -22,15 +24,22 @@ pub(crate) struct QueryService {
     pub(crate) store: Store,
     pub(crate) engine: Arc<Engine>,
     permits: Arc<Semaphore>,
+    waiting: Arc<Semaphore>,
+    /// How long a query waits at most.
+    patience: Duration,
 }
 
 impl QueryService {
     pub(crate) fn new(store: Store, options: EngineOptions) -> Self {
         let permits = Arc::new(Semaphore::new(CONCURRENT_QUERIES_MAX));
+        let waiting = Arc::new(Semaphore::new(WAITING_QUERIES_MAX));
+        let patience = options.timeout;
         Self {
             store,
             engine: Arc::new(Engine::new(options)),
             permits,
+            waiting,
+            patience,
         }
     }
 
@@ -117,10 +126,18 @@ impl QueryService {
     }
 
     async fn permit(&self) -> Result<OwnedSemaphorePermit, QueryError> {
-        Arc::clone(&self.permits)
-            .acquire_owned()
-            .await
-            .map_err(|error| QueryError::Execution(error.to_string()))
+        if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
+            return Ok(permit);
+        }
+        let _in_the_queue = self
+            .waiting
+            .try_acquire()
+            .map_err(|_full| QueryError::Busy)?;
+        let permit = Arc::clone(&self.permits).acquire_owned();
+        match tokio::time::timeout(self.patience, permit).await {
+            Ok(Ok(permit)) => Ok(permit),
+            Ok(Err(_)) | Err(_) => Err(QueryError::Busy),
+        }
     }
 }
 

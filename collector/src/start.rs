@@ -131,6 +131,8 @@ impl Collector {
             metrics: own.metrics,
             derived: own.derived,
             health: own.health,
+            data_dir: config.data_dir.clone(),
+            rates: api::Rates::new(started),
             environment: config.environment.clone(),
             external_url: config.external_url.clone(),
             loopback_only: config.http.ip().is_loopback(),

@@ -54,6 +54,36 @@ impl Params {
     }
 }
 
+impl Params {
+    /// As the extractor, but a body that is not declared to be a form is a text of its own, which is returned.
+    ///
+    /// # Errors
+    /// What is wrong with the request.
+    pub(super) async fn with_text(request: Request) -> Result<(Self, Option<String>), String> {
+        let invalid = || "a parameter is not valid percent-encoded UTF-8".to_owned();
+        let query = request.uri().query().unwrap_or_default().to_owned();
+        let mut pairs = decode(query.as_bytes()).ok_or_else(invalid)?;
+        let content_type = request.headers().get(http::header::CONTENT_TYPE);
+        let is_form = content_type
+            .and_then(|value| value.to_str().ok())
+            .is_some_and(|value| value.starts_with("application/x-www-form-urlencoded"));
+        let body = axum::body::Bytes::from_request(request, &())
+            .await
+            .map_err(|rejection| rejection.body_text())?;
+        if is_form {
+            pairs.extend(decode(&body).ok_or_else(invalid)?);
+        }
+        let text = match is_form || body.is_empty() {
+            true => None,
+            false => Some(
+                String::from_utf8(body.to_vec())
+                    .map_err(|_error| "the body is not UTF-8".to_owned())?,
+            ),
+        };
+        Ok((Self(pairs), text))
+    }
+}
+
 /// A parameter has no meaning; its message is shown to the caller.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("invalid parameter {name:?}: cannot parse {value:?}")]

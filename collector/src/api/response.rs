@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
-use http::StatusCode;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Serialize;
 use serde_json::{Value, json};
 use vervet_error_groups::ErrorStoreError;
@@ -18,6 +18,8 @@ pub(super) enum ErrorCode {
     NotFound,
     QueryFailed,
     Timeout,
+    /// Too much is going on; the same request may succeed later.
+    Busy,
     Internal,
 }
 
@@ -28,6 +30,7 @@ impl ErrorCode {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::QueryFailed => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Timeout => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -39,6 +42,7 @@ impl ErrorCode {
             Self::NotFound => "not_found",
             Self::QueryFailed => "execution",
             Self::Timeout => "timeout",
+            Self::Busy => "unavailable",
             Self::Internal => "internal",
         }
     }
@@ -50,10 +54,23 @@ impl ErrorCode {
             Self::NotFound => "not_found",
             Self::QueryFailed => "query_failed",
             Self::Timeout => "timeout",
+            Self::Busy => "busy",
             Self::Internal => "internal",
         }
     }
+
+    /// The status, with the time after which it is worth to try again where there is such.
+    fn head(self) -> (StatusCode, HeaderMap) {
+        let mut headers = HeaderMap::new();
+        if matches!(self, Self::Busy | Self::Timeout) {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
+        }
+        (self.status(), headers)
+    }
 }
+
+/// When a refused query may be sent again (s).
+const RETRY_AFTER_SECONDS: u64 = 2;
 
 /// A failure before it has the shape of an API.
 #[derive(Debug)]
@@ -70,6 +87,11 @@ impl Failure {
         }
     }
 
+    /// The body of our own API.
+    pub(super) fn vervet_json(&self) -> serde_json::Value {
+        json!({"error": {"code": self.code.as_str(), "message": self.message}})
+    }
+
     pub(super) fn invalid(message: impl Into<String>) -> Self {
         Self::new(ErrorCode::InvalidArgument, message)
     }
@@ -84,6 +106,7 @@ impl From<InvalidParam> for Failure {
 impl From<QueryError> for Failure {
     fn from(error: QueryError) -> Self {
         let code = match error.error_type() {
+            _ if matches!(error, QueryError::Busy) => ErrorCode::Busy,
             ErrorType::BadData => ErrorCode::InvalidArgument,
             ErrorType::Execution => ErrorCode::QueryFailed,
             ErrorType::Timeout => ErrorCode::Timeout,
@@ -100,8 +123,14 @@ impl From<crate::logql::LogqlError> for Failure {
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        if error.is_user_error() {
-            return Self::new(ErrorCode::QueryFailed, error.to_string());
+        let code = match &error {
+            error if error.is_user_error() => Some(ErrorCode::QueryFailed),
+            StoreError::Timeout { .. } => Some(ErrorCode::Timeout),
+            StoreError::Busy => Some(ErrorCode::Busy),
+            _ => None,
+        };
+        if let Some(code) = code {
+            return Self::new(code, error.to_string());
         }
         if matches!(error, StoreError::Timeout { .. }) {
             return Self::new(ErrorCode::Timeout, error.to_string());
@@ -152,8 +181,10 @@ impl<F: Into<Failure>> From<F> for VervetFailure {
 impl IntoResponse for PrometheusFailure {
     fn into_response(self) -> Response {
         let Failure { code, message } = self.0;
+        let (status, headers) = code.head();
         (
-            code.status(),
+            status,
+            headers,
             Json(json!({"status": "error", "errorType": code.error_type(), "error": message})),
         )
             .into_response()
@@ -162,12 +193,8 @@ impl IntoResponse for PrometheusFailure {
 
 impl IntoResponse for VervetFailure {
     fn into_response(self) -> Response {
-        let Failure { code, message } = self.0;
-        (
-            code.status(),
-            Json(json!({"error": {"code": code.as_str(), "message": message}})),
-        )
-            .into_response()
+        let (status, headers) = self.0.code.head();
+        (status, headers, Json(self.0.vervet_json())).into_response()
     }
 }
 

@@ -5,20 +5,26 @@ use std::collections::HashMap;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use vervet_alerting::AlertState;
 use vervet_error_groups::ListQuery;
-use vervet_model::{Clock, SystemClock, UnixMillis, UnixNanos};
+use vervet_model::{Clock, Signal, SystemClock, UnixMillis, UnixNanos};
+#[cfg(feature = "sql")]
+use vervet_store::LaneStats;
 use vervet_store::maintain::UpkeepStatus;
 use vervet_store::{ServiceStats, TableStats};
 
 use super::Shared;
 use super::params::Params;
 use super::response::{Failure, VervetFailure, add_warnings};
+use crate::backup::LastBackup;
 use crate::time::parse_prometheus_time;
 
 /// Points of a service's sparkline.
 const SPARKLINE_POINTS: usize = 24;
+/// Rates are over at least this long.
+const RATE_INTERVAL_MIN: std::time::Duration = std::time::Duration::from_secs(10);
 /// The time range of a request that names none.
 const RANGE_DEFAULT: std::time::Duration = std::time::Duration::from_secs(3600);
 /// New error groups that are looked at to count them by service.
@@ -36,6 +42,18 @@ pub(super) async fn status(State(context): State<Shared>) -> Response {
             json!({"agent_id": agent.agent_id, "host_name": agent.host_name, "last_seen_unix_ms": last_seen})
         })
         .collect();
+    let last = context.journal.last_sequence();
+    let cursors: Vec<Value> = journal
+        .cursors
+        .iter()
+        .map(|cursor| json!({"name": cursor.name, "records_behind": cursor.lag_records}))
+        .collect();
+    let [logs_rate, samples_rate, spans_rate] = context.rates.observe(
+        SystemClock.now(),
+        Signal::ALL.map(|signal| context.metrics.stored_total(signal)),
+    );
+    let data_dir = context.data_dir.clone();
+    let disk = tokio::task::spawn_blocking(move || disk_json(&data_dir)).await;
     Json(json!({
         "version": env!("CARGO_PKG_VERSION"),
         "environment": context.environment,
@@ -49,7 +67,13 @@ pub(super) async fn status(State(context): State<Shared>) -> Response {
         "upkeep": upkeep_json(&context.store.upkeep_status()),
         "head_bytes": stats.head_bytes,
         "damaged_indexes": stats.damaged_indexes,
-        "journal": {"segments": journal.segments, "bytes": journal.disk_bytes, "last_sequence": context.journal.last_sequence()},
+        "journal": {
+            "segments": journal.segments, "bytes": journal.disk_bytes, "bytes_max": journal.disk_bytes_max,
+            "last_sequence": last, "cursors": cursors,
+        },
+        "records_per_second": {"logs": logs_rate, "spans": spans_rate, "samples": samples_rate},
+        "queries": queries_json(&context),
+        "disk": disk.unwrap_or_default(),
         "agents": agents,
         "rule_file_errors": context.rule_errors,
     }))
@@ -73,7 +97,71 @@ fn upkeep_json(status: &UpkeepStatus) -> Value {
 }
 
 fn table_json(table: &TableStats) -> Value {
-    json!({"rows_head": table.rows_head, "rows_stored": table.rows_stored, "files": table.files, "bytes": table.bytes})
+    let ms = |time: Option<UnixNanos>| time.map(|time| time.to_millis().0);
+    json!({
+        "rows_head": table.rows_head, "rows_stored": table.rows_stored, "files": table.files, "bytes": table.bytes,
+        "oldest_unix_ms": ms(table.oldest), "newest_unix_ms": ms(table.newest),
+    })
+}
+
+/// Statements under way; null when this build answers none.
+#[cfg(feature = "sql")]
+fn queries_json(context: &Shared) -> Value {
+    let stats = context.store.query_stats();
+    let lane = |lane: &LaneStats| json!({"running": lane.running, "waiting": lane.waiting, "refused": lane.refused});
+    json!({"light": lane(&stats.light), "heavy": lane(&stats.heavy)})
+}
+
+#[cfg(not(feature = "sql"))]
+fn queries_json(_context: &Shared) -> Value {
+    Value::Null
+}
+
+/// Room on the data folder's file system, and the last backup.
+fn disk_json(data_dir: &std::path::Path) -> Value {
+    let room = rustix::fs::statvfs(data_dir).ok();
+    let bytes = |blocks: u64, size: u64| blocks.saturating_mul(size);
+    json!({
+        "bytes": room.as_ref().map(|room| bytes(room.f_blocks, room.f_frsize)),
+        "free_bytes": room.as_ref().map(|room| bytes(room.f_bavail, room.f_frsize)),
+        "last_backup": LastBackup::read(data_dir),
+    })
+}
+
+/// Records stored per second, between two looks at them that lie at least ten seconds apart.
+pub(crate) struct Rates(Mutex<[Look; 2]>);
+
+/// How many records of each signal had been stored.
+#[derive(Debug, Clone, Copy)]
+struct Look {
+    at: UnixNanos,
+    totals: [u64; 3],
+}
+
+impl Rates {
+    pub(crate) fn new(started: UnixNanos) -> Self {
+        let look = Look {
+            at: started,
+            totals: [0; 3],
+        };
+        Self(Mutex::new([look; 2]))
+    }
+
+    /// Since the look before the last one.
+    fn observe(&self, now: UnixNanos, totals: [u64; 3]) -> [f64; 3] {
+        let mut looks = self.0.lock();
+        let [_, newest] = *looks;
+        if now.since(newest.at) >= RATE_INTERVAL_MIN {
+            *looks = [newest, Look { at: now, totals }];
+        }
+        let [since, _] = *looks;
+        let seconds = now.since(since.at).as_secs_f64();
+        let mut rates = [0.0; 3];
+        for ((rate, now), before) in rates.iter_mut().zip(totals).zip(since.totals) {
+            *rate = ratio(now.saturating_sub(before), seconds);
+        }
+        rates
+    }
 }
 
 pub(super) async fn services(
@@ -171,4 +259,23 @@ fn firing_alerts(context: &Shared) -> HashMap<String, u64> {
         }
     }
     counts
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn rates_are_over_ten_seconds_at_least() {
+        let at = |seconds| UnixNanos::default().saturating_add(Duration::from_secs(seconds));
+        let rates = Rates::new(at(0));
+        assert_eq!(rates.observe(at(0), [0; 3]), [0.0; 3]);
+        assert_eq!(rates.observe(at(5), [50, 5, 0]), [10.0, 1.0, 0.0]);
+        assert_eq!(rates.observe(at(10), [100, 10, 0]), [10.0, 1.0, 0.0]);
+        // The first look is the past of these.
+        assert_eq!(rates.observe(at(20), [300, 10, 0]), [20.0, 0.0, 0.0]);
+        assert_eq!(rates.observe(at(21), [320, 10, 0])[0], 20.0);
+    }
 }

@@ -62,6 +62,16 @@ pub(crate) fn printable(text: &str) -> String {
     out
 }
 
+/// As [`printable`], line by line.
+pub(crate) fn printable_lines(text: &str) -> String {
+    text.split_inclusive('\n')
+        .map(|line| match line.strip_suffix('\n') {
+            Some(line) => format!("{}\n", printable(line)),
+            None => printable(line),
+        })
+        .collect()
+}
+
 /// Columns as wide as their widest cell, two blanks between them; the first is left-aligned.
 pub(crate) fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);

@@ -85,6 +85,9 @@ pub enum QueryError {
     /// The time for one query is over.
     #[error("query timed out in expression evaluation")]
     Timeout,
+    /// As many queries run and wait as may; try again later.
+    #[error("too many queries are running and waiting; try again later")]
+    Busy,
     /// The store failed; a retry may help.
     #[error("expanding series: {0}")]
     Store(#[source] QueryableError),
@@ -101,7 +104,7 @@ impl QueryError {
         match self {
             Self::Parse { .. } | Self::Matcher(_) | Self::InvalidParameter(_) => ErrorType::BadData,
             Self::Unsupported { .. } => ErrorType::BadData,
-            Self::Timeout => ErrorType::Timeout,
+            Self::Timeout | Self::Busy => ErrorType::Timeout,
             Self::Execution(_)
             | Self::TooManySamples { .. }
             | Self::TooManySeries { .. }

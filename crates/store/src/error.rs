@@ -15,6 +15,9 @@ pub enum StoreError {
     /// The query ran past its deadline. Narrow it, or try again when less is going on.
     #[error("the query did not finish within {} ms", after.as_millis())]
     Timeout { after: Duration },
+    /// As many queries run and wait as may. Try again later.
+    #[error("too many queries are running and waiting; try again later")]
+    Busy,
     /// The query makes no sense. Do not send it again.
     #[error("{reason}")]
     Invalid { reason: String },
@@ -50,7 +53,7 @@ impl StoreError {
     /// Whether the same call may succeed later.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Timeout { .. } | Self::Io { .. } | Self::Read { .. } => true,
+            Self::Busy | Self::Timeout { .. } | Self::Io { .. } | Self::Read { .. } => true,
             Self::Catalog(error) => error.is_retryable(),
             Self::Segment(error) => error.is_retryable(),
             Self::QueryTooLarge { .. }

@@ -42,6 +42,10 @@ pub use query::search::Answer;
 pub use query::search::aggregate::{Aggregate, AggregateCell, AggregateGroup, NumberField};
 pub use query::search::sketch::NumberSummary;
 pub use query::services::{ServiceStats, SparkPoint};
+#[cfg(feature = "sql")]
+pub use query::sql::{SqlEncoder, SqlFormat, SqlLimits, SqlRows};
 pub use query::traces::{ServiceSpans, SpanBrief, SpanRequest, SpanRow, TraceQuery, TraceSummary};
+#[cfg(feature = "sql")]
+pub use query::{LaneStats, QueryStats};
 pub use segment::Checksum;
 pub use store::{Applied, AppliedSource, Store, StoreConfig, StoreStats, TableStats};

@@ -11,6 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 #[cfg(feature = "sql")]
+use datafusion::execution::memory_pool::GreedyMemoryPool;
+#[cfg(feature = "sql")]
 use datafusion::execution::runtime_env::RuntimeEnv;
 use parking_lot::{Mutex, RwLock};
 use vervet_model::{Signal, UnixNanos};
@@ -23,7 +25,9 @@ use crate::head::View;
 use crate::head::series::SeriesIndex;
 use crate::ingest::Decoded;
 use crate::maintain::{Upkeep, UpkeepConfig};
-use crate::query::{Executor, Searcher};
+use crate::query::Searcher;
+#[cfg(feature = "sql")]
+use crate::query::{Executor, QueryStats};
 use crate::tables::Table;
 
 /// Where the store lies and what it may take.
@@ -39,15 +43,24 @@ pub struct StoreConfig {
     pub series_max: usize,
     /// Memory of one query.
     pub query_memory_bytes: usize,
-    /// A query that takes longer is given up.
+    /// Memory of all queries together.
+    pub queries_memory_bytes: usize,
+    /// A query that takes longer is given up, its wait for a place included.
     pub query_timeout: Duration,
     /// Attributes that get columns of their own.
     pub promote: PromoteConfig,
     pub upkeep: UpkeepConfig,
+    /// Light queries that run at once.
+    pub queries_light_max: usize,
+    /// Heavy queries that run at once: those that aggregate or join much.
+    pub queries_heavy_max: usize,
+    /// Queries that wait for a place, light and heavy ones each; further ones are refused.
+    pub queries_waiting_max: usize,
 }
 
 impl StoreConfig {
-    /// The defaults: 64 MiB or 60 s of head, a million series, 256 MiB and 60 s per query.
+    /// The defaults: 64 MiB or 60 s of head, a million series, 256 MiB and 60 s per query, 512 MiB of all queries, of
+    /// which 16 light and 2 heavy ones run and 64 each wait.
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
         Self {
             data_dir: data_dir.into(),
@@ -55,9 +68,13 @@ impl StoreConfig {
             flush_interval: Duration::from_secs(60),
             series_max: 1_000_000,
             query_memory_bytes: 256 << 20,
+            queries_memory_bytes: 512 << 20,
             query_timeout: Duration::from_secs(60),
             promote: PromoteConfig::default(),
             upkeep: UpkeepConfig::default(),
+            queries_light_max: 16,
+            queries_heavy_max: 2,
+            queries_waiting_max: 64,
         }
     }
 
@@ -106,6 +123,9 @@ pub struct TableStats {
     pub rows_stored: u64,
     pub files: u64,
     pub bytes: u64,
+    /// The earliest and the latest time in files; none for series.
+    pub oldest: Option<UnixNanos>,
+    pub newest: Option<UnixNanos>,
 }
 
 /// Telemetry on disk and in memory. Cloning shares it.
@@ -117,8 +137,12 @@ pub(crate) struct Inner {
     pub(crate) catalog: Arc<dyn Catalog>,
     #[cfg(feature = "sql")]
     pub(crate) runtime: Arc<RuntimeEnv>,
+    #[cfg(feature = "sql")]
     pub(crate) executor: Executor,
     pub(crate) searcher: Searcher,
+    /// What all queries together may hold.
+    #[cfg(feature = "sql")]
+    pub(crate) query_memory: Arc<GreedyMemoryPool>,
     pub(crate) view: RwLock<Arc<View>>,
     pub(crate) series: RwLock<SeriesIndex>,
     pub(crate) metadata: RwLock<BTreeMap<String, MetricMetadata>>,
@@ -198,6 +222,12 @@ impl Store {
             })
     }
 
+    /// Statements that run and wait.
+    #[cfg(feature = "sql")]
+    pub fn query_stats(&self) -> QueryStats {
+        self.0.executor.stats()
+    }
+
     /// Rows, files and bytes of each table.
     pub fn stats(&self) -> StoreStats {
         let view = self.0.cut();
@@ -230,6 +260,10 @@ fn table_stats(view: &View, table: Table) -> TableStats {
         stats.rows_stored += file.rows;
         stats.files += 1;
         stats.bytes += file.bytes;
+        if let Some((first, last)) = file.time_range {
+            stats.oldest = Some(stats.oldest.map_or(first, |oldest| oldest.min(first)));
+            stats.newest = Some(stats.newest.map_or(last, |newest| newest.max(last)));
+        }
     }
     stats
 }

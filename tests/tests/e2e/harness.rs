@@ -5,6 +5,7 @@ mod collector;
 mod duckdb;
 mod logs;
 mod otlp;
+mod s3;
 mod webhook;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -19,6 +20,7 @@ pub(crate) use collector::{Api, Collector, CollectorOptions, Standalone};
 pub(crate) use duckdb::DuckDb;
 pub(crate) use logs::LogLine;
 pub(crate) use otlp::{Record, attribute, log_request, span_request};
+pub(crate) use s3::S3;
 pub(crate) use vervet_tests::{Program, binary, say};
 pub(crate) use webhook::Webhook;
 

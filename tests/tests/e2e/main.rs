@@ -18,5 +18,6 @@ mod crash_collector;
 mod duckdb;
 mod full_disk;
 mod harness;
+mod operate;
 mod plain_files;
 mod services;

@@ -1,69 +1,140 @@
 //! The threads that queries run on, so that a heavy one never delays the intake of data.
+//!
+//! Light and heavy queries have a thread per core each. Those of heavy ones have a lower priority (nice 10): where
+//! both want the processor, the light ones get about nine tenths of it, whatever the heavy ones do, and when there is
+//! no light one, the heavy ones get all of it. At most [`ExecutorConfig::heavy_max`] heavy ones run at once.
 
 use std::future::Future;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
+use super::admission::{Lane, LaneStats, Weight};
 use crate::StoreError;
-use crate::store::Inner;
 
-pub(crate) struct Executor(Option<Runtime>);
+/// Stack of a thread (bytes; what is not used takes no memory): plans are walked recursively.
+const STACK_BYTES: usize = 32 << 20;
+/// Added to the nice value of threads that run heavy queries.
+const HEAVY_NICE: i32 = 10;
+
+/// How many queries run and wait.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ExecutorConfig {
+    pub(crate) light_max: usize,
+    pub(crate) heavy_max: usize,
+    /// Queries that wait, in each lane.
+    pub(crate) waiting_max: usize,
+}
+
+/// Both lanes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct QueryStats {
+    pub light: LaneStats,
+    pub heavy: LaneStats,
+}
+
+pub(crate) struct Executor {
+    light: Threads,
+    heavy: Threads,
+}
+
+struct Threads {
+    runtime: Option<Runtime>,
+    lane: Lane,
+}
 
 impl Executor {
-    /// Starts one thread per core.
-    pub(crate) fn start() -> std::io::Result<Self> {
-        let runtime = Builder::new_multi_thread()
-            .thread_name("vervet-query")
-            .enable_all()
+    pub(crate) fn start(config: ExecutorConfig) -> std::io::Result<Self> {
+        let light = builder("vervet-query").build()?;
+        let heavy = builder("vervet-heavy")
+            .on_thread_start(|| {
+                // Where it is not allowed, heavy queries are only bounded in number.
+                let _same_priority = rustix::process::nice(HEAVY_NICE);
+            })
             .build()?;
-        Ok(Self(Some(runtime)))
+        let threads = |runtime, running_max| Threads {
+            runtime: Some(runtime),
+            lane: Lane::new(running_max, config.waiting_max),
+        };
+        Ok(Self {
+            light: threads(light, config.light_max),
+            heavy: threads(heavy, config.heavy_max),
+        })
     }
 
-    /// Runs a query to its end or its deadline. Dropping the returned future stops it where its plan next
-    /// yields.
+    pub(crate) fn stats(&self) -> QueryStats {
+        QueryStats {
+            light: self.light.lane.stats(),
+            heavy: self.heavy.lane.stats(),
+        }
+    }
+
+    /// Runs a query to its end or its deadline, the wait for a place included. Dropping the returned future stops it
+    /// where its plan next yields, and frees its place then.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
+        weight: Weight,
         timeout: Duration,
         query: impl Future<Output = Result<T, StoreError>> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let Some(runtime) = &self.0 else {
-            return Err(StoreError::Timeout { after: timeout });
-        };
+        let deadline = Instant::now() + timeout;
         // The deadline is kept outside of the task: inside, it would wait for the plan to yield.
-        let mut task = AbortOnDrop(runtime.spawn(query));
-        match tokio::time::timeout(timeout, &mut task.0).await {
+        let mut task = self.spawn(weight, deadline, query).await?;
+        match tokio::time::timeout_at(deadline, &mut task.0).await {
             Ok(Ok(result)) => result,
             Ok(Err(error)) => Err(StoreError::Engine(error.into())),
             Err(_elapsed) => Err(StoreError::Timeout { after: timeout }),
         }
     }
-}
 
-impl Inner {
-    /// Runs a query on the query threads, with the deadline of the configuration.
-    pub(super) async fn run<T: Send + 'static>(
+    /// Starts a query once there is a place for it. It ends when the returned task is dropped.
+    pub(crate) async fn spawn<T: Send + 'static>(
         &self,
-        query: impl Future<Output = Result<T, StoreError>> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        self.executor.run(self.config.query_timeout, query).await
+        weight: Weight,
+        deadline: Instant,
+        query: impl Future<Output = T> + Send + 'static,
+    ) -> Result<AbortOnDrop<T>, StoreError> {
+        let threads = match weight {
+            Weight::Light => &self.light,
+            Weight::Heavy => &self.heavy,
+        };
+        let place = threads.lane.enter(deadline).await?;
+        let runtime = threads.runtime.as_ref().ok_or(StoreError::Busy)?;
+        Ok(AbortOnDrop(runtime.spawn(async move {
+            let _until_it_ends = place;
+            query.await
+        })))
     }
 }
 
+fn builder(name: &str) -> Builder {
+    let mut builder = Builder::new_multi_thread();
+    builder
+        .thread_name(name)
+        .thread_stack_size(STACK_BYTES)
+        .enable_all();
+    builder
+}
+
 /// The last store may be dropped on a thread that must not wait for others to end.
-impl Drop for Executor {
+impl Drop for Threads {
     fn drop(&mut self) {
-        if let Some(runtime) = self.0.take() {
+        if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
     }
 }
 
-struct AbortOnDrop<T>(JoinHandle<T>);
+/// A query that ends with its caller.
+pub(crate) struct AbortOnDrop<T>(JoinHandle<T>);
 
 impl<T> Drop for AbortOnDrop<T> {
     fn drop(&mut self) {
         self.0.abort();
     }
 }
+
+#[cfg(test)]
+mod tests;

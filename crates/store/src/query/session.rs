@@ -4,16 +4,19 @@ use std::sync::Arc;
 
 use datafusion::dataframe::DataFrame;
 use datafusion::error::DataFusionError;
-use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use vervet_model::UnixNanos;
 
+use super::memory::QueryPool;
 use super::scan::TableScan;
 use crate::StoreError;
 use crate::head::View;
 use crate::store::Inner;
 use crate::tables::Table;
+
+/// The part of a query's memory that each of its sorts may keep for merging: one of this many.
+const MERGE_PARTS: usize = 16;
 
 /// What a query knows beforehand about its access.
 #[derive(Debug, Clone, Copy, Default)]
@@ -31,10 +34,15 @@ impl Inner {
     /// A session with its own memory budget and no tables.
     pub(super) fn session(&self, access: Access) -> Result<SessionContext, StoreError> {
         let mut config = SessionConfig::new().with_information_schema(true);
-        let parquet = &mut config.options_mut().execution.parquet;
+        let execution = &mut config.options_mut().execution;
+        // What a sort keeps for merging what it spilled; the default is more than a small budget has.
+        let for_merging = self.config.query_memory_bytes / MERGE_PARTS;
+        execution.sort_spill_reservation_bytes =
+            execution.sort_spill_reservation_bytes.min(for_merging);
+        let parquet = &mut execution.parquet;
         parquet.pushdown_filters = access.filter_first;
         parquet.reorder_filters = access.filter_first;
-        let pool = FairSpillPool::new(self.config.query_memory_bytes);
+        let pool = QueryPool::new(self.config.query_memory_bytes, &self.query_memory);
         let runtime = RuntimeEnvBuilder::from_runtime_env(&self.runtime)
             .with_memory_pool(Arc::new(pool))
             .build_arc()

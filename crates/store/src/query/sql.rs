@@ -1,34 +1,163 @@
-//! SQL for people: read-only.
+//! SQL for people: read-only, streamed, within limits.
+//!
+//! A statement may read the four tables and nothing else. It is planned on the threads of light queries, and runs on
+//! those of heavy ones when it joins tables or reads more than [`LIGHT_BYTES_MAX`] of files.
+//!
+//! Limits: 64 KiB of text, 1,000 operators, [`SqlLimits`], and those of every query.
+
+mod format;
+mod statement;
 
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use datafusion::datasource::physical_plan::FileScanConfig;
+use datafusion::datasource::source::DataSourceExec;
 use datafusion::error::DataFusionError;
+use datafusion::execution::TaskContext;
 use datafusion::execution::context::SQLOptions;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::TryStreamExt as _;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
 
+use super::admission::Weight;
+use super::executor::AbortOnDrop;
 use super::session::Access;
 use super::whole_attributes::whole_attributes;
 use crate::store::Inner;
 use crate::tables::Table;
 use crate::{Store, StoreError};
 
-impl Store {
-    /// Runs one `SELECT`, `EXPLAIN` or `SHOW` over the tables `logs`, `spans`, `samples` and `series`.
-    /// The last batch is cut where `row_limit` is reached.
-    ///
-    /// # Errors
-    /// [`StoreError::Invalid`] when the statement is wrong or would change something.
-    pub async fn sql(&self, query: &str, row_limit: usize) -> Result<Vec<RecordBatch>, StoreError> {
-        let (inner, query) = (Arc::clone(&self.0), query.to_owned());
-        self.0
-            .run(async move { inner.run_sql(&query, row_limit).await })
-            .await
+pub use format::{SqlEncoder, SqlFormat};
+
+/// A light query reads at most this much of files (bytes, compressed).
+const LIGHT_BYTES_MAX: u64 = 64 << 20;
+/// Batches between the plan and the reader.
+const BATCHES_AHEAD: usize = 2;
+/// Plans that multiply rows or make them up, whatever they read.
+const HEAVY_PLANS: [&str; 8] = [
+    "CrossJoinExec",
+    "HashJoinExec",
+    "LazyMemoryExec",
+    "NestedLoopJoinExec",
+    "PiecewiseMergeJoin",
+    "RecursiveQueryExec",
+    "SortMergeJoin",
+    "SymmetricHashJoinExec",
+];
+
+/// What an answer may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SqlLimits {
+    /// Rows after which the answer just ends.
+    pub rows: Option<u64>,
+    /// Rows after which it ends with an error.
+    pub rows_max: u64,
+    /// Bytes in memory after which it ends with an error.
+    pub bytes_max: u64,
+}
+
+impl Default for SqlLimits {
+    fn default() -> Self {
+        Self {
+            rows: None,
+            rows_max: 10_000_000,
+            bytes_max: 1 << 30,
+        }
     }
 }
 
+/// An answer, batch by batch. The query ends when this is dropped.
+pub struct SqlRows {
+    schema: SchemaRef,
+    batches: mpsc::Receiver<Result<RecordBatch, StoreError>>,
+    deadline: Instant,
+    timeout: std::time::Duration,
+    has_failed: bool,
+    _query: AbortOnDrop<()>,
+}
+
+impl SqlRows {
+    pub fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    /// The next rows; `None` at the end. After an error there is no more.
+    pub async fn next(&mut self) -> Option<Result<RecordBatch, StoreError>> {
+        if self.has_failed {
+            return None;
+        }
+        let next = tokio::time::timeout_at(self.deadline, self.batches.recv()).await;
+        let next = next.unwrap_or_else(|_elapsed| {
+            Some(Err(StoreError::Timeout {
+                after: self.timeout,
+            }))
+        });
+        self.has_failed = matches!(next, Some(Err(_)));
+        next
+    }
+}
+
+impl Store {
+    /// Starts one `SELECT`, `EXPLAIN`, `SHOW` or `DESCRIBE` over the tables `logs`, `spans`, `samples` and `series`.
+    ///
+    /// # Errors
+    /// [`StoreError::Invalid`] when the statement is wrong or would change something; [`StoreError::Busy`].
+    pub async fn sql_rows(&self, query: &str, limits: SqlLimits) -> Result<SqlRows, StoreError> {
+        let timeout = self.0.config.query_timeout;
+        let deadline = Instant::now() + timeout;
+        statement::check(query)?;
+        let (inner, query) = (Arc::clone(&self.0), query.to_owned());
+        let plan = async move { inner.plan_sql(&query).await };
+        let planned = self.0.executor.run(Weight::Light, timeout, plan).await?;
+        let schema = planned.plan.schema();
+        let weight = weight(&planned.plan);
+        let (sender, batches) = mpsc::channel(BATCHES_AHEAD);
+        let inner = Arc::clone(&self.0);
+        let run = async move {
+            if let Err(error) = inner.send_rows(planned, limits, &sender).await {
+                let _gone = sender.send(Err(error)).await;
+            }
+        };
+        let query = self.0.executor.spawn(weight, deadline, run).await?;
+        Ok(SqlRows {
+            schema,
+            batches,
+            deadline,
+            timeout,
+            has_failed: false,
+            _query: query,
+        })
+    }
+
+    /// All rows of a statement, cut where `row_limit` is reached.
+    ///
+    /// # Errors
+    /// As [`Store::sql_rows`].
+    pub async fn sql(&self, query: &str, row_limit: usize) -> Result<Vec<RecordBatch>, StoreError> {
+        let limits = SqlLimits {
+            rows: Some(row_limit as u64),
+            ..SqlLimits::default()
+        };
+        let mut rows = self.sql_rows(query, limits).await?;
+        let mut batches = Vec::new();
+        while let Some(batch) = rows.next().await {
+            batches.push(batch?);
+        }
+        Ok(batches)
+    }
+}
+
+/// A plan and the memory it runs in.
+struct Planned {
+    plan: Arc<dyn ExecutionPlan>,
+    context: Arc<TaskContext>,
+}
+
 impl Inner {
-    async fn run_sql(&self, query: &str, row_limit: usize) -> Result<Vec<RecordBatch>, StoreError> {
+    async fn plan_sql(&self, query: &str) -> Result<Planned, StoreError> {
         let access = Access {
             shred_head: true,
             ..Access::default()
@@ -49,24 +178,56 @@ impl Inner {
             .sql_with_options(query, read_only)
             .await
             .map_err(|error| self.sql_error(error))?;
-        let mut stream = frame
-            .execute_stream()
+        let context = Arc::new(frame.task_ctx());
+        let plan = frame
+            .create_physical_plan()
             .await
             .map_err(|error| self.sql_error(error))?;
-        let (mut batches, mut left) = (Vec::new(), row_limit);
-        while left > 0 {
-            let Some(batch) = stream
-                .try_next()
-                .await
-                .map_err(|error| self.sql_error(error))?
-            else {
-                break;
+        Ok(Planned { plan, context })
+    }
+
+    async fn send_rows(
+        &self,
+        planned: Planned,
+        limits: SqlLimits,
+        sender: &mpsc::Sender<Result<RecordBatch, StoreError>>,
+    ) -> Result<(), StoreError> {
+        let mut stream =
+            execute_stream(planned.plan, planned.context).map_err(|error| self.sql_error(error))?;
+        let (mut rows, mut bytes) = (0, 0);
+        loop {
+            let left = limits.rows.map(|limit| limit.saturating_sub(rows));
+            if left == Some(0) {
+                return Ok(());
+            }
+            let next = stream.try_next().await;
+            let Some(batch) = next.map_err(|error| self.sql_error(error))? else {
+                return Ok(());
             };
-            let batch = batch.slice(0, batch.num_rows().min(left));
-            left -= batch.num_rows();
-            batches.push(batch);
+            let take = left.map_or(batch.num_rows(), |left| {
+                batch
+                    .num_rows()
+                    .min(usize::try_from(left).unwrap_or(usize::MAX))
+            });
+            let batch = batch.slice(0, take);
+            rows += take as u64;
+            bytes += batch.get_array_memory_size() as u64;
+            if rows > limits.rows_max {
+                return Err(StoreError::QueryTooLarge {
+                    what: "rows in the answer",
+                    limit: limits.rows_max,
+                });
+            }
+            if bytes > limits.bytes_max {
+                return Err(StoreError::QueryTooLarge {
+                    what: "bytes in the answer",
+                    limit: limits.bytes_max,
+                });
+            }
+            if sender.send(Ok(batch)).await.is_err() {
+                return Ok(());
+            }
         }
-        Ok(batches)
     }
 
     /// What the planner refuses is a mistake of the person who wrote the statement.
@@ -85,3 +246,35 @@ impl Inner {
         }
     }
 }
+
+fn weight(plan: &Arc<dyn ExecutionPlan>) -> Weight {
+    match bytes_read(plan) {
+        Some(bytes) if bytes <= LIGHT_BYTES_MAX => Weight::Light,
+        _ => Weight::Heavy,
+    }
+}
+
+/// Bytes of the files below `plan`; `None` when that says nothing about the work.
+fn bytes_read(plan: &Arc<dyn ExecutionPlan>) -> Option<u64> {
+    if HEAVY_PLANS.iter().any(|name| plan.name().starts_with(name)) {
+        return None;
+    }
+    let own = plan
+        .downcast_ref::<DataSourceExec>()
+        .and_then(|source| source.data_source().downcast_ref::<FileScanConfig>())
+        .map_or(0, |scan| {
+            let files = scan.file_groups.iter().flat_map(|group| group.iter());
+            files
+                .map(|file| match &file.range {
+                    Some(range) => range.end.saturating_sub(range.start).max(0).unsigned_abs(),
+                    None => file.object_meta.size,
+                })
+                .sum()
+        });
+    plan.children()
+        .into_iter()
+        .try_fold(own, |sum: u64, child| Some(sum + bytes_read(child)?))
+}
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 #[cfg(feature = "sql")]
+use datafusion::execution::memory_pool::GreedyMemoryPool;
+#[cfg(feature = "sql")]
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use vervet_model::{Clock as _, Labels, SystemClock};
@@ -18,7 +20,9 @@ use crate::flush::Flusher;
 use crate::head::series::SeriesIndex;
 use crate::head::{Generation, View};
 use crate::maintain::Upkeep;
-use crate::query::{Executor, Searcher};
+use crate::query::Searcher;
+#[cfg(feature = "sql")]
+use crate::query::{Executor, ExecutorConfig};
 use crate::segment::remove_orphans;
 use crate::tables::{Table, column};
 
@@ -62,11 +66,20 @@ pub(super) fn open_with(
         .with_max_temp_directory_size(SPILL_BYTES_MAX)
         .build_arc()
         .map_err(|error| StoreError::Engine(error.into()))?;
+    #[cfg(feature = "sql")]
+    let limits = ExecutorConfig {
+        light_max: config.queries_light_max,
+        heavy_max: config.queries_heavy_max,
+        waiting_max: config.queries_waiting_max,
+    };
+    #[cfg(feature = "sql")]
+    let query_memory = Arc::new(GreedyMemoryPool::new(config.queries_memory_bytes));
     let io = |source| StoreError::Io {
         path: config.data_dir.clone(),
         source,
     };
-    let executor = Executor::start().map_err(io)?;
+    #[cfg(feature = "sql")]
+    let executor = Executor::start(limits).map_err(io)?;
     let searcher = Searcher::start().map_err(io)?;
     let series = load_series(&snapshot)?;
     let upkeep = Upkeep::new(catalog.delete_jobs()?);
@@ -85,8 +98,11 @@ pub(super) fn open_with(
         catalog,
         #[cfg(feature = "sql")]
         runtime,
+        #[cfg(feature = "sql")]
         executor,
         searcher,
+        #[cfg(feature = "sql")]
+        query_memory,
         view: Arc::new(view).into(),
         series: series.into(),
         metadata: parking_lot::RwLock::new(metadata),

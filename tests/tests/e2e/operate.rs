@@ -1,0 +1,278 @@
+//! Looking after a collector: verify, backup, restore, status and SQL, beside the running program.
+
+use std::path::Path;
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::harness::{
+    Collector, CollectorOptions, Record, S3, binary, eventually, log_request, now_nanos, turn,
+};
+
+const WITHIN: Duration = Duration::from_secs(30);
+const RECORDS: u64 = 500;
+
+async fn run(args: &[&str], s3: Option<&S3>) -> Output {
+    let mut command = Command::new(binary("vervet-collector"));
+    command.args(args).env_remove("VERVET_DATA_DIR");
+    if let Some(s3) = s3 {
+        s3.environment(&mut command);
+    }
+    tokio::task::spawn_blocking(move || command.output().unwrap())
+        .await
+        .unwrap()
+}
+
+/// Standard output of a command that must succeed.
+async fn done(args: &[&str], s3: Option<&S3>) -> String {
+    let output = run(args, s3).await;
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{args:?}: {stdout}{stderr}");
+    stdout
+}
+
+/// A collector with rows in files, in memory and in the journal.
+async fn filled(dir: &Path) -> Collector {
+    let options = CollectorOptions {
+        limits: "{flush_interval: 200ms}".to_owned(),
+        ..CollectorOptions::new(dir)
+    };
+    let collector = Collector::start(options).await;
+    send(&collector, 0..RECORDS).await;
+    eventually("rows are in files", WITHIN, async || {
+        let status = collector.api.json("/api/vervet/v1/status", &[]).await;
+        (status["tables"]["logs"]["rows_stored"].as_u64() == Some(RECORDS)).then_some(())
+    })
+    .await;
+    collector
+}
+
+async fn send(collector: &Collector, numbers: std::ops::Range<u64>) {
+    let records = numbers.map(|n| Record {
+        time: now_nanos(),
+        body: format!("record {n}"),
+        ..Record::default()
+    });
+    let (status, body) = collector
+        .api
+        .otlp("logs", log_request("operated", records))
+        .await;
+    assert_eq!(status, 200, "{body}");
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// How many different records a collector has, and how many in all.
+async fn count(collector: &Collector) -> (u64, u64) {
+    let query = "SELECT count(DISTINCT body) AS bodies, count(*) AS records FROM logs";
+    let answer = collector
+        .api
+        .json("/api/vervet/v1/sql", &[("query", query)])
+        .await;
+    let number = |name: &str| answer[name].as_u64().unwrap();
+    (number("bodies"), number("records"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_running_collector_is_verified_backed_up_to_s3_and_restored() {
+    let _turn = turn().await;
+    let dir = tempfile::tempdir().unwrap();
+    let mut collector = filled(dir.path()).await;
+    let data = collector.data_dir();
+    let verified = done(&["verify", "--data-dir", text(&data)], None).await;
+    assert!(verified.contains("all is well"), "{verified}");
+    // Acknowledged, and most likely in no file yet.
+    send(&collector, RECORDS..RECORDS + 50).await;
+    let s3 = S3::start().await;
+    let place = s3.location("deep/prefix");
+    let backup = ["backup", "--data-dir", text(&data), "--to", &place];
+    let taken = done(&[&backup[..], &["--verify"]].concat(), Some(&s3)).await;
+    assert!(taken.contains("all is well"), "{taken}");
+    let status = collector.api.json("/api/vervet/v1/status", &[]).await;
+    assert_eq!(status["disk"]["last_backup"]["location"], place.as_str());
+    let listed = done(&["backup", "list", "--from", &place, "--json"], Some(&s3)).await;
+    let listed: Value = serde_json::from_str(&listed).unwrap();
+    assert_eq!(listed["backups"].as_array().unwrap().len(), 1);
+    // What comes later is in the next backup only.
+    send(&collector, RECORDS + 50..RECORDS + 60).await;
+    done(&[&backup[..], &["--keep", "1"]].concat(), Some(&s3)).await;
+    let manifests = s3
+        .names()
+        .iter()
+        .filter(|name| name.ends_with("/manifest"))
+        .count();
+    assert_eq!(manifests, 1);
+    collector.terminate();
+
+    let other = tempfile::tempdir().unwrap();
+    let options = CollectorOptions::new(other.path());
+    let to = options.data_dir();
+    done(&["restore", "--from", &place, "--to", text(&to)], Some(&s3)).await;
+    let restored = Collector::start(options).await;
+    assert_eq!(count(&restored).await, (RECORDS + 60, RECORDS + 60));
+    // It goes on: nothing new is taken for something old.
+    send(&restored, 1_000..1_010).await;
+    assert_eq!(count(&restored).await, (RECORDS + 70, RECORDS + 70));
+
+    s3.damage(".parquet");
+    let damaged = run(&["backup", "verify", "--from", &place], Some(&s3)).await;
+    assert_eq!(damaged.status.code(), Some(1));
+    let message = String::from_utf8_lossy(&damaged.stderr).into_owned();
+    assert!(message.contains(".parquet is damaged"), "{message}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_killed_backup_is_none_and_the_next_goes_on() {
+    let _turn = turn().await;
+    let dir = tempfile::tempdir().unwrap();
+    let collector = filled(dir.path()).await;
+    let data = collector.data_dir();
+    let s3 = S3::start().await;
+    let place = s3.location("x");
+    let backup = ["backup", "--data-dir", text(&data), "--to", &place];
+    for objects in [1, 2, 3] {
+        s3.slow_down(Duration::from_millis(300));
+        let mut command = Command::new(binary("vervet-collector"));
+        let mut child = s3.environment(command.args(backup)).spawn().unwrap();
+        eventually("something was copied", WITHIN, async || {
+            (s3.names().len() >= objects).then_some(())
+        })
+        .await;
+        child.kill().unwrap();
+        child.wait().unwrap();
+        s3.slow_down(Duration::ZERO);
+        let listed = done(&["backup", "list", "--from", &place, "--json"], Some(&s3)).await;
+        let listed: Value = serde_json::from_str(&listed).unwrap();
+        assert!(listed["damaged"].as_array().unwrap().is_empty());
+        assert!(listed["backups"].as_array().unwrap().is_empty());
+    }
+    let taken = done(
+        &[&backup[..], &["--verify", "--keep", "1"]].concat(),
+        Some(&s3),
+    )
+    .await;
+    assert!(taken.contains("all is well"), "{taken}");
+    assert!(!data.join("backup.staging").exists());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_damaged_segment_is_named_and_costs_its_rows_only() {
+    let _turn = turn().await;
+    let dir = tempfile::tempdir().unwrap();
+    let mut collector = filled(dir.path()).await;
+    let data = collector.data_dir();
+    collector.terminate();
+    let found = done(&["verify", "--data-dir", text(&data), "--json"], None).await;
+    let found: Value = serde_json::from_str(&found).unwrap();
+    assert_eq!(found["rows"].as_u64(), Some(RECORDS));
+    let folder = data.join("data/logs");
+    let day = std::fs::read_dir(folder)
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
+    let segment = std::fs::read_dir(day)
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
+    let mut bytes = std::fs::read(&segment).unwrap();
+    bytes[20] ^= 1;
+    std::fs::write(&segment, bytes).unwrap();
+    let output = run(&["verify", "--data-dir", text(&data)], None).await;
+    assert_eq!(output.status.code(), Some(1));
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    let named = segment.file_name().unwrap().to_str().unwrap();
+    let line = stdout
+        .lines()
+        .find(|line| line.starts_with("DAMAGED"))
+        .unwrap();
+    assert!(
+        line.contains(named) && line.contains("rows of logs"),
+        "{line}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn sql_is_answered_in_each_form_and_changes_nothing() {
+    let _turn = turn().await;
+    let dir = tempfile::tempdir().unwrap();
+    let collector = filled(dir.path()).await;
+    let url = format!("http://{}", collector.api.addresses.http);
+    let query = "SELECT body FROM logs ORDER BY time, body LIMIT 2";
+    let ask = ["query", "sql", "--url", &url, query];
+    let rows = done(&ask, None).await;
+    assert_eq!(rows.lines().count(), 2);
+    assert!(rows.starts_with("{\"body\":\"record "), "{rows}");
+    let csv = done(&[&ask[..], &["--format", "csv"]].concat(), None).await;
+    assert_eq!(csv.lines().next(), Some("body"));
+    let arrow = [("query", query), ("format", "arrow")];
+    let (status, _) = collector
+        .api
+        .get("/api/vervet/v1/sql", &arrow)
+        .await
+        .unwrap();
+    assert_eq!(status, 200);
+    for refused in ["DROP TABLE logs", "SELECT * FROM '/etc/passwd'", "SELECT"] {
+        let (status, body) = collector
+            .api
+            .get("/api/vervet/v1/sql", &[("query", refused)])
+            .await
+            .unwrap();
+        assert_eq!(status, 422, "{refused}: {body}");
+        let body: Value = serde_json::from_str(&body).unwrap();
+        assert_eq!(body["error"]["code"], "query_failed");
+    }
+    let missing = collector.api.get("/api/vervet/v1/sql", &[]).await.unwrap();
+    assert_eq!(missing.0, 400);
+    let status = done(&["status", "--url", &url], None).await;
+    assert!(
+        status.contains("ready") && status.contains("logs"),
+        "{status}"
+    );
+    assert_eq!(count(&collector).await, (RECORDS, RECORDS));
+}
+
+/// Ten people ask for what never ends while others look at their logs.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn hostile_queries_are_queued_refused_or_stopped_and_others_answered() {
+    let _turn = turn().await;
+    let dir = tempfile::tempdir().unwrap();
+    let options = CollectorOptions {
+        limits: "{flush_interval: 200ms, query_timeout: 5s}".to_owned(),
+        ..CollectorOptions::new(dir.path())
+    };
+    let collector = Collector::start(options).await;
+    send(&collector, 0..RECORDS).await;
+    let hostile = "SELECT count(*) FROM generate_series(1, 1000000000000) WHERE value % 7 = 3";
+    let asked: Vec<_> = (0..10)
+        .map(|_| {
+            let api = collector.api.clone();
+            tokio::spawn(async move { api.get("/api/vervet/v1/sql", &[("query", hostile)]).await })
+        })
+        .collect();
+    eventually("heavy ones wait", WITHIN, async || {
+        let status = collector.api.json("/api/vervet/v1/status", &[]).await;
+        let heavy = &status["queries"]["heavy"];
+        (heavy["running"].as_u64() == Some(2) && heavy["waiting"].as_u64() >= Some(1)).then_some(())
+    })
+    .await;
+    for _ in 0..20 {
+        assert_eq!(count(&collector).await, (RECORDS, RECORDS));
+    }
+    for answer in asked {
+        let (status, body) = answer.await.unwrap().unwrap();
+        assert!(matches!(status, 429 | 503), "{status}: {body}");
+    }
+    eventually("all heavy ones have ended", WITHIN, async || {
+        let status = collector.api.json("/api/vervet/v1/status", &[]).await;
+        (status["queries"]["heavy"]["running"].as_u64() == Some(0)).then_some(())
+    })
+    .await;
+}
