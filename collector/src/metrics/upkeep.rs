@@ -107,6 +107,12 @@ impl UpkeepMetrics {
         for (name, help, family) in by_table {
             registry.register(name, help, family.clone());
         }
+        self.register_retention(registry);
+        self.register_gauges(registry);
+        self.register_counters(registry);
+    }
+
+    fn register_retention(&self, registry: &mut Registry) {
         let by_reason = [
             (
                 "collector_retention_dropped_files",
@@ -127,6 +133,9 @@ impl UpkeepMetrics {
         for (name, help, family) in by_reason {
             registry.register(name, help, family.clone());
         }
+    }
+
+    fn register_gauges(&self, registry: &mut Registry) {
         let gauges = [
             (
                 "collector_compaction_debt_files",
@@ -167,6 +176,9 @@ impl UpkeepMetrics {
         for (name, help, gauge) in gauges {
             registry.register(name, help, gauge.clone());
         }
+    }
+
+    fn register_counters(&self, registry: &mut Registry) {
         let counters = [
             (
                 "collector_compaction_failures",

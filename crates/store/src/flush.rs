@@ -110,11 +110,10 @@ impl Inner {
         };
         let commit = covering(frozen, add, layouts.added_since(current));
         let mut committer = self.committer.lock();
-        let committed = self.catalog.commit(&commit).map_err(|error| {
+        let committed = self.catalog.commit(&commit).inspect_err(|error| {
             if !error.leaves_outcome_open() {
                 self.delete(&commit.add);
             }
-            error
         })?;
         let mut index = self.series.write();
         for (id, day) in &series {
