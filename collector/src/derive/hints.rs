@@ -55,5 +55,5 @@ fn names_an_error(key: &[u8]) -> bool {
         let rest = key.strip_prefix(field.as_bytes());
         rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'.')))
     };
-    errors.iter().any(|field| is_part(field)) || stacks.iter().any(|field| key == field.as_bytes())
+    errors.iter().any(is_part) || stacks.iter().any(|field| key == field.as_bytes())
 }

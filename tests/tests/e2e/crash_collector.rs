@@ -78,22 +78,7 @@ async fn killed_collector_keeps_every_acknowledged_record_once() {
     let (start, began) = (now_nanos(), Instant::now());
     let stop = Arc::new(AtomicBool::new(false));
     let endpoint = format!("http://{}", collector.api.addresses.otlp_grpc);
-    let senders = [
-        ("crash-agent", Some("agent-under-test".to_owned()), start),
-        ("crash-plain", None, start),
-        (OLD_SERVICE, None, start - TOO_OLD_NANOS),
-    ]
-    .map(|(service, agent_id, start)| Sender {
-        service,
-        client: client(&endpoint),
-        agent_id,
-        start,
-        stop: Arc::clone(&stop),
-    });
-    let tasks: Vec<JoinHandle<Sent>> = senders
-        .into_iter()
-        .map(|sender| tokio::spawn(sender.run()))
-        .collect();
+    let tasks = start_senders(&endpoint, start, &stop);
     let kills = kills();
     for _kill in 0..kills {
         let pause = rand::rng().random_range(100..1_500);
@@ -141,6 +126,25 @@ async fn killed_collector_keeps_every_acknowledged_record_once() {
     let found = collector.verify();
     assert_eq!(found["defects"], json!([]), "{found}");
     assert_eq!(found["orphans"], json!([]), "{found}");
+}
+
+/// An agent, a plain client, and one whose records are past their retention when they come.
+fn start_senders(endpoint: &str, start: i64, stop: &Arc<AtomicBool>) -> Vec<JoinHandle<Sent>> {
+    [
+        ("crash-agent", Some("agent-under-test".to_owned()), start),
+        ("crash-plain", None, start),
+        (OLD_SERVICE, None, start - TOO_OLD_NANOS),
+    ]
+    .map(|(service, agent_id, start)| Sender {
+        service,
+        client: client(endpoint),
+        agent_id,
+        start,
+        stop: Arc::clone(stop),
+    })
+    .into_iter()
+    .map(|sender| tokio::spawn(sender.run()))
+    .collect()
 }
 
 fn kills() -> u32 {
