@@ -218,6 +218,7 @@ fn open(config: &CollectorConfig) -> anyhow::Result<Opened> {
         flush_interval: config.limits.flush_interval,
         series_max: config.limits.series,
         query_memory_bytes: config.limits.query_memory_bytes,
+        queries_memory_bytes: config.limits.query_memory_bytes.saturating_mul(2),
         query_timeout: config.limits.query_timeout,
         promote: config.promote.clone(),
         upkeep: config.upkeep.store.clone(),
