@@ -49,6 +49,8 @@ pub(crate) struct Buffer {
     pub(crate) gaps: Arc<[JournalGap]>,
     /// How much had been appended before what is being appended; moved by the writer.
     pub(crate) appending: Arc<Mutex<Totals>>,
+    /// What a segment holds: larger batches and groups would leave too little room for others beside them.
+    pub(crate) segment_bytes_max: usize,
     /// How much had been appended when the first record of each segment was, and when that was.
     marks: Vec<(Totals, UnixNanos)>,
 }
@@ -67,21 +69,24 @@ impl Buffer {
         config.disk_bytes_max = disk_bytes_max;
         config.segment_bytes_max =
             (disk_bytes_max / SEGMENTS_MIN).clamp(SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX);
+        let segment_bytes_max = usize::try_from(config.segment_bytes_max).unwrap_or(usize::MAX);
         let (journal, report) = Journal::open_with(config, Arc::clone(&fs))?;
         // A journal that has given out no number has sent nothing, whatever was created of it.
         let is_new = journal.last_sequence() == 0;
         let inspector = Inspector::open_with(dir, fs)?;
         let marks = marks(&inspector);
-        let gaps = gaps::find(&inspector, &report.gaps);
         let mut cursor = journal.cursor(CHECKPOINTS)?;
-        let checkpoints = Arc::new(Mutex::new(replay(&mut cursor)?));
+        let checkpoints = replay(&mut cursor)?;
+        let next = (journal.last_sequence() + 1, checkpoints.totals);
+        let gaps = gaps::find(&inspector, &report.gaps, next);
         let buffer = Self {
             journal,
             cursor,
-            checkpoints,
+            checkpoints: Arc::new(Mutex::new(checkpoints)),
             is_new,
             gaps: gaps.into(),
             appending: Arc::default(),
+            segment_bytes_max,
             marks,
         };
         Ok((buffer, report))

@@ -119,6 +119,7 @@ pub struct BatchSender {
     metrics: Arc<AgentMetrics>,
     on_the_way: TaskTracker,
     tap: TapHub,
+    batch_bytes: usize,
 }
 
 /// The buffer's end.
@@ -182,6 +183,7 @@ pub fn channel_within(
         metrics,
         on_the_way: TaskTracker::new(),
         tap: TapHub::default(),
+        batch_bytes: usize::MAX,
     };
     let queue = BatchQueue {
         rooms: sender.rooms.clone(),
@@ -210,6 +212,20 @@ impl BatchSender {
             signals,
             ..self.clone()
         }
+    }
+
+    /// The same end for a buffer that has many batches of `bytes` beside each other.
+    #[must_use]
+    pub(crate) fn with_batch_bytes(self, bytes: usize) -> Self {
+        Self {
+            batch_bytes: bytes,
+            ..self
+        }
+    }
+
+    /// Receivers that choose how large their batches are send one when it has so many bytes.
+    pub(crate) fn batch_bytes(&self) -> usize {
+        self.batch_bytes
     }
 
     /// The receiver this end belongs to.

@@ -27,6 +27,9 @@ use crate::processors::ChainError;
 use crate::reloads::Reloads;
 use crate::telemetry;
 
+/// Batches of files that a segment of the buffer has room for at least, with what one read adds to them.
+const BATCHES_PER_SEGMENT: usize = 2;
+
 /// Why an agent did not start. Nothing has been lost.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -105,6 +108,7 @@ fn assemble(
     });
     let budget = memory.budget().clone();
     let (sender, queue) = channel_within("agent", budget.clone(), Arc::clone(&metrics));
+    let sender = sender.with_batch_bytes(buffer.segment_bytes_max / BATCHES_PER_SEGMENT);
     let (booked_sender, booked) = watch::channel(0);
     let shared = Shared {
         agent_id: agent_id.into(),

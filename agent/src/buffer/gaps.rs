@@ -27,8 +27,13 @@ pub(crate) struct JournalGap {
 /// Totals before and behind a record.
 type Around = (Totals, Totals);
 
-/// Reads the segments with records beside a gap.
-pub(super) fn find(inspector: &Inspector, gaps: &[Gap]) -> Vec<JournalGap> {
+/// Reads the segments with records beside a gap. `next` is the number of the next record, and `appended` all that was
+/// appended before it.
+pub(super) fn find(
+    inspector: &Inspector,
+    gaps: &[Gap],
+    (next, appended): (u64, Totals),
+) -> Vec<JournalGap> {
     let mut around: BTreeMap<u64, Option<Around>> = BTreeMap::new();
     for gap in gaps {
         around.insert(gap.after, None);
@@ -47,7 +52,10 @@ pub(super) fn find(inspector: &Inspector, gaps: &[Gap]) -> Vec<JournalGap> {
             tracing::warn!(%error, segment = segment.first, "what is missing beside a segment is not known yet");
         }
     }
-    let known = |sequence: u64| around.get(&sequence).copied().flatten();
+    let known = |sequence: u64| match around.get(&sequence).copied().flatten() {
+        None if sequence == next => Some((appended, appended)),
+        known => known,
+    };
     let gaps = gaps.iter().filter_map(|gap| {
         let ((_, from), (to, _)) = (known(gap.after)?, known(gap.before)?);
         let is_between_segments = gap.is_between_segments;

@@ -29,6 +29,7 @@ struct Running {
     journal: Journal,
     resume: Vec<FilePosition>,
     totals: Totals,
+    give_up: CancellationToken,
 }
 
 fn start(dir: &Path, disk_bytes: u64, fs: Arc<dyn FileSystem>) -> Running {
@@ -39,6 +40,7 @@ fn start(dir: &Path, disk_bytes: u64, fs: Arc<dyn FileSystem>) -> Running {
     let metrics = Arc::new(AgentMetrics::default());
     let (sender, queue) = channel("files", 64 << 20, Arc::clone(&metrics));
     let (booked, booked_receiver) = watch::channel(0);
+    let give_up = CancellationToken::new();
     let parts = WriterParts {
         queue,
         memory: sender.budget().clone(),
@@ -47,7 +49,7 @@ fn start(dir: &Path, disk_bytes: u64, fs: Arc<dyn FileSystem>) -> Running {
         booked,
         health: StageHealth::new("buffer", Arc::new(SystemClock)),
         drain: CancellationToken::new(),
-        give_up: CancellationToken::new(),
+        give_up: give_up.clone(),
     };
     let writer = tokio::spawn(BufferWriter::new(buffer, parts).run());
     Running {
@@ -58,6 +60,7 @@ fn start(dir: &Path, disk_bytes: u64, fs: Arc<dyn FileSystem>) -> Running {
         journal,
         resume,
         totals,
+        give_up,
     }
 }
 
@@ -95,6 +98,12 @@ impl Running {
     async fn kill(self) {
         self.writer.abort();
         let _cancelled = self.writer.await;
+    }
+
+    /// Waits for the writer to end although there are senders.
+    async fn finish_queue(self) {
+        let ended = tokio::time::timeout(DEADLINE, self.writer).await;
+        ended.expect("in time").expect("no panic").expect("stored");
     }
 
     async fn finish(self) {
@@ -327,4 +336,96 @@ async fn a_batch_over_the_limit_is_dropped_counted_and_holds_up_nothing() {
     let dropped = running.metric("vervet_agent_receiver_dropped_records_total");
     assert_eq!(dropped, 2);
     running.finish().await;
+}
+
+/// A batch of lines as a file brings it.
+fn lines(count: u64, offset: u64) -> Batch {
+    use vervet_wire::otlp::{LogRecord, Resource, Scope, Value, write_resource_logs};
+    let mut payload = Vec::new();
+    let text = "x".repeat(200);
+    write_resource_logs(&mut payload, &Resource::default(), &Scope::default(), |w| {
+        for _line in 0..count {
+            w.push(&LogRecord {
+                body: Value::from(text.as_str()),
+                ..LogRecord::default()
+            });
+        }
+    });
+    Batch {
+        signal: Signal::Logs,
+        payload: payload.into(),
+        records: count,
+        positions: vec![position(offset)],
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_queued_behind_a_batch_that_was_given_up_is_not_stored() {
+    let dir = tempfile::tempdir().expect("folder");
+    const DISK_BYTES: u64 = 2 << 20;
+    let mut running = start(dir.path(), DISK_BYTES, Arc::new(OsFileSystem));
+    let holder = running.journal.cursor("exporter-main").expect("opens");
+    running.sender.send(lines(5_000, 5)).await.expect("open");
+    running.wait_for_sequence(1).await;
+    // More than there is room for, and as much as is taken out of the queue at once; behind it one that would fit.
+    let large = lines(5_200, 77);
+    assert!(large.payload.len() > 1 << 20);
+    running.sender.send(large).await.expect("open");
+    running.sender.send(lines(1, 78)).await.expect("open");
+    let deadline = std::time::Instant::now() + DEADLINE;
+    while running.journal.stats().failed_appends == 0 {
+        assert!(
+            std::time::Instant::now() < deadline,
+            "the buffer is not full"
+        );
+        tokio::task::yield_now().await;
+    }
+    running.give_up.cancel();
+    running.finish_queue().await;
+    drop(holder);
+    let (buffer, _report) =
+        Buffer::open(dir.path(), DISK_BYTES, Arc::new(OsFileSystem)).expect("opens");
+    assert_eq!(buffer.checkpoints.lock().of("files"), [position(5)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_missing_behind_the_last_record_is_known_after_a_crash() {
+    let dir = tempfile::tempdir().expect("folder");
+    let mut running = start(dir.path(), 1 << 20, Arc::new(OsFileSystem));
+    for sequence in 1..=6 {
+        running
+            .sender
+            .send(lines(500, sequence))
+            .await
+            .expect("open");
+        running.wait_for_sequence(sequence).await;
+    }
+    running.finish().await;
+    // The first is left, and the segment in which the next record was to be: as when the others were taken and the
+    // agent was killed before it had written that.
+    let mut segments: Vec<_> = std::fs::read_dir(dir.path())
+        .expect("folder")
+        .map(|entry| entry.expect("entry").path())
+        .filter(|path| path.extension().is_some_and(|end| end == "seg"))
+        .collect();
+    segments.sort();
+    for path in &segments[1..] {
+        std::fs::remove_file(path).expect("removed");
+    }
+    let name = dir.path().join(format!("{:020}.seg", 7));
+    std::fs::File::create(name).expect("created");
+    let (buffer, _report) =
+        Buffer::open(dir.path(), 1 << 20, Arc::new(OsFileSystem)).expect("opens");
+    let gaps: Vec<_> = buffer
+        .gaps
+        .iter()
+        .map(|gap| {
+            (
+                gap.from.records(),
+                gap.to.records(),
+                gap.is_between_segments,
+            )
+        })
+        .collect();
+    assert_eq!(gaps, [(500, 3_000, true)]);
 }

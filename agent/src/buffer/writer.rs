@@ -1,6 +1,7 @@
 //! Takes batches from the receivers and makes them durable, many at a time.
 //!
-//! A group is one append: at most [`GROUP_BYTES_MAX`] of requests, or one larger request. When the journal has
+//! A group is one append: at most [`GROUP_BYTES_MAX`] of requests and no more than a segment, or one larger request.
+//! When the journal has
 //! no room, batches of files and scrapes wait here (their receivers wait behind them), and senders that
 //! wait for an answer are refused at once. Checkpoints are stored every [`CHECKPOINT_INTERVAL`], when the
 //! journal is full (they may hold its oldest segment) and at the end.
@@ -56,6 +57,7 @@ pub(crate) struct BufferWriter {
     through: u64,
     next_checkpoint: Instant,
     pending: VecDeque<Queued>,
+    segment_bytes_max: usize,
     failed_attempts: u64,
     parts: WriterParts,
 }
@@ -76,6 +78,7 @@ impl BufferWriter {
             through,
             next_checkpoint: Instant::now() + CHECKPOINT_INTERVAL,
             pending: VecDeque::new(),
+            segment_bytes_max: buffer.segment_bytes_max,
             failed_attempts: 0,
             parts,
         }
@@ -94,8 +97,7 @@ impl BufferWriter {
                         return Err(error);
                     }
                     if !self.wait_for_room(&error).await {
-                        self.abandon("shutdown");
-                        break;
+                        self.abandon_all().await;
                     }
                 }
             }
@@ -119,9 +121,9 @@ impl BufferWriter {
         let Some(first) = first else { return false };
         let mut bytes = first.batch.payload.len();
         self.pending.push_back(first);
-        let queue = &mut self.parts.queue;
         while bytes < GROUP_BYTES_MAX {
             // Both lanes in turn, so that neither starves the other.
+            let queue = &mut self.parts.queue;
             let both = [
                 queue.durable.try_recv().ok(),
                 queue.ordinary.try_recv().ok(),
@@ -216,7 +218,7 @@ impl BufferWriter {
     /// What one append may copy: no more than is reserved for copies in any case.
     fn group_bytes_max(&self) -> usize {
         let reserve = usize::try_from(self.parts.memory.reserve()).unwrap_or(usize::MAX);
-        GROUP_BYTES_MAX.min(reserve)
+        GROUP_BYTES_MAX.min(reserve).min(self.segment_bytes_max)
     }
 
     /// A batch over the reserve is copied all the same, with as much of its bytes accounted for as there is: those who
@@ -302,6 +304,16 @@ impl BufferWriter {
                 Some(queued) = self.parts.queue.durable.recv() => refuse(queued),
             }
         }
+    }
+
+    /// Gives up on everything pending and queued: what is queued behind a batch that was not stored must not be
+    /// stored either, or the positions in it would pass over that batch.
+    async fn abandon_all(&mut self) {
+        self.parts.queue.close();
+        while let Some(queued) = self.parts.queue.next().await {
+            self.pending.push_back(queued);
+        }
+        self.abandon("shutdown");
     }
 
     /// Gives up on everything pending. Files are read again from their stored positions.

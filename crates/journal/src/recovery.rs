@@ -118,6 +118,7 @@ impl Recovery {
         // A cursor may have committed records that a damaged tail has lost since; their numbers
         // are not given out again, or the cursor would skip the new ones.
         let last_sequence = previous.max(self.table.highest_released());
+        self.note_gap_at_end(last_sequence);
         let active = match active {
             Some(active) => active,
             None => self.start_segment(last_sequence + 1)?,
@@ -148,7 +149,10 @@ impl Recovery {
 
     /// What is missing before and between the records of a segment, which come after all that was noted.
     fn note_gaps(&mut self, scanned: &ScannedSegment) {
-        let Some(head) = scanned.head else { return };
+        let Some(head) = scanned.head else {
+            self.ends_damaged |= scanned.ends_damaged();
+            return;
+        };
         let is_damaged = std::mem::replace(&mut self.ends_damaged, scanned.ends_damaged());
         let is_between_segments = !is_damaged && !scanned.starts_damaged(head);
         let between = Some((self.last_record, head)).filter(|(after, _)| *after > 0);
@@ -167,6 +171,20 @@ impl Recovery {
         let room = GAPS_MAX.saturating_sub(self.report.gaps.len());
         self.report.gaps.extend(found.take(room));
         self.last_record = scanned.segment.last;
+    }
+
+    /// What is missing behind the last record, if any is left: its numbers were given out.
+    fn note_gap_at_end(&mut self, last_sequence: u64) {
+        let gap = Gap {
+            after: self.last_record,
+            before: last_sequence + 1,
+            // What was taken has left an empty segment behind it.
+            is_between_segments: !self.ends_damaged && self.table.is_active(last_sequence + 1),
+        };
+        let is_one = gap.after > 0 && gap.before > gap.after + 1;
+        if is_one && self.report.gaps.len() < GAPS_MAX {
+            self.report.gaps.push(gap);
+        }
     }
 
     fn list_segments(&mut self) -> Result<Vec<u64>, JournalError> {

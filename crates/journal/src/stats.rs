@@ -87,12 +87,12 @@ impl RecoveryReport {
     }
 }
 
-/// Sequences that no record on disk has, between two that are there.
+/// Sequences that no record on disk has, between two that are there or behind the last one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gap {
     /// The last record before it.
     pub after: u64,
-    /// The first record behind it.
+    /// The first record behind it; the next one to be appended when there is none yet.
     pub before: u64,
     /// Whole segments may be missing, and nothing speaks of damage.
     pub is_between_segments: bool,

@@ -293,8 +293,11 @@ fn what_is_given_up_is_in_the_books() {
         rotation: Rotation::Rename,
         rotation_interval: millis(700),
         lines_per_second: 6_000,
-        // Until the end, so that more is written than buffer and read-ahead hold.
-        network: &[Mode::Refuse],
+        kills: 6,
+        // Away for long enough that more is written than the buffer holds, and back again, so that much arrives
+        // of which the agent has not heard when it is killed.
+        network: &[Mode::Refuse, Mode::Pass, Mode::StallAnswers, Mode::Pass],
+        network_interval: millis(3_000),
         limits: "{disk: 1MiB}",
         must_say: "journal full, oldest records dropped",
         exporter: ", queue: {on_full: drop_oldest}",

@@ -17,7 +17,7 @@ use super::content::{self, Chunk, Compression, Content};
 use super::framing::Framing;
 use super::identity::{FileId, Mark, Prefix, TAIL_BYTES, Tail, read_up_to};
 use super::lines::{Lines, Records};
-use super::{QUANTUM_BYTES, watch};
+use super::watch;
 use crate::pipeline::FilePosition;
 
 /// Bytes before the place reached that are kept while a file is open: what a copy that ends there must end with.
@@ -244,9 +244,9 @@ impl TailedFile {
     ///
     /// # Errors
     /// The file cannot be read; or it is compressed, and damaged or not whole yet.
-    pub(super) fn read(&mut self) -> io::Result<Turn> {
+    pub(super) fn read(&mut self, quantum_bytes: usize) -> io::Result<Turn> {
         let offset = self.read_offset();
-        let room = self.room(offset);
+        let room = self.room(offset, quantum_bytes);
         let Some(open) = &mut self.open else {
             return Ok(Turn::Read(0));
         };
@@ -312,14 +312,14 @@ impl TailedFile {
         Ok(())
     }
 
-    fn room(&self, offset: u64) -> usize {
+    fn room(&self, offset: u64, quantum_bytes: usize) -> usize {
         if self.compression.is_some() {
-            return QUANTUM_BYTES;
+            return quantum_bytes;
         }
         let room = self.size.saturating_sub(offset) + GROWTH_BYTES;
         usize::try_from(room)
-            .unwrap_or(QUANTUM_BYTES)
-            .min(QUANTUM_BYTES)
+            .unwrap_or(quantum_bytes)
+            .min(quantum_bytes)
     }
 
     /// Whether what stands before the mark is what was read there. To be asked of a compressed file when its mark

@@ -34,6 +34,7 @@ pub(super) struct Sink {
     scope: Scope<'static>,
     rooms: Rooms,
     payload: Vec<u8>,
+    batch_bytes: usize,
     records: u64,
     positions: HashMap<FileId, FilePosition>,
     /// No record is observed before this (nanoseconds since the epoch).
@@ -61,6 +62,7 @@ impl Sink {
             scope,
             rooms: context.output.rooms().clone(),
             payload: Vec::new(),
+            batch_bytes: BATCH_BYTES.min(context.output.batch_bytes()),
             records: 0,
             positions: HashMap::new(),
             next_observed: 0,
@@ -83,7 +85,7 @@ impl Sink {
         // A line that has waited for more of a trace waits no longer, unless a batch has just gone.
         let since = self.since.map(|since| since.max(self.sent_at));
         let old = since.is_some_and(|since| now.duration_since(since) >= BATCH_AGE_MAX);
-        old || self.payload.len() >= BATCH_BYTES
+        old || self.payload.len() >= self.batch_bytes
     }
 
     /// All there is, if only positions.

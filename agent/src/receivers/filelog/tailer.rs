@@ -15,7 +15,6 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 
-use super::FilelogConfig;
 use super::change::ChangeSlot;
 use super::discovery::Discovery;
 use super::file::{Scratch, TailedFile};
@@ -25,6 +24,7 @@ use super::pasts::{Past, Pasts, PrefixIndex};
 use super::progress::FileView;
 use super::sink::Sink;
 use super::watch::{Event, Watcher};
+use super::{FilelogConfig, QUANTUM_BYTES};
 use crate::metrics::FilelogCounts;
 use crate::pipeline::{Batch, ReceiverContext};
 
@@ -72,6 +72,8 @@ pub(super) struct Tailer {
     failed: HashSet<PathBuf>,
     sink: Sink,
     scratch: Scratch,
+    /// What is read of one file before others get their turn.
+    quantum_bytes: usize,
     due: Due,
     first_sweep: bool,
     /// Something was read, found or lost since the last report.
@@ -166,6 +168,7 @@ impl Tailer {
             held: Vec::new(),
             failed: HashSet::new(),
             scratch: Scratch::default(),
+            quantum_bytes: QUANTUM_BYTES.min(context.output.batch_bytes() / 2).max(1),
             due: Due {
                 sweep: now,
                 full_sweep: now + FULL_SWEEP_INTERVAL,
@@ -215,7 +218,10 @@ impl Tailer {
                 file.close();
             }
         }
-        self.flush();
+        // Where a batch was not taken, the positions of the next one would pass over it.
+        if !self.closed {
+            self.flush();
+        }
         let files = i64::try_from(self.files.len()).unwrap_or(0);
         self.counts.files.dec_by(files);
         self.counts.open_files.set(0);

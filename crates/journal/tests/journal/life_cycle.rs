@@ -314,6 +314,42 @@ fn gaps_are_told_with_the_records_around_them() {
 }
 
 #[test]
+fn a_gap_behind_the_last_record_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let (journal, _) = open(dir.path());
+    fill(&journal, 8);
+    drop(journal);
+    let segments = segment_files(dir.path());
+    let (last, middle) = segments[1..].split_last().unwrap();
+    middle
+        .iter()
+        .for_each(|path| std::fs::remove_file(path).unwrap());
+    // As a crash leaves it before the first record in it is there.
+    std::fs::File::options()
+        .write(true)
+        .open(last)
+        .unwrap()
+        .set_len(32)
+        .unwrap();
+    let gaps = |report: &vervet_journal::RecoveryReport| {
+        let gaps = report.gaps.iter();
+        gaps.map(|gap| (gap.after, gap.before, gap.is_between_segments))
+            .collect::<Vec<_>>()
+    };
+    for _start in 0..2 {
+        let (journal, report) = open(dir.path());
+        assert_eq!(gaps(&report), [(2, 7, true)]);
+        drop(journal);
+    }
+    let (journal, _report) = open(dir.path());
+    fill(&journal, 1);
+    assert_eq!(journal.last_sequence(), 7);
+    drop(journal);
+    let (_journal, report) = open(dir.path());
+    assert_eq!(gaps(&report), [(2, 7, true)]);
+}
+
+#[test]
 fn a_reader_goes_on_when_its_segment_is_taken() {
     let dir = tempfile::tempdir().unwrap();
     let tight = JournalConfig {

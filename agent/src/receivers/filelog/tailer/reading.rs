@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use rustix::process::{Resource, getrlimit};
 
 use super::{Tailer, UNWATCHED_LOOK_INTERVAL, WATCHED_LOOK_INTERVAL};
-use crate::receivers::filelog::QUANTUM_BYTES;
 use crate::receivers::filelog::content;
 use crate::receivers::filelog::file::{TailedFile, Turn};
 use crate::receivers::filelog::identity::FileId;
@@ -190,7 +189,7 @@ impl Tailer {
             open.borrow(&mut self.scratch);
         }
         let was_passing = file.is_passing();
-        let turn = file.read();
+        let turn = file.read(self.quantum_bytes);
         let more = match turn {
             Ok(Turn::Passing) => Ok(true),
             Ok(Turn::Cut) if file.compression.is_some() => {
@@ -208,7 +207,7 @@ impl Tailer {
             }
             Ok(Turn::Read(bytes)) => {
                 self.took(file, bytes, now);
-                Ok(bytes > 0 && (file.compression.is_some() || bytes >= QUANTUM_BYTES))
+                Ok(bytes > 0 && (file.compression.is_some() || bytes >= self.quantum_bytes))
             }
             Err(error) => Err(error),
         };

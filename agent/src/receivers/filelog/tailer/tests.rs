@@ -29,11 +29,15 @@ struct Hand {
 
 impl Hand {
     fn new(include: &Path, resume: Vec<FilePosition>) -> Self {
+        Self::with_batches(include, resume, usize::MAX)
+    }
+
+    fn with_batches(include: &Path, resume: Vec<FilePosition>, batch_bytes: usize) -> Self {
         let runtime = Runtime::new().expect("a runtime");
         let metrics = Arc::new(AgentMetrics::default());
         let (output, queue) = channel("files", CHANNEL_BYTES, Arc::clone(&metrics));
         let context = ReceiverContext {
-            output,
+            output: output.with_batch_bytes(batch_bytes),
             chains: Chains::default(),
             pods: PodDirectory::none(),
             resource: Vec::new(),
@@ -191,4 +195,32 @@ fn an_idle_file_keeps_no_descriptor_of_its_first_look() {
     assert_eq!(hand.tailer.first_looks, 0);
     assert!(hand.tailer.open.is_empty());
     assert_eq!(hand.tailer.files.len(), 1);
+}
+
+#[test]
+fn batches_are_as_small_as_the_buffer_wants_them_and_each_says_how_far_it_goes() {
+    const BATCH_BYTES: usize = 2_000;
+    let dir = tempfile::tempdir().expect("folder");
+    write(&dir.path().join("a.log"), 0..60);
+    let mut hand = Hand::with_batches(&dir.path().join("*.log"), Vec::new(), BATCH_BYTES);
+    hand.look();
+    while !hand.tailer.unread.queued.is_empty() {
+        hand.tailer.read();
+    }
+    let (mut seen, mut batches) = (0, 0);
+    while let Ok(queued) = hand.queue.ordinary.try_recv() {
+        let batch = &queued.batch;
+        // One more read is in it, half as large as text.
+        assert!(
+            batch.payload.len() < 3 * BATCH_BYTES,
+            "{}",
+            batch.payload.len()
+        );
+        seen += usize::try_from(batch.records).expect("few");
+        batches += 1;
+        let upto: usize = lines(0..seen).iter().map(|line| line.len() + 1).sum();
+        assert_eq!(batch.positions[0].offset, upto as u64);
+        queued.settle(Ok(()));
+    }
+    assert!(batches > 1, "{batches}");
 }
