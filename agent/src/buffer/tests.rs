@@ -392,6 +392,7 @@ async fn what_is_queued_behind_a_batch_that_was_given_up_is_not_stored() {
 async fn what_is_missing_behind_the_last_record_is_known_after_a_crash() {
     let dir = tempfile::tempdir().expect("folder");
     let mut running = start(dir.path(), 1 << 20, Arc::new(OsFileSystem));
+    let holder = running.journal.cursor("exporter-main").expect("opens");
     for sequence in 1..=6 {
         running
             .sender
@@ -401,6 +402,7 @@ async fn what_is_missing_behind_the_last_record_is_known_after_a_crash() {
         running.wait_for_sequence(sequence).await;
     }
     running.finish().await;
+    drop(holder);
     // The first is left, and the segment in which the next record was to be: as when the others were taken and the
     // agent was killed before it had written that.
     let mut segments: Vec<_> = std::fs::read_dir(dir.path())

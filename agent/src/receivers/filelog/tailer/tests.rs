@@ -201,12 +201,13 @@ fn an_idle_file_keeps_no_descriptor_of_its_first_look() {
 fn batches_are_as_small_as_the_buffer_wants_them_and_each_says_how_far_it_goes() {
     const BATCH_BYTES: usize = 2_000;
     let dir = tempfile::tempdir().expect("folder");
-    write(&dir.path().join("a.log"), 0..60);
+    write(&dir.path().join("a.log"), 0..100);
     let mut hand = Hand::with_batches(&dir.path().join("*.log"), Vec::new(), BATCH_BYTES);
     hand.look();
     while !hand.tailer.unread.queued.is_empty() {
         hand.tailer.read();
     }
+    hand.tailer.flush();
     let (mut seen, mut batches) = (0, 0);
     while let Ok(queued) = hand.queue.ordinary.try_recv() {
         let batch = &queued.batch;
