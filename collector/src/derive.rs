@@ -1,6 +1,7 @@
 //! What is derived from the stream of records: error groups and request counts.
 //!
-//! A consumer of the journal with a cursor of its own. It reads what is durable, extracts every exception
+//! A consumer of the journal with a cursor of its own. It takes what is durable, from memory while it keeps up and from the
+//! journal otherwise, extracts every exception
 //! ([`exceptions`]) and counts the requests that services served. Error groups are applied in one
 //! transaction together with the journal position, so that neither a crash nor a replay counts twice.
 
@@ -13,18 +14,20 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use vervet_error_groups::{ErrorStore, GroupChangeKind, Occurrence};
-use vervet_journal::{Cursor, Record};
+use vervet_journal::Cursor;
 use vervet_model::{Clock, Signal, SystemClock};
 use vervet_wire::otlp::{self, LogRecord, Resource, Span, SpanKind, SpanOutline, StatusCode};
 
 use crate::derived::{Derived, RequestStatus};
-use crate::ingest::Envelope;
+use crate::ingest::{Envelope, Recent, Sequenced};
 
 /// The consumer's cursor in the journal.
 pub(crate) const CURSOR: &str = "derive";
 
 /// Bytes of journal records read at a time.
 const READ_BYTES: usize = 4 << 20;
+/// Requests that come within this are taken together: each time costs a sync of the cursor.
+const GATHER_INTERVAL: Duration = Duration::from_millis(100);
 /// How long to wait after a failure before trying again.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// How long a new or regressed group stays among the metrics.
@@ -35,6 +38,7 @@ const REFRESH_INTERVAL: Duration = Duration::from_secs(15);
 /// The consumer. One task.
 pub(crate) struct Derive {
     pub(crate) cursor: Cursor,
+    pub(crate) recent: Arc<Recent>,
     pub(crate) errors: Arc<ErrorStore>,
     pub(crate) derived: Arc<Derived>,
     /// The highest durable sequence of the journal.
@@ -74,18 +78,35 @@ impl Derive {
                 changed = self.durable.changed(), if !failed => last = changed.is_err(),
                 () = tokio::time::sleep(pause) => {}
             }
+            tokio::select! {
+                () = shutdown.cancelled() => last = true,
+                () = tokio::time::sleep(GATHER_INTERVAL), if !last => {}
+            }
         }
     }
 
-    /// Reads and applies everything that is durable.
+    /// Applies everything that is durable.
     fn drain(&mut self) -> anyhow::Result<()> {
+        self.follow()
+            // What was read and not applied is read again.
+            .inspect_err(|_| self.cursor.rewind())
+    }
+
+    fn follow(&mut self) -> anyhow::Result<()> {
+        // What follows requests in memory will be in memory too, a moment after it is durable.
+        let mut in_memory = false;
         loop {
-            self.cursor.rewind();
-            let records = self.cursor.read(READ_BYTES)?;
-            let Some(last) = records.last().map(|record| record.sequence) else {
+            let (requests, last) = if let Some(requests) = self.held() {
+                in_memory = true;
+                requests
+            } else if in_memory {
+                break;
+            } else if let Some(requests) = self.read()? {
+                requests
+            } else {
                 break;
             };
-            self.apply(&records, last)?;
+            self.apply(&requests, last)?;
             self.cursor.commit(last, &[])?;
         }
         let since = SystemClock.now().saturating_sub(RECENT);
@@ -93,13 +114,34 @@ impl Derive {
         Ok(())
     }
 
-    fn apply(&self, records: &[Record], last: u64) -> anyhow::Result<()> {
+    /// The next requests and the last sequence of them, when they are in memory.
+    fn held(&self) -> Option<(Vec<Sequenced>, u64)> {
+        let requests = self.recent.take_after(self.cursor.committed())?;
+        let (last, _envelope) = requests.back()?;
+        let last = *last;
+        Some((requests.into(), last))
+    }
+
+    /// The same from the journal.
+    fn read(&mut self) -> anyhow::Result<Option<(Vec<Sequenced>, u64)>> {
+        let records = self.cursor.read(READ_BYTES)?;
+        let Some(last) = records.last().map(|record| record.sequence) else {
+            return Ok(None);
+        };
+        let parsed = |record| {
+            let envelope = Envelope::parse(record)
+                .inspect_err(|error| tracing::error!(%error, "journal record skipped"));
+            Some((record.sequence, envelope.ok()?))
+        };
+        Ok(Some((records.iter().filter_map(parsed).collect(), last)))
+    }
+
+    fn apply(&self, requests: &[Sequenced], last: u64) -> anyhow::Result<()> {
         let applied = self.errors.applied_sequence()?;
         let mut occurrences = Vec::new();
-        for record in records.iter().filter(|record| record.sequence > applied) {
-            match Envelope::parse(record) {
-                Ok(envelope) => self.extract(&envelope, &mut occurrences),
-                Err(error) => tracing::error!(%error, "journal record skipped"),
+        for (sequence, envelope) in requests {
+            if *sequence > applied {
+                self.extract(envelope, &mut occurrences);
             }
         }
         if occurrences.is_empty() {

@@ -16,6 +16,7 @@
 
 mod committer;
 mod envelope;
+mod recent;
 mod replay;
 mod room;
 
@@ -35,6 +36,7 @@ use room::{Budget, BudgetRoom};
 
 pub(crate) use committer::Committer;
 pub(crate) use envelope::Envelope;
+pub(crate) use recent::{Recent, Sequenced};
 pub(crate) use replay::replay;
 pub(crate) use room::HeadRoom;
 
@@ -82,6 +84,7 @@ impl Ingest {
             journal,
             waiting,
             head: Arc::clone(&head),
+            recent: Arc::default(),
             metrics: Arc::clone(&own.metrics),
             health: Arc::clone(&own.health),
         };

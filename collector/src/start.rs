@@ -23,7 +23,7 @@ use crate::derive::{self, Derive};
 use crate::derived::{Derived, DerivedSamples};
 use crate::flusher::{self, Flusher};
 use crate::health::Health;
-use crate::ingest::{HeadRoom, Ingest, replay};
+use crate::ingest::{HeadRoom, Ingest, Recent, replay};
 use crate::listen::{bind, serve_grpc, serve_http};
 use crate::metrics::Metrics;
 use crate::query::QueryService;
@@ -109,9 +109,16 @@ impl Collector {
             Arc::clone(&head),
             &own,
         );
+        let recent = committer.recent();
         let committer = tokio::task::spawn_blocking(move || committer.run());
         let consumers = CancellationToken::new();
-        let workers = spawn_workers(opened, &own, head, config.upkeep.interval, &consumers);
+        let workers = spawn_workers(
+            opened,
+            &own,
+            (head, recent),
+            config.upkeep.interval,
+            &consumers,
+        );
         let options = EngineOptions {
             timeout: config.limits.query_timeout,
             ..EngineOptions::default()
@@ -279,7 +286,7 @@ fn watch_journal(journal: &Journal) -> watch::Receiver<u64> {
 fn spawn_workers(
     opened: Opened,
     own: &Own,
-    head: Arc<HeadRoom>,
+    (head, recent): (Arc<HeadRoom>, Arc<Recent>),
     upkeep_interval: Duration,
     shutdown: &CancellationToken,
 ) -> JoinSet<()> {
@@ -299,6 +306,7 @@ fn spawn_workers(
     let derive = Derive {
         durable: watch_journal(&opened.journal),
         cursor: opened.derive_cursor,
+        recent,
         errors: opened.errors,
         derived: Arc::clone(&own.derived),
     };

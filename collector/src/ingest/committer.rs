@@ -8,7 +8,7 @@ use vervet_journal::{Entry, Journal};
 use vervet_store::{AppliedSource, Store};
 use vervet_wire::{Accepted, Refusal};
 
-use super::{Envelope, HeadRoom, Pending, is_repeat, unavailable};
+use super::{Envelope, HeadRoom, Pending, Recent, is_repeat, unavailable};
 use crate::health::Health;
 use crate::metrics::Metrics;
 
@@ -23,11 +23,17 @@ pub(crate) struct Committer {
     pub(super) journal: Journal,
     pub(super) waiting: mpsc::Receiver<Pending>,
     pub(super) head: Arc<HeadRoom>,
+    pub(super) recent: Arc<Recent>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) health: Arc<Health>,
 }
 
 impl Committer {
+    /// Where durable requests can be had without reading the journal.
+    pub(crate) fn recent(&self) -> Arc<Recent> {
+        Arc::clone(&self.recent)
+    }
+
     /// Blocks the calling thread, which should be its own.
     pub(crate) fn run(mut self) {
         while let Some(first) = self.waiting.blocking_recv() {
@@ -77,6 +83,10 @@ impl Committer {
             .journal_finished(appended.as_ref().err().map(ToString::to_string));
         match appended {
             Ok(sequences) => {
+                for (sequence, pending) in sequences.clone().zip(&group) {
+                    let envelope = Envelope::new(&pending.request, pending.received_at);
+                    self.recent.push(sequence, envelope);
+                }
                 for (sequence, pending) in sequences.zip(group) {
                     self.apply(sequence, pending);
                 }

@@ -33,6 +33,16 @@ pub(crate) struct EnvelopeError {
 }
 
 impl Envelope {
+    /// What is read back from the journal of a request; the body is shared.
+    pub(crate) fn new(request: &OtlpRequest, received_at: UnixNanos) -> Self {
+        Self {
+            signal: request.signal,
+            received_at,
+            source: request.source.clone(),
+            body: request.body.clone(),
+        }
+    }
+
     /// The bytes that stand before the body.
     pub(crate) fn header(request: &OtlpRequest, received_at: UnixNanos) -> Vec<u8> {
         let (agent_id, sequence) = match &request.source {
@@ -109,6 +119,7 @@ mod tests {
             source,
             body,
         };
+        assert_eq!(Envelope::new(&request, UnixNanos(-5)), expected);
         assert_eq!(Envelope::parse(&record), Ok(expected));
         for length in 0..payload.len() - 4 {
             let record = Record {
