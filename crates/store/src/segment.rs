@@ -4,7 +4,8 @@
 //! `data/<table>/day=<n>/<uuid>.parquet`, synced to disk together with its folders before it is reported, and the
 //! [`WrittenFile`] that a commit needs. Until that commit nobody reads the file; [`remove_orphans`] deletes what a crash left behind.
 //!
-//! Logs and spans carry an index of their tokens and counts ([`index`]).
+//! Logs and spans carry an index of their tokens and counts ([`index`]). Texts of logs have their numbers and ids stored
+//! apart ([`packed`]).
 //!
 //! Limits: row groups of 122,880 rows, of logs and spans 65,536, and of 128 MiB in memory; data pages of 20,000
 //! rows or 250 KiB, zstd level 1 at a flush and 9 in compaction.
@@ -16,6 +17,7 @@ mod groups;
 pub(crate) mod index;
 mod order;
 mod orphans;
+mod packed;
 mod properties;
 mod shred;
 mod sort;
@@ -31,6 +33,8 @@ pub use decimal::sample_values;
 
 pub use error::SegmentError;
 pub use orphans::remove_orphans;
+pub use packed::unpack;
+pub(crate) use packed::unpack_texts;
 pub use shred::shred;
 pub(crate) use sort::{row_converter, sort_keys};
 pub use sort::{sort_batch, split_by_day};

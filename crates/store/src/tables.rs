@@ -5,10 +5,11 @@
 //! columns of a file by that id. Ids are given by position, counting a map as three: itself, its key, its
 //! value. The schemas are fixed for one `vervet_schema_version`: a new column goes last. Segments have further
 //! columns, see [`Layout`]: those of logs and spans for attributes that many rows have, those of samples for values that
-//! are decimals.
+//! are decimals, and those of logs for digits of texts ([`packed`]).
 
 mod define;
 mod layout;
+pub(crate) mod packed;
 mod promoted;
 #[cfg(test)]
 mod tests;
@@ -97,9 +98,11 @@ impl Table {
         }
     }
 
-    /// The name in the catalog. What DuckDB finds as `samples` is a view, which puts values together.
+    /// The name in the catalog. What DuckDB finds as `logs` and `samples` are views, which put texts and values
+    /// together.
     pub fn catalog_name(self) -> &'static str {
         match self {
+            Self::Logs => "logs_packed",
             Self::Samples => "samples_packed",
             other => other.name(),
         }

@@ -16,6 +16,7 @@ mod migrate;
 mod promoted;
 mod read;
 mod reclaim;
+mod views;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};

@@ -83,7 +83,7 @@ impl TableScan {
             factory,
             _files: self.files.clone(),
         };
-        let source = ParquetSource::new(self.layout.schema())
+        let source = ParquetSource::new(self.layout.file_schema())
             .with_parquet_file_reader_factory(Arc::new(factory))
             .with_enable_page_index(true);
         let files = self
@@ -112,7 +112,7 @@ impl TableScan {
                 part.push(self.in_layout(batch, projection)?);
             }
         }
-        let schema = self.layout.schema();
+        let schema = self.layout.file_schema();
         let head = MemorySourceConfig::try_new_exec(&parts, schema, projection.cloned())?;
         Ok(head)
     }
@@ -123,18 +123,21 @@ impl TableScan {
         batch: &RecordBatch,
         projection: Option<&Vec<usize>>,
     ) -> Result<RecordBatch> {
-        let schema = self.layout.schema();
-        let fixed = batch.num_columns();
-        if schema.fields().len() == fixed {
-            return Ok(batch.clone());
-        }
-        let is_read = projection.is_none_or(|read| read.iter().any(|index| *index >= fixed));
+        let schema = self.layout.file_schema();
+        let promoted = batch.num_columns()..self.layout.schema().fields().len();
+        let is_read = !promoted.is_empty()
+            && projection.is_none_or(|read| read.iter().any(|index| promoted.contains(index)));
         // Values of samples need no packing to be read: see `packed_values`.
-        if self.shred_head && is_read && self.layout.table() != Table::Samples {
-            return shred(batch, &self.layout)
-                .map_err(|error| DataFusionError::External(error.into()));
-        }
-        let nulls = schema.fields().iter().skip(fixed);
+        let shredded;
+        let batch = if self.shred_head && is_read && self.layout.table() != Table::Samples {
+            shredded = shred(batch, &self.layout)
+                .map_err(|error| DataFusionError::External(error.into()))?;
+            &shredded
+        } else {
+            batch
+        };
+        // Texts of the head are whole, so their companions are null.
+        let nulls = schema.fields().iter().skip(batch.num_columns());
         let nulls = nulls.map(|field| new_null_array(field.data_type(), batch.num_rows()));
         let columns: Vec<ArrayRef> = batch.columns().iter().cloned().chain(nulls).collect();
         Ok(RecordBatch::try_new(schema, columns)?)
@@ -174,7 +177,7 @@ fn partitioned_file(file: &DataFile) -> Result<PartitionedFile> {
 #[async_trait]
 impl TableProvider for TableScan {
     fn schema(&self) -> SchemaRef {
-        self.layout.schema()
+        self.layout.file_schema()
     }
 
     fn table_type(&self) -> TableType {

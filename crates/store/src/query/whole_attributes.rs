@@ -1,5 +1,5 @@
 //! Tables as people see them in SQL: `attributes` has all attributes of a row, those with columns of their own too,
-//! and `value` of samples every value, packed or not.
+//! `value` of samples every value, and texts of logs are whole, packed or not.
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -15,6 +15,8 @@ use datafusion::logical_expr::{
 
 use crate::columns::Columns;
 use crate::columns::attributes::Attributes;
+use crate::segment::unpack_texts;
+use crate::tables::packed::{companion, packed_columns};
 use crate::tables::{Layout, Table, column};
 
 /// The table with whole attributes or values. Without further columns it is that already.
@@ -22,6 +24,7 @@ pub(super) fn whole_attributes(frame: DataFrame, layout: &Layout) -> Result<Data
     if layout.table() == Table::Samples {
         return whole_values(frame);
     }
+    let frame = whole_texts(frame, layout)?;
     if layout.promoted().columns().is_empty() {
         return Ok(frame);
     }
@@ -32,6 +35,28 @@ pub(super) fn whole_attributes(frame: DataFrame, layout: &Layout) -> Result<Data
             return rebuilt(layout, field.data_type()).alias(column::ATTRIBUTES);
         }
         by_name(field.name())
+    });
+    frame.select(columns.collect::<Vec<_>>())
+}
+
+/// The same as the view that DuckDB finds in the catalog.
+fn whole_texts(frame: DataFrame, layout: &Layout) -> Result<DataFrame> {
+    let packed: Vec<&str> = packed_columns(layout).collect();
+    if packed.is_empty() {
+        return Ok(frame);
+    }
+    let by_name = |name: &str| Expr::Column(Column::from_name(name));
+    let unpack = ScalarUDF::new_from_impl(WholeText {
+        signature: Signature::any(2, Volatility::Immutable),
+    });
+    let schema = layout.schema();
+    let columns = schema.fields().iter().map(|field| {
+        let name = field.name().as_str();
+        if !packed.contains(&name) {
+            return by_name(name);
+        }
+        let parts = vec![by_name(name), by_name(&companion(name))];
+        unpack.call(parts).alias(name)
     });
     frame.select(columns.collect::<Vec<_>>())
 }
@@ -60,6 +85,35 @@ fn rebuilt(layout: &Layout, data_type: &DataType) -> Expr {
         signature: Signature::any(arguments.len(), Volatility::Immutable),
     };
     ScalarUDF::new_from_impl(function).call(arguments)
+}
+
+/// A text and the digits that were taken out of it as one text.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct WholeText {
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for WholeText {
+    fn name(&self) -> &'static str {
+        "whole_text"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _arguments: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Utf8)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        match ColumnarValue::values_to_arrays(&args.args)?.as_slice() {
+            [texts, digits] => Ok(ColumnarValue::Array(unpack_texts(texts, digits)?)),
+            _ => Err(DataFusionError::Internal(
+                "a text and its digits are expected".to_owned(),
+            )),
+        }
+    }
 }
 
 /// The map `attributes` and the promoted columns, in the order of the layout, as one map.

@@ -8,6 +8,7 @@ use parquet::file::metadata::{KeyValue, ParquetMetaData};
 use super::ROW_GROUP_ROWS_MAX;
 use super::checksum::HashedFile;
 use super::index::{INDEX_KEY, IndexBuilder};
+use super::packed::Packer;
 use crate::tables::Layout;
 
 /// Rows in a row group of a table with an index: the unit that a token bloom skips.
@@ -19,6 +20,8 @@ pub(super) struct GroupWriter<'f> {
     writer: ArrowWriter<&'f mut HashedFile>,
     /// `None` for tables without one.
     index: Option<IndexBuilder>,
+    /// `None` for tables without packed texts.
+    packer: Option<Packer>,
     rows_max: usize,
     /// In the current row group.
     rows: usize,
@@ -35,6 +38,7 @@ impl<'f> GroupWriter<'f> {
         Self {
             writer,
             index,
+            packer: Packer::new(layout),
             rows_max,
             rows: 0,
             bytes: 0,
@@ -52,7 +56,10 @@ impl<'f> GroupWriter<'f> {
             if let Some(index) = &mut self.index {
                 index.add(&part);
             }
-            self.writer.write(&part)?;
+            match &mut self.packer {
+                Some(packer) => self.writer.write(&packer.pack(&part)?)?,
+                None => self.writer.write(&part)?,
+            }
             self.rows += rows;
             self.bytes += rows * row_bytes;
             at += rows;

@@ -15,6 +15,7 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPrope
 use parquet::schema::types::ColumnPath;
 
 use super::ROW_GROUP_ROWS_MAX;
+use crate::tables::packed::{companion, packed_columns};
 use crate::tables::{Layout, Table, column, map_fields};
 
 /// How much work compression is worth.
@@ -64,8 +65,15 @@ pub(super) fn writer_properties(
         .set_dictionary_page_size_limit(DICTIONARY_BYTES_MAX)
         .set_statistics_enabled(EnabledStatistics::Page)
         .set_sorting_columns(Some(sorting_columns(layout.table())?));
-    let schema = layout.schema();
-    Ok(schema.fields().iter().fold(builder, encode_column).build())
+    let schema = layout.file_schema();
+    let builder = schema.fields().iter().fold(builder, encode_column);
+    // Bounds of what is left of a text are not those of the text.
+    let packed = packed_columns(layout).flat_map(|name| [name.to_owned(), companion(name)]);
+    let builder = packed.fold(builder, |builder, name| {
+        let path = ColumnPath::from(name);
+        builder.set_column_statistics_enabled(path, EnabledStatistics::None)
+    });
+    Ok(builder.build())
 }
 
 /// Dictionary, then plain, unless something else is known to be smaller.

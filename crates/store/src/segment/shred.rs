@@ -1,6 +1,6 @@
 //! Moves attributes from the map into the promoted columns of a layout, and packs the values of samples.
 //!
-//! In: rows of the fixed columns, or of a layout from before further columns were added. Out: the same rows in
+//! In: rows of the fixed columns, or of a layout from before further columns were added, or as files have them. Out: the same rows in
 //! the layout given. Columns that the rows have already are taken over as they are.
 
 use std::collections::HashMap;
@@ -17,6 +17,7 @@ use arrow::error::ArrowError;
 
 use super::SegmentError;
 use super::decimal;
+use super::packed::unpack;
 use super::sort::check_fixed_columns;
 use crate::tables::{Layout, PromotedColumn, PromotedKind, PromotedValue, Table, column};
 
@@ -30,6 +31,11 @@ pub fn shred(batch: &RecordBatch, layout: &Layout) -> Result<RecordBatch, Segmen
     if table == Table::Samples {
         return decimal::pack(batch);
     }
+    let arrow = |source| SegmentError::Arrow {
+        table: table.name(),
+        source,
+    };
+    let batch = &unpack(batch).map_err(arrow)?;
     let fixed = table.schema().fields().len();
     let promoted = layout.promoted().columns();
     let new: Vec<&PromotedColumn> = promoted
@@ -41,10 +47,6 @@ pub fn shred(batch: &RecordBatch, layout: &Layout) -> Result<RecordBatch, Segmen
             table: table.name(),
         });
     }
-    let arrow = |source| SegmentError::Arrow {
-        table: table.name(),
-        source,
-    };
     let mut columns: Vec<ArrayRef> = batch.columns().iter().take(fixed).cloned().collect();
     let mut moved = Vec::new();
     if !new.is_empty() {

@@ -166,7 +166,7 @@ fn open_writer<'f>(
     let options = ArrowWriterOptions::new()
         .with_properties(writer_properties(layout, effort)?)
         .with_skip_arrow_metadata(true);
-    ArrowWriter::try_new_with_options(file, layout.schema(), options)
+    ArrowWriter::try_new_with_options(file, layout.file_schema(), options)
 }
 
 fn check_day(table: Table, day: i32, batch: &RecordBatch) -> Result<(), SegmentError> {

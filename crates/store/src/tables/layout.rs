@@ -6,56 +6,66 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::{Field, Schema, SchemaRef};
 
-use super::{Promoted, PromotedColumn, Table};
+use super::{Promoted, PromotedColumn, Table, packed};
 
 /// How one table's segments are laid out: its fixed columns and, after them, the promoted ones. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
     table: Table,
     schema: SchemaRef,
+    /// Of files.
+    file_schema: SchemaRef,
     promoted: Arc<Promoted>,
 }
 
 impl Layout {
     /// The layout without promoted columns.
     pub fn fixed(table: Table) -> Self {
-        Self {
-            table,
-            schema: table.segment_schema(),
-            promoted: Arc::default(),
-        }
+        Self::new(table, Promoted::default())
     }
 
     pub fn new(table: Table, promoted: Promoted) -> Self {
-        if promoted.columns().is_empty() {
-            return Self::fixed(table);
-        }
-        let fixed = table.segment_schema();
-        let own = promoted
-            .columns()
-            .iter()
-            .map(|column| Arc::new(column.field()));
-        let fields: Vec<_> = fixed.fields().iter().cloned().chain(own).collect();
-        Self {
+        let own = promoted.columns().iter().map(PromotedColumn::field);
+        let schema = with_fields(&table.segment_schema(), own);
+        let mut layout = Self {
             table,
-            schema: Arc::new(Schema::new(fields)),
+            file_schema: Arc::clone(&schema),
+            schema,
             promoted: Arc::new(promoted),
-        }
+        };
+        layout.file_schema = with_fields(&layout.schema, packed::companions(&layout));
+        layout
     }
 
     pub fn table(&self) -> Table {
         self.table
     }
 
-    /// The schema of every file written with this layout. Earlier files may lack promoted columns.
+    /// The schema of rows in this layout, with whole texts.
     pub fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
     }
 
+    /// The schema of every file written with this layout: texts and their companions, see [`packed`]. Earlier files
+    /// may lack promoted columns and companions.
+    pub fn file_schema(&self) -> SchemaRef {
+        Arc::clone(&self.file_schema)
+    }
+
     pub fn promoted(&self) -> &Promoted {
         &self.promoted
+    }
+}
+
+/// A schema with further fields at its end.
+fn with_fields(schema: &SchemaRef, further: impl IntoIterator<Item = Field>) -> SchemaRef {
+    let further = further.into_iter().map(Arc::new);
+    let fields: Vec<_> = schema.fields().iter().cloned().chain(further).collect();
+    match fields.len() == schema.fields().len() {
+        true => Arc::clone(schema),
+        false => Arc::new(Schema::new(fields)),
     }
 }
 

@@ -16,7 +16,7 @@ use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
 use super::problem::with_causes;
 use super::{Problem, Progress};
 use crate::catalog::{RecordedFile, RecordedStats, StatValue};
-use crate::segment::bounds;
+use crate::segment::{bounds, unpack};
 use crate::tables::{Table, column, column_id};
 
 const BATCH_ROWS: usize = 8_192;
@@ -54,6 +54,7 @@ pub(super) fn check(
         for batch in reader {
             let batch = batch.map_err(|error| decode(&error))?;
             *rows += batch.num_rows() as u64;
+            unpack(&batch).map_err(|error| decode(&error))?;
             checker.add(&batch)?;
         }
         checker.end_group(&metadata)?;

@@ -123,7 +123,8 @@ fn replaced_files_are_seen_once_even_while_duckdb_reads() {
     let Some(mut duckdb) = DuckDb::attach(test, dir.path()) else {
         return;
     };
-    let sql = "SELECT count(*), count(DISTINCT stream_id), count(DISTINCT filename) FROM logs";
+    let sql =
+        "SELECT count(*), count(DISTINCT stream_id), count(DISTINCT filename) FROM logs_packed";
     let rows = 4 * ROWS;
     assert_eq!(duckdb.row(sql), json!([rows, rows, 4]));
     std::thread::scope(|scope| {
@@ -135,7 +136,7 @@ fn replaced_files_are_seen_once_even_while_duckdb_reads() {
     });
     assert_eq!(duckdb.row(sql), json!([rows, rows, 1]));
     // Snapshot 1 made the tables, the next two added a file each.
-    let earlier = "SELECT count(*) FROM logs AT (VERSION => 3)";
+    let earlier = "SELECT count(*) FROM logs_packed AT (VERSION => 3)";
     assert_eq!(duckdb.number(earlier), 2 * ROWS as u64);
     let dated = "SELECT count(*) FROM ducklake_snapshots('lake') WHERE snapshot_time > now() - INTERVAL 1 HOUR";
     assert_eq!(duckdb.number(dated), 2 + 4 + 30);
@@ -191,7 +192,7 @@ fn totals_in_the_catalog_are_those_duckdb_counts() {
     else {
         return;
     };
-    let info = duckdb.row("SELECT file_count, file_size_bytes FROM ducklake_table_info('lake') WHERE table_name = 'logs'");
+    let info = duckdb.row("SELECT file_count, file_size_bytes FROM ducklake_table_info('lake') WHERE table_name = 'logs_packed'");
     let files: Vec<DataFile> = catalog.snapshot().unwrap().files;
     assert_eq!(info, json!([1, files[0].bytes]));
     let stats: (u64, u64, u64) = {
@@ -214,7 +215,10 @@ fn totals_in_the_catalog_are_those_duckdb_counts() {
     };
     assert_eq!(stats.0, duckdb.number("SELECT count(*) FROM logs"));
     assert_eq!(stats.2, files[0].bytes);
-    assert_eq!(stats.1, duckdb.number("SELECT max(rowid) + 1 FROM logs"));
+    assert_eq!(
+        stats.1,
+        duckdb.number("SELECT max(rowid) + 1 FROM logs_packed")
+    );
 }
 
 /// Somebody attached the catalog for writing: the bounds DuckDB then keeps per table must not hide what

@@ -197,6 +197,68 @@ fn sample_values_read_back_to_the_bit() {
     );
 }
 
+#[test]
+fn bodies_read_back_to_the_byte() {
+    let dir = tempfile::tempdir().unwrap();
+    let catalog = SqliteCatalog::open(dir.path()).unwrap();
+    let Some(mut duckdb) = DuckDb::attach("bodies_read_back_to_the_byte", dir.path()) else {
+        return;
+    };
+    let mut seed = Seed(12);
+    let mut all = Vec::new();
+    for commit in 0..3_i64 {
+        let logs: Vec<LogRow> = (0..1_500_i64)
+            .map(|n| LogRow {
+                body: body(&mut seed, n),
+                ..log("texts", i64::from(DAY) * DAY_NS + commit * 2_000 + n)
+            })
+            .collect();
+        store(dir.path(), &catalog, &[(Table::Logs, rows::logs(&logs))]);
+        all.extend(logs.into_iter().map(|row| json!([row.body])));
+    }
+    assert_eq!(duckdb.rows("SELECT body FROM logs ORDER BY time"), all);
+    let (found, text) = (
+        &all[4_321][0],
+        all[4_321][0].as_str().unwrap().replace('\'', "''"),
+    );
+    let sql = format!("SELECT DISTINCT body FROM logs WHERE body = '{text}'");
+    assert_eq!(&duckdb.row(&sql)[0], found);
+    let packed = duckdb.number("SELECT count(packed_body) FROM logs_packed");
+    assert!(
+        packed > 3_000,
+        "{packed} of {} bodies are packed",
+        all.len()
+    );
+}
+
+/// Texts with numbers and ids, and some that look like packed ones.
+fn body(seed: &mut Seed, n: i64) -> String {
+    let id = seed.next();
+    let number = seed.below(100_000);
+    match n % 10 {
+        0 => format!("order {id:016x} of {number} items"),
+        1 => format!(
+            "GET /größe/{number}/x?page={} took {number}.{number}ms",
+            n % 7
+        ),
+        2 => format!("{id:032x}"),
+        3 => format!(
+            "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
+            id >> 32,
+            id & 0xffff,
+            (id >> 16) & 0xffff,
+            (id >> 20) & 0xffff,
+            id >> 16
+        ),
+        4 => format!("{number}"),
+        5 => format!("\u{1}3 its own mark {number}"),
+        6 => format!("line {n}\nnext 'line'\t{number} 💥 \u{2}{number}"),
+        7 => format!("{}{number}", "0".repeat(seed.below(70))),
+        8 => format!("{}{}{id}", char::from_u32(0x300).unwrap(), number % 3),
+        _ => String::new(),
+    }
+}
+
 /// Values of kinds that differ from series to series, and now and then one of any bits.
 fn unusual(seed: &mut Seed, series: u64) -> f64 {
     let decimal = |mantissa: usize, divisor: f64| {

@@ -9,7 +9,7 @@ use vervet_model::UnixNanos;
 use super::super::{
     CatalogError, ColumnStats, Commit, Committed, DataFile, FileId, SnapshotId, StatValue, stats,
 };
-use super::{jobs, layout, promoted, read, sqlite, to_i64};
+use super::{jobs, layout, promoted, read, sqlite, to_i64, views};
 use crate::segment::WrittenFile;
 use crate::tables::{Table, column, column_id};
 
@@ -105,6 +105,9 @@ fn add_columns(
         if promoted::add(transaction, *table, column, snapshot)? {
             altered.insert(table.id());
         }
+    }
+    if altered.contains(&Table::Logs.id()) {
+        views::renew(transaction, snapshot)?;
     }
     for table_id in &altered {
         transaction

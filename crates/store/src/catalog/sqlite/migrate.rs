@@ -10,21 +10,34 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::super::CatalogError;
-use super::{copy_database, sqlite, sync_folder};
+use super::{copy_database, sqlite, sync_folder, views};
 
 /// What `layout.sql` makes.
 const FIRST_VERSION: i64 = 1;
 
 /// The SQL that leads to each version after the first. Steps are added at the end and never changed.
-const STEPS: [(i64, &str); 4] = [
+const STEPS: [(i64, &str); 5] = [
     (2, FILE_CHECKSUMS),
     (3, include_str!("migrations/0003_promoted_columns.sql")),
     (4, include_str!("migrations/0004_packed_samples.sql")),
     (5, include_str!("migrations/0005_classes_and_deletions.sql")),
+    (
+        PACKED_TEXTS,
+        include_str!("migrations/0006_packed_texts.sql"),
+    ),
 ];
 
+/// The step that makes a view whose SQL depends on the columns there are.
+const PACKED_TEXTS: i64 = 6;
+
 /// Further SQL of a step, for a catalog that readers may have open.
-const STEPS_OF_OPEN: [(i64, &str); 1] = [(4, include_str!("migrations/0004_new_snapshot.sql"))];
+const STEPS_OF_OPEN: [(i64, &str); 2] = [
+    (4, include_str!("migrations/0004_new_snapshot.sql")),
+    (
+        PACKED_TEXTS,
+        include_str!("migrations/0006_new_snapshot.sql"),
+    ),
+];
 
 /// Can be applied again.
 pub(super) const FILE_CHECKSUMS: &str = include_str!("migrations/0002_file_checksums.sql");
@@ -59,7 +72,7 @@ pub(super) fn migrate(
             .map_err(sqlite("begin a migration"))?;
         step(&transaction, *version, sql)?;
         for (_version, sql) in STEPS_OF_OPEN.iter().filter(|(of, _sql)| of == version) {
-            step(&transaction, *version, sql)?;
+            run(&transaction, *version, sql)?;
         }
         transaction.commit().map_err(sqlite("commit a migration"))?;
     }
@@ -74,6 +87,14 @@ pub(super) fn complete(transaction: &Transaction<'_>) -> Result<(), CatalogError
 }
 
 fn step(transaction: &Transaction<'_>, version: i64, sql: &str) -> Result<(), CatalogError> {
+    run(transaction, version, sql)?;
+    match version {
+        PACKED_TEXTS => views::create(transaction),
+        _ => Ok(()),
+    }
+}
+
+fn run(transaction: &Transaction<'_>, version: i64, sql: &str) -> Result<(), CatalogError> {
     transaction
         .execute_batch(sql)
         .and_then(|()| {

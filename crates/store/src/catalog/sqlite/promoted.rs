@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rusqlite::{OptionalExtension as _, Transaction, params};
 
 use super::super::{CatalogError, SnapshotId};
-use super::{layout, sqlite};
+use super::{layout, sqlite, views};
 use crate::tables::{Layout, Layouts, Promoted, PromotedColumn, PromotedKind, Table};
 
 /// The layouts of the newest snapshot. Columns are never dropped, so that is all of them. A catalog that is only
@@ -91,6 +91,7 @@ pub(super) fn add(
         None => {}
     }
     layout::insert_column(transaction, table, &column.field(), None, snapshot.0)?;
+    views::add_companion(transaction, table, column, snapshot)?;
     transaction
         .prepare("INSERT INTO vervet_promoted_column VALUES (?1, ?2, ?3, ?4)")
         .and_then(|mut statement| {

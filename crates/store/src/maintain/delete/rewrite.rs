@@ -17,8 +17,9 @@ use super::super::merge::{batch_rows, input_error};
 use super::super::pace::{Cancel, Pace};
 use super::condition::Prepared;
 use crate::catalog::DataFile;
-use crate::segment::{SegmentError, WrittenFile, write_sorted};
+use crate::segment::{SegmentError, WrittenFile, unpack, write_sorted};
 use crate::tables::Layout;
+use crate::tables::packed::companion;
 
 /// What a condition means for a file.
 pub(super) enum Outcome {
@@ -46,10 +47,13 @@ pub(super) fn without(
     let mut stays: Vec<BooleanArray> = Vec::new();
     for batch in open(file, |builder| {
         let schema = builder.parquet_schema();
-        let mask = ProjectionMask::columns(schema, names.iter().map(String::as_str));
+        let companions: Vec<String> = names.iter().map(|name| companion(name)).collect();
+        let read = names.iter().chain(&companions).map(String::as_str);
+        let mask = ProjectionMask::columns(schema, read);
         builder.with_projection(mask)
     })? {
         let batch = batch.map_err(|error| input_error(&file.path, error.into()))?;
+        let batch = unpack(&batch).map_err(|error| input_error(&file.path, error.into()))?;
         let kept = condition
             .stays(&batch, layout)
             .map_err(|error| input_error(&file.path, ParquetError::External(error.into())))?;

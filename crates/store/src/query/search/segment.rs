@@ -28,7 +28,9 @@ use crate::catalog::DataFile;
 use crate::segment::index::bloom::bits;
 use crate::segment::index::cube::Cube;
 use crate::segment::index::{INDEX_KEY, IndexError, IndexHeader, IndexPlace};
+use crate::segment::unpack;
 use crate::tables::column;
+use crate::tables::packed::companion;
 
 /// Bytes after a Parquet file's metadata: its length and the magic number.
 const PARQUET_TAIL_BYTES: u64 = 8;
@@ -271,7 +273,12 @@ impl Segment {
         let builder =
             ParquetRecordBatchReaderBuilder::new_with_metadata(self.input.clone(), metadata);
         let mask = match names {
-            Some(names) => ProjectionMask::columns(builder.parquet_schema(), names.iter().copied()),
+            Some(names) => {
+                let companions: Vec<String> = names.iter().map(|name| companion(name)).collect();
+                let names = names.iter().copied();
+                let names = names.chain(companions.iter().map(String::as_str));
+                ProjectionMask::columns(builder.parquet_schema(), names)
+            }
             None => ProjectionMask::all(),
         };
         let mut builder = builder
@@ -287,13 +294,16 @@ impl Segment {
         for part in &mut reader {
             parts.push(part.map_err(|source| error(source.into()))?);
         }
-        match (parts.pop(), parts.is_empty()) {
+        let whole = match (parts.pop(), parts.is_empty()) {
             (Some(only), true) => Ok(only),
             (last, _) => {
                 parts.extend(last);
-                concat_batches(&schema, &parts).map_err(|source| error(source.into()))
+                concat_batches(&schema, &parts)
             }
-        }
+        };
+        whole
+            .and_then(|batch| unpack(&batch))
+            .map_err(|source| error(source.into()))
     }
 }
 
