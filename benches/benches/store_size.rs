@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use arrow::array::RecordBatch;
@@ -24,6 +24,10 @@ const RECORDS_DEFAULT: usize = 200_000;
 const RECORDS_PER_REQUEST: usize = 1_000;
 const NDJSON_LEVEL: i32 = 3;
 const GOAL: f64 = 0.65;
+/// Parts of fewer bytes a record are left out of the report.
+const SHOWN_MIN: f64 = 0.02;
+/// Names the place of the index in the footer of a segment.
+const INDEX_KEY: &str = "vervet.index";
 
 fn main() -> anyhow::Result<()> {
     // `cargo test --benches` asks whether the bench runs, not for its figures.
@@ -41,13 +45,26 @@ fn main() -> anyhow::Result<()> {
     let flushed: Vec<&DataFile> = snapshot.table(Table::Logs).collect();
     let flushed_bytes: u64 = flushed.iter().map(|file| file.bytes).sum();
     let merged = merge(dir.path(), &flushed, snapshot.layout(Table::Logs))?;
-    report(
+    let sizes = Sizes {
         records,
-        lines.len(),
+        lines: lines.len(),
         ndjson,
-        (flushed.len(), flushed_bytes),
-        &merged,
-    )
+    };
+    let segments = flushed.len();
+    sizes.print();
+    sizes.report(
+        flushed_bytes,
+        &format!("{segments} segments as flushed"),
+        &parts(flushed.iter().map(|file| file.path.as_ref()))?,
+    );
+    for (path, bytes, when) in merged {
+        sizes.report(
+            bytes,
+            &format!("one segment, merged {when}"),
+            &parts([path.as_path()])?,
+        );
+    }
+    Ok(())
 }
 
 /// Stores the records with the limits that are the default. Returns them as JSON lines.
@@ -70,16 +87,12 @@ fn store(dir: &Path, records: usize) -> anyhow::Result<Vec<u8>> {
     Ok(lines)
 }
 
-/// A segment of all rows as compaction leaves it.
-struct Merged {
-    /// While rows of its day still come.
-    open_bytes: u64,
-    /// Once the day is over.
-    closed_bytes: u64,
-    metadata: ParquetMetaData,
-}
-
-fn merge(dir: &Path, files: &[&DataFile], layout: &Layout) -> anyhow::Result<Merged> {
+/// Segments of all rows as compaction leaves them.
+fn merge(
+    dir: &Path,
+    files: &[&DataFile],
+    layout: &Layout,
+) -> anyhow::Result<[(PathBuf, u64, &'static str); 2]> {
     let mut batches: Vec<RecordBatch> = Vec::new();
     for file in files {
         let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(&file.path)?)?.build()?;
@@ -93,76 +106,95 @@ fn merge(dir: &Path, files: &[&DataFile], layout: &Layout) -> anyhow::Result<Mer
     let folder = dir.join("merged");
     let open = write_sorted(&folder, layout, day, [Ok(sorted.clone())])?;
     let closed = write_compacted(&folder, layout, day, [Ok(sorted)])?;
-    let path = folder
-        .join(layout.table().name())
-        .join(&closed.relative_path);
-    let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)?;
-    Ok(Merged {
-        open_bytes: open.bytes,
-        closed_bytes: closed.bytes,
-        metadata: reader.metadata().as_ref().clone(),
-    })
+    let folder = folder.join(layout.table().name());
+    Ok([
+        (
+            folder.join(open.relative_path),
+            open.bytes,
+            "during the day",
+        ),
+        (
+            folder.join(closed.relative_path),
+            closed.bytes,
+            "after the day",
+        ),
+    ])
+}
+
+/// Bytes of the parts of some files: columns, with their encodings, and what is in the files besides.
+fn parts<'p>(
+    paths: impl IntoIterator<Item = &'p Path>,
+) -> anyhow::Result<BTreeMap<String, (u64, String)>> {
+    let mut parts: BTreeMap<String, (u64, String)> = BTreeMap::new();
+    for path in paths {
+        let file = File::open(path)?;
+        let bytes = file.metadata()?.len();
+        let reader = ParquetRecordBatchReaderBuilder::try_new(file)?;
+        let mut columns = 0;
+        for chunk in reader
+            .metadata()
+            .row_groups()
+            .iter()
+            .flat_map(|group| group.columns())
+        {
+            let part = parts.entry(chunk.column_path().string()).or_default();
+            let compressed = u64::try_from(chunk.compressed_size())?;
+            part.0 += compressed;
+            columns += compressed;
+            let encodings = chunk.encodings().map(|encoding| encoding.to_string());
+            part.1 = encodings.collect::<Vec<_>>().join(" ");
+        }
+        let index = index_bytes(reader.metadata())?;
+        let index_part = parts.entry("index of words, ids and counts".to_owned());
+        index_part.or_default().0 += index;
+        let rest = parts.entry("page index and footer".to_owned());
+        rest.or_default().0 += bytes.saturating_sub(columns + index);
+    }
+    Ok(parts)
+}
+
+/// As the footer says: `OFFSET:LENGTH`.
+fn index_bytes(metadata: &ParquetMetaData) -> anyhow::Result<u64> {
+    let entries = metadata.file_metadata().key_value_metadata();
+    let entry = entries.and_then(|entries| entries.iter().find(|entry| entry.key == INDEX_KEY));
+    let place = entry.and_then(|entry| entry.value.as_deref());
+    let (_offset, length) = place
+        .and_then(|place| place.split_once(':'))
+        .context("a segment without an index")?;
+    Ok(length.parse()?)
+}
+
+struct Sizes {
+    records: usize,
+    lines: usize,
+    ndjson: usize,
 }
 
 #[expect(clippy::print_stdout, reason = "the report is what the bench is for")]
 #[expect(clippy::cast_precision_loss, reason = "figures for people")]
-fn report(
-    records: usize,
-    line_bytes: usize,
-    ndjson: usize,
-    (files, flushed): (usize, u64),
-    merged: &Merged,
-) -> anyhow::Result<()> {
-    let per_record = |bytes: f64| bytes / records as f64;
-    let ndjson = ndjson as f64;
-    println!("{records} records, bytes a record");
-    println!("{:>9.2}  JSON lines", per_record(line_bytes as f64));
-    println!(
-        "{:>9.2}  JSON lines, zstd -{NDJSON_LEVEL}",
-        per_record(ndjson)
-    );
-    let figures = [
-        (flushed, format!("{files} segments as flushed")),
-        (
-            merged.open_bytes,
-            "one segment, merged during the day".to_owned(),
-        ),
-        (
-            merged.closed_bytes,
-            "one segment, merged after the day".to_owned(),
-        ),
-    ];
-    for (bytes, what) in figures {
-        let bytes = bytes as f64;
-        let part = bytes / ndjson;
-        println!(
-            "{:>9.2}  {what}: {part:.3} of it (goal {GOAL})",
-            per_record(bytes)
-        );
+impl Sizes {
+    fn per_record(&self, bytes: f64) -> f64 {
+        bytes / self.records as f64
     }
-    println!("The last by column:");
-    let mut columns: BTreeMap<String, (i64, String)> = BTreeMap::new();
-    for chunk in merged
-        .metadata
-        .row_groups()
-        .iter()
-        .flat_map(|group| group.columns())
-    {
-        let column = columns.entry(chunk.column_path().string()).or_default();
-        column.0 += chunk.compressed_size();
-        let encodings: Vec<String> = chunk
-            .encodings()
-            .map(|encoding| encoding.to_string())
-            .collect();
-        column.1 = encodings.join(" ");
+
+    fn print(&self) {
+        println!("{} records, bytes a record", self.records);
+        println!("{:>9.2}  JSON lines", self.per_record(self.lines as f64));
+        let ndjson = self.per_record(self.ndjson as f64);
+        println!("{ndjson:>9.2}  JSON lines, zstd -{NDJSON_LEVEL}");
     }
-    let in_columns: i64 = columns.values().map(|(bytes, _encodings)| bytes).sum();
-    let mut columns: Vec<_> = columns.into_iter().collect();
-    columns.sort_by_key(|(_name, (bytes, _encodings))| std::cmp::Reverse(*bytes));
-    for (name, (bytes, encodings)) in columns {
-        println!("{:>9.3}    {name} ({encodings})", per_record(bytes as f64));
+
+    fn report(&self, bytes: u64, what: &str, parts: &BTreeMap<String, (u64, String)>) {
+        let part = bytes as f64 / self.ndjson as f64;
+        let bytes = self.per_record(bytes as f64);
+        println!("{bytes:>9.2}  {what}: {part:.3} of it (goal {GOAL})");
+        let mut parts: Vec<_> = parts.iter().collect();
+        parts.sort_by_key(|(_name, (bytes, _encodings))| std::cmp::Reverse(*bytes));
+        for (name, (bytes, encodings)) in parts {
+            let bytes = self.per_record(*bytes as f64);
+            if bytes >= SHOWN_MIN {
+                println!("{bytes:>9.3}    {name} ({encodings})");
+            }
+        }
     }
-    let other = merged.closed_bytes as f64 - in_columns as f64;
-    println!("{:>9.3}    index, page index and footer", per_record(other));
-    Ok(())
 }
