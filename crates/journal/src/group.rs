@@ -74,6 +74,11 @@ impl GroupCommit {
         self.writer.lock().sync()
     }
 
+    /// Takes appends again after a failed sync.
+    pub(crate) fn mend(&self) -> Result<(), JournalError> {
+        self.writer.lock().mend()
+    }
+
     /// Closes the active segment, so that the next append starts another.
     pub(crate) fn close_segment(&self) -> Result<(), JournalError> {
         self.writer.lock().close_segment()

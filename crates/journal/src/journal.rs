@@ -101,8 +101,8 @@ impl Journal {
     ///
     /// # Errors
     /// `Full` and `NoSpace`: retry later, nothing of it is visible. `TooLarge`, `EmptyAppend`:
-    /// never retry. `Io`: nothing of it is visible. `Poisoned`: reopen the journal; whether the
-    /// entries of the append that failed in its sync are found then is not known.
+    /// never retry. `Io`: nothing of it is visible. `Poisoned`: mend or reopen the journal; whether the
+    /// entries of the append that failed in its sync are found after reopening is not known.
     pub fn append(&self, entries: &[Entry<'_>]) -> Result<RangeInclusive<u64>, JournalError> {
         let config = &self.core.config;
         let append_bytes_max = config.disk_bytes_max - SEGMENT_HEADER_BYTES;
@@ -123,6 +123,16 @@ impl Journal {
             self.core.notify();
         }
         Ok(())
+    }
+
+    /// Takes appends again after one failed with `Poisoned`, once the disk is well: cuts away what was not acknowledged,
+    /// durably, and reads back what was in the active segment. The appends that failed are in the journal no more, and
+    /// may be made again. Does nothing when appends are taken. Only under `SyncPolicy::Always`.
+    ///
+    /// # Errors
+    /// `Poisoned`: the disk is not well yet; nothing changed.
+    pub fn mend(&self) -> Result<(), JournalError> {
+        self.group.mend()
     }
 
     /// Closes the active segment, so that nothing more is written to it.

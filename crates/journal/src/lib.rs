@@ -9,7 +9,8 @@
 //! - Sequences start at 1 and strictly increase, also after everything has been deleted. A gap
 //!   means records lost to damage.
 //! - An append is in the log whole or not at all; its records share a segment.
-//! - A failed sync is never tried again: the journal refuses appends until it is reopened.
+//! - A failed sync is never tried again: the journal refuses appends until it is reopened, or until [`Journal::mend`] has
+//!   cut away what the sync was for.
 //! - A segment is deleted when every cursor has let go of it and it is not the active one. Without
 //!   a cursor nothing is deleted. [`OnFull::DropOldest`] takes what a cursor has under way last.
 //! - Opening succeeds on any content: a torn tail of the last segment is cut, other damage is

@@ -91,6 +91,11 @@ impl Table {
         }
     }
 
+    /// Durable records of the active segment.
+    pub(crate) fn active_records(&self) -> u64 {
+        self.segments.back().map_or(0, |active| active.records)
+    }
+
     /// The first segment that holds sequence `next` or a later one.
     pub(crate) fn segment_for(&self, next: u64) -> Option<&Segment> {
         let at = self.segments.partition_point(|segment| segment.last < next);

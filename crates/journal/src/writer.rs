@@ -2,7 +2,7 @@
 //!
 //! In: encoded requests, one after the other. Out: bytes in the active segment, and after
 //! `sync` their publication to readers. A request that cannot be written whole is cut away again.
-//! A failed sync or a failed cut leaves unknown bytes on disk, so it ends all appends.
+//! A failed sync or a failed cut leaves unknown bytes on disk, so it ends all appends until `mend` has cut them away.
 
 use std::io;
 use std::ops::RangeInclusive;
@@ -17,6 +17,7 @@ use crate::format::{SEGMENT_HEADER_BYTES, SEGMENT_VERSION, encode_segment_header
 use crate::fs::JournalFile;
 use crate::fs::exact::write_all_at;
 use crate::request::Request;
+use crate::scan::{Found, Scanner};
 use crate::table::Segment;
 
 pub(crate) struct Writer {
@@ -30,6 +31,8 @@ pub(crate) struct Writer {
     durable_len: u64,
     /// Records written since the last sync.
     unsynced_records: u64,
+    /// The sequence that follows the durable records.
+    durable_next: u64,
     poison: Option<(PathBuf, Arc<io::Error>)>,
 }
 
@@ -50,6 +53,7 @@ impl Writer {
             next_sequence,
             durable_len: len,
             unsynced_records: 0,
+            durable_next: next_sequence,
             poison: None,
         }
     }
@@ -94,8 +98,56 @@ impl Writer {
         self.core
             .publish(self.len, self.next_sequence - 1, self.unsynced_records);
         self.durable_len = self.len;
+        self.durable_next = self.next_sequence;
         self.unsynced_records = 0;
         Ok(true)
+    }
+
+    /// Takes appends again after a failed sync or cut, once the disk lets everything that was not acknowledged be cut
+    /// away for good and gives back what was. Nothing of the appends that failed is found later.
+    ///
+    /// Not under [`SyncPolicy::Interval`]: there a failed sync may have taken acknowledged records, which only an opening
+    /// finds out.
+    pub(crate) fn mend(&mut self) -> Result<(), JournalError> {
+        if self.poison.is_none() || self.core.config.sync != SyncPolicy::Always {
+            return self.check_poison();
+        }
+        if let Err(error) = self.cut_to_durable() {
+            self.poison = Some((self.path(), Arc::new(error)));
+            return self.check_poison();
+        }
+        self.len = self.durable_len;
+        self.next_sequence = self.durable_next;
+        self.unsynced_records = 0;
+        self.poison = None;
+        self.core.poisoned.store(false, Ordering::Release);
+        tracing::info!(path = %self.path().display(), "journal open for appends again");
+        Ok(())
+    }
+
+    /// Leaves what was acknowledged and nothing else, and reads it back from the disk.
+    fn cut_to_durable(&self) -> io::Result<()> {
+        if self.durable_next != self.first {
+            // What the creation of a segment has left behind.
+            self.remove_segment(self.durable_next)?;
+        }
+        self.file.set_len(self.durable_len)?;
+        self.file.sync()?;
+        // Bytes whose writing failed count as clean: only the disk knows what it has.
+        self.file.forget_cached()?;
+        let file = Arc::clone(&self.file);
+        let from = SEGMENT_HEADER_BYTES.min(self.durable_len);
+        let mut scanner = Scanner::new(file, self.first, from, self.durable_len);
+        let mut records = 0;
+        while let Some(found) = scanner.next()? {
+            records += u64::from(matches!(found, Found::Record { .. }));
+        }
+        let expected = self.core.table.lock().active_records();
+        if records != expected {
+            let missing = format!("{records} of {expected} records can be read back");
+            return Err(io::Error::other(missing));
+        }
+        Ok(())
     }
 
     fn path(&self) -> PathBuf {
@@ -193,13 +245,19 @@ impl Writer {
     /// Removes what a failed creation has left. A leftover would claim sequences that go on in
     /// the segment before it, so failing here ends all appends.
     fn undo_creation(&mut self, first: u64) -> Result<(), JournalError> {
-        let fs = &self.core.fs;
-        let removed = match fs.remove(&self.core.segment_path(first)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(error),
-            Ok(()) => fs.sync_dir(&self.core.config.dir),
-        };
+        let removed = self.remove_segment(first);
         removed.map_err(|error| self.poison(error))
+    }
+
+    /// Removes a segment, durably, if there is one.
+    fn remove_segment(&self, first: u64) -> io::Result<()> {
+        let fs = &self.core.fs;
+        match fs.remove(&self.core.segment_path(first)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        // An earlier removal may not be on disk yet.
+        fs.sync_dir(&self.core.config.dir)
     }
 
     /// Removes a partly written request, durably, so that no trace of it can surface later.

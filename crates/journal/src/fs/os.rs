@@ -21,10 +21,14 @@ pub struct OsFileSystem;
 
 impl FileSystem for OsFileSystem {
     fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
-        if dir.is_dir() {
-            return Ok(());
-        }
         let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty());
+        if dir.is_dir() {
+            // Whoever made it may not have come to the sync, or it failed.
+            return match self.sync_dir(parent.unwrap_or(Path::new("."))) {
+                Err(error) if error.kind() != io::ErrorKind::PermissionDenied => Err(error),
+                _ => Ok(()),
+            };
+        }
         if let Some(parent) = parent {
             self.create_dir_all(parent)?;
         }

@@ -91,6 +91,52 @@ fn a_failed_sync_closes_the_journal_for_appends_until_it_is_reopened() {
 }
 
 #[test]
+fn a_mended_journal_goes_on_without_what_it_refused() {
+    let disk = Disk::default();
+    let (journal, _) = boot(&disk);
+    fill(&journal, 1);
+    disk.faults(|faults| faults.fail_syncs = true);
+    assert!(append(&journal, b"refused").is_err());
+    assert!(
+        matches!(journal.mend(), Err(JournalError::Poisoned { .. })),
+        "the disk still fails"
+    );
+    assert!(append(&journal, b"refused too").is_err());
+    disk.faults(|faults| faults.fail_syncs = false);
+    journal.mend().unwrap();
+    assert!(!journal.stats().poisoned);
+    journal.mend().unwrap();
+    let sequence = append(&journal, b"taken").unwrap();
+    disk.crash(4);
+    let (journal, report) = boot(&disk);
+    assert!(!report.found_damage(), "{report:?}");
+    let read = drain(&mut journal.cursor("main").unwrap());
+    assert_eq!((read.len(), read[1].0), (2, sequence), "{read:?}");
+    assert_eq!(read[1].1, "taken");
+}
+
+#[test]
+fn a_segment_that_could_not_be_made_is_gone_when_the_journal_is_mended() {
+    let disk = Disk::default();
+    let (journal, _) = boot(&disk);
+    fill(&journal, 2);
+    // The next segment is made, and neither it nor its removal reaches the disk.
+    disk.faults(|faults| faults.fail_syncs = true);
+    let refused = append(&journal, &[b'x'; 60]);
+    assert!(matches!(refused, Err(JournalError::Poisoned { .. })));
+    disk.faults(|faults| faults.fail_syncs = false);
+    journal.mend().unwrap();
+    append(&journal, &[b'y'; 60]).unwrap();
+    fill(&journal, 2);
+    disk.crash(2);
+    let (journal, report) = boot(&disk);
+    assert!(!report.found_damage(), "{report:?}");
+    let read = drain(&mut journal.cursor("main").unwrap());
+    assert_eq!(read.len(), 5, "{read:?}");
+    assert!(read[2].1.starts_with('y'));
+}
+
+#[test]
 fn an_unreadable_end_is_given_up_and_numbering_goes_on() {
     let disk = Disk::default();
     let (journal, _) = boot(&disk);

@@ -201,6 +201,7 @@ fn a_failing_disk_leaves_nothing_half_done() {
         "failing",
         vec![
             (2, Just(Step::FailedSync).boxed()),
+            (4, Just(Step::Mend).boxed()),
             (5, (0..12_u32).prop_map(Step::FailChangeAfter).boxed()),
             (2, any::<u64>().prop_map(Step::BadSector).boxed()),
             (1, (0..300_u16).prop_map(Step::Room).boxed()),

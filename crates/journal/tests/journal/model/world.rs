@@ -28,6 +28,8 @@ pub(super) enum Step {
     ShortWrites(u8),
     Heal,
     FailedSync,
+    /// Asks a journal that takes no appends to take some again.
+    Mend,
     FailChangeAfter(u32),
     PowerCutAfter(u32),
     BadSector(u64),
@@ -138,6 +140,7 @@ impl World {
                 self.append(&[10]);
                 self.disk.faults(|faults| faults.fail_syncs = false);
             }
+            Step::Mend => self.mend(),
             Step::FailChangeAfter(changes) => {
                 self.disk
                     .faults(|faults| faults.fail_change_after = Some(*changes));
@@ -415,6 +418,23 @@ impl World {
             ),
         }
         self.note_drops(before.oldest_sequence);
+        self.check_figures();
+    }
+
+    /// What was undecided is decided: nothing of it may ever be seen.
+    fn mend(&mut self) {
+        let journal = &self.running.as_ref().unwrap().journal;
+        let was_healthy = self.disk.is_healthy();
+        match journal.mend() {
+            Ok(()) => {
+                assert!(!journal.stats().poisoned);
+                self.undecided.clear();
+            }
+            Err(error) => assert!(
+                !was_healthy || !self.disk.is_healthy() || self.inexact,
+                "not mended on a good disk: {error:?}"
+            ),
+        }
         self.check_figures();
     }
 
