@@ -6,7 +6,7 @@
 //! them.
 
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 
 use crate::StoreError;
@@ -22,6 +22,8 @@ pub(crate) struct Committer {
     replaced: Vec<Weak<Path>>,
     /// A commit was made that the view does not show, because the catalog could not be listed.
     stale: bool,
+    /// Files of commits that failed in a way that may show after a crash, until another commit is durable.
+    undecided: Vec<PathBuf>,
     /// The rows of the oldest generation are in files that the view does not show yet.
     pub(crate) stored_generation: Option<FlushReport>,
 }
@@ -36,10 +38,43 @@ impl Inner {
     pub(crate) fn commit(&self, commit: &Commit) -> Result<Committed, StoreError> {
         let mut committer = self.committer.lock();
         let committed = self.catalog.commit(commit)?;
+        self.settle(&mut committer);
         if let Err(error) = self.show(&mut committer, Some(&committed), &commit.remove) {
             tracing::warn!(%error, "a commit is not visible yet; the catalog could not be listed");
         }
         Ok(committed)
+    }
+
+    /// Keeps the files of a commit that failed and may yet show after a crash.
+    pub(crate) fn leave_undecided(&self, commit: &Commit) {
+        let paths = commit
+            .add
+            .iter()
+            .map(|(table, file)| self.segment_path(*table, file));
+        self.committer.lock().undecided.extend(paths);
+    }
+
+    /// Whether there are such files: until they are settled, nobody should write more of them.
+    pub(crate) fn is_undecided(&self) -> bool {
+        !self.committer.lock().undecided.is_empty()
+    }
+
+    /// Deletes the files of earlier commits that failed. Called after a commit: it took their place in the database's
+    /// log, so that they cannot show any more.
+    pub(crate) fn settle(&self, committer: &mut Committer) {
+        if committer.undecided.is_empty() {
+            return;
+        }
+        let Ok(known) = self.catalog.known_files() else {
+            return;
+        };
+        for path in committer.undecided.drain(..) {
+            let unknown = path.canonicalize().is_ok_and(|path| !known.contains(&path));
+            if unknown {
+                // What cannot be deleted is an orphan of the next start.
+                let _ = self.fs.remove(&path);
+            }
+        }
     }
 
     /// Swaps the view for one with the files that the catalog has now, and without the generation that they

@@ -11,9 +11,11 @@ pub use promotion::{PromoteConfig, PromoteKey};
 pub(crate) use rows::head_batches;
 
 use std::collections::HashSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::catalog::{Commit, SnapshotId};
+use crate::catalog::{CatalogError, Commit, Committed, SnapshotId};
+use crate::commit::Committer;
 use crate::head::{Generation, View};
 use crate::segment::WrittenFile;
 use crate::store::Inner;
@@ -38,8 +40,18 @@ pub struct FlushReport {
 pub(crate) struct Flusher {
     /// The columns that the frozen generation is written with, decided once.
     planned: Option<Layouts>,
+    /// The commit of the frozen generation, when an earlier one failed in a way that may show after a crash.
+    undecided: Option<Prepared>,
     logs: Usage,
     spans: Usage,
+}
+
+/// The files of a generation, on disk and not committed.
+#[derive(Debug)]
+struct Prepared {
+    commit: Commit,
+    /// The series whose rows are among them, with their day.
+    series: HashSet<(u64, i32)>,
 }
 
 impl Store {
@@ -98,23 +110,24 @@ impl Inner {
         let Some(frozen) = view.generations.first() else {
             return Ok(None);
         };
-        let current = &view.snapshot.layouts;
-        let layouts = self.plan(flusher, frozen, current)?;
-        let mut add = Vec::new();
-        let series = match self.write_rows(frozen, &layouts, &mut add) {
-            Ok(series) => series,
+        let retried = flusher.undecided.is_some();
+        let prepared = match flusher.undecided.take() {
+            Some(prepared) => prepared,
+            None => self.prepare(flusher, frozen, &view.snapshot.layouts)?,
+        };
+        let mut committer = self.committer.lock();
+        let committed = match self.commit_generation(&prepared.commit, retried, &mut committer) {
+            Ok(committed) => committed,
             Err(error) => {
-                self.delete(&add);
-                return Err(error);
+                // What an earlier try left open stays so. Writing the files again each time would fill the disk.
+                match retried || error.leaves_outcome_open() {
+                    true => flusher.undecided = Some(prepared),
+                    false => self.delete(&prepared.commit.add),
+                }
+                return Err(error.into());
             }
         };
-        let commit = covering(frozen, add, layouts.added_since(current));
-        let mut committer = self.committer.lock();
-        let committed = self.catalog.commit(&commit).inspect_err(|error| {
-            if !error.leaves_outcome_open() {
-                self.delete(&commit.add);
-            }
-        })?;
+        let Prepared { commit, series } = prepared;
         let mut index = self.series.write();
         for (id, day) in &series {
             index.mark_stored(*id, *day);
@@ -122,8 +135,9 @@ impl Inner {
         // Queries that still read this generation ask it, not the index, which series rows are in files.
         let _ = frozen.stored_series.set(series);
         drop(index);
+        let snapshot = committed.as_ref().map(|committed| committed.snapshot);
         let report = FlushReport {
-            snapshot: committed.snapshot,
+            snapshot: snapshot.unwrap_or(view.snapshot.id),
             journal_position: commit.journal_position.unwrap_or_default(),
             rows: commit.add.iter().map(|(_table, file)| file.rows).sum(),
             files: commit.add.len() as u64,
@@ -131,8 +145,45 @@ impl Inner {
         };
         flusher.planned = None;
         committer.stored_generation = Some(report);
-        self.show(&mut committer, Some(&committed), &[])?;
+        self.show(&mut committer, committed.as_ref(), &[])?;
         Ok(Some(report))
+    }
+
+    /// Commits a generation's files. `None` in place of what was committed when an earlier try had got through after
+    /// all.
+    fn commit_generation(
+        &self,
+        commit: &Commit,
+        retried: bool,
+        committer: &mut Committer,
+    ) -> Result<Option<Committed>, CatalogError> {
+        if retried && commit.journal_position <= Some(self.catalog.journal_position()?) {
+            return Ok(None);
+        }
+        let committed = self.catalog.commit(commit)?;
+        self.settle(committer);
+        Ok(Some(committed))
+    }
+
+    /// Writes the files of a generation.
+    fn prepare(
+        &self,
+        flusher: &mut Flusher,
+        frozen: &Generation,
+        current: &Layouts,
+    ) -> Result<Prepared, StoreError> {
+        let layouts = self.plan(flusher, frozen, current)?;
+        let mut add = Vec::new();
+        match self.write_rows(frozen, &layouts, &mut add) {
+            Ok(series) => Ok(Prepared {
+                commit: covering(frozen, add, layouts.added_since(current)),
+                series,
+            }),
+            Err(error) => {
+                self.delete(&add);
+                Err(error)
+            }
+        }
     }
 
     /// The layouts to write a generation in.
@@ -165,23 +216,28 @@ impl Inner {
         layouts: &Layouts,
         written: &mut Vec<(Table, WrittenFile)>,
     ) -> Result<HashSet<(u64, i32)>, StoreError> {
-        let dir = self.config.segments_dir();
+        let folder = self.segments();
         for table in [Table::Logs, Table::Spans] {
             let classes: Vec<&str> = self.config.upkeep.retention.classes(table).collect();
             let batches = frozen.batches(table);
-            rows::write_batches(&dir, layouts.get(table), &batches, &classes, written)?;
+            rows::write_batches(folder, layouts.get(table), &batches, &classes, written)?;
         }
         let samples = frozen.samples.read();
         let list = rows::sorted_series(&samples, &self.series.read());
-        rows::write_samples(&dir, &list, written)?;
-        rows::write_series(&dir, &list, &self.series, written)
+        rows::write_samples(folder, &list, written)?;
+        rows::write_series(folder, &list, &self.series, written)
+    }
+
+    pub(crate) fn segment_path(&self, table: Table, file: &WrittenFile) -> PathBuf {
+        self.segments_dir
+            .join(table.name())
+            .join(&file.relative_path)
     }
 
     /// Deletes segments that no commit shows. What cannot be deleted is an orphan of the next start.
     pub(crate) fn delete(&self, written: &[(Table, WrittenFile)]) {
         for (table, file) in written {
-            let folder = self.config.segments_dir().join(table.name());
-            let _ = std::fs::remove_file(folder.join(&file.relative_path));
+            let _ = self.fs.remove(&self.segment_path(*table, file));
         }
     }
 }

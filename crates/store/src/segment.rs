@@ -13,6 +13,7 @@
 mod checksum;
 mod decimal;
 mod error;
+mod folder;
 mod groups;
 pub(crate) mod index;
 mod order;
@@ -32,6 +33,7 @@ pub(crate) use checksum::Hasher;
 pub use decimal::sample_values;
 
 pub use error::SegmentError;
+pub use folder::SegmentFolder;
 pub use orphans::remove_orphans;
 pub use packed::unpack;
 pub(crate) use packed::unpack_texts;

@@ -15,6 +15,7 @@ use datafusion::execution::memory_pool::GreedyMemoryPool;
 #[cfg(feature = "sql")]
 use datafusion::execution::runtime_env::RuntimeEnv;
 use parking_lot::{Mutex, RwLock};
+use vervet_journal::{FileSystem, OsFileSystem};
 use vervet_model::{Signal, UnixNanos};
 
 use crate::StoreError;
@@ -28,6 +29,7 @@ use crate::maintain::{Upkeep, UpkeepConfig};
 use crate::query::Searcher;
 #[cfg(feature = "sql")]
 use crate::query::{Executor, QueryStats};
+use crate::segment::SegmentFolder;
 use crate::tables::Table;
 
 /// Where the store lies and what it may take.
@@ -135,6 +137,9 @@ pub struct Store(pub(crate) Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) config: StoreConfig,
     pub(crate) catalog: Arc<dyn Catalog>,
+    /// Makes and deletes segments.
+    pub(crate) fs: Arc<dyn FileSystem>,
+    pub(crate) segments_dir: PathBuf,
     #[cfg(feature = "sql")]
     pub(crate) runtime: Arc<RuntimeEnv>,
     #[cfg(feature = "sql")]
@@ -180,7 +185,16 @@ impl Store {
     /// # Errors
     /// The catalog or the series in it cannot be read.
     pub fn open(config: StoreConfig) -> Result<Self, StoreError> {
-        open::open(config)
+        open::open(config, Arc::new(OsFileSystem))
+    }
+
+    /// As [`Store::open`], on the given file operations. The catalog, which SQLite writes, and reading segments are
+    /// not among them.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_on(config: StoreConfig, fs: Arc<dyn FileSystem>) -> Result<Self, StoreError> {
+        open::open(config, fs)
     }
 
     /// The highest journal sequence whose rows are in segments, 0 for none. Replay the journal after it.
@@ -248,6 +262,14 @@ impl Inner {
     /// The state that one query sees.
     pub(crate) fn cut(&self) -> Arc<View> {
         Arc::clone(&self.view.read())
+    }
+
+    /// Where segments are written.
+    pub(crate) fn segments(&self) -> SegmentFolder<'_> {
+        SegmentFolder {
+            dir: &self.segments_dir,
+            fs: &*self.fs,
+        }
     }
 }
 

@@ -25,6 +25,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+use vervet_journal::{FileSystem, OsFileSystem};
 use vervet_model::{Clock, Signal, SystemClock, UnixNanos};
 
 use super::{
@@ -49,6 +50,8 @@ const READERS_IDLE_MAX: usize = 8;
 pub struct SqliteCatalog {
     dir: PathBuf,
     clock: Arc<dyn Clock>,
+    /// Deletes segments.
+    fs: Arc<dyn FileSystem>,
     writer: Mutex<Connection>,
     idle_readers: Mutex<Vec<Connection>>,
 }
@@ -77,9 +80,16 @@ impl SqliteCatalog {
         Ok(Self {
             dir,
             clock,
+            fs: Arc::new(OsFileSystem),
             writer: Mutex::new(writer),
             idle_readers: Mutex::default(),
         })
+    }
+
+    /// The same, deleting segments by the given file operations.
+    #[must_use]
+    pub fn with_files(self, fs: Arc<dyn FileSystem>) -> Self {
+        Self { fs, ..self }
     }
 
     /// The folder that segments are written below.
@@ -206,7 +216,7 @@ impl Catalog for SqliteCatalog {
                 reclaimed.waiting_bytes += std::fs::metadata(&file.path).map_or(0, |m| m.len());
                 continue;
             }
-            match reclaim::delete_file(&file.path) {
+            match reclaim::delete_file(&*self.fs, &file.path) {
                 Ok(bytes) => {
                     reclaimed.files += 1;
                     reclaimed.bytes += bytes;

@@ -1,7 +1,6 @@
 //! The rows of a generation as segments.
 
 use std::collections::{BTreeSet, HashSet};
-use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -17,7 +16,9 @@ use crate::StoreError;
 use crate::head::View;
 use crate::head::samples::{Chunk, HeadSamples};
 use crate::head::series::SeriesIndex;
-use crate::segment::{SegmentError, WrittenFile, split_by_day, write_segment, write_sorted};
+use crate::segment::{
+    SegmentError, SegmentFolder, WrittenFile, split_by_day, write_segment, write_sorted,
+};
 use crate::tables::{Layout, Table, column};
 
 /// Rows that are sorted at once, at most (bytes in memory), for a flush takes three times as much beside the head. A
@@ -30,7 +31,7 @@ type Written = Vec<(Table, WrittenFile)>;
 
 /// Writes batches of logs or spans, one segment per day and class.
 pub(super) fn write_batches(
-    dir: &Path,
+    folder: SegmentFolder<'_>,
     layout: &Layout,
     batches: &[RecordBatch],
     classes: &[&str],
@@ -43,7 +44,7 @@ pub(super) fn write_batches(
             for (class, rows) in
                 split_by_class(&rows, classes).map_err(|source| arrow(table, source))?
             {
-                let mut file = write_segment(dir, layout, day, &rows)?;
+                let mut file = write_segment(folder, layout, day, &rows)?;
                 file.class = class.to_owned();
                 written.push((table, file));
             }
@@ -149,7 +150,7 @@ fn days(list: &[SortedSeries<'_>]) -> BTreeSet<i32> {
 }
 
 pub(super) fn write_samples(
-    dir: &Path,
+    folder: SegmentFolder<'_>,
     list: &[SortedSeries<'_>],
     written: &mut Written,
 ) -> Result<(), StoreError> {
@@ -160,7 +161,7 @@ pub(super) fn write_samples(
                 source,
             })
         });
-        let file = write_sorted(dir, &Layout::fixed(Table::Samples), day, batches)?;
+        let file = write_sorted(folder, &Layout::fixed(Table::Samples), day, batches)?;
         written.push((Table::Samples, file));
     }
     Ok(())
@@ -221,7 +222,7 @@ impl SampleRows {
 
 /// Writes a row for each series and day that has none yet. Returns them.
 pub(super) fn write_series(
-    dir: &Path,
+    folder: SegmentFolder<'_>,
     list: &[SortedSeries<'_>],
     index: &RwLock<SeriesIndex>,
     written: &mut Written,
@@ -241,7 +242,7 @@ pub(super) fn write_series(
         drop(index);
         written.push((
             Table::Series,
-            write_segment(dir, &Layout::fixed(Table::Series), day, &batch)?,
+            write_segment(folder, &Layout::fixed(Table::Series), day, &batch)?,
         ));
         stored.extend(new.iter().map(|series| (series.id, day)));
     }

@@ -45,6 +45,9 @@ impl Store {
         cancel: &Cancel,
     ) -> Result<Option<Compacted>, StoreError> {
         let _one_at_a_time = self.0.upkeep.step.lock();
+        if self.0.is_undecided() {
+            return Ok(None);
+        }
         while let Some(run) = self.0.next_run(now) {
             if cancel.is_cancelled() {
                 return Ok(None);
@@ -134,12 +137,12 @@ impl Inner {
         };
         let layout = self.cut().snapshot.layout(first.table).clone();
         let rows = Merge::open(&layout, files, pace, cancel)?;
-        let dir = self.config.segments_dir();
+        let folder = self.segments();
         // What is written on a closed day stays as it is. Before that the work would be done several times.
         let mut merged = if first.day < open_day(SystemClock.now()) {
-            write_compacted(&dir, &layout, first.day, rows)?
+            write_compacted(folder, &layout, first.day, rows)?
         } else {
-            write_sorted(&dir, &layout, first.day, rows)?
+            write_sorted(folder, &layout, first.day, rows)?
         };
         merged.order = Some(first.order);
         merged.class = first.class.to_string();
@@ -172,8 +175,9 @@ impl Inner {
         match self.commit(commit) {
             Ok(_committed) => Ok(()),
             Err(StoreError::Catalog(error)) => {
-                if !error.leaves_outcome_open() {
-                    self.delete(&commit.add);
+                match error.leaves_outcome_open() {
+                    true => self.leave_undecided(commit),
+                    false => self.delete(&commit.add),
                 }
                 Err(error.into())
             }

@@ -73,6 +73,9 @@ impl Store {
         cancel: &Cancel,
     ) -> Result<Option<DeleteStep>, StoreError> {
         let _one_at_a_time = self.0.upkeep.step.lock();
+        if self.0.is_undecided() {
+            return Ok(None);
+        }
         let Some(mut job) = self.0.upkeep.jobs.lock().next() else {
             return Ok(None);
         };
@@ -113,8 +116,8 @@ impl Inner {
         let mut pace = Pace::new(self.config.upkeep.compaction.bytes_per_second);
         let condition = Prepared::new(&job.condition);
         let layout = self.cut().snapshot.layout(file.table).clone();
-        let dir = self.config.segments_dir();
-        let outcome = match rewrite::without(&dir, &layout, file, &condition, &mut pace, cancel) {
+        let folder = self.segments();
+        let outcome = match rewrite::without(folder, &layout, file, &condition, &mut pace, cancel) {
             Ok(outcome) => outcome,
             Err(SegmentError::Input { path, source }) => {
                 tracing::error!(job = job.id, path = %path.display(), %source, "a file cannot be read; rows in it may stay");

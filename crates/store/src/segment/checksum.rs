@@ -7,7 +7,9 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
+use std::sync::Arc;
 
+use vervet_journal::JournalFile;
 use xxhash_rust::xxh3::Xxh3;
 
 /// Bytes read at a time.
@@ -77,33 +79,37 @@ impl Hasher {
 
 /// A new file that is written from its beginning to its end.
 pub(super) struct HashedFile {
-    file: File,
+    file: Arc<dyn JournalFile>,
+    /// Bytes written.
+    len: u64,
     hasher: Hasher,
 }
 
 impl HashedFile {
-    pub(super) fn new(file: File) -> Self {
+    pub(super) fn new(file: Arc<dyn JournalFile>) -> Self {
         Self {
             file,
+            len: 0,
             hasher: Hasher::default(),
         }
     }
 
-    /// The file, and the checksum of what was written to it.
-    pub(super) fn finish(self) -> (File, Checksum) {
+    /// The file, its length, and the checksum of what was written to it.
+    pub(super) fn finish(self) -> (Arc<dyn JournalFile>, u64, Checksum) {
         let checksum = self.hasher.finish();
-        (self.file, checksum)
+        (self.file, self.len, checksum)
     }
 }
 
 impl Write for HashedFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.file.write(bytes)?;
+        let written = self.file.write_at(bytes, self.len)?;
+        self.len += written as u64;
         self.hasher.add(bytes.get(..written).unwrap_or_default());
         Ok(written)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
+        Ok(())
     }
 }

@@ -2,15 +2,16 @@
 
 mod measure;
 
-use std::fs::{self, File};
-use std::io::{Read as _, Seek as _, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
+use vervet_journal::{FileSystem, JournalFile};
 
 use self::measure::Measure;
 pub(crate) use self::measure::bounds;
@@ -20,58 +21,60 @@ use super::order::OrderCheck;
 use super::properties::{Effort, writer_properties};
 use super::shred::shred;
 use super::sort::{day_column, sort_batch};
-use super::{SegmentError, WrittenFile};
+use super::{SegmentError, SegmentFolder, WrittenFile};
 use crate::tables::{Layout, Table};
 
 /// Length of the metadata (4 bytes) and the magic number (4 bytes) that end a Parquet file.
-const PARQUET_TAIL_BYTES: i64 = 8;
+const PARQUET_TAIL_BYTES: u64 = 8;
+/// A folder may be removed, while it is empty, between its making and that of the file in it.
+const CREATE_TRIES_MAX: u32 = 4;
 
 /// Sorts `batch`, which may be in any earlier layout of its table, and writes it as one segment in `layout`
-/// below `data_dir`.
+/// below `folder`.
 ///
 /// # Errors
 /// As [`write_sorted`].
-pub fn write_segment(
-    data_dir: &Path,
+pub fn write_segment<'f>(
+    folder: impl Into<SegmentFolder<'f>>,
     layout: &Layout,
     day: i32,
     batch: &RecordBatch,
 ) -> Result<WrittenFile, SegmentError> {
     let sorted = shred(&sort_batch(layout.table(), batch)?, layout)?;
     let batches = std::iter::once(Ok(sorted));
-    write_batches(data_dir, layout, day, Effort::Quick, batches)
+    write_batches(folder.into(), layout, day, Effort::Quick, batches)
 }
 
 /// Writes batches that are in the table's order, one after the other, as one segment in `layout` below
-/// `data_dir`. Each may be in any earlier layout. When it returns, the file and the folders above it are on disk.
+/// `folder`. Each may be in any earlier layout. When it returns, the file and the folders above it are on disk.
 /// Memory: one row group in encoded form and one batch.
 ///
 /// # Errors
 /// Any [`SegmentError`]; an error of `batches` is handed on. The unfinished file is deleted.
-pub fn write_sorted(
-    data_dir: &Path,
+pub fn write_sorted<'f>(
+    folder: impl Into<SegmentFolder<'f>>,
     layout: &Layout,
     day: i32,
     batches: impl IntoIterator<Item = Result<RecordBatch, SegmentError>>,
 ) -> Result<WrittenFile, SegmentError> {
-    write_checked(data_dir, layout, day, Effort::Quick, batches)
+    write_checked(folder.into(), layout, day, Effort::Quick, batches)
 }
 
 /// As [`write_sorted`], and smaller for more work: for segments that are not rewritten soon.
 ///
 /// # Errors
 /// As [`write_sorted`].
-pub fn write_compacted(
-    data_dir: &Path,
+pub fn write_compacted<'f>(
+    folder: impl Into<SegmentFolder<'f>>,
     layout: &Layout,
     day: i32,
     batches: impl IntoIterator<Item = Result<RecordBatch, SegmentError>>,
 ) -> Result<WrittenFile, SegmentError> {
-    write_checked(data_dir, layout, day, Effort::Thorough, batches)
+    write_checked(folder.into(), layout, day, Effort::Thorough, batches)
 }
 
 fn write_checked(
-    data_dir: &Path,
+    folder: SegmentFolder<'_>,
     layout: &Layout,
     day: i32,
     effort: Effort,
@@ -81,26 +84,30 @@ fn write_checked(
     let checked = batches
         .into_iter()
         .map(|batch| shred(&order.pass(batch?)?, layout));
-    write_batches(data_dir, layout, day, effort, checked)
+    write_batches(folder, layout, day, effort, checked)
 }
 
 fn write_batches(
-    data_dir: &Path,
+    folder: SegmentFolder<'_>,
     layout: &Layout,
     day: i32,
     effort: Effort,
     batches: impl Iterator<Item = Result<RecordBatch, SegmentError>>,
 ) -> Result<WrittenFile, SegmentError> {
     let relative_path = format!("day={day}/{}.parquet", uuid::Uuid::new_v4());
-    let path = data_dir.join(layout.table().name()).join(&relative_path);
-    create_parent(data_dir, &path)?;
-    let written = write_file(&path, layout, day, effort, batches);
+    let path = folder.dir.join(layout.table().name()).join(&relative_path);
+    let parent = path.parent().unwrap_or(folder.dir);
+    let file = create(folder.fs, parent, &path)?;
+    let written = write_file(file, &path, layout, day, effort, batches).and_then(|written| {
+        let synced = folder.fs.sync_dir(parent);
+        synced.map_err(|source| io_error(parent, source))?;
+        Ok(written)
+    });
     if written.is_err() {
         // The cause is worth more than a second error; what stays is an orphan.
-        let _ = fs::remove_file(&path);
+        let _ = folder.fs.remove(&path);
     }
     let (measure, metadata, bytes, footer_bytes, checksum) = written?;
-    sync_parent(&path)?;
     Ok(WrittenFile {
         relative_path,
         day,
@@ -114,9 +121,30 @@ fn write_batches(
     })
 }
 
+/// Makes the file, and its folder when there is none.
+fn create(
+    fs: &dyn FileSystem,
+    parent: &Path,
+    path: &Path,
+) -> Result<Arc<dyn JournalFile>, SegmentError> {
+    let mut tries_left = CREATE_TRIES_MAX;
+    loop {
+        fs.create_dir_all(parent)
+            .map_err(|source| io_error(parent, source))?;
+        tries_left -= 1;
+        match fs.create_new(path) {
+            Ok(file) => return Ok(file),
+            // It was empty and is removed by reclaim.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && tries_left > 0 => {}
+            Err(source) => return Err(io_error(path, source)),
+        }
+    }
+}
+
 type Written = (Measure, ParquetMetaData, u64, u64, Checksum);
 
 fn write_file(
+    file: Arc<dyn JournalFile>,
     path: &Path,
     layout: &Layout,
     day: i32,
@@ -129,12 +157,6 @@ fn write_file(
         path: path.to_owned(),
         source,
     };
-    let file = File::options()
-        .read(true)
-        .write(true)
-        .create_new(true)
-        .open(path)
-        .map_err(io)?;
     let mut file = HashedFile::new(file);
     let writer = open_writer(&mut file, layout, effort).map_err(parquet)?;
     let mut writer = GroupWriter::new(writer, layout);
@@ -151,9 +173,9 @@ fn write_file(
         });
     }
     let metadata = writer.finish().map_err(parquet)?;
-    let (mut file, checksum) = file.finish();
-    file.sync_all().map_err(io)?;
-    let (bytes, footer_bytes) = lengths(&mut file).map_err(io)?;
+    let (file, bytes, checksum) = file.finish();
+    file.sync().map_err(io)?;
+    let footer_bytes = footer_bytes(&*file, bytes).map_err(io)?;
     Ok((measure, metadata, bytes, footer_bytes, checksum))
 }
 
@@ -184,44 +206,17 @@ fn check_day(table: Table, day: i32, batch: &RecordBatch) -> Result<(), SegmentE
     }
 }
 
-/// Length of the file and of the Parquet metadata in it.
-fn lengths(file: &mut File) -> std::io::Result<(u64, u64)> {
+/// Length of the Parquet metadata in a file of `bytes`.
+fn footer_bytes(file: &dyn JournalFile, bytes: u64) -> io::Result<u64> {
     let mut length = [0_u8; 4];
-    let position = file.seek(SeekFrom::End(-PARQUET_TAIL_BYTES))?;
-    file.read_exact(&mut length)?;
-    let bytes = position.saturating_add(PARQUET_TAIL_BYTES.unsigned_abs());
-    Ok((bytes, u64::from(u32::from_le_bytes(length))))
+    let read = file.read_at(&mut length, bytes.saturating_sub(PARQUET_TAIL_BYTES))?;
+    match read == length.len() {
+        true => Ok(u64::from(u32::from_le_bytes(length))),
+        false => Err(io::ErrorKind::UnexpectedEof.into()),
+    }
 }
 
-/// Makes the folder of `path`. Folders that are new are synced from the top down.
-fn create_parent(data_dir: &Path, path: &Path) -> Result<(), SegmentError> {
-    let Some(parent) = path.parent().filter(|parent| !parent.is_dir()) else {
-        return Ok(());
-    };
-    fs::create_dir_all(parent).map_err(|source| io_error(parent, source))?;
-    let above: Vec<PathBuf> = parent
-        .ancestors()
-        .skip(1)
-        .take_while(|folder| folder.starts_with(data_dir))
-        .map(Path::to_owned)
-        .collect();
-    above
-        .iter()
-        .rev()
-        .try_for_each(|folder| sync_folder(folder))
-}
-
-fn sync_parent(path: &Path) -> Result<(), SegmentError> {
-    path.parent().map_or(Ok(()), sync_folder)
-}
-
-fn sync_folder(folder: &Path) -> Result<(), SegmentError> {
-    File::open(folder)
-        .and_then(|folder| folder.sync_all())
-        .map_err(|source| io_error(folder, source))
-}
-
-fn io_error(path: &Path, source: std::io::Error) -> SegmentError {
+fn io_error(path: &Path, source: io::Error) -> SegmentError {
     SegmentError::Io {
         path: path.to_owned(),
         source,

@@ -9,6 +9,7 @@ use datafusion::execution::memory_pool::GreedyMemoryPool;
 #[cfg(feature = "sql")]
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use vervet_journal::FileSystem;
 use vervet_model::{Clock as _, Labels, SystemClock};
 
 use super::{AppliedSequences, Inner, Store, StoreConfig};
@@ -23,7 +24,7 @@ use crate::maintain::Upkeep;
 use crate::query::Searcher;
 #[cfg(feature = "sql")]
 use crate::query::{Executor, ExecutorConfig};
-use crate::segment::remove_orphans;
+use crate::segment::{SegmentFolder, remove_orphans};
 use crate::tables::{Table, column};
 
 #[cfg(feature = "sql")]
@@ -33,12 +34,17 @@ const METADATA_CACHE_BYTES: usize = 64 << 20;
 /// Disk space that sorting and grouping may take in all (bytes).
 const SPILL_BYTES_MAX: u64 = 4 << 30;
 
-pub(super) fn open(config: StoreConfig) -> Result<Store, StoreError> {
+pub(super) fn open(config: StoreConfig, fs: Arc<dyn FileSystem>) -> Result<Store, StoreError> {
     let started = SystemClock.now();
-    let catalog = SqliteCatalog::open(&config.data_dir)?;
+    let catalog = SqliteCatalog::open(&config.data_dir)?.with_files(Arc::clone(&fs));
     let snapshot = catalog.snapshot()?;
-    remove_orphans(&config.segments_dir(), &catalog.known_files()?, started)?;
-    open_with(config, Arc::new(catalog), snapshot)
+    let segments_dir = config.segments_dir();
+    let segments = SegmentFolder {
+        dir: &segments_dir,
+        fs: &*fs,
+    };
+    remove_orphans(segments, &catalog.known_files()?, started)?;
+    open_with(config, Arc::new(catalog), snapshot, fs)
 }
 
 /// Opens a store over a catalog, which tests replace.
@@ -46,6 +52,7 @@ pub(super) fn open_with(
     config: StoreConfig,
     catalog: Arc<dyn Catalog>,
     snapshot: Snapshot,
+    fs: Arc<dyn FileSystem>,
 ) -> Result<Store, StoreError> {
     let mut applied = AppliedSequences {
         journal: catalog.journal_position()?,
@@ -83,6 +90,7 @@ pub(super) fn open_with(
     let searcher = Searcher::start().map_err(io)?;
     let series = load_series(&snapshot)?;
     let upkeep = Upkeep::new(catalog.delete_jobs()?);
+    let segments_dir = config.segments_dir();
     let view = View {
         snapshot: Arc::new(snapshot),
         generations: vec![Arc::new(Generation::default())],
@@ -96,6 +104,8 @@ pub(super) fn open_with(
     Ok(Store(Arc::new(Inner {
         config,
         catalog,
+        fs,
+        segments_dir,
         #[cfg(feature = "sql")]
         runtime,
         #[cfg(feature = "sql")]

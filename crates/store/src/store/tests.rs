@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use vervet_journal::OsFileSystem;
 use vervet_model::{Labels, Matcher, Signal};
 
 use super::*;
@@ -308,6 +309,7 @@ async fn a_failing_catalog_neither_loses_nor_doubles_rows() {
         StoreConfig::new(dir.path()),
         Arc::clone(&catalog) as _,
         snapshot,
+        Arc::new(OsFileSystem),
     )
     .unwrap();
     store.apply(1, logs("api", &[(1, 9, "one")]), None);

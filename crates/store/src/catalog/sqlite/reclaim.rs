@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rusqlite::{Transaction, params};
+use vervet_journal::FileSystem;
 use vervet_model::UnixNanos;
 
 use super::super::{CatalogError, stats};
@@ -90,11 +91,15 @@ pub(super) fn ended(transaction: &Transaction<'_>) -> Result<(u64, u64), Catalog
     Ok((files.unsigned_abs(), bytes.unsigned_abs()))
 }
 
-/// Deletes a file and returns its length, 0 when it was gone already.
-pub(super) fn delete_file(path: &Path) -> Result<u64, CatalogError> {
+/// Deletes a file, and its folder when it was the last in it, and returns its length, 0 when it was gone already.
+pub(super) fn delete_file(fs: &dyn FileSystem, path: &Path) -> Result<u64, CatalogError> {
     let delete = || -> std::io::Result<u64> {
         let bytes = std::fs::metadata(path)?.len();
-        std::fs::remove_file(path)?;
+        fs.remove(path)?;
+        if let Some(folder) = path.parent() {
+            // Fails while there are other files of the day.
+            let _ = std::fs::remove_dir(folder);
+        }
         Ok(bytes)
     };
     match delete() {

@@ -4,7 +4,6 @@
 //! Memory: a bit a row, a batch, and a row group in encoded form.
 
 use std::fs::File;
-use std::path::Path;
 
 use arrow::array::BooleanArray;
 use parquet::arrow::ProjectionMask;
@@ -17,7 +16,7 @@ use super::super::merge::{batch_rows, input_error};
 use super::super::pace::{Cancel, Pace};
 use super::condition::Prepared;
 use crate::catalog::DataFile;
-use crate::segment::{SegmentError, WrittenFile, unpack, write_sorted};
+use crate::segment::{SegmentError, SegmentFolder, WrittenFile, unpack, write_sorted};
 use crate::tables::Layout;
 use crate::tables::packed::companion;
 
@@ -36,7 +35,7 @@ pub(super) enum Outcome {
 /// # Errors
 /// [`SegmentError::Input`] when `file` cannot be read; any other of the writer.
 pub(super) fn without(
-    data_dir: &Path,
+    folder: SegmentFolder<'_>,
     layout: &Layout,
     file: &DataFile,
     condition: &Prepared<'_>,
@@ -83,7 +82,7 @@ pub(super) fn without(
                     false => Ok(batch),
                 }
             });
-            let mut rest = write_sorted(data_dir, layout, file.day, batches)?;
+            let mut rest = write_sorted(folder, layout, file.day, batches)?;
             rest.order = Some(file.order);
             rest.class = file.class.to_string();
             Ok(Outcome::Some { rows, rest })
