@@ -1,6 +1,6 @@
 # make run     install what is missing, build, start a collector with an agent inside
 # make test    install what is missing, run every test: unit, end to end, browser
-# make soak    the loss oracle for long: 200 kills of the agent and of the collector, and more
+# make soak    the loss oracle for long: 200 kills of the agent and of the collector, 10,000 faults of the disk, and more
 # make check   format, lints, licences, types, house rules
 # make bench   all benches, ending in one table
 #
@@ -82,6 +82,7 @@ soak: run-tools
 		cargo test -p vervet-tests --test oracle -- --test-threads 2
 	@VERVET_SOAK_KILLS="$(or $(VERVET_SOAK_KILLS),200)" VERVET_DUCKDB_PYTHON="$(PYTHON_ENV)/bin/python" \
 		cargo test -p vervet-tests --test e2e killed_collector
+	@VERVET_FAULT_CASES="$(or $(VERVET_FAULT_CASES),10000)" cargo test -p vervet-collector --lib faults:: -- --nocapture
 
 # ---- check
 

@@ -1,10 +1,11 @@
 //! The one thread that appends to the journal and applies to the head.
 
 use std::collections::HashSet;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
-use vervet_journal::{Entry, Journal};
+use vervet_journal::{Entry, Journal, JournalError};
 use vervet_store::{AppliedSource, Store};
 use vervet_wire::{Accepted, Refusal};
 
@@ -78,7 +79,7 @@ impl Committer {
                 parts,
             })
             .collect();
-        let appended = self.journal.append(&entries);
+        let appended = self.append(&entries);
         self.health
             .journal_finished(appended.as_ref().err().map(ToString::to_string));
         match appended {
@@ -103,6 +104,17 @@ impl Committer {
                     );
                 }
             }
+        }
+    }
+
+    /// Appends; once more when the journal had been closed by a failing disk and can be mended.
+    fn append(&self, entries: &[Entry<'_>]) -> Result<RangeInclusive<u64>, JournalError> {
+        match self.journal.append(entries) {
+            Err(JournalError::Poisoned { .. }) => {
+                self.journal.mend()?;
+                self.journal.append(entries)
+            }
+            appended => appended,
         }
     }
 

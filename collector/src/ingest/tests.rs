@@ -1,3 +1,6 @@
+mod disk;
+mod faults;
+
 use std::path::Path;
 
 use tokio::task::JoinHandle;
