@@ -1,5 +1,5 @@
 //! Tables as people see them in SQL: `attributes` has all attributes of a row, those with columns of their own too,
-//! `value` of samples every value, and texts of logs are whole, packed or not.
+//! `value` of samples every value, and columns of logs are whole, packed or not.
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use datafusion::logical_expr::{
 
 use crate::columns::Columns;
 use crate::columns::attributes::Attributes;
-use crate::segment::unpack_texts;
+use crate::segment::unpack_column;
 use crate::tables::packed::{companion, packed_columns};
 use crate::tables::{Layout, Table, column};
 
@@ -24,7 +24,7 @@ pub(super) fn whole_attributes(frame: DataFrame, layout: &Layout) -> Result<Data
     if layout.table() == Table::Samples {
         return whole_values(frame);
     }
-    let frame = whole_texts(frame, layout)?;
+    let frame = whole_columns(frame, layout)?;
     if layout.promoted().columns().is_empty() {
         return Ok(frame);
     }
@@ -40,13 +40,13 @@ pub(super) fn whole_attributes(frame: DataFrame, layout: &Layout) -> Result<Data
 }
 
 /// The same as the view that DuckDB finds in the catalog.
-fn whole_texts(frame: DataFrame, layout: &Layout) -> Result<DataFrame> {
+fn whole_columns(frame: DataFrame, layout: &Layout) -> Result<DataFrame> {
     let packed: Vec<&str> = packed_columns(layout).collect();
     if packed.is_empty() {
         return Ok(frame);
     }
     let by_name = |name: &str| Expr::Column(Column::from_name(name));
-    let unpack = ScalarUDF::new_from_impl(WholeText {
+    let unpack = ScalarUDF::new_from_impl(Whole {
         signature: Signature::any(2, Volatility::Immutable),
     });
     let schema = layout.schema();
@@ -87,30 +87,30 @@ fn rebuilt(layout: &Layout, data_type: &DataType) -> Expr {
     ScalarUDF::new_from_impl(function).call(arguments)
 }
 
-/// A text and the digits that were taken out of it as one text.
+/// A column and its companion as one column.
 #[derive(Debug, PartialEq, Eq, Hash)]
-struct WholeText {
+struct Whole {
     signature: Signature,
 }
 
-impl ScalarUDFImpl for WholeText {
+impl ScalarUDFImpl for Whole {
     fn name(&self) -> &'static str {
-        "whole_text"
+        "whole"
     }
 
     fn signature(&self) -> &Signature {
         &self.signature
     }
 
-    fn return_type(&self, _arguments: &[DataType]) -> Result<DataType> {
-        Ok(DataType::Utf8)
+    fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
+        Ok(arguments.first().cloned().unwrap_or(DataType::Utf8))
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         match ColumnarValue::values_to_arrays(&args.args)?.as_slice() {
-            [texts, digits] => Ok(ColumnarValue::Array(unpack_texts(texts, digits)?)),
+            [values, packed] => Ok(ColumnarValue::Array(unpack_column(values, packed)?)),
             _ => Err(DataFusionError::Internal(
-                "a text and its digits are expected".to_owned(),
+                "a column and its companion are expected".to_owned(),
             )),
         }
     }

@@ -25,7 +25,7 @@ use super::SegmentError;
 use crate::tables::{Table, column};
 
 /// The powers of ten to divide by.
-const POWERS: [f64; 13] = [
+pub(super) const POWERS: [f64; 13] = [
     1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12,
 ];
 /// Below 2^50, so that a product with a power of ten is off by less than a half and rounds to the right integer.
@@ -224,7 +224,7 @@ impl Scale {
     clippy::cast_precision_loss,
     reason = "an integer below 2^50, checked by the way back"
 )]
-fn integer(value: f64, power: f64) -> Option<i64> {
+pub(super) fn integer(value: f64, power: f64) -> Option<i64> {
     let scaled = value * power;
     // False for NaN, too.
     if scaled.abs() <= MANTISSA_MAX {

@@ -1,11 +1,13 @@
-//! Takes numbers and ids out of texts, which then repeat, and puts them back.
+//! Takes numbers and ids out of texts, which then repeat, makes integers of doubles, and puts all back.
 //!
 //! In: batches of `logs` in their layout. Out: the same rows as files have them, see [`packed`](crate::tables::packed),
-//! and back. Every text comes back byte for byte.
+//! and back. Every text comes back byte for byte,
+//! every double bit for bit.
 //!
 //! Limits: texts of up to 2,048 bytes with up to 32 places, 4,096 templates a column and file. What is beyond stays as
 //! it is.
 
+mod doubles;
 mod pack;
 mod scan;
 #[cfg(test)]
@@ -13,24 +15,32 @@ mod tests;
 
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, BinaryArray, RecordBatch, StringArray, StringBuilder,
-};
-use arrow::datatypes::Schema;
+use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, RecordBatch, StringArray};
+use arrow::buffer::OffsetBuffer;
+use arrow::datatypes::{DataType, Schema};
 use arrow::error::ArrowError;
+use memchr::memchr;
 
 use crate::tables::packed::{DIGITS_MAX, LENGTH_BASE, MARK, PREFIX, companion};
 
 pub(super) use self::pack::Packer;
 
-const HEX_DIGITS: [char; 16] = [
-    '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f',
-];
+/// The digits of each byte.
+const HEX_PAIRS: [[u8; 2]; 256] = {
+    const DIGITS: [u8; 16] = *b"0123456789abcdef";
+    let mut pairs = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < pairs.len() {
+        pairs[byte] = [DIGITS[byte >> 4], DIGITS[byte & 15]];
+        byte += 1;
+    }
+    pairs
+};
 
 /// The rows of a batch as they came, without companions. A companion whose column was not read is left out.
 ///
 /// # Errors
-/// A text and its companion do not fit together, so the file is damaged.
+/// A value and its companion do not fit together, so the file is damaged.
 pub fn unpack(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
     let schema = batch.schema_ref();
     let is_companion = |name: &str| name.starts_with(PREFIX);
@@ -48,7 +58,7 @@ pub fn unpack(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
         }
         fields.push(Arc::clone(field));
         columns.push(match batch.column_by_name(&companion(field.name())) {
-            Some(digits) => unpack_texts(column, digits)?,
+            Some(packed) => unpack_column(column, packed)?,
             None => Arc::clone(column),
         });
     }
@@ -56,15 +66,19 @@ pub fn unpack(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
     RecordBatch::try_new(Arc::new(schema), columns)
 }
 
-/// The texts of one column as they came.
+/// The values of one column as they came.
 ///
 /// # Errors
 /// As [`unpack`].
-pub(crate) fn unpack_texts(texts: &ArrayRef, digits: &ArrayRef) -> Result<ArrayRef, ArrowError> {
-    if digits.null_count() == digits.len() {
-        return Ok(Arc::clone(texts));
+pub(crate) fn unpack_column(values: &ArrayRef, packed: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    if packed.null_count() == packed.len() {
+        return Ok(Arc::clone(values));
     }
-    let (Some(texts), Some(digits)) = (texts.as_string_opt::<i32>(), digits.as_binary_opt::<i32>())
+    if *values.data_type() == DataType::Float64 {
+        return Ok(Arc::new(doubles::unpack(values, packed)?));
+    }
+    let (Some(texts), Some(digits)) =
+        (values.as_string_opt::<i32>(), packed.as_binary_opt::<i32>())
     else {
         return Err(damaged());
     };
@@ -73,45 +87,60 @@ pub(crate) fn unpack_texts(texts: &ArrayRef, digits: &ArrayRef) -> Result<ArrayR
 
 fn whole_texts(texts: &StringArray, digits: &BinaryArray) -> Result<StringArray, ArrowError> {
     let bytes = texts.value_data().len() + 2 * digits.value_data().len();
-    let mut whole = StringBuilder::with_capacity(texts.len(), bytes);
-    let mut scratch = String::new();
+    let mut whole = Vec::with_capacity(bytes);
+    let mut offsets: Vec<i32> = Vec::with_capacity(texts.len() + 1);
+    offsets.push(0);
     for row in 0..texts.len() {
-        if texts.is_null(row) {
-            whole.append_null();
-        } else if digits.is_null(row) {
-            whole.append_value(texts.value(row));
-        } else {
-            scratch.clear();
-            unpack_text(texts.value(row), digits.value(row), &mut scratch).ok_or_else(damaged)?;
-            whole.append_value(&scratch);
+        let text = match texts.is_null(row) {
+            true => "",
+            false => texts.value(row),
+        };
+        match digits.is_null(row) {
+            true => whole.extend_from_slice(text.as_bytes()),
+            false => {
+                unpack_text(text.as_bytes(), digits.value(row), &mut whole).ok_or_else(damaged)?
+            }
         }
+        offsets.push(i32::try_from(whole.len()).map_err(|_too_long| damaged())?);
     }
-    Ok(whole.finish())
+    let offsets = OffsetBuffer::new(offsets.into());
+    StringArray::try_new(offsets, whole.into(), texts.nulls().cloned())
 }
 
 /// `None` when the digits are too few or too many.
-fn unpack_text(template: &str, digits: &[u8], out: &mut String) -> Option<()> {
-    let mut parts = template.split(MARK);
-    out.push_str(parts.next()?);
-    let mut at = 0;
-    for part in parts {
-        let (length, rest) = part.split_at_checked(1)?;
-        let length = length.as_bytes().first()?.checked_sub(LENGTH_BASE)?;
-        let end = at + usize::from(length);
-        if !(1..=DIGITS_MAX).contains(&usize::from(length)) {
+fn unpack_text(template: &[u8], digits: &[u8], out: &mut Vec<u8>) -> Option<()> {
+    let (mut rest, mut at) = (template, 0);
+    while let Some(mark) = memchr(MARK as u8, rest) {
+        out.extend_from_slice(rest.get(..mark)?);
+        let length = usize::from(rest.get(mark + 1)?.checked_sub(LENGTH_BASE)?);
+        if !(1..=DIGITS_MAX).contains(&length) {
             return None;
         }
-        for place in at..end {
-            let pair = *digits.get(place / 2)?;
-            let digit = if place % 2 == 0 { pair >> 4 } else { pair & 15 };
-            out.push(*HEX_DIGITS.get(usize::from(digit))?);
-        }
-        at = end;
-        out.push_str(rest);
+        push_digits(digits, at, at + length, out)?;
+        at += length;
+        rest = rest.get(mark + 2..)?;
     }
+    out.extend_from_slice(rest);
     (at.div_ceil(2) == digits.len()).then_some(())
 }
 
+/// Writes the digits from `at` to `end`, of which each byte has two.
+fn push_digits(digits: &[u8], mut at: usize, end: usize, out: &mut Vec<u8>) -> Option<()> {
+    let pair = |at: usize| HEX_PAIRS.get(usize::from(*digits.get(at / 2)?));
+    if at % 2 == 1 && at < end {
+        out.push(pair(at)?[1]);
+        at += 1;
+    }
+    while at + 1 < end {
+        out.extend_from_slice(pair(at)?);
+        at += 2;
+    }
+    if at < end {
+        out.push(pair(at)?[0]);
+    }
+    Some(())
+}
+
 fn damaged() -> ArrowError {
-    ArrowError::ParseError("a packed text does not fit its digits".to_owned())
+    ArrowError::ParseError("a packed value does not fit its companion".to_owned())
 }

@@ -17,6 +17,7 @@ use super::problem::with_causes;
 use super::{Problem, Progress};
 use crate::catalog::{RecordedFile, RecordedStats, StatValue};
 use crate::segment::{bounds, unpack};
+use crate::tables::packed::PREFIX;
 use crate::tables::{Table, column, column_id};
 
 const BATCH_ROWS: usize = 8_192;
@@ -54,8 +55,8 @@ pub(super) fn check(
         for batch in reader {
             let batch = batch.map_err(|error| decode(&error))?;
             *rows += batch.num_rows() as u64;
-            unpack(&batch).map_err(|error| decode(&error))?;
-            checker.add(&batch)?;
+            let whole = unpack(&batch).map_err(|error| decode(&error))?;
+            checker.add(&whole)?;
         }
         checker.end_group(&metadata)?;
         progress.advance(group_bytes(metadata.metadata(), group));
@@ -180,7 +181,9 @@ impl<'a> Checker<'a> {
             .iter()
             .zip(ids)
             .enumerate()
-            .filter(|(_index, (field, _id))| has_bounds(field.data_type()))
+            .filter(|(_index, (field, _id))| {
+                has_bounds(field.data_type()) && !field.name().starts_with(PREFIX)
+            })
             .map(|(index, (field, id))| Column {
                 index,
                 name: field.name().clone(),

@@ -9,9 +9,7 @@ use uuid::Uuid;
 
 use super::super::{CatalogError, SnapshotId};
 use super::{layout, promoted, sqlite};
-use crate::tables::{
-    Layout, Promoted, PromotedColumn, PromotedKind, Table, column, column_id, packed,
-};
+use crate::tables::{Layout, Promoted, PromotedColumn, Table, column, column_id, packed};
 
 const SCHEMA_ID: i64 = 0;
 const FIRST_SNAPSHOT: i64 = 1;
@@ -35,7 +33,7 @@ pub(super) fn create(transaction: &Transaction<'_>) -> Result<(), CatalogError> 
     let mut versions = BTreeSet::from([FIRST_SNAPSHOT]);
     for column in columns
         .iter()
-        .filter(|column| column.kind == PromotedKind::Text)
+        .filter(|column| packed::is_packed(Table::Logs, column.kind))
     {
         insert_companion(
             transaction,
@@ -108,7 +106,7 @@ pub(super) fn add_companion(
     column: &PromotedColumn,
     snapshot: SnapshotId,
 ) -> Result<(), CatalogError> {
-    if table != Table::Logs || column.kind != PromotedKind::Text {
+    if !packed::is_packed(table, column.kind) {
         return Ok(());
     }
     let layout = Layout::new(table, Promoted::new(vec![column.clone()]));

@@ -1,4 +1,4 @@
-//! Packs the texts of one file.
+//! Packs the columns of one file.
 //!
 //! Texts that differ in their places only are of one template. A place stays in the text until it has had more than
 //! [`VALUES_MAX`] values, so versions, status codes and constant numbers, of which a dictionary makes next to nothing,
@@ -17,7 +17,7 @@ use arrow::datatypes::{DataType, SchemaRef};
 use arrow::error::ArrowError;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::scan;
+use super::{doubles, scan};
 use crate::tables::Layout;
 use crate::tables::packed::{LENGTH_BASE, MARK, packed_columns};
 
@@ -31,7 +31,12 @@ const VARIANTS_MAX: usize = 256;
 /// What was seen of the texts of one file.
 pub(in crate::segment) struct Packer {
     schema: SchemaRef,
-    columns: Vec<(usize, Templates)>,
+    columns: Vec<(usize, Kind)>,
+}
+
+enum Kind {
+    Text(Templates),
+    Double,
 }
 
 impl Packer {
@@ -39,7 +44,14 @@ impl Packer {
     pub(in crate::segment) fn new(layout: &Layout) -> Option<Self> {
         let schema = layout.schema();
         let columns: Vec<_> = packed_columns(layout)
-            .filter_map(|name| Some((schema.index_of(name).ok()?, Templates::default())))
+            .filter_map(|name| {
+                let (index, field) = schema.column_with_name(name)?;
+                let kind = match field.data_type() {
+                    DataType::Float64 => Kind::Double,
+                    _ => Kind::Text(Templates::default()),
+                };
+                Some((index, kind))
+            })
             .collect();
         (!columns.is_empty()).then(|| Self {
             schema: layout.file_schema(),
@@ -56,21 +68,32 @@ impl Packer {
         batch: &RecordBatch,
     ) -> Result<RecordBatch, ArrowError> {
         let mut columns = batch.columns().to_vec();
-        for (index, templates) in &mut self.columns {
-            let texts = columns
+        let companions = self.schema.fields().iter().skip(columns.len());
+        for ((index, kind), companion) in self.columns.iter_mut().zip(companions) {
+            let values = columns
                 .get_mut(*index)
-                .ok_or_else(|| ArrowError::SchemaError("a text column is missing".to_owned()))?;
-            let packed = texts
-                .as_string_opt::<i32>()
-                .and_then(|texts| templates.pack(texts));
-            let (packed, digits) = packed.unwrap_or_else(|| {
-                let none = new_null_array(&DataType::Binary, batch.num_rows());
-                (Arc::clone(texts), none)
+                .ok_or_else(|| ArrowError::SchemaError("a column is missing".to_owned()))?;
+            let (rest, packed) = kind.pack(values).unwrap_or_else(|| {
+                let none = new_null_array(companion.data_type(), batch.num_rows());
+                (Arc::clone(values), none)
             });
-            *texts = packed;
-            columns.push(digits);
+            *values = rest;
+            columns.push(packed);
         }
         RecordBatch::try_new(Arc::clone(&self.schema), columns)
+    }
+}
+
+impl Kind {
+    /// What is left of the values, and their companions; `None` when all stay.
+    fn pack(&mut self, values: &ArrayRef) -> Option<(ArrayRef, ArrayRef)> {
+        match self {
+            Self::Text(templates) => templates.pack(values.as_string_opt()?),
+            Self::Double => {
+                let (rest, packed) = doubles::pack(values.as_primitive_opt()?)?;
+                Some((Arc::new(rest), Arc::new(packed)))
+            }
+        }
     }
 }
 

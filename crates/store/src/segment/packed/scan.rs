@@ -5,6 +5,8 @@
 
 use std::ops::Range;
 
+use memchr::memchr;
+
 use crate::tables::packed::{DIGITS_MAX, MARK};
 
 /// Longer texts (bytes) stay as they are.
@@ -43,26 +45,32 @@ fn class(byte: u8) -> u8 {
 pub(super) fn places(text: &str, places: &mut Vec<Range<usize>>) -> bool {
     places.clear();
     let bytes = text.as_bytes();
-    if bytes.len() > TEXT_BYTES_MAX {
+    if bytes.len() > TEXT_BYTES_MAX || memchr(MARK as u8, bytes).is_some() {
         return false;
     }
+    // Most words have no digit, and are not looked at.
     let mut at = 0;
-    while let Some(byte) = bytes.get(at) {
-        if class(*byte) == OTHER {
-            if *byte == MARK as u8 {
-                places.clear();
-                return false;
-            }
-            at += 1;
-            continue;
+    while let Some(digit) = next_digit(bytes, at) {
+        let before = bytes.get(at..digit).unwrap_or_default();
+        let letters = before
+            .iter()
+            .rev()
+            .take_while(|byte| class(**byte) != OTHER);
+        at = word(bytes, digit - letters.count(), places);
+        while bytes.get(at) == Some(&b'-') && places.last().is_some_and(|last| last.end == at) {
+            at = word(bytes, at + 1, places);
         }
-        at = word(bytes, at, places);
         if places.len() > PLACES_MAX {
             places.clear();
             return false;
         }
     }
     !places.is_empty()
+}
+
+fn next_digit(bytes: &[u8], at: usize) -> Option<usize> {
+    let rest = bytes.get(at..)?;
+    Some(at + rest.iter().position(u8::is_ascii_digit)?)
 }
 
 /// Adds the places of the word that begins at `start`, and returns its end.

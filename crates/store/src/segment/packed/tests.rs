@@ -1,4 +1,4 @@
-use arrow::array::Int32Array;
+use arrow::array::{Float64Array, Int32Array};
 use proptest::prelude::*;
 
 use super::*;
@@ -89,6 +89,8 @@ fn ids_of_all_forms_are_places() {
         &["01234567", "89ab", "cdef", "abcd", "0123456789ab"],
     );
     check("web-5d7f8c9b6-x2k4z", &["5d7f8c9b6", "2", "4"]);
+    check("7-cafe--beef-12", &["7", "cafe", "12"]);
+    check("5-abc-abcd 9a-", &["5", "9"]);
     check("v2 Ab12 DEADBEEF00 größe7", &["2", "12", "00", "7"]);
     check("1\u{1}2", &[]);
     let long = "7".repeat(65);
@@ -129,8 +131,9 @@ fn hostile_texts_come_back() {
 #[test]
 fn texts_that_do_not_fit_their_digits_are_refused() {
     let check = |template: &str, digits: &[u8], expect: Option<&str>| {
-        let mut out = String::new();
-        let found = unpack_text(template, digits, &mut out).map(|()| out.as_str());
+        let mut out = Vec::new();
+        let found = unpack_text(template.as_bytes(), digits, &mut out).map(|()| out);
+        let expect = expect.map(|text| text.as_bytes().to_vec());
         assert_eq!(found, expect, "{template:?} {digits:?}");
     };
     check("a\u{1}3b", &[0x12, 0x30], Some("a123b"));
@@ -145,20 +148,65 @@ fn texts_that_do_not_fit_their_digits_are_refused() {
 }
 
 #[test]
-fn promoted_texts_have_companions_of_their_own() {
+fn promoted_columns_have_companions_of_their_own() {
     let keys = [
         ("url.path", PromotedKind::Text),
         ("n", PromotedKind::Integer),
+        ("took", PromotedKind::Double),
     ];
     let keys = keys.map(|(key, kind)| (key.to_owned(), kind));
     let layout = Layout::new(Table::Logs, Promoted::default().with(keys));
     let schema = layout.file_schema();
     let further = schema.fields().iter().skip(layout.schema().fields().len());
     let further: Vec<&str> = further.map(|field| field.name().as_str()).collect();
-    assert_eq!(further, ["packed_body", "packed_attr_url_path"]);
+    assert_eq!(
+        further,
+        ["packed_body", "packed_attr_url_path", "packed_attr_took"]
+    );
     assert_eq!(
         Layout::fixed(Table::Spans).file_schema(),
         Table::Spans.schema()
+    );
+}
+
+fn doubles_come_back(values: &[Option<f64>]) -> Option<usize> {
+    let values = Float64Array::from(values.to_vec());
+    let (rest, packed) = doubles::pack(&values)?;
+    let count = packed.len() - packed.null_count();
+    let rest: ArrayRef = Arc::new(rest);
+    let packed: ArrayRef = Arc::new(packed);
+    let back = unpack_column(&rest, &packed).unwrap();
+    let bits = |values: &Float64Array| -> Vec<Option<u64>> {
+        values.iter().map(|value| value.map(f64::to_bits)).collect()
+    };
+    assert_eq!(bits(back.as_primitive()), bits(&values));
+    Some(count)
+}
+
+#[test]
+fn decimals_are_integers_and_other_doubles_stay() {
+    let odd = [
+        f64::NAN,
+        f64::INFINITY,
+        -0.0,
+        -1.5,
+        1.0 / 3.0,
+        5e-324,
+        1e300,
+        1e15,
+    ];
+    let all = odd
+        .into_iter()
+        .map(Some)
+        .chain([None, Some(0.0), Some(1e-12)]);
+    let decimals = (0..100).map(|n| Some(f64::from(n * 7_919) / 1_000.0));
+    let values: Vec<Option<f64>> = all.chain(decimals).collect();
+    assert_eq!(doubles_come_back(&values), Some(103));
+    assert_eq!(doubles_come_back(&[None, None]), None);
+    assert_eq!(doubles_come_back(&[Some(f64::NAN), Some(0.1)]), Some(1));
+    assert_eq!(
+        doubles_come_back(&[Some(f64::NAN), Some(-3.0), Some(0.1)]),
+        None
     );
 }
 
@@ -169,5 +217,18 @@ proptest! {
     ) {
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         round_trip(&texts);
+    }
+
+    #[test]
+    fn every_double_comes_back(
+        values in prop::collection::vec(
+            prop::option::of(prop_oneof![
+                any::<u64>().prop_map(f64::from_bits),
+                (any::<u32>(), 0..9).prop_map(|(n, k)| f64::from(n) / 10_f64.powi(k)),
+            ]),
+            1..50,
+        ),
+    ) {
+        let _packed_or_not = doubles_come_back(&values);
     }
 }

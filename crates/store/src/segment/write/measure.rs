@@ -14,6 +14,7 @@ use parquet::file::metadata::ParquetMetaData;
 use vervet_model::{UnixMillis, UnixNanos};
 
 use crate::catalog::{ColumnStats, StatValue};
+use crate::tables::packed::is_packed;
 use crate::tables::{Layout, PromotedKind, column_id};
 
 /// Lowest and highest value of one array.
@@ -42,7 +43,12 @@ impl Measure {
                 unbounded: false,
             })
         });
-        let promoted = layout.promoted().columns().iter().map(|column| Column {
+        // What stands in the column of a packed double is not its value; other readers would take its bounds for that.
+        let promoted = layout.promoted().columns().iter();
+        let measured = promoted.filter(|column| {
+            column.kind != PromotedKind::Double || !is_packed(layout.table(), column.kind)
+        });
+        let promoted = measured.map(|column| Column {
             name: column.name.clone(),
             stats: empty_stats(column.column_id),
             // The texts of an attribute spread over every file; their bounds would cost more than they save.

@@ -6,8 +6,8 @@ use arrow::array::AsArray as _;
 use arrow::datatypes::Float64Type;
 
 use super::*;
-use crate::catalog::{CATALOG_FILE, Catalog as _, SqliteCatalog};
-use crate::tables::Table;
+use crate::catalog::{CATALOG_FILE, Catalog as _, Commit, SqliteCatalog};
+use crate::tables::{Promoted, PromotedKind, Table};
 
 /// A store of two runs of version 1 with two flushes of logs, spans and samples.
 const VERSION_1: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/version-1");
@@ -176,4 +176,56 @@ fn a_step_that_fails_leaves_the_version_before_it() {
     let catalog = SqliteCatalog::open(dir.path()).unwrap();
     assert_eq!(version(&path), newest_version());
     assert_eq!(catalog.snapshot().unwrap().table(Table::Logs).count(), 2);
+}
+
+#[test]
+fn columns_that_were_promoted_before_get_their_companions() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join(CATALOG_FILE);
+    let catalog = SqliteCatalog::open(dir.path()).unwrap();
+    let mut known = Promoted::default();
+    for (key, kind) in [("a", PromotedKind::Text), ("b", PromotedKind::Double)] {
+        let more = known.with([
+            (key.to_owned(), kind),
+            (format!("{key}.n"), PromotedKind::Integer),
+        ]);
+        let new = more.columns().iter().skip(known.columns().len());
+        let commit = Commit {
+            promote: new.map(|column| (Table::Logs, column.clone())).collect(),
+            ..Commit::default()
+        };
+        catalog.commit(&commit).unwrap();
+        known = more;
+    }
+    drop(catalog);
+    let packed = || {
+        let connection = Connection::open(&path).unwrap();
+        let mut rows: Vec<String> = Vec::new();
+        for sql in [
+            "SELECT begin_snapshot, end_snapshot, sql FROM ducklake_view WHERE view_name = 'logs' ORDER BY 1",
+            "SELECT begin_snapshot, column_id, column_name || column_type FROM ducklake_column
+             WHERE column_name LIKE 'packed_%' ORDER BY column_id",
+        ] {
+            let mut statement = connection.prepare(sql).unwrap();
+            let mut found = statement.query([]).unwrap();
+            while let Some(row) = found.next().unwrap() {
+                let values: Vec<_> = (0..3).map(|n| row.get_ref(n).unwrap()).collect();
+                rows.push(format!("{values:?}"));
+            }
+        }
+        rows
+    };
+    let expect = packed();
+    assert_eq!(expect.len(), 3 + 3, "{expect:#?}");
+    Connection::open(&path)
+        .unwrap()
+        .execute_batch(
+            "DELETE FROM ducklake_view WHERE view_name = 'logs';
+             DELETE FROM ducklake_column WHERE column_name LIKE 'packed_%';
+             UPDATE ducklake_table SET table_name = 'logs' WHERE table_id = 1;
+             UPDATE vervet_schema_version SET version = 5;",
+        )
+        .unwrap();
+    SqliteCatalog::open(dir.path()).unwrap();
+    assert_eq!(packed(), expect);
 }
