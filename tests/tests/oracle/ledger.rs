@@ -47,7 +47,6 @@ type Place = (u64, u64);
 struct Page {
     /// How often each number came.
     times: Vec<u8>,
-    distinct: u64,
     /// Place and number of what came of each generation, as it came.
     generations: HashMap<u32, Vec<(Place, u64)>>,
 }
@@ -180,12 +179,6 @@ impl Ledger {
         Ok(Accepted::default())
     }
 
-    /// How many of a writer's lines have come.
-    pub(crate) fn distinct(&self, writer: usize) -> u64 {
-        let pages = self.0.lock();
-        pages.writers.get(writer).map_or(0, |page| page.distinct)
-    }
-
     /// Whether a line of that file has come.
     pub(crate) fn knows(&self, writer: usize, generation: u32) -> bool {
         let pages = self.0.lock();
@@ -300,7 +293,6 @@ impl Pages {
         if page.times.len() <= number {
             page.times.resize(number + 1, 0);
         }
-        page.distinct += u64::from(page.times[number] == 0);
         page.times[number] = page.times[number].saturating_add(1);
         let lines = page.generations.entry(line.generation).or_default();
         self.late += u64::from(lines.last().is_some_and(|(_, last)| line.number < *last));
