@@ -15,6 +15,8 @@ use crate::fs::exact::read_full_at;
 use crate::journal::Record;
 
 const WINDOW_BYTES: u64 = 256 << 10;
+/// A payload may keep that part of its size in bytes of the window around it.
+const WINDOW_SPARE_SHARE: usize = 8;
 
 /// What lies at a place in a segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -145,6 +147,20 @@ impl Scanner {
         )
     }
 
+    /// As [`Scanner::payload`], to keep. Where it is nearly all of the window, the window's memory goes with it: records
+    /// of more than a window are read into place, not copied.
+    pub(crate) fn take_payload(&mut self, offset: u64, header: &RecordHeader) -> Bytes {
+        let payload = self.payload(offset, header);
+        let bytes = payload.len();
+        let before = usize::try_from(offset + RECORD_HEADER_BYTES - self.window_start);
+        match before {
+            Ok(before) if self.window.len() - bytes <= bytes / WINDOW_SPARE_SHARE => {
+                Bytes::from(std::mem::take(&mut self.window)).slice(before..before + bytes)
+            }
+            _ => Bytes::copy_from_slice(payload),
+        }
+    }
+
     /// First place from `at` on where a valid record starts, or the end.
     fn find_record(&mut self, mut at: u64) -> io::Result<u64> {
         while at + RECORD_HEADER_BYTES <= self.end {
@@ -198,13 +214,20 @@ impl Scanner {
 
     fn load(&mut self, at: u64, bytes: u64) -> io::Result<()> {
         let bytes = usize::try_from(bytes).map_err(io::Error::other)?;
-        self.window.clear();
+        // What it has of the place already is not read again.
+        let had = match at == self.window_start && self.window.len() < bytes {
+            true => self.window.len(),
+            false => 0,
+        };
+        self.window.truncate(had);
         // One large record must not keep its memory for ever.
         self.window.shrink_to(bytes);
+        self.window.reserve_exact(bytes - had);
         self.window.resize(bytes, 0);
         self.window_start = at;
-        let read = read_full_at(&*self.file, &mut self.window, at);
-        self.window.truncate(*read.as_ref().unwrap_or(&0));
+        let rest = self.window.get_mut(had..).unwrap_or_default();
+        let read = read_full_at(&*self.file, rest, at + had as u64);
+        self.window.truncate(had + *read.as_ref().unwrap_or(&0));
         read.map(drop)
     }
 

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use crate::core::Core;
 use crate::error::JournalError;
 use crate::format::SEGMENT_HEADER_BYTES;
@@ -84,7 +82,7 @@ impl Reader {
             match found {
                 Some(Found::Record { header, .. }) if header.sequence <= self.position => {}
                 Some(Found::Record { offset, header }) => {
-                    let payload = Bytes::copy_from_slice(open.scanner.payload(offset, &header));
+                    let payload = open.scanner.take_payload(offset, &header);
                     self.position = header.sequence;
                     let (sequence, kind) = (header.sequence, header.kind);
                     return Ok(Some(Record {
