@@ -26,7 +26,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use vervet_journal::Journal;
 use vervet_model::{Clock, Signal, SystemClock, UnixNanos};
-use vervet_store::{DecodeOptions, Decoded, Store, decode};
+use vervet_store::{DecodeOptions, Decoded, Store};
 use vervet_wire::{Accepted, OtlpRequest, OtlpSink, Refusal, Room, Source};
 
 use crate::derived::Derived;
@@ -117,13 +117,15 @@ impl Ingest {
         room.set(request.body.len())?;
         self.head.wait().await?;
         let received_at = SystemClock.now();
-        let (body, signal, options) = (
+        let (store, body, signal, options) = (
+            self.store.clone(),
             request.body.clone(),
             request.signal,
             Arc::clone(&self.options),
         );
         let decoding = tokio::task::spawn_blocking(move || {
-            let decoded = decode(signal, &body, &options, received_at).map_err(|error| {
+            let decoded = store.decode(signal, &body, &options, received_at);
+            let decoded = decoded.map_err(|error| {
                 Refusal::Invalid(format!("malformed OTLP {signal} request: {error}"))
             })?;
             room.grow_to(body.len() + decoded.memory_bytes())?;

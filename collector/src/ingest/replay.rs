@@ -2,7 +2,7 @@
 
 use vervet_journal::Cursor;
 use vervet_model::{Clock, SystemClock};
-use vervet_store::{AppliedSource, DecodeOptions, Store, decode};
+use vervet_store::{AppliedSource, DecodeOptions, Store};
 
 use super::Envelope;
 
@@ -44,7 +44,7 @@ pub(crate) fn replay(
                 }
             };
             // The request was decoded before it was appended, so this cannot fail for the same version.
-            let Ok(decoded) = decode(
+            let Ok(decoded) = store.decode(
                 envelope.signal,
                 &envelope.body,
                 options,

@@ -9,10 +9,12 @@
 
 mod attributes;
 mod histograms;
+mod known_series;
 pub(crate) mod labels;
 pub(crate) mod logs;
 mod metrics;
 mod names;
+mod outline;
 mod seen_keys;
 mod shared_maps;
 mod spans;
@@ -28,6 +30,8 @@ use vervet_wire::DecodeError;
 
 use crate::catalog::MetricMetadata;
 use labels::{LabelSets, SetPlace};
+
+pub(crate) use known_series::{KnownSeries, SeriesKey};
 
 /// Resource attributes that become labels of every metric series.
 pub const PROMOTED_ATTRIBUTES: [&str; 6] = [
@@ -194,14 +198,24 @@ pub(crate) struct DecodedSeries {
     pub(crate) labels: SetPlace,
     pub(crate) kind: &'static str,
     pub(crate) unit: String,
+    /// What to remember it by.
+    pub(crate) key: Option<SeriesKey>,
 }
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct DecodedSample {
-    /// Index into the series of the request.
-    pub(crate) series: u32,
+    pub(crate) series: SampleSeries,
     pub(crate) time_ms: i64,
     pub(crate) value: f64,
+}
+
+/// Which series a sample is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SampleSeries {
+    /// Index into the series of the request.
+    Listed(u32),
+    /// Slot of a series that is known.
+    Known(u32),
 }
 
 /// Why a record alone is refused that cannot be read. What is wrong with the message itself is wrong with the request.
@@ -223,9 +237,20 @@ pub fn decode(
     options: &DecodeOptions,
     received_at: UnixNanos,
 ) -> Result<Decoded, DecodeError> {
+    decode_with(None, signal, body, options, received_at)
+}
+
+/// As [`decode`]; the series in `known` are those of the store that the request is applied to.
+pub(crate) fn decode_with(
+    known: Option<&KnownSeries>,
+    signal: Signal,
+    body: &[u8],
+    options: &DecodeOptions,
+    received_at: UnixNanos,
+) -> Result<Decoded, DecodeError> {
     match signal {
         Signal::Logs => logs::decode(body, options, received_at),
         Signal::Traces => spans::decode(body, options, received_at),
-        Signal::Metrics => metrics::decode(body, options, received_at),
+        Signal::Metrics => metrics::decode(known, body, options, received_at),
     }
 }

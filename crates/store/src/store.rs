@@ -17,6 +17,7 @@ use datafusion::execution::runtime_env::RuntimeEnv;
 use parking_lot::{Mutex, RwLock};
 use vervet_journal::{FileSystem, OsFileSystem};
 use vervet_model::{Signal, UnixNanos};
+use vervet_wire::DecodeError;
 
 use crate::StoreError;
 use crate::catalog::{Catalog, DATA_FOLDER, MetricMetadata};
@@ -24,7 +25,7 @@ use crate::commit::Committer;
 use crate::flush::{Flusher, PromoteConfig};
 use crate::head::View;
 use crate::head::series::SeriesIndex;
-use crate::ingest::Decoded;
+use crate::ingest::{DecodeOptions, Decoded, KnownSeries, decode_with};
 use crate::maintain::{Upkeep, UpkeepConfig};
 use crate::query::Searcher;
 #[cfg(feature = "sql")]
@@ -150,6 +151,7 @@ pub(crate) struct Inner {
     pub(crate) query_memory: Arc<GreedyMemoryPool>,
     pub(crate) view: RwLock<Arc<View>>,
     pub(crate) series: RwLock<SeriesIndex>,
+    pub(crate) known_series: KnownSeries,
     pub(crate) metadata: RwLock<BTreeMap<String, MetricMetadata>>,
     /// Highest sequences, those in the head included.
     pub(crate) applied: RwLock<AppliedSequences>,
@@ -208,6 +210,27 @@ impl Store {
     /// The highest sequence applied of an agent and signal, 0 for none; head included.
     pub fn agent_sequence(&self, agent_id: &str, signal: Signal) -> u64 {
         self.0.applied.read().agent(agent_id, signal)
+    }
+
+    /// As [`decode`](crate::decode), for a request that will be applied to this store. Call it from any thread. Points of
+    /// series that the store knows take a fraction of the time.
+    ///
+    /// # Errors
+    /// The request is malformed and nothing of it can be used.
+    pub fn decode(
+        &self,
+        signal: Signal,
+        body: &[u8],
+        options: &DecodeOptions,
+        received_at: UnixNanos,
+    ) -> Result<Decoded, DecodeError> {
+        decode_with(
+            Some(&self.0.known_series),
+            signal,
+            body,
+            options,
+            received_at,
+        )
     }
 
     /// Makes a request's rows visible. Call it in journal order, one at a time. A request whose journal

@@ -99,6 +99,21 @@ impl SeriesIndex {
         (was_seen && same).then_some(slot)
     }
 
+    /// The id of the series in a slot, and whether it was seen on `day` or around it.
+    pub(crate) fn seen(&self, slot: u32, day: i32) -> Option<(u64, bool)> {
+        let entry = self.entry(slot)?;
+        let was_seen = entry.days.0 <= day && entry.days.1 >= day;
+        Some((entry.id, was_seen))
+    }
+
+    /// Notes that the series in a slot was seen on `day`.
+    pub(crate) fn see(&mut self, slot: u32, day: i32) {
+        let entry = usize::try_from(slot).ok();
+        if let Some(entry) = entry.and_then(|slot| self.entries.get_mut(slot)) {
+            entry.days = (entry.days.0.min(day), entry.days.1.max(day));
+        }
+    }
+
     /// Makes sure that a series is known and was seen on `day`. Returns its slot.
     pub(crate) fn observe(
         &mut self,

@@ -8,16 +8,20 @@ use std::collections::{BTreeMap, HashMap};
 use vervet_model::{METRIC_NAME, Signal, UnixNanos, fingerprint};
 use vervet_wire::DecodeError;
 use vervet_wire::otlp::{
-    KeyValue, Metric, MetricData, NumberPoint, PROMETHEUS_SCOPE, Resource, Scope, Temporality,
-    for_each_metric,
+    KeyValue, Metric, MetricData, NumberPoint, PROMETHEUS_SCOPE, Resource, Temporality,
+    for_each_message,
 };
+use vervet_wire::protobuf::Writer;
 
 use super::attributes::{Tally, in_range, same_resource, truncated, wire_time};
+use super::known_series::{self, KnownSeries, Prefix, SeriesKey};
 use super::labels::LabelBuffer;
 use super::names::{NameKind, label_name, metric_name};
+use super::outline::{MetricOutline, PointOutline};
 use super::target::Target;
 use super::{
-    Content, DecodeOptions, Decoded, DecodedMetrics, DecodedSample, DecodedSeries, reason,
+    Content, DecodeOptions, Decoded, DecodedMetrics, DecodedSample, DecodedSeries, SampleSeries,
+    reason,
 };
 use crate::catalog::MetricMetadata;
 use crate::head::series::IdHashing;
@@ -38,6 +42,7 @@ const ATTRIBUTES_PER_LABEL_MAX: usize = 4;
 const HELP_BYTES_MAX: usize = 4096;
 
 pub(super) fn decode(
+    known: Option<&KnownSeries>,
     body: &[u8],
     options: &DecodeOptions,
     received_at: UnixNanos,
@@ -45,6 +50,13 @@ pub(super) fn decode(
     let mut decoder = Decoder {
         options,
         received_at,
+        known: known.map(|known| Known {
+            prefix: known.prefix(options),
+            resource: Prefix::default(),
+            series: known,
+            scratch: Vec::new(),
+        }),
+        key: None,
         target: None,
         out: DecodedMetrics::default(),
         series: HashMap::default(),
@@ -56,8 +68,12 @@ pub(super) fn decode(
         bytes: 0,
         records: 0,
     };
-    for_each_metric(body, |resource, scope, metric| {
-        decoder.push(resource, scope, &metric);
+    for_each_message(body, |resource, scope, message| {
+        let scraped = scope.name == PROMETHEUS_SCOPE;
+        if !scraped {
+            decoder.enter(resource);
+        }
+        decoder.push_message(scraped, message)
     })?;
     Ok(decoder.finish())
 }
@@ -65,6 +81,9 @@ pub(super) fn decode(
 pub(super) struct Decoder<'o, 'a> {
     pub(super) options: &'o DecodeOptions,
     received_at: UnixNanos,
+    known: Option<Known<'o>>,
+    /// What the series of the next sample is to be remembered by.
+    key: Option<SeriesKey>,
     target: Option<(Resource<'a>, Target)>,
     out: DecodedMetrics,
     series: HashMap<u64, u32, IdHashing>,
@@ -76,6 +95,15 @@ pub(super) struct Decoder<'o, 'a> {
     rejected: Tally,
     bytes: usize,
     records: u64,
+}
+
+/// The series that are known, and the hashes of what is being decoded.
+struct Known<'o> {
+    series: &'o KnownSeries,
+    /// Of the options, and of the resource that was entered last.
+    prefix: Prefix,
+    resource: Prefix,
+    scratch: Vec<u8>,
 }
 
 /// What the samples of a metric share.
@@ -93,27 +121,85 @@ pub(super) struct Point {
 }
 
 impl<'a> Decoder<'_, 'a> {
-    fn push(&mut self, resource: &Resource<'a>, scope: &Scope<'a>, metric: &Metric<'a>) {
-        let scraped = scope.name == PROMETHEUS_SCOPE;
-        if !scraped {
-            self.enter(resource);
+    fn push_message(&mut self, scraped: bool, message: &'a [u8]) -> Result<(), DecodeError> {
+        if let Some(known) = self.known.take() {
+            let mut known = known;
+            let pushed = self.push_outline(scraped, message, &mut known);
+            self.known = Some(known);
+            if pushed? {
+                return Ok(());
+            }
         }
+        self.push(scraped, &Metric::read(message)?);
+        Ok(())
+    }
+
+    /// Adds the points of a gauge or sum, of which those of known series are not decoded further than necessary. `false`
+    /// for other metrics.
+    fn push_outline(
+        &mut self,
+        scraped: bool,
+        message: &'a [u8],
+        known: &mut Known<'_>,
+    ) -> Result<bool, DecodeError> {
+        let Some(metric) = MetricOutline::read(message)? else {
+            return Ok(false);
+        };
+        let Ok((kind, name_kind)) = kind(&metric.data) else {
+            return Ok(false);
+        };
+        let (wire_name, unit) = (lossy(metric.name), lossy(metric.unit));
+        let Ok(name) = self.family_name(scraped, &wire_name, &unit, name_kind) else {
+            return Ok(false);
+        };
+        let (name, unit) = (&*name, &*unit);
+        let family = Family { name, kind, unit };
+        let resource = match scraped {
+            true => &[],
+            false => known.resource.as_slice(),
+        };
+        let shared = [
+            known.prefix.as_slice(),
+            resource,
+            metric.name,
+            metric.unit,
+            kind.as_bytes(),
+        ];
+        let prefix = known_series::joined(&shared, &mut known.scratch);
+        let slots = known.series.read();
+        let before = self.records;
+        metric.for_each_point(|message| {
+            known.scratch.clear();
+            known.scratch.extend_from_slice(&prefix);
+            let point = PointOutline::read(message, &mut known.scratch)?;
+            let key = known_series::key(&known.scratch);
+            let result = if let Some(slot) = slots.get(&key) {
+                self.push_known(scraped, *slot, point)
+            } else {
+                self.key = Some(key);
+                self.push_number(scraped, family, &NumberPoint::read(message)?)
+            };
+            self.key = None;
+            self.count(result);
+            Ok(())
+        })?;
+        drop(slots);
+        if self.records > before {
+            self.note_metadata(family, &lossy(metric.description));
+        }
+        Ok(true)
+    }
+
+    fn push(&mut self, scraped: bool, metric: &Metric<'a>) {
         let points = metric.data.points() as u64;
         let (kind, name_kind) = match kind(&metric.data) {
             Ok(kind) => kind,
             Err(reason) => return self.rejected.add(reason, points),
         };
-        let name = if scraped {
-            metric.name.to_string()
-        } else {
-            metric_name(&metric.name, &metric.unit, name_kind)
+        let name = match self.family_name(scraped, &metric.name, &metric.unit, name_kind) {
+            Ok(name) => name,
+            Err(reason) => return self.rejected.add(reason, points),
         };
-        if name.is_empty() {
-            return self.rejected.add(reason::INVALID_METRIC_NAME, points);
-        }
-        if name.len() > self.options.label_value_bytes_max {
-            return self.rejected.add(reason::LABEL_TOO_LONG, points);
-        }
         let family = Family {
             name: &name,
             kind,
@@ -124,6 +210,28 @@ impl<'a> Decoder<'_, 'a> {
         if self.records > before {
             self.note_metadata(family, &metric.description);
         }
+    }
+
+    /// The Prometheus name of a metric, if it may have it.
+    fn family_name(
+        &self,
+        scraped: bool,
+        name: &str,
+        unit: &str,
+        kind: NameKind,
+    ) -> Result<String, &'static str> {
+        let name = if scraped {
+            name.to_owned()
+        } else {
+            metric_name(name, unit, kind)
+        };
+        if name.is_empty() {
+            return Err(reason::INVALID_METRIC_NAME);
+        }
+        if name.len() > self.options.label_value_bytes_max {
+            return Err(reason::LABEL_TOO_LONG);
+        }
+        Ok(name)
     }
 
     fn push_points(&mut self, scraped: bool, family: Family<'_>, data: &MetricData<'a>) {
@@ -173,13 +281,31 @@ impl<'a> Decoder<'_, 'a> {
         Ok(())
     }
 
-    /// Checks a point's time and labels.
-    pub(super) fn point(
+    /// Adds the sample of a series that is known, whose labels were checked when it became known.
+    fn push_known(
         &mut self,
         scraped: bool,
-        attributes: &[KeyValue<'_>],
-        time_unix_nano: u64,
-    ) -> Result<Point, &'static str> {
+        slot: u32,
+        point: PointOutline,
+    ) -> Result<(), &'static str> {
+        let time_ms = self.time_ms(point.time_unix_nano)?;
+        self.note_time(scraped, time_ms);
+        let value = if point.no_recorded_value() {
+            STALE_NAN
+        } else {
+            point.value.as_f64()
+        };
+        self.bytes += SAMPLE_BYTES;
+        self.out.samples.push(DecodedSample {
+            series: SampleSeries::Known(slot),
+            time_ms,
+            value,
+        });
+        Ok(())
+    }
+
+    /// The time of a point, if it may be added.
+    fn time_ms(&self, time_unix_nano: u64) -> Result<i64, &'static str> {
         if self.bytes > self.options.decoded_bytes_max {
             return Err(reason::REQUEST_TOO_LARGE);
         }
@@ -187,7 +313,23 @@ impl<'a> Decoder<'_, 'a> {
         if !in_range(time, self.options, self.received_at) {
             return Err(reason::TIMESTAMP_OUT_OF_RANGE);
         }
-        let time_ms = time.to_millis().0;
+        Ok(time.to_millis().0)
+    }
+
+    fn note_time(&mut self, scraped: bool, time_ms: i64) {
+        if let Some((_resource, target)) = self.target.as_mut().filter(|_target| !scraped) {
+            target.latest_ms = Some(target.latest_ms.map_or(time_ms, |t| t.max(time_ms)));
+        }
+    }
+
+    /// Checks a point's time and labels.
+    pub(super) fn point(
+        &mut self,
+        scraped: bool,
+        attributes: &[KeyValue<'_>],
+        time_unix_nano: u64,
+    ) -> Result<Point, &'static str> {
+        let time_ms = self.time_ms(time_unix_nano)?;
         let attributes_max = self.options.labels_per_series_max;
         if attributes.len() > attributes_max.saturating_mul(ATTRIBUTES_PER_LABEL_MAX) {
             return Err(reason::TOO_MANY_LABELS);
@@ -198,9 +340,7 @@ impl<'a> Decoder<'_, 'a> {
             translated(&mut self.point_labels, self.target.as_ref(), attributes);
         }
         self.check()?;
-        if let Some((_resource, target)) = self.target.as_mut().filter(|_target| !scraped) {
-            target.latest_ms = Some(target.latest_ms.map_or(time_ms, |t| t.max(time_ms)));
-        }
+        self.note_time(scraped, time_ms);
         Ok(Point { time_ms })
     }
 
@@ -227,7 +367,7 @@ impl<'a> Decoder<'_, 'a> {
         };
         self.bytes += SAMPLE_BYTES;
         self.out.samples.push(DecodedSample {
-            series,
+            series: SampleSeries::Listed(series),
             time_ms: point.time_ms,
             value,
         });
@@ -244,6 +384,7 @@ impl<'a> Decoder<'_, 'a> {
             labels,
             kind: family.kind,
             unit: family.unit.to_owned(),
+            key: self.key.take(),
         });
         self.series.insert(id, index);
         index
@@ -273,6 +414,12 @@ impl<'a> Decoder<'_, 'a> {
             return;
         }
         self.push_target_info();
+        if let Some(known) = &mut self.known {
+            known.scratch.clear();
+            resource.write_attributes(&mut Writer::new(&mut known.scratch));
+            let bytes = std::mem::take(&mut known.scratch);
+            known.resource = known_series::joined(&[&bytes], &mut known.scratch);
+        }
         let target = Target::new(resource, self.options);
         self.target = Some((resource.clone(), target));
     }
@@ -345,6 +492,10 @@ fn kind(data: &MetricData<'_>) -> Result<(&'static str, NameKind), &'static str>
         MetricData::Histogram { .. } => Ok(("histogram", NameKind::Other)),
         MetricData::Summary(_) => Ok(("summary", NameKind::Other)),
     }
+}
+
+fn lossy(bytes: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(bytes)
 }
 
 /// The labels of a scraped point, whose names are final.

@@ -392,7 +392,10 @@ fn lines(decoded: &Decoded) -> Vec<String> {
         .samples
         .iter()
         .map(|sample| {
-            let series = &metrics.series[sample.series as usize];
+            let SampleSeries::Listed(series) = sample.series else {
+                panic!("nothing is known");
+            };
+            let series = &metrics.series[series as usize];
             let labels = metrics.labels.to_labels(series.labels);
             assert_eq!(series.id, labels.fingerprint());
             let value = match sample.value.to_bits() {

@@ -8,7 +8,9 @@ use super::{Applied, AppliedSource, Inner};
 use crate::catalog::MetricMetadata;
 use crate::head::Generation;
 use crate::head::series::{SeriesIndex, SeriesRefusal};
-use crate::ingest::{Content, Decoded, DecodedMetrics, DecodedSeries, reason};
+use crate::ingest::{
+    Content, Decoded, DecodedMetrics, DecodedSample, DecodedSeries, SampleSeries, reason,
+};
 use crate::tables::Table;
 
 impl Inner {
@@ -74,28 +76,70 @@ impl Inner {
 
     fn push_metrics(&self, active: &Generation, metrics: DecodedMetrics) -> Applied {
         let resolved = self.observe_series(&metrics);
+        let known = self.observe_known(&metrics.samples);
+        let mut known = known.into_iter();
         let mut counts: BTreeMap<&'static str, u64> = BTreeMap::new();
         let mut stored = 0;
         active.push_samples(metrics.samples.iter().filter_map(|sample| {
-            let index = usize::try_from(sample.series).ok()?;
-            match *resolved.get(index)? {
+            let found = match sample.series {
+                SampleSeries::Known(slot) => {
+                    let id = known.next().flatten().ok_or(reason::INTERNAL);
+                    id.map(|id| (slot, id))
+                }
+                SampleSeries::Listed(index) => {
+                    let index = usize::try_from(index).ok()?;
+                    let id = metrics.series.get(index)?.id;
+                    resolved.get(index)?.map(|slot| (slot, id))
+                }
+            };
+            match found {
+                Ok((slot, id)) => {
+                    stored += 1;
+                    Some((slot, id, sample.time_ms, sample.value))
+                }
                 Err(reason) => {
                     *counts.entry(reason).or_default() += 1;
                     None
                 }
-                Ok(slot) => {
-                    stored += 1;
-                    let series = metrics.series.get(index)?;
-                    Some((slot, series.id, sample.time_ms, sample.value))
-                }
             }
         }));
+        let series = metrics.series.iter().zip(&resolved);
+        self.known_series
+            .insert(series.filter_map(|(series, slot)| Some((series.key?, (*slot).ok()?))));
         self.update_metadata(active, metrics.metadata);
         Applied {
             stored,
             rejected: counts.into_iter().collect(),
             repeated: false,
         }
+    }
+
+    /// Notes the days of samples whose series are known. Returns the ids of these, in the order of the samples.
+    fn observe_known(&self, samples: &[DecodedSample]) -> Vec<Option<u64>> {
+        let mut days = DayOf::default();
+        let mut unseen = Vec::new();
+        let mut ids = Vec::with_capacity(samples.len());
+        {
+            let index = self.series.read();
+            for sample in samples {
+                let SampleSeries::Known(slot) = sample.series else {
+                    continue;
+                };
+                let day = days.of(sample.time_ms);
+                let found = index.seen(slot, day);
+                if found.is_some_and(|(_id, was_seen)| !was_seen) {
+                    unseen.push((slot, day));
+                }
+                ids.push(found.map(|(id, _was_seen)| id));
+            }
+        }
+        if !unseen.is_empty() {
+            let mut index = self.series.write();
+            for (slot, day) in unseen {
+                index.see(slot, day);
+            }
+        }
+        ids
     }
 
     /// Enters the request's series in the index; of each the slot, or the reason it was refused. Mostly all of them
@@ -180,18 +224,35 @@ impl Inner {
     }
 }
 
-/// The first and last day with a sample of each series; `None` for one without samples.
+/// Tells days. Nearly all samples of a request are of one moment.
+#[derive(Default)]
+struct DayOf {
+    last: Option<(i64, i32)>,
+}
+
+impl DayOf {
+    fn of(&mut self, time_ms: i64) -> i32 {
+        match self.last {
+            Some((last_ms, day)) if last_ms == time_ms => day,
+            _ => {
+                let day = UnixMillis(time_ms).to_nanos().day();
+                self.last = Some((time_ms, day));
+                day
+            }
+        }
+    }
+}
+
+/// The first and last day with a sample of each listed series; `None` for one without samples.
 fn series_days(metrics: &DecodedMetrics) -> Vec<Option<(i32, i32)>> {
     let mut days: Vec<Option<(i32, i32)>> = vec![None; metrics.series.len()];
-    // Nearly all samples of a request are of one moment.
-    let mut last = None;
+    let mut day_of = DayOf::default();
     for sample in &metrics.samples {
-        let day = match last {
-            Some((time_ms, day)) if time_ms == sample.time_ms => day,
-            _ => UnixMillis(sample.time_ms).to_nanos().day(),
+        let SampleSeries::Listed(index) = sample.series else {
+            continue;
         };
-        last = Some((sample.time_ms, day));
-        let index = usize::try_from(sample.series).unwrap_or(usize::MAX);
+        let day = day_of.of(sample.time_ms);
+        let index = usize::try_from(index).unwrap_or(usize::MAX);
         if let Some(range) = days.get_mut(index) {
             let (first, last) = range.unwrap_or((day, day));
             *range = Some((first.min(day), last.max(day)));

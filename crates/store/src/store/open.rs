@@ -20,6 +20,7 @@ use crate::commit::Committer;
 use crate::flush::Flusher;
 use crate::head::series::SeriesIndex;
 use crate::head::{Generation, View};
+use crate::ingest::KnownSeries;
 use crate::maintain::Upkeep;
 use crate::query::Searcher;
 #[cfg(feature = "sql")]
@@ -115,6 +116,7 @@ pub(super) fn open_with(
         query_memory,
         view: Arc::new(view).into(),
         series: series.into(),
+        known_series: KnownSeries::default(),
         metadata: parking_lot::RwLock::new(metadata),
         applied: applied.into(),
         applying: parking_lot::Mutex::new(()),

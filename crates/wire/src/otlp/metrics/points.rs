@@ -57,6 +57,16 @@ impl Default for NumberPoint<'_> {
     }
 }
 
+impl<'a> NumberPoint<'a> {
+    /// Reads a `NumberDataPoint` message.
+    ///
+    /// # Errors
+    /// It is malformed.
+    pub fn read(message: &'a [u8]) -> Result<Self, DecodeError> {
+        read_number_point(message)
+    }
+}
+
 impl NumberPoint<'_> {
     /// The flags of a point that marks the end of its series.
     pub const NO_RECORDED_VALUE: u32 = FLAG_NO_RECORDED_VALUE;
