@@ -14,6 +14,7 @@ mod checksum;
 mod decimal;
 mod error;
 mod folder;
+mod gather;
 mod groups;
 pub(crate) mod index;
 mod order;
@@ -41,7 +42,7 @@ pub use shred::shred;
 pub(crate) use sort::{row_converter, sort_keys};
 pub use sort::{sort_batch, split_by_day};
 pub(crate) use write::bounds;
-pub use write::{write_compacted, write_segment, write_sorted};
+pub use write::{write_compacted, write_gathered, write_segment, write_sorted};
 
 /// Rows in a row group: the unit that statistics and the page index skip.
 pub const ROW_GROUP_ROWS_MAX: usize = 122_880;

@@ -1,13 +1,13 @@
 //! The rows of a generation as segments.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use arrow::array::{
     ArrayRef, AsArray, BooleanArray, Float64Array, Int32Array, RecordBatch, StringBuilder,
     TimestampMillisecondArray, UInt64Array,
 };
-use arrow::compute::{concat_batches, filter_record_batch};
+use arrow::compute::filter_record_batch;
 use arrow::error::ArrowError;
 use parking_lot::RwLock;
 use vervet_model::{Labels, UnixMillis};
@@ -17,7 +17,8 @@ use crate::head::View;
 use crate::head::samples::{Chunk, HeadSamples};
 use crate::head::series::SeriesIndex;
 use crate::segment::{
-    SegmentError, SegmentFolder, WrittenFile, split_by_day, write_segment, write_sorted,
+    SegmentError, SegmentFolder, WrittenFile, split_by_day, write_gathered, write_segment,
+    write_sorted,
 };
 use crate::tables::{Layout, Table, column};
 
@@ -39,15 +40,20 @@ pub(super) fn write_batches(
 ) -> Result<(), StoreError> {
     let table = layout.table();
     for chunk in chunks(batches) {
-        let all = concat_batches(&table.schema(), chunk).map_err(|source| arrow(table, source))?;
-        for (day, rows) in split_by_day(table, &all)? {
-            for (class, rows) in
-                split_by_class(&rows, classes).map_err(|source| arrow(table, source))?
-            {
-                let mut file = write_segment(folder, layout, day, &rows)?;
-                file.class = class.to_owned();
-                written.push((table, file));
+        let mut parts: BTreeMap<(i32, &str), Vec<RecordBatch>> = BTreeMap::new();
+        for batch in chunk {
+            for (day, rows) in split_by_day(table, batch)? {
+                for (class, rows) in
+                    split_by_class(&rows, classes).map_err(|source| arrow(table, source))?
+                {
+                    parts.entry((day, class)).or_default().push(rows);
+                }
             }
+        }
+        for ((day, class), rows) in parts {
+            let mut file = write_gathered(folder, layout, day, &rows)?;
+            file.class = class.to_owned();
+            written.push((table, file));
         }
     }
     Ok(())

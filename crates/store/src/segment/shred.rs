@@ -4,19 +4,21 @@
 //! the layout given. Columns that the rows have already are taken over as they are.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, AsArray, BooleanBuilder, Float64Builder, Int64Builder, MapArray, RecordBatch,
-    StringArray, StringBuilder, StructArray, UInt32Array,
+    StringArray, StringBuilder, StructArray,
 };
-use arrow::buffer::OffsetBuffer;
-use arrow::compute::take;
+use arrow::buffer::{NullBuffer, OffsetBuffer};
+use arrow::compute::interleave;
 use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
 
 use super::SegmentError;
 use super::decimal;
+use super::gather::Place;
 use super::packed::unpack;
 use super::sort::check_fixed_columns;
 use crate::tables::{Layout, PromotedColumn, PromotedKind, PromotedValue, Table, column};
@@ -56,7 +58,9 @@ pub fn shred(batch: &RecordBatch, layout: &Layout) -> Result<RecordBatch, Segmen
             table: table.name(),
         })?;
         let rest;
-        (rest, moved) = split(map.as_map(), &new).map_err(arrow)?;
+        let own = map.as_map();
+        let places: Vec<Place> = (0..own.len()).map(|row| (0, row)).collect();
+        (rest, moved) = split(&[own], &places, own.nulls().cloned(), &new).map_err(arrow)?;
         *map = Arc::new(rest);
     }
     let mut moved = moved.into_iter();
@@ -67,39 +71,38 @@ pub fn shred(batch: &RecordBatch, layout: &Layout) -> Result<RecordBatch, Segmen
     RecordBatch::try_new(layout.schema(), columns).map_err(arrow)
 }
 
-/// The entries that stay in the map, and an array for each of `columns`.
-fn split(
-    map: &MapArray,
+/// Of the rows at `places` in `maps`: the entries that stay in the map, and an array for each of `columns`.
+pub(super) fn split(
+    maps: &[&MapArray],
+    places: &[Place],
+    nulls: Option<NullBuffer>,
     columns: &[&PromotedColumn],
 ) -> Result<(MapArray, Vec<ArrayRef>), ArrowError> {
-    let (Some(keys), Some(values)) = (
-        map.keys().as_string_opt::<i32>(),
-        map.values().as_string_opt::<i32>(),
-    ) else {
-        return Err(ArrowError::SchemaError("attributes are no text".to_owned()));
-    };
+    let no_text = || ArrowError::SchemaError("attributes are no text".to_owned());
+    let texts: Option<Vec<Texts<'_>>> = maps.iter().map(|map| Texts::of(map)).collect();
+    let texts = texts.ok_or_else(no_text)?;
     let mut lookup = Lookup::new(columns);
     let mut builders: Vec<Builder> = columns
         .iter()
-        .map(|column| Builder::new(column.kind, map.len()))
+        .map(|column| Builder::new(column.kind, places.len()))
         .collect();
     let mut row: Vec<Slot<'_>> = vec![Slot::Empty; columns.len()];
-    let mut kept: Vec<u32> = Vec::new();
-    let mut lengths = Vec::with_capacity(map.len());
-    for bounds in map.offsets().windows(2) {
-        let [from, to] = *bounds else { continue };
+    let mut kept: Vec<Place> = Vec::new();
+    let mut lengths = Vec::with_capacity(places.len());
+    for (batch, number) in places {
+        let texts = texts.get(*batch).ok_or_else(no_text)?;
         let kept_before = kept.len();
         row.fill(Slot::Empty);
-        for (place, entry) in (from..to).enumerate() {
-            let entry = usize::try_from(entry).unwrap_or_default();
-            if !take_entry(
+        for (place, entry) in texts.entries(*number).enumerate() {
+            let moved = take_entry(
                 &mut lookup,
                 &mut row,
                 columns,
-                (keys, values),
+                (texts.keys, texts.values),
                 (place, entry),
-            ) {
-                kept.push(u32::try_from(entry).unwrap_or_default());
+            );
+            if !moved {
+                kept.push((*batch, entry));
             }
         }
         lengths.push(kept.len() - kept_before);
@@ -107,8 +110,39 @@ fn split(
             builder.append(*slot);
         }
     }
-    let rest = rest_of(map, kept, lengths)?;
+    let first = maps.first().ok_or_else(no_text)?;
+    let (keys, values): (Vec<&dyn Array>, Vec<&dyn Array>) = texts
+        .iter()
+        .map(|texts| (texts.keys as &dyn Array, texts.values as &dyn Array))
+        .unzip();
+    let rest = [interleave(&keys, &kept)?, interleave(&values, &kept)?];
+    let rest = map_like(first, rest, lengths, nulls)?;
     Ok((rest, builders.into_iter().map(Builder::finish).collect()))
+}
+
+/// A map column of texts.
+struct Texts<'a> {
+    offsets: &'a OffsetBuffer<i32>,
+    keys: &'a StringArray,
+    values: &'a StringArray,
+}
+
+impl<'a> Texts<'a> {
+    fn of(map: &'a MapArray) -> Option<Self> {
+        Some(Self {
+            offsets: map.offsets(),
+            keys: map.keys().as_string_opt()?,
+            values: map.values().as_string_opt()?,
+        })
+    }
+
+    fn entries(&self, row: usize) -> Range<usize> {
+        let offset = |row: usize| {
+            let offset = self.offsets.get(row).copied().unwrap_or_default();
+            usize::try_from(offset).unwrap_or_default()
+        };
+        offset(row)..offset(row + 1)
+    }
 }
 
 /// Puts one entry into its slot. `false` when it stays in the map.
@@ -188,26 +222,20 @@ impl<'a> Lookup<'a> {
     }
 }
 
-fn rest_of(map: &MapArray, kept: Vec<u32>, lengths: Vec<usize>) -> Result<MapArray, ArrowError> {
-    let kept = UInt32Array::from(kept);
+/// A map of the same type with other entries.
+pub(super) fn map_like(
+    map: &MapArray,
+    [keys, values]: [ArrayRef; 2],
+    lengths: Vec<usize>,
+    nulls: Option<NullBuffer>,
+) -> Result<MapArray, ArrowError> {
     let DataType::Map(field, sorted) = map.data_type() else {
         return Err(ArrowError::SchemaError("attributes are no map".to_owned()));
     };
-    let entries = StructArray::try_new(
-        map.entries().fields().clone(),
-        vec![
-            take(map.keys(), &kept, None)?,
-            take(map.values(), &kept, None)?,
-        ],
-        None,
-    )?;
-    MapArray::try_new(
-        Arc::clone(field),
-        OffsetBuffer::from_lengths(lengths),
-        entries,
-        map.nulls().cloned(),
-        *sorted,
-    )
+    let fields = map.entries().fields().clone();
+    let entries = StructArray::try_new(fields, vec![keys, values], None)?;
+    let offsets = OffsetBuffer::from_lengths(lengths);
+    MapArray::try_new(Arc::clone(field), offsets, entries, nulls, *sorted)
 }
 
 enum Builder {

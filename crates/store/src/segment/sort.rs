@@ -23,22 +23,25 @@ pub fn sort_batch(table: Table, batch: &RecordBatch) -> Result<RecordBatch, Segm
         source,
     };
     check_fixed_columns(table, batch)?;
-    match sorted_indices(table, batch).map_err(arrow)? {
+    match sorted_indices(table, &sort_keys(table, batch)).map_err(arrow)? {
         None => Ok(batch.clone()),
         Some(indices) => take_record_batch(batch, &indices).map_err(arrow),
     }
 }
 
-/// `None` when the rows are in order already.
-fn sorted_indices(table: Table, batch: &RecordBatch) -> Result<Option<UInt32Array>, ArrowError> {
-    if let Some(mut order) = ranks::ranked_rows(&sort_keys(table, batch)) {
+/// The rows of these sort columns in order; `None` when they are already.
+pub(super) fn sorted_indices(
+    table: Table,
+    keys: &[ArrayRef],
+) -> Result<Option<UInt32Array>, ArrowError> {
+    if let Some(mut order) = ranks::ranked_rows(keys) {
         if order.is_sorted() {
             return Ok(None);
         }
         order.sort_unstable();
         return Ok(Some(order.into_iter().map(|(_ranks, row)| row).collect()));
     }
-    let rows = row_converter(table)?.convert_columns(&sort_keys(table, batch))?;
+    let rows = row_converter(table)?.convert_columns(keys)?;
     let mut order: Vec<(Row<'_>, u32)> = rows.iter().zip(0..).collect();
     if order.is_sorted() {
         return Ok(None);
@@ -77,13 +80,12 @@ pub fn split_by_day(
     batch: &RecordBatch,
 ) -> Result<Vec<(i32, RecordBatch)>, SegmentError> {
     let days = day_column(table, batch)?;
-    let distinct: BTreeSet<i32> = days.values().iter().copied().collect();
-    if distinct.len() == 1 {
-        return Ok(distinct
-            .into_iter()
-            .map(|day| (day, batch.clone()))
-            .collect());
+    if let [first, rest @ ..] = &days.values()[..]
+        && rest.iter().all(|day| day == first)
+    {
+        return Ok(vec![(*first, batch.clone())]);
     }
+    let distinct: BTreeSet<i32> = days.values().iter().copied().collect();
     distinct
         .into_iter()
         .map(|day| {

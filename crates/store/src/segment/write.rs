@@ -16,6 +16,7 @@ use vervet_journal::{FileSystem, JournalFile};
 use self::measure::Measure;
 pub(crate) use self::measure::bounds;
 use super::checksum::{Checksum, HashedFile};
+use super::gather::Gather;
 use super::groups::GroupWriter;
 use super::order::OrderCheck;
 use super::properties::{Effort, writer_properties};
@@ -43,6 +44,21 @@ pub fn write_segment<'f>(
     let sorted = shred(&sort_batch(layout.table(), batch)?, layout)?;
     let batches = std::iter::once(Ok(sorted));
     write_batches(folder.into(), layout, day, Effort::Quick, batches)
+}
+
+/// As [`write_segment`], of the rows of several batches of the table's own columns, all of that day: each value is copied
+/// once.
+///
+/// # Errors
+/// As [`write_sorted`].
+pub fn write_gathered<'f>(
+    folder: impl Into<SegmentFolder<'f>>,
+    layout: &Layout,
+    day: i32,
+    batches: &[RecordBatch],
+) -> Result<WrittenFile, SegmentError> {
+    let gather = Gather::new(layout, batches)?;
+    write_batches(folder.into(), layout, day, Effort::Quick, gather.batches())
 }
 
 /// Writes batches that are in the table's order, one after the other, as one segment in `layout` below
