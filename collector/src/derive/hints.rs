@@ -24,7 +24,10 @@ pub(super) fn log_may_report(record: &[u8]) -> Result<bool, DecodeError> {
         };
         let found = match number {
             RECORD_BODY => any(message, VALUE_STRING, |text| text.contains(&b'\n'))?,
-            RECORD_ATTRIBUTES => any(message, ENTRY_KEY, names_an_error)?,
+            RECORD_ATTRIBUTES => match plain_key(message) {
+                Some(key) => names_an_error(key),
+                None => any(message, ENTRY_KEY, names_an_error)?,
+            },
             _ => false,
         };
         if found {
@@ -32,6 +35,21 @@ pub(super) fn log_may_report(record: &[u8]) -> Result<bool, DecodeError> {
         }
     }
     Ok(false)
+}
+
+/// The key of a `KeyValue` as it is nearly always written: a short key, a short value, and nothing else.
+fn plain_key(message: &[u8]) -> Option<&[u8]> {
+    const KEY: u8 = 0x0a;
+    const VALUE: u8 = 0x12;
+    const SHORT_MAX: u8 = 0x7f;
+    let [KEY, key_bytes @ ..=SHORT_MAX, rest @ ..] = message else {
+        return None;
+    };
+    let (key, value) = rest.split_at_checked(usize::from(*key_bytes))?;
+    match value {
+        [VALUE, bytes @ ..=SHORT_MAX, rest @ ..] if rest.len() == usize::from(*bytes) => Some(key),
+        _ => None,
+    }
 }
 
 /// Whether a field of that number is as asked for.

@@ -56,7 +56,8 @@ pub fn decompress(body: Bytes, content_encoding: &str, bytes_max: usize) -> Resu
     decompress_within(body, content_encoding, bytes_max, &mut Unlimited)
 }
 
-/// As [`decompress`], in `room`: it is asked for every piece before it is made, beside the compressed body.
+/// As [`decompress`], in `room`: it is asked for every piece before it is made, beside the compressed body, or for all of a
+/// body whose size is known.
 fn decompress_within(
     body: Bytes,
     content_encoding: &str,
@@ -81,6 +82,9 @@ fn decompress_within(
             room,
         ),
         "zstd" => {
+            if let Some(bytes) = content_size(&body) {
+                return decompress_whole(&body, bytes, bytes_max, room);
+            }
             let mut decoder =
                 zstd::stream::read::Decoder::new(&body[..]).map_err(|error| broken(&error))?;
             let window = decoder.window_log_max(WINDOW_LOG_MAX);
@@ -91,6 +95,31 @@ fn decompress_within(
             "content encoding {other:?} is not one of gzip, deflate, zstd, identity"
         ))),
     }
+}
+
+/// What a body of one zstd frame says of its size; `None` when it says nothing, or more follows.
+fn content_size(body: &[u8]) -> Option<u64> {
+    let bytes = zstd::zstd_safe::get_frame_content_size(body).ok()??;
+    let frame = zstd::zstd_safe::find_frame_compressed_size(body).ok()?;
+    (frame == body.len()).then_some(bytes)
+}
+
+/// Decompresses a body whose size is known in one piece. A body that said something else of its size is broken.
+fn decompress_whole(
+    body: &[u8],
+    bytes: u64,
+    bytes_max: usize,
+    room: &mut dyn Room,
+) -> Result<Bytes, Refusal> {
+    let bytes = usize::try_from(bytes).ok();
+    let bytes = bytes.filter(|bytes| *bytes <= bytes_max);
+    let bytes = bytes.ok_or(Refusal::TooLarge { limit: bytes_max })?;
+    room.set(body.len() + bytes)?;
+    let mut out = Vec::with_capacity(bytes);
+    zstd::bulk::Decompressor::new()
+        .and_then(|mut decompressor| decompressor.decompress_to_buffer(body, &mut out))
+        .map_err(|error| broken(&error))?;
+    Ok(out.into())
 }
 
 fn read_limited(

@@ -57,9 +57,10 @@ pub(super) fn decode(
         bytes: 0,
         records: 0,
     };
+    let mut record = LogRecord::default();
     for_each_message(body, |resource, scope, message| {
-        match LogRecord::read(message) {
-            Ok(record) => decoder.push(resource, scope, &record),
+        match record.read_again(message) {
+            Ok(()) => decoder.push(resource, scope, &record),
             Err(error) => decoder.rejected.add(refusal_of(error)?, 1),
         }
         Ok(())

@@ -56,9 +56,10 @@ pub(super) fn decode(
         bytes: 0,
         records: 0,
     };
+    let mut span = Span::default();
     for_each_message(body, |resource, scope, message| {
-        let pushed = match Span::read(message) {
-            Ok(span) => decoder.push(resource, scope, &span),
+        let pushed = match span.read_again(message) {
+            Ok(()) => decoder.push(resource, scope, &span),
             Err(error) => Err(refusal_of(error)?),
         };
         match pushed {

@@ -49,7 +49,23 @@ impl<'a> LogRecord<'a> {
     /// # Errors
     /// It is malformed.
     pub fn read(message: &'a [u8]) -> Result<Self, DecodeError> {
-        read_log_record(message)
+        let mut record = Self::default();
+        record.read_again(message)?;
+        Ok(record)
+    }
+
+    /// Reads another message into the room of this one, which is lost.
+    ///
+    /// # Errors
+    /// It is malformed; what was read of it stays.
+    pub fn read_again(&mut self, message: &'a [u8]) -> Result<(), DecodeError> {
+        let mut attributes = std::mem::take(&mut self.attributes);
+        attributes.clear();
+        *self = Self {
+            attributes,
+            ..Self::default()
+        };
+        read_log_record(self, message)
     }
 
     /// Writes the fields of a `LogRecord` message.
@@ -71,8 +87,7 @@ impl<'a> LogRecord<'a> {
     }
 }
 
-fn read_log_record(message: &[u8]) -> Result<LogRecord<'_>, DecodeError> {
-    let mut record = LogRecord::default();
+fn read_log_record<'a>(record: &mut LogRecord<'a>, message: &'a [u8]) -> Result<(), DecodeError> {
     let mut reader = Reader::new(message);
     while let Some((number, field)) = reader.next_field()? {
         match number {
@@ -102,7 +117,7 @@ fn read_log_record(message: &[u8]) -> Result<LogRecord<'_>, DecodeError> {
             _ => keep(&mut record.rest, message, reader.raw()),
         }
     }
-    Ok(record)
+    Ok(())
 }
 
 /// An enum as protobuf writes it: a 32-bit number, sign-extended to 64 bits.

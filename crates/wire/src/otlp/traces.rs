@@ -180,7 +180,23 @@ impl<'a> Span<'a> {
     /// # Errors
     /// It is malformed.
     pub fn read(message: &'a [u8]) -> Result<Self, DecodeError> {
-        read_span(message)
+        let mut span = Self::default();
+        span.read_again(message)?;
+        Ok(span)
+    }
+
+    /// Reads another message into the room of this one, which is lost.
+    ///
+    /// # Errors
+    /// It is malformed; what was read of it stays.
+    pub fn read_again(&mut self, message: &'a [u8]) -> Result<(), DecodeError> {
+        let mut attributes = std::mem::take(&mut self.attributes);
+        attributes.clear();
+        *self = Self {
+            attributes,
+            ..Self::default()
+        };
+        read_span(self, message)
     }
 
     /// Writes the fields of a `Span` message.
@@ -221,8 +237,7 @@ impl<'a> Span<'a> {
     }
 }
 
-fn read_span(message: &[u8]) -> Result<Span<'_>, DecodeError> {
-    let mut span = Span::default();
+fn read_span<'a>(span: &mut Span<'a>, message: &'a [u8]) -> Result<(), DecodeError> {
     let mut reader = Reader::new(message);
     while let Some((number, field)) = reader.next_field()? {
         match number {
@@ -248,7 +263,7 @@ fn read_span(message: &[u8]) -> Result<Span<'_>, DecodeError> {
             _ => keep(&mut span.rest, message, reader.raw()),
         }
     }
-    Ok(span)
+    Ok(())
 }
 
 fn read_event(message: &[u8]) -> Result<SpanEvent<'_>, DecodeError> {

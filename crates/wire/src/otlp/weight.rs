@@ -6,7 +6,7 @@
 
 use vervet_model::Signal;
 
-use super::schema::{FieldSpec, Kind, MessageSpec, RESOURCE, SCOPE, request};
+use super::schema::{FieldSpec, Kind, METRIC, MessageSpec, RESOURCE, SCOPE, request};
 use crate::protobuf::{DecodeError, Field, Reader};
 use crate::{DECODED_BYTES_MAX, REQUEST_ITEMS_MAX};
 
@@ -66,7 +66,9 @@ fn each_item(
         if is_group(inner) {
             each_item(inner, bytes, weight, around)?;
         } else {
-            count_points(inner, bytes, weight)?;
+            if std::ptr::eq(inner, &METRIC) {
+                count_points(inner, bytes, weight)?;
+            }
             note(weight, around.saturating_add(cost(inner, bytes)?))?;
         }
     }
@@ -98,7 +100,7 @@ fn note(weight: &mut Weight, decoded_bytes: usize) -> Result<(), DecodeError> {
     }
 }
 
-/// The points of a metric; other records have none.
+/// The points of a metric.
 fn count_points(
     spec: &'static MessageSpec,
     record: &[u8],
