@@ -222,7 +222,39 @@ pub(super) fn push_item<T>(items: &mut Vec<T>, item: T) -> Result<(), DecodeErro
 }
 
 pub(super) fn read_key_value(message: &[u8]) -> Result<KeyValue<'_>, DecodeError> {
-    read_key_value_at(message, 0)
+    match read_plain(message) {
+        Some(attribute) => Ok(attribute),
+        None => read_key_value_at(message, 0),
+    }
+}
+
+/// An attribute as it is nearly always written: a short key, a short text, and nothing else.
+#[inline]
+fn read_plain(message: &[u8]) -> Option<KeyValue<'_>> {
+    const KEY: u8 = 0x0a;
+    const VALUE: u8 = 0x12;
+    const STRING: u8 = 0x0a;
+    /// A length of one byte.
+    const SHORT_MAX: u8 = 0x7f;
+    let [KEY, key_bytes @ ..=SHORT_MAX, rest @ ..] = message else {
+        return None;
+    };
+    let (key, value) = rest.split_at_checked(usize::from(*key_bytes))?;
+    let [
+        VALUE,
+        bytes @ ..=SHORT_MAX,
+        STRING,
+        text_bytes @ ..=SHORT_MAX,
+        string @ ..,
+    ] = value
+    else {
+        return None;
+    };
+    let fits = string.len() == usize::from(*text_bytes) && string.len() + 2 == usize::from(*bytes);
+    fits.then(|| KeyValue {
+        key: text(key),
+        value: Value::String(text(string)),
+    })
 }
 
 fn read_key_value_at(message: &[u8], depth: usize) -> Result<KeyValue<'_>, DecodeError> {
