@@ -112,13 +112,7 @@ impl Collector {
         let recent = committer.recent();
         let committer = tokio::task::spawn_blocking(move || committer.run());
         let consumers = CancellationToken::new();
-        let workers = spawn_workers(
-            opened,
-            &own,
-            (head, recent),
-            config.upkeep.interval,
-            &consumers,
-        );
+        let workers = spawn_workers(opened, &own, (head, recent), &config, &consumers);
         let options = EngineOptions {
             timeout: config.limits.query_timeout,
             ..EngineOptions::default()
@@ -287,13 +281,13 @@ fn spawn_workers(
     opened: Opened,
     own: &Own,
     (head, recent): (Arc<HeadRoom>, Arc<Recent>),
-    upkeep_interval: Duration,
+    config: &CollectorConfig,
     shutdown: &CancellationToken,
 ) -> JoinSet<()> {
     let upkeep = Upkeep {
         store: opened.store.clone(),
         metrics: Arc::clone(&own.metrics),
-        interval: upkeep_interval,
+        interval: config.upkeep.interval,
         cleaned: None,
     };
     let flusher = Flusher {
