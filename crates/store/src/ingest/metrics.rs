@@ -2,6 +2,8 @@
 //!
 //! Metrics of the scope [`PROMETHEUS_SCOPE`] were scraped: their names and point attributes are final.
 
+mod known;
+
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
@@ -11,13 +13,11 @@ use vervet_wire::otlp::{
     KeyValue, Metric, MetricData, NumberPoint, PROMETHEUS_SCOPE, Resource, Temporality,
     for_each_message,
 };
-use vervet_wire::protobuf::Writer;
 
 use super::attributes::{Tally, in_range, same_resource, truncated, wire_time};
-use super::known_series::{self, KnownSeries, Prefix, SeriesKey};
+use super::known_series::{KnownSeries, SeriesKey};
 use super::labels::LabelBuffer;
 use super::names::{NameKind, label_name, metric_name};
-use super::outline::{MetricOutline, PointOutline};
 use super::target::Target;
 use super::{
     Content, DecodeOptions, Decoded, DecodedMetrics, DecodedSample, DecodedSeries, SampleSeries,
@@ -25,6 +25,7 @@ use super::{
 };
 use crate::catalog::MetricMetadata;
 use crate::head::series::IdHashing;
+use known::Known;
 
 /// The value that marks the end of a series: a NaN told from others by its bits.
 pub(super) const STALE_NAN: f64 = f64::from_bits(0x7ff0_0000_0000_0002);
@@ -50,12 +51,7 @@ pub(super) fn decode(
     let mut decoder = Decoder {
         options,
         received_at,
-        known: known.map(|known| Known {
-            prefix: known.prefix(options),
-            resource: Prefix::default(),
-            series: known,
-            scratch: Vec::new(),
-        }),
+        known: known.map(|series| Known::new(series, options)),
         key: None,
         target: None,
         out: DecodedMetrics::default(),
@@ -97,15 +93,6 @@ pub(super) struct Decoder<'o, 'a> {
     records: u64,
 }
 
-/// The series that are known, and the hashes of what is being decoded.
-struct Known<'o> {
-    series: &'o KnownSeries,
-    /// Of the options, and of the resource that was entered last.
-    prefix: Prefix,
-    resource: Prefix,
-    scratch: Vec<u8>,
-}
-
 /// What the samples of a metric share.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Family<'m> {
@@ -132,62 +119,6 @@ impl<'a> Decoder<'_, 'a> {
         }
         self.push(scraped, &Metric::read(message)?);
         Ok(())
-    }
-
-    /// Adds the points of a gauge or sum, of which those of known series are not decoded further than necessary. `false`
-    /// for other metrics.
-    fn push_outline(
-        &mut self,
-        scraped: bool,
-        message: &'a [u8],
-        known: &mut Known<'_>,
-    ) -> Result<bool, DecodeError> {
-        let Some(metric) = MetricOutline::read(message)? else {
-            return Ok(false);
-        };
-        let Ok((kind, name_kind)) = kind(&metric.data) else {
-            return Ok(false);
-        };
-        let (wire_name, unit) = (lossy(metric.name), lossy(metric.unit));
-        let Ok(name) = self.family_name(scraped, &wire_name, &unit, name_kind) else {
-            return Ok(false);
-        };
-        let (name, unit) = (&*name, &*unit);
-        let family = Family { name, kind, unit };
-        let resource = match scraped {
-            true => &[],
-            false => known.resource.as_slice(),
-        };
-        let shared = [
-            known.prefix.as_slice(),
-            resource,
-            metric.name,
-            metric.unit,
-            kind.as_bytes(),
-        ];
-        let prefix = known_series::joined(&shared, &mut known.scratch);
-        let slots = known.series.read();
-        let before = self.records;
-        metric.for_each_point(|message| {
-            known.scratch.clear();
-            known.scratch.extend_from_slice(&prefix);
-            let point = PointOutline::read(message, &mut known.scratch)?;
-            let key = known_series::key(&known.scratch);
-            let result = if let Some(slot) = slots.get(&key) {
-                self.push_known(scraped, *slot, point)
-            } else {
-                self.key = Some(key);
-                self.push_number(scraped, family, &NumberPoint::read(message)?)
-            };
-            self.key = None;
-            self.count(result);
-            Ok(())
-        })?;
-        drop(slots);
-        if self.records > before {
-            self.note_metadata(family, &lossy(metric.description));
-        }
-        Ok(true)
     }
 
     fn push(&mut self, scraped: bool, metric: &Metric<'a>) {
@@ -278,29 +209,6 @@ impl<'a> Decoder<'_, 'a> {
         };
         let point = self.point(scraped, &point.attributes, point.time_unix_nano)?;
         self.sample(family, family.name, &point, None, value);
-        Ok(())
-    }
-
-    /// Adds the sample of a series that is known, whose labels were checked when it became known.
-    fn push_known(
-        &mut self,
-        scraped: bool,
-        slot: u32,
-        point: PointOutline,
-    ) -> Result<(), &'static str> {
-        let time_ms = self.time_ms(point.time_unix_nano)?;
-        self.note_time(scraped, time_ms);
-        let value = if point.no_recorded_value() {
-            STALE_NAN
-        } else {
-            point.value.as_f64()
-        };
-        self.bytes += SAMPLE_BYTES;
-        self.out.samples.push(DecodedSample {
-            series: SampleSeries::Known(slot),
-            time_ms,
-            value,
-        });
         Ok(())
     }
 
@@ -415,10 +323,7 @@ impl<'a> Decoder<'_, 'a> {
         }
         self.push_target_info();
         if let Some(known) = &mut self.known {
-            known.scratch.clear();
-            resource.write_attributes(&mut Writer::new(&mut known.scratch));
-            let bytes = std::mem::take(&mut known.scratch);
-            known.resource = known_series::joined(&[&bytes], &mut known.scratch);
+            known.enter(resource);
         }
         let target = Target::new(resource, self.options);
         self.target = Some((resource.clone(), target));
@@ -492,10 +397,6 @@ fn kind(data: &MetricData<'_>) -> Result<(&'static str, NameKind), &'static str>
         MetricData::Histogram { .. } => Ok(("histogram", NameKind::Other)),
         MetricData::Summary(_) => Ok(("summary", NameKind::Other)),
     }
-}
-
-fn lossy(bytes: &[u8]) -> Cow<'_, str> {
-    String::from_utf8_lossy(bytes)
 }
 
 /// The labels of a scraped point, whose names are final.
