@@ -1,6 +1,7 @@
 //! The collector is killed at random moments under load, while it flushes, merges files, drops what is too old and
-//! deletes replaced files, all far more often than usual: nothing acknowledged is lost or doubled, and no file is left
-//! that the catalog does not name. 20 kills, or as many as `VERVET_SOAK_KILLS` says.
+//! deletes replaced files, all far more often than usual, and while backups are taken one after the other: nothing
+//! acknowledged is lost or doubled, no file is left that the catalog does not name, and the last backup gives back what
+//! had been acknowledged when it began. 20 kills, or as many as `VERVET_SOAK_KILLS` says.
 //!
 //! Two senders share 5,000 records a second. The one names itself and numbers its requests, as agents do, and
 //! sends each until it is acknowledged. The other is a plain OTLP client that never sends a request again, so
@@ -8,6 +9,8 @@
 //! records that are too old to be kept.
 
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -22,8 +25,8 @@ use vervet_wire::Source;
 use vervet_wire::grpc::Client;
 
 use crate::harness::{
-    Api, Collector, CollectorOptions, DuckDb, Record, log_request, now_nanos, say, skip, turn,
-    within,
+    Api, Collector, CollectorOptions, DuckDb, Record, binary, log_request, now_nanos, say, skip,
+    turn, within,
 };
 
 const KILLS: u32 = 20;
@@ -60,6 +63,8 @@ struct Sent {
     numbers: u64,
     /// First numbers of the acknowledged requests.
     acknowledged: Vec<u64>,
+    /// When each of them was.
+    acknowledged_at: Vec<i64>,
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -79,6 +84,11 @@ async fn killed_collector_keeps_every_acknowledged_record_once() {
     let stop = Arc::new(AtomicBool::new(false));
     let endpoint = format!("http://{}", collector.api.addresses.otlp_grpc);
     let tasks = start_senders(&endpoint, start, &stop);
+    let backups = tokio::spawn(take_backups(
+        collector.data_dir(),
+        dir.path().join("backups"),
+        Arc::clone(&stop),
+    ));
     let kills = kills();
     for _kill in 0..kills {
         let pause = rand::rng().random_range(100..1_500);
@@ -88,9 +98,10 @@ async fn killed_collector_keeps_every_acknowledged_record_once() {
         collector.start_again().await;
     }
     stop.store(true, Ordering::Relaxed);
+    let backups = backups.await.unwrap();
     let (mut checked, mut lost, mut doubled) = (0, 0, 0);
     let mut rate = 0;
-    let mut counts = Vec::new();
+    let (mut counts, mut acknowledged) = (Vec::new(), HashMap::new());
     for task in tasks {
         let sent = task.await.unwrap();
         if sent.service == OLD_SERVICE {
@@ -107,6 +118,7 @@ async fn killed_collector_keeps_every_acknowledged_record_once() {
             checked += RECORDS_PER_REQUEST;
         }
         doubled += found.values().filter(|times| **times > 1).count();
+        acknowledged.insert(sent.service, sent);
     }
     say(&format!(
         "collector killed {kills} times at about {rate} records/s: \
@@ -124,6 +136,99 @@ async fn killed_collector_keeps_every_acknowledged_record_once() {
     collector.start_again().await;
     assert!(collector.terminate().success());
     let found = collector.verify();
+    assert_eq!(found["defects"], json!([]), "{found}");
+    assert_eq!(found["orphans"], json!([]), "{found}");
+    restored_has_everything(&backups, &acknowledged, start).await;
+}
+
+/// What is known of the backups of a run.
+struct Backups {
+    to: PathBuf,
+    taken: u32,
+    failed: u32,
+    /// When the last one that was taken began.
+    last_began: i64,
+}
+
+/// Takes one backup after the other, whether or not the collector runs at that moment. One that meets a kill may
+/// fail.
+async fn take_backups(data: PathBuf, to: PathBuf, stop: Arc<AtomicBool>) -> Backups {
+    let (mut taken, mut failed, mut last_began) = (0, 0, 0);
+    // One more after the last kill, so that there is one.
+    let mut last = false;
+    while !last {
+        last = stop.load(Ordering::Relaxed);
+        let began = now_nanos();
+        let output = command(&["backup", "--keep", "3"], &data, "--data-dir", &to, "--to").await;
+        match output.status.success() {
+            true => (taken, last_began) = (taken + 1, began),
+            false => {
+                failed += 1;
+                assert!(!last, "{}", String::from_utf8_lossy(&output.stderr));
+            }
+        }
+    }
+    Backups {
+        to,
+        taken,
+        failed,
+        last_began,
+    }
+}
+
+async fn command(
+    words: &[&str],
+    first: &Path,
+    first_name: &str,
+    second: &Path,
+    second_name: &str,
+) -> Output {
+    let mut command = Command::new(binary("vervet-collector"));
+    command.args(words).env_remove("VERVET_DATA_DIR");
+    command.arg(first_name).arg(first);
+    command.arg(second_name).arg(second);
+    let output = tokio::task::spawn_blocking(move || command.output());
+    output.await.unwrap().unwrap()
+}
+
+/// The last backup is whole, and a collector on what it gives back has every record that was acknowledged before it began.
+async fn restored_has_everything(
+    backups: &Backups,
+    acknowledged: &HashMap<&'static str, Sent>,
+    start: i64,
+) {
+    let dir = tempfile::tempdir().unwrap();
+    let options = CollectorOptions::new(dir.path());
+    let to = options.data_dir();
+    let output = command(&["restore"], &backups.to, "--from", &to, "--to").await;
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
+    let mut restored = Collector::start(options).await;
+    let (mut checked, mut lost, mut doubled) = (0, 0, 0);
+    for (service, sent) in acknowledged {
+        let end = start + i64::try_from(sent.numbers).unwrap() * RECORD_NANOS;
+        let found = stored(&restored, service, start, end).await;
+        let before = sent
+            .acknowledged_at
+            .iter()
+            .take_while(|at| **at < backups.last_began)
+            .count();
+        for first in sent.acknowledged.iter().take(before) {
+            let numbers = *first..first + RECORDS_PER_REQUEST;
+            lost += numbers.filter(|number| !found.contains_key(number)).count();
+            checked += RECORDS_PER_REQUEST;
+        }
+        doubled += found.values().filter(|times| **times > 1).count();
+    }
+    let (taken, failed) = (backups.taken, backups.failed);
+    say(&format!(
+        "backups while it was killed: {taken} taken, {failed} failed; the last one restored: \
+         records checked: {checked}, lost: {lost}, doubled: {doubled}"
+    ));
+    assert_eq!((lost, doubled), (0, 0));
+    assert!(checked > 0 && taken > 1, "hardly anything was backed up");
+    assert!(restored.terminate().success());
+    let found = restored.verify();
     assert_eq!(found["defects"], json!([]), "{found}");
     assert_eq!(found["orphans"], json!([]), "{found}");
 }
@@ -196,6 +301,7 @@ impl Sender {
             service: self.service,
             numbers: 0,
             acknowledged: Vec::new(),
+            acknowledged_at: Vec::new(),
         };
         let mut ticks = interval(REQUEST_INTERVAL);
         // After a pause the sender catches up, as one with a buffer does.
@@ -208,6 +314,7 @@ impl Sender {
             sent.numbers += RECORDS_PER_REQUEST;
             if self.send(first, sequence).await {
                 sent.acknowledged.push(first);
+                sent.acknowledged_at.push(now_nanos());
             }
         }
         sent
