@@ -82,6 +82,8 @@ soak: run-tools
 		cargo test -p vervet-tests --test oracle -- --test-threads 2
 	@VERVET_SOAK_KILLS="$(or $(VERVET_SOAK_KILLS),200)" VERVET_DUCKDB_PYTHON="$(PYTHON_ENV)/bin/python" \
 		cargo test -p vervet-tests --test e2e killed_collector
+	@VERVET_SOAK_ROWS="$(or $(VERVET_SOAK_ROWS),2000000)" VERVET_SOAK_SERIES="$(or $(VERVET_SOAK_SERIES),1000000)" \
+		cargo test -p vervet-tests --test e2e small_memory -- --nocapture
 	@VERVET_FAULT_CASES="$(or $(VERVET_FAULT_CASES),10000)" cargo test -p vervet-collector --lib faults:: -- --nocapture
 
 # ---- check

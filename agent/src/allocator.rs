@@ -18,7 +18,7 @@ const ARENAS: &str = "2";
 ///
 /// # Errors
 /// The program cannot be started again; it can go on as it is.
-pub(crate) fn limit_arenas() -> io::Result<()> {
+pub fn limit_arenas() -> io::Result<()> {
     if !cfg!(target_env = "gnu") || std::env::var_os(ARENAS_KEY).is_some() {
         return Ok(());
     }

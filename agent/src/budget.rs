@@ -238,5 +238,12 @@ impl std::fmt::Debug for MemoryPermit {
     }
 }
 
+/// What this process may take (bytes): the limit of its control group, else the host's memory. `None` when the system
+/// tells nothing.
+pub fn allowed_bytes() -> Option<u64> {
+    let sample = system::System::default().sample();
+    sample.map(|sample| sample.allowed_bytes)
+}
+
 #[cfg(test)]
 mod tests;

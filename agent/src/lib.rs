@@ -10,7 +10,7 @@
 mod admin;
 mod agent;
 mod agent_id;
-mod allocator;
+pub mod allocator;
 mod books;
 pub mod budget;
 mod buffer;

@@ -10,6 +10,7 @@
 //! alerting: {route: {receiver: team}, receivers: [{name: team, webhook_configs: [{url: http://127.0.0.1:9000/}]}]}
 //! ```
 
+mod memory;
 mod promote;
 mod spec;
 mod upkeep;
@@ -18,6 +19,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use vervet_agent::budget::allowed_bytes;
 use vervet_agent::config::substitute::SystemSources;
 use vervet_agent::config::{ConfigError, Problem, listen_address, read_document};
 use vervet_alerting::NotifyConfig;
@@ -55,7 +57,7 @@ const HEAD_BYTES: usize = 64 << 20;
 /// How many times as large it may become while a flush is under way.
 const HEADS_MAX: usize = 4;
 
-/// Every limit, in bytes where not said otherwise.
+/// Every limit, in bytes where not said otherwise. Those of memory are less where the process may take less than 4 GiB.
 #[derive(Debug, Clone)]
 pub struct Limits {
     /// One OTLP request, before and after decompression.
@@ -76,6 +78,12 @@ pub struct Limits {
     /// Memory of one query.
     pub query_memory_bytes: usize,
     pub query_timeout: Duration,
+    /// Samples that one PromQL query holds.
+    pub query_samples: usize,
+    /// Series that one PromQL selector, or one list of series, gives.
+    pub query_series: usize,
+    /// Queries of metrics that run at once.
+    pub queries: usize,
 }
 
 impl Default for Limits {
@@ -90,6 +98,9 @@ impl Default for Limits {
             series: 1_000_000,
             query_memory_bytes: 256 << 20,
             query_timeout: Duration::from_secs(30),
+            query_samples: 50_000_000,
+            query_series: 1_000_000,
+            queries: 8,
         }
     }
 }
@@ -120,9 +131,15 @@ impl TryFrom<CollectorSpec> for CollectorConfig {
     type Error = String;
 
     fn try_from(spec: CollectorSpec) -> Result<Self, String> {
-        let defaults = Limits::default();
+        let allowed = allowed_bytes().unwrap_or(u64::MAX);
+        let defaults = memory::within(allowed, Limits::default());
         let (limits, store) = (spec.limits, spec.store);
-        let upkeep = UpkeepSettings::try_from(&store).map_err(|error| format!("store.{error}"))?;
+        let mut upkeep =
+            UpkeepSettings::try_from(&store).map_err(|error| format!("store.{error}"))?;
+        if store.compaction.memory.is_none() {
+            let bytes = &mut upkeep.store.compaction.memory_bytes;
+            *bytes = memory::compaction_bytes(allowed, *bytes);
+        }
         let size = |size: Option<vervet_agent::config::units::ByteSize>, default: usize| {
             size.map_or(default, |size| {
                 usize::try_from(size.0).unwrap_or(usize::MAX)
@@ -157,6 +174,7 @@ impl TryFrom<CollectorSpec> for CollectorConfig {
                 query_timeout: limits
                     .query_timeout
                     .map_or(defaults.query_timeout, |timeout| timeout.0),
+                ..defaults
             },
             promote: promote::promote_config(store.promote)
                 .map_err(|error| format!("store.promote.{error}"))?,

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
+use vervet_agent::allocator::limit_arenas;
 use vervet_agent::telemetry::{self, TelemetryOptions};
 use vervet_agent::{Agent, AgentOptions};
 use vervet_collector::cli::Operate;
@@ -81,6 +82,10 @@ enum Failure {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    if matches!(cli.command, Command::Run { .. } | Command::Standalone(_)) {
+        // Without it the collector takes more memory, and does its work all the same.
+        let _as_it_is = limit_arenas();
+    }
     let result = match cli.command {
         Command::Validate { config } => validate(&config),
         Command::Run { config } => load(&config).and_then(|config| run(config, None)),

@@ -4,17 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use vervet_model::UnixMillis;
+use vervet_model::{Labels, Matcher, UnixMillis};
 use vervet_promql::{
     Engine, EngineOptions, QueryError, QueryOutput, Queryable, QueryableError, Sample,
     SelectRequest, Series,
 };
 use vervet_store::{SampleLimits, Store, StoreError};
 
+use crate::config::Limits;
 use crate::logql::{self, MetricRequest};
 
-/// Queries evaluated at once; further ones wait.
-const CONCURRENT_QUERIES_MAX: usize = 8;
 /// Queries that wait; further ones are refused.
 const WAITING_QUERIES_MAX: usize = 128;
 
@@ -27,11 +26,18 @@ pub(crate) struct QueryService {
     waiting: Arc<Semaphore>,
     /// How long a query waits at most.
     patience: Duration,
+    series_max: usize,
 }
 
 impl QueryService {
-    pub(crate) fn new(store: Store, options: EngineOptions) -> Self {
-        let permits = Arc::new(Semaphore::new(CONCURRENT_QUERIES_MAX));
+    pub(crate) fn new(store: Store, limits: &Limits) -> Self {
+        let options = EngineOptions {
+            timeout: limits.query_timeout,
+            samples_max: limits.query_samples,
+            series_max: limits.query_series,
+            ..EngineOptions::default()
+        };
+        let permits = Arc::new(Semaphore::new(limits.queries));
         let waiting = Arc::new(Semaphore::new(WAITING_QUERIES_MAX));
         let patience = options.timeout;
         Self {
@@ -40,6 +46,7 @@ impl QueryService {
             permits,
             waiting,
             patience,
+            series_max: limits.query_series,
         }
     }
 
@@ -107,6 +114,28 @@ impl QueryService {
     ) -> Result<QueryOutput, QueryError> {
         let _permit = self.permit().await?;
         logql::evaluate(&self.store, &self.engine, query, request).await
+    }
+
+    /// The label sets that fulfil one of the selectors, as [`Store::series`].
+    ///
+    /// # Errors
+    /// There are too many, or too much is going on.
+    pub(crate) async fn series(
+        &self,
+        selectors: Vec<Vec<Matcher>>,
+        start: UnixMillis,
+        end: UnixMillis,
+    ) -> Result<Vec<Labels>, QueryError> {
+        let _permit = self.permit().await?;
+        let (store, limit) = (self.store.clone(), self.series_max);
+        let list = move || store.series(&selectors, start.0, end.0);
+        let found = tokio::task::spawn_blocking(list)
+            .await
+            .map_err(|error| QueryError::Execution(error.to_string()))?;
+        match found.len() > limit {
+            true => Err(QueryError::TooManySeries { limit }),
+            false => Ok(found),
+        }
     }
 
     async fn run<F>(&self, evaluate: F) -> Result<QueryOutput, QueryError>

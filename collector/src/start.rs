@@ -13,7 +13,6 @@ use vervet_alerting::{FileStateStore, Manager, ManagerConfig, Seams};
 use vervet_error_groups::ErrorStore;
 use vervet_journal::{Journal, JournalConfig};
 use vervet_model::{Clock, SystemClock, UnixNanos};
-use vervet_promql::EngineOptions;
 use vervet_store::{DecodeOptions, Store, StoreConfig};
 
 use crate::api::{self, Context};
@@ -89,13 +88,8 @@ impl Collector {
         let config = Arc::new(config);
         let for_open = Arc::clone(&config);
         let opened = tokio::task::spawn_blocking(move || open(&for_open)).await??;
-        let Opened {
-            store,
-            journal,
-            errors,
-            ..
-        } = &opened;
-        let (store, journal, errors) = (store.clone(), journal.clone(), Arc::clone(errors));
+        let (store, journal) = (opened.store.clone(), opened.journal.clone());
+        let errors = Arc::clone(&opened.errors);
         let own = Own::default();
         let inflight_bytes = config.limits.inflight_bytes;
         let options = opened.options.clone();
@@ -113,11 +107,7 @@ impl Collector {
         let committer = tokio::task::spawn_blocking(move || committer.run());
         let consumers = CancellationToken::new();
         let workers = spawn_workers(opened, &own, (head, recent), &config, &consumers);
-        let options = EngineOptions {
-            timeout: config.limits.query_timeout,
-            ..EngineOptions::default()
-        };
-        let queries = QueryService::new(store.clone(), options);
+        let queries = QueryService::new(store.clone(), &config.limits);
         let (alerts, rule_errors) = open_rules(&config, &queries, &ingest, &own.metrics).await?;
         let sources = CancellationToken::new();
         let rules = spawn_rules(&alerts, &own.derived, &ingest, &sources);

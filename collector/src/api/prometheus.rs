@@ -88,7 +88,7 @@ pub(super) async fn series(State(context): State<Shared>, params: Params) -> Ans
     if selectors.is_empty() {
         return Err(Failure::invalid("no match[] parameter provided").into());
     }
-    let found = context.store.series(&selectors, start.0, end.0);
+    let found = context.queries.series(selectors, start, end).await?;
     Ok(success(found.iter().map(labels_json).collect::<Vec<_>>()))
 }
 

@@ -3,6 +3,29 @@ use vervet_store::maintain::Keep;
 use super::*;
 
 #[test]
+fn little_memory_makes_small_limits_and_much_makes_the_defaults() {
+    let defaults = Limits::default();
+    let large = memory::within(16 << 30, Limits::default());
+    assert_eq!(format!("{large:?}"), format!("{defaults:?}"));
+    let small = memory::within(512 << 20, Limits::default());
+    assert_eq!(
+        (small.head_bytes, small.inflight_bytes),
+        (16 << 20, 32 << 20)
+    );
+    assert_eq!(
+        (small.series, small.query_memory_bytes),
+        (131_072, 32 << 20)
+    );
+    assert_eq!(
+        (small.query_samples, small.query_series, small.queries),
+        (2_097_152, 32_768, 2)
+    );
+    let tiny = memory::within(16 << 20, Limits::default());
+    assert_eq!(tiny.inflight_bytes, tiny.request_bytes);
+    assert_eq!(memory::compaction_bytes(512 << 20, 128 << 20), 16 << 20);
+}
+
+#[test]
 fn an_empty_file_is_a_loopback_collector() {
     let config = CollectorConfig::parse("c.yaml", "").expect("valid");
     assert_eq!(config.http.to_string(), "127.0.0.1:7420");

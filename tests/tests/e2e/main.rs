@@ -21,3 +21,4 @@ mod harness;
 mod operate;
 mod plain_files;
 mod services;
+mod small_memory;

@@ -37,6 +37,8 @@ pub(crate) struct CollectorOptions {
     pub(crate) rules_dir: Option<PathBuf>,
     pub(crate) webhook: Option<String>,
     pub(crate) addresses: Addresses,
+    /// The folder of the control group it runs in.
+    pub(crate) control_group: Option<PathBuf>,
 }
 
 /// `vervet-collector run`, killed when dropped.
@@ -73,6 +75,7 @@ impl CollectorOptions {
                 otlp_grpc: ANY,
                 otlp_http: ANY,
             },
+            control_group: None,
         }
     }
 
@@ -112,7 +115,16 @@ impl CollectorOptions {
     fn spawn(&self) -> Program {
         let config = self.dir.join("collector.yaml");
         std::fs::write(&config, self.yaml()).unwrap();
-        let mut command = Command::new(binary("vervet-collector"));
+        let program = binary("vervet-collector");
+        let mut command = match &self.control_group {
+            None => Command::new(program),
+            Some(group) => {
+                let mut shell = Command::new("sh");
+                shell.args(["-ec", "echo $$ > \"$0/cgroup.procs\"; exec \"$@\""]);
+                shell.arg(group).arg(program);
+                shell
+            }
+        };
         Program::spawn(
             "vervet-collector",
             command.arg("run").arg("--config").arg(config),
