@@ -7,7 +7,7 @@
 //! Logs and spans carry an index of their tokens and counts ([`index`]). Texts of logs have their numbers and ids stored
 //! apart ([`packed`]).
 //!
-//! Limits: row groups of 122,880 rows, of logs and spans 65,536, and of 128 MiB in memory; data pages of 20,000
+//! Limits: row groups of 122,880 rows, of logs and spans 65,536 or equal parts below that, and of 128 MiB in memory; data pages of 20,000
 //! rows or 250 KiB, zstd level 1 at a flush and 9 in compaction.
 
 mod checksum;

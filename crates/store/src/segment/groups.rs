@@ -29,10 +29,16 @@ pub(super) struct GroupWriter<'f> {
 }
 
 impl<'f> GroupWriter<'f> {
-    pub(super) fn new(writer: ArrowWriter<&'f mut HashedFile>, layout: &Layout) -> Self {
+    /// `first_rows` are those of the first batch. Beyond one row group they are mostly all, and are parted evenly: the
+    /// blooms of all row groups have the same size.
+    pub(super) fn new(
+        writer: ArrowWriter<&'f mut HashedFile>,
+        layout: &Layout,
+        first_rows: usize,
+    ) -> Self {
         let index = IndexBuilder::new(layout);
         let rows_max = match &index {
-            Some(_) => INDEXED_GROUP_ROWS_MAX,
+            Some(_) => even_part(first_rows, INDEXED_GROUP_ROWS_MAX),
             None => ROW_GROUP_ROWS_MAX,
         };
         Self {
@@ -91,5 +97,27 @@ impl<'f> GroupWriter<'f> {
             self.writer.append_key_value_metadata(place);
         }
         self.writer.finish()
+    }
+}
+
+/// The rows of each of the fewest equal parts of at most `most`; that many for fewer rows.
+fn even_part(rows: usize, most: usize) -> usize {
+    match rows.div_ceil(most) {
+        0 | 1 => most,
+        parts => rows.div_ceil(parts),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_parted_evenly() {
+        let check = |rows: usize, expect: usize| assert_eq!(even_part(rows, 100), expect, "{rows}");
+        check(0, 100);
+        check(100, 100);
+        check(101, 51);
+        check(350, 88);
     }
 }

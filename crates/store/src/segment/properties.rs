@@ -3,10 +3,14 @@
 //! Every column begins with a dictionary. Where values hardly repeat it is full after a few pages, and the rest of
 //! the row group is encoded as follows. Texts are plain: zstd finds more in them with the lengths in between than
 //! without. Doubles are plain too, because most were decimal numbers once and share most of their bytes; a
-//! stream per byte takes twice as much of those. Ids are random bytes, with their lengths, all the same, apart.
+//! stream per byte takes twice as much of those. Ids are random bytes, with their lengths, all the same, apart. Integers are
+//! differences, or a stream for each byte where the first rows say that this is smaller.
+
+mod integers;
 
 use std::sync::Arc;
 
+use arrow::array::{AsArray as _, RecordBatch};
 use arrow::datatypes::{DataType, Field};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::ParquetError;
@@ -16,7 +20,7 @@ use parquet::schema::types::ColumnPath;
 
 use super::ROW_GROUP_ROWS_MAX;
 use crate::tables::packed::{PREFIX, companion, packed_columns};
-use crate::tables::{Layout, Table, column, map_fields};
+use crate::tables::{Layout, PromotedKind, Table, column, map_fields};
 
 /// How much work compression is worth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,13 +50,15 @@ const SAMPLE_PAGE_ROWS_MAX: usize = ROW_GROUP_ROWS_MAX;
 const SAMPLE_PAGE_BYTES_MAX: usize = 1 << 20;
 /// What a dictionary without repetitions costs in vain, at most.
 const DICTIONARY_BYTES_MAX: usize = 64 << 10;
-/// The same for the integers of doubles, which take less without one sooner.
-const PACKED_DICTIONARY_BYTES_MAX: usize = 8 << 10;
+/// The same for integers that lie far apart, which take less without one sooner.
+const APART_DICTIONARY_BYTES_MAX: usize = 8 << 10;
 const CREATED_BY: &str = concat!("vervet ", env!("CARGO_PKG_VERSION"));
 
+/// `sample` are the first rows of the segment, which say what serves them.
 pub(super) fn writer_properties(
     layout: &Layout,
     effort: Effort,
+    sample: Option<&RecordBatch>,
 ) -> Result<WriterProperties, ParquetError> {
     let (page_rows, page_bytes) = match layout.table() {
         Table::Samples => (SAMPLE_PAGE_ROWS_MAX, SAMPLE_PAGE_BYTES_MAX),
@@ -75,7 +81,11 @@ pub(super) fn writer_properties(
         let path = ColumnPath::from(name);
         builder.set_column_statistics_enabled(path, EnabledStatistics::None)
     });
-    Ok(builder.build())
+    let apart = promoted_integers(layout).filter(|name| {
+        let values = sample.and_then(|rows| rows.column_by_name(name)?.as_primitive_opt());
+        values.is_some_and(integers::lie_apart)
+    });
+    Ok(apart.fold(builder, split_bytes).build())
 }
 
 /// Dictionary, then plain, unless something else is known to be smaller.
@@ -100,9 +110,7 @@ fn encode_column(builder: WriterPropertiesBuilder, field: &Arc<Field>) -> Writer
             builder.set_column_statistics_enabled(path, EnabledStatistics::None)
         }
         // Integers of doubles lie far apart, and their high bytes are the same.
-        (name, DataType::Int64) if name.starts_with(PREFIX) => builder
-            .set_column_dictionary_page_size_limit(path.clone(), PACKED_DICTIONARY_BYTES_MAX)
-            .set_column_encoding(path, Encoding::BYTE_STREAM_SPLIT),
+        (name, DataType::Int64) if name.starts_with(PREFIX) => split_bytes(builder, name),
         (_, DataType::Int64) => builder.set_column_encoding(path, Encoding::DELTA_BINARY_PACKED),
         // Trace and span ids: random bytes, hardly ever twice.
         (_, DataType::Binary) => only(builder, &path, Encoding::DELTA_LENGTH_BYTE_ARRAY),
@@ -115,6 +123,20 @@ fn encode_column(builder: WriterPropertiesBuilder, field: &Arc<Field>) -> Writer
         }),
         _ => builder,
     }
+}
+
+fn promoted_integers(layout: &Layout) -> impl Iterator<Item = &str> {
+    let columns = layout.promoted().columns().iter();
+    let integers = columns.filter(|column| column.kind == PromotedKind::Integer);
+    integers.map(|column| column.name.as_str())
+}
+
+/// A stream for each byte, for integers that lie far apart.
+fn split_bytes(builder: WriterPropertiesBuilder, name: &str) -> WriterPropertiesBuilder {
+    let path = ColumnPath::from(name);
+    builder
+        .set_column_dictionary_page_size_limit(path.clone(), APART_DICTIONARY_BYTES_MAX)
+        .set_column_encoding(path, Encoding::BYTE_STREAM_SPLIT)
 }
 
 fn map_paths(field: &Field) -> Vec<ColumnPath> {

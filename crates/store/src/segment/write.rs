@@ -174,8 +174,11 @@ fn write_file(
         source,
     };
     let mut file = HashedFile::new(file);
-    let writer = open_writer(&mut file, layout, effort).map_err(parquet)?;
-    let mut writer = GroupWriter::new(writer, layout);
+    let mut batches = batches.peekable();
+    let sample = batches.peek().and_then(|first| first.as_ref().ok());
+    let first_rows = sample.map_or(0, RecordBatch::num_rows);
+    let writer = open_writer(&mut file, layout, effort, sample).map_err(parquet)?;
+    let mut writer = GroupWriter::new(writer, layout, first_rows);
     let mut measure = Measure::new(layout);
     for batch in batches {
         let batch = batch?;
@@ -199,10 +202,11 @@ fn open_writer<'f>(
     file: &'f mut HashedFile,
     layout: &Layout,
     effort: Effort,
+    sample: Option<&RecordBatch>,
 ) -> Result<ArrowWriter<&'f mut HashedFile>, ParquetError> {
     // The types follow from the Parquet schema alone, so the Arrow schema is not stored a second time.
     let options = ArrowWriterOptions::new()
-        .with_properties(writer_properties(layout, effort)?)
+        .with_properties(writer_properties(layout, effort, sample)?)
         .with_skip_arrow_metadata(true);
     ArrowWriter::try_new_with_options(file, layout.file_schema(), options)
 }
