@@ -10,7 +10,6 @@ pub use status::{ExporterStatus, Status};
 use std::net::SocketAddr;
 
 use axum::extract::State;
-use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -33,11 +32,7 @@ pub(crate) fn router(view: SelfView) -> Router {
 
 /// Every admin route, for a listener on `address`.
 pub(crate) fn router_on(address: SocketAddr, view: SelfView) -> Router {
-    let router = router(view);
-    match address.ip().is_loopback() {
-        true => router.layer(middleware::from_fn(vervet_wire::http::guard::local_only)),
-        false => router,
-    }
+    vervet_wire::http::guard::service(router(view), address, None)
 }
 
 async fn metrics(State(view): State<SelfView>) -> Response {

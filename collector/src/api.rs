@@ -5,7 +5,6 @@
 
 mod delete;
 mod errors;
-mod guard;
 mod health;
 mod loki;
 mod params;
@@ -17,17 +16,19 @@ mod status;
 mod tempo;
 mod ui;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
-use axum::{Router, middleware};
 use vervet_alerting::Manager;
 use vervet_error_groups::ErrorStore;
 use vervet_journal::Journal;
 use vervet_model::UnixNanos;
 use vervet_store::Store;
+use vervet_wire::http;
 
 use crate::derived::Derived;
 use crate::health::Health;
@@ -56,8 +57,8 @@ pub(crate) struct Context {
     pub(crate) rates: Rates,
     pub(crate) environment: String,
     pub(crate) external_url: Option<String>,
-    /// Whether the API can be reached from this machine only.
-    pub(crate) loopback_only: bool,
+    /// Where the API listens.
+    pub(crate) listen: SocketAddr,
     pub(crate) started: UnixNanos,
 }
 
@@ -65,13 +66,7 @@ type Shared = Arc<Context>;
 
 /// All routes. `otlp_body_bytes_max` limits OTLP bodies before and after decompression.
 pub(crate) fn router(context: Context, ingest: Ingest, otlp_body_bytes_max: usize) -> Router {
-    let loopback_only = context.loopback_only;
-    let hosts: Vec<String> = context
-        .external_url
-        .iter()
-        .filter_map(|url| guard::host_of(url))
-        .collect();
-    let allowed: guard::AllowedHosts = loopback_only.then(|| hosts.into());
+    let (listen, known_as) = (context.listen, context.external_url.clone());
     let api = Router::new()
         .route(
             "/api/v1/query",
@@ -124,7 +119,7 @@ pub(crate) fn router(context: Context, ingest: Ingest, otlp_body_bytes_max: usiz
     let api = api
         .fallback(ui::serve)
         .layer(DefaultBodyLimit::max(QUERY_BODY_BYTES_MAX))
-        .layer(middleware::from_fn_with_state(allowed, guard::guard))
         .with_state(Arc::new(context));
-    vervet_wire::http::router(ingest, otlp_body_bytes_max).merge(api)
+    let all = http::router(ingest, otlp_body_bytes_max).merge(api);
+    http::guard::site(all, listen, known_as.as_deref())
 }

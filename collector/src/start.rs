@@ -126,7 +126,7 @@ impl Collector {
             rates: api::Rates::new(started),
             environment: config.environment.clone(),
             external_url: config.external_url.clone(),
-            loopback_only: config.http.ip().is_loopback(),
+            listen: config.http,
             started,
         };
         let mut servers = JoinSet::new();
@@ -376,6 +376,8 @@ async fn listen(
         otlp_http: otlp_http.local_addr()?,
     };
     let otlp_router = vervet_wire::http::router(ingest.clone(), request_bytes);
+    let known_as = config.external_url.as_deref();
+    let otlp_router = vervet_wire::http::guard::service(otlp_router, config.otlp_http, known_as);
     servers.spawn(serve_http(otlp_http, otlp_router, shutdown.clone()));
     servers.spawn(serve_grpc(
         otlp_grpc,

@@ -10,7 +10,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::middleware;
 use bytes::Bytes;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -139,8 +138,8 @@ async fn serve_http(
     let Some(listener) = listener else { return };
     let shutdown = context.shutdown.clone().cancelled_owned();
     let mut router = http::router(sink.clone(), body_bytes_max);
-    if listener.local_addr().is_ok_and(|at| at.ip().is_loopback()) {
-        router = router.layer(middleware::from_fn(http::guard::local_only));
+    if let Ok(address) = listener.local_addr() {
+        router = http::guard::service(router, address, None);
     }
     let served = axum::serve(listener, router)
         .with_graceful_shutdown(shutdown)

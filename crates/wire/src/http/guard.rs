@@ -1,45 +1,100 @@
-//! Keeps other sites' pages out while a listener is on loopback: a browser may be made to send requests there by any page
-//! it shows, and a foreign name can be pointed at this machine (DNS rebinding).
+//! Keeps other sites' pages out of every HTTP listener of both programs.
+//!
+//! In: requests with what their senders say of themselves; out: those that may be served. A browser may be made to send
+//! requests to this machine by any page it shows, and a foreign name can be pointed at this machine and read through (DNS
+//! rebinding). What is no browser says nothing of itself and is served.
+//!
+//! | listener | host names | requests of other sites' pages |
+//! |---|---|---|
+//! | [`service`] on loopback | local ones and the known one | refused: 403 |
+//! | [`service`] elsewhere | all | served: a proxy in front may let pages send telemetry |
+//! | [`site`] on loopback | local ones and the known one | refused when they change something; links lead here |
+//! | [`site`] elsewhere | all | refused when they change something |
+//!
+//! A host name that is not served is answered with 421.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
-use axum::extract::Request;
-use axum::middleware::Next;
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, Method, StatusCode, header};
 
-/// Middleware: a request must name a local host, and must not say that it comes from another site.
-pub async fn local_only(request: Request, next: Next) -> Response {
-    match refusal(&request) {
+/// `router` for a listener on `address` that programs ask; its host may also be that of the URL `known_as`.
+pub fn service(router: Router, address: SocketAddr, known_as: Option<&str>) -> Router {
+    let guard = Guard::new(address, known_as, false);
+    match guard.local {
+        true => router.layer(from_fn_with_state(guard, check)),
+        false => router,
+    }
+}
+
+/// `router` for a listener on `address` that browsers show; its host may also be that of the URL `known_as`.
+pub fn site(router: Router, address: SocketAddr, known_as: Option<&str>) -> Router {
+    let guard = Guard::new(address, known_as, true);
+    router.layer(from_fn_with_state(guard, check))
+}
+
+async fn check(State(guard): State<Guard>, request: Request, next: Next) -> Response {
+    match guard.refusal(&request) {
         Some((status, message)) => (status, message).into_response(),
         None => next.run(request).await,
     }
 }
 
-fn refusal<B>(request: &http::Request<B>) -> Option<(StatusCode, &'static str)> {
-    let headers = request.headers();
-    let authority = request.uri().authority().map(|a| a.as_str());
-    let host = authority.or_else(|| text(headers, header::HOST.as_str()));
-    let host = host.unwrap_or_default();
-    if !is_local(host) {
-        let message = "this host name is not served; ask for 127.0.0.1 or localhost\n";
-        return Some((StatusCode::MISDIRECTED_REQUEST, message));
-    }
-    is_cross_site(headers, host).then_some((
-        StatusCode::FORBIDDEN,
-        "requests from other sites are refused\n",
-    ))
+#[derive(Debug, Clone)]
+struct Guard {
+    /// Whether the listener is on loopback, so that only local host names and `known` are served.
+    local: bool,
+    known: Option<Arc<str>>,
+    /// Whether other sites' pages may ask for what changes nothing.
+    links: bool,
 }
 
-/// Whether a browser says that another site's page has made the request. What is no browser says nothing.
-fn is_cross_site(headers: &HeaderMap, host: &str) -> bool {
-    let site = text(headers, "sec-fetch-site");
-    let origin = headers.get(header::ORIGIN).map(|origin| {
-        let origin = origin.to_str().unwrap_or_default();
-        origin.split_once("://").map_or("", |(_scheme, host)| host)
-    });
-    site.is_some_and(|site| !matches!(site, "same-origin" | "none"))
-        || origin.is_some_and(|origin| !origin.eq_ignore_ascii_case(host))
+impl Guard {
+    fn new(address: SocketAddr, known_as: Option<&str>, links: bool) -> Self {
+        Self {
+            local: address.ip().to_canonical().is_loopback(),
+            known: known_as.and_then(host_of).map(Arc::from),
+            links,
+        }
+    }
+
+    fn refusal<B>(&self, request: &http::Request<B>) -> Option<(StatusCode, &'static str)> {
+        let headers = request.headers();
+        let authority = request.uri().authority().map(|a| a.as_str());
+        let host = authority.or_else(|| text(headers, header::HOST.as_str()));
+        let host = host.unwrap_or_default();
+        if self.local && !is_local(host) && !self.is_known(host) {
+            let message = "this host name is not served: ask for 127.0.0.1 or localhost, \
+                           or set external_url of a collector\n";
+            return Some((StatusCode::MISDIRECTED_REQUEST, message));
+        }
+        let reads = [Method::GET, Method::HEAD, Method::OPTIONS].contains(request.method());
+        let refused = !(self.links && reads) && self.is_cross_site(headers, host);
+        let message = "requests from other sites are refused\n";
+        refused.then_some((StatusCode::FORBIDDEN, message))
+    }
+
+    fn is_known(&self, authority: &str) -> bool {
+        let name = without_port(authority);
+        self.known
+            .as_deref()
+            .is_some_and(|known| known.eq_ignore_ascii_case(name))
+    }
+
+    /// Whether a browser says that another site's page has made the request. A proxy may have changed the host since.
+    fn is_cross_site(&self, headers: &HeaderMap, host: &str) -> bool {
+        let site = text(headers, "sec-fetch-site");
+        let origin = headers.get(header::ORIGIN).map(|origin| {
+            let origin = origin.to_str().unwrap_or_default();
+            origin.split_once("://").map_or("", |(_scheme, host)| host)
+        });
+        site.is_some_and(|site| !matches!(site, "same-origin" | "none"))
+            || origin.is_some_and(|it| !it.eq_ignore_ascii_case(host) && !self.is_known(it))
+    }
 }
 
 fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
@@ -48,60 +103,29 @@ fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
 
 /// `[::1]:80`, `127.0.0.1`, `localhost:7421`
 fn is_local(authority: &str) -> bool {
+    let name = without_port(authority);
+    let address: Result<IpAddr, _> = name.parse();
+    let loopback = |address: IpAddr| address.to_canonical().is_loopback();
+    name.eq_ignore_ascii_case("localhost") || address.is_ok_and(loopback)
+}
+
+/// The host of an authority: `[::1]:80` is `::1`, `a:80` is `a`.
+fn without_port(authority: &str) -> &str {
     let bracketed = authority
         .strip_prefix('[')
         .and_then(|rest| rest.split_once(']'));
-    let name = match bracketed {
+    match bracketed {
         Some((address, _port)) => address,
         None => authority.split(':').next().unwrap_or_default(),
-    };
-    let address: Result<IpAddr, _> = name.parse();
-    name.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
+    }
+}
+
+/// The host of a URL, without its port.
+fn host_of(url: &str) -> Option<&str> {
+    let (_scheme, rest) = url.split_once("://")?;
+    let authority = rest.split(['/', '?', '#']).next()?;
+    Some(without_port(authority)).filter(|host| !host.is_empty())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_local_names_are_served() {
-        for (host, expected) in [
-            ("127.0.0.1:7421", true),
-            ("LocalHost", true),
-            ("[::1]:7421", true),
-            ("evil.example:7421", false),
-            ("localhost.evil.example", false),
-            ("127.0.0.1.evil.example", false),
-            ("10.0.0.1:7421", false),
-            ("me@evil.example", false),
-            ("", false),
-        ] {
-            assert_eq!(is_local(host), expected, "{host}");
-        }
-    }
-
-    #[test]
-    fn pages_of_other_sites_are_refused() {
-        let host = "127.0.0.1:4318";
-        for (name, value, expected) in [
-            ("user-agent", "sdk/1", None),
-            ("origin", "http://127.0.0.1:4318", None),
-            ("origin", "http://evil.example", Some(403)),
-            ("origin", "http://localhost:3000", Some(403)),
-            ("origin", "null", Some(403)),
-            ("sec-fetch-site", "none", None),
-            ("sec-fetch-site", "same-origin", None),
-            ("sec-fetch-site", "same-site", Some(403)),
-            ("sec-fetch-site", "cross-site", Some(403)),
-            ("host", "evil.example", Some(421)),
-        ] {
-            let mut request = http::Request::post("/v1/logs").header("host", host);
-            if name == "host" {
-                request = http::Request::post("/v1/logs");
-            }
-            let request = request.header(name, value).body(()).expect("request");
-            let status = refusal(&request).map(|(status, _)| status.as_u16());
-            assert_eq!(status, expected, "{name}: {value}");
-        }
-    }
-}
+mod tests;
