@@ -3,7 +3,6 @@
 mod admin;
 mod buffer;
 mod explain;
-mod human;
 mod run;
 mod status;
 mod tap;
@@ -17,7 +16,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::AgentConfig;
-use crate::printable::printable;
+use crate::printable::printable_lines;
 
 const EXIT_RUNTIME: u8 = 1;
 const EXIT_CONFIG: u8 = 78;
@@ -120,9 +119,8 @@ fn say(text: &str) -> io::Result<()> {
 
 fn complain(message: &dyn Display) {
     // Names of files, answers of servers: lines are kept, what a terminal would obey is not.
-    let message = message.to_string();
-    let lines: Vec<String> = message.lines().map(printable).collect();
-    say_error(&format!("vervet-agent: {}\n", lines.join("\n")));
+    let message = printable_lines(&message.to_string());
+    say_error(&format!("vervet-agent: {message}\n"));
 }
 
 fn say_error(text: &str) {

@@ -1,8 +1,8 @@
-//! Text from elsewhere, on a terminal: what would be obeyed or would hide something becomes visible.
+//! Text from elsewhere, on the terminal of either program: what would be obeyed or would hide something becomes visible.
 
 /// Whether a terminal may obey `c`, or show the text around it in another order or not at all: control characters of both
 /// sets (C0, DEL, C1), marks of direction, line separators, and what has no width.
-pub(crate) fn is_obeyed(c: char) -> bool {
+pub fn is_obeyed(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
@@ -10,7 +10,7 @@ pub(crate) fn is_obeyed(c: char) -> bool {
 }
 
 /// `text` with such characters escaped.
-pub(crate) fn printable(text: &str) -> String {
+pub fn printable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match is_obeyed(c) {
@@ -21,8 +21,13 @@ pub(crate) fn printable(text: &str) -> String {
     out
 }
 
+/// As [`printable`], line by line.
+pub fn printable_lines(text: &str) -> String {
+    text.lines().map(printable).collect::<Vec<_>>().join("\n")
+}
+
 /// A line of JSON with such characters in its texts escaped as JSON does it: the same document.
-pub(crate) fn printable_json(json: &str) -> String {
+pub fn printable_json(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     let mut units = [0; 2];
     for c in json.chars() {

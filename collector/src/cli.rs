@@ -13,8 +13,8 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::Subcommand;
+use vervet_agent::printable::printable_lines;
 
-pub(crate) use human::time as time_text;
 pub(crate) use place::Place;
 
 const EXIT_FAILURE: u8 = 1;
@@ -86,5 +86,6 @@ fn say(text: &str) -> io::Result<()> {
 
 fn complain(message: &dyn Display) {
     // Nobody is left to tell when stderr is gone.
+    let message = printable_lines(&message.to_string());
     let _closed = writeln!(io::stderr(), "vervet-collector: {message}");
 }

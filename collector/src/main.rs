@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 use vervet_agent::allocator::limit_arenas;
+use vervet_agent::printable::printable_lines;
 use vervet_agent::telemetry::{self, TelemetryOptions};
 use vervet_agent::{Agent, AgentOptions};
 use vervet_collector::cli::Operate;
@@ -97,7 +98,7 @@ fn main() -> ExitCode {
         Err(Failure::Config(message)) => (EXIT_CONFIG, message),
         Err(Failure::Run(error)) => (EXIT_FAILURE, format!("{error:#}")),
     };
-    say(&format!("vervet-collector: {message}"));
+    say(&printable_lines(&format!("vervet-collector: {message}")));
     ExitCode::from(code)
 }
 

@@ -36,6 +36,14 @@ pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
     (!text.is_empty()).then_some(Duration::from_millis(total_ms))
 }
 
+/// A time for people: RFC 3339 in UTC, to the second.
+pub(crate) fn text(time: UnixNanos) -> String {
+    let second = time.0.div_euclid(1_000_000_000);
+    jiff::Timestamp::from_second(second)
+        .map(|time| time.to_string())
+        .unwrap_or_default()
+}
+
 /// A time of the Prometheus API: seconds since the epoch with fractions, or RFC 3339.
 pub(crate) fn parse_prometheus_time(text: &str) -> Option<UnixMillis> {
     if let Ok(seconds) = text.parse::<f64>() {
@@ -69,6 +77,12 @@ fn rfc3339(text: &str) -> Option<UnixNanos> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_for_people_end_at_the_second() {
+        let time = UnixNanos(1_728_000_000_000_000_001);
+        assert_eq!(text(time), "2024-10-04T00:00:00Z");
+    }
 
     #[test]
     fn durations() {

@@ -11,8 +11,8 @@ use vervet_model::{Clock as _, SystemClock, UnixNanos};
 use vervet_store::catalog::check_database;
 use vervet_store::verify::{Defect, Progress, VerifyOptions, VerifyReport};
 
-use crate::cli::time_text;
 use crate::start::{ALERTS_FILE, ERRORS_FILE, JOURNAL_DIR};
+use crate::time;
 
 pub(crate) use journal::JournalFindings;
 
@@ -79,7 +79,7 @@ impl From<&Defect> for Finding {
             rows: cost.rows,
             time_range: cost
                 .time_range
-                .map(|(from, to)| (time_text(from), time_text(to))),
+                .map(|(from, to)| (time::text(from), time::text(to))),
             is_live: cost.is_live,
         }
     }

@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use super::human::{bytes, table};
 use super::{EXIT_CONFIG, EXIT_RUNTIME, complain, say, say_error};
 use crate::config::{AgentConfig, Checked};
-use crate::printable::printable;
+use crate::figures::{bytes, table};
+use crate::printable::{printable, printable_lines};
 
 pub(super) fn validate(path: &Path) -> ExitCode {
     let file = path.display();
@@ -39,10 +39,6 @@ pub(super) fn validate(path: &Path) -> ExitCode {
             ExitCode::from(EXIT_RUNTIME)
         }
     }
-}
-
-fn printable_lines(text: &str) -> String {
-    text.lines().map(printable).collect::<Vec<_>>().join("\n")
 }
 
 fn plural(count: usize, what: &str) -> String {
@@ -91,5 +87,5 @@ fn summary(checked: &Checked) -> String {
         "admin".to_owned(),
         admin.unwrap_or_else(|| "none".to_owned()),
     ]);
-    table(&rows, 2)
+    table(&rows, 2, "  ")
 }

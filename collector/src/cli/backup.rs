@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use serde_json::json;
+use vervet_agent::printable::printable;
 use vervet_store::backup::{Manifest, Repository};
 use vervet_store::verify::{Defect, Progress};
 
@@ -183,7 +184,7 @@ fn prove(repository: &Repository, manifest: &Manifest, scratch: &ScratchArgs) ->
 fn checked_text(checked: &Checked) -> String {
     let mut text = String::new();
     for problem in &checked.problems {
-        text.push_str(&format!("DAMAGED  {}\n", human::printable(problem)));
+        text.push_str(&format!("DAMAGED  {}\n", printable(problem)));
     }
     text.push_str(&format!(
         "backup {} restored and read: {} files, {}, {} rows, {} days of tables compared, {} journal records\n",

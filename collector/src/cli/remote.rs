@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::Value;
+use vervet_agent::printable::{printable_json, printable_lines};
 
 use super::{CliError, CliResult, human, say};
 use crate::CollectorConfig;
@@ -197,8 +198,8 @@ pub(super) fn status(args: &StatusArgs) -> CliResult {
         Ok(serde_json::from_slice(&body(&mut answer).await?)?)
     })?;
     match args.json {
-        true => say(&format!("{status:#}\n"))?,
-        false => say(&human::printable_lines(&text(&status)))?,
+        true => say(&printable_json(&format!("{status:#}\n")))?,
+        false => say(&(printable_lines(&text(&status)) + "\n"))?,
     }
     Ok(status
         .get("ready")

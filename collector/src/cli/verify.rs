@@ -4,6 +4,7 @@ use std::num::NonZero;
 
 use clap::Args;
 use serde_json::json;
+use vervet_agent::printable::printable;
 use vervet_store::verify::{Defect, Progress, VerifyOptions};
 
 use super::progress::Meter;
@@ -68,7 +69,7 @@ impl Progress for Watch {
     fn defect(&self, defect: &Defect) {
         if !self.json {
             self.meter.clear();
-            super::complain(&human::printable(&defect_line(&Finding::from(defect))));
+            super::complain(&printable(&defect_line(&Finding::from(defect))));
         }
     }
 }
@@ -76,10 +77,7 @@ impl Progress for Watch {
 fn text(findings: &Findings) -> String {
     let mut out = String::new();
     for defect in &findings.defects {
-        out.push_str(&format!(
-            "DAMAGED  {}\n",
-            human::printable(&defect_line(defect))
-        ));
+        out.push_str(&format!("DAMAGED  {}\n", printable(&defect_line(defect))));
     }
     for orphan in &findings.orphans {
         let what = match orphan.is_recent {
@@ -88,7 +86,7 @@ fn text(findings: &Findings) -> String {
         };
         out.push_str(&format!(
             "note     {}: {what} ({})\n",
-            human::printable(&orphan.path),
+            printable(&orphan.path),
             human::bytes(orphan.bytes)
         ));
     }

@@ -4,9 +4,10 @@
 use serde_json::{Map, Value};
 
 use super::verdict;
-use crate::cli::human::{bytes, count, seconds, table};
+use crate::figures::{bytes, count, seconds, table};
 use crate::printable::printable;
 
+const INDENT: &str = "  ";
 /// Rows of one table; the JSON has them all.
 const ROWS_MAX: usize = 20;
 
@@ -52,7 +53,7 @@ fn object(name: &str, entries: &Map<String, Value>, out: &mut String) {
         .map(|(key, value)| vec![title(key), cell(key, value)])
         .collect();
     if !rows.is_empty() {
-        out.push_str(&format!("\n{name}\n{}", table(&rows, 2)));
+        out.push_str(&format!("\n{name}\n{}", table(&rows, 2, INDENT)));
     }
     for (key, value) in ordered(entries)
         .into_iter()
@@ -111,7 +112,7 @@ fn list(name: &str, items: &[Value], out: &mut String) {
 
 fn push_table(name: &str, rows: &[Vec<String>], left: usize, out: &mut String) {
     let shown = rows.get(..=ROWS_MAX).unwrap_or(rows);
-    out.push_str(&format!("\n{name}\n{}", table(shown, left)));
+    out.push_str(&format!("\n{name}\n{}", table(shown, left, INDENT)));
     if rows.len() > shown.len() {
         out.push_str(&format!(
             "  and {} more, see --json\n",

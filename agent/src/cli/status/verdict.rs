@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::cli::human::{bytes, count, seconds};
+use crate::figures::{bytes, count, seconds};
 use crate::printable::printable;
 
 /// The sections told here.

@@ -1,7 +1,7 @@
-//! Figures for people.
+//! Figures and tables for people, in the commands of both programs.
 
 /// `1.5 MiB`
-pub(super) fn bytes(bytes: f64) -> String {
+pub fn bytes(bytes: f64) -> String {
     const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
     let (mut amount, mut unit) = (bytes, "B");
     for larger in UNITS.into_iter().skip(1) {
@@ -17,7 +17,7 @@ pub(super) fn bytes(bytes: f64) -> String {
 }
 
 /// `2h 5m`: the two largest units.
-pub(super) fn seconds(seconds: f64) -> String {
+pub fn seconds(seconds: f64) -> String {
     const UNITS: [(f64, &str); 4] = [(86_400.0, "d"), (3_600.0, "h"), (60.0, "m"), (1.0, "s")];
     if seconds.abs() < 10.0 {
         return format!("{seconds:.1}s");
@@ -35,7 +35,7 @@ pub(super) fn seconds(seconds: f64) -> String {
 }
 
 /// `1,234,567`
-pub(super) fn count(digits: &str) -> String {
+pub fn count(digits: &str) -> String {
     let (sign, digits) = match digits.strip_prefix('-') {
         Some(digits) => ("-", digits),
         None => ("", digits),
@@ -51,7 +51,8 @@ pub(super) fn count(digits: &str) -> String {
 }
 
 /// Columns as wide as their widest cell, two blanks between them; the first `left` ones begin at the left edge.
-pub(super) fn table(rows: &[Vec<String>], left: usize) -> String {
+/// `indent` stands before each row.
+pub fn table(rows: &[Vec<String>], left: usize, indent: &str) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column));
@@ -69,7 +70,7 @@ pub(super) fn table(rows: &[Vec<String>], left: usize) -> String {
             };
             line.extend([if column > 0 { "  " } else { "" }, before, cell, after]);
         }
-        out.push_str("  ");
+        out.push_str(indent);
         out.push_str(line.trim_end());
         out.push('\n');
     }
@@ -87,6 +88,7 @@ mod tests {
             (1023.0, "1023 B"),
             (1536.0, "1.5 KiB"),
             (4e9, "3.7 GiB"),
+            (5.5e12, "5.0 TiB"),
         ] {
             assert_eq!(bytes(given), expected);
         }
@@ -101,5 +103,12 @@ mod tests {
         for (given, expected) in [("7", "7"), ("1234", "1,234"), ("-100000", "-100,000")] {
             assert_eq!(count(given), expected);
         }
+    }
+
+    #[test]
+    fn columns_line_up() {
+        let rows = [["a", "10"], ["bcd", "5"]].map(|row| row.map(str::to_owned).to_vec());
+        assert_eq!(table(&rows, 1, ""), "a    10\nbcd   5\n");
+        assert_eq!(table(&rows, 2, "  "), "  a    10\n  bcd  5\n");
     }
 }
