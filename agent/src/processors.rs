@@ -153,7 +153,7 @@ impl Step {
     ) -> Outcome {
         match self {
             Self::Resource(_) | Self::K8sAttributes(_) => Ok(false),
-            Self::Redaction(step) => step.log(record),
+            Self::Redaction(step) => step.log(resource, record),
             Self::Filter(step) => step.log(resource, scope, record),
             Self::Sample(step) => step.log(resource, record),
             Self::Ratelimit(step) => step.log(resource, record),

@@ -8,6 +8,7 @@
 //! text that holds one is dropped; names and status messages cannot be left out and are masked.
 
 mod assignments;
+mod blocks;
 mod cards;
 mod detector;
 mod email;
@@ -16,8 +17,10 @@ mod keywords;
 mod network;
 mod query;
 mod scan;
+mod user_info;
 mod values;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::LazyLock;
@@ -26,8 +29,9 @@ use prometheus_client::metrics::counter::Counter;
 use regex::{Regex, RegexBuilder};
 use ring::hmac;
 use serde::Deserialize;
-use vervet_wire::otlp::{LogRecord, Metric, Resource, Scope, Span};
+use vervet_wire::otlp::{LogRecord, Metric, Resource, Scope, Span, Value};
 
+use blocks::Blocks;
 use detector::Detector;
 use query::QueryParameters;
 use scan::{Cover, Scanner};
@@ -228,6 +232,7 @@ impl RedactionConfig {
                 .iter()
                 .map(|rule| context.metrics.processors.redactions(context.name, rule))
                 .collect(),
+            blocks: Blocks::new(context.clock.clone()),
             redactor,
         })
     }
@@ -239,6 +244,7 @@ pub(super) struct RedactionStep {
     /// By rule.
     reasons: Vec<DropReason>,
     counters: Vec<Counter>,
+    blocks: Blocks,
 }
 
 impl RedactionStep {
@@ -255,14 +261,42 @@ impl RedactionStep {
         self.count(&rules)
     }
 
-    pub(super) fn log(&self, record: &mut LogRecord<'_>) -> Outcome {
+    pub(super) fn log(&self, resource: &Resource<'_>, record: &mut LogRecord<'_>) -> Outcome {
         let mut rules = Vec::new();
-        let dropped_by = self.redactor.log(record, &mut rules);
+        let private_key = self.redactor.rule(Detector::PrivateKey);
+        let cut = private_key.and_then(|rule| self.cut_key(resource, record, rule, &mut rules));
+        // A borrowed text outlives its covering, so that only what holds a key is looked at.
+        let (text, opening) = match (&record.body, private_key) {
+            (Value::String(Cow::Borrowed(text)), Some(_)) => (Some(*text), None),
+            (Value::String(Cow::Owned(text)), Some(_)) => (None, blocks::opening(text)),
+            _ => (None, None),
+        };
+        let dropped_by = cut.or(self.redactor.log(record, &mut rules));
+        let text = text.filter(|_| private_key.is_some_and(|rule| rules.contains(&rule)));
+        if let Some(opening) = opening.or_else(|| text.and_then(blocks::opening)) {
+            self.blocks.open(resource, opening);
+        }
         let changed = self.count(&rules);
         match dropped_by.and_then(|rule| self.reasons.get(rule)) {
             Some(reason) => Err(reason.clone()),
             None => Ok(changed),
         }
+    }
+
+    /// Covers what belongs to a private key that earlier records of the stream began. Gives the rule if the record must be
+    /// dropped because of it.
+    fn cut_key(
+        &self,
+        resource: &Resource<'_>,
+        record: &mut LogRecord<'_>,
+        rule: usize,
+        rules: &mut Vec<usize>,
+    ) -> Option<usize> {
+        let Value::String(text) = &record.body else {
+            return None;
+        };
+        let place = self.blocks.rest(resource, text)?;
+        self.redactor.cut(&mut record.body, place, rule, rules)
     }
 
     pub(super) fn span(&self, span: &mut Span<'_>) -> Outcome {

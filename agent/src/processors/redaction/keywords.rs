@@ -9,6 +9,7 @@ use aho_corasick::{AhoCorasick, MatchKind};
 
 use super::detector::Detector;
 use super::email;
+use super::user_info::user_info;
 
 /// Decides whether the keyword at the range is part of a secret, and where that stands.
 type Decide = fn(&[u8], Range<usize>) -> Option<Range<usize>>;
@@ -292,34 +293,6 @@ fn decodes_to_pair(token: &[u8]) -> bool {
     colon
 }
 
-/// `name:password` between `://` and `@`. A password may hold what ends the host of an address (`/`, `?`, `#`); then it
-/// is one unless nothing but a port stands behind the name.
-fn user_info(text: &[u8], keyword: Range<usize>) -> Option<Range<usize>> {
-    const BEYOND_HOST_MAX: usize = 256;
-    const PORT_DIGITS_MAX: usize = 5;
-    let ends_text = |byte: u8| matches!(byte, b'"' | b'\'' | b'<' | b'>' | b'\\') || byte <= b' ';
-    let ends_host = |byte: u8| ends_text(byte) || matches!(byte, b'/' | b'?' | b'#');
-    let rest = text.get(keyword.end..)?;
-    let host_end = rest.iter().take_while(|byte| !ends_host(**byte)).count();
-    let authority = rest.get(..host_end)?;
-    let colon = memchr::memchr(b':', authority)?;
-    let found = |within: &[u8]| {
-        let at = memchr::memrchr(b'@', within)?;
-        (colon + 1 < at).then_some(keyword.end..keyword.end + at)
-    };
-    if authority.contains(&b'@') {
-        return found(authority);
-    }
-    let port = authority.get(colon + 1..)?;
-    let is_port = port.len() <= PORT_DIGITS_MAX && port.iter().all(u8::is_ascii_digit);
-    if is_port || authority.first() == Some(&b'[') {
-        return None;
-    }
-    let beyond = rest.get(host_end..rest.len().min(host_end + BEYOND_HOST_MAX))?;
-    let beyond = beyond.iter().take_while(|byte| !ends_text(**byte)).count();
-    found(rest.get(..host_end + beyond)?)
-}
-
 fn private_key(text: &[u8], keyword: Range<usize>) -> Option<Range<usize>> {
     const LABEL_MAX: usize = 40;
     const KEY: &[u8] = b"PRIVATE KEY";
@@ -335,19 +308,4 @@ fn private_key(text: &[u8], keyword: Range<usize>) -> Option<Range<usize>> {
         Some(keyword.end + at + END.len() + dashes + 5)
     });
     Some(keyword.start..end.unwrap_or(text.len()))
-}
-
-/// A line of a key's block that stands alone: 64 characters of base64, as PEM cuts them.
-pub(super) fn key_line(text: &[u8]) -> Option<Range<usize>> {
-    const LENGTH: usize = 64;
-    let line = text.trim_ascii();
-    if line.len() != LENGTH {
-        return None;
-    }
-    let is = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
-    let has = |kind: fn(&u8) -> bool| line.iter().any(kind);
-    // Hexadecimal digests have one case.
-    let fits = line.iter().all(is) && has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase);
-    let start = text.len() - text.trim_ascii_start().len();
-    fits.then_some(start..start + LENGTH)
 }

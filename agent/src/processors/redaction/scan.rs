@@ -12,9 +12,10 @@ use ring::hmac;
 
 use super::KEY_RULE;
 use super::assignments::Assignments;
+use super::blocks::key_line;
 use super::cards;
 use super::detector::Detector;
-use super::keywords::{Keywords, key_line};
+use super::keywords::Keywords;
 use super::query::QueryParameters;
 use super::{email, iban, network};
 
@@ -108,7 +109,7 @@ impl Scanner {
         self.names.len()
     }
 
-    fn rule(&self, detector: Detector) -> Option<usize> {
+    pub(super) fn rule(&self, detector: Detector) -> Option<usize> {
         self.detectors.get(detector as usize).copied().flatten()
     }
 
@@ -225,7 +226,7 @@ impl Scanner {
             && (name == KEY_RULE || self.names.iter().any(|known| known == name))
     }
 
-    fn cover_all(&self, text: &str, found: &[Found]) -> String {
+    pub(super) fn cover_all(&self, text: &str, found: &[Found]) -> String {
         let mut out = String::with_capacity(text.len() + found.len() * 8);
         let mut done = 0;
         for Found { place, rule } in found {

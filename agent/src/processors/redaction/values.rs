@@ -2,12 +2,14 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::ops::Range;
 
 use vervet_wire::otlp::{KeyValue, LogRecord, Metric, MetricData, Scope, Span, Value};
 use vervet_wire::protobuf::{Field, Reader, Writer};
 
 use super::KEY_RULE;
-use super::scan::Scanner;
+use super::detector::Detector;
+use super::scan::{Found, Scanner};
 
 /// Keys shorter than this hold nothing that is looked for in keys (bytes).
 const KEY_BYTES_MIN: usize = 8;
@@ -96,6 +98,28 @@ impl Redactor {
         match self.scanner.text(&text) {
             Some(covered) => covered.text,
             None => text,
+        }
+    }
+
+    /// The rule of a detector that is on.
+    pub(super) fn rule(&self, detector: Detector) -> Option<usize> {
+        self.scanner.rule(detector)
+    }
+
+    /// Covers a part of a text that `rule` found. Gives the rule if the value must go.
+    pub(super) fn cut(
+        &self,
+        value: &mut Value<'_>,
+        place: Range<usize>,
+        rule: usize,
+        rules: &mut Vec<usize>,
+    ) -> Option<usize> {
+        if let Value::String(text) = value {
+            *text = Cow::Owned(self.scanner.cover_all(text, &[Found { place, rule }]));
+        }
+        match self.fate(vec![rule], rules) {
+            Fate::Goes(rule) => Some(rule),
+            Fate::Stays => None,
         }
     }
 
