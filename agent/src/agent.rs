@@ -130,7 +130,41 @@ impl RunningAgent {
 
     /// Stops within `deadline` (and a few seconds for the last commit). True when everything received was
     /// stored and sent; otherwise what is in the buffer is sent after the next start.
-    pub async fn shutdown(mut self, deadline: Duration) -> bool {
+    pub async fn shutdown(self, deadline: Duration) -> bool {
+        self.shutdown_unless(deadline, std::future::pending()).await
+    }
+
+    /// As [`RunningAgent::shutdown`], until `hurry` resolves: then nothing more is sent or taken, what has been taken is
+    /// stored, which takes [`COMMIT_GRACE`] at most, and the rest stays in the buffer.
+    pub async fn shutdown_unless(
+        mut self,
+        deadline: Duration,
+        hurry: impl Future<Output = ()>,
+    ) -> bool {
+        let all_sent = tokio::select! {
+            biased;
+            sent = self.drain(deadline) => Some(sent),
+            () = hurry => None,
+        };
+        let end = Instant::now() + COMMIT_GRACE;
+        if all_sent.is_none() {
+            self.parts.stop_receivers(Instant::now()).await;
+            self.parts.tokens().drain.cancel();
+            self.parts.tokens().give_up.cancel();
+            self.store_queued(end).await;
+        }
+        self.parts.tokens().give_up.cancel();
+        if !self.parts.join_exporters(end).await {
+            tracing::warn!("an exporter did not end in time");
+        }
+        if all_sent.is_none() {
+            self.tell_held();
+        }
+        all_sent.unwrap_or(false)
+    }
+
+    /// Stores and sends what has been received. False when the time is up first.
+    async fn drain(&mut self, deadline: Duration) -> bool {
         let start = Instant::now();
         let end = start + deadline;
         let parts = &mut self.parts;
@@ -139,22 +173,34 @@ impl RunningAgent {
             .await;
         parts.tokens().drain.cancel();
         if !self.writer.is_finished() && timeout_at(end, &mut self.writer).await.is_err() {
-            parts.tokens().give_up.cancel();
-            let stored = timeout_at(end + COMMIT_GRACE, &mut self.writer).await;
-            tracing::warn!(
-                ended = stored.is_ok(),
-                "buffer had no room before the deadline"
-            );
+            tracing::warn!("buffer had no room before the deadline");
+            self.parts.tokens().give_up.cancel();
+            self.store_queued(end + COMMIT_GRACE).await;
         }
-        let sent = parts.join_exporters(end).await;
-        parts.tokens().give_up.cancel();
-        if !parts
-            .join_exporters(end.max(Instant::now()) + COMMIT_GRACE)
-            .await
-        {
-            tracing::warn!("an exporter did not end in time");
+        self.parts.join_exporters(end).await
+    }
+
+    /// Waits for the buffer's writer, which has been told to give up what finds no room.
+    async fn store_queued(&mut self, end: Instant) {
+        if self.writer.is_finished() {
+            return;
         }
-        sent
+        if timeout_at(end, &mut self.writer).await.is_err() {
+            tracing::warn!("the buffer's writer did not end in time");
+        }
+    }
+
+    fn tell_held(&self) {
+        for exporter in self.status().exporters {
+            if exporter.behind_batches > 0 {
+                tracing::warn!(
+                    exporter = exporter.exporter,
+                    batches = exporter.behind_batches,
+                    bytes = exporter.behind_bytes,
+                    "ended early, the rest is sent after the next start"
+                );
+            }
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
 
 use crate::agent::{Agent, AgentOptions, RunningAgent};
 use crate::config::AgentConfig;
@@ -13,9 +14,13 @@ use crate::telemetry::{self, TelemetryOptions};
 /// Time to send what is held before the program ends; what is left is on disk.
 const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(25);
 
+/// Orders to end that are told apart; who has sent as many gets no further anyway.
+const ENDS_MAX: usize = 4;
+
+/// The signals, taken up by a task of their own: the system and the runtime make one of two that come before the first was
+/// taken up, however long the work lasts that they interrupt.
 struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
+    ends: mpsc::Receiver<()>,
     hang_up: Signal,
 }
 
@@ -29,18 +34,37 @@ enum Orders {
 
 impl Signals {
     fn new() -> std::io::Result<Self> {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let (told, ends) = mpsc::channel(ENDS_MAX);
+        tokio::spawn(async move {
+            loop {
+                tokio::select! {
+                    _ = terminate.recv() => {}
+                    _ = interrupt.recv() => {}
+                    () = told.closed() => return,
+                }
+                // Full: it has been told often enough.
+                let _ = told.try_send(());
+            }
+        });
         Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
+            ends,
             hang_up: signal(SignalKind::hangup())?,
         })
     }
 
     /// The next order to end. Cancel safe.
     async fn end(&mut self) {
+        // The task that sends them ends with the runtime only.
+        let _told = self.ends.recv().await;
+    }
+
+    /// The next order: true to read the configuration again, false to end. Cancel safe.
+    async fn next_is_reload(&mut self) -> bool {
         tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+            _ = self.ends.recv() => false,
+            _ = self.hang_up.recv() => true,
         }
     }
 
@@ -82,23 +106,29 @@ async fn run_until_signal(path: &Path, config: AgentConfig) -> anyhow::Result<()
             return Ok(());
         }
     };
-    let failure = loop {
+    let (failure, at_once) = loop {
         tokio::select! {
-            failure = agent.failed() => break Some(failure),
-            _ = signals.terminate.recv() => break None,
-            _ = signals.interrupt.recv() => break None,
-            _ = signals.hang_up.recv() => match signals.during(reload(&mut agent, path)).await {
-                Orders::None => {}
-                Orders::End => break None,
-                Orders::EndNow => return Ok(()),
+            failure = agent.failed() => break (Some(failure), false),
+            is_reload = signals.next_is_reload() => if !is_reload {
+                break (None, false);
             },
+        }
+        match signals.during(reload(&mut agent, path)).await {
+            Orders::None => {}
+            Orders::End => break (None, false),
+            Orders::EndNow => break (None, true),
         }
     };
     tracing::info!(deadline = ?SHUTDOWN_DEADLINE, "shutting down");
-    tokio::select! {
-        complete = agent.shutdown(SHUTDOWN_DEADLINE) => tracing::info!(complete, "agent stopped"),
-        () = signals.end() => tracing::warn!("told to end a second time, the rest is sent after the next start"),
-    }
+    let complete = agent
+        .shutdown_unless(SHUTDOWN_DEADLINE, async {
+            if !at_once {
+                signals.end().await;
+            }
+            tracing::warn!("told to end a second time, nothing more is sent");
+        })
+        .await;
+    tracing::info!(complete, "agent stopped");
     match failure {
         Some(failure) => Err(anyhow::anyhow!(failure)),
         None => Ok(()),

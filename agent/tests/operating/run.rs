@@ -53,6 +53,20 @@ fn termination_drains_and_a_second_one_ends_at_once() {
     agent.signal("INT");
     assert_eq!(agent.wait(), Some(0));
     place.wait_for_log("told to end a second time");
+    let line = place.wait_for_log("ended early, the rest is sent after the next start");
+    assert!(line.contains("main") && line.contains("batches"), "{line}");
+    // It is there after the next start; and two signals at once are two.
+    let mut agent = place.start(&config);
+    let admin = place.admin_address();
+    super::program::wait_until("the held record again", || {
+        let status = place.vervet(&["status", "--admin", &admin]);
+        String::from_utf8_lossy(&status.stdout).contains("1 (")
+    });
+    agent.signal("TERM");
+    agent.signal("INT");
+    assert_eq!(agent.wait(), Some(0));
+    let line = place.wait_for_log("ended early, the rest is sent after the next start");
+    assert!(line.contains("main"), "{line}");
 }
 
 #[test]
