@@ -4,7 +4,7 @@
 //! refused is there; what a power cut or a failed sync left undecided is there once and whole, or not at all. What the
 //! disk itself has damaged is bounded: a flipped bit costs one append at most, a bad sector its segment, and
 //! neither goes unreported; that holds for every record on disk, whether or not a cursor waits for it. While it runs: the budget holds, a segment goes only when every cursor has let go of it
-//! or is set to lose it, and the statistics of both agree with the model.
+//! or is set to lose it, what is under way last of all, and the statistics of both agree with the model.
 
 mod world;
 
@@ -182,6 +182,12 @@ fn a_full_disk_and_a_full_budget_lose_only_what_a_cursor_lets_go() {
                 2,
                 (reader(), any::<bool>())
                     .prop_map(|(reader, drops)| Step::Policy(reader, drops))
+                    .boxed(),
+            ),
+            (
+                2,
+                (reader(), any::<u8>())
+                    .prop_map(|(reader, share)| Step::Hold(reader, share))
                     .boxed(),
             ),
             (

@@ -22,6 +22,8 @@ pub(super) enum Step {
     Rewind(usize),
     /// Whether the reader loses its oldest records when the budget is used up.
     Policy(usize, bool),
+    /// The reader says up to where records are under way, as a share of those behind it.
+    Hold(usize, u8),
     /// Creates a cursor that nobody reads, or removes it.
     ToggleThird,
     Room(u16),
@@ -56,8 +58,9 @@ pub(super) struct World {
     readers: [Reader; 2],
     /// Where the third cursor was created, while it exists; two places when a failure left that open.
     third: BTreeSet<Option<u64>>,
-    /// Everything up to here may have been dropped from cursors that allow it.
+    /// Everything up to here may have been dropped from cursors that allow it, and so have these.
     floor: u64,
+    taken: BTreeSet<u64>,
     /// Segments and cursors that the disk has damaged since the last start.
     flipped: Vec<PathBuf>,
     broken: Vec<PathBuf>,
@@ -77,6 +80,8 @@ struct Reader {
     committed: BTreeSet<u64>,
     position: u64,
     drops: bool,
+    /// What is not committed up to here is under way; until the next start.
+    held: u64,
     /// Its file was damaged and it started again without a state; until it commits.
     restarted: bool,
     /// Records that the budget has taken from it since the start.
@@ -100,6 +105,7 @@ impl World {
             readers: [reader(), reader()],
             third: BTreeSet::from([None]),
             floor: 0,
+            taken: BTreeSet::new(),
             flipped: Vec::new(),
             broken: Vec::new(),
             inexact: false,
@@ -123,6 +129,7 @@ impl World {
                 self.readers[*reader].drops = *drops;
                 self.apply_policies();
             }
+            Step::Hold(reader, share) => self.hold(*reader, *share),
             Step::ToggleThird => self.toggle_third(),
             Step::Room(room) => self
                 .disk
@@ -219,6 +226,7 @@ impl World {
             reader.committed = BTreeSet::from([committed]);
             reader.position = committed;
             reader.dropped = 0;
+            reader.held = 0;
         }
         self.settle_third(&journal, first_on_disk);
         let known = |name: &String| self.flipped.contains(&cursor_file(name));
@@ -310,6 +318,7 @@ impl World {
             |committed: Option<&u64>| committed.is_some_and(|committed| *committed < sequence);
         let third = self.third.iter().flatten().next();
         sequence > self.floor
+            && !self.taken.contains(&sequence)
             && (waits(third)
                 || self
                     .readers
@@ -377,6 +386,7 @@ impl World {
         // A fault that strikes once is over when it has struck.
         let was_healthy = self.disk.is_healthy();
         let before = journal.stats();
+        let segments = self.segments();
         match append_all(journal, &payloads) {
             Ok(range) => {
                 let last = self.acknowledged.keys().next_back().copied().unwrap_or(0);
@@ -417,7 +427,7 @@ impl World {
                 "refused by a good disk: {error:?}"
             ),
         }
-        self.note_drops(before.oldest_sequence);
+        self.note_drops(&segments);
         self.check_figures();
     }
 
@@ -438,25 +448,60 @@ impl World {
         self.check_figures();
     }
 
-    /// Segments have gone since the oldest sequence was `before`: from whom were their records taken?
-    fn note_drops(&mut self, before: u64) {
+    /// The acknowledged records that the journal takes to be on disk, by the first sequence of their segments.
+    fn segments(&self) -> BTreeMap<u64, Vec<u64>> {
+        let [cursor, _] = &self.running.as_ref().unwrap().cursors;
+        let mut segments: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
+        for sequence in self.acknowledged.keys() {
+            if cursor.is_on_disk(*sequence) {
+                let records = segments.entry(self.homes[sequence]).or_default();
+                records.push(*sequence);
+            }
+        }
+        segments
+    }
+
+    /// Some of these segments may have gone: from whom were their records taken, and was it their turn?
+    fn note_drops(&mut self, before: &BTreeMap<u64, Vec<u64>>) {
+        let after = self.segments();
         let running = self.running.as_ref().unwrap();
         let oldest = running.journal.stats().oldest_sequence;
-        for (reader, cursor) in self.readers.iter_mut().zip(&running.cursors) {
-            let from = before.max(cursor.committed() + 1);
-            let taken = if from < oldest {
-                self.acknowledged.range(from..oldest).count()
-            } else {
-                0
+        let gone: Vec<_> = before
+            .iter()
+            .filter(|(first, _)| !after.contains_key(first))
+            .collect();
+        let is_held = |(first, records): &(&u64, &Vec<u64>)| {
+            let holds = |(reader, cursor): (&Reader, &Cursor)| {
+                Some(&cursor.committed()) < records.last() && reader.held >= **first
             };
+            self.readers.iter().zip(&running.cursors).any(holds)
+        };
+        if gone.iter().any(is_held) && !self.inexact {
+            let mut kept = before.iter().filter(|(first, _)| after.contains_key(first));
             assert!(
-                taken == 0 || reader.drops || self.inexact,
-                "{taken} records taken from {}",
+                kept.all(|segment| is_held(&segment)),
+                "what is under way was taken though there was something else: {gone:?} of {before:?}"
+            );
+        }
+        let gone: Vec<u64> = gone
+            .into_iter()
+            .flat_map(|(_, records)| records)
+            .copied()
+            .collect();
+        for (reader, cursor) in self.readers.iter_mut().zip(&running.cursors) {
+            let lost = gone
+                .iter()
+                .filter(|sequence| **sequence > cursor.committed());
+            let lost: Vec<u64> = lost.copied().collect();
+            assert!(
+                lost.is_empty() || reader.drops || self.inexact,
+                "records {lost:?} taken from {}",
                 cursor.name()
             );
-            reader.dropped += taken as u64;
-            if taken > 0 {
+            reader.dropped += lost.len() as u64;
+            if !lost.is_empty() {
                 self.floor = self.floor.max(oldest - 1);
+                self.taken.extend(lost);
             }
         }
         let stats = running.journal.stats();
@@ -498,8 +543,9 @@ impl World {
                 "dropped from {}",
                 cursor.name()
             );
-            let from = stats.oldest_sequence.max(cursor.committed() + 1);
-            let lag = self.acknowledged.range(from..).count() as u64;
+            let behind = self.acknowledged.range(cursor.committed() + 1..);
+            let behind = behind.filter(|(sequence, _)| cursor.is_on_disk(**sequence));
+            let lag = behind.count() as u64;
             assert_eq!(line.lag_records, lag, "lag of {}", cursor.name());
         }
     }
@@ -523,11 +569,9 @@ impl World {
             return;
         };
         // One record that was read ahead of the drop of its segment may still come.
-        let (oldest, ahead) = (
-            running.journal.stats().oldest_sequence,
-            records.first().map(|record| record.sequence),
-        );
-        let on_disk = |sequence: u64| sequence >= oldest || Some(sequence) == ahead;
+        let ahead = records.first().map(|record| record.sequence);
+        let cursor = &running.cursors[which];
+        let on_disk = |sequence: u64| cursor.is_on_disk(sequence) || Some(sequence) == ahead;
         let behind = self.acknowledged.range(reader.position + 1..);
         let mut expected = behind.filter(|(sequence, _)| on_disk(**sequence));
         for record in &records {
@@ -563,6 +607,15 @@ impl World {
             Err(_) => drop(reader.committed.insert(through)),
         }
         self.check_figures();
+    }
+
+    fn hold(&mut self, which: usize, share: u8) {
+        let running = self.running.as_ref().unwrap();
+        let (cursor, reader) = (&running.cursors[which], &mut self.readers[which]);
+        let last = running.journal.last_sequence();
+        let behind = last.saturating_sub(cursor.committed());
+        reader.held = cursor.committed() + behind * u64::from(share) / 255;
+        cursor.hold(reader.held);
     }
 
     fn apply_policies(&mut self) {
