@@ -1,0 +1,50 @@
+//! What the process takes, and how it is printed.
+
+use std::time::Duration;
+
+use procfs::process::Process;
+
+pub(crate) fn tell(line: &str) {
+    use std::io::Write as _;
+    let _closed = writeln!(std::io::stdout().lock(), "{line}");
+}
+
+/// The most memory since the last [`reset_peak`] (MiB); 0 where the system does not tell.
+pub(crate) fn peak_mib() -> f64 {
+    let status = Process::myself().and_then(|process| process.status());
+    let kib = status.ok().and_then(|status| status.vmhwm).unwrap_or(0);
+    kib as f64 / 1024.0
+}
+
+/// Where the system does not allow it, peaks are those since the start.
+pub(crate) fn reset_peak() {
+    const PEAK: &str = "5";
+    let _not_allowed = std::fs::write("/proc/self/clear_refs", PEAK);
+}
+
+/// CPU time of this process so far.
+pub(crate) fn cpu_time() -> Duration {
+    let stat = Process::myself().and_then(|process| process.stat());
+    let ticks = stat.map_or(0, |stat| stat.utime + stat.stime);
+    Duration::from_secs_f64(ticks as f64 / procfs::ticks_per_second() as f64)
+}
+
+/// Times of one request.
+#[derive(Debug, Default)]
+pub(crate) struct Times(Vec<Duration>);
+
+impl Times {
+    pub(crate) fn push(&mut self, time: Duration) {
+        self.0.push(time);
+    }
+
+    /// The time that this part of the requests, in thousandths, did not take longer than.
+    pub(crate) fn quantile_ms(&self, thousandths: usize) -> f64 {
+        let mut times = self.0.clone();
+        times.sort_unstable();
+        let rank = (times.len() * thousandths).div_ceil(1_000).max(1);
+        times
+            .get(rank - 1)
+            .map_or(0.0, |time| time.as_secs_f64() * 1e3)
+    }
+}
