@@ -4,6 +4,8 @@
 //! has an [`OpenFile`] with a descriptor, a buffer and lines. What has been read but not handed on can be forgotten
 //! and read again, so a file can be closed at any moment.
 
+mod look;
+
 use std::fs::{File, Metadata};
 use std::io;
 use std::mem;
@@ -79,14 +81,6 @@ pub(super) struct OpenFile {
 pub(super) struct Scratch {
     buffer: Vec<u8>,
     records: Records,
-}
-
-/// What a look at a file tells.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Look {
-    pub(super) unread: bool,
-    pub(super) truncated: bool,
-    pub(super) deleted: bool,
 }
 
 /// What one attempt to read brought.
@@ -202,49 +196,14 @@ impl TailedFile {
         }
     }
 
-    /// Looks at the file through its descriptor or, when it is closed, its name. `None` when the name leads to
-    /// another file.
-    ///
-    /// # Errors
-    /// There is nothing under that name, or it cannot be examined.
-    pub(super) fn look(&mut self) -> io::Result<Option<Look>> {
-        let metadata = match (&self.open, &self.first_look) {
-            (Some(open), _) => open.content.file().metadata()?,
-            (None, Some(file)) => file.metadata()?,
-            (None, None) => std::fs::metadata(&self.path)?,
-        };
-        if (metadata.dev(), metadata.ino()) != self.id {
-            return Ok(None);
-        }
-        Ok(Some(self.see(&metadata)))
-    }
-
-    pub(super) fn see(&mut self, metadata: &Metadata) -> Look {
-        self.size = metadata.len();
-        let modified = modified_unix_nano(metadata);
-        let is_written = mem::replace(&mut self.mark.modified_unix_nano, modified) != modified;
-        let deleted = metadata.nlink() == 0;
-        if self.compression.is_some() {
-            return Look {
-                unread: self.size != self.finished_bytes,
-                truncated: false,
-                deleted,
-            };
-        }
-        let offset = self.examined();
-        Look {
-            // As long as before, but written to: it may have been cut and have grown to the same size.
-            unread: self.size > offset || (is_written && self.size == offset && offset > 0),
-            truncated: self.size < offset,
-            deleted,
-        }
-    }
-
     /// Reads at most a quantum into the buffer.
     ///
     /// # Errors
     /// The file cannot be read; or it is compressed, and damaged or not whole yet.
     pub(super) fn read(&mut self, quantum_bytes: usize) -> io::Result<Turn> {
+        if self.begins_otherwise()? {
+            return Ok(Turn::Cut);
+        }
         let offset = self.read_offset();
         let room = self.room(offset, quantum_bytes);
         let Some(open) = &mut self.open else {

@@ -56,6 +56,9 @@ pub(super) struct Pasts {
     /// The number of the last content without an inode.
     cut: u64,
     by_prefix: PrefixIndex,
+    /// Those that nothing was read of: they have no evidence but their beginning, and must not hide others that begin
+    /// the same.
+    unread_by_prefix: PrefixIndex,
 }
 
 /// Finds files by how they begin.
@@ -109,7 +112,7 @@ impl Pasts {
     }
 
     pub(super) fn insert(&mut self, past: Past) {
-        self.by_prefix.insert(past.mark.prefix, past.id);
+        self.index(&past.mark).insert(past.mark.prefix, past.id);
         self.oldest_first.push_back(past.id);
         self.by_id.insert(past.id, past);
         while self.by_id.len() > PASTS_MAX {
@@ -136,13 +139,20 @@ impl Pasts {
         position
     }
 
+    fn index(&mut self, mark: &Mark) -> &mut PrefixIndex {
+        match mark.offset {
+            0 => &mut self.unread_by_prefix,
+            _ => &mut self.by_prefix,
+        }
+    }
+
     pub(super) fn get(&self, id: FileId) -> Option<&Past> {
         self.by_id.get(&id)
     }
 
     pub(super) fn take(&mut self, id: FileId) -> Option<Past> {
         let past = self.by_id.remove(&id)?;
-        self.by_prefix.remove(past.mark.prefix, id);
+        self.index(&past.mark).remove(past.mark.prefix, id);
         Some(past)
     }
 
@@ -155,7 +165,8 @@ impl Pasts {
     /// # Errors
     /// The file cannot be read.
     pub(super) fn kinship(&self, candidate: &Candidate<'_>) -> io::Result<Kinship> {
-        let similar = self.by_prefix.find(&candidate.beginning);
+        let unread = self.unread_by_prefix.find(&candidate.beginning);
+        let similar = self.by_prefix.find(&candidate.beginning).chain(unread);
         let similar = similar.filter_map(|id| self.by_id.get(&id));
         for past in similar.filter(|past| is_rotation_of(candidate.path, &past.path)) {
             let kinship = candidate.kinship(&past.mark, &past.recent)?;

@@ -322,6 +322,7 @@ impl Tailer {
         let output = self.context.output.clone();
         let mut sending = Box::pin(async move { output.send(batch).await });
         let mut shutdown_at = None;
+        let mut looked_at = Instant::now();
         loop {
             let sent = self.runtime.block_on(async {
                 tokio::select! {
@@ -340,6 +341,10 @@ impl Tailer {
                 }
                 None => {
                     self.find();
+                    if now.duration_since(looked_at) >= POLL_INTERVAL {
+                        looked_at = now;
+                        self.look_at_waiting(now);
+                    }
                     self.hold_unread();
                     self.report(now);
                 }

@@ -44,6 +44,23 @@ impl Tailer {
         }
     }
 
+    /// What can be told of sizes while nothing can be read: files are neither closed nor given up.
+    pub(super) fn look_at_waiting(&mut self, now: Instant) {
+        for id in self.open.clone() {
+            self.look_at(id);
+        }
+        if now < self.due.unwatched_look {
+            return;
+        }
+        self.due.unwatched_look = now + UNWATCHED_LOOK_INTERVAL;
+        let closed = self.files.values();
+        let closed = closed.filter(|file| file.open.is_none() && !file.is_watched);
+        let closed: Vec<FileId> = closed.map(|file| file.id).collect();
+        for id in closed {
+            self.look_at(id);
+        }
+    }
+
     /// Looks at closed files, those that the kernel watches more seldom.
     pub(super) fn look_at_closed(&mut self) {
         let now = Instant::now();
@@ -251,7 +268,7 @@ impl Tailer {
             self.discovery.mark_all();
             return Ok(false);
         }
-        file.see(&metadata);
+        let is_cut = file.see(&metadata).truncated;
         if file.mark.prefix.bytes == 0 && file.mark.offset == 0 {
             self.introduce(file, &opened)?;
             if file.copy_of.is_some() {
@@ -270,7 +287,7 @@ impl Tailer {
             .open_files
             .set(i64::try_from(self.open.len()).unwrap_or(0));
         self.live.insert(file.prefix(), file.id);
-        if !continues {
+        if !continues || is_cut {
             self.restart(file, Instant::now());
         }
         Ok(true)

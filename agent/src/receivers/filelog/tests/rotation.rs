@@ -3,6 +3,7 @@
 use std::os::unix::fs::symlink;
 
 use super::*;
+use crate::pipeline::SOURCE_BATCHES_MAX;
 
 /// A pattern that names the rotated files, too.
 fn all_of(path: &Path) -> PathBuf {
@@ -407,4 +408,107 @@ async fn a_line_half_read_before_the_cut_comes_whole_from_the_copy() {
     running.until_count(120).await;
     let (seen, _) = running.stop().await;
     assert_eq!(sorted(&seen), (0..120).collect::<Vec<_>>());
+}
+
+/// The receiver waits to hand over what it has read of another file, and knows that the file holds so much. (Were it
+/// read nevertheless, in the moment before the receiver waits, that would be no failure.)
+async fn until_known(running: &Running, path: &Path, bytes: usize) {
+    let waiting = async {
+        let is_known = || {
+            let status = running.metrics.filelog.progress.snapshot();
+            let mut files = status.files.iter();
+            let file = files.find(|file| Path::new(&file.path) == path);
+            file.is_some_and(|file| file.behind_bytes == bytes as u64 || file.offset > 0)
+        };
+        while !is_known() {
+            tokio::task::yield_now().await;
+        }
+    };
+    let waited = tokio::time::timeout(DEADLINE, waiting).await;
+    waited.expect("the bytes that wait are told");
+}
+
+async fn until_cuts(running: &Running, cuts: u32) {
+    let wanted = format!("vervet_agent_filelog_truncations_total{{receiver=\"files\"}} {cuts}");
+    let waiting = async {
+        while !running.metric(&wanted) {
+            tokio::task::yield_now().await;
+        }
+    };
+    let waited = tokio::time::timeout(DEADLINE, waiting).await;
+    waited.expect("the cut is noticed");
+}
+
+/// A receiver that waits to hand over more than is taken of another file.
+async fn start_waiting(path: &Path, copies_are_named: bool) -> Running {
+    let filler = format!("filler {}\n", "x".repeat(1_000));
+    append(&beside(path, "first.txt"), filler.repeat(6_000));
+    let mut spec = spec(&beside(path, "*.txt"));
+    let named = match copies_are_named {
+        true => all_of(path),
+        false => path.to_owned(),
+    };
+    spec.include.push(named.to_string_lossy().into_owned());
+    let running = start(spec, Vec::new());
+    let waiting = async {
+        while running.queue.ordinary.len() < SOURCE_BATCHES_MAX {
+            tokio::task::yield_now().await;
+        }
+    };
+    let waited = tokio::time::timeout(DEADLINE, waiting).await;
+    waited.expect("the queue fills");
+    running
+}
+
+/// What has been seen but the filler, once it is so much.
+async fn take_lines(mut running: Running, count: usize) -> Vec<usize> {
+    let is_line = |seen: &&Seen| seen.body.starts_with("line ");
+    running
+        .until(|seen| seen.iter().filter(is_line).count() >= count)
+        .await;
+    let (mut seen, _) = running.stop().await;
+    seen.retain(|seen| is_line(&seen));
+    sorted(&seen)
+}
+
+#[tokio::test]
+async fn a_copy_gives_all_of_a_file_that_was_cut_before_it_was_read() {
+    for (copies_are_named, is_seen_empty) in
+        [(false, true), (false, false), (true, true), (true, false)]
+    {
+        let (_directory, path) = directory();
+        let running = start_waiting(&path, copies_are_named).await;
+        let text = numbered(0..4_000);
+        append(&path, &text);
+        until_known(&running, &path, text.len()).await;
+        copy_and_truncate(&path, &beside(&path, "app.log.1"));
+        if is_seen_empty {
+            until_cuts(&running, 1).await;
+        }
+        append(&path, numbered(4_000..5_000));
+        let got = take_lines(running, 5_000).await;
+        let expected: Vec<_> = (0..5_000).collect();
+        assert_eq!(got, expected, "{copies_are_named} {is_seen_empty}");
+    }
+}
+
+#[tokio::test]
+async fn cuts_of_unread_files_that_begin_the_same_lose_nothing() {
+    let (_directory, path) = directory();
+    let running = start_waiting(&path, false).await;
+    let header = "line 0\n".repeat(200);
+    for round in 0..3_u32 {
+        // Of another length each time, so that each is waited for.
+        let (first, lines) = (round as usize * 100 + 1, 98 + round as usize);
+        let text = format!("{header}{}", numbered(first..first + lines));
+        append(&path, &text);
+        until_known(&running, &path, text.len()).await;
+        copy_and_truncate(&path, &beside(&path, &format!("app.log.{}", 3 - round)));
+        until_cuts(&running, round + 1).await;
+    }
+    append(&path, numbered(301..302));
+    let headers = std::iter::repeat_n(0, 600);
+    let numbers = (1..99).chain(101..200).chain(201..302);
+    let expected: Vec<usize> = headers.chain(numbers).collect();
+    assert_eq!(take_lines(running, expected.len()).await, expected);
 }
