@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use parking_lot::RwLock;
@@ -18,6 +18,8 @@ pub(crate) struct StageHealth {
     clock: Arc<dyn Clock>,
     /// Since when something waits and nothing has moved; 0 when nothing waits.
     waiting_since: Arc<AtomicI64>,
+    /// It waits because the disk budget is used up.
+    is_full: Arc<AtomicBool>,
 }
 
 /// Every stage of an agent; they come and go when its configuration changes.
@@ -45,6 +47,13 @@ impl Stages {
             .collect()
     }
 
+    /// Whether a stage waits for room on disk.
+    pub(crate) fn is_full(&self, name: &str) -> bool {
+        let stages = self.0.read();
+        let stage = stages.get(name);
+        stage.is_some_and(|stage| stage.is_full.load(Ordering::Relaxed))
+    }
+
     /// How long a stage has had something to do and finished none of it.
     pub(crate) fn waited(&self, name: &str) -> Option<Duration> {
         self.0.read().get(name)?.waited()
@@ -57,6 +66,7 @@ impl StageHealth {
             name: name.into(),
             clock,
             waiting_since: Arc::default(),
+            is_full: Arc::default(),
         }
     }
 
@@ -69,9 +79,15 @@ impl StageHealth {
                 .compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed);
     }
 
+    /// What waits does so for room, or for something else.
+    pub(crate) fn waits_for_room(&self, for_room: bool) {
+        self.is_full.store(for_room, Ordering::Relaxed);
+    }
+
     /// Something was done.
     pub(crate) fn moved(&self) {
         self.waiting_since.store(0, Ordering::Relaxed);
+        self.is_full.store(false, Ordering::Relaxed);
     }
 
     /// How long something has waited and nothing has moved; `None` when nothing waits.

@@ -3,12 +3,13 @@
 //! Complaints are said at once: an exporter that retries or drains, a buffer that is closed, a stage or a receiver that has not
 //! moved for a minute. They make it not ready. Warnings are of what goes wrong while data flows.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
-use vervet_journal::{CursorStats, Journal};
+use vervet_journal::{CursorStats, Journal, OnFull};
 use vervet_model::Clock;
 
 use crate::books::{BookLine, Books, PipelineLine, ReceiverLine};
@@ -16,6 +17,7 @@ use crate::budget::{MemoryUse, MemoryWatch};
 use crate::exporters::{
     CURSOR_PREFIX, ExporterStanding, ExporterState, LastError, Standings, cursor_name,
 };
+use crate::figures::{bytes, count};
 use crate::health::Stages;
 use crate::kubernetes::{PodDirectory, SourceStatus};
 use crate::metrics::AgentMetrics;
@@ -23,6 +25,8 @@ use crate::receivers::filelog::progress::FilesStatus;
 use crate::reloads::{ReloadStatus, Reloads};
 use crate::tap::TapHub;
 
+/// The reason that books give for what `on_full: drop_oldest` took.
+const EVICTED: &str = "evicted_by_drop_oldest";
 /// A destination that has not answered for so long is worth a warning.
 const SLOW_ANSWER: Duration = Duration::from_secs(2);
 
@@ -165,7 +169,8 @@ impl SelfView {
 
     /// Why data does not flow, as of now.
     pub(super) fn complaints(&self) -> Vec<String> {
-        let (mut complaints, mut told) = (Vec::new(), Vec::new());
+        let mut complaints: Vec<String> = self.full().into_iter().collect();
+        let mut told = Vec::new();
         for (name, standing) in self.standings.all() {
             let blocks = matches!(
                 standing.state,
@@ -181,6 +186,41 @@ impl SelfView {
         complaints.extend(stuck.map(|(_, complaint)| complaint));
         complaints.extend(self.others());
         complaints
+    }
+
+    /// Why receivers wait for room on disk, if they do, and what ends it.
+    fn full(&self) -> Option<String> {
+        if !self.stages.is_full("buffer") {
+            return None;
+        }
+        let stats = self.journal.stats();
+        let holding = stats
+            .cursors
+            .iter()
+            .filter(|cursor| cursor.lag_records > 0 && cursor.on_full == OnFull::Block);
+        let holding = holding.filter_map(|cursor| cursor.name.strip_prefix(CURSOR_PREFIX));
+        let holding: Vec<&str> = holding.collect();
+        Some(format!(
+            "disk budget used up ({} of {}), receivers wait; bring back the destination of {}, or raise limits.disk",
+            bytes(stats.disk_bytes as f64),
+            bytes(stats.disk_bytes_max as f64),
+            holding.join(", ")
+        ))
+    }
+
+    /// Records that `on_full: drop_oldest` has taken from exporters.
+    fn evicted(&self) -> Vec<String> {
+        let mut by_exporter: BTreeMap<String, u64> = BTreeMap::new();
+        for line in self.books.lines() {
+            let evicted = line.dropped.get(EVICTED).map_or(0, |gone| gone.records);
+            *by_exporter.entry(line.exporter).or_default() += evicted;
+        }
+        let evicted = by_exporter.into_iter().filter(|(_, records)| *records > 0);
+        let told = evicted.map(|(name, records)| {
+            let records = count(&records.to_string());
+            format!("exporter {name}: {records} records dropped for lack of room on disk (on_full: drop_oldest)")
+        });
+        told.collect()
     }
 
     /// What has not moved for [`crate::health::STUCK_AFTER`].
@@ -219,6 +259,7 @@ impl SelfView {
                 warnings.push(format!("exporter {name}: {trouble}"));
             }
         }
+        warnings.extend(self.evicted());
         warnings.extend(self.reloads.warning());
         warnings
     }

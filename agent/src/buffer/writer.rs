@@ -288,6 +288,8 @@ impl BufferWriter {
             tracing::warn!(%error, "buffer takes nothing at the moment, receivers wait");
         }
         self.failed_attempts += 1;
+        let for_room = matches!(error, JournalError::Full { .. });
+        self.parts.health.waits_for_room(for_room);
         let (awaited, waiting) = self.pending.drain(..).partition(Queued::is_awaited);
         self.pending = waiting;
         let refused: VecDeque<Queued> = awaited;
