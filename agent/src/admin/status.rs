@@ -200,6 +200,10 @@ impl SelfView {
             .filter(|cursor| cursor.lag_records > 0 && cursor.on_full == OnFull::Block);
         let holding = holding.filter_map(|cursor| cursor.name.strip_prefix(CURSOR_PREFIX));
         let holding: Vec<&str> = holding.collect();
+        // Once all is sent there is room again, though nothing may have come to use it.
+        if holding.is_empty() {
+            return None;
+        }
         Some(format!(
             "disk budget used up ({} of {}), receivers wait; bring back the destination of {}, or raise limits.disk",
             bytes(stats.disk_bytes as f64),
@@ -260,6 +264,7 @@ impl SelfView {
             }
         }
         warnings.extend(self.evicted());
+        warnings.extend(self.metrics.filelog.progress.warnings());
         warnings.extend(self.reloads.warning());
         warnings
     }

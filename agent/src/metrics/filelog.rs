@@ -61,6 +61,7 @@ pub(crate) struct FilelogMetrics {
     rotations: Counters,
     truncations: Counters,
     continued: Counters,
+    lost_bytes: Counters,
     open_errors: Counters,
     links_refused: Counters,
     files: Gauges,
@@ -86,6 +87,7 @@ pub(crate) struct FilelogCounts {
     pub(crate) open_files: Gauge,
     receiver: Labels,
     parse_errors: Counters,
+    lost_bytes: Counters,
     truncated_lines: Counter,
     receivers: ReceiverMetrics,
 }
@@ -149,6 +151,11 @@ impl FilelogMetrics {
             "Files whose content was read before under another inode: copies and compressed files",
             &self.continued,
         );
+        counter(
+            "lost_bytes",
+            "Bytes of deleted files that were not read before the receiver stopped",
+            &self.lost_bytes,
+        );
         registry.register("filelog_files", "Files followed", self.files.clone());
         registry.register_collector(Box::new(ProgressCollector(self.progress.clone())));
         registry.register(
@@ -175,6 +182,7 @@ impl FilelogMetrics {
             truncated_lines: counter(&self.truncated_lines),
             open_files: self.open_files.get_or_create(&labels).clone(),
             parse_errors: self.parse_errors.clone(),
+            lost_bytes: self.lost_bytes.clone(),
             receivers: self.receivers.clone(),
             receiver: labels,
         }
@@ -187,6 +195,16 @@ impl FilelogCounts {
         labels.push(("format", format.to_owned()));
         self.parse_errors.get_or_create(&labels).inc();
     }
+
+    /// Bytes of deleted files that were not read when the receiver stopped.
+    pub(crate) fn lost_at_stop(&self, bytes: u64) {
+        if bytes > 0 {
+            let mut labels = self.receiver.clone();
+            labels.push(("reason", "deleted_at_stop".to_owned()));
+            self.lost_bytes.get_or_create(&labels).inc_by(bytes);
+        }
+    }
+
     /// Lines that were over the limit, and the bytes of text dropped of them. They belong to records that are kept,
     /// so no record is counted.
     pub(crate) fn truncated(&self, lines: u64, bytes: u64) {

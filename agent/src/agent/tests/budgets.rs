@@ -103,6 +103,12 @@ async fn a_full_disk_budget_drops_the_oldest_and_counts_it_to_the_byte() {
     // Counted when it goes, not when the exporter comes to what follows.
     let at_once = dropped(&logs_book(&agent));
     assert_eq!(at_once.records, taken);
+    let told = format!("exporter main: {taken} records dropped for lack of room on disk");
+    let warnings = agent.status().warnings;
+    assert!(
+        warnings.iter().any(|warning| warning.starts_with(&told)),
+        "{warnings:?}"
+    );
     assert_balanced(&agent);
     collector.come_back();
     wait_until("the rest", || logs_book(&agent).held.is_zero()).await;
@@ -147,8 +153,15 @@ async fn a_full_disk_budget_that_blocks_refuses_with_a_delay_and_loses_nothing()
     assert_eq!(refused.code(), Code::ResourceExhausted, "{refused:?}");
     assert!(refused.metadata().contains_key("grpc-retry-pushback-ms"));
     assert_balanced(&agent);
+    let complaints = agent.status().complaints;
+    let first = complaints.first().expect("a complaint");
+    assert!(
+        first.starts_with("disk budget used up (") && first.contains("the destination of main"),
+        "{complaints:?}"
+    );
     collector.come_back();
     wait_until("all", || logs_book(&agent).held.is_zero()).await;
+    wait_until("no complaint", || agent.status().complaints.is_empty()).await;
     assert_eq!(numbers(&collector.lines()), accepted);
     assert!(dropped(&logs_book(&agent)).is_zero());
     // Room comes when the exporter has stored how far it is, soon after its books say so.

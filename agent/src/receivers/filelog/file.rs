@@ -55,6 +55,10 @@ pub(super) struct TailedFile {
     pub(super) copy_of: Option<FileId>,
     /// Nothing has been read of that one, so that only their beginnings could be compared.
     pub(super) is_unsure: bool,
+    /// It has no name any more: what is not read through its descriptor is lost.
+    pub(super) is_deleted: bool,
+    /// Up to where the pipeline has taken it over.
+    pub(super) handed_over: u64,
     pub(super) grown_at: Instant,
     /// Since when no glob finds it.
     pub(super) gone_at: Option<Instant>,
@@ -116,6 +120,8 @@ impl TailedFile {
             finished_bytes: 0,
             copy_of: None,
             is_unsure: false,
+            is_deleted: false,
+            handed_over: mark.offset,
             grown_at: now,
             gone_at: None,
             open: None,
@@ -266,7 +272,7 @@ impl TailedFile {
         } else {
             self.mark.offset = self.size;
             self.mark.tail = Tail::of(&content::before(file, self.size)?);
-            self.examined = self.size;
+            (self.examined, self.handed_over) = (self.size, self.size);
         }
         Ok(())
     }
@@ -312,7 +318,7 @@ impl TailedFile {
             modified_unix_nano: past.modified_unix_nano,
             ..Mark::default()
         };
-        (self.examined, self.finished_bytes) = (0, 0);
+        (self.examined, self.finished_bytes, self.handed_over) = (0, 0, 0);
         let mut recent = Vec::new();
         if let Some(open) = &mut self.open {
             recent = mem::take(&mut open.recent);

@@ -11,6 +11,7 @@ use std::time::Instant;
 use parking_lot::Mutex;
 use serde::Serialize;
 
+use crate::figures::bytes;
 use crate::health::STUCK_AFTER;
 
 /// Files kept by name of one receiver, at most: those furthest behind.
@@ -32,6 +33,8 @@ pub struct FileView<'a> {
     pub rotated: bool,
     /// No glob finds it any more.
     pub gone: bool,
+    /// It has no name at all any more.
+    pub deleted: bool,
 }
 
 /// One file that is followed.
@@ -55,6 +58,8 @@ pub struct FileTotals {
     pub behind_bytes: u64,
     pub rotated: u64,
     pub gone: u64,
+    /// Of the bytes behind, those of deleted files: a stop would lose them.
+    pub lost_by_stop_bytes: u64,
 }
 
 /// What is known of all receivers' files.
@@ -159,6 +164,19 @@ impl FilelogProgress {
             .collect()
     }
 
+    /// The receivers that hold the only descriptors of bytes they have not read yet.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        let totals = self.totals().into_iter();
+        let held = totals.filter(|(_, totals)| totals.lost_by_stop_bytes > 0);
+        held.map(|(name, totals)| {
+            format!(
+                "receiver {name}: a stop now would lose {} of deleted files, not read yet",
+                bytes(totals.lost_by_stop_bytes as f64)
+            )
+        })
+        .collect()
+    }
+
     /// The receivers that have bytes to read and have read none for [`STUCK_AFTER`].
     pub(crate) fn complaints(&self, now: Instant) -> Vec<String> {
         let receivers = self.0.lock();
@@ -183,6 +201,9 @@ impl FileTotals {
         self.behind_bytes = self.behind_bytes.saturating_add(file.behind_bytes);
         self.rotated += u64::from(file.rotated);
         self.gone += u64::from(file.gone);
+        if file.deleted {
+            self.lost_by_stop_bytes = self.lost_by_stop_bytes.saturating_add(file.behind_bytes);
+        }
     }
 }
 
@@ -232,6 +253,7 @@ mod tests {
             format: "cri",
             rotated: false,
             gone: path.contains("gone"),
+            deleted: false,
         }
     }
 

@@ -8,6 +8,7 @@ mod kin;
 mod names;
 mod pods;
 mod reading;
+mod stop;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::PathBuf;
@@ -208,9 +209,13 @@ impl Tailer {
                 self.pause();
             }
         }
+        let deleted = self.deleted();
         // Whole lines that wait for the rest of a trace go now; they will not be waited for later.
         for id in std::mem::take(&mut self.open) {
             if let Some(file) = self.files.get_mut(&id) {
+                if file.is_deleted && file.examined() >= file.size {
+                    self.sink.take_rest(file, Instant::now());
+                }
                 if let Some(open) = &mut file.open {
                     open.lines.close_all();
                 }
@@ -222,6 +227,7 @@ impl Tailer {
         if !self.closed {
             self.flush();
         }
+        self.tell_of_lost(&deleted);
         let files = i64::try_from(self.files.len()).unwrap_or(0);
         self.counts.files.dec_by(files);
         self.counts.open_files.set(0);
@@ -250,6 +256,7 @@ impl Tailer {
             format: file.format,
             rotated: file.path.as_os_str() != file.first_name.as_str(),
             gone: file.gone_at.is_some(),
+            deleted: file.is_deleted,
         });
         let progress = &self.context.metrics.filelog.progress;
         progress.update(self.context.output.receiver(), views);
@@ -319,6 +326,9 @@ impl Tailer {
     }
 
     fn send(&mut self, batch: Batch) {
+        let positions = batch.positions.iter();
+        let ends = positions.map(|to| ((to.device, to.inode), to.offset));
+        let ends: Vec<(FileId, u64)> = ends.collect();
         let output = self.context.output.clone();
         let mut sending = Box::pin(async move { output.send(batch).await });
         let mut shutdown_at = None;
@@ -333,7 +343,7 @@ impl Tailer {
             });
             let now = Instant::now();
             match sent {
-                Some(Ok(())) => return,
+                Some(Ok(())) => return self.handed_over(&ends),
                 Some(Err(_closed)) => self.closed = true,
                 None if self.context.shutdown.is_cancelled() => {
                     let since = *shutdown_at.get_or_insert(now);

@@ -48,6 +48,7 @@ impl TailedFile {
         let known_modified = mem::replace(&mut self.mark.modified_unix_nano, modified);
         let is_written = known_modified != modified;
         let deleted = metadata.nlink() == 0;
+        self.is_deleted = deleted;
         if self.compression.is_some() {
             return Look {
                 unread: self.size != self.finished_bytes,

@@ -113,7 +113,7 @@ impl Tailer {
             Kinship::Continues(mark) | Kinship::Covered(mark) => mark,
         };
         tracing::info!(path = %file.path.display(), offset = mark.offset, "content was read before under another name, going on");
-        file.mark = mark;
+        (file.mark, file.handed_over) = (mark, mark.offset);
         self.counts.continued.inc();
         self.sink.note(file, Instant::now());
     }

@@ -512,3 +512,31 @@ async fn cuts_of_unread_files_that_begin_the_same_lose_nothing() {
     let expected: Vec<usize> = headers.chain(numbers).collect();
     assert_eq!(take_lines(running, expected.len()).await, expected);
 }
+
+#[tokio::test]
+async fn a_stop_tells_what_it_loses_of_a_deleted_file() {
+    let (_directory, path) = directory();
+    let mut running = start_waiting(&path, false).await;
+    let text = numbered(0..1_000);
+    append(&path, &text);
+    until_known(&running, &path, text.len()).await;
+    fs::remove_file(&path).expect("removed");
+    let waiting = async {
+        let progress = &running.metrics.filelog.progress;
+        while progress.warnings()
+            != ["receiver files: a stop now would lose 8.7 KiB of deleted files, not read yet"]
+        {
+            tokio::task::yield_now().await;
+        }
+    };
+    let waited = tokio::time::timeout(DEADLINE, waiting).await;
+    waited.expect("the danger is told");
+    // The queue stays full, so that nothing more can be handed over.
+    running.shutdown.cancel();
+    (&mut running.task).await.expect("ended");
+    let labels = "receiver=\"files\",reason=\"deleted_at_stop\"";
+    let lost = text.len();
+    assert!(running.metric(&format!(
+        "vervet_agent_filelog_lost_bytes_total{{{labels}}} {lost}"
+    )));
+}
