@@ -14,6 +14,7 @@ mod detector;
 mod email;
 mod iban;
 mod keywords;
+mod names;
 mod network;
 mod query;
 mod scan;
@@ -48,13 +49,15 @@ const HASH_KEY_BYTES_MIN: usize = 16;
 const PATTERN_BYTES_MAX: usize = 1 << 20;
 
 /// Keys whose values go unless `keys` says otherwise.
-const KEYS_DEFAULT: [&str; 17] = [
+const KEYS_DEFAULT: [&str; 21] = [
     "password",
     "passwd",
     "pwd",
+    "pgpassword",
     "passphrase",
     "secret",
     "client_secret",
+    "secret_key",
     "authorization",
     "proxy_authorization",
     "cookie",
@@ -65,6 +68,8 @@ const KEYS_DEFAULT: [&str; 17] = [
     "access_token",
     "refresh_token",
     "id_token",
+    "auth_token",
+    "session_token",
     "private_key",
 ];
 
@@ -118,7 +123,8 @@ pub struct RedactionSpec {
     /// Own regular expressions, by the name that stands in the mask.
     #[serde(default)]
     pub patterns: BTreeMap<String, String>,
-    /// Keys whose values go whole: the key or its part after the last point, in any case, `-` like `_`.
+    /// Keys whose values go whole: those whose last words are one of these, in any case, however they are put together
+    /// (`db_password`, `dbPassword`, `db.password`).
     /// So do the values that running text gives to them (`password=...`, `"password": "..."`).
     /// Default: `password`, `authorization`, `cookie` and the like.
     #[serde(default)]

@@ -333,6 +333,9 @@ fn whole_values_go_by_their_key() {
             ("password_hint", "the dog".into()),
             ("secret", Value::Empty),
             ("authorization", "".into()),
+            ("dbPassword", "x".into()),
+            ("auth.clientSecret.value", "x".into()),
+            ("max_tokens", Value::Int(7)),
         ])
     };
     let expected = map(vec![
@@ -342,6 +345,9 @@ fn whole_values_go_by_their_key() {
         ("password_hint", "the dog".into()),
         ("secret", Value::Empty),
         ("authorization", "".into()),
+        ("dbPassword", "<key:*>".into()),
+        ("auth.clientSecret.value", "<key:*>".into()),
+        ("max_tokens", Value::Int(7)),
     ]);
     assert_eq!(body_of(&redaction("action: mask"), body()), Some(expected));
     let own = redaction("keys: [password_hint]");
@@ -580,6 +586,19 @@ fn hostile_texts_take_linear_work() {
         "<",
         "<x:",
         "ecretAccessKey=",
+        "password=[",
+        "password=[<key:*>",
+        "password=\\",
+        "password=\n",
+        "password=,",
+        "cookie: <key:*> ",
+        "cookie: \"",
+        "cookie:;",
+        "cookie=a;",
+        "pwd=''",
+        "pwd=''a",
+        "authorization: bearer ",
+        "secret: \u{1b}[",
         "-----BEGIN PRIVATE KEY-----",
     ] {
         // Work that grows with the square would take minutes.
@@ -605,6 +624,9 @@ fn secrets() -> impl Strategy<Value = String> {
         Just("Bearer abcdef123456".to_owned()),
         Just("a://u:p@h".to_owned()),
         Just("?token=x".to_owned()),
+        Just("Cookie: a=b; c".to_owned()),
+        Just("password=[\"x\"".to_owned()),
+        Just("dbPassword:\t'".to_owned()),
         Just(key("ghp_", 36)),
         "[ -~]{0,12}",
         "[0-9 .:@+-]{0,20}",

@@ -9,6 +9,7 @@ use vervet_wire::protobuf::{Field, Reader, Writer};
 
 use super::KEY_RULE;
 use super::detector::Detector;
+use super::names::KeyNames;
 use super::scan::{Found, Scanner};
 
 /// Keys shorter than this hold nothing that is looked for in keys (bytes).
@@ -21,9 +22,7 @@ const METRIC_METADATA: u32 = 12;
 /// The rules of one processor, applied to values. What they found is noted by rule.
 pub(in crate::processors) struct Redactor {
     scanner: Scanner,
-    keys: HashSet<String>,
-    /// One bit for each length a key may have: most attributes are told apart by it.
-    key_lengths: u64,
+    keys: KeyNames,
     except: HashSet<String>,
     drop: bool,
 }
@@ -35,7 +34,7 @@ enum Fate {
     Goes(usize),
 }
 
-/// A key as keys are compared: its part after the last point, in lower case, `-` as `_`.
+/// A key as it is searched for: its part after the last point, in lower case, `-` as `_`.
 pub(super) fn plain_key(key: &str) -> String {
     let last = key.rsplit('.').next().unwrap_or_default();
     last.to_ascii_lowercase().replace('-', "_")
@@ -45,10 +44,7 @@ impl Redactor {
     pub(super) fn new(scanner: Scanner, keys: &[String], except: &[String], drop: bool) -> Self {
         Self {
             scanner,
-            keys: keys.iter().cloned().collect(),
-            key_lengths: keys
-                .iter()
-                .fold(0, |lengths, key| lengths | length_bit(key.len())),
+            keys: KeyNames::new(keys),
             except: except.iter().cloned().collect(),
             drop,
         }
@@ -236,16 +232,7 @@ impl Redactor {
     }
 
     fn is_secret_key(&self, key: &str) -> bool {
-        let start = memchr::memrchr(b'.', key.as_bytes()).map_or(0, |at| at + 1);
-        let name = key.get(start..).unwrap_or_default();
-        if self.key_lengths & length_bit(name.len()) == 0 {
-            return false;
-        }
-        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
-        if name.bytes().all(plain) {
-            return self.keys.contains(name);
-        }
-        self.keys.contains(&plain_key(name))
+        self.keys.matches(key.as_bytes())
     }
 
     fn value(&self, value: &mut Value<'_>, rules: &mut Vec<usize>) -> Fate {
@@ -371,11 +358,6 @@ impl Redactor {
             *rest = Cow::Owned(out);
         }
     }
-}
-
-/// Names of 63 bytes and more share one bit.
-fn length_bit(length: usize) -> u64 {
-    1 << length.min(63)
 }
 
 /// A number without a fraction that fits an integer.
