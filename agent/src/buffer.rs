@@ -24,7 +24,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use vervet_journal::{
-    Cursor, FileSystem, Inspector, Journal, JournalConfig, JournalError, RecoveryReport,
+    Cursor, FileSystem, Inspector, Journal, JournalConfig, JournalError, LostEnd, RecoveryReport,
 };
 use vervet_model::UnixNanos;
 
@@ -76,9 +76,17 @@ impl Buffer {
         let inspector = Inspector::open_with(dir, fs)?;
         let marks = marks(&inspector);
         let mut cursor = journal.cursor(CHECKPOINTS)?;
-        let checkpoints = replay(&mut cursor)?;
+        let mut checkpoints = replay(&mut cursor)?;
+        if let Some(noted) = record::read_note(&report.note) {
+            // What was appended behind the last checkpoint and is lost was received all the same.
+            checkpoints.totals = checkpoints.totals.later(noted);
+        }
         let next = (journal.last_sequence() + 1, checkpoints.totals);
-        let gaps = gaps::find(&inspector, &report.gaps, next);
+        let mut gaps = gaps::find(&inspector, &report.gaps, next);
+        gaps.extend(gaps::lost_whole(&report, checkpoints.totals));
+        if let Some(end) = &report.lost_end {
+            tell_of_lost_end(end, &gaps, &checkpoints.totals);
+        }
         let buffer = Self {
             journal,
             cursor,
@@ -91,6 +99,19 @@ impl Buffer {
         };
         Ok((buffer, report))
     }
+}
+
+/// How much was in the end that is gone; which exporters have settled some of it, the books know.
+fn tell_of_lost_end(end: &LostEnd, gaps: &[JournalGap], appended: &Totals) {
+    let last = gaps.iter().rfind(|gap| gap.to == *appended);
+    let records = last.map(|gap| appended.records() - gap.from.records());
+    tracing::error!(
+        segment = %end.segment.display(),
+        bytes_left = end.bytes,
+        lost_batches = end.through - end.after,
+        lost_records = records,
+        "the buffer ends before what was acknowledged: what no exporter had delivered of the rest is lost"
+    );
 }
 
 /// A segment that cannot be read, or is of a version that noted no time, gives none.

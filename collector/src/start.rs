@@ -251,6 +251,7 @@ fn open_journal(dir: &Path, disk_bytes_max: u64) -> anyhow::Result<Journal> {
         tracing::error!(
             torn_bytes = report.torn_bytes,
             quarantined = report.quarantined.len(),
+            lost_end = ?report.lost_end,
             "the journal was damaged; what could not be read was set aside"
         );
     }

@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use vervet_journal::{Evicted, Gap, Inspector, Item, Journal, JournalError, Record, SegmentView};
+use vervet_journal::{
+    Evicted, Gap, Inspector, Item, Journal, JournalError, Record, RecoveryReport, SegmentView,
+};
 use vervet_model::Signal;
 
 use super::record::{Amount, Totals, decode};
@@ -66,6 +68,15 @@ pub(super) fn find(
         })
     });
     gaps.collect()
+}
+
+/// A journal of which nothing is left but that something was acknowledged: no record tells where what is lost began.
+pub(super) fn lost_whole(report: &RecoveryReport, appended: Totals) -> Option<JournalGap> {
+    (report.lost_end.is_some() && report.records == 0).then_some(JournalGap {
+        from: Totals::default(),
+        to: appended,
+        is_between_segments: false,
+    })
 }
 
 fn read(

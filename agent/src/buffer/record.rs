@@ -118,6 +118,18 @@ fn index(signal: Signal) -> usize {
     }
 }
 
+/// What is noted beside the journal of all that was ever appended, so that it is known also when the records are lost.
+pub(super) fn note(totals: &Totals) -> Vec<u8> {
+    let mut note = Vec::with_capacity(vervet_journal::NOTE_BYTES_MAX);
+    put_totals(&mut note, totals);
+    note
+}
+
+/// Nothing was noted by an append of an earlier version.
+pub(super) fn read_note(note: &[u8]) -> Option<Totals> {
+    take_totals(&mut Bytes::copy_from_slice(note)).ok()
+}
+
 /// Appends the header to `out`.
 pub(crate) fn encode_header(
     out: &mut Vec<u8>,

@@ -431,3 +431,41 @@ async fn what_is_missing_behind_the_last_record_is_known_after_a_crash() {
         .collect();
     assert_eq!(gaps, [(500, 3_000, true)]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_cut_end_takes_is_known_in_records_and_bytes() {
+    // Before the first checkpoint, and behind the last one.
+    for (is_orderly, left) in [(false, 2), (true, 2), (false, 0), (true, 0)] {
+        let dir = tempfile::tempdir().expect("folder");
+        let mut running = start(dir.path(), DISK_BYTES, Arc::new(OsFileSystem));
+        for sequence in 1..=4 {
+            let batch = batch(100, vec![position(sequence * 10)]);
+            running.sender.send(batch).await.expect("open");
+            running.wait_for_sequence(sequence).await;
+        }
+        match is_orderly {
+            true => running.finish().await,
+            false => running.kill().await,
+        }
+        let inspector = Inspector::open(dir.path()).expect("opens");
+        let path = inspector.segment_path(1);
+        let whole = std::fs::metadata(&path).expect("there").len();
+        let record = (whole - 32) / 4;
+        let cut = std::fs::File::options().write(true).open(&path);
+        cut.expect("opened")
+            .set_len(32 + left * record)
+            .expect("cut");
+        let (buffer, report) =
+            Buffer::open(dir.path(), DISK_BYTES, Arc::new(OsFileSystem)).expect("opens");
+        assert!(report.found_damage());
+        let totals = buffer.checkpoints.lock().totals.get(Signal::Logs);
+        assert_eq!((totals.records, totals.bytes), (8, 400), "{is_orderly}");
+        let gaps: Vec<_> = buffer
+            .gaps
+            .iter()
+            .map(|gap| (gap.from.records(), gap.to.records()))
+            .collect();
+        assert_eq!(gaps, [(left * 2, 8)], "{is_orderly}");
+        assert_eq!(buffer.journal.last_sequence(), 4, "{is_orderly}");
+    }
+}

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use vervet_journal::{Cursor, Entry, Journal, JournalError, RECORD_BYTES_LIMIT};
 
 use super::positions::Checkpoints;
-use super::record::{Amount, Totals, encode_header};
+use super::record::{Amount, Totals, encode_header, note};
 use super::{Buffer, blocking, tell_of_evictions};
 use crate::books::Books;
 use crate::budget::{MemoryBudget, MemoryKind, MemoryPermit};
@@ -194,7 +194,7 @@ impl BufferWriter {
             before.add(batch.signal, amount_of(queued));
             records.push((batch.signal as u8, header, batch.payload.clone()));
         }
-        let journal = self.journal.clone();
+        let (journal, note) = (self.journal.clone(), note(&before));
         let copied = records
             .iter()
             .map(|(_, header, payload)| header.len() + payload.len());
@@ -210,7 +210,7 @@ impl BufferWriter {
                 .iter()
                 .zip(&parts)
                 .map(|((kind, ..), parts)| Entry { kind: *kind, parts });
-            journal.append(&entries.collect::<Vec<_>>())
+            journal.append_noting(&entries.collect::<Vec<_>>(), &note)
         })
         .await
     }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::acknowledged;
 use crate::cursor_file::{self, Loaded};
 use crate::error::JournalError;
 use crate::format::{
@@ -41,6 +42,8 @@ pub struct SegmentView {
     pub bytes: u64,
     /// Whether it is the one that is written.
     pub is_last: bool,
+    /// Of the last one: everything up to here was acknowledged, and must be in it or before it. 0 when that is not known.
+    pub acknowledged: u64,
 }
 
 /// A cursor file.
@@ -59,7 +62,7 @@ pub struct Damage {
     pub segment: PathBuf,
     /// First byte of the range.
     pub offset: u64,
-    /// Bytes in the range.
+    /// Bytes in the range; 0 where the last segment ends before what was acknowledged.
     pub bytes: u64,
     /// Sequences that are missing around it; `None` when none is, or nothing behind it tells.
     pub lost: Option<RangeInclusive<u64>>,
@@ -116,6 +119,8 @@ impl Inspector {
     /// # Errors
     /// `Io` when the folder cannot be listed.
     pub fn segments(&self) -> Result<Vec<SegmentView>, JournalError> {
+        // Read before the rest, so that what is appended meanwhile is not missed.
+        let acknowledged = self.acknowledged();
         let entries = self.fs.list(&self.dir);
         let entries = entries.map_err(|error| JournalError::io("list", &self.dir, error))?;
         let files = entries.into_iter().filter(|entry| entry.is_file);
@@ -128,14 +133,22 @@ impl Inspector {
                     path,
                     bytes,
                     is_last: false,
+                    acknowledged: 0,
                 })
             })
             .collect();
         segments.sort_unstable_by_key(|segment| segment.first);
         if let Some(last) = segments.last_mut() {
             last.is_last = true;
+            last.acknowledged = acknowledged;
         }
         Ok(segments)
+    }
+
+    /// Up to where appends were acknowledged; 0 when that is not known.
+    #[must_use]
+    pub fn acknowledged(&self) -> u64 {
+        acknowledged::load(&*self.fs, &self.dir).sequence
     }
 
     /// The cursors by name.
@@ -204,7 +217,7 @@ impl Inspector {
         let mut walk = Walk::new(segment);
         let version = walk.header(&*file, len, each)?;
         walk.records(file, len, each)?;
-        walk.end(version, each)?;
+        walk.end(version, len, each)?;
         Ok(true)
     }
 
@@ -322,7 +335,9 @@ impl<'s> Walk<'s> {
             }
             _ => {
                 let bytes = SEGMENT_HEADER_BYTES.min(len);
-                let is_young = self.segment.is_last && len <= SEGMENT_HEADER_BYTES;
+                let is_young = self.segment.is_last
+                    && len <= SEGMENT_HEADER_BYTES
+                    && self.segment.acknowledged < self.segment.first;
                 let mut damage = self.damage(0, bytes, read.err());
                 damage.is_unfinished = is_young;
                 each(Item::Damage(damage))?;
@@ -373,7 +388,7 @@ impl<'s> Walk<'s> {
         after_sync: bool,
         each: &mut dyn FnMut(Item) -> Result<(), E>,
     ) -> Result<(), E> {
-        if after_sync {
+        if after_sync || sequence <= self.segment.acknowledged {
             self.open
                 .iter_mut()
                 .for_each(|damage| damage.is_unfinished = false);
@@ -396,13 +411,41 @@ impl<'s> Walk<'s> {
     fn end<E>(
         self,
         version: Option<u32>,
+        len: u64,
         each: &mut dyn FnMut(Item) -> Result<(), E>,
     ) -> Result<(), E> {
+        if self.previous < self.segment.acknowledged {
+            return self.end_too_early(len, each);
+        }
         let last = self.open.len().saturating_sub(1);
         for (at, mut damage) in self.open.into_iter().enumerate() {
             // Only version 2 tells synced records apart; before it, the end alone may be unfinished.
             damage.is_unfinished &=
                 version == Some(SEGMENT_VERSION) || at == last && damage.lost.is_none();
+            each(Item::Damage(damage))?;
+        }
+        Ok(())
+    }
+
+    /// Acknowledged records are missing behind the last one there is, with or without bytes in their place.
+    fn end_too_early<E>(
+        mut self,
+        len: u64,
+        each: &mut dyn FnMut(Item) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let lost = self.previous + 1..=self.segment.acknowledged;
+        let is_at_end =
+            |damage: &&mut Damage| damage.lost.is_none() && damage.offset + damage.bytes >= len;
+        match self.open.last_mut().filter(is_at_end) {
+            Some(damage) => damage.lost = Some(lost),
+            None => {
+                let mut damage = self.damage(len, 0, None);
+                damage.lost = Some(lost);
+                self.open.push(damage);
+            }
+        }
+        for mut damage in self.open {
+            damage.is_unfinished = false;
             each(Item::Damage(damage))?;
         }
         Ok(())

@@ -104,9 +104,23 @@ impl Journal {
     /// never retry. `Io`: nothing of it is visible. `Poisoned`: mend or reopen the journal; whether the
     /// entries of the append that failed in its sync are found after reopening is not known.
     pub fn append(&self, entries: &[Entry<'_>]) -> Result<RangeInclusive<u64>, JournalError> {
+        self.append_noting(entries, &[])
+    }
+
+    /// As `append`. When it is the last append that was acknowledged, [`RecoveryReport::note`] gives back `note`, of which
+    /// [`NOTE_BYTES_MAX`](crate::NOTE_BYTES_MAX) bytes are kept, also when the records are lost.
+    ///
+    /// # Errors
+    /// As `append`.
+    pub fn append_noting(
+        &self,
+        entries: &[Entry<'_>],
+        note: &[u8],
+    ) -> Result<RangeInclusive<u64>, JournalError> {
         let config = &self.core.config;
         let append_bytes_max = config.disk_bytes_max - SEGMENT_HEADER_BYTES;
         let request = Request::encode(entries, config.record_bytes_max, append_bytes_max)?;
+        let request = request.noting(note);
         let sequences = self.group.append(request)?;
         if config.sync == SyncPolicy::Always {
             self.core.notify();

@@ -26,6 +26,7 @@
 //! ```text
 //! lock                         empty, locked while open
 //! 00000000000000000001.seg     segment, named by its first sequence in 20 digits
+//! acknowledged                 up to where appends were acknowledged, written over in place
 //! cursors/NAME.cur             one per cursor, replaced by rename
 //! quarantine/FIRST-OFFSET-BYTES.bin   a corrupt range of segment FIRST; NAME.cur: a corrupt cursor
 //! ```
@@ -50,6 +51,15 @@
 //!     20     4 state length, at most 16 MiB
 //!     24     4 CRC of bytes 0..24 and of the state
 //!     28     n state
+//!
+//! acknowledged, 28 bytes + note
+//! offset bytes
+//!      0     8 magic "VRVTACKN"
+//!      8     4 version = 1
+//!     12     4 note length, at most 64
+//!     16     8 sequence
+//!     24     4 CRC of bytes 0..24 and of the note
+//!     28     n note of the append that ended there
 //! ```
 //! The header has its own checksum so that a damaged payload costs one record, and so that a
 //! search behind a corrupt range needs no payload to recognise a header. It covers the segment's
@@ -59,9 +69,11 @@
 //!
 //! A power cut may keep later bytes of what was not synced and lose earlier ones. Bit 1 tells that from rot: when no
 //! record behind a corrupt range of the last segment has it, nothing behind the range was acknowledged after it,
-//! and all of that is cut. Segments of version 1 lack the bit; they are read, never continued. Cursor files are of
+//! and all of that is cut. So does a record whose sequence is in `acknowledged`: that is written after the sync, not synced
+//! itself, and so may be behind, never ahead. What it tells of and is not there has been lost, and is reported. Segments of version 1 lack the bit; they are read, never continued. Cursor files are of
 //! version 1.
 
+mod acknowledged;
 mod config;
 mod core;
 mod cursor;
@@ -82,6 +94,7 @@ mod sync_thread;
 mod table;
 mod writer;
 
+pub use acknowledged::NOTE_BYTES_MAX;
 pub use config::{JournalConfig, OnFull, SyncPolicy};
 pub use cursor::Cursor;
 pub use cursor_file::CURSOR_STATE_BYTES_MAX;
@@ -91,4 +104,4 @@ pub use fs::{FileEntry, FileSystem, JournalFile, OsFileSystem};
 pub use inspect::{CursorView, Damage, Inspector, Item, Salvaged, SegmentView};
 pub use journal::{Entry, Evicted, EvictionListener, Journal, Listener, Record};
 pub use repair::{Removed, RepairReport, repair};
-pub use stats::{CursorStats, Gap, JournalStats, QuarantinedRange, RecoveryReport};
+pub use stats::{CursorStats, Gap, JournalStats, LostEnd, QuarantinedRange, RecoveryReport};

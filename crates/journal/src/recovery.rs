@@ -10,9 +10,10 @@ mod segment;
 
 use std::any::Any;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::acknowledged::{self, Acknowledged, AcknowledgedFile};
 use crate::config::JournalConfig;
 use crate::core::Core;
 use crate::error::JournalError;
@@ -23,7 +24,7 @@ use crate::format::{
 use crate::fs::exact::write_all_at;
 use crate::fs::{FileSystem, JournalFile};
 use crate::quarantine::{CorruptRange, quarantine_range};
-use crate::stats::{Gap, RecoveryReport};
+use crate::stats::{Gap, LostEnd, RecoveryReport};
 use crate::table::{Segment, Table};
 use crate::writer::Writer;
 
@@ -57,6 +58,10 @@ struct Recovery {
     last_record: u64,
     /// Whether damage follows it in its segment.
     ends_damaged: bool,
+    /// How far appends were acknowledged, as far as that is known.
+    acknowledged: Acknowledged,
+    /// Where the last segment ends, unless its end cannot be read.
+    end: Option<(PathBuf, u64)>,
 }
 
 /// Locks and reads the folder.
@@ -70,6 +75,7 @@ pub(crate) fn recover(
             .map_err(|error| JournalError::io("create", folder, error))?;
     }
     let lock = lock(&*fs, &dir)?;
+    let acknowledged = acknowledged::load(&*fs, &dir);
     let recovery = Recovery {
         config,
         fs,
@@ -77,6 +83,8 @@ pub(crate) fn recover(
         report: RecoveryReport::default(),
         last_record: 0,
         ends_damaged: false,
+        acknowledged,
+        end: None,
     };
     recovery.run(lock)
 }
@@ -117,7 +125,10 @@ impl Recovery {
         self.load_cursors()?;
         // A cursor may have committed records that a damaged tail has lost since; their numbers
         // are not given out again, or the cursor would skip the new ones.
-        let last_sequence = previous.max(self.table.highest_released());
+        let told = self.acknowledged.sequence;
+        let told = told.max(self.table.highest_released());
+        self.note_lost_end(previous, told);
+        let last_sequence = previous.max(told);
         self.note_gap_at_end(last_sequence);
         let active = match active {
             Some(active) => active,
@@ -128,9 +139,19 @@ impl Recovery {
             config,
             fs,
             table,
-            report,
+            mut report,
+            acknowledged,
             ..
         } = self;
+        // What is there is durable by now, and what is not there stays known as lost.
+        if acknowledged.sequence == last_sequence {
+            report.note = acknowledged.note;
+        }
+        let now = Acknowledged {
+            sequence: last_sequence,
+            note: report.note.clone(),
+        };
+        let acknowledged = AcknowledgedFile::open(&*fs, &config.dir, &now);
         let core = Arc::new(Core::new(config, fs, table, last_sequence, lock));
         core.delete_released();
         let writer = Writer::new(
@@ -139,6 +160,7 @@ impl Recovery {
             active.first,
             active.len,
             last_sequence + 1,
+            acknowledged,
         );
         Ok(Recovered {
             core,
@@ -173,6 +195,27 @@ impl Recovery {
         self.last_record = scanned.segment.last;
     }
 
+    /// Tells of what the end of the journal lacks: records behind `last` up to `told` were acknowledged.
+    fn note_lost_end(&mut self, last: u64, told: u64) {
+        let Some((segment, bytes)) = self.end.take().filter(|_| last < told) else {
+            return;
+        };
+        let lost = LostEnd {
+            segment,
+            bytes,
+            after: last,
+            through: told,
+        };
+        tracing::error!(
+            segment = %lost.segment.display(),
+            bytes,
+            first_lost = last + 1,
+            last_lost = told,
+            "journal ends before what was acknowledged, those records are lost"
+        );
+        self.report.lost_end = Some(lost);
+    }
+
     /// What is missing behind the last record, if any is left: its numbers were given out.
     fn note_gap_at_end(&mut self, last_sequence: u64) {
         let gap = Gap {
@@ -197,12 +240,15 @@ impl Recovery {
         for entry in entries {
             match parse_segment_file_name(&entry.name) {
                 Some(first) if entry.is_file => firsts.push(first),
-                _ if entry.name == LOCK_FILE => {}
+                _ if entry.name == LOCK_FILE || entry.name == acknowledged::FILE_NAME => {}
                 _ if OWN_FOLDERS.contains(&entry.name.as_str()) && !entry.is_file => {}
                 _ => self.report.ignored_files.push(dir.join(entry.name)),
             }
         }
         firsts.sort_unstable();
+        if firsts.is_empty() {
+            self.end = Some((dir.clone(), 0));
+        }
         self.report.segments = firsts.len() as u64;
         Ok(firsts)
     }
@@ -225,7 +271,7 @@ impl Recovery {
                 .and_then(|()| file.forget_cached())
                 .map_err(|error| JournalError::io("sync", &path, error))?;
         }
-        let scanned = scan_segment(file, first, previous)
+        let scanned = scan_segment(file, first, previous, self.acknowledged.sequence)
             .map_err(|error| JournalError::io("read", &path, error))?;
         match scanned.newer_version {
             None => Ok(scanned),
@@ -241,7 +287,8 @@ impl Recovery {
     }
 
     /// Cuts the torn tail, restores the header if need be, and makes what remains durable. `None` when the
-    /// writer must start a segment of its own: behind bytes that cannot be read, or behind records of version 1.
+    /// writer must start a segment of its own: behind bytes that cannot be read, behind records of version 1, or behind
+    /// some that the segment itself does not tell to be durable.
     fn reopen_last(&mut self, mut scanned: ScannedSegment) -> Result<Option<Active>, JournalError> {
         let first = scanned.segment.first;
         let path = self.config.dir.join(segment_file_name(first));
@@ -255,10 +302,15 @@ impl Recovery {
         scanned.cut_torn_tail();
         self.note_gaps(&scanned);
         self.quarantine(&scanned);
+        if scanned.segment.last < self.acknowledged.sequence {
+            self.quarantine_cut(&scanned, len_before);
+        }
         let file = Arc::clone(&scanned.file);
         let len = scanned.segment.disk_bytes.max(SEGMENT_HEADER_BYTES);
+        self.end = Some((path.clone(), len));
         self.report.torn_bytes = len_before.saturating_sub(scanned.segment.disk_bytes);
-        let goes_on = scanned.version == Some(SEGMENT_VERSION) || scanned.segment.records == 0;
+        let is_current = scanned.version == Some(SEGMENT_VERSION);
+        let goes_on = is_current || scanned.segment.records == 0;
         let version = if goes_on {
             SEGMENT_VERSION
         } else {
@@ -273,10 +325,11 @@ impl Recovery {
             .and_then(|()| file.sync())
             .and_then(|()| self.fs.sync_dir(&self.config.dir))
             .map_err(|error| JournalError::io("repair", &path, error))?;
+        let needs_successor = scanned.needs_successor();
         scanned.segment.disk_bytes = len;
         scanned.segment.readable_bytes = len;
         self.add(scanned);
-        Ok(goes_on.then_some(Active { file, first, len }))
+        Ok((goes_on && !needs_successor).then_some(Active { file, first, len }))
     }
 
     fn start_segment(&mut self, first: u64) -> Result<Active, JournalError> {
@@ -309,17 +362,30 @@ impl Recovery {
 
     fn quarantine(&mut self, scanned: &ScannedSegment) {
         for (offset, end) in &scanned.corrupt {
-            let range = CorruptRange {
-                first: scanned.segment.first,
-                offset: *offset,
-                end: *end,
-            };
-            let source = Some(&*scanned.file).filter(|_| !scanned.unreadable);
-            let found = quarantine_range(&*self.fs, &self.config.dir, source, range);
-            self.table.quarantined_ranges += 1;
-            self.table.quarantined_bytes += found.bytes;
-            self.report.quarantined.push(found);
+            self.quarantine_one(scanned, *offset, *end);
         }
+    }
+
+    /// What is cut off belonged to records that were acknowledged.
+    fn quarantine_cut(&mut self, scanned: &ScannedSegment, end: u64) {
+        let offset = scanned.segment.disk_bytes;
+        let is_kept = scanned.corrupt.iter().any(|(_, end)| *end > offset);
+        if offset < end && !is_kept {
+            self.quarantine_one(scanned, offset, end);
+        }
+    }
+
+    fn quarantine_one(&mut self, scanned: &ScannedSegment, offset: u64, end: u64) {
+        let range = CorruptRange {
+            first: scanned.segment.first,
+            offset,
+            end,
+        };
+        let source = Some(&*scanned.file).filter(|_| !scanned.unreadable);
+        let found = quarantine_range(&*self.fs, &self.config.dir, source, range);
+        self.table.quarantined_ranges += 1;
+        self.table.quarantined_bytes += found.bytes;
+        self.report.quarantined.push(found);
     }
 
     fn warn_of_ignored_files(&self) {

@@ -115,11 +115,14 @@ impl SegmentRepair<'_> {
             Err(error) => return Err(failed(error)),
         };
         let mut removed = Vec::new();
-        for damage in damages {
+        // An end that is missing leaves nothing to take out.
+        for damage in damages.into_iter().filter(|damage| damage.bytes > 0) {
             let copy = self.keep(&*source, &damage).map_err(failed)?;
             removed.push(Removed { damage, copy });
         }
-        self.rewrite(source).map_err(failed)?;
+        if !removed.is_empty() {
+            self.rewrite(source).map_err(failed)?;
+        }
         Ok(removed)
     }
 

@@ -2,6 +2,7 @@
 
 use std::ops::RangeInclusive;
 
+use crate::acknowledged::NOTE_BYTES_MAX;
 use crate::error::JournalError;
 use crate::format::{RECORD_HEADER_BYTES, RecordHeader};
 use crate::journal::Entry;
@@ -13,6 +14,7 @@ pub(crate) struct Request {
     encoded: Vec<u8>,
     headers: Vec<RecordHeader>,
     payload_bytes: u64,
+    note: Vec<u8>,
 }
 
 impl Request {
@@ -55,7 +57,19 @@ impl Request {
             encoded,
             headers,
             payload_bytes,
+            note: Vec::new(),
         })
+    }
+
+    /// With what is to be known of the journal once it is acknowledged.
+    pub(crate) fn noting(mut self, note: &[u8]) -> Self {
+        let kept = note.get(..NOTE_BYTES_MAX).unwrap_or(note);
+        self.note = kept.to_vec();
+        self
+    }
+
+    pub(crate) fn note(&self) -> &[u8] {
+        &self.note
     }
 
     /// Gives the records their sequences, from `next` on, as part of the segment that starts at

@@ -65,13 +65,17 @@ pub struct RecoveryReport {
     pub records: u64,
     /// Payload bytes of those records.
     pub payload_bytes: u64,
-    /// Bytes cut off the end of the last segment: an append that had not been acknowledged.
+    /// Bytes cut off the end of the last segment: an append that had not been acknowledged, unless there is a `lost_end`.
     pub torn_bytes: u64,
     /// Corrupt ranges elsewhere; each was copied aside and is skipped by readers.
     pub quarantined: Vec<QuarantinedRange>,
     /// Sequences that are missing between records: lost to damage now or earlier, or taken by `OnFull::DropOldest`. The
     /// first 1,024.
     pub gaps: Vec<Gap>,
+    /// What was acknowledged and is not there any more at the end of the journal.
+    pub lost_end: Option<LostEnd>,
+    /// What the last acknowledged append had noted; empty when it noted nothing, or that is not known.
+    pub note: Vec<u8>,
     /// Cursors whose file was corrupt. The file was moved aside; the cursor starts again at the
     /// oldest record, so its consumer sees records again.
     pub corrupt_cursors: Vec<String>,
@@ -83,7 +87,7 @@ impl RecoveryReport {
     /// Whether anything but an ordinary torn tail was found.
     #[must_use]
     pub fn found_damage(&self) -> bool {
-        !self.quarantined.is_empty() || !self.corrupt_cursors.is_empty()
+        !self.quarantined.is_empty() || !self.corrupt_cursors.is_empty() || self.lost_end.is_some()
     }
 }
 
@@ -96,6 +100,19 @@ pub struct Gap {
     pub before: u64,
     /// Whole segments may be missing, and nothing speaks of damage.
     pub is_between_segments: bool,
+}
+
+/// Acknowledged records behind the last one there is: somebody or something has cut the last segment, or removed it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LostEnd {
+    /// The segment file, the last one there is; the folder when there is none.
+    pub segment: PathBuf,
+    /// Bytes of it that are left.
+    pub bytes: u64,
+    /// The record before them, which is there unless it was deleted; 0 when they were the first.
+    pub after: u64,
+    /// The last one that was acknowledged.
+    pub through: u64,
 }
 
 /// A range of a segment that holds no valid record.

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use crate::acknowledged::AcknowledgedFile;
 use crate::config::SyncPolicy;
 use crate::core::Core;
 use crate::error::JournalError;
@@ -33,6 +34,9 @@ pub(crate) struct Writer {
     unsynced_records: u64,
     /// The sequence that follows the durable records.
     durable_next: u64,
+    acknowledged: AcknowledgedFile,
+    /// Of the last request written.
+    note: Vec<u8>,
     poison: Option<(PathBuf, Arc<io::Error>)>,
 }
 
@@ -44,6 +48,7 @@ impl Writer {
         first: u64,
         len: u64,
         next_sequence: u64,
+        acknowledged: AcknowledgedFile,
     ) -> Self {
         Self {
             core,
@@ -54,6 +59,8 @@ impl Writer {
             durable_len: len,
             unsynced_records: 0,
             durable_next: next_sequence,
+            acknowledged,
+            note: Vec::new(),
             poison: None,
         }
     }
@@ -77,6 +84,7 @@ impl Writer {
         self.len += request.bytes();
         self.next_sequence += request.records();
         self.unsynced_records += request.records();
+        request.note().clone_into(&mut self.note);
         Ok(sequences)
     }
 
@@ -95,8 +103,9 @@ impl Writer {
             }
             return Err(self.poison(error));
         }
-        self.core
-            .publish(self.len, self.next_sequence - 1, self.unsynced_records);
+        let last = self.next_sequence - 1;
+        self.acknowledged.store(last, &self.note);
+        self.core.publish(self.len, last, self.unsynced_records);
         self.durable_len = self.len;
         self.durable_next = self.next_sequence;
         self.unsynced_records = 0;

@@ -8,7 +8,7 @@ use vervet_journal::{
     JournalConfig, JournalError, OsFileSystem, QuarantinedRange, RepairReport, repair,
 };
 
-use super::verify::describe;
+use super::verify::{describe, told};
 use super::{FOLDER, Place, inspector};
 use crate::cli::say;
 
@@ -37,8 +37,20 @@ pub(super) fn repaired(data_dir: &Path) -> anyhow::Result<String> {
     let (recovery, mut out) = (&report.recovery, String::new());
     if recovery.torn_bytes > 0 {
         out += &format!(
-            "{} bytes at the end belonged to an unfinished append and are cut\n",
-            recovery.torn_bytes
+            "{} bytes at the end belonged to {} and are cut\n",
+            recovery.torn_bytes,
+            match recovery.lost_end {
+                None => "an unfinished append",
+                Some(_) => "records whose rest is missing",
+            }
+        );
+    }
+    if let Some(end) = &recovery.lost_end {
+        out += &format!(
+            "{}: ends at byte {}, before what was acknowledged{}\n",
+            end.segment.display(),
+            end.bytes,
+            told(Some(&(end.after + 1..=end.through)))
         );
     }
     for cursor in &recovery.corrupt_cursors {
@@ -63,12 +75,15 @@ pub(super) fn repaired(data_dir: &Path) -> anyhow::Result<String> {
         let (damage, copy) = (describe(&removed.damage), kept(removed.copy.as_deref()));
         out += &format!("{damage}; taken out, {copy}\n");
     }
+    let end = recovery.lost_end.as_ref();
+    let at_end = end.map_or(0, |end| end.through - end.after);
     let lost: u64 = report
         .removed
         .iter()
         .filter_map(|removed| removed.lost())
         .map(|lost| lost.end() - lost.start() + 1)
-        .sum();
+        .sum::<u64>()
+        + at_end;
     out += &format!(
         "{} damaged ranges mended in place, {} taken out, {lost} batches known to be lost\n",
         mended.len(),

@@ -270,7 +270,8 @@ fn a_half_written_end_is_no_damage_and_garbage_is() {
     drop(written(dir.path()));
     let last = segments(dir.path()).pop().expect("one");
     let whole = fs::read(&last).expect("read");
-    fs::write(&last, &whole[..whole.len() - 5]).expect("written");
+    let under_way = [&whole[..], &whole[32..80]].concat();
+    fs::write(&last, under_way).expect("written");
     assert!(
         verify::run(dir.path()).expect("reads"),
         "as a writer under way leaves it"
@@ -283,4 +284,52 @@ fn a_half_written_end_is_no_damage_and_garbage_is() {
         missing.to_string().starts_with("there is no buffer in"),
         "{missing}"
     );
+}
+
+#[test]
+fn an_end_that_was_acknowledged_and_is_missing_is_damage() {
+    let at_border = |whole: &[u8]| (whole.len() - 32) / 2 + 32;
+    let cuts: [(&dyn Fn(&[u8]) -> usize, u64); 4] = [
+        (&|whole| whole.len() - 5, 1),
+        (&at_border, 1),
+        (&|_| 32, 2),
+        (&|_| 0, 2),
+    ];
+    for (len, lost) in cuts {
+        let dir = tempfile::tempdir().expect("folder");
+        drop(written(dir.path()));
+        let last = segments(dir.path()).pop().expect("one");
+        let whole = fs::read(&last).expect("read");
+        let len = len(&whole);
+        fs::write(&last, &whole[..len]).expect("cut");
+        assert!(!verify::run(dir.path()).expect("reads"), "length {len}");
+        let told = repair::repaired(dir.path()).expect("repairs");
+        let what = match lost {
+            1 => "before what was acknowledged, sequence 6 is lost",
+            _ => "before what was acknowledged, sequences 5 to 6 are lost",
+        };
+        assert!(told.contains(what), "length {len}: {told}");
+        let end = format!("{lost} batches known to be lost\n");
+        assert!(told.ends_with(&end), "length {len}: {told}");
+        assert!(
+            verify::run(dir.path()).expect("reads"),
+            "length {len}: it was told"
+        );
+        let config = JournalConfig::new(dir.path().join(FOLDER));
+        let (journal, report) = Journal::open(config).expect("opens");
+        assert!(!report.found_damage(), "length {len}: {report:?}");
+        assert_eq!(journal.last_sequence(), 6);
+    }
+}
+
+#[test]
+fn segments_that_are_missing_at_the_end_are_damage() {
+    for left in [2, 1, 0] {
+        let dir = tempfile::tempdir().expect("folder");
+        drop(written(dir.path()));
+        for path in &segments(dir.path())[left..] {
+            fs::remove_file(path).expect("removed");
+        }
+        assert_eq!(verify::run(dir.path()).expect("reads"), left == 2);
+    }
 }

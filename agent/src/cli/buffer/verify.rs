@@ -1,11 +1,12 @@
 //! `buffer verify`: reads every byte, compares every checksum, and looks into every request.
 
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 use clap::Args;
 use vervet_journal::{Damage, Item};
 
-use super::{Batch, Place, inspector};
+use super::{Batch, FOLDER, Place, inspector};
 use crate::cli::say;
 
 #[derive(Debug, Args)]
@@ -20,29 +21,49 @@ struct Tally {
     records: u64,
     bytes: u64,
     damaged: u64,
+    /// Everything up to here was found, or is known to be lost.
+    through: u64,
 }
 
 /// False when something is damaged.
 pub(super) fn run(data_dir: &Path) -> anyhow::Result<bool> {
     let inspector = inspector(data_dir)?;
     let mut tally = Tally::default();
+    // Both before the segments, so that what is written meanwhile is no loss.
+    let cursors = inspector.cursors()?;
+    let acknowledged = inspector.acknowledged();
+    let mut is_all_there = true;
     for segment in inspector.segments()? {
         let is_there = inspector.read::<anyhow::Error>(&segment, &mut |item| match item {
             Item::Damage(damage) => tally.damage(&damage),
             Item::Record(record) => {
                 let sequence = record.sequence;
+                tally.through = tally.through.max(sequence);
                 tally.bytes += record.payload.len() as u64;
                 tally.batch(sequence, Batch::read(record))
             }
         })?;
+        tally.through = tally.through.max(segment.first - 1);
         if !is_there {
+            is_all_there = false;
             say(&format!(
                 "{}: deleted meanwhile, nobody needs it any more\n",
                 segment.path.display()
             ))?;
         }
     }
-    for cursor in inspector.cursors()? {
+    let committed = cursors.iter().filter_map(|cursor| cursor.stored.as_ref());
+    let committed = committed.map(|(committed, _)| *committed).max();
+    let known = acknowledged.max(committed.unwrap_or(0));
+    if is_all_there && tally.through < known {
+        tally.damaged += 1;
+        say(&format!(
+            "{}: ends before what was acknowledged{}\n",
+            data_dir.join(FOLDER).display(),
+            told(Some(&(tally.through + 1..=known)))
+        ))?;
+    }
+    for cursor in cursors {
         if cursor.stored.is_none() {
             tally.damaged += 1;
             say(&format!(
@@ -56,6 +77,7 @@ pub(super) fn run(data_dir: &Path) -> anyhow::Result<bool> {
         records,
         bytes,
         damaged,
+        ..
     } = tally;
     let verdict = match damaged {
         0 => "no damage".to_owned(),
@@ -70,6 +92,8 @@ pub(super) fn run(data_dir: &Path) -> anyhow::Result<bool> {
 impl Tally {
     fn damage(&mut self, damage: &Damage) -> anyhow::Result<()> {
         self.damaged += u64::from(!damage.is_unfinished);
+        let end = damage.lost.as_ref().map_or(0, |lost| *lost.end());
+        self.through = self.through.max(end);
         say(&format!("{}\n", describe(damage)))?;
         Ok(())
     }
@@ -101,18 +125,29 @@ pub(super) fn describe(damage: &Damage) -> String {
     } = damage;
     let what = match (unreadable, is_unfinished) {
         (Some(error), _) => format!("cannot be read: {error}"),
+        (None, false) if *bytes == 0 => {
+            return format!(
+                "{}: ends at byte {offset}, before what was acknowledged{}",
+                segment.display(),
+                told(lost.as_ref())
+            );
+        }
         (None, true) => {
             "unfinished: being written, or left by a crash and never acknowledged".to_owned()
         }
         (None, false) => "damaged".to_owned(),
     };
-    let lost = match lost {
+    format!(
+        "{}: {bytes} bytes at {offset} {what}{}",
+        segment.display(),
+        told(lost.as_ref())
+    )
+}
+
+pub(super) fn told(lost: Option<&RangeInclusive<u64>>) -> String {
+    match lost {
         Some(lost) if lost.start() == lost.end() => format!(", sequence {} is lost", lost.start()),
         Some(lost) => format!(", sequences {} to {} are lost", lost.start(), lost.end()),
         None => String::new(),
-    };
-    format!(
-        "{}: {bytes} bytes at {offset} {what}{lost}",
-        segment.display()
-    )
+    }
 }

@@ -175,7 +175,8 @@ pub(super) fn gone(
         None => Some(*appended),
     };
     if let Some(to) = before {
-        let is_damaged = cursor.is_on_disk(cursor.committed() + 1);
+        // Only what may be given up for lack of room can have been.
+        let is_damaged = !may_lose || cursor.is_on_disk(cursor.committed() + 1);
         gone.push(Gone {
             from: account.settled(),
             to,

@@ -30,8 +30,14 @@ pub(super) struct ScannedSegment {
     /// Reading failed at the end of `readable_bytes`; nothing behind it is known.
     pub(super) unreadable: bool,
     whole: Whole,
-    /// The state before the first corrupt range behind the last record that followed a sync.
+    /// The state before the first corrupt range behind the last record that is known to be durable.
     torn: Option<Whole>,
+    /// Everything up to here was acknowledged.
+    acknowledged: u64,
+    /// Only that tells that a record behind damage is durable.
+    told_durable: bool,
+    /// Only that tells that the rest of an append is worth keeping.
+    told_whole: bool,
 }
 
 /// The state after the last record that ended its append.
@@ -43,11 +49,13 @@ struct Whole {
     payload_bytes: u64,
 }
 
-/// Reads the segment that starts at `first`; its records must follow `previous`.
+/// Reads the segment that starts at `first`; its records must follow `previous`. Everything up to `acknowledged` was
+/// acknowledged, perhaps more.
 pub(super) fn scan_segment(
     file: Arc<dyn JournalFile>,
     first: u64,
     previous: u64,
+    acknowledged: u64,
 ) -> io::Result<ScannedSegment> {
     let len = file.len()?;
     let mut header = [0; 32];
@@ -73,6 +81,9 @@ pub(super) fn scan_segment(
             _ => None,
         },
         torn: None,
+        acknowledged,
+        told_durable: false,
+        told_whole: false,
         header_torn: len < SEGMENT_HEADER_BYTES || (header == [0; 32] && !header_unreadable),
         newer_version: match parsed {
             SegmentHeader::Newer { version } => Some(version),
@@ -110,8 +121,10 @@ impl ScannedSegment {
                     self.add_corrupt(offset, end);
                 }
                 Ok(Some(Found::Record { header, .. })) => {
-                    if header.after_sync {
-                        self.torn = None;
+                    let is_acknowledged = header.sequence <= self.acknowledged;
+                    if header.after_sync || is_acknowledged {
+                        let was_torn = self.torn.take().is_some();
+                        self.told_durable = !header.after_sync && (self.told_durable || was_torn);
                     }
                     match self.head {
                         None => self.head = Some(header.sequence),
@@ -123,7 +136,9 @@ impl ScannedSegment {
                     self.segment.last = header.sequence;
                     self.segment.records += 1;
                     self.payload_bytes += u64::from(header.payload_bytes);
-                    if header.last_of_append {
+                    // Of an append whose end is gone, the rest stays.
+                    if header.last_of_append || is_acknowledged {
+                        self.told_whole = !header.last_of_append;
                         self.whole = Whole {
                             end: scanner.offset(),
                             last: self.segment.last,
@@ -159,6 +174,12 @@ impl ScannedSegment {
     pub(super) fn ends_damaged(&self) -> bool {
         let len = self.segment.disk_bytes;
         self.unreadable || self.corrupt.iter().any(|(_, end)| *end >= len)
+    }
+
+    /// Whether the segment itself does not tell that its last records were acknowledged: it must not be the last one any
+    /// longer, or another recovery, which may know less, would cut them.
+    pub(super) fn needs_successor(&self) -> bool {
+        self.told_durable || self.told_whole
     }
 
     fn add_corrupt(&mut self, offset: u64, end: u64) {

@@ -2,7 +2,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use vervet_journal::{Inspector, Item, Journal, JournalError, OsFileSystem, repair};
+use vervet_journal::{Entry, Inspector, Item, Journal, JournalError, OsFileSystem, repair};
 
 use crate::support::{append, append_all, config, drain, fill, open, segment_files, sequences};
 
@@ -10,6 +10,11 @@ use crate::support::{append, append_all, config, drain, fill, open, segment_file
 fn written(dir: &Path, count: u64) {
     let (journal, _) = open(dir);
     fill(&journal, count);
+}
+
+/// As when nothing of the last appends was acknowledged: the power went before their sync.
+fn forget_acknowledged(dir: &Path) {
+    std::fs::remove_file(dir.join("acknowledged")).unwrap();
 }
 
 fn flip(path: &Path, offset: usize) {
@@ -26,6 +31,7 @@ fn a_torn_tail_is_cut_at_every_length() {
     let whole = std::fs::read(path).unwrap();
     for len in 0..whole.len() {
         std::fs::write(path, &whole[..len]).unwrap();
+        forget_acknowledged(dir.path());
         let (journal, report) = open(dir.path());
         let kept = len.saturating_sub(32) as u64 / 84;
         assert_eq!(
@@ -52,6 +58,7 @@ fn an_append_torn_between_its_records_is_cut_whole() {
     let path = &segment_files(dir.path())[0];
     let bytes = std::fs::read(path).unwrap();
     std::fs::write(path, &bytes[..bytes.len() - 1]).unwrap();
+    forget_acknowledged(dir.path());
     let (journal, report) = open(dir.path());
     assert_eq!((report.records, report.torn_bytes), (1, 3 * 44 - 1));
     assert_eq!(append(&journal, b"next").unwrap(), 2);
@@ -139,14 +146,15 @@ fn a_wholly_damaged_last_segment_is_kept_aside_and_replaced() {
     std::fs::write(&last, [0xa5; 500]).unwrap();
     let (journal, report) = open(dir.path());
     let held: u64 = report.quarantined.iter().map(|range| range.bytes).sum();
-    assert_eq!((held, journal.last_sequence()), (500, 2));
+    assert_eq!((held, journal.last_sequence()), (500, 3));
+    assert_eq!(report.lost_end.map(|end| end.through), Some(3));
     fill(&journal, 2);
     drop(journal);
     let (journal, report) = open(dir.path());
     assert!(!report.found_damage());
     assert_eq!(
         sequences(&mut journal.cursor("main").unwrap()),
-        [1, 2, 3, 4]
+        [1, 2, 4, 5]
     );
 }
 
@@ -289,5 +297,139 @@ proptest! {
         prop_assert!(!report.found_damage(), "{:?}", report);
         fill(&journal, 1);
         prop_assert!(readable.last().is_none_or(|last| *last < journal.last_sequence()));
+    }
+}
+
+#[test]
+fn an_end_that_was_acknowledged_and_is_gone_is_told_at_every_length() {
+    let dir = tempfile::tempdir().unwrap();
+    written(dir.path(), 4);
+    let path = segment_files(dir.path())[1].clone();
+    let (whole, noted) = (
+        std::fs::read(&path).unwrap(),
+        std::fs::read(dir.path().join("acknowledged")).unwrap(),
+    );
+    for len in 0..whole.len() {
+        std::fs::write(&path, &whole[..len]).unwrap();
+        std::fs::write(dir.path().join("acknowledged"), &noted).unwrap();
+        let kept = 2 + len.saturating_sub(32) as u64 / 84;
+        let lost = inspected_loss(dir.path());
+        assert_eq!(lost, [kept + 1..=4], "length {len}");
+        let (journal, report) = open(dir.path());
+        assert!(report.found_damage());
+        let end = report.lost_end.unwrap();
+        let left = 32 + (kept - 2) * 84;
+        assert_eq!(
+            (end.segment.clone(), end.bytes, end.after, end.through),
+            (path.clone(), left, kept, 4),
+            "length {len}"
+        );
+        // What was left of a record is kept.
+        let torn = (len as u64).saturating_sub(left);
+        let held: u64 = report.quarantined.iter().map(|range| range.bytes).sum();
+        assert!(held == torn || len < 32, "length {len}: {held} of {torn}");
+        // Its numbers are not given out again, and it is told until something follows.
+        drop(journal);
+        let (journal, report) = open(dir.path());
+        assert_eq!(report.lost_end, Some(end), "length {len}");
+        fill_from(&journal, 5);
+        drop(journal);
+        assert!(inspected_loss(dir.path()).is_empty());
+        let (journal, report) = open(dir.path());
+        assert!(!report.found_damage(), "length {len}: {report:?}");
+        let gap = &report.gaps[0];
+        assert_eq!((gap.after, gap.before), (kept, 5), "length {len}");
+        assert_eq!(journal.last_sequence(), 5);
+        drop(journal);
+        std::fs::remove_dir_all(dir.path().join("quarantine")).ok();
+    }
+}
+
+/// One record with that sequence.
+fn fill_from(journal: &Journal, sequence: u64) {
+    assert_eq!(append(journal, &[b'x'; 60]).unwrap(), sequence);
+}
+
+/// What an inspection says is lost at the end.
+fn inspected_loss(dir: &Path) -> Vec<std::ops::RangeInclusive<u64>> {
+    let inspector = Inspector::open(dir).unwrap();
+    let mut lost = Vec::new();
+    for segment in inspector.segments().unwrap() {
+        inspector
+            .read::<JournalError>(&segment, &mut |item| {
+                if let Item::Damage(damage) = item {
+                    assert!(!damage.is_unfinished, "{damage:?}");
+                    lost.extend(damage.lost);
+                }
+                Ok(())
+            })
+            .unwrap();
+    }
+    lost
+}
+
+#[test]
+fn the_last_segment_may_not_be_missing_either() {
+    let dir = tempfile::tempdir().unwrap();
+    for left in [1, 0] {
+        written(dir.path(), 4);
+        for path in &segment_files(dir.path())[left..] {
+            std::fs::remove_file(path).unwrap();
+        }
+        let (journal, report) = open(dir.path());
+        let end = report.lost_end.unwrap();
+        assert_eq!((end.after, end.through), (2 * left as u64, 4));
+        fill_from(&journal, 5);
+        drop(journal);
+        std::fs::remove_dir_all(dir.path()).unwrap();
+        std::fs::create_dir(dir.path()).unwrap();
+    }
+}
+
+#[test]
+fn a_flipped_bit_in_what_was_acknowledged_last_costs_its_record_only() {
+    for (damaged, expected) in [(0, vec![1, 3, 4]), (1, vec![1, 2, 4]), (2, vec![1, 2, 3])] {
+        let dir = tempfile::tempdir().unwrap();
+        let (journal, _) = open(dir.path());
+        append(&journal, b"first").unwrap();
+        append_all(&journal, &[vec![b'a'; 20], vec![b'b'; 20], vec![b'c'; 20]]).unwrap();
+        drop(journal);
+        flip(
+            &segment_files(dir.path())[0],
+            32 + 24 + 5 + 44 * damaged + 30,
+        );
+        let (journal, report) = open(dir.path());
+        assert!(report.found_damage());
+        assert_eq!(report.quarantined[0].bytes, 44, "{damaged}");
+        let read = drain(&mut journal.cursor("main").unwrap());
+        let read: Vec<u64> = read.into_iter().map(|(sequence, _)| sequence).collect();
+        assert_eq!(read, expected, "{damaged}");
+        assert_eq!(journal.last_sequence(), 4);
+        assert_eq!(append(&journal, b"next").unwrap(), 5);
+    }
+}
+
+#[test]
+fn what_the_last_append_noted_is_known_although_it_is_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    let (journal, _) = open(dir.path());
+    for (payload, note) in [("one", "after one"), ("two", "after two")] {
+        let entry = Entry {
+            kind: 1,
+            parts: &[payload.as_bytes()],
+        };
+        journal.append_noting(&[entry], note.as_bytes()).unwrap();
+    }
+    drop(journal);
+    let path = segment_files(dir.path())[0].clone();
+    for len in [32 + 27 + 27, 32 + 27, 0] {
+        std::fs::File::options()
+            .write(true)
+            .open(&path)
+            .unwrap()
+            .set_len(len)
+            .unwrap();
+        let (_journal, report) = open(dir.path());
+        assert_eq!(report.note, b"after two", "length {len}");
     }
 }

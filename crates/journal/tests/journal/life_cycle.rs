@@ -325,6 +325,7 @@ fn a_gap_behind_the_last_record_is_told() {
         .iter()
         .for_each(|path| std::fs::remove_file(path).unwrap());
     // As a crash leaves it before the first record in it is there.
+    std::fs::remove_file(dir.path().join("acknowledged")).unwrap();
     std::fs::File::options()
         .write(true)
         .open(last)

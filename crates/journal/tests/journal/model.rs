@@ -2,8 +2,8 @@
 //!
 //! After every start: each acknowledged record that a cursor still needs is there, intact and in order; nothing that was
 //! refused is there; what a power cut or a failed sync left undecided is there once and whole, or not at all. What the
-//! disk itself has damaged is bounded: a flipped bit costs one append at most, a bad sector its segment, and
-//! neither goes unreported; that holds for every record on disk, whether or not a cursor waits for it. While it runs: the budget holds, a segment goes only when every cursor has let go of it
+//! disk itself has damaged is bounded: a flipped bit costs one append at most, a bad sector its segment, a cut of the last
+//! segment what was cut off; none goes unreported, and nothing else is taken for a cut end; that holds for every record on disk, whether or not a cursor waits for it. While it runs: the budget holds, a segment goes only when every cursor has let go of it
 //! or is set to lose it, what is under way last of all, and the statistics of both agree with the model.
 
 mod world;
@@ -197,6 +197,29 @@ fn a_full_disk_and_a_full_budget_lose_only_what_a_cursor_lets_go() {
                     .boxed(),
             ),
             (1, Just(Step::ToggleThird).boxed()),
+        ],
+    );
+}
+
+#[test]
+fn a_cut_end_is_told_and_its_numbers_are_not_given_out_again() {
+    check(
+        "cut",
+        vec![
+            (3, any::<u64>().prop_map(Step::Cut).boxed()),
+            (1, (1..50_u8).prop_map(Step::ShortWrites).boxed()),
+            (
+                2,
+                (reader(), any::<bool>())
+                    .prop_map(|(reader, drops)| Step::Policy(reader, drops))
+                    .boxed(),
+            ),
+            (
+                4,
+                prop::collection::vec(100..400_u16, 1..4)
+                    .prop_map(Step::Append)
+                    .boxed(),
+            ),
         ],
     );
 }

@@ -231,6 +231,19 @@ impl Disk {
         Some(path)
     }
 
+    /// Cuts the last segment to a length chosen by `seed`, behind everyone's back: its path.
+    pub(crate) fn cut_last(&self, seed: u64) -> Option<PathBuf> {
+        let mut state = self.0.lock();
+        let last = state.live.segments().last();
+        let (path, inode) = last.map(|(path, inode)| (path.clone(), inode))?;
+        let inode = &mut state.inodes[inode];
+        let len = Dice(seed).roll(inode.live.len());
+        inode.live.truncate(len);
+        inode.durable.truncate(len);
+        inode.unsynced.clear();
+        Some(path)
+    }
+
     /// Makes some bytes of a segment, chosen by `seed`, unreadable: its path.
     pub(crate) fn break_sector(&self, seed: u64) -> Option<PathBuf> {
         let mut state = self.0.lock();

@@ -37,6 +37,8 @@ pub(super) enum Step {
     BadSector(u64),
     /// Stops, flips a bit, starts.
     Flip(u64),
+    /// Stops, cuts the last segment, starts.
+    Cut(u64),
     Crash(u64),
     Reopen,
 }
@@ -63,9 +65,13 @@ pub(super) struct World {
     taken: BTreeSet<u64>,
     /// Segments and cursors that the disk has damaged since the last start.
     flipped: Vec<PathBuf>,
+    /// The last segment, when it has been cut since the last start.
+    cut: Option<PathBuf>,
     broken: Vec<PathBuf>,
     /// Damage is known in what is on disk, so that figures are not exact.
     inexact: bool,
+    /// The last sequences of ends that were told to be lost.
+    ends_told: BTreeSet<u64>,
     payloads: u64,
 }
 
@@ -107,8 +113,10 @@ impl World {
             floor: 0,
             taken: BTreeSet::new(),
             flipped: Vec::new(),
+            cut: None,
             broken: Vec::new(),
             inexact: false,
+            ends_told: BTreeSet::new(),
             payloads: 0,
         };
         world.start();
@@ -160,6 +168,11 @@ impl World {
             Step::Flip(seed) => {
                 self.stop();
                 self.flipped.extend(self.disk.flip(*seed));
+                self.start();
+            }
+            Step::Cut(seed) => {
+                self.stop();
+                self.cut = self.disk.cut_last(*seed);
                 self.start();
             }
             Step::Crash(seed) => {
@@ -253,7 +266,8 @@ impl World {
     /// Reads everything and settles what was undecided.
     fn audit(&mut self, report: &RecoveryReport) {
         let found = self.read_all();
-        let damage = !self.flipped.is_empty() || !self.broken.is_empty();
+        let is_cut = self.cut.is_some();
+        let damage = !self.flipped.is_empty() || !self.broken.is_empty() || is_cut;
         for append in std::mem::take(&mut self.undecided) {
             let is_there = |payload: &&Vec<u8>| found.values().any(|found| found == *payload);
             let there = append.iter().filter(is_there).count();
@@ -294,7 +308,12 @@ impl World {
             report,
             found.keys().next_back().copied().unwrap_or(0),
         );
-        self.inexact = !missing.is_empty() || report.found_damage();
+        self.check_end(&missing, report);
+        // Numbers that are missing inside a segment make its figures inexact for as long as it is there.
+        let has_holes = report.gaps.iter().any(|gap| !gap.is_between_segments);
+        self.inexact = !missing.is_empty() || report.found_damage() || has_holes;
+        self.ends_told
+            .extend(report.lost_end.as_ref().map(|end| end.through));
         self.gone.extend(missing);
         // Of several segments that were deleted a power cut may bring back the first and not the second.
         let is_absent = |sequence: &u64| !found.contains_key(sequence);
@@ -309,6 +328,7 @@ impl World {
         }
         self.acknowledged.extend(found);
         self.flipped.clear();
+        self.cut = None;
         self.check_figures();
     }
 
@@ -326,15 +346,48 @@ impl World {
                     .any(|reader| waits(reader.committed.first())))
     }
 
+    /// A cut end is told, with all that went with it, and nothing else is taken for one.
+    fn check_end(&self, missing: &BTreeMap<u64, Vec<u8>>, report: &RecoveryReport) {
+        let journal = &self.running.as_ref().unwrap().journal;
+        let is_damaged = !self.flipped.is_empty() || !self.broken.is_empty();
+        let Some(cut) = &self.cut else {
+            // One that was told already is told again until something follows it.
+            let told = report.lost_end.as_ref().map_or(0, |end| end.through);
+            let is_known = self.ends_told.contains(&told);
+            assert!(
+                is_damaged || told == 0 || is_known,
+                "nobody has cut this: {:?}",
+                report.lost_end
+            );
+            return;
+        };
+        let Some((last, _)) = missing.last_key_value() else {
+            return;
+        };
+        let (first, _) = missing.first_key_value().unwrap();
+        let end = report.lost_end.as_ref().expect("a cut end is told");
+        assert_eq!(&end.segment, cut);
+        assert!(
+            end.after < *first && *last <= end.through,
+            "{first} to {last} are lost: {end:?}"
+        );
+        assert!(
+            journal.last_sequence() >= *last,
+            "numbers would be given out again"
+        );
+    }
+
     /// Fails unless the damage done explains what is missing.
     fn excuse(&self, missing: &BTreeMap<u64, Vec<u8>>, report: &RecoveryReport, last_found: u64) {
         let in_broken = |sequence: &u64| {
             let mut firsts = self.broken.iter().filter_map(|path| first_of(path));
             firsts.any(|first| first <= *sequence)
         };
+        let cut = self.cut.as_ref().and_then(|path| first_of(path));
+        let in_cut = |sequence: &u64| cut.is_some_and(|first| first <= *sequence);
         let other: Vec<_> = missing
             .keys()
-            .filter(|sequence| !in_broken(sequence))
+            .filter(|sequence| !in_broken(sequence) && !in_cut(sequence))
             .collect();
         let flips = self
             .flipped
@@ -345,7 +398,8 @@ impl World {
             other.len() <= flips * APPEND_RECORDS_MAX,
             "records {other:?} are lost, found up to {last_found}"
         );
-        let reported = !report.quarantined.is_empty() || report.torn_bytes > 0;
+        let reported =
+            !report.quarantined.is_empty() || report.torn_bytes > 0 || report.lost_end.is_some();
         assert!(
             missing.is_empty() || reported,
             "{} records are lost in silence",
