@@ -3,6 +3,7 @@
 //! A handler extracts, makes one call into the domain and shapes the answer. Each API answers errors in
 //! its own shape. Bodies are capped on every route; answers are not cached unless they are assets.
 
+mod answer;
 mod delete;
 mod errors;
 mod health;

@@ -17,6 +17,9 @@ use crate::logql::{self, MetricRequest};
 /// Queries that wait; further ones are refused.
 const WAITING_QUERIES_MAX: usize = 128;
 
+/// All queries of metrics together may hold so many times the memory of one.
+const QUERIES_MEMORY: usize = 2;
+
 /// Evaluates queries. Cloning shares the engine and the limit.
 #[derive(Clone)]
 pub(crate) struct QueryService {
@@ -34,6 +37,8 @@ impl QueryService {
         let options = EngineOptions {
             timeout: limits.query_timeout,
             samples_max: limits.query_samples,
+            memory_max: limits.query_memory_bytes,
+            memory_together_max: limits.query_memory_bytes.saturating_mul(QUERIES_MEMORY),
             series_max: limits.query_series,
             ..EngineOptions::default()
         };
@@ -170,6 +175,8 @@ impl QueryService {
     }
 }
 
+const GATHERED: &str = "the samples that a selector gathers";
+
 /// The store as the engine sees it.
 struct StoredSeries(Store);
 
@@ -180,9 +187,18 @@ impl Queryable for StoredSeries {
             samples_max: request.limits.samples_max,
             deadline: request.limits.deadline,
         };
+        let mut refused = None;
+        let mut charge = |bytes: usize| {
+            let charged = request.memory.grow(bytes, GATHERED);
+            charged.map_err(|error| refused = Some(error)).is_ok()
+        };
+        let window = (request.start.0, request.end.0);
         let found = self
             .0
-            .samples(request.matchers, request.start.0, request.end.0, limits);
+            .samples_charged(request.matchers, window, limits, &mut charge);
+        if let Some(refused) = refused {
+            return Err(refused.into());
+        }
         let found = found.map_err(|error| match error {
             StoreError::Timeout { .. } => QueryableError::Timeout,
             StoreError::QueryTooLarge { what: "series", .. } => QueryableError::TooManySeries {
@@ -206,3 +222,6 @@ impl Queryable for StoredSeries {
         Ok(series.collect())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,8 +11,9 @@ use vervet_model::{Clock, Labels, LabelsBuilder, Matcher, SystemClock, UnixMilli
 use vervet_store::{Direction, LogQuery, LogRow};
 
 use super::Shared;
+use super::answer::query_answer;
 use super::params::Params;
-use super::prometheus::{check_range, labels_json, value_json};
+use super::prometheus::{check_range, labels_json};
 use super::response::{Failure, PrometheusFailure, success_with};
 use crate::logql::{self, MetricRequest, Query};
 use crate::time::{parse_duration, parse_loki_time};
@@ -72,7 +73,7 @@ pub(super) async fn query_range(
                 .unwrap_or_else(|| (end.since(start) / STEPS_DEFAULT).max(Duration::from_secs(1)));
             let (start, end) = aligned(start.to_millis(), end.to_millis(), step);
             check_range(start, end, step)?;
-            let output = context
+            let mut output = context
                 .queries
                 .logql_metric(
                     query,
@@ -83,7 +84,9 @@ pub(super) async fn query_range(
                     },
                 )
                 .await?;
-            Ok(success_with(value_json(&output.value), &output.warnings))
+            // They speak of the metrics that stand in for counts.
+            output.infos.clear();
+            Ok(query_answer(output).await?)
         }
     }
 }
@@ -98,7 +101,7 @@ pub(super) async fn query(State(context): State<Shared>, params: Params) -> Answ
         }
         Query::Metric(query) => {
             let at = at.to_millis();
-            let output = context
+            let mut output = context
                 .queries
                 .logql_metric(
                     query,
@@ -109,7 +112,9 @@ pub(super) async fn query(State(context): State<Shared>, params: Params) -> Answ
                     },
                 )
                 .await?;
-            Ok(success_with(value_json(&output.value), &output.warnings))
+            // They speak of the metrics that stand in for counts.
+            output.infos.clear();
+            Ok(query_answer(output).await?)
         }
     }
 }

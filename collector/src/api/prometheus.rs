@@ -6,11 +6,10 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use serde_json::{Value as Json, json};
 use vervet_model::{Clock, Labels, Matcher, SystemClock, UnixMillis};
-use vervet_promql::{
-    InstantSample, QueryOutput, Sample, Series, Value, format_value, parse_selector,
-};
+use vervet_promql::parse_selector;
 
 use super::Shared;
+use super::answer::query_answer;
 use super::params::Params;
 use super::response::{Failure, PrometheusFailure, success};
 use crate::time::{parse_duration, parse_prometheus_time};
@@ -26,7 +25,7 @@ pub(super) async fn query(State(context): State<Shared>, params: Params) -> Answ
         .parse("time", parse_prometheus_time)?
         .unwrap_or_else(|| SystemClock.now().to_millis());
     let output = context.queries.promql_instant(text, at).await?;
-    Ok(output_response(&output))
+    Ok(query_answer(output).await?)
 }
 
 pub(super) async fn query_range(State(context): State<Shared>, params: Params) -> Answer {
@@ -36,7 +35,7 @@ pub(super) async fn query_range(State(context): State<Shared>, params: Params) -
     let step = params.require("step", parse_duration)?;
     check_range(start, end, step)?;
     let output = context.queries.promql_range(text, start, end, step).await?;
-    Ok(output_response(&output))
+    Ok(query_answer(output).await?)
 }
 
 /// Prometheus's own conditions and words.
@@ -150,53 +149,6 @@ pub(super) async fn flags() -> Response {
     success(json!({}))
 }
 
-fn output_response(output: &QueryOutput) -> Response {
-    let mut body = json!({"status": "success", "data": value_json(&output.value)});
-    for (name, notes) in [("warnings", &output.warnings), ("infos", &output.infos)] {
-        if !notes.is_empty() {
-            body[name] = json!(notes);
-        }
-    }
-    axum::response::IntoResponse::into_response(axum::Json(body))
-}
-
-/// `{"resultType": ..., "result": ...}`.
-pub(super) fn value_json(value: &Value) -> Json {
-    let result = match value {
-        Value::Scalar(sample) => sample_json(sample),
-        Value::String { timestamp, value } => json!([seconds(*timestamp), value]),
-        Value::Vector(samples) => samples.iter().map(instant_json).collect(),
-        Value::Matrix(series) => series.iter().map(series_json).collect(),
-    };
-    json!({"resultType": value.result_type(), "result": result})
-}
-
-fn instant_json(sample: &InstantSample) -> Json {
-    json!({"metric": labels_json(&sample.labels), "value": sample_json(&sample.sample)})
-}
-
-fn series_json(series: &Series) -> Json {
-    let values: Vec<Json> = series.samples.iter().map(sample_json).collect();
-    json!({"metric": labels_json(&series.labels), "values": values})
-}
-
-fn sample_json(sample: &Sample) -> Json {
-    json!([seconds(sample.timestamp), format_value(sample.value)])
-}
-
-/// Whole seconds without a fraction, as Prometheus writes them.
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "times in milliseconds stay below 2^53 for 285,000 years"
-)]
-fn seconds(millis: i64) -> Json {
-    if millis % 1000 == 0 {
-        json!(millis / 1000)
-    } else {
-        json!(millis as f64 / 1000.0)
-    }
-}
-
 pub(super) fn labels_json(labels: &Labels) -> Json {
     labels
         .iter()
@@ -208,34 +160,6 @@ pub(super) fn labels_json(labels: &Labels) -> Json {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn values_have_prometheus_shapes() {
-        let labels = Labels::from_pairs([("__name__", "up"), ("job", "a\"b")]);
-        let sample = Sample {
-            timestamp: 1_500,
-            value: f64::INFINITY,
-        };
-        let vector = Value::Vector(vec![InstantSample {
-            labels: labels.clone(),
-            sample,
-        }]);
-        let matrix = Value::Matrix(vec![Series {
-            labels,
-            samples: vec![
-                sample,
-                Sample {
-                    timestamp: 2_000,
-                    value: 0.1,
-                },
-            ],
-        }]);
-        insta::assert_json_snapshot!([
-            value_json(&vector),
-            value_json(&matrix),
-            value_json(&Value::Scalar(sample))
-        ]);
-    }
 
     #[test]
     fn ranges_are_checked_as_prometheus_does() {

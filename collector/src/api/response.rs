@@ -20,6 +20,8 @@ pub(super) enum ErrorCode {
     Timeout,
     /// Too much is going on; the same request may succeed later.
     Busy,
+    /// What the request needs is held by others; the same request may succeed later.
+    Unavailable,
     Internal,
 }
 
@@ -29,7 +31,7 @@ impl ErrorCode {
             Self::InvalidArgument => StatusCode::BAD_REQUEST,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::QueryFailed => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::Timeout => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Timeout | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Busy => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -42,7 +44,7 @@ impl ErrorCode {
             Self::NotFound => "not_found",
             Self::QueryFailed => "execution",
             Self::Timeout => "timeout",
-            Self::Busy => "unavailable",
+            Self::Busy | Self::Unavailable => "unavailable",
             Self::Internal => "internal",
         }
     }
@@ -55,6 +57,7 @@ impl ErrorCode {
             Self::QueryFailed => "query_failed",
             Self::Timeout => "timeout",
             Self::Busy => "busy",
+            Self::Unavailable => "unavailable",
             Self::Internal => "internal",
         }
     }
@@ -62,7 +65,7 @@ impl ErrorCode {
     /// The status, with the time after which it is worth to try again where there is such.
     fn head(self) -> (StatusCode, HeaderMap) {
         let mut headers = HeaderMap::new();
-        if matches!(self, Self::Busy | Self::Timeout) {
+        if matches!(self, Self::Busy | Self::Timeout | Self::Unavailable) {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
         }
         (self.status(), headers)
@@ -107,6 +110,14 @@ impl From<QueryError> for Failure {
     fn from(error: QueryError) -> Self {
         let code = match error.error_type() {
             _ if matches!(error, QueryError::Busy) => ErrorCode::Busy,
+            ErrorType::Execution if matches!(error, QueryError::Memory(_)) => {
+                let message = format!("{error} (limits.query_memory)");
+                return Self::new(ErrorCode::QueryFailed, message);
+            }
+            ErrorType::Timeout if matches!(error, QueryError::Memory(_)) => {
+                let message = format!("{error} (twice limits.query_memory)");
+                return Self::new(ErrorCode::Unavailable, message);
+            }
             ErrorType::BadData => ErrorCode::InvalidArgument,
             ErrorType::Execution => ErrorCode::QueryFailed,
             ErrorType::Timeout => ErrorCode::Timeout,
@@ -215,5 +226,29 @@ pub(super) fn success_with(data: impl Serialize, warnings: &[String]) -> Respons
 pub(super) fn add_warnings(answer: &mut Value, warnings: &[String]) {
     if !warnings.is_empty() {
         answer["warnings"] = json!(warnings);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use vervet_promql::MemoryError;
+
+    use super::*;
+
+    #[test]
+    fn limits_on_memory_say_which_setting_and_whether_to_come_back() {
+        let what = "the groups of an aggregation";
+        let limit = 256 << 20;
+        let own = Failure::from(QueryError::from(MemoryError::Query { what, limit }));
+        assert_eq!(own.code, ErrorCode::QueryFailed);
+        assert_eq!(own.code.head().0, StatusCode::UNPROCESSABLE_ENTITY);
+        for part in [what, "256 MiB", "limits.query_memory"] {
+            assert!(own.message.contains(part), "{}", own.message);
+        }
+        let all = Failure::from(QueryError::from(MemoryError::Together { what, limit }));
+        let (status, headers) = all.code.head();
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(headers.contains_key(header::RETRY_AFTER));
+        assert!(all.message.contains("twice limits.query_memory"));
     }
 }

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use vervet_model::{METRIC_NAME, UnixMillis};
+use vervet_model::{Clock as _, Label, METRIC_NAME, SystemClock, UnixMillis};
 use vervet_promql::{
     Engine, QueryError, QueryOutput, Queryable, QueryableError, STALE_NAN, Sample, SelectRequest,
     Series,
 };
-use vervet_store::{Direction, LogCountSeries, LogMeasure, LogQuery, Store};
+use vervet_store::{Direction, LogCount, LogCountSeries, LogMeasure, LogQuery, Store};
 
 use super::{MetricQuery, RangeAggregation, RangeFunction, stand_in};
 
@@ -35,21 +35,19 @@ pub(crate) async fn evaluate(
     query: MetricQuery,
     request: MetricRequest,
 ) -> Result<QueryOutput, QueryError> {
-    let mut counts = Vec::with_capacity(query.aggregations.len());
+    let mut counted = BTreeMap::new();
+    let memory = engine.charge();
     let mut warnings = Vec::new();
-    for aggregation in &query.aggregations {
+    for (index, aggregation) in query.aggregations.iter().enumerate() {
         let (windows, missing) = count(store, aggregation, request).await?;
-        counts.push(windows);
+        memory.grow(windows.bytes(), "the lines that are counted")?;
+        counted.insert(stand_in(index), windows);
         warnings.extend(missing);
     }
     let engine = Arc::clone(engine);
     let run = move || {
-        let counted = counts.into_iter().enumerate();
-        let counted = Counted(
-            counted
-                .map(|(index, counts)| (stand_in(index), counts.series()))
-                .collect(),
-        );
+        let counted = Counted(counted);
+        let _held_meanwhile = memory;
         match request.step {
             None => engine.instant(&counted, &query.promql, request.end),
             Some(step) => engine.range(&counted, &query.promql, request.start, request.end, step),
@@ -128,12 +126,29 @@ struct Windows {
 }
 
 impl Windows {
+    /// What the counts take.
+    fn bytes(&self) -> usize {
+        let of_series = |counted: &LogCountSeries| {
+            counted.buckets.capacity() * size_of::<LogCount>()
+                + counted.labels.len() * size_of::<Label>()
+                + size_of::<LogCountSeries>()
+        };
+        self.counts.iter().map(of_series).sum()
+    }
+
     /// The value of the aggregation at each moment. Takes as long as there are buckets and moments.
-    fn series(self) -> Vec<Series> {
-        self.counts
-            .iter()
-            .map(|counted| self.one_series(counted))
-            .collect()
+    fn series(&self, request: &SelectRequest<'_>) -> Result<Vec<Series>, QueryableError> {
+        let mut all = Vec::with_capacity(self.counts.len());
+        for counted in &self.counts {
+            if SystemClock.now() > request.limits.deadline {
+                return Err(QueryableError::Timeout);
+            }
+            let series = self.one_series(counted);
+            let bytes = series.samples.capacity() * size_of::<Sample>() + size_of::<Series>();
+            request.memory.grow(bytes, "the windows of counted lines")?;
+            all.push(series);
+        }
+        Ok(all)
     }
 
     fn one_series(&self, counted: &LogCountSeries) -> Series {
@@ -219,7 +234,7 @@ fn greatest_common_divisor(a: i64, b: i64) -> i64 {
 }
 
 /// Counted aggregations by the metric name that stands in for them.
-struct Counted(BTreeMap<String, Vec<Series>>);
+struct Counted(BTreeMap<String, Windows>);
 
 impl Queryable for Counted {
     fn select(&self, request: &SelectRequest<'_>) -> Result<Vec<Series>, QueryableError> {
@@ -227,9 +242,9 @@ impl Queryable for Counted {
             .matchers
             .iter()
             .find(|matcher| matcher.name == METRIC_NAME);
-        Ok(name
-            .and_then(|matcher| self.0.get(&matcher.value))
-            .cloned()
-            .unwrap_or_default())
+        match name.and_then(|matcher| self.0.get(&matcher.value)) {
+            Some(windows) => windows.series(request),
+            None => Ok(Vec::new()),
+        }
     }
 }

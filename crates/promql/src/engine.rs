@@ -6,8 +6,10 @@ use std::time::Duration;
 use vervet_model::{Clock, Labels, METRIC_NAME, SystemClock, UnixMillis};
 
 use crate::error::QueryError;
+use crate::eval::memory::SAMPLE_BYTES;
 use crate::eval::{
-    Evaluated, Evaluator, Grid, Query, RangeSource, Track, merge_same_labels, whole_millis,
+    Charge, Evaluated, Evaluator, Grid, Pool, Query, RangeSource, Track, merge_same_labels,
+    whole_millis,
 };
 use crate::native::HistogramSeries;
 use crate::queryable::{Queryable, Sample, Series};
@@ -24,6 +26,10 @@ pub struct EngineOptions {
     pub subquery_step_default: Duration,
     /// Samples that one query may hold, read and computed together.
     pub samples_max: usize,
+    /// Memory of one query (bytes), from what it reads to its answer.
+    pub memory_max: usize,
+    /// Memory of all queries of the engine together (bytes).
+    pub memory_together_max: usize,
     /// Series that one selector may return.
     pub series_max: usize,
     /// Steps of one range query.
@@ -38,6 +44,8 @@ impl Default for EngineOptions {
             lookback_delta: Duration::from_secs(300),
             subquery_step_default: Duration::from_secs(60),
             samples_max: 50_000_000,
+            memory_max: 4 << 30,
+            memory_together_max: 8 << 30,
             series_max: 1_000_000,
             steps_max: 11_000,
             timeout: Duration::from_secs(120),
@@ -45,10 +53,11 @@ impl Default for EngineOptions {
     }
 }
 
-/// Evaluates queries. It holds no state between them; share one by reference.
+/// Evaluates queries. Between them it only knows how much memory they hold together; share one by reference.
 pub struct Engine {
     options: EngineOptions,
     clock: Arc<dyn Clock>,
+    pool: Arc<Pool>,
 }
 
 impl Engine {
@@ -58,7 +67,22 @@ impl Engine {
 
     /// An engine whose timeout follows the given clock.
     pub fn with_clock(options: EngineOptions, clock: Arc<dyn Clock>) -> Self {
-        Self { options, clock }
+        let pool = Arc::new(Pool::new(options.memory_together_max));
+        Self {
+            options,
+            clock,
+            pool,
+        }
+    }
+
+    /// A charge of nothing, for what is read or made around a query. It is held to the same limits.
+    pub fn charge(&self) -> Charge {
+        Charge::new(&self.pool, self.options.memory_max)
+    }
+
+    /// What all queries hold together now (bytes).
+    pub fn memory_used(&self) -> usize {
+        self.pool.used()
     }
 
     /// Evaluates a query at one moment. It blocks: call it from a blocking thread.
@@ -87,13 +111,13 @@ impl Engine {
             step: 0,
         };
         let node = parse_query(query, bounds)?;
-        let state = Query::new(storage, &*self.clock, &self.options);
+        let state = Query::new(storage, &*self.clock, &self.options, self.charge());
         let evaluator = Evaluator::new(&state, Grid::instant(time))?;
         let (value, histograms) = if node.value_type() == ValueType::Matrix {
             let (series, histograms) = range_value(&evaluator, &node, time)?;
             (Value::Matrix(series), histograms)
         } else {
-            instant_value(evaluator.eval(&node)?, time)?
+            instant_value(&evaluator, &node, time)?
         };
         Ok(output(value, histograms, state))
     }
@@ -134,14 +158,15 @@ impl Engine {
                 value_type.as_str()
             )));
         }
-        let state = Query::new(storage, &*self.clock, &self.options);
+        let state = Query::new(storage, &*self.clock, &self.options, self.charge());
         let tracks = match Evaluator::new(&state, grid)?.eval(&node)? {
             Evaluated::Scalar(values) => {
+                state.memory.grow(grid.len() * SAMPLE_BYTES, "the answer")?;
                 let at = |(timestamp, value)| Sample { timestamp, value };
                 let samples = grid.times().zip(values).map(at).collect();
                 vec![Track::floats(Labels::empty(), false, samples)]
             }
-            Evaluated::Vector(tracks) => finished(tracks)?,
+            Evaluated::Vector(tracks) => finished(tracks, &state)?,
             Evaluated::Text(_) => Vec::new(),
         };
         let (series, histograms) = sorted_series(tracks);
@@ -184,13 +209,14 @@ impl Engine {
 
 fn output(value: Value, histograms: Vec<HistogramSeries>, state: Query<'_>) -> QueryOutput {
     let samples_read = state.samples_read();
-    let (warnings, infos) = state.into_notes();
+    let (warnings, infos, memory) = state.into_parts();
     QueryOutput {
         value,
         histograms,
         warnings,
         infos,
         samples_read,
+        memory,
     }
 }
 
@@ -209,15 +235,16 @@ fn range_value(
         (track.samples, track.histograms) = (floats, histograms);
     }
     tracks.retain(|track| !track.is_empty());
-    Ok(sorted_series(finished(tracks)?))
+    Ok(sorted_series(finished(tracks, evaluator.query)?))
 }
 
 fn instant_value(
-    evaluated: Evaluated,
+    evaluator: &Evaluator<'_>,
+    node: &Node,
     timestamp: i64,
 ) -> Result<(Value, Vec<HistogramSeries>), QueryError> {
     let mut histograms = Vec::new();
-    let value = match evaluated {
+    let value = match evaluator.eval(node)? {
         Evaluated::Scalar(values) => Value::Scalar(Sample {
             timestamp,
             value: values.first().copied().unwrap_or(f64::NAN),
@@ -225,7 +252,7 @@ fn instant_value(
         Evaluated::Text(value) => Value::String { timestamp, value },
         Evaluated::Vector(tracks) => {
             let mut vector = Vec::with_capacity(tracks.len());
-            for track in finished(tracks)? {
+            for track in finished(tracks, evaluator.query)? {
                 match track.samples.first() {
                     Some(sample) => vector.push(InstantSample {
                         labels: track.labels,
@@ -244,12 +271,12 @@ fn instant_value(
 }
 
 /// Takes away the metric names that functions have dropped, and joins what is then one series.
-fn finished(mut tracks: Vec<Track>) -> Result<Vec<Track>, QueryError> {
+fn finished(mut tracks: Vec<Track>, query: &Query<'_>) -> Result<Vec<Track>, QueryError> {
     for track in tracks.iter_mut().filter(|track| track.drop_name) {
         track.labels = track.labels.filter(|name| name != METRIC_NAME);
         track.drop_name = false;
     }
-    merge_same_labels(tracks)
+    merge_same_labels(tracks, &query.memory)
 }
 
 /// Floats and histograms as series, sorted by labels.

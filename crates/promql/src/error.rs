@@ -85,12 +85,42 @@ pub enum QueryError {
     /// The time for one query is over.
     #[error("query timed out in expression evaluation")]
     Timeout,
+    /// The memory of this query, or of all of them, is used up.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
     /// As many queries run and wait as may; try again later.
     #[error("too many queries are running and waiting; try again later")]
     Busy,
     /// The store failed; a retry may help.
     #[error("expanding series: {0}")]
     Store(#[source] QueryableError),
+}
+
+/// A limit on memory ends a query. `what` names what there was no room for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum MemoryError {
+    /// Narrow the query or its time range, or take a larger step.
+    #[error(
+        "the query needs more than the {} of memory that one query may take, for {what}; select fewer series, \
+         a shorter time or a larger step",
+        bytes(*limit)
+    )]
+    Query { what: &'static str, limit: usize },
+    /// Other queries hold the memory; try again later.
+    #[error(
+        "queries together need more than the {} of memory that they may take; this one was stopped at {what}; \
+         try again later",
+        bytes(*limit)
+    )]
+    Together { what: &'static str, limit: usize },
+}
+
+fn bytes(count: usize) -> String {
+    const MIB: usize = 1 << 20;
+    match count % MIB {
+        0 => format!("{} MiB", count / MIB),
+        _ => format!("{count} bytes"),
+    }
 }
 
 fn at(position: Option<Position>) -> String {
@@ -104,8 +134,11 @@ impl QueryError {
         match self {
             Self::Parse { .. } | Self::Matcher(_) | Self::InvalidParameter(_) => ErrorType::BadData,
             Self::Unsupported { .. } => ErrorType::BadData,
-            Self::Timeout | Self::Busy => ErrorType::Timeout,
+            Self::Timeout | Self::Busy | Self::Memory(MemoryError::Together { .. }) => {
+                ErrorType::Timeout
+            }
             Self::Execution(_)
+            | Self::Memory(MemoryError::Query { .. })
             | Self::TooManySamples { .. }
             | Self::TooManySeries { .. }
             | Self::Store(_) => ErrorType::Execution,
@@ -119,6 +152,7 @@ impl From<QueryableError> for QueryError {
             QueryableError::TooManySeries { limit } => Self::TooManySeries { limit },
             QueryableError::TooManySamples { limit } => Self::TooManySamples { limit },
             QueryableError::Timeout => Self::Timeout,
+            QueryableError::Memory(error) => Self::Memory(error),
             QueryableError::Store(_) => Self::Store(error),
         }
     }

@@ -15,6 +15,7 @@ mod histogram;
 mod histogram_windows;
 mod labels;
 mod matching;
+pub(crate) mod memory;
 mod ranked;
 mod select;
 mod windows;
@@ -25,12 +26,15 @@ use vervet_model::Labels;
 
 pub(crate) use aggregate::merge_same_labels;
 pub(crate) use budget::{Query, whole_millis};
+pub use memory::Charge;
+pub(crate) use memory::Pool;
 pub(crate) use select::RangeSource;
 
 use crate::error::QueryError;
+use crate::eval::memory::SAMPLE_BYTES;
 use crate::native::{HistogramSample, NativeHistogram};
 use crate::queryable::Sample;
-use crate::syntax::{Expr, Node};
+use crate::syntax::{Expr, Node, ValueType};
 
 /// The steps of an evaluation (milliseconds): `start`, `start + step`, ... up to `end` inclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,6 +159,21 @@ impl<'q> Evaluator<'q> {
 
     pub(crate) fn eval(&self, node: &Node) -> Result<Evaluated, QueryError> {
         self.query.check_deadline()?;
+        let memory = &self.query.memory;
+        let before = memory.loose();
+        if node.value_type() == ValueType::Scalar {
+            let bytes = self.grid.len().saturating_mul(size_of::<f64>());
+            memory.grow(bytes, "a number at every step")?;
+        }
+        let value = self.eval_expression(node)?;
+        memory.settle(
+            before.saturating_add(value.bytes()),
+            "an intermediate result",
+        )?;
+        Ok(value)
+    }
+
+    fn eval_expression(&self, node: &Node) -> Result<Evaluated, QueryError> {
         match &node.expr {
             Expr::Number(value) => Ok(Evaluated::Scalar(vec![*value; self.grid.len()])),
             Expr::Text(text) => Ok(Evaluated::Text(text.clone())),
@@ -226,6 +245,8 @@ impl<'q> Evaluator<'q> {
             Evaluated::Vector(mut tracks) => {
                 for track in &mut tracks {
                     self.query.charge(steps)?;
+                    let bytes = steps.saturating_mul(SAMPLE_BYTES);
+                    self.query.memory.grow(bytes, "a value at every step")?;
                     if let Some(value) = track.samples.first().map(|sample| sample.value) {
                         let at = |timestamp| Sample { timestamp, value };
                         track.samples = self.grid.times().map(at).collect();

@@ -25,7 +25,8 @@ mod syntax;
 mod value;
 
 pub use engine::{Engine, EngineOptions};
-pub use error::{ErrorType, Position, QueryError};
+pub use error::{ErrorType, MemoryError, Position, QueryError};
+pub use eval::Charge;
 pub use format::format_value;
 pub use native::{
     CUSTOM_SCHEMA, HistogramSample, HistogramSeries, Incompatible, NativeHistogram, ResetHint,

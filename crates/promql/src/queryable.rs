@@ -2,6 +2,8 @@
 
 use vervet_model::{Labels, Matcher, UnixMillis, UnixNanos};
 
+use crate::error::MemoryError;
+use crate::eval::Charge;
 use crate::native::HistogramSeries;
 
 /// The bit pattern that marks the end of a series ("staleness marker"). It is a NaN, so it can be told
@@ -48,6 +50,9 @@ pub struct SelectRequest<'a> {
     /// Inclusive.
     pub end: UnixMillis,
     pub limits: SelectLimits,
+    /// What the query holds. A store charges what it gathers while it does; when it has answered, the engine charges
+    /// the answer instead.
+    pub memory: &'a Charge,
 }
 
 /// A source of series. It is called from a blocking thread, once per selector of a query.
@@ -81,6 +86,9 @@ pub enum QueryableError {
     /// Narrow the selector or the time range.
     #[error("the selector reads more than {limit} samples")]
     TooManySamples { limit: usize },
+    /// The memory of this query, or of all of them, is used up.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
     /// The deadline of the request passed.
     #[error("the store did not answer in time")]
     Timeout,

@@ -2,6 +2,7 @@
 
 use vervet_model::Labels;
 
+use crate::eval::Charge;
 use crate::native::HistogramSeries;
 use crate::queryable::{Sample, Series};
 
@@ -38,7 +39,7 @@ impl Value {
 }
 
 /// An answer with what the user should know about it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug)]
 pub struct QueryOutput {
     pub value: Value,
     /// The native histograms of a vector or matrix, beside its floats in `value`. A series with both is in both.
@@ -49,4 +50,6 @@ pub struct QueryOutput {
     pub infos: Vec<String>,
     /// Samples that the store returned for this query.
     pub samples_read: usize,
+    /// The memory that the answer holds. Keep it as long as what is made of the answer.
+    pub memory: Charge,
 }

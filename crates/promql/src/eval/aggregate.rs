@@ -7,12 +7,16 @@ use vervet_model::{Labels, LabelsBuilder, METRIC_NAME};
 
 use crate::error::QueryError;
 use crate::eval::group::{Numbering, key_labels};
+use crate::eval::memory::{Charge, SAMPLE_BYTES, SPARE, TRACK_BYTES, entry_bytes, text_bytes};
 use crate::eval::{Evaluator, Track};
 use crate::format::format_plain;
 use crate::math::{KahanSum, Mean, Variance, quantile};
 use crate::native::{HistogramSample, Incompatible, NativeHistogram, mean, total};
 use crate::queryable::Sample;
 use crate::syntax::{Aggregate, AggregateOp, Expr, Node};
+
+const AGGREGATING: &str = "the groups of an aggregation";
+const COUNTING: &str = "the values that are counted";
 
 /// Series that are aggregated together, in the order of the input.
 pub(crate) struct Group {
@@ -48,18 +52,25 @@ impl Evaluator<'_> {
     }
 
     fn eval_groups(&self, aggregate: &Aggregate) -> Result<Vec<Group>, QueryError> {
-        let mut numbering = Numbering::default();
+        let tracks = self.eval_vector(&aggregate.expr)?;
+        let memory = &self.query.memory;
+        // The members move into lists of their groups.
+        memory.grow(tracks.len() * size_of::<Track>() * SPARE, AGGREGATING)?;
+        let mut numbering = Numbering::new(memory)?;
         let mut groups: Vec<Group> = Vec::new();
-        for track in self.eval_vector(&aggregate.expr)? {
+        for track in tracks {
             let key = key_labels(&track.labels, !aggregate.without, &aggregate.labels);
-            let number = numbering.number(key.clone());
+            let number = numbering.number(key.clone())?;
             match groups.get_mut(number) {
                 Some(group) => group.members.push(track),
-                None => groups.push(Group {
-                    labels: key,
-                    drop_name: track.drop_name,
-                    members: vec![track],
-                }),
+                None => {
+                    memory.grow(size_of::<Group>() * SPARE, AGGREGATING)?;
+                    groups.push(Group {
+                        labels: key,
+                        drop_name: track.drop_name,
+                        members: vec![track],
+                    });
+                }
             }
         }
         Ok(groups)
@@ -73,6 +84,9 @@ impl Evaluator<'_> {
     ) -> Result<Vec<Track>, QueryError> {
         let mut results = Vec::with_capacity(groups.len());
         let mut folds: Vec<Option<Fold>> = Vec::new();
+        let per_step = size_of::<Option<Fold>>() + SAMPLE_BYTES;
+        let memory = &self.query.memory;
+        let _folds = memory.hold(self.grid.len().saturating_mul(per_step), AGGREGATING)?;
         for group in groups {
             self.query.check_deadline()?;
             folds.clear();
@@ -87,6 +101,7 @@ impl Evaluator<'_> {
             self.query.charge(samples.len() + histograms.len())?;
             let mut track = group.into_track(samples);
             track.histograms = histograms;
+            memory.grow(track.bytes(), AGGREGATING)?;
             if !track.is_empty() {
                 results.push(track);
             }
@@ -178,6 +193,12 @@ impl Evaluator<'_> {
             {
                 self.ignored_histogram(aggregate);
             }
+            let memory = &self.query.memory;
+            let samples: usize = group.members.iter().map(|track| track.samples.len()).sum();
+            let per_step = size_of::<Vec<f64>>() + SAMPLE_BYTES;
+            let bytes = self.grid.len().saturating_mul(per_step);
+            let bytes = bytes.saturating_add(samples * size_of::<f64>() * SPARE);
+            let _values = memory.hold(bytes, AGGREGATING)?;
             let mut values: Vec<Vec<f64>> = vec![Vec::new(); self.grid.len()];
             for sample in group.members.iter().flat_map(|track| &track.samples) {
                 if let Some(at_step) = values.get_mut(self.grid.index(sample.timestamp)) {
@@ -190,7 +211,9 @@ impl Evaluator<'_> {
             let samples = self.at_steps(values.iter_mut().zip(phis).map(of_step));
             self.query.charge(samples.len())?;
             if !samples.is_empty() {
-                results.push(group.into_track(samples));
+                let track = group.into_track(samples);
+                memory.grow(track.bytes(), AGGREGATING)?;
+                results.push(track);
             }
         }
         Ok(results)
@@ -225,27 +248,54 @@ impl Evaluator<'_> {
                     position: Some(aggregate.expr.position),
                 });
             }
-            let mut numbering = Numbering::default();
-            let mut counts: Vec<HashMap<usize, f64>> = vec![HashMap::new(); self.grid.len()];
-            for sample in group.members.iter().flat_map(|track| &track.samples) {
-                let value = Labels::from_pairs([("", format_plain(sample.value))]);
-                let number = numbering.number(value);
-                if let Some(at_step) = counts.get_mut(self.grid.index(sample.timestamp)) {
-                    *at_step.entry(number).or_default() += 1.0;
+            self.count_values(label, aggregate, &group, &mut results)?;
+        }
+        merge_same_labels(results, &self.query.memory)
+    }
+
+    fn count_values(
+        &self,
+        label: &str,
+        aggregate: &Aggregate,
+        group: &Group,
+        results: &mut Vec<Track>,
+    ) -> Result<(), QueryError> {
+        let memory = &self.query.memory;
+        let per_step = size_of::<HashMap<usize, f64>>() + SAMPLE_BYTES;
+        let mut held = memory.hold(self.grid.len().saturating_mul(per_step), COUNTING)?;
+        let mut numbering = Numbering::new(memory)?;
+        let mut counts: Vec<HashMap<usize, f64>> = vec![HashMap::new(); self.grid.len()];
+        for sample in group.members.iter().flat_map(|track| &track.samples) {
+            let text = format_plain(sample.value);
+            let known = numbering.len();
+            let number = numbering.number(Labels::from_pairs([("", &text)]))?;
+            if numbering.len() > known {
+                // The text stays: it becomes a label.
+                memory.keep(2 * text_bytes(&text), COUNTING)?;
+            }
+            if let Some(at_step) = counts.get_mut(self.grid.index(sample.timestamp)) {
+                let full = at_step.len() == at_step.capacity();
+                *at_step.entry(number).or_default() += 1.0;
+                if full {
+                    held.grow(at_step.capacity() * entry_bytes::<usize, f64>(), COUNTING)?;
                 }
             }
-            for (number, value) in numbering.labels.iter().enumerate() {
-                let samples =
-                    self.at_steps(counts.iter().map(|at_step| at_step.get(&number).copied()));
-                self.query.charge(samples.len())?;
-                let mut labels = LabelsBuilder::from_labels(&group.labels);
-                labels.set(&**label, value.get("").unwrap_or_default());
-                let keeps_name = aggregate.labels.iter().any(|name| name == METRIC_NAME);
-                let drop_name = group.drop_name && label != METRIC_NAME && keeps_name;
-                results.push(Track::floats(labels.build(), drop_name, samples));
-            }
         }
-        merge_same_labels(results)
+        let name: Arc<str> = Arc::from(label);
+        for (number, value) in numbering.labels.iter().enumerate() {
+            self.query.check_deadline()?;
+            let samples = self.at_steps(counts.iter().map(|at_step| at_step.get(&number).copied()));
+            self.query.charge(samples.len())?;
+            let mut labels = LabelsBuilder::from_labels(&group.labels);
+            let value = value.iter().next().map(|label| Arc::clone(&label.value));
+            labels.set(Arc::clone(&name), value.unwrap_or_default());
+            let keeps_name = aggregate.labels.iter().any(|name| name == METRIC_NAME);
+            let drop_name = group.drop_name && label != METRIC_NAME && keeps_name;
+            let track = Track::floats(labels.build(), drop_name, samples);
+            memory.grow(track.bytes() + TRACK_BYTES, COUNTING)?;
+            results.push(track);
+        }
+        Ok(())
     }
 
     /// The samples of the steps that have a value.
@@ -268,12 +318,19 @@ impl Group {
 ///
 /// # Errors
 /// Two samples of the same label set fall on the same time.
-pub(crate) fn merge_same_labels(tracks: Vec<Track>) -> Result<Vec<Track>, QueryError> {
-    let mut numbering = Numbering::default();
+pub(crate) fn merge_same_labels(
+    tracks: Vec<Track>,
+    memory: &Charge,
+) -> Result<Vec<Track>, QueryError> {
+    let _merged = memory.hold(
+        tracks.len() * size_of::<Track>(),
+        "series with the same labels",
+    )?;
+    let mut numbering = Numbering::new(memory)?;
     let mut merged: Vec<Track> = Vec::with_capacity(tracks.len());
     let mut touched = Vec::new();
     for track in tracks {
-        let number = numbering.number(track.labels.clone());
+        let number = numbering.number(track.labels.clone())?;
         match merged.get_mut(number) {
             Some(existing) => {
                 existing.samples.extend(track.samples);

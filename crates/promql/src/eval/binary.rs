@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::error::QueryError;
 use crate::eval::{Element, Evaluated, Evaluator, Track};
 use crate::native::NativeHistogram;
+use crate::queryable::Sample;
 use crate::syntax::{Binary, BinaryOp};
 
 impl Evaluator<'_> {
@@ -21,10 +22,10 @@ impl Evaluator<'_> {
                 Ok(Evaluated::Scalar(result.collect()))
             }
             (Evaluated::Vector(tracks), Evaluated::Scalar(scalars)) => Ok(Evaluated::Vector(
-                self.with_scalar(binary, tracks, &scalars, false),
+                self.with_scalar(binary, tracks, &scalars, false)?,
             )),
             (Evaluated::Scalar(scalars), Evaluated::Vector(tracks)) => Ok(Evaluated::Vector(
-                self.with_scalar(binary, tracks, &scalars, true),
+                self.with_scalar(binary, tracks, &scalars, true)?,
             )),
             (Evaluated::Vector(lhs), Evaluated::Vector(rhs)) => {
                 let result = if binary.op.is_set() {
@@ -49,7 +50,7 @@ impl Evaluator<'_> {
         mut tracks: Vec<Track>,
         scalars: &[f64],
         swapped: bool,
-    ) -> Vec<Track> {
+    ) -> Result<Vec<Track>, QueryError> {
         let combine = |time: i64, element: Element| {
             let scalar = Element::Float(*scalars.get(self.grid.index(time))?);
             let outcome = if swapped {
@@ -61,6 +62,8 @@ impl Evaluator<'_> {
         };
         for track in &mut tracks {
             let drop_name = binary.op.is_arithmetic() || binary.return_bool;
+            let work = track.samples.len() * size_of::<Sample>();
+            let _work = self.query.memory.hold(work, "an operator's results")?;
             let mut result = Track::floats(
                 track.labels.clone(),
                 track.drop_name || drop_name,
@@ -80,7 +83,7 @@ impl Evaluator<'_> {
             *track = result;
         }
         tracks.retain(|track| !track.is_empty());
-        tracks
+        Ok(tracks)
     }
 
     /// Applies an arithmetic or comparison operator; `None`, with a hint, when the two do not go together.

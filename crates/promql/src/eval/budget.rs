@@ -9,8 +9,11 @@ use vervet_model::{Clock, Labels, UnixMillis, UnixNanos};
 use crate::engine::EngineOptions;
 use crate::error::{Position, QueryError};
 use crate::eval::Track;
-use crate::queryable::{Queryable, SelectLimits, SelectRequest};
+use crate::eval::memory::{Charge, entry_bytes, tracks_bytes};
+use crate::queryable::{Queryable, QueryableError, Sample, SelectLimits, SelectRequest};
 use crate::syntax::Selector;
+
+const READING: &str = "the samples that a selector reads";
 
 /// One query on its way: store, limits, counters and annotations.
 pub(crate) struct Query<'q> {
@@ -20,6 +23,7 @@ pub(crate) struct Query<'q> {
     deadline: UnixNanos,
     samples_read: Cell<usize>,
     samples_held: Cell<usize>,
+    pub(crate) memory: Charge,
     warnings: RefCell<Vec<String>>,
     infos: RefCell<Vec<String>>,
 }
@@ -29,6 +33,7 @@ impl<'q> Query<'q> {
         storage: &'q dyn Queryable,
         clock: &'q dyn Clock,
         options: &'q EngineOptions,
+        memory: Charge,
     ) -> Self {
         Self {
             storage,
@@ -37,6 +42,7 @@ impl<'q> Query<'q> {
             deadline: clock.now().saturating_add(options.timeout),
             samples_read: Cell::new(0),
             samples_held: Cell::new(0),
+            memory,
             warnings: RefCell::default(),
             infos: RefCell::default(),
         }
@@ -60,20 +66,20 @@ impl<'q> Query<'q> {
         end: i64,
     ) -> Result<Vec<Track>, QueryError> {
         self.check_deadline()?;
+        let before = self.memory.loose();
         let request = SelectRequest {
             matchers: &selector.matchers,
             start: UnixMillis(start),
             end: UnixMillis(end),
             limits: SelectLimits {
                 series_max: self.options.series_max,
-                samples_max: self
-                    .options
-                    .samples_max
-                    .saturating_sub(self.samples_held.get()),
+                samples_max: self.samples_left(),
                 deadline: self.deadline,
             },
+            memory: &self.memory,
         };
-        let series = self.storage.select(&request)?;
+        let series = self.storage.select(&request);
+        let series = series.map_err(|error| self.read_error(error))?;
         if series.len() > self.options.series_max {
             return Err(QueryError::TooManySeries {
                 limit: self.options.series_max,
@@ -87,7 +93,34 @@ impl<'q> Query<'q> {
             tracks.push(Track::floats(series.labels, false, series.samples));
         }
         self.add_histograms(&request, &mut tracks)?;
+        // Instead of what the store charged while it gathered.
+        let read = before.saturating_add(tracks_bytes(&tracks));
+        self.memory.settle(read, READING)?;
         Ok(tracks)
+    }
+
+    /// A store that only knows a number of samples stops at that which the memory has room for.
+    fn read_error(&self, error: QueryableError) -> QueryError {
+        let by_memory = self.memory.left() / size_of::<Sample>();
+        match error {
+            QueryableError::TooManySamples { limit } if limit == by_memory => {
+                self.memory.exhausted(READING).into()
+            }
+            QueryableError::TooManySamples { .. } => QueryError::TooManySamples {
+                limit: self.options.samples_max,
+            },
+            other => other.into(),
+        }
+    }
+
+    /// Samples that may still be read, by their number and by their memory.
+    fn samples_left(&self) -> usize {
+        let by_memory = self.memory.left() / size_of::<Sample>();
+        let by_number = self
+            .options
+            .samples_max
+            .saturating_sub(self.samples_held.get());
+        by_number.min(by_memory)
     }
 
     /// Reads the native histograms of a selector, and joins them to the floats of the same series.
@@ -100,6 +133,8 @@ impl<'q> Query<'q> {
         if histograms.is_empty() {
             return Ok(());
         }
+        let entries = entry_bytes::<Labels, usize>() * (tracks.len() + histograms.len());
+        let _known = self.memory.hold(entries, "series with histograms")?;
         let labels = tracks.iter().map(|track| track.labels.clone());
         let mut known: HashMap<Labels, usize> = labels
             .enumerate()
@@ -160,15 +195,19 @@ impl<'q> Query<'q> {
         note(&self.infos, format!("PromQL info: {text} ({position})"));
     }
 
-    /// The warnings and hints.
-    pub(crate) fn into_notes(self) -> (Vec<String>, Vec<String>) {
-        (self.warnings.into_inner(), self.infos.into_inner())
+    /// The warnings, the hints, and what is held.
+    pub(crate) fn into_parts(self) -> (Vec<String>, Vec<String>, Charge) {
+        let (warnings, infos) = (self.warnings.into_inner(), self.infos.into_inner());
+        (warnings, infos, self.memory)
     }
 }
 
+/// Notes of one kind, at most: some name a step, of which there are many.
+const NOTES_MAX: usize = 100;
+
 fn note(notes: &RefCell<Vec<String>>, text: String) {
     let mut notes = notes.borrow_mut();
-    if !notes.contains(&text) {
+    if notes.len() < NOTES_MAX && !notes.contains(&text) {
         notes.push(text);
     }
 }

@@ -3,12 +3,15 @@
 use vervet_model::Labels;
 
 use crate::error::{Position, QueryError};
+use crate::eval::memory::SAMPLE_BYTES;
 use crate::eval::{Element, Evaluated, Evaluator, Track, floats_only, map_values};
 use crate::functions::{DatePart, Function, HistogramStat};
 use crate::math::nan_first;
 use crate::native::{HistogramSample, NativeHistogram};
 use crate::queryable::Sample;
 use crate::syntax::{Expr, Node};
+
+const STEPS: &str = "a number at every step";
 
 impl Evaluator<'_> {
     pub(crate) fn eval_call(
@@ -40,11 +43,10 @@ impl Evaluator<'_> {
                 return Ok(Evaluated::Scalar(pairs.map(pick).collect()));
             }
             Function::Scalar => {
-                return Ok(Evaluated::Scalar(
-                    self.only_values(&self.eval_vector(arg(0)?)?),
-                ));
+                let tracks = self.eval_vector(arg(0)?)?;
+                return Ok(Evaluated::Scalar(self.only_values(&tracks)?));
             }
-            Function::Vector => self.as_vector(&self.eval_scalar(arg(0)?)?),
+            Function::Vector => self.as_vector(&self.eval_scalar(arg(0)?)?)?,
             Function::Math(apply) => map_values(self.eval_vector(arg(0)?)?, apply),
             Function::Date(part) => self.eval_date(part, args.first())?,
             Function::Window(window) => self.eval_window_function(window, args)?,
@@ -72,38 +74,43 @@ impl Evaluator<'_> {
     }
 
     /// The value of the only element at each step, NaN where there is none or more than one.
-    fn only_values(&self, tracks: &[Track]) -> Vec<f64> {
+    fn only_values(&self, tracks: &[Track]) -> Result<Vec<f64>, QueryError> {
+        let bytes = self.grid.len().saturating_mul(size_of::<(usize, f64)>());
+        let _values = self.query.memory.hold(bytes, STEPS)?;
         let mut values = vec![(0_usize, f64::NAN); self.grid.len()];
         for sample in tracks.iter().flat_map(|track| &track.samples) {
             if let Some(slot) = values.get_mut(self.grid.index(sample.timestamp)) {
                 *slot = (slot.0 + 1, sample.value);
             }
         }
-        values
+        Ok(values
             .into_iter()
             .map(|(count, value)| if count == 1 { value } else { f64::NAN })
-            .collect()
+            .collect())
     }
 
-    fn as_vector(&self, values: &[f64]) -> Vec<Track> {
+    fn as_vector(&self, values: &[f64]) -> Result<Vec<Track>, QueryError> {
+        self.query.memory.grow(values.len() * SAMPLE_BYTES, STEPS)?;
         let at = |(timestamp, value): (i64, &f64)| Sample {
             timestamp,
             value: *value,
         };
         let samples = self.grid.times().zip(values).map(at).collect();
-        vec![Track::floats(Labels::empty(), false, samples)]
+        Ok(vec![Track::floats(Labels::empty(), false, samples)])
     }
 
     fn eval_date(&self, part: DatePart, arg: Option<&Node>) -> Result<Vec<Track>, QueryError> {
         let moments = match arg {
             Some(arg) => self.eval_vector(arg)?,
             None => {
+                let bytes = self.grid.len().saturating_mul(size_of::<f64>());
+                let _times = self.query.memory.hold(bytes, STEPS)?;
                 let times: Vec<f64> = self
                     .grid
                     .times()
                     .map(|millis| millis.div_euclid(1000) as f64)
                     .collect();
-                self.as_vector(&times)
+                self.as_vector(&times)?
             }
         };
         Ok(map_values(moments, |seconds| part.of(seconds)))
@@ -144,6 +151,8 @@ impl Evaluator<'_> {
     ) -> Result<Vec<Track>, QueryError> {
         let mut tracks = floats_only(self.eval_vector(arg)?);
         let steps = self.grid.len();
+        let bytes = steps.saturating_mul(2 * size_of::<f64>());
+        let _bounds = self.query.memory.hold(bytes, STEPS)?;
         let lows = low.map_or_else(
             || Ok(vec![f64::NEG_INFINITY; steps]),
             |node| self.eval_scalar(node),
@@ -171,6 +180,8 @@ impl Evaluator<'_> {
 
     fn eval_round(&self, arg: &Node, nearest: Option<&Node>) -> Result<Vec<Track>, QueryError> {
         let mut tracks = floats_only(self.eval_vector(arg)?);
+        let bytes = self.grid.len().saturating_mul(size_of::<f64>());
+        let _nearest = self.query.memory.hold(bytes, STEPS)?;
         let nearest = match nearest {
             Some(node) => self.eval_scalar(node)?,
             None => vec![1.0; self.grid.len()],

@@ -5,7 +5,13 @@ use std::sync::Arc;
 
 use vervet_model::{Labels, METRIC_NAME};
 
+use crate::error::QueryError;
+use crate::eval::memory::{Charge, Held, entry_bytes, labels_bytes};
 use crate::eval::{Element, Track};
+
+/// A label set that is numbered, without its labels.
+const NUMBER_BYTES: usize = entry_bytes::<Labels, usize>() + 2 * size_of::<Labels>();
+const WHAT: &str = "the groups that series belong to";
 
 /// The part of a label set that decides, with the metric name only where it is asked for.
 pub(crate) fn key_labels(labels: &Labels, only_listed: bool, listed: &[String]) -> Labels {
@@ -19,21 +25,33 @@ pub(crate) fn key_labels(labels: &Labels, only_listed: bool, listed: &[String]) 
     }
 }
 
-/// Numbers label sets from 0 in the order of their first appearance.
-#[derive(Debug, Default)]
-pub(crate) struct Numbering {
+/// Numbers label sets from 0 in the order of their first appearance. It charges what it takes, while it is there.
+#[derive(Debug)]
+pub(crate) struct Numbering<'c> {
     numbers: HashMap<Labels, usize>,
     pub(crate) labels: Vec<Labels>,
+    held: Held<'c>,
 }
 
-impl Numbering {
-    pub(crate) fn number(&mut self, labels: Labels) -> usize {
+impl<'c> Numbering<'c> {
+    pub(crate) fn new(memory: &'c Charge) -> Result<Self, QueryError> {
+        Ok(Self {
+            numbers: HashMap::new(),
+            labels: Vec::new(),
+            held: memory.hold(0, WHAT)?,
+        })
+    }
+
+    /// # Errors
+    /// There is no memory for one more.
+    pub(crate) fn number(&mut self, labels: Labels) -> Result<usize, QueryError> {
         let next = self.labels.len();
         let number = *self.numbers.entry(labels.clone()).or_insert(next);
         if number == next {
+            self.held.grow(NUMBER_BYTES + labels_bytes(&labels), WHAT)?;
             self.labels.push(labels);
         }
-        number
+        Ok(number)
     }
 
     pub(crate) fn len(&self) -> usize {

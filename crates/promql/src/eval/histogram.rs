@@ -1,11 +1,14 @@
 //! `histogram_quantile` and `histogram_fraction`, over classic histograms (series with cumulative counts and an
 //! upper bound in the label `le`) and over native ones.
 
+use std::sync::Arc;
+
 use vervet_model::{Labels, LabelsBuilder};
 
 use crate::error::QueryError;
 use crate::eval::group::{Numbering, Steps};
 use crate::eval::labels::text;
+use crate::eval::memory::{SAMPLE_BYTES, SPARE, TRACK_BYTES, walk_bytes};
 use crate::eval::{Element, Evaluator, Track};
 use crate::format::{format_message, format_open_metrics};
 use crate::histogram::{Bucket, Buckets, Correction};
@@ -14,6 +17,7 @@ use crate::queryable::Sample;
 use crate::syntax::Node;
 
 const BUCKET_LABEL: &str = "le";
+const BUCKETS: &str = "the buckets of histograms";
 
 /// One histogram over time: classic buckets as series, each with its upper bound, or native, or both.
 struct HistogramGroup {
@@ -48,21 +52,21 @@ impl Evaluator<'_> {
                 "histogram_quantiles takes at least three arguments".to_owned(),
             ));
         };
-        let label = text(label)?;
+        let label: Arc<str> = Arc::from(text(label)?);
         let mut results = Vec::new();
         for phi in phis {
             let shown = self
                 .eval_scalar(phi)?
                 .first()
-                .map(|phi| format_open_metrics(*phi));
+                .map(|phi| Arc::<str>::from(format_open_metrics(*phi)));
             for mut track in self.eval_histogram_quantile(phi, buckets)? {
-                if track.labels.get(label).is_some() {
+                if track.labels.get(&label).is_some() {
                     return Err(QueryError::Execution(format!(
                         "the label {label:?} of histogram_quantiles is there already"
                     )));
                 }
                 let mut labels = LabelsBuilder::from_labels(&track.labels);
-                labels.set(label, shown.clone().unwrap_or_default());
+                labels.set(Arc::clone(&label), shown.clone().unwrap_or_default());
                 track.labels = labels.build();
                 results.push(track);
             }
@@ -85,6 +89,10 @@ impl Evaluator<'_> {
         let mut results = Vec::new();
         for group in self.histogram_groups(node)? {
             self.query.check_deadline()?;
+            let memory = &self.query.memory;
+            let members = group.members.len();
+            let work = self.grid.len().saturating_mul(SAMPLE_BYTES);
+            let _work = memory.hold(work.saturating_add(2 * walk_bytes(members)), BUCKETS)?;
             let mut samples = Vec::new();
             let (mut steps, mut present) = (Steps::new(&group.members), Vec::new());
             for (index, timestamp) in self.grid.times().enumerate() {
@@ -116,7 +124,9 @@ impl Evaluator<'_> {
             }
             if !samples.is_empty() {
                 self.query.charge(samples.len())?;
-                results.push(Track::floats(group.labels, true, samples));
+                let track = Track::floats(group.labels, true, samples);
+                memory.grow(track.bytes() + TRACK_BYTES, BUCKETS)?;
+                results.push(track);
             }
         }
         Ok(results)
@@ -190,9 +200,14 @@ impl Evaluator<'_> {
     }
 
     fn histogram_groups(&self, node: &Node) -> Result<Vec<HistogramGroup>, QueryError> {
-        let mut numbering = Numbering::default();
+        let tracks = self.eval_vector(node)?;
+        let memory = &self.query.memory;
+        // The buckets move into lists of their histograms.
+        let member = (size_of::<Track>() + size_of::<f64>()) * SPARE;
+        memory.grow(tracks.len() * member, BUCKETS)?;
+        let mut numbering = Numbering::new(memory)?;
         let mut groups: Vec<HistogramGroup> = Vec::new();
-        for mut track in self.eval_vector(node)? {
+        for mut track in tracks {
             let native = std::mem::take(&mut track.histograms);
             let bound = self.upper_bound(&track, node);
             if native.is_empty() && bound.is_none() {
@@ -203,8 +218,9 @@ impl Evaluator<'_> {
             let labels = track
                 .labels
                 .filter(|name| is_native || name != BUCKET_LABEL);
-            let number = numbering.number(labels.clone());
+            let number = numbering.number(labels.clone())?;
             if number == groups.len() {
+                memory.grow(size_of::<HistogramGroup>() * SPARE, BUCKETS)?;
                 groups.push(HistogramGroup {
                     labels,
                     bounds: Vec::new(),
@@ -213,6 +229,7 @@ impl Evaluator<'_> {
                 });
             }
             if let Some(group) = groups.get_mut(number) {
+                memory.grow(native.len() * size_of::<HistogramSample>() * SPARE, BUCKETS)?;
                 group.native.extend(native);
                 if let Some(bound) = bound {
                     group.bounds.push(bound);

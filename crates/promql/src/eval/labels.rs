@@ -4,9 +4,10 @@ use std::cmp::Ordering;
 
 use regex::RegexBuilder;
 use vervet_model::matcher::REGEX_SIZE_BYTES_MAX;
-use vervet_model::{LabelsBuilder, METRIC_NAME};
+use vervet_model::{Label, LabelsBuilder, METRIC_NAME};
 
 use crate::error::QueryError;
+use crate::eval::memory::text_bytes;
 use crate::eval::{Evaluator, Track, merge_same_labels};
 use crate::syntax::{Expr, Node};
 
@@ -36,9 +37,9 @@ impl Evaluator<'_> {
             };
             let mut replaced = String::new();
             captures.expand(replacement, &mut replaced);
-            set_label(track, target, &replaced);
+            self.set_label(track, target, &replaced)?;
         }
-        merge_same_labels(tracks)
+        merge_same_labels(tracks, &self.query.memory)
     }
 
     pub(crate) fn eval_label_join(&self, args: &[Node]) -> Result<Vec<Track>, QueryError> {
@@ -62,9 +63,9 @@ impl Evaluator<'_> {
                 .map(|source| track.labels.get(source).unwrap_or_default())
                 .collect();
             let joined = values.join(separator);
-            set_label(track, target, &joined);
+            self.set_label(track, target, &joined)?;
         }
-        merge_same_labels(tracks)
+        merge_same_labels(tracks, &self.query.memory)
     }
 
     pub(crate) fn eval_sort_by_label(
@@ -85,6 +86,18 @@ impl Evaluator<'_> {
             if descending { order.reverse() } else { order }
         });
         Ok(tracks)
+    }
+
+    fn set_label(&self, track: &mut Track, name: &str, value: &str) -> Result<(), QueryError> {
+        let bytes = text_bytes(name) + text_bytes(value) + size_of::<Label>();
+        self.query.memory.keep(bytes, "the texts of new labels")?;
+        let mut labels = LabelsBuilder::from_labels(&track.labels);
+        labels.set(name, value);
+        track.labels = labels.build();
+        if name == METRIC_NAME {
+            track.drop_name = false;
+        }
+        Ok(())
     }
 }
 
@@ -109,15 +122,6 @@ fn check_target(name: &str, function: &str) -> Result<(), QueryError> {
         )));
     }
     Ok(())
-}
-
-fn set_label(track: &mut Track, name: &str, value: &str) {
-    let mut labels = LabelsBuilder::from_labels(&track.labels);
-    labels.set(name, value);
-    track.labels = labels.build();
-    if name == METRIC_NAME {
-        track.drop_name = false;
-    }
 }
 
 /// Orders texts with the numbers inside them by value: `a2` before `a10`.

@@ -3,16 +3,26 @@
 //! The match group of every series is numbered once; each step then works on numbers only.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use vervet_model::{Labels, LabelsBuilder, METRIC_NAME};
 
 use crate::error::QueryError;
 use crate::eval::group::{Numbering, Steps, key_labels};
+use crate::eval::memory::{
+    Charge, FIRST_SAMPLE_BYTES, Held, SAMPLE_BYTES, SPARE, TRACK_BYTES, entry_bytes, walk_bytes,
+};
 use crate::eval::{Element, Evaluator, Track};
 use crate::syntax::{Binary, BinaryOp, Cardinality, Matching};
 
+const MATCHING: &str = "the series that an operator matches";
+
 /// The numbers of the match groups of some series.
-fn group_numbers(tracks: &[Track], matching: &Matching, numbering: &mut Numbering) -> Vec<usize> {
+fn group_numbers(
+    tracks: &[Track],
+    matching: &Matching,
+    numbering: &mut Numbering<'_>,
+) -> Result<Vec<usize>, QueryError> {
     tracks
         .iter()
         .map(|track| numbering.number(key_labels(&track.labels, matching.on, &matching.labels)))
@@ -27,19 +37,24 @@ impl Evaluator<'_> {
         lhs: Vec<Track>,
         rhs: Vec<Track>,
     ) -> Result<Vec<Track>, QueryError> {
-        let mut numbering = Numbering::default();
-        let lhs_groups = group_numbers(&lhs, &binary.matching, &mut numbering);
-        let rhs_groups = group_numbers(&rhs, &binary.matching, &mut numbering);
+        let memory = &self.query.memory;
+        let both = lhs.len().saturating_add(rhs.len());
+        let mut held = memory.hold(both * size_of::<usize>() * SPARE, MATCHING)?;
+        let mut numbering = Numbering::new(memory)?;
+        let lhs_groups = group_numbers(&lhs, &binary.matching, &mut numbering)?;
+        let rhs_groups = group_numbers(&rhs, &binary.matching, &mut numbering)?;
+        held.grow(numbering.len() * size_of::<Vec<bool>>(), MATCHING)?;
         match binary.op {
             // Of `or` the right side is filtered by the left, of the others the left by the right.
             BinaryOp::Or => {
-                let seen = self.groups_per_step(&lhs, &lhs_groups, numbering.len());
+                let seen = self.groups_per_step(&lhs, &lhs_groups, numbering.len(), &mut held)?;
+                held.grow(both * size_of::<Track>(), MATCHING)?;
                 let mut all = lhs;
                 all.extend(self.filter_by(rhs, &rhs_groups, &seen, false)?);
                 Ok(all)
             }
             op => {
-                let seen = self.groups_per_step(&rhs, &rhs_groups, numbering.len());
+                let seen = self.groups_per_step(&rhs, &rhs_groups, numbering.len(), &mut held)?;
                 self.filter_by(lhs, &lhs_groups, &seen, op == BinaryOp::And)
             }
         }
@@ -65,20 +80,29 @@ impl Evaluator<'_> {
     }
 
     /// For each match group, at which steps one of its series has a sample.
-    fn groups_per_step(&self, tracks: &[Track], groups: &[usize], count: usize) -> Vec<Vec<bool>> {
+    fn groups_per_step(
+        &self,
+        tracks: &[Track],
+        groups: &[usize],
+        count: usize,
+        held: &mut Held<'_>,
+    ) -> Result<Vec<Vec<bool>>, QueryError> {
         let mut seen = vec![Vec::new(); count];
         for (track, group) in tracks.iter().zip(groups) {
             let Some(steps) = seen.get_mut(*group) else {
                 continue;
             };
-            steps.resize(self.grid.len(), false);
+            if steps.is_empty() {
+                held.grow(self.grid.len(), MATCHING)?;
+                steps.resize(self.grid.len(), false);
+            }
             for time in track.times() {
                 if let Some(step) = steps.get_mut(self.grid.index(time)) {
                     *step = true;
                 }
             }
         }
-        seen
+        Ok(seen)
     }
 
     /// Arithmetic and comparison operators.
@@ -91,9 +115,14 @@ impl Evaluator<'_> {
         // From here on `many` is the side that may have several elements in a group, `one` the other.
         let swapped = binary.matching.cardinality == Cardinality::OneToMany;
         let (many, one) = if swapped { (rhs, lhs) } else { (lhs, rhs) };
-        let mut numbering = Numbering::default();
-        let many_groups = group_numbers(&many, &binary.matching, &mut numbering);
-        let one_groups = group_numbers(&one, &binary.matching, &mut numbering);
+        let memory = &self.query.memory;
+        let both = many.len().saturating_add(one.len());
+        let tables = both * size_of::<usize>() * SPARE + walk_bytes(both);
+        let mut held = memory.hold(tables, MATCHING)?;
+        let mut numbering = Numbering::new(memory)?;
+        let many_groups = group_numbers(&many, &binary.matching, &mut numbering)?;
+        let one_groups = group_numbers(&one, &binary.matching, &mut numbering)?;
+        held.grow(numbering.len() * size_of::<GroupState>(), MATCHING)?;
         let mut join = Join {
             evaluator: self,
             binary,
@@ -104,7 +133,7 @@ impl Evaluator<'_> {
             one_groups,
             groups: vec![GroupState::default(); numbering.len()],
             group_labels: &numbering.labels,
-            results: Results::default(),
+            results: Results::new(memory)?,
         };
         let (mut many_steps, mut one_steps) = (Steps::new(&many), Steps::new(&one));
         let (mut many_present, mut one_present) = (Vec::new(), Vec::new());
@@ -114,6 +143,7 @@ impl Evaluator<'_> {
             one_steps.at(time, &mut one_present);
             let added = join.step(time, &many_present, &one_present)?;
             self.query.charge(added)?;
+            memory.grow(added * SAMPLE_BYTES, MATCHING)?;
         }
         Ok(join.results.tracks)
     }
@@ -137,7 +167,7 @@ struct Join<'t> {
     one_groups: Vec<usize>,
     groups: Vec<GroupState>,
     group_labels: &'t [Labels],
-    results: Results,
+    results: Results<'t>,
 }
 
 impl Join<'_> {
@@ -261,7 +291,8 @@ impl Join<'_> {
             Some(result) => *result,
             None => {
                 let (labels, drop_name) = self.result_labels(group, many.0, one.0);
-                self.results.add((many.0, one.0, group), labels, drop_name)
+                self.results
+                    .add((many.0, one.0, group), labels, drop_name)?
             }
         };
         self.results.push(result, time, value)?;
@@ -294,10 +325,12 @@ impl Join<'_> {
         }
         let mut labels = LabelsBuilder::from_labels(&labels);
         for name in &matching.include {
-            let value = one
-                .and_then(|track| track.labels.get(name))
-                .unwrap_or_default();
-            labels.set(&**name, value);
+            let label =
+                one.and_then(|track| track.labels.iter().find(|label| *label.name == **name));
+            match label {
+                Some(label) => labels.set(Arc::clone(&label.name), Arc::clone(&label.value)),
+                None => labels.remove(name),
+            };
         }
         let drop_name = self.binary.return_bool || many.is_some_and(|track| track.drop_name);
         (labels.build(), drop_name && !arithmetic)
@@ -308,22 +341,38 @@ impl Join<'_> {
 type Pair = (Option<usize>, Option<usize>, usize);
 
 /// The results so far. Pairs of different steps may share a result when their labels come out the same.
-#[derive(Debug, Default)]
-struct Results {
+#[derive(Debug)]
+struct Results<'c> {
+    memory: &'c Charge,
     tracks: Vec<Track>,
-    numbering: Numbering,
+    numbering: Numbering<'c>,
     of_pair: HashMap<Pair, usize>,
+    /// Of `of_pair`.
+    held: Held<'c>,
 }
 
-impl Results {
-    fn add(&mut self, pair: Pair, labels: Labels, drop_name: bool) -> usize {
-        let number = self.numbering.number(labels.clone());
+impl<'c> Results<'c> {
+    fn new(memory: &'c Charge) -> Result<Self, QueryError> {
+        Ok(Self {
+            memory,
+            tracks: Vec::new(),
+            numbering: Numbering::new(memory)?,
+            of_pair: HashMap::new(),
+            held: memory.hold(0, MATCHING)?,
+        })
+    }
+
+    fn add(&mut self, pair: Pair, labels: Labels, drop_name: bool) -> Result<usize, QueryError> {
+        self.held.grow(entry_bytes::<Pair, usize>(), MATCHING)?;
+        let number = self.numbering.number(labels.clone())?;
         if number == self.tracks.len() {
+            self.memory
+                .grow(TRACK_BYTES + FIRST_SAMPLE_BYTES, MATCHING)?;
             self.tracks
                 .push(Track::floats(labels, drop_name, Vec::new()));
         }
         self.of_pair.insert(pair, number);
-        number
+        Ok(number)
     }
 
     fn push(&mut self, result: usize, time: i64, value: Element) -> Result<(), QueryError> {

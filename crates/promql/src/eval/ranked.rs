@@ -3,9 +3,12 @@
 use crate::error::QueryError;
 use crate::eval::aggregate::Group;
 use crate::eval::group::Steps;
+use crate::eval::memory::{TRACK_BYTES, walk_bytes};
 use crate::eval::{Element, Evaluator, Track};
 use crate::format::format_message;
 use crate::syntax::{Aggregate, AggregateOp};
+
+const RANKING: &str = "the series that are ranked";
 
 impl Evaluator<'_> {
     /// Passes the k best (or first) elements of each group at each step. With one step the result is ordered
@@ -23,6 +26,10 @@ impl Evaluator<'_> {
         let mut results = Vec::new();
         for group in groups {
             self.query.check_deadline()?;
+            let members = group.members.len();
+            let memory = &self.query.memory;
+            let _walk = memory.hold(walk_bytes(members), RANKING)?;
+            memory.grow(members * TRACK_BYTES, RANKING)?;
             let emptied =
                 |track: &Track| Track::floats(track.labels.clone(), track.drop_name, Vec::new());
             let mut kept: Vec<Track> = group.members.iter().map(emptied).collect();
@@ -31,11 +38,15 @@ impl Evaluator<'_> {
             for (timestamp, count) in self.grid.times().zip(&counts) {
                 steps.at(timestamp, &mut present);
                 order = self.choose(aggregate, *count, &present);
+                let mut grown = 0;
                 for (member, value) in &order {
                     if let Some(track) = kept.get_mut(*member) {
+                        let before = track.lists_bytes();
                         track.push(timestamp, value.clone());
+                        grown += track.lists_bytes() - before;
                     }
                 }
+                memory.grow(grown, RANKING)?;
             }
             let mut kept: Vec<Option<Track>> = kept.into_iter().map(Some).collect();
             let by_rank: Vec<usize> = if self.grid.len() == 1 {

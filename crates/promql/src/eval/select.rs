@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use crate::error::QueryError;
+use crate::eval::memory::SAMPLE_BYTES;
 use crate::eval::{Element, Evaluator, Grid, Track};
 use crate::native::{HistogramSample, NativeHistogram, ResetHint};
 use crate::queryable::{Sample, is_stale};
 use crate::syntax::{Expr, Node, Selector, Subquery, TimeShift};
+
+const NEWEST: &str = "the newest samples at every step";
 
 /// The raw samples behind a range vector, without staleness markers, for all steps of the grid.
 #[derive(Debug)]
@@ -92,6 +95,9 @@ impl Evaluator<'_> {
     ) -> Result<Vec<Track>, QueryError> {
         let lookback = self.query.lookback();
         let mut tracks = self.select_window(selector, lookback)?;
+        let memory = &self.query.memory;
+        let work = self.grid.len().saturating_mul(SAMPLE_BYTES);
+        let _work = memory.hold(work, NEWEST)?;
         for track in &mut tracks {
             self.query.check_deadline()?;
             let mut picked = Track::floats(track.labels.clone(), track.drop_name, Vec::new());
@@ -110,6 +116,8 @@ impl Evaluator<'_> {
                 }
             }
             self.query.charge(picked.len())?;
+            memory.grow(picked.bytes(), NEWEST)?;
+            memory.shrink(track.bytes());
             *track = picked;
         }
         tracks.retain(|track| !track.is_empty());
@@ -129,6 +137,14 @@ impl Evaluator<'_> {
 
     /// The samples behind an expression whose type is known to be a range vector.
     pub(crate) fn eval_range_source(&self, node: &Node) -> Result<RangeSource, QueryError> {
+        let memory = &self.query.memory;
+        let before = memory.loose();
+        let source = self.range_source(node)?;
+        memory.settle(before.saturating_add(source.bytes()), "a range vector")?;
+        Ok(source)
+    }
+
+    fn range_source(&self, node: &Node) -> Result<RangeSource, QueryError> {
         match node.bare() {
             Expr::Matrix { selector, range } => {
                 let mut tracks = self.select_window(selector, *range)?;

@@ -6,6 +6,7 @@ use vervet_model::{Labels, LabelsBuilder, METRIC_NAME, MatchOp, Matcher};
 
 use crate::error::{Position, QueryError};
 use crate::eval::histogram_windows::MixedWindow;
+use crate::eval::memory::SAMPLE_BYTES;
 use crate::eval::select::{RangeSource, histograms_within};
 use crate::eval::{Element, Evaluator, Track};
 use crate::format::format_message;
@@ -17,6 +18,9 @@ use crate::syntax::{Expr, Node, ValueType};
 const STEPS_PER_DEADLINE_CHECK: usize = 64;
 /// Endings of metric names that make a counter likely.
 const COUNTER_SUFFIXES: [&str; 4] = ["_total", "_sum", "_count", "_bucket"];
+
+const WINDOWS: &str = "the values of a range function";
+const ABSENT: &str = "the steps without a value";
 
 impl Evaluator<'_> {
     pub(crate) fn eval_window_function(
@@ -38,6 +42,11 @@ impl Evaluator<'_> {
             .collect::<Result<Vec<_>, _>>()?;
         self.check_params(function, &params, &scalars)?;
         let source = self.eval_range_source(range_node)?;
+        let memory = &self.query.memory;
+        let work = self.grid.len().saturating_mul(SAMPLE_BYTES);
+        let _work = memory.hold(work, WINDOWS)?;
+        let list = source.tracks.len() * size_of::<Track>();
+        memory.grow(list, WINDOWS)?;
         let mut results = Vec::with_capacity(source.tracks.len());
         for track in &source.tracks {
             self.query.check_deadline()?;
@@ -50,6 +59,7 @@ impl Evaluator<'_> {
                 self.hint_counter(track.labels.metric_name(), range_node.position);
             }
             self.query.charge(result.len())?;
+            memory.grow(result.bytes(), WINDOWS)?;
             results.push(result);
         }
         Ok(results)
@@ -167,6 +177,7 @@ impl Evaluator<'_> {
     /// 1 at the steps where no series of a range vector has a sample.
     pub(crate) fn eval_absent_over_time(&self, arg: &Node) -> Result<Vec<Track>, QueryError> {
         let source = self.eval_range_source(arg)?;
+        let _present = self.query.memory.hold(self.grid.len(), ABSENT)?;
         let mut present = vec![false; self.grid.len()];
         for track in &source.tracks {
             self.query.check_deadline()?;
@@ -176,11 +187,12 @@ impl Evaluator<'_> {
                 *slot |= !floats.is_empty() || !histograms.is_empty();
             }
         }
-        Ok(self.absent_track(arg, &present))
+        self.absent_track(arg, &present)
     }
 
     /// 1 at the steps where an instant vector is empty.
     pub(crate) fn eval_absent(&self, arg: &Node) -> Result<Vec<Track>, QueryError> {
+        let _present = self.query.memory.hold(self.grid.len(), ABSENT)?;
         let mut present = vec![false; self.grid.len()];
         for track in self.eval_vector(arg)? {
             for time in track.times() {
@@ -189,10 +201,12 @@ impl Evaluator<'_> {
                 }
             }
         }
-        Ok(self.absent_track(arg, &present))
+        self.absent_track(arg, &present)
     }
 
-    fn absent_track(&self, arg: &Node, present: &[bool]) -> Vec<Track> {
+    fn absent_track(&self, arg: &Node, present: &[bool]) -> Result<Vec<Track>, QueryError> {
+        let missing = present.iter().filter(|present| !**present).count();
+        self.query.memory.grow(missing * SAMPLE_BYTES, ABSENT)?;
         let samples: Vec<Sample> = self
             .grid
             .times()
@@ -204,9 +218,9 @@ impl Evaluator<'_> {
             })
             .collect();
         if samples.is_empty() {
-            return Vec::new();
+            return Ok(Vec::new());
         }
-        vec![Track::floats(absent_labels(arg), false, samples)]
+        Ok(vec![Track::floats(absent_labels(arg), false, samples)])
     }
 }
 

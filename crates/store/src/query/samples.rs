@@ -29,15 +29,21 @@ pub struct SeriesSamples {
     pub samples: Vec<(i64, f64)>,
 }
 
+/// What a series takes while its samples are gathered: its place among those selected, its entry by id, here and
+/// while a segment is read, its place in the answer (bytes).
+const SERIES_BYTES: usize = 176;
+
 /// The samples that a call has gathered, by series id.
-struct Gathered {
+struct Gathered<'c> {
     by_series: HashMap<u64, Vec<(i64, f64)>>,
     window: (i64, i64),
     samples: usize,
     limits: SampleLimits,
+    /// Whether so many more bytes may be held.
+    charge: &'c mut dyn FnMut(usize) -> bool,
 }
 
-impl Gathered {
+impl Gathered<'_> {
     /// Adds a sample of a wanted series when it lies in the window.
     fn push(&mut self, series: u64, time_ms: i64, value: f64) -> Result<(), StoreError> {
         if time_ms < self.window.0 || time_ms > self.window.1 {
@@ -46,7 +52,12 @@ impl Gathered {
         let Some(list) = self.by_series.get_mut(&series) else {
             return Ok(());
         };
+        let room = list.capacity();
         list.push((time_ms, value));
+        let more = list.capacity() - room;
+        if more > 0 && !(self.charge)(more * size_of::<(i64, f64)>()) {
+            return Err(no_memory());
+        }
         self.samples += 1;
         if self.samples > self.limits.samples_max {
             return Err(too_large("samples", self.limits.samples_max));
@@ -86,6 +97,11 @@ impl Gathered {
     }
 }
 
+/// Whoever charges knows the limit.
+fn no_memory() -> StoreError {
+    too_large("bytes of memory", 0)
+}
+
 fn too_large(what: &'static str, limit: usize) -> StoreError {
     StoreError::QueryTooLarge {
         what,
@@ -106,10 +122,28 @@ impl Store {
         end_ms: i64,
         limits: SampleLimits,
     ) -> Result<Vec<SeriesSamples>, StoreError> {
+        self.samples_charged(matchers, (start_ms, end_ms), limits, &mut |_bytes| true)
+    }
+
+    /// As [`Store::samples`]. `charge` is told of memory before and while it is taken, in bytes; when it says no, the
+    /// call ends with [`StoreError::QueryTooLarge`].
+    ///
+    /// # Errors
+    /// As [`Store::samples`].
+    pub fn samples_charged(
+        &self,
+        matchers: &[Matcher],
+        (start_ms, end_ms): (i64, i64),
+        limits: SampleLimits,
+        charge: &mut dyn FnMut(usize) -> bool,
+    ) -> Result<Vec<SeriesSamples>, StoreError> {
         let view = self.0.cut();
         let selected = self.0.series.read().select(matchers);
         if selected.is_empty() {
             return Ok(Vec::new());
+        }
+        if !charge(selected.len() * SERIES_BYTES) {
+            return Err(no_memory());
         }
         let mut gathered = Gathered {
             by_series: selected
@@ -119,6 +153,7 @@ impl Store {
             window: (start_ms, end_ms),
             samples: 0,
             limits,
+            charge,
         };
         let metrics: BTreeSet<&str> = selected
             .iter()

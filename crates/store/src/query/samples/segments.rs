@@ -28,7 +28,7 @@ const BATCH_ROWS: usize = 65_536;
 pub(super) fn read(
     path: &Path,
     metrics: &BTreeSet<&str>,
-    gathered: &mut Gathered,
+    gathered: &mut Gathered<'_>,
 ) -> Result<(), StoreError> {
     let parquet = |source| StoreError::Read {
         path: path.to_owned(),

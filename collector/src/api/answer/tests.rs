@@ -1,0 +1,112 @@
+//! The JSON of query answers, and what they are charged.
+
+use std::time::Duration;
+
+use vervet_model::UnixMillis;
+use vervet_promql::{Engine, EngineOptions, Queryable, QueryableError, SelectRequest};
+
+use super::*;
+
+const SERIES: usize = 200;
+
+/// Many series of one sample a second.
+struct Many;
+
+impl Queryable for Many {
+    fn select(&self, request: &SelectRequest<'_>) -> Result<Vec<Series>, QueryableError> {
+        let one = |index: usize| Series {
+            labels: Labels::from_pairs([("__name__", "m".to_owned()), ("i", index.to_string())]),
+            samples: (0..=request.end.0 / 1000)
+                .map(|second| Sample {
+                    timestamp: second * 1000,
+                    value: 0.1 + second as f64,
+                })
+                .collect(),
+        };
+        Ok((0..SERIES).map(one).collect())
+    }
+}
+
+fn engine(memory_max: usize) -> Engine {
+    Engine::new(EngineOptions {
+        memory_max,
+        ..EngineOptions::default()
+    })
+}
+
+fn range(engine: &Engine, query: &str) -> QueryOutput {
+    let (start, end) = (UnixMillis(0), UnixMillis(100_000));
+    engine
+        .range(&Many, query, start, end, Duration::from_secs(1))
+        .unwrap()
+}
+
+#[test]
+fn values_have_prometheus_shapes() {
+    let labels = Labels::from_pairs([("__name__", "up"), ("job", "a\"b")]);
+    let at = |timestamp, value| Sample { timestamp, value };
+    let vector = Value::Vector(vec![InstantSample {
+        labels: labels.clone(),
+        sample: at(1_500, f64::INFINITY),
+    }]);
+    let matrix = Value::Matrix(vec![Series {
+        labels,
+        samples: vec![at(1_500, f64::INFINITY), at(2_000, 0.1)],
+    }]);
+    let text = Value::String {
+        timestamp: 1_000,
+        value: "hi".to_owned(),
+    };
+    let scalar = Value::Scalar(at(1_500, f64::INFINITY));
+    let json = |value: &Value| serde_json::to_string(&Data(value)).unwrap();
+    assert_eq!(
+        json(&vector),
+        r#"{"resultType":"vector","result":[{"metric":{"__name__":"up","job":"a\"b"},"value":[1.5,"+Inf"]}]}"#
+    );
+    assert_eq!(
+        json(&matrix),
+        r#"{"resultType":"matrix","result":[{"metric":{"__name__":"up","job":"a\"b"},"values":[[1.5,"+Inf"],[2,"0.1"]]}]}"#
+    );
+    assert_eq!(
+        json(&scalar),
+        r#"{"resultType":"scalar","result":[1.5,"+Inf"]}"#
+    );
+    assert_eq!(json(&text), r#"{"resultType":"string","result":[1,"hi"]}"#);
+}
+
+#[test]
+fn an_answer_names_warnings_and_infos_only_where_there_are_some() {
+    let mut output = range(&engine(64 << 20), "vector(1)");
+    let text = |output: &QueryOutput| serde_json::to_value(Answer(output)).unwrap();
+    let plain = text(&output);
+    assert_eq!(plain["status"], "success");
+    assert!(plain.get("warnings").is_none() && plain.get("infos").is_none());
+    output.infos.push("look".to_owned());
+    assert_eq!(text(&output)["infos"][0], "look");
+}
+
+#[test]
+fn an_answer_is_charged_until_its_last_byte_is_gone() {
+    let engine = engine(64 << 20);
+    let body = body(range(&engine, "m")).unwrap();
+    assert!(engine.memory_used() >= body.len(), "{}", body.len());
+    let part = body.slice(..10);
+    drop(body);
+    assert!(engine.memory_used() > 0, "a part is still held");
+    drop(part);
+    assert_eq!(engine.memory_used(), 0);
+}
+
+#[test]
+fn an_answer_that_does_not_fit_is_refused() {
+    let full = engine(64 << 20);
+    let output = range(&full, "m");
+    // Enough for the query, and not for its text beside it.
+    let tight = engine(output.memory.peak() + (64 << 10));
+    let error = body(range(&tight, "m")).unwrap_err();
+    let QueryError::Memory(MemoryError::Query { what, .. }) = error else {
+        panic!("{error}");
+    };
+    assert_eq!(what, "the text of the answer");
+    assert_eq!(tight.memory_used(), 0);
+}
