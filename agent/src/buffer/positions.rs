@@ -66,13 +66,17 @@ impl Checkpoints {
         self.apply(&header.receiver, &header.positions);
     }
 
-    /// The positions of one receiver.
+    /// The positions of one receiver, that moved last in the end.
     pub(crate) fn of(&self, receiver: &str) -> Vec<FilePosition> {
         let own = self
             .positions
             .iter()
             .filter(|(identity, _)| identity.receiver == receiver);
-        own.map(|(_, moved)| moved.position.clone()).collect()
+        let mut own: Vec<&Moved> = own.map(|(_, moved)| moved).collect();
+        own.sort_unstable_by_key(|moved| moved.at);
+        own.into_iter()
+            .map(|moved| moved.position.clone())
+            .collect()
     }
 
     /// Drops an eighth, so that this is not done for every further file.

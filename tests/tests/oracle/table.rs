@@ -267,6 +267,46 @@ fn buffer_full_and_files_deleted_unread() {
 }
 
 #[test]
+fn buffer_full_and_files_cut_unread() {
+    Scenario {
+        name: "disk-full-cut",
+        rotation: Rotation::CopyTruncate { found: false },
+        rotation_interval: millis(700),
+        // A line of it; the others wait for room in the buffer.
+        gate: Gate::Known,
+        lines_per_second: 4_000,
+        network: &[Mode::Refuse, Mode::Stall, Mode::Pass],
+        network_interval: millis(4_000),
+        limits: "{disk: 1MiB}",
+        must_say: "buffer takes nothing at the moment",
+        seconds: 12,
+        ..Scenario::CALM
+    }
+    .run();
+}
+
+#[test]
+fn buffer_full_and_equal_files_cut_unread_and_killed() {
+    Scenario {
+        name: "disk-full-cut-equal-kill",
+        rotation: Rotation::CopyTruncate { found: false },
+        rotation_interval: millis(700),
+        gate: Gate::Known,
+        equal_beginnings: true,
+        lines_per_second: 4_000,
+        kills: 4,
+        kills_at_rotation: true,
+        network: &[Mode::Refuse, Mode::Pass, Mode::Stall, Mode::Pass],
+        network_interval: millis(3_000),
+        limits: "{disk: 1MiB}",
+        must_say: "buffer takes nothing at the moment",
+        seconds: 12,
+        ..Scenario::CALM
+    }
+    .run();
+}
+
+#[test]
 fn compressed_files_are_excluded() {
     for (name, codec, in_place) in [
         ("gzip-excluded", Codec::Gzip, true),

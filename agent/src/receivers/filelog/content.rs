@@ -254,6 +254,34 @@ pub(super) fn before(file: &File, offset: u64) -> io::Result<Vec<u8>> {
     Ok(space)
 }
 
+/// The bytes before each of `offsets`, which grow, at most [`TAIL_BYTES`] each; `None` where the content ends before.
+/// Uncompresses all up to the last of them.
+///
+/// # Errors
+/// The file cannot be read, or what is compressed is damaged or not whole yet.
+pub(super) fn ends_before(
+    file: &File,
+    compression: Option<Compression>,
+    offsets: &[u64],
+) -> io::Result<Vec<Option<Vec<u8>>>> {
+    let mut content = Content::new(file.try_clone()?, compression)?;
+    let (mut at, mut recent) = (0, Vec::new());
+    let mut ends = Vec::with_capacity(offsets.len());
+    for offset in offsets {
+        while at < *offset {
+            let missing = usize::try_from(offset - at).unwrap_or(usize::MAX);
+            let read = content.read(&mut recent, missing.min(COMPRESSED_BYTES), at)?;
+            if read.bytes() == 0 {
+                break;
+            }
+            at += read.bytes() as u64;
+            recent.drain(..recent.len().saturating_sub(TAIL_BYTES));
+        }
+        ends.push((at == *offset).then(|| recent.clone()));
+    }
+    Ok(ends)
+}
+
 /// As [`beginning`], hashed.
 ///
 /// # Errors

@@ -3,10 +3,13 @@
 //!
 //! When the same content turns up under another inode (a copy that `copytruncate` made, a compressed file), it
 //! is read on from where it was left. Evidence is needed on both ends: the beginning, and the bytes before the place.
-//! Without it a file is read from its start: twice rather than not at all.
+//! Without it a file is read from its start: twice rather than not at all. Several contents may begin the same, and
+//! where little was read of one of them all copies hold that: a copy belongs to the content of which the most was read
+//! among those that it holds.
 //!
-//! Limit: [`PASTS_MAX`] contents.
+//! Limits: [`PASTS_MAX`] contents, of which the latest [`ALIKE_MAX`] that begin the same are compared.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fs::File;
 use std::io;
@@ -14,12 +17,14 @@ use std::path::{Path, PathBuf};
 
 use super::content::{self, Compression};
 use super::file::modified_unix_nano;
-use super::identity::{FileId, Mark, Prefix, TAIL_BYTES, read_up_to};
+use super::identity::{FileId, Mark, Prefix, TAIL_BYTES, Tail, read_up_to};
 use super::rotated::is_rotation_of;
 use crate::pipeline::FilePosition;
 
 /// Contents remembered, at most; the oldest are forgotten first.
 const PASTS_MAX: usize = 65_536;
+/// Contents, or files, that begin the same and are compared, at most: the latest.
+const ALIKE_MAX: usize = 1_024;
 /// Stands for the device of contents that have no inode.
 const NO_DEVICE: u64 = u64::MAX;
 
@@ -64,20 +69,64 @@ pub(super) struct Pasts {
 /// Finds files by how they begin.
 #[derive(Debug, Default)]
 pub(super) struct PrefixIndex {
-    ids: HashMap<Prefix, FileId>,
+    ids: HashMap<Prefix, Alike>,
     /// How many prefixes there are of each length.
     lengths: BTreeMap<usize, usize>,
 }
 
+/// What begins the same: nearly always it is one.
+#[derive(Debug)]
+struct Alike {
+    latest: FileId,
+    /// The latest last.
+    others: Vec<FileId>,
+}
+
+impl Alike {
+    fn insert(&mut self, id: FileId) {
+        if self.latest == id {
+            return;
+        }
+        self.others.retain(|other| *other != id);
+        if self.others.len() + 1 >= ALIKE_MAX {
+            self.others.remove(0);
+        }
+        self.others.push(self.latest);
+        self.latest = id;
+    }
+
+    /// False when none is left.
+    fn remove(&mut self, id: FileId) -> bool {
+        if self.latest != id {
+            self.others.retain(|other| *other != id);
+            return true;
+        }
+        let next = self.others.pop();
+        self.latest = next.unwrap_or(id);
+        next.is_some()
+    }
+}
+
 impl PrefixIndex {
     pub(super) fn insert(&mut self, prefix: Prefix, id: FileId) {
-        if prefix.bytes > 0 && self.ids.insert(prefix, id).is_none() {
-            *self.lengths.entry(prefix.bytes).or_default() += 1;
+        if prefix.bytes == 0 {
+            return;
+        }
+        match self.ids.get_mut(&prefix) {
+            Some(alike) => alike.insert(id),
+            None => {
+                let others = Vec::new();
+                self.ids.insert(prefix, Alike { latest: id, others });
+                *self.lengths.entry(prefix.bytes).or_default() += 1;
+            }
         }
     }
 
     pub(super) fn remove(&mut self, prefix: Prefix, id: FileId) {
-        if self.ids.get(&prefix) != Some(&id) {
+        let Some(alike) = self.ids.get_mut(&prefix) else {
+            return;
+        };
+        if alike.remove(id) {
             return;
         }
         self.ids.remove(&prefix);
@@ -89,12 +138,16 @@ impl PrefixIndex {
         }
     }
 
-    /// Files that begin like `beginning`, as far as their beginnings are known; the longest first.
+    /// Files that begin like `beginning`, as far as their beginnings are known; the longest and the latest first.
     pub(super) fn find(&self, beginning: &[u8]) -> impl Iterator<Item = FileId> {
         let lengths = self.lengths.range(..=beginning.len()).rev();
-        lengths.filter_map(|(length, _)| {
+        let alike = lengths.filter_map(|(length, _)| {
             let prefix = Prefix::of(beginning.get(..*length)?);
-            self.ids.get(&prefix).copied()
+            self.ids.get(&prefix)
+        });
+        alike.flat_map(|alike| {
+            let others = alike.others.iter().rev().copied();
+            std::iter::once(alike.latest).chain(others)
         })
     }
 }
@@ -112,6 +165,7 @@ impl Pasts {
     }
 
     pub(super) fn insert(&mut self, past: Past) {
+        self.take(past.id);
         self.index(&past.mark).insert(past.mark.prefix, past.id);
         self.oldest_first.push_back(past.id);
         self.by_id.insert(past.id, past);
@@ -160,18 +214,34 @@ impl Pasts {
         self.by_id.values()
     }
 
-    /// What is known of the content of a file of another inode.
+    /// What is known of the content of a file of another inode: that of which the most was read, among what it holds.
+    /// Nothing, where it may as well hold what was read up to `live` of a file that is still followed, and no less.
     ///
     /// # Errors
-    /// The file cannot be read.
-    pub(super) fn kinship(&self, candidate: &Candidate<'_>) -> io::Result<Kinship> {
+    /// The file cannot be read; or it is compressed, and damaged or not whole yet.
+    pub(super) fn kinship(
+        &self,
+        candidate: &Candidate<'_>,
+        live: Option<&Mark>,
+    ) -> io::Result<Kinship> {
         let unread = self.unread_by_prefix.find(&candidate.beginning);
         let similar = self.by_prefix.find(&candidate.beginning).chain(unread);
         let similar = similar.filter_map(|id| self.by_id.get(&id));
-        for past in similar.filter(|past| is_rotation_of(candidate.path, &past.path)) {
+        let similar = similar.filter(|past| is_rotation_of(candidate.path, &past.path));
+        let mut similar: Vec<&Past> = similar.collect();
+        similar.sort_by_key(|past| Reverse(past.mark.offset));
+        let live_bytes = live.map(|mark| mark.offset);
+        if candidate.compression.is_some() && similar.len() + usize::from(live.is_some()) > 1 {
+            return candidate.compressed_kinship(&similar, live);
+        }
+        for past in similar {
             let kinship = candidate.kinship(&past.mark, &past.recent)?;
-            if kinship != Kinship::Stranger {
-                return Ok(kinship);
+            match kinship {
+                Kinship::Stranger => {}
+                Kinship::Continues(mark) | Kinship::Covered(mark) => {
+                    let is_more = live_bytes.is_none_or(|bytes| mark.offset > bytes);
+                    return Ok(if is_more { kinship } else { Kinship::Stranger });
+                }
             }
         }
         Ok(Kinship::Stranger)
@@ -278,20 +348,40 @@ impl<'f> Candidate<'f> {
             _ => false,
         };
         Ok(if fits {
-            Kinship::Covered(self.mark(mark.prefix))
+            Kinship::Covered(self.mark(mark.prefix)?)
         } else {
             Kinship::Stranger
         })
     }
 
-    /// The mark at its end.
-    fn mark(&self, prefix: Prefix) -> Mark {
-        Mark {
+    /// Several contents begin as it does: it is uncompressed as far as is needed to tell which of them it holds.
+    fn compressed_kinship(&self, similar: &[&Past], live: Option<&Mark>) -> io::Result<Kinship> {
+        let mut marks: Vec<Mark> = live.copied().into_iter().collect();
+        for past in similar {
+            if self.kinship(&past.mark, &past.recent)? != Kinship::Stranger {
+                marks.push(past.mark);
+            }
+        }
+        // Of equals the one that is followed stays the first.
+        marks.sort_by_key(|mark| Reverse(mark.offset));
+        let offsets: Vec<u64> = marks.iter().rev().map(|mark| mark.offset).collect();
+        let ends = content::ends_before(self.file, self.compression, &offsets)?;
+        let mut held = marks.iter().zip(ends.iter().rev());
+        let held = held.find(|(mark, end)| end.as_ref().is_some_and(|end| mark.tail.fits(end)));
+        let held = held
+            .map(|(mark, _)| mark)
+            .filter(|mark| live != Some(*mark));
+        Ok(held.map_or(Kinship::Stranger, |mark| Kinship::Continues(*mark)))
+    }
+
+    /// The mark at the end of a plain file.
+    fn mark(&self, prefix: Prefix) -> io::Result<Mark> {
+        Ok(Mark {
             prefix,
             offset: self.bytes,
+            tail: Tail::of(&content::before(self.file, self.bytes)?),
             modified_unix_nano: self.modified_unix_nano,
-            ..Mark::default()
-        }
+        })
     }
 }
 

@@ -26,25 +26,31 @@ impl Tailer {
     ) -> io::Result<()> {
         let candidate = Candidate::new(&file.path, opened)?;
         file.compression = candidate.compression;
-        file.copy_of = self.live_original(file.id, &candidate)?;
+        let live = self.live_original(file.id, &candidate)?;
+        file.copy_of = live.map(|(original, _)| original);
         file.is_unsure = file.copy_of.is_none();
         if file.is_unsure {
             file.copy_of = self.unread_original(file.id, &candidate);
+            if file.copy_of.is_some() {
+                return Ok(());
+            }
         }
-        if file.copy_of.is_some() {
-            return Ok(());
+        // Little may have been read of the original, and more of something before it that begins the same.
+        let mark = live.map(|(_, mark)| mark);
+        let kinship = self.pasts.kinship(&candidate, mark.as_ref())?;
+        if kinship != Kinship::Stranger {
+            file.copy_of = None;
         }
-        let kinship = self.pasts.kinship(&candidate)?;
         self.relate(file, kinship);
         Ok(())
     }
 
-    /// A file that is still followed and of which the candidate is a copy.
+    /// A file that is still followed and of which the candidate is a copy, and up to where both hold what was read.
     fn live_original(
         &mut self,
         id: FileId,
         candidate: &Candidate<'_>,
-    ) -> io::Result<Option<FileId>> {
+    ) -> io::Result<Option<(FileId, Mark)>> {
         let similar: Vec<FileId> = self.live.find(&candidate.beginning).collect();
         for original in similar.into_iter().filter(|original| *original != id) {
             // What has been cut off meanwhile must be known first.
@@ -64,14 +70,21 @@ impl Tailer {
                 continue;
             }
             let recent = file.open.as_ref().map(|open| open.recent());
-            if candidate.kinship(&file.mark, recent.unwrap_or_default())? != Kinship::Stranger {
-                return Ok(Some(original));
+            match candidate.kinship(&file.mark, recent.unwrap_or_default())? {
+                Kinship::Stranger => {}
+                Kinship::Continues(mark) | Kinship::Covered(mark) => {
+                    return Ok(Some((original, mark)));
+                }
             }
             if candidate.compression.is_none()
                 && candidate.bytes < file.mark.offset
                 && holds(file, candidate)?
             {
-                return Ok(Some(original));
+                let mark = Mark {
+                    offset: candidate.bytes,
+                    ..Mark::default()
+                };
+                return Ok(Some((original, mark)));
             }
         }
         Ok(None)
@@ -177,7 +190,7 @@ impl Tailer {
             Some(past) => {
                 metadata.len() > past.mark.offset && still_holds(past, &path).unwrap_or(false)
             }
-            None => self.resumes_elsewhere(&path).unwrap_or(false),
+            None => self.resumes_elsewhere(id, &path, now).unwrap_or(false),
         };
         if goes_on {
             self.follow(id, path, Some(now), now);
@@ -185,15 +198,28 @@ impl Tailer {
         }
     }
 
-    fn resumes_elsewhere(&self, path: &Path) -> io::Result<bool> {
+    fn resumes_elsewhere(&mut self, id: FileId, path: &Path, now: Instant) -> io::Result<bool> {
         let opened = content::open(path)?;
         let candidate = Candidate::new(path, &opened)?;
-        Ok(match self.pasts.kinship(&candidate)? {
-            Kinship::Continues(mark) => {
-                candidate.compression.is_some() || candidate.bytes > mark.offset
-            }
-            Kinship::Covered(_) | Kinship::Stranger => false,
-        })
+        let mark = match self.pasts.kinship(&candidate, None)? {
+            Kinship::Stranger => return Ok(false),
+            Kinship::Continues(mark) | Kinship::Covered(mark) => mark,
+        };
+        if candidate.compression.is_some() || candidate.bytes > mark.offset {
+            return Ok(true);
+        }
+        // All of it was read; later, when less is known of that, it must not be taken for a copy of something else.
+        let past = Past {
+            id,
+            path: path.to_owned(),
+            mark,
+            recent: Vec::new(),
+            finished_bytes: 0,
+        };
+        let name = path.to_string_lossy().into_owned();
+        self.sink.note_position(mark.position(name, id, 0), now);
+        self.pasts.insert(past);
+        Ok(false)
     }
 
     /// Forgets paths that failed and are gone.

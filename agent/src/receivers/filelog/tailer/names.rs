@@ -12,6 +12,15 @@ use crate::receivers::filelog::file::TailedFile;
 use crate::receivers::filelog::identity::{FileId, Mark};
 use crate::receivers::filelog::pasts::Past;
 
+/// What is known of an inode.
+enum Known {
+    Nothing,
+    /// So much was read of the file that has it.
+    Same(Past),
+    /// Something was read of another file that had it, or of this one before it was cut.
+    Another,
+}
+
 /// Where container runtimes keep links to the files below `/var/log/pods`.
 const CONTAINER_LINKS: &str = "/var/log/containers";
 
@@ -86,7 +95,12 @@ impl Tailer {
             return;
         }
         let opened = open_as(id, &path);
-        let past = self.past_of(id, opened.as_ref());
+        let known = self.past_of(id, opened.as_ref());
+        let is_another = matches!(known, Known::Another);
+        let past = match known {
+            Known::Same(past) => Some(past),
+            Known::Another | Known::Nothing => None,
+        };
         let name = first_name(&path);
         // A file keeps the name it was first read under.
         let first_name = past
@@ -112,6 +126,10 @@ impl Tailer {
         {
             self.sink.note(&file, now);
         }
+        if is_another {
+            // Or what was read of the other one would be taken for this one's after the next start.
+            self.sink.note(&file, now);
+        }
         self.keep_first_look(&mut file, opened);
         self.files.insert(id, Box::new(file));
         self.look_at(id);
@@ -122,16 +140,18 @@ impl Tailer {
     }
 
     /// What was read of that file before; not of another one that had its inode.
-    fn past_of(&mut self, id: FileId, opened: Option<&File>) -> Option<Past> {
-        let past = self.pasts.take(id)?;
+    fn past_of(&mut self, id: FileId, opened: Option<&File>) -> Known {
+        let Some(past) = self.pasts.take(id) else {
+            return Known::Nothing;
+        };
         match opened.map(|file| past.is_of(file)) {
-            Some(Ok(true)) => Some(past),
+            Some(Ok(true)) => Known::Same(past),
             // It cannot be read now; reading it will tell.
-            Some(Err(_)) | None => Some(past),
+            Some(Err(_)) | None => Known::Same(past),
             Some(Ok(false)) => {
                 let position = self.pasts.insert_cut(past);
                 self.sink.note_position(position, Instant::now());
-                None
+                Known::Another
             }
         }
     }

@@ -205,10 +205,9 @@ impl Tailer {
         if let Some(open) = &mut file.open {
             open.borrow(&mut self.scratch);
         }
-        let was_passing = file.is_passing();
         let turn = file.read(self.quantum_bytes);
         let more = match turn {
-            Ok(Turn::Passing) => Ok(true),
+            Ok(Turn::Passing) if file.is_passing() || file.confirms_mark() => Ok(true),
             Ok(Turn::Cut) if file.compression.is_some() => {
                 self.finish(file, now);
                 Ok(false)
@@ -217,7 +216,7 @@ impl Tailer {
                 self.restart(file, now);
                 Ok(true)
             }
-            Ok(Turn::Read(_)) if was_passing && !file.confirms_mark() => {
+            Ok(Turn::Passing) => {
                 tracing::info!(path = %file.path.display(), "compressed file is not the one that was read, reading it from the start");
                 self.restart(file, now);
                 Ok(true)
