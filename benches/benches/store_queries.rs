@@ -7,11 +7,12 @@
 //! | `VERVET_SPANS` | as many | spans |
 //! | `VERVET_HOURS` | 10 | the time that log records are spread over |
 //! | `VERVET_RUNS` | 25 | times that each request is made, 0 for none; fewer of those that take long, at least 3 |
+//! | `VERVET_ONLY` | | requests are made whose name holds this |
 //! | `VERVET_MERGE` | 1 | whether files are merged, and asked again |
 //! | `VERVET_KEEP` | | a folder that is kept, and asked as it is when it has been filled before |
 //! | `VERVET_WORK_DIR` | `.` | where a folder is made that is not kept |
 //!
-//! Printed are medians, the 99th percentile of warm requests, what was found, and the most memory the process had
+//! Printed are medians, the 99th percentile and the CPU time of warm requests, what was found, and the most memory the process had
 //! meanwhile.
 
 #[path = "store_queries/ask.rs"]

@@ -37,7 +37,7 @@ pub use error::SegmentError;
 pub use folder::SegmentFolder;
 pub use orphans::remove_orphans;
 pub use packed::unpack;
-pub(crate) use packed::unpack_column;
+pub(crate) use packed::{unpack_column, unpack_text};
 pub use shred::shred;
 pub(crate) use sort::{row_converter, sort_keys};
 pub use sort::{sort_batch, split_by_day};

@@ -17,10 +17,13 @@
 
 pub mod aggregate;
 mod cache;
+mod constant;
+mod input;
 pub(super) mod job;
 mod literal;
 pub(super) mod maps;
 mod needs;
+mod pages;
 pub(super) mod pass;
 mod pool;
 pub(super) mod predicate;
@@ -29,6 +32,7 @@ pub(super) mod rows;
 mod segment;
 pub mod sketch;
 mod stop;
+mod templates;
 #[cfg(test)]
 mod tests;
 mod text;

@@ -108,7 +108,7 @@ fn whole_texts(texts: &StringArray, digits: &BinaryArray) -> Result<StringArray,
 }
 
 /// `None` when the digits are too few or too many.
-fn unpack_text(template: &[u8], digits: &[u8], out: &mut Vec<u8>) -> Option<()> {
+pub(crate) fn unpack_text(template: &[u8], digits: &[u8], out: &mut Vec<u8>) -> Option<()> {
     let (mut rest, mut at) = (template, 0);
     while let Some(mark) = memchr(MARK as u8, rest) {
         out.extend_from_slice(rest.get(..mark)?);

@@ -46,6 +46,12 @@ pub(crate) fn map_may_hold(segment: &Segment, group: usize, map: &str, key: &Key
     groups.is_none_or(|groups| groups.get(group).copied().unwrap_or(true))
 }
 
+/// Whether a row group may hold a trace id, by the tokens.
+pub(crate) fn group_may_hold_id(segment: &Segment, group: usize, id: &[u8]) -> bool {
+    let groups = segment.groups_with(token::id(id)).ok().flatten();
+    groups.is_none_or(|groups| groups.get(group).copied().unwrap_or(true))
+}
+
 fn needs(predicate: &Predicate, segment: &Segment) -> Needs {
     match predicate {
         Predicate::All(parts) => {

@@ -8,6 +8,7 @@ use arrow::datatypes::{
 };
 
 use super::rows::Rows;
+use super::templates;
 use super::text::{TextColumn, TextTest};
 use super::values::Attribute;
 use crate::StoreError;
@@ -176,6 +177,14 @@ impl Predicate {
         if let Self::All(parts) = self {
             return parts.iter().try_for_each(|part| part.narrow(rows));
         }
+        if let Self::Leaf(Source::Column(name), LeafTest::OneOf(ids)) = self
+            && name == column::TRACE_ID
+        {
+            rows.skip_pages_without(name, ids)?;
+            if rows.is_empty() {
+                return Ok(());
+            }
+        }
         let mask = self.mask(rows)?;
         rows.keep(&mask)
     }
@@ -202,6 +211,11 @@ impl Predicate {
             }
             Self::Not(part) => Ok(!&part.mask(rows)?),
             Self::Leaf(Source::Column(name), test) => {
+                if let LeafTest::Text(test) = test
+                    && let Some(mask) = templates::mask(test, rows, name)?
+                {
+                    return Ok(mask);
+                }
                 let column = rows.required(name)?;
                 test.of_column(&column).ok_or(StoreError::Columns {
                     table: rows.table().name(),

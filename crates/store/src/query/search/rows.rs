@@ -6,13 +6,21 @@ use arrow::array::{ArrayRef, BooleanArray, BooleanBufferBuilder, RecordBatch};
 use arrow::buffer::BooleanBuffer;
 use arrow::compute::{filter, filter_record_batch};
 use arrow::error::ArrowError;
+use memchr::memmem::Finder;
 use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
+use parquet::errors::ParquetError;
 
 use super::maps::Key;
 use super::needs;
 use super::segment::{Segment, Texts};
 use crate::StoreError;
 use crate::tables::Table;
+use crate::tables::packed::companion;
+
+/// Byte strings that pages are searched for, at most; for more of them rows are compared.
+const PAGE_SEARCHES_MAX: usize = 4;
+/// Shorter ones stand in pages by chance too often.
+const PAGE_SEARCH_BYTES_MIN: usize = 8;
 
 /// Where the rows lie.
 #[derive(Clone, Copy)]
@@ -32,6 +40,8 @@ pub(crate) struct Rows<'s> {
     left: Option<BooleanBuffer>,
     count: usize,
     columns: Vec<(String, Option<ArrayRef>)>,
+    /// Columns without their digits, see [`Rows::templates`].
+    templates: Vec<(String, ArrayRef)>,
 }
 
 impl<'s> Rows<'s> {
@@ -53,6 +63,7 @@ impl<'s> Rows<'s> {
             left: None,
             count: total,
             columns: Vec::new(),
+            templates: Vec::new(),
         }
     }
 
@@ -88,6 +99,7 @@ impl<'s> Rows<'s> {
         self.count = left.count_set_bits();
         self.left = Some(left);
         self.columns.clear();
+        self.templates.clear();
     }
 
     /// Keeps those of the rows left whose bit is set.
@@ -98,27 +110,76 @@ impl<'s> Rows<'s> {
         }
         self.left = Some(match &self.left {
             None => mask.clone(),
-            Some(left) => {
-                let mut narrowed = BooleanBufferBuilder::new(self.total);
-                narrowed.append_n(self.total, false);
-                for (row, keep) in left.set_indices().zip(mask) {
-                    narrowed.set_bit(row, keep);
-                }
-                narrowed.finish()
-            }
+            Some(left) => self.of_unit(
+                left.set_indices()
+                    .zip(mask)
+                    .filter_map(|(row, keep)| keep.then_some(row)),
+            ),
         });
         self.count = kept;
         if kept == 0 {
             self.columns.clear();
+            self.templates.clear();
             return Ok(());
         }
         let mask = BooleanArray::new(mask.clone(), None);
-        for (_name, column) in &mut self.columns {
-            if let Some(array) = column {
-                *array = filter(array, &mask).map_err(|source| arrow_error(self.table, source))?;
-            }
+        let columns = self
+            .columns
+            .iter_mut()
+            .filter_map(|(_name, column)| column.as_mut());
+        let templates = self.templates.iter_mut().map(|(_name, column)| column);
+        for array in columns.chain(templates) {
+            *array = filter(array, &mask).map_err(|source| arrow_error(self.table, source))?;
         }
         Ok(())
+    }
+
+    /// A bit for each row of the unit.
+    fn of_unit(&self, rows: impl Iterator<Item = usize>) -> BooleanBuffer {
+        let mut bits = BooleanBufferBuilder::new(self.total);
+        bits.append_n(self.total, false);
+        for row in rows {
+            bits.set_bit(row, true);
+        }
+        bits.finish()
+    }
+
+    /// Leaves the rows of pages that hold one of `values`, where that is known sooner than from the rows.
+    pub(crate) fn skip_pages_without(
+        &mut self,
+        name: &str,
+        values: &[Vec<u8>],
+    ) -> Result<(), StoreError> {
+        let Place::Group { segment, group } = self.place else {
+            return Ok(());
+        };
+        if values
+            .iter()
+            .any(|value| value.len() < PAGE_SEARCH_BYTES_MIN)
+            || self.columns.iter().any(|(known, _)| known == name)
+        {
+            return Ok(());
+        }
+        let possible = values
+            .iter()
+            .filter(|id| needs::group_may_hold_id(segment, group, id));
+        let searched: Vec<_> = possible.map(|value| Finder::new(value)).collect();
+        if searched.len() > PAGE_SEARCHES_MAX {
+            return Ok(());
+        }
+        let is_left = |rows: &Range<usize>| match &self.left {
+            None => true,
+            Some(left) => left.slice(rows.start, rows.len()).has_true(),
+        };
+        let Some(holding) = segment.pages_with(group, name, &searched, is_left)? else {
+            return Ok(());
+        };
+        let in_pages = self.of_unit(holding.into_iter().flatten());
+        let mask = match &self.left {
+            None => in_pages,
+            Some(left) => left.set_indices().map(|row| in_pages.value(row)).collect(),
+        };
+        self.keep(&mask)
     }
 
     /// Whether the rows can have this column.
@@ -143,6 +204,79 @@ impl<'s> Rows<'s> {
     pub(crate) fn required(&mut self, name: &str) -> Result<ArrayRef, StoreError> {
         let table = self.table.name();
         self.column(name)?.ok_or(StoreError::Columns { table })
+    }
+
+    /// A text column of the rows left as indexes into a dictionary of texts, from which digits may be missing. `None`
+    /// when these rows do not have it so, or the whole texts were read before.
+    pub(crate) fn templates(&mut self, name: &str) -> Result<Option<ArrayRef>, StoreError> {
+        let named = |(known, _): &&(String, ArrayRef)| known == name;
+        if let Some((_name, column)) = self.templates.iter().find(named) {
+            return Ok(Some(ArrayRef::clone(column)));
+        }
+        let Place::Group { segment, group } = self.place else {
+            return Ok(None);
+        };
+        let is_read = self.columns.iter().any(|(known, _)| known == name);
+        if is_read || !segment.is_dictionary(group, name) {
+            return Ok(None);
+        }
+        let selection = self.left.as_ref().map(selection);
+        let batch = segment.read_packed(group, Some(&[name]), selection, Texts::AllDictionary)?;
+        let Some(column) = batch.column_by_name(name) else {
+            return Ok(None);
+        };
+        self.templates
+            .push((name.to_owned(), ArrayRef::clone(column)));
+        Ok(Some(ArrayRef::clone(column)))
+    }
+
+    /// Whether a column may have its digits apart.
+    pub(crate) fn has_digits(&self, name: &str) -> bool {
+        self.has(&companion(name))
+    }
+
+    /// The digits of a column, for some of the rows left, by their number among these.
+    pub(crate) fn digits(
+        &self,
+        name: &str,
+        which: impl Iterator<Item = usize>,
+    ) -> Result<ArrayRef, StoreError> {
+        let Place::Group { segment, group } = self.place else {
+            return Err(StoreError::Columns {
+                table: self.table.name(),
+            });
+        };
+        let chosen = match &self.left {
+            None => self.of_unit(which),
+            Some(left) => {
+                let (mut which, mut left) = (which, left.set_indices().enumerate());
+                self.of_unit(std::iter::from_fn(|| {
+                    let wanted = which.next()?;
+                    left.find_map(|(number, row)| (number == wanted).then_some(row))
+                }))
+            }
+        };
+        let companion = companion(name);
+        let names = [companion.as_str()];
+        let chosen = Some(selection(&chosen));
+        let batch = segment.read_packed(group, Some(&names), chosen, Texts::Plain)?;
+        let column = batch.column_by_name(&companion).cloned();
+        column.ok_or(StoreError::Columns {
+            table: self.table.name(),
+        })
+    }
+
+    /// That what was read of these rows cannot be.
+    pub(crate) fn damaged(&self, source: ParquetError) -> StoreError {
+        match self.place {
+            Place::Head(_) => StoreError::Columns {
+                table: self.table.name(),
+            },
+            Place::Group { segment, .. } => StoreError::Read {
+                path: segment.path().to_owned(),
+                source,
+            },
+        }
     }
 
     fn read(&self, name: &str) -> Result<Option<ArrayRef>, StoreError> {

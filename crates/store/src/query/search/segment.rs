@@ -1,27 +1,29 @@
 //! Reads columns of one segment.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{self, BufReader, Read};
-use std::os::unix::fs::FileExt as _;
-use std::path::{Path, PathBuf};
+use std::ops::Range;
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use arrow::array::{RecordBatch, RecordBatchReader as _};
+use arrow::array::{Array as _, ArrayRef, RecordBatch, RecordBatchOptions, RecordBatchReader as _};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use bytes::Bytes;
+use memchr::memmem::Finder;
 use parking_lot::Mutex;
-use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection,
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, RowSelection,
 };
+use parquet::arrow::{ProjectionMask, parquet_to_arrow_field_levels};
+use parquet::basic::Encoding;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{
     ColumnChunkMetaData, PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData,
 };
-use parquet::file::reader::{ChunkReader, Length};
+use parquet::file::reader::ChunkReader as _;
 
+use super::constant::constant;
+use super::input::Input;
+use super::pages::GroupPages;
 use super::stop::Stop;
 use crate::StoreError;
 use crate::catalog::DataFile;
@@ -58,14 +60,19 @@ pub(crate) enum Texts {
     Dictionary,
     /// As they are, to be shown.
     Plain,
+    /// All texts as indexes into a dictionary, so also those of which few are equal.
+    AllDictionary,
 }
 
 /// What is known of a segment without reading rows.
 pub(crate) struct SegmentMetadata {
     plain: ArrowReaderMetadata,
     dictionary: ArrowReaderMetadata,
+    templates: ArrowReaderMetadata,
     /// Where each column that is no map stands among the chunks of a row group.
     leaves: HashMap<String, usize>,
+    /// The chunks of each column.
+    roots: HashMap<String, Range<usize>>,
     /// `None` when there is no index.
     index: Result<Option<IndexHeader>, IndexError>,
     cube: OnceLock<Option<Arc<Cube>>>,
@@ -88,17 +95,28 @@ impl SegmentMetadata {
             .parse_and_finish(input)?;
         let parquet = Arc::new(parquet);
         let plain = ArrowReaderMetadata::try_new(Arc::clone(&parquet), ArrowReaderOptions::new())?;
-        let schema = with_dictionaries(plain.schema());
-        let options = ArrowReaderOptions::new().with_schema(schema);
-        let dictionary = ArrowReaderMetadata::try_new(Arc::clone(&parquet), options)?;
+        let with_dictionaries = |which: &dyn Fn(&str) -> bool| {
+            let schema = with_dictionaries(plain.schema(), which);
+            let options = ArrowReaderOptions::new().with_schema(schema);
+            ArrowReaderMetadata::try_new(Arc::clone(&parquet), options)
+        };
+        let dictionary = with_dictionaries(&|name| DICTIONARY_COLUMNS.contains(&name))?;
+        let templates = with_dictionaries(&|_name| true)?;
         let columns = parquet.file_metadata().schema_descr().columns();
         let leaves = columns.iter().map(|column| column.path().string());
         let leaves = leaves.zip(0..).collect();
+        let mut roots = HashMap::<String, Range<usize>>::new();
+        for (leaf, column) in columns.iter().enumerate() {
+            let root = column.path().parts().first().cloned().unwrap_or_default();
+            roots.entry(root).or_insert(leaf..leaf).end = leaf + 1;
+        }
         let index = read_index(input, &parquet);
         Ok(Self {
             plain,
             dictionary,
+            templates,
             leaves,
+            roots,
             index,
             cube: OnceLock::new(),
         })
@@ -145,10 +163,10 @@ fn read_index(input: &Input, parquet: &ParquetMetaData) -> Result<Option<IndexHe
     }
 }
 
-fn with_dictionaries(schema: &SchemaRef) -> SchemaRef {
+fn with_dictionaries(schema: &SchemaRef, which: &dyn Fn(&str) -> bool) -> SchemaRef {
     let text = |field: &Arc<Field>| {
         let is_text = *field.data_type() == DataType::Utf8;
-        if is_text && DICTIONARY_COLUMNS.contains(&field.name().as_str()) {
+        if is_text && which(field.name()) {
             let indexed = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
             Arc::new(field.as_ref().clone().with_data_type(indexed))
         } else {
@@ -187,7 +205,7 @@ impl Segment {
     }
 
     pub(crate) fn path(&self) -> &Path {
-        &self.input.path
+        self.input.path()
     }
 
     pub(crate) fn group(&self, index: usize) -> Option<&RowGroupMetaData> {
@@ -256,6 +274,7 @@ impl Segment {
         match texts {
             Texts::Dictionary => &self.metadata.dictionary,
             Texts::Plain => &self.metadata.plain,
+            Texts::AllDictionary => &self.metadata.templates,
         }
     }
 
@@ -267,130 +286,135 @@ impl Segment {
         selection: Option<RowSelection>,
         texts: Texts,
     ) -> Result<RecordBatch, StoreError> {
-        let error = |source| self.input.error(source);
-        let metadata = self.arrow(texts).clone();
-        let rows = self.group(group).map_or(0, RowGroupMetaData::num_rows);
-        let builder =
-            ParquetRecordBatchReaderBuilder::new_with_metadata(self.input.clone(), metadata);
-        let mask = match names {
-            Some(names) => {
-                let companions: Vec<String> = names.iter().map(|name| companion(name)).collect();
-                let names = names.iter().copied();
-                let names = names.chain(companions.iter().map(String::as_str));
-                ProjectionMask::columns(builder.parquet_schema(), names)
+        let companions = |names: &[&str]| names.iter().map(|name| companion(name)).collect();
+        let companions: Option<Vec<String>> = names.map(companions);
+        let both = names.zip(companions.as_ref()).map(|(names, companions)| {
+            let companions = companions.iter().map(String::as_str);
+            names.iter().copied().chain(companions).collect::<Vec<_>>()
+        });
+        let batch = self.read_packed(group, both.as_deref(), selection, texts)?;
+        unpack(&batch).map_err(|source| self.input.error(source.into()))
+    }
+
+    /// As [`Segment::read`], with the columns as the file has them.
+    pub(crate) fn read_packed(
+        &self,
+        group: usize,
+        names: Option<&[&str]>,
+        selection: Option<RowSelection>,
+        texts: Texts,
+    ) -> Result<RecordBatch, StoreError> {
+        self.read_columns(group, names, selection, texts)
+            .map_err(|source| self.input.error(source))
+    }
+
+    fn read_columns(
+        &self,
+        group: usize,
+        names: Option<&[&str]>,
+        selection: Option<RowSelection>,
+        texts: Texts,
+    ) -> Result<RecordBatch, ParquetError> {
+        let schema = self.schema(texts);
+        let group_rows = self.group(group).map_or(0, RowGroupMetaData::num_rows);
+        let group_rows = usize::try_from(group_rows).unwrap_or(0);
+        let rows = selection
+            .as_ref()
+            .map_or(group_rows, RowSelection::row_count);
+        let is_wanted =
+            |field: &Field| names.is_none_or(|names| names.contains(&field.name().as_str()));
+        let (mut fields, mut columns, mut leaves) = (Vec::new(), Vec::new(), Vec::new());
+        for field in schema.fields().iter().filter(|field| is_wanted(field)) {
+            let chunk = self.chunk(group, field.name());
+            let known = chunk.and_then(|chunk| constant(chunk, field.data_type(), rows));
+            if known.is_none() {
+                leaves.extend(
+                    self.metadata
+                        .roots
+                        .get(field.name())
+                        .cloned()
+                        .unwrap_or_default(),
+                );
             }
-            None => ProjectionMask::all(),
-        };
-        let mut builder = builder
-            .with_row_groups(vec![group])
-            .with_projection(mask)
-            .with_batch_size(usize::try_from(rows).unwrap_or(0).max(1));
-        if let Some(selection) = selection {
-            builder = builder.with_row_selection(selection);
+            fields.push(Arc::clone(field));
+            columns.push(known);
         }
-        let mut reader = builder.build().map_err(error)?;
+        if !leaves.is_empty() {
+            let read = self.read_leaves(group, leaves, selection, texts)?;
+            for (field, column) in fields.iter().zip(&mut columns) {
+                if column.is_none() {
+                    *column = read.column_by_name(field.name()).cloned();
+                }
+            }
+        }
+        let columns: Option<Vec<ArrayRef>> = columns.into_iter().collect();
+        let columns =
+            columns.ok_or_else(|| ParquetError::General("a column is missing".to_owned()))?;
+        if columns.iter().any(|column| column.len() != rows) {
+            return Err(ParquetError::General(
+                "a column has too few rows".to_owned(),
+            ));
+        }
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        let schema = Arc::new(Schema::new(fields));
+        Ok(RecordBatch::try_new_with_options(
+            schema, columns, &options,
+        )?)
+    }
+
+    fn read_leaves(
+        &self,
+        group: usize,
+        leaves: Vec<usize>,
+        selection: Option<RowSelection>,
+        texts: Texts,
+    ) -> Result<RecordBatch, ParquetError> {
+        let parquet = self.metadata.parquet();
+        let descriptor = parquet.file_metadata().schema_descr();
+        let mask = ProjectionMask::leaves(descriptor, leaves);
+        let hint = self.schema(texts).fields();
+        let levels = parquet_to_arrow_field_levels(descriptor, mask, Some(hint))?;
+        let pages = GroupPages::new(&self.input, parquet, group)?;
+        let rows = pages.rows().max(1);
+        let mut reader =
+            ParquetRecordBatchReader::try_new_with_row_groups(&levels, &pages, rows, selection)?;
         let schema = reader.schema();
         let mut parts = Vec::with_capacity(1);
         for part in &mut reader {
-            parts.push(part.map_err(|source| error(source.into()))?);
+            parts.push(part?);
         }
-        let whole = match (parts.pop(), parts.is_empty()) {
+        match (parts.pop(), parts.is_empty()) {
             (Some(only), true) => Ok(only),
             (last, _) => {
                 parts.extend(last);
-                concat_batches(&schema, &parts)
+                Ok(concat_batches(&schema, &parts)?)
             }
-        };
-        whole
-            .and_then(|batch| unpack(&batch))
-            .map_err(|source| error(source.into()))
-    }
-}
-
-/// A file that is read at offsets, until its request is stopped.
-#[derive(Clone)]
-struct Input {
-    path: Arc<PathBuf>,
-    file: Arc<File>,
-    bytes: u64,
-    stop: Arc<Stop>,
-}
-
-impl Input {
-    fn open(path: &Path, stop: &Arc<Stop>) -> Result<Self, StoreError> {
-        let io = |source| StoreError::Io {
-            path: path.to_owned(),
-            source,
-        };
-        let file = File::open(path).map_err(io)?;
-        let bytes = file.metadata().map_err(io)?.len();
-        Ok(Self {
-            path: Arc::new(path.to_owned()),
-            file: Arc::new(file),
-            bytes,
-            stop: Arc::clone(stop),
-        })
-    }
-
-    /// What went wrong in reading: the request was stopped, or the file is damaged.
-    fn error(&self, source: ParquetError) -> StoreError {
-        match self.stop.check() {
-            Err(stopped) => stopped,
-            Ok(()) => StoreError::Read {
-                path: self.path.as_ref().clone(),
-                source,
-            },
         }
     }
 
-    fn check(&self) -> Result<(), ParquetError> {
-        self.stop
-            .check()
-            .map_err(|stopped| ParquetError::External(stopped.into()))
-    }
-}
-
-impl Length for Input {
-    fn len(&self) -> u64 {
-        self.bytes
-    }
-}
-
-impl ChunkReader for Input {
-    type T = BufReader<InputReader>;
-
-    fn get_read(&self, start: u64) -> Result<Self::T, ParquetError> {
-        self.check()?;
-        Ok(BufReader::new(InputReader {
-            input: self.clone(),
-            position: start,
-        }))
+    /// The rows of those pages of a column that hold one of the byte strings; `None` when that cannot be told.
+    pub(crate) fn pages_with(
+        &self,
+        group: usize,
+        name: &str,
+        searched: &[Finder<'_>],
+        is_wanted: impl Fn(&Range<usize>) -> bool,
+    ) -> Result<Option<Vec<Range<usize>>>, StoreError> {
+        let Some(leaf) = self.leaf(name) else {
+            return Ok(None);
+        };
+        GroupPages::new(&self.input, self.metadata.parquet(), group)
+            .and_then(|pages| pages.holding(leaf, searched, is_wanted))
+            .map_err(|source| self.input.error(source))
     }
 
-    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
-        self.check()?;
-        let end = start.checked_add(length as u64);
-        if end.is_none_or(|end| end > self.bytes) {
-            return Err(ParquetError::EOF(format!(
-                "{length} bytes at {start} of a file of {}",
-                self.bytes
-            )));
-        }
-        let mut buffer = vec![0; length];
-        self.file.read_exact_at(&mut buffer, start)?;
-        Ok(buffer.into())
-    }
-}
-
-pub(crate) struct InputReader {
-    input: Input,
-    position: u64,
-}
-
-impl Read for InputReader {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.input.file.read_at(buffer, self.position)?;
-        self.position = self.position.saturating_add(read as u64);
-        Ok(read)
+    /// Whether all values of a text column of a row group are in its dictionary.
+    pub(crate) fn is_dictionary(&self, group: usize, name: &str) -> bool {
+        let encodings = |chunk: &ColumnChunkMetaData| {
+            chunk
+                .page_encoding_stats_mask()
+                .is_some_and(|mask| mask.is_only(Encoding::RLE_DICTIONARY))
+        };
+        self.chunk(group, name).is_some_and(encodings)
     }
 }

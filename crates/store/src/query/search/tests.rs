@@ -110,6 +110,18 @@ fn word() -> impl Strategy<Value = String> {
     .prop_map(str::to_owned)
 }
 
+/// Words, or a text of many numbers, which files have apart.
+fn body() -> impl Strategy<Value = String> {
+    let words = (
+        prop::collection::vec(word(), 0..5),
+        prop::sample::select(vec![" ", "=", "", "."]),
+    );
+    prop_oneof![
+        words.prop_map(|(words, between)| words.join(between)),
+        (100..200_u8, 0..40_u8).prop_map(|(a, b)| format!("slow a{a:02x}f took {b} ms")),
+    ]
+}
+
 fn record() -> impl Strategy<Value = Record> {
     let count = prop_oneof![
         (0..5_i64).prop_map(Value::from),
@@ -140,20 +152,17 @@ fn record() -> impl Strategy<Value = Record> {
             0..20 * MINUTE,
             (0..20_i64).prop_map(|minute| minute * MINUTE)
         ],
-        (
-            prop::collection::vec(word(), 0..5),
-            prop::sample::select(vec![" ", "=", "", "."]),
-        ),
+        body(),
         prop::option::of(0..6_u8),
         attributes,
         prop::option::of(word()),
     )
         .prop_map(
-            |(service, severity, time, (words, between), trace, attributes, resource)| Record {
+            |(service, severity, time, body, trace, attributes, resource)| Record {
                 service: service.to_owned(),
                 severity,
                 time: MIDNIGHT + time,
-                body: words.join(between),
+                body,
                 trace: trace.map(|trace| trace + 1),
                 attributes,
                 resource,
@@ -180,6 +189,15 @@ fn leaf() -> impl Strategy<Value = Filter> {
         word(),
         (word(), word()).prop_map(|(a, b)| format!("{a} {b}")),
         (word(), word()).prop_map(|(a, b)| format!("={a}={b}")),
+        (100..200_u8).prop_map(|a| format!("a{a:02x}f")),
+        prop::sample::select(vec![
+            "took 1",
+            "1 ms",
+            "f took",
+            "w a7",
+            "slow a64f took 3 ms"
+        ])
+        .prop_map(str::to_owned),
         prop::sample::select(vec!["api", "info", "", "3", "1.5", "true", "rro"])
             .prop_map(str::to_owned),
     ];
@@ -193,6 +211,8 @@ fn leaf() -> impl Strategy<Value = Filter> {
         "[0-9]+",
         "a_b x1 200",
         r" error\s",
+        "took [12]. ms",
+        "^slow a[0-9a-f]+ took",
         "^(?s:api|web)$",
     ]);
     let comparison = prop::sample::select(vec![
@@ -205,7 +225,13 @@ fn leaf() -> impl Strategy<Value = Filter> {
     let text_test = prop_oneof![
         3 => text.clone().prop_map(Test::Equals),
         3 => text.prop_map(Test::Contains),
-        2 => word().prop_map(Test::HasToken),
+        1 => word().prop_map(Test::HasToken),
+        1 => prop_oneof![
+            (100..200_u8).prop_map(|a| format!("a{a:02x}f")),
+            (0..40_u8).prop_map(|b| b.to_string()),
+            Just("took".to_owned()),
+        ]
+        .prop_map(Test::HasToken),
         2 => pattern.prop_map(|pattern| Test::Regex(pattern.to_owned())),
         1 => Just(Test::Exists),
         1 => (comparison.clone(), 0..4_u8).prop_map(|(c, n)| Test::Compare(c, f64::from(n))),
