@@ -34,6 +34,7 @@ use vervet_wire::otlp::{LogRecord, Metric, Resource, Scope, Span, Value};
 
 use blocks::Blocks;
 use detector::Detector;
+use names::SecretKey;
 use query::QueryParameters;
 use scan::{Cover, Scanner};
 use values::Redactor;
@@ -124,7 +125,8 @@ pub struct RedactionSpec {
     #[serde(default)]
     pub patterns: BTreeMap<String, String>,
     /// Keys whose values go whole: those whose last words are one of these, in any case, however they are put together
-    /// (`db_password`, `dbPassword`, `db.password`).
+    /// (`db_password`, `dbPassword`, `db.password`). One that the defaults do not have must be the whole key, or all behind its
+    /// last point: `id` is `user.id` but not `trace_id`.
     /// So do the values that running text gives to them (`password=...`, `"password": "..."`).
     /// Default: `password`, `authorization`, `cookie` and the like.
     #[serde(default)]
@@ -148,7 +150,7 @@ pub struct RedactionSpec {
 pub struct RedactionConfig {
     detectors: Vec<Detector>,
     patterns: Vec<(String, Regex)>,
-    keys: Vec<String>,
+    keys: Vec<SecretKey>,
     query: QueryParameters,
     except: Vec<String>,
     drop: bool,
@@ -166,13 +168,14 @@ impl TryFrom<RedactionSpec> for RedactionConfig {
         let patterns = spec.patterns.into_iter().map(pattern);
         let own = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         let keys: Vec<String> = spec.keys.unwrap_or_else(|| own(&KEYS_DEFAULT));
+        let keys = keys.iter().map(|key| SecretKey::new(key));
         let parameters: Vec<String> = spec
             .query_parameters
             .unwrap_or_else(|| own(&PARAMETERS_DEFAULT));
         Ok(Self {
             detectors,
             patterns: patterns.collect::<Result<_, _>>()?,
-            keys: keys.iter().map(|key| values::plain_key(key)).collect(),
+            keys: keys.collect(),
             query: QueryParameters::new(parameters),
             except: spec.except,
             drop: spec.action == Action::Drop,

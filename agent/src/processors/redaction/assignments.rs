@@ -1,15 +1,17 @@
-//! Values that running text gives to secret keys: `password=hunter2`, `"api_key": "abc"`, `Authorization: Basic eA==`.
+//! Values that running text gives to secret keys: `password=hunter2`, `"api_key": "abc"`, `Authorization: Basic eA==`,
+//! `--password hunter2`, `{"name": "authorization", "value": "abc"}`.
 //!
 //! A structured line without a message is kept whole as the body, so what its keys hide must be found there, too. Linear
 //! time: one search for all keys, then one look behind each.
 
+mod apart;
 mod value;
 
 use std::ops::Range;
 
 use aho_corasick::{AhoCorasick, MatchKind};
 
-use super::names;
+use super::names::{self, SecretKey};
 
 /// White space and colours that may stand around the sign (bytes or sequences).
 const GAP_MAX: usize = 32;
@@ -34,6 +36,8 @@ const HEADERS: [&[u8]; 2] = [b"cookie", b"authorization"];
 /// The search for values of keys.
 pub(super) struct Assignments {
     search: AhoCorasick,
+    /// By pattern, whether it must be a whole name.
+    are_whole: Vec<bool>,
 }
 
 /// A key in a text, with the sign behind it.
@@ -52,26 +56,29 @@ impl Assignments {
     ///
     /// # Errors
     /// The search cannot be built.
-    pub(super) fn new(keys: &[String]) -> Result<Option<Self>, String> {
+    pub(super) fn new(keys: &[SecretKey]) -> Result<Option<Self>, String> {
         if keys.is_empty() {
             return Ok(None);
         }
-        let forms = keys
-            .iter()
-            .flat_map(|key| ["_", "-", ""].map(|between| key.replace('_', between)));
+        let forms = keys.iter().flat_map(|key| {
+            ["_", "-", ""].map(|between| (key.name.replace('_', between), key.is_whole))
+        });
+        let forms = forms.filter(|(form, _)| !form.is_empty());
+        let (forms, are_whole): (Vec<String>, Vec<bool>) = forms.unzip();
         let search = AhoCorasick::builder()
             .ascii_case_insensitive(true)
             .match_kind(MatchKind::LeftmostLongest)
-            .build(forms.filter(|form| !form.is_empty()))
+            .build(forms)
             .map_err(|error| error.to_string())?;
-        Ok(Some(Self { search }))
+        Ok(Some(Self { search, are_whole }))
     }
 
     /// Calls `found` for each value.
     pub(super) fn find(&self, text: &[u8], mut found: impl FnMut(Range<usize>)) {
         let mut floor = 0;
         for key in self.search.find_iter(text) {
-            if key.start() < floor || !begins_key(text, key.start()) {
+            let is_whole = self.are_whole.get(key.pattern().as_usize()) == Some(&true);
+            if key.start() < floor || !begins_key(text, key.start(), is_whole) {
                 continue;
             }
             if let Some(value) = value_of(text, key.range()) {
@@ -83,9 +90,12 @@ impl Assignments {
 }
 
 /// Whether a name, or one of its words, begins at `at`: behind a line end that is escaped or a colour, too.
-fn begins_key(text: &[u8], at: usize) -> bool {
+fn begins_key(text: &[u8], at: usize, is_whole: bool) -> bool {
     if names::begins_word(text, at) {
-        return true;
+        let before = at.checked_sub(1).and_then(|at| text.get(at));
+        let is_inside =
+            before.is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
+        return !(is_whole && is_inside);
     }
     let before = text.get(..at).unwrap_or_default();
     match before {
@@ -115,7 +125,9 @@ fn value_of(text: &[u8], name: Range<usize>) -> Option<Range<usize>> {
     // `\u001b[0m` begins with a backslash, too.
     let quotes = if colour(rest).is_some() { 0 } else { quotes };
     let at = gap(text, behind + quotes);
-    let sign = text.get(at).filter(|byte| matches!(byte, b'=' | b':'))?;
+    let Some(sign) = text.get(at).filter(|byte| matches!(byte, b'=' | b':')) else {
+        return apart::value(text, name, behind..behind + quotes);
+    };
     let at = match text.get(at..at + 2) {
         Some(b"=>" | b":=") => at + 2,
         _ => at + 1,

@@ -21,6 +21,9 @@ pub enum Detector {
     Stripe,
     Supabase,
     Github,
+    Slack,
+    Gitlab,
+    Openai,
     /// PEM blocks, from BEGIN to END or to the end of the text.
     PrivateKey,
     Email,
@@ -33,7 +36,7 @@ pub enum Detector {
 }
 
 impl Detector {
-    pub(super) const ALL: [Self; 15] = [
+    pub(super) const ALL: [Self; 18] = [
         Self::CreditCard,
         Self::Iban,
         Self::Jwt,
@@ -44,6 +47,9 @@ impl Detector {
         Self::Stripe,
         Self::Supabase,
         Self::Github,
+        Self::Slack,
+        Self::Gitlab,
+        Self::Openai,
         Self::PrivateKey,
         Self::Email,
         Self::Ip,
@@ -70,6 +76,9 @@ impl Detector {
             Self::Stripe => "stripe",
             Self::Supabase => "supabase",
             Self::Github => "github",
+            Self::Slack => "slack",
+            Self::Gitlab => "gitlab",
+            Self::Openai => "openai",
             Self::PrivateKey => "private_key",
             Self::Email => "email",
             Self::Ip => "ip",

@@ -50,6 +50,11 @@ const KEYWORDS: &[(&str, Detector, Decide)] = &[
     ("github_pat_", Detector::Github, |t, k| {
         token(t, k, 22, is_word)
     }),
+    ("xox", Detector::Slack, slack),
+    ("glpat-", Detector::Gitlab, |t, k| token(t, k, 20, is_word)),
+    ("sk-proj-", Detector::Openai, |t, k| {
+        token(t, k, 20, is_word)
+    }),
     ("-----BEGIN ", Detector::PrivateKey, private_key),
     ("%40", Detector::Email, email::around_escaped),
 ];
@@ -152,6 +157,13 @@ fn token(
 
 fn github(text: &[u8], keyword: Range<usize>) -> Option<Range<usize>> {
     token(text, keyword, 36, is_alphanumeric)
+}
+
+/// `xoxb-`, `xoxp-` and the like: two numbers or more and letters.
+fn slack(text: &[u8], keyword: Range<usize>) -> Option<Range<usize>> {
+    let kind = text.get(keyword.end..keyword.end + 2)?;
+    let is_token = matches!(kind, [b'a' | b'b' | b'e' | b'p' | b'r' | b's', b'-']);
+    is_token.then(|| token(text, keyword.start..keyword.end + 2, 10, is_word))?
 }
 
 /// `sk_` and `rk_` are secret, `pk_` is made to be seen.

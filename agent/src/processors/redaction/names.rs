@@ -1,32 +1,54 @@
 //! Names of keys, as people write them: `client_secret`, `client-secret`, `clientSecret`, `ClientSecret`.
 //!
 //! A name is secret when its last words are those of a key: `db.userPassword` ends in `password`, `password_hint`
-//! does not. A word `value` behind them changes nothing.
+//! does not. A word `value` behind them changes nothing. An own key is a whole name, or all behind its last point.
+
+use super::KEYS_DEFAULT;
 
 /// A word that may stand behind a key: `password.value`.
 const VALUE: &[u8] = b"value";
 
+/// A key whose values go.
+#[derive(Debug, Clone)]
+pub(super) struct SecretKey {
+    /// Its part after the last point, in lower case, with `_` between words.
+    pub(super) name: String,
+    /// What ends in it is another key.
+    pub(super) is_whole: bool,
+}
+
+impl SecretKey {
+    /// One that the defaults have stays as it is there.
+    pub(super) fn new(key: &str) -> Self {
+        let last = key.rsplit('.').next().unwrap_or_default();
+        let name = last.to_ascii_lowercase().replace('-', "_");
+        let is_whole = !KEYS_DEFAULT.contains(&name.as_str());
+        Self { name, is_whole }
+    }
+}
+
 /// The keys that are looked for.
 pub(super) struct KeyNames {
-    /// Letters and digits only, in lower case.
-    keys: Vec<Vec<u8>>,
+    /// Letters and digits only, in lower case, and whether it must be a whole name.
+    keys: Vec<(Vec<u8>, bool)>,
     /// The last bytes of the keys: most names are told apart by theirs.
     ends: [bool; 256],
 }
 
 impl KeyNames {
-    pub(super) fn new(keys: &[String]) -> Self {
-        let plain = |key: &String| -> Vec<u8> {
-            let bytes = key.bytes().filter(u8::is_ascii_alphanumeric);
-            bytes.map(|byte| byte.to_ascii_lowercase()).collect()
+    pub(super) fn new(keys: &[SecretKey]) -> Self {
+        let plain = |key: &SecretKey| -> (Vec<u8>, bool) {
+            let bytes = key.name.bytes().filter(u8::is_ascii_alphanumeric);
+            let bytes = bytes.map(|byte| byte.to_ascii_lowercase());
+            (bytes.collect(), key.is_whole)
         };
         let keys: Vec<_> = keys
             .iter()
             .map(plain)
-            .filter(|key| !key.is_empty())
+            .filter(|(key, _)| !key.is_empty())
             .collect();
         let mut ends = [false; 256];
-        for end in keys.iter().filter_map(|key| key.last()) {
+        for end in keys.iter().filter_map(|(key, _)| key.last()) {
             if let Some(slot) = ends.get_mut(usize::from(*end)) {
                 *slot = true;
             }
@@ -42,7 +64,11 @@ impl KeyNames {
     fn ends_in_key(&self, name: &[u8]) -> bool {
         let last = name.last().map_or(0, u8::to_ascii_lowercase);
         let may = self.ends.get(usize::from(last)).is_some_and(|end| *end);
-        may && self.keys.iter().any(|key| ends_in(name, key))
+        let is_key = |(key, is_whole): &(Vec<u8>, bool)| {
+            let at = ends_in(name, key);
+            at.is_some_and(|at| !is_whole || begins_name(name, at))
+        };
+        may && self.keys.iter().any(is_key)
     }
 }
 
@@ -54,31 +80,34 @@ fn without_value(name: &[u8]) -> Option<&[u8]> {
     before.get(..=letters).filter(|_| fits)
 }
 
-/// Whether the last words of a name, put together, are `key`.
-fn ends_in(name: &[u8], key: &[u8]) -> bool {
+/// Whether a name begins at `at`: behind a point, which stands between a name and what it is of, or with the text.
+fn begins_name(text: &[u8], at: usize) -> bool {
+    at == 0 || text.get(at - 1) == Some(&b'.')
+}
+
+/// Where the last words of a name begin that are, put together, `key`.
+fn ends_in(name: &[u8], key: &[u8]) -> Option<usize> {
     let mut at = name.len();
     let mut key = key.iter().rev();
-    let Some(mut wanted) = key.next() else {
-        return false;
-    };
+    let mut wanted = key.next()?;
     for (index, byte) in name.iter().enumerate().rev() {
         if !byte.is_ascii_alphanumeric() {
             // What ends in a sign is no word.
             if at == name.len() {
-                return false;
+                return None;
             }
             continue;
         }
         if byte.to_ascii_lowercase() != *wanted {
-            return false;
+            return None;
         }
         at = index;
         match key.next() {
             Some(next) => wanted = next,
-            None => return begins_word(name, at),
+            None => return begins_word(name, at).then_some(at),
         }
     }
-    false
+    None
 }
 
 /// Whether a word of a name begins at `at`: no letter or digit before it, or a capital that begins a word: `dbPassword`,
@@ -108,7 +137,11 @@ mod tests {
             "api_key",
             "session_id",
         ];
-        let names = KeyNames::new(&keys.map(str::to_owned));
+        let keys = keys.map(|key| SecretKey {
+            is_whole: false,
+            ..SecretKey::new(key)
+        });
+        let names = KeyNames::new(&keys);
         for name in [
             "password",
             "PASSWORD",
@@ -153,6 +186,26 @@ mod tests {
             "password_",
             "ord",
         ] {
+            assert!(!names.matches(name.as_bytes()), "{name}");
+        }
+    }
+
+    #[test]
+    fn own_keys_are_whole_names() {
+        let names = KeyNames::new(&["id", "my-key", "password"].map(SecretKey::new));
+        for name in [
+            "id",
+            "ID",
+            "user.id",
+            "my_key",
+            "myKey",
+            "a.b.my-key",
+            "id.value",
+            "db_password",
+        ] {
+            assert!(names.matches(name.as_bytes()), "{name}");
+        }
+        for name in ["trace_id", "userId", "user-id", "not_my_key", "ids", "id.x"] {
             assert!(!names.matches(name.as_bytes()), "{name}");
         }
     }

@@ -30,6 +30,18 @@ impl QueryParameters {
         }
     }
 
+    fn knows(&self, name: &[u8]) -> bool {
+        let is_known = |name: &[u8]| {
+            let mut known = self.0.iter();
+            known.any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
+        };
+        match memchr::memchr(b'%', name) {
+            None => is_known(name),
+            // Servers read it so: `%74oken`.
+            Some(_) => is_known(&unescaped(name)),
+        }
+    }
+
     fn value_at(&self, text: &[u8], start: usize) -> Option<Range<usize>> {
         let rest = text.get(start..)?;
         // `&amp;`, as pages write it.
@@ -39,11 +51,7 @@ impl QueryParameters {
         };
         let equals = memchr::memchr(b'=', rest.get(..rest.len().min(NAME_MAX))?)?;
         let name = rest.get(..equals)?;
-        let known = self
-            .0
-            .iter()
-            .any(|known| name.eq_ignore_ascii_case(known.as_bytes()));
-        if !known {
+        if !self.knows(name) {
             return None;
         }
         let value = rest.get(equals + 1..)?;
@@ -57,4 +65,21 @@ impl QueryParameters {
         let at = start + equals + 1;
         (length > 0).then_some(at..at + length)
     }
+}
+
+/// With `%74` as `t`.
+fn unescaped(name: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(name.len());
+    let mut rest = name;
+    while let Some((byte, after)) = rest.split_first() {
+        let digits = after.split_at_checked(2).filter(|_| *byte == b'%');
+        let decoded = digits.and_then(|(digits, after)| {
+            let digits = std::str::from_utf8(digits).ok()?;
+            Some((u8::from_str_radix(digits, 16).ok()?, after))
+        });
+        let (byte, after) = decoded.unwrap_or((*byte, after));
+        out.push(byte);
+        rest = after;
+    }
+    out
 }

@@ -16,6 +16,7 @@ use super::blocks::key_line;
 use super::cards;
 use super::detector::Detector;
 use super::keywords::Keywords;
+use super::names::SecretKey;
 use super::query::QueryParameters;
 use super::{email, iban, network};
 
@@ -68,7 +69,7 @@ impl Scanner {
     pub(super) fn new(
         detectors: &[Detector],
         query: QueryParameters,
-        keys: &[String],
+        keys: &[SecretKey],
         patterns: &[(String, Regex)],
         cover: Cover,
     ) -> Result<Self, String> {

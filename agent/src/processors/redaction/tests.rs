@@ -13,7 +13,7 @@ fn key(head: &str, length: usize) -> String {
     format!("{head}{tail}")
 }
 
-const ALL: &str = "detect: [credit_card, iban, jwt, bearer, basic, aws, gcp, stripe, supabase, github, \
+const ALL: &str = "detect: [credit_card, iban, jwt, bearer, basic, aws, gcp, stripe, supabase, github, slack, gitlab, openai, \
                    private_key, email, ip, phone, url_query]";
 
 fn redaction(settings: &str) -> Chain {
@@ -219,6 +219,15 @@ fn keys_of_well_known_services() {
         );
     }
     stays("sk_live_short ghp_short AIzaShort");
+    for head in ["xoxb-", "xoxp-", "xoxa-", "xoxe-"] {
+        check(
+            &format!("token {} used", key(&format!("{head}123456789012-"), 24)),
+            "token <slack:*> used",
+        );
+    }
+    check(&key("glpat-", 20), "<gitlab:*>");
+    check(&key("sk-proj-", 48), "<openai:*>");
+    stays("xoxo-love-and-kisses-for-all glpat-short sk-proj-name task-proj-of-all-the-things-here");
 }
 
 #[test]
@@ -272,6 +281,12 @@ fn values_of_parameters_in_addresses() {
         "\"/x?PassWord=<url_query:*>\\\"b\"",
     );
     stays("/x?password=&tokens=3");
+    check("/x?%74oken=abc&b=1", "/x?%74oken=<url_query:*>&b=1");
+    check(
+        "/x?a=1&%50ASS%77ord=abc",
+        "/x?a=1&%50ASS%77ord=<url_query:*>",
+    );
+    stays("/x?%7token=abc&%zz=1&100%=2&%e4=1&%74okens=3&%=1");
     let own = redaction("query_parameters: [pin]");
     assert_eq!(
         text_of(&own, "/x?pin=12&token=a"),
@@ -358,6 +373,45 @@ fn whole_values_go_by_their_key() {
     assert_eq!(find(&entries, "password_hint"), Some(&"<key:*>".into()));
     assert_eq!(find(&entries, "password"), Some(&"x".into()));
     assert_eq!(body_of(&redaction("keys: []"), body()), Some(body()));
+}
+
+#[test]
+fn values_of_named_pairs_go_by_their_name() {
+    let pair = |name: &'static str, value: Value<'static>| {
+        map(vec![("name", name.into()), ("value", value)])
+    };
+    let body = |secret: Value<'static>| {
+        Value::Array(vec![
+            pair("Authorization", secret),
+            pair("accept", "*/*".into()),
+        ])
+    };
+    let headers = |secret| map(vec![("headers", body(secret))]);
+    let masked = body_of(&redaction("action: mask"), headers("abc".into()));
+    assert_eq!(masked, Some(headers("<key:*>".into())));
+    let dropped = body_of(&redaction("action: drop"), headers("abc".into()));
+    let name = map(vec![("name", "Authorization".into())]);
+    let expected = Value::Array(vec![name, pair("accept", "*/*".into())]);
+    assert_eq!(dropped, Some(map(vec![("headers", expected)])));
+}
+
+#[test]
+fn own_keys_are_whole_keys() {
+    let body = || {
+        map(vec![
+            ("id", "1".into()),
+            ("user.id", "2".into()),
+            ("trace_id", "3".into()),
+            ("text", "id=4 trace_id=5".into()),
+        ])
+    };
+    let expected = map(vec![
+        ("id", "<key:*>".into()),
+        ("user.id", "<key:*>".into()),
+        ("trace_id", "3".into()),
+        ("text", "id=<key:*> trace_id=5".into()),
+    ]);
+    assert_eq!(body_of(&redaction("keys: [id]"), body()), Some(expected));
 }
 
 #[test]

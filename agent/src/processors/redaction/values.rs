@@ -9,7 +9,7 @@ use vervet_wire::protobuf::{Field, Reader, Writer};
 
 use super::KEY_RULE;
 use super::detector::Detector;
-use super::names::KeyNames;
+use super::names::{KeyNames, SecretKey};
 use super::scan::{Found, Scanner};
 
 /// Keys shorter than this hold nothing that is looked for in keys (bytes).
@@ -34,14 +34,8 @@ enum Fate {
     Goes(usize),
 }
 
-/// A key as it is searched for: its part after the last point, in lower case, `-` as `_`.
-pub(super) fn plain_key(key: &str) -> String {
-    let last = key.rsplit('.').next().unwrap_or_default();
-    last.to_ascii_lowercase().replace('-', "_")
-}
-
 impl Redactor {
-    pub(super) fn new(scanner: Scanner, keys: &[String], except: &[String], drop: bool) -> Self {
+    pub(super) fn new(scanner: Scanner, keys: &[SecretKey], except: &[String], drop: bool) -> Self {
         Self {
             scanner,
             keys: KeyNames::new(keys),
@@ -206,18 +200,39 @@ impl Redactor {
         if attribute.key.len() >= KEY_BYTES_MIN {
             self.mask(&mut attribute.key, rules);
         }
-        if self.is_secret_key(&attribute.key) && !self.is_nothing(&attribute.value) {
-            rules.push(self.key_rule());
-            if self.drop {
-                return Fate::Goes(self.key_rule());
-            }
-            let mut cover = String::new();
-            let value = attribute.value.to_text();
-            self.scanner.cover(KEY_RULE, &value, &mut cover);
-            attribute.value = Value::from(cover);
-            return Fate::Stays;
+        match self.is_secret_key(&attribute.key) {
+            true => self.whole(attribute, rules),
+            false => self.value(&mut attribute.value, rules),
         }
-        self.value(&mut attribute.value, rules)
+    }
+
+    /// A value that goes because of its key.
+    fn whole(&self, attribute: &mut KeyValue<'_>, rules: &mut Vec<usize>) -> Fate {
+        if self.is_nothing(&attribute.value) {
+            return self.value(&mut attribute.value, rules);
+        }
+        rules.push(self.key_rule());
+        if self.drop {
+            return Fate::Goes(self.key_rule());
+        }
+        let mut cover = String::new();
+        let value = attribute.value.to_text();
+        self.scanner.cover(KEY_RULE, &value, &mut cover);
+        attribute.value = Value::from(cover);
+        Fate::Stays
+    }
+
+    /// The value of a pair whose name is in an entry beside it: `{"name": "authorization", "value": "..."}`.
+    fn pair(&self, entries: &mut Vec<KeyValue<'_>>, rules: &mut Vec<usize>) {
+        let is_named = entries.iter().any(|entry| {
+            let name = matches!(entry.key.as_ref(), "name" | "key" | "header");
+            name && matches!(&entry.value, Value::String(name) if self.is_secret_key(name))
+        });
+        if is_named {
+            entries.retain_mut(|entry| {
+                entry.key != "value" || matches!(self.whole(entry, rules), Fate::Stays)
+            });
+        }
     }
 
     /// Whether there is no value to hide, or it is hidden already.
@@ -264,6 +279,7 @@ impl Redactor {
                 Fate::Stays
             }
             Value::Map(entries) => {
+                self.pair(entries, rules);
                 self.attributes(entries, rules);
                 Fate::Stays
             }

@@ -1,7 +1,7 @@
 use super::*;
 
 fn check(text: &str, expected: &str) {
-    let keys = super::super::KEYS_DEFAULT.map(str::to_owned);
+    let keys = super::super::KEYS_DEFAULT.map(SecretKey::new);
     let assignments = Assignments::new(&keys).expect("built").expect("keys");
     let mut covered = text.as_bytes().to_vec();
     assignments.find(text.as_bytes(), |place| covered[place].fill(b'*'));
@@ -166,4 +166,59 @@ fn keys_are_found_as_the_last_words_of_names() {
     ] {
         stays(text);
     }
+}
+
+#[test]
+fn values_of_options_are_found() {
+    covers("running mysqldump --password ~~ --user root");
+    covers("cmd: ./backup --db-password ~~");
+    covers("--password \"~ and more~\" --host db");
+    covers(r#"{"args":["--user","bob","--client-secret","~~","-v"]}"#);
+    covers(r#"{"args":["--password", "~~"]}"#);
+    covers(r#"{"line":"{\"args\":[\"--password\",\"~~\"]}"}"#);
+    covers("Command: ['--password', '~~']");
+    for text in [
+        "use --password to log in",
+        "the option --password is required",
+        "error: --password requires a value",
+        "usage: x --password <value> --user <name>",
+        "run x --password $DB_PASSWORD",
+        "run x --password --user bob",
+        "--password, --user and --host",
+        "--password",
+        "--passwordless login",
+        "a new password was set - password reset done",
+        r#"["--no-password-hint","x"]"#,
+        r#"{"required":["password","name"]}"#,
+        r#"["password","secret","bob"]"#,
+    ] {
+        stays(text);
+    }
+}
+
+#[test]
+fn values_of_pairs_are_found() {
+    covers(r#"{"name":"authorization","value":"~~"}"#);
+    covers(r#"[{"name": "X-Api-Key", "value": "~~"}, {"name": "accept", "value": "*/*"}]"#);
+    covers(r#"{"m":"[{\"name\":\"cookie\",\"value\":\"~~\"}]"}"#);
+    covers("{'key': 'password', 'value': '~~'}");
+    stays(r#"{"name":"accept","value":"hunter2zz"}"#);
+    stays(r#"{"name":"password","values":"hunter2zz"}"#);
+    stays(r#"{"name":"password","value":null}"#);
+    stays(r#"{"name":"password","value"}"#);
+    stays(r#"{"name":"authorization","value":"<key:*>"}"#);
+}
+
+#[test]
+fn own_keys_are_whole_names_in_text_too() {
+    let keys = [SecretKey::new("id")];
+    let assignments = Assignments::new(&keys).expect("built").expect("keys");
+    let found = |text: &str| {
+        let mut found = Vec::new();
+        assignments.find(text.as_bytes(), |place| found.push(text[place].to_owned()));
+        found
+    };
+    assert_eq!(found("id=1 user.id=2 \"id\":3"), ["1", "2", "3"]);
+    assert_eq!(found("trace_id=1 userId=2 span-id=3 ids=4"), [""; 0]);
+    assert_eq!(found("a\\nid=7"), ["7"]);
 }

@@ -1,0 +1,124 @@
+//! Values that stand apart from their keys, without a sign between: those of options on a command line (`--password x`,
+//! `"--password", "x"`), and those of pairs in JSON (`{"name": "authorization", "value": "x"}`).
+
+use std::ops::Range;
+
+use super::{Key, gap, value};
+
+/// Longest name of an option before its last words (bytes).
+const NAME_BYTES_MAX: usize = 64;
+/// What follows an option in sentences about it.
+const WORDS: [&[u8]; 30] = [
+    b"a",
+    b"an",
+    b"and",
+    b"argument",
+    b"as",
+    b"cannot",
+    b"be",
+    b"do",
+    b"does",
+    b"flag",
+    b"for",
+    b"from",
+    b"given",
+    b"has",
+    b"in",
+    b"instead",
+    b"is",
+    b"missing",
+    b"must",
+    b"not",
+    b"on",
+    b"option",
+    b"or",
+    b"requires",
+    b"should",
+    b"the",
+    b"to",
+    b"was",
+    b"will",
+    b"with",
+];
+
+/// The value of the key `name`, behind which stand `quotes`.
+pub(super) fn value(text: &[u8], name: Range<usize>, quotes: Range<usize>) -> Option<Range<usize>> {
+    let marks = text.get(quotes.clone())?;
+    let rest = text.get(quotes.end..)?;
+    match rest.first()? {
+        b' ' | b'\t' if marks.is_empty() && is_option(text, name.start) => {
+            operand(text, gap(text, quotes.end))
+        }
+        b',' if marks.ends_with(b"\"") || marks.ends_with(b"'") => {
+            let next = gap(text, quotes.end + 1);
+            let opened = next + marks.len();
+            if text.get(next..opened)? != marks {
+                return None;
+            }
+            match text.get(opened..)?.strip_prefix(b"value") {
+                Some(behind) => {
+                    let behind = behind.strip_prefix(marks)?;
+                    let at = text.len() - behind.len();
+                    of_pair(text, gap(text, at))
+                }
+                None if is_option(text, name.start) => assigned(text, next, b'='),
+                None => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+/// Whether the name that ends in what begins at `at` has two dashes before it.
+fn is_option(text: &[u8], at: usize) -> bool {
+    let before = text.get(..at).unwrap_or_default();
+    let is_part = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(**byte, b'-' | b'_');
+    let name = before.iter().rev().take(NAME_BYTES_MAX);
+    let length = name.take_while(is_part).count();
+    before
+        .get(before.len() - length..)
+        .is_some_and(|name| name.starts_with(b"--"))
+}
+
+/// What follows an option: neither another one, nor a name of something else, nor a sentence.
+fn operand(text: &[u8], at: usize) -> Option<Range<usize>> {
+    let rest = text.get(at..)?;
+    if matches!(
+        rest,
+        [] | [
+            b'-' | b'<' | b'[' | b'{' | b'(' | b'$' | b'=' | b'|' | b'.' | b',',
+            ..
+        ]
+    ) {
+        return None;
+    }
+    let length = rest
+        .iter()
+        .take_while(|byte| byte.is_ascii_alphanumeric())
+        .count();
+    let word = rest.get(..length)?;
+    let ends = rest
+        .get(length)
+        .is_none_or(|byte| *byte <= b' ' || b",.;:".contains(byte));
+    if ends && WORDS.iter().any(|known| word.eq_ignore_ascii_case(known)) {
+        return None;
+    }
+    assigned(text, at, b'=')
+}
+
+fn of_pair(text: &[u8], at: usize) -> Option<Range<usize>> {
+    match text.get(at)? {
+        b':' => assigned(text, gap(text, at + 1), b':'),
+        _ => None,
+    }
+}
+
+fn assigned(text: &[u8], at: usize, sign: u8) -> Option<Range<usize>> {
+    let key = Key {
+        is_header: false,
+        is_cookie: false,
+        is_quoted: true,
+        sign,
+    };
+    value::after(text, at, key)
+}
