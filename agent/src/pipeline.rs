@@ -66,6 +66,20 @@ pub struct FilePosition {
     pub modified_unix_nano: u64,
     /// Size on disk of a compressed file that has been read to its end; 0 for all others.
     pub compressed_bytes: u64,
+    /// Places before the offset, the nearest first: what a copy that ends before the offset must hold.
+    pub waymarks: [Waymark; WAYMARKS_MAX],
+}
+
+/// How many places before its offset are known of a file.
+pub const WAYMARKS_MAX: usize = 5;
+
+/// A place in a file. None where `back` is 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+pub struct Waymark {
+    /// Bytes before the offset.
+    pub back: u32,
+    /// Hash of the 64 bytes before the place.
+    pub hash: u32,
 }
 
 /// The agent is shutting down; nothing more is taken.

@@ -4,7 +4,7 @@
 //! longest time is forgotten, and its file would be read from the beginning again.
 //!
 //! ```text
-//! version 1 = 2 (1 is read too) | totals 6 x 8 | count 4 | { receiver 1 + n | position as in a record }*
+//! version 1 = 4 (those before are read too) | totals 6 x 8 | count 4 | { receiver 1 + n | position as in a record }*
 //! ```
 
 use std::collections::HashMap;
@@ -17,7 +17,7 @@ use super::record::{
 };
 use crate::pipeline::FilePosition;
 
-const VERSION: u8 = 2;
+const VERSION: u8 = 4;
 const POSITIONS_MAX: usize = 65_536;
 
 /// What the agent has put into the journal so far.

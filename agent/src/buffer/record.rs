@@ -1,7 +1,7 @@
 //! The payload of a journal record: a header, then the OTLP request as it was received.
 //!
 //! ```text
-//! version        1   = 3; 1 and 2 are read too
+//! version        1   = 4; 1 to 3 are read too
 //! receiver       1 + n   length, name
 //! records        8   log records, data points or spans in the request
 //! appended       8   when it was written (nanoseconds since the epoch), since version 3
@@ -12,6 +12,7 @@
 //!   prefix len   2
 //!   tail hash, modified time, compressed bytes   3 x 8   } since version 2
 //!   tail len     1                                       }
+//!   waymarks     1   count, then for each 2 x 4: bytes back, hash; since version 4
 //! request        the rest
 //! ```
 //! All numbers are little-endian. The journal record's kind is the signal. The totals make the books provable:
@@ -22,7 +23,9 @@ use vervet_model::{Signal, UnixNanos};
 
 use crate::pipeline::FilePosition;
 
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
+/// Its positions have no waymarks.
+const VERSION_WITHOUT_WAYMARKS: u8 = 3;
 /// It does not say when it was written.
 const VERSION_WITHOUT_TIME: u8 = 2;
 /// Its positions have neither tail nor times.
@@ -159,7 +162,9 @@ pub(crate) fn decode(payload: Bytes) -> Result<(RecordHeader, Bytes), BadRecord>
     let receiver = take_text(&mut rest, usize::from(length))?;
     let records = rest.try_get_u64_le().map_err(|_end| BadRecord)?;
     let appended = match version {
-        VERSION => Some(UnixNanos(rest.try_get_i64_le().map_err(|_end| BadRecord)?)),
+        VERSION | VERSION_WITHOUT_WAYMARKS => {
+            Some(UnixNanos(rest.try_get_i64_le().map_err(|_end| BadRecord)?))
+        }
         _ => None,
     };
     let before = take_totals(&mut rest)?;
@@ -214,12 +219,19 @@ pub(super) fn put_position(out: &mut Vec<u8>, position: &FilePosition) {
     out.put_u64_le(position.modified_unix_nano);
     out.put_u64_le(position.compressed_bytes);
     out.put_u8(position.tail_len);
+    let waymarks = position.waymarks.iter().filter(|waymark| waymark.back > 0);
+    out.put_u8(u8::try_from(waymarks.clone().count()).unwrap_or(u8::MAX));
+    for waymark in waymarks {
+        out.put_u32_le(waymark.back);
+        out.put_u32_le(waymark.hash);
+    }
 }
 
 /// What is written of a position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PositionForm {
     WithoutTail,
+    WithoutWaymarks,
     Whole,
 }
 
@@ -227,7 +239,8 @@ impl PositionForm {
     pub(super) fn of_version(version: u8) -> Result<Self, BadRecord> {
         match version {
             VERSION_WITHOUT_TAILS => Ok(Self::WithoutTail),
-            VERSION_WITHOUT_TIME | VERSION => Ok(Self::Whole),
+            VERSION_WITHOUT_TIME | VERSION_WITHOUT_WAYMARKS => Ok(Self::WithoutWaymarks),
+            VERSION => Ok(Self::Whole),
             _ => Err(BadRecord),
         }
     }
@@ -256,12 +269,20 @@ pub(super) fn take_position(
         offset,
         ..FilePosition::default()
     };
-    if form == PositionForm::Whole {
+    if form != PositionForm::WithoutTail {
         let mut number = || rest.try_get_u64_le().map_err(|_end| BadRecord);
         position.tail_hash = number()?;
         position.modified_unix_nano = number()?;
         position.compressed_bytes = number()?;
         position.tail_len = rest.try_get_u8().map_err(|_end| BadRecord)?;
+    }
+    if form == PositionForm::Whole {
+        let count = usize::from(rest.try_get_u8().map_err(|_end| BadRecord)?);
+        let waymarks = position.waymarks.get_mut(..count).ok_or(BadRecord)?;
+        for waymark in waymarks {
+            waymark.back = rest.try_get_u32_le().map_err(|_end| BadRecord)?;
+            waymark.hash = rest.try_get_u32_le().map_err(|_end| BadRecord)?;
+        }
     }
     Ok(position)
 }
@@ -278,10 +299,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::pipeline::{WAYMARKS_MAX, Waymark};
 
     fn position() -> impl Strategy<Value = FilePosition> {
         let numbers = (any::<[u64; 7]>(), any::<u16>(), any::<u8>());
-        (".{0,40}", numbers).prop_map(|(path, (numbers, prefix_len, tail_len))| {
+        let waymarks = prop::collection::vec((1..u32::MAX, any::<u32>()), 0..=WAYMARKS_MAX);
+        (".{0,40}", numbers, waymarks).prop_map(|(path, (numbers, prefix_len, tail_len), known)| {
             let [
                 device,
                 inode,
@@ -291,6 +314,10 @@ mod tests {
                 modified_unix_nano,
                 compressed_bytes,
             ] = numbers;
+            let mut waymarks = [Waymark::default(); WAYMARKS_MAX];
+            for (waymark, (back, hash)) in waymarks.iter_mut().zip(known) {
+                *waymark = Waymark { back, hash };
+            }
             FilePosition {
                 path,
                 device,
@@ -302,8 +329,18 @@ mod tests {
                 tail_len,
                 modified_unix_nano,
                 compressed_bytes,
+                waymarks,
             }
         })
+    }
+
+    /// What a position's waymarks take.
+    fn waymarks_bytes(position: &FilePosition) -> usize {
+        1 + 8 * position
+            .waymarks
+            .iter()
+            .filter(|waymark| waymark.back > 0)
+            .count()
     }
 
     /// Records as versions 1 and 2 wrote them, byte for byte.
@@ -347,7 +384,7 @@ mod tests {
         (expected.compressed_bytes, expected.tail_len) = (13, 14);
         assert_eq!((header.positions, header.appended), (vec![expected], None));
         assert_eq!(&request[..], b"request");
-        assert_eq!(decode(vec![4; 200].into()), Err(BadRecord));
+        assert_eq!(decode(vec![5; 200].into()), Err(BadRecord));
     }
 
     proptest! {
@@ -369,33 +406,40 @@ mod tests {
         }
 
         #[test]
-        fn positions_of_version_1_are_read(position in position()) {
+        fn positions_of_earlier_versions_are_read(position in position()) {
             let mut written = Vec::new();
             put_position(&mut written, &position);
+            written.truncate(written.len() - waymarks_bytes(&position));
+            let mut expected = FilePosition { waymarks: Default::default(), ..position };
+            let mut second = Bytes::from(written.clone());
+            let read = take_position(&mut second, PositionForm::WithoutWaymarks).expect("valid");
+            prop_assert_eq!((read, second.len()), (expected.clone(), 0));
             written.truncate(written.len() - 25);
             let read = take_position(&mut written.into(), PositionForm::WithoutTail).expect("valid");
-            let expected = FilePosition {
-                tail_hash: 0,
-                tail_len: 0,
-                modified_unix_nano: 0,
-                compressed_bytes: 0,
-                ..position
-            };
+            (expected.tail_hash, expected.tail_len) = (0, 0);
+            (expected.modified_unix_nano, expected.compressed_bytes) = (0, 0);
             prop_assert_eq!(read, expected);
         }
 
         #[test]
         fn what_version_2_wrote_is_read(
             receiver in "[a-z]{0,48}", records: u64, amount: (u64, u64),
-            positions in prop::collection::vec(position(), 0..4),
+            mut positions in prop::collection::vec(position(), 0..4),
         ) {
             let mut before = Totals::default();
             before.add(Signal::Logs, Amount { records: amount.0, bytes: amount.1 });
             let mut payload = Vec::new();
-            encode_header(&mut payload, &receiver, records, UnixNanos(7), &before, &positions);
+            encode_header(&mut payload, &receiver, records, UnixNanos(7), &before, &[]);
             payload[0] = VERSION_WITHOUT_TIME;
             let time_at = 2 + receiver.len() + 8;
             payload.drain(time_at..time_at + 8);
+            payload.truncate(payload.len() - 4);
+            payload.put_u32_le(u32::try_from(positions.len()).unwrap());
+            for position in &mut positions {
+                put_position(&mut payload, position);
+                payload.truncate(payload.len() - waymarks_bytes(position));
+                position.waymarks = Default::default();
+            }
             payload.extend_from_slice(b"request");
             let (header, rest) = decode(payload.into()).expect("valid");
             prop_assert_eq!(&rest[..], b"request");

@@ -29,6 +29,7 @@ mod sink;
 mod tailer;
 mod traces;
 mod watch;
+mod waymarks;
 
 use std::time::Duration;
 

@@ -301,6 +301,11 @@ impl TailedFile {
         let Some(open) = &mut self.open else { return };
         let bytes = bytes.min(open.buffer.len());
         open.remember(bytes);
+        let before = match open.buffer.get(..bytes) {
+            Some(taken) if taken.len() > RECENT_BYTES => taken,
+            _ => &open.recent,
+        };
+        self.mark.waymarks.advance(bytes, before);
         open.buffer.drain(..bytes);
         open.lines.shift(bytes);
         self.mark.offset += bytes as u64;

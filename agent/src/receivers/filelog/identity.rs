@@ -10,6 +10,7 @@ use std::os::unix::fs::FileExt;
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::waymarks::Waymarks;
 use crate::pipeline::FilePosition;
 
 /// Bytes at the beginning of a file that tell it from another.
@@ -42,6 +43,7 @@ pub(super) struct Mark {
     pub(super) tail: Tail,
     /// Last known time of a write (nanoseconds since the epoch, 0 when unknown).
     pub(super) modified_unix_nano: u64,
+    pub(super) waymarks: Waymarks,
 }
 
 impl Prefix {
@@ -130,6 +132,7 @@ impl From<&FilePosition> for Mark {
                 bytes: usize::from(position.tail_len).min(TAIL_BYTES),
             },
             modified_unix_nano: position.modified_unix_nano,
+            waymarks: Waymarks(position.waymarks),
         }
     }
 }
@@ -148,6 +151,7 @@ impl Mark {
             tail_len: u8::try_from(self.tail.bytes).unwrap_or(u8::MAX),
             modified_unix_nano: self.modified_unix_nano,
             compressed_bytes,
+            waymarks: self.waymarks.0,
         }
     }
 }

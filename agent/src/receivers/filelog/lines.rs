@@ -208,6 +208,16 @@ impl Lines {
         self.open = [None; STREAMS];
     }
 
+    /// Ends every record whose last line is whole.
+    pub(super) fn close_whole(&mut self) {
+        for open in &mut self.open {
+            let record = open.and_then(|index| self.records.get(index));
+            if !record.is_some_and(Record::is_partial) {
+                *open = None;
+            }
+        }
+    }
+
     /// Whether any record waits.
     pub(super) fn is_empty(&self) -> bool {
         self.records.is_empty()

@@ -19,6 +19,7 @@ use super::content::{self, Compression};
 use super::file::modified_unix_nano;
 use super::identity::{FileId, Mark, Prefix, TAIL_BYTES, Tail, read_up_to};
 use super::rotated::is_rotation_of;
+use super::waymarks::Waymarks;
 use crate::pipeline::FilePosition;
 
 /// Contents remembered, at most; the oldest are forgotten first.
@@ -345,7 +346,7 @@ impl<'f> Candidate<'f> {
             .and_then(|end| recent.get(..end));
         let fits = match known {
             Some(known) if !known.is_empty() => ends_with(self.file, self.bytes, known)?,
-            _ => false,
+            _ => mark.waymarks.fit(self.file, self.bytes, mark.offset)?,
         };
         Ok(if fits {
             Kinship::Covered(self.mark(mark.prefix)?)
@@ -380,6 +381,7 @@ impl<'f> Candidate<'f> {
             prefix,
             offset: self.bytes,
             tail: Tail::of(&content::before(self.file, self.bytes)?),
+            waymarks: Waymarks::default(),
             modified_unix_nano: self.modified_unix_nano,
         })
     }

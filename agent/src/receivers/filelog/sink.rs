@@ -128,10 +128,10 @@ impl Sink {
         self.take_ready(file);
     }
 
-    /// Takes the whole lines that are left of a file.
+    /// Takes the whole lines that are left of a file. The pieces of a line stay where its rest will be.
     pub(super) fn take_whole(&mut self, file: &mut TailedFile) {
         if let Some(open) = &mut file.open {
-            open.lines.close_all();
+            open.lines.close_whole();
         }
         self.take_ready(file);
     }
@@ -139,7 +139,10 @@ impl Sink {
     /// Takes all that is left of a file that will not go on, a last line without line feed included.
     pub(super) fn take_rest(&mut self, file: &mut TailedFile, now: Instant) {
         self.scan(file, true, now);
-        self.take_whole(file);
+        if let Some(open) = &mut file.open {
+            open.lines.close_all();
+        }
+        self.take_ready(file);
     }
 
     fn scan(&self, file: &mut TailedFile, at_end: bool, now: Instant) {

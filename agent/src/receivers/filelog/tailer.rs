@@ -216,10 +216,7 @@ impl Tailer {
                 if file.is_deleted && file.examined() >= file.size {
                     self.sink.take_rest(file, Instant::now());
                 }
-                if let Some(open) = &mut file.open {
-                    open.lines.close_all();
-                }
-                self.sink.take_ready(file);
+                self.sink.take_whole(file);
                 file.close();
             }
         }
@@ -304,7 +301,9 @@ impl Tailer {
 
     fn expire(&mut self) {
         let now = Instant::now();
-        for id in &self.open {
+        // What a record waits for may be there by now.
+        let waiting = |id: &&FileId| !self.unread.queued.contains(*id);
+        for id in self.open.iter().filter(waiting) {
             let Some(file) = self.files.get_mut(id) else {
                 continue;
             };

@@ -413,6 +413,26 @@ async fn container_lines_are_joined_per_stream() {
 }
 
 #[tokio::test]
+async fn a_line_in_pieces_is_whole_although_the_agent_stops_between_them() {
+    let (directory, _) = directory();
+    let path = directory.path().join("pods/shop_web_uid-1/next/0.log");
+    fs::create_dir_all(path.parent().expect("parent")).expect("created");
+    append(
+        &path,
+        "2024-01-02T03:04:05.1Z stdout F before\n2024-01-02T03:04:05.2Z stdout P the first half, \n",
+    );
+    let mut running = start(spec(&path), Vec::new());
+    running.until_count(1).await;
+    let (seen, positions) = running.stop().await;
+    assert_eq!(seen.len(), 1);
+    append(&path, "2024-01-02T03:04:05.3Z stdout F the second\n");
+    let mut running = start(spec(&path), positions);
+    running.until_count(1).await;
+    assert_eq!(running.bodies(), ["the first half, the second"]);
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn bytes_that_are_no_text_are_kept_and_counted() {
     let (_directory, path) = directory();
     append(&path, b"caf\xe9\nnul\0inside\nwindows\r\n");

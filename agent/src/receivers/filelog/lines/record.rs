@@ -232,7 +232,7 @@ impl Record {
         first
     }
 
-    fn is_partial(&self) -> bool {
+    pub(super) fn is_partial(&self) -> bool {
         self.runtime.as_ref().is_some_and(|line| line.partial)
     }
 

@@ -113,6 +113,35 @@ async fn a_copy_gives_what_was_not_read_before_the_cut() {
 }
 
 #[tokio::test]
+async fn a_copy_that_ends_before_what_was_read_is_not_read_again() {
+    for copies_are_named in [true, false] {
+        let (_directory, path) = directory();
+        let include = match copies_are_named {
+            true => all_of(&path),
+            false => path.clone(),
+        };
+        append(&path, numbered(0..500));
+        let mut running = start(spec(&include), Vec::new());
+        running.until_count(500).await;
+        // The copy ends here; what follows is read before the cut, and the agent dies before it sees that.
+        fs::copy(&path, beside(&path, "app.copy")).expect("copied");
+        append(&path, numbered(500..520));
+        running.until_count(520).await;
+        let (_, positions) = running.stop().await;
+        fs::rename(beside(&path, "app.copy"), beside(&path, "app.log.1")).expect("renamed");
+        truncate(&path);
+        append(&path, numbered(520..600));
+        let mut running = start(spec(&include), positions);
+        running.until_count(80).await;
+        // Whatever would come of the copy comes before this.
+        append(&path, numbered(600..601));
+        running.until_count(81).await;
+        let seen = running.stop().await.0;
+        assert_eq!(sorted(&seen), (520..601).collect::<Vec<_>>());
+    }
+}
+
+#[tokio::test]
 async fn a_cut_is_noticed_although_the_file_has_grown_beyond() {
     let (_directory, path) = directory();
     append(&path, "the same first line\n");
