@@ -157,15 +157,18 @@ impl Derive {
 
     fn extract(&self, envelope: &Envelope, occurrences: &mut Vec<Occurrence>) {
         let received_at = envelope.received_at;
-        if let Some(source) = &envelope.source {
-            self.derived
-                .agent_host(source.agent(), || host_name(envelope));
-        }
         // Bodies in the journal were decoded before they were appended; one that does not decode has
         // been reported by then.
+        let Ok(body) = envelope.body.protobuf() else {
+            return;
+        };
+        if let Some(source) = &envelope.source {
+            self.derived
+                .agent_host(source.agent(), || host_name(envelope.signal, &body));
+        }
         let _ = match envelope.signal {
             Signal::Metrics => Ok(()),
-            Signal::Logs => otlp::for_each_message(&envelope.body, |resource, scope, message| {
+            Signal::Logs => otlp::for_each_message(&body, |resource, scope, message| {
                 // A record that cannot be read was refused by itself.
                 if hints::log_may_report(message)?
                     && let Ok(record) = LogRecord::read(message)
@@ -174,7 +177,7 @@ impl Derive {
                 }
                 Ok(())
             }),
-            Signal::Traces => otlp::for_each_message(&envelope.body, |resource, _, message| {
+            Signal::Traces => otlp::for_each_message(&body, |resource, _, message| {
                 let outline = SpanOutline::read(message, exceptions::EVENT)?;
                 if matches!(outline.kind, SpanKind::Server | SpanKind::Consumer) {
                     let environment = exceptions::environment(resource);
@@ -196,13 +199,12 @@ impl Derive {
 }
 
 /// `host.name` of the first resource of a request, empty when it has none.
-fn host_name(envelope: &Envelope) -> String {
+fn host_name(signal: Signal, body: &[u8]) -> String {
     let mut host = None;
     let mut take = |resource: &Resource<'_>| {
         host.get_or_insert_with(|| resource.str("host.name").to_owned());
     };
-    let body = &envelope.body;
-    let _ = match envelope.signal {
+    let _ = match signal {
         Signal::Logs => otlp::for_each_log(body, |resource, _, _| take(resource)),
         Signal::Metrics => otlp::for_each_metric(body, |resource, _, _| take(resource)),
         Signal::Traces => otlp::for_each_span(body, |resource, _, _| take(resource)),

@@ -114,7 +114,8 @@ impl Ingest {
                 return Ok(Accepted::default());
             }
         }
-        room.set(request.body.len())?;
+        let held = request.held_bytes();
+        room.set(held)?;
         self.head.wait().await?;
         let received_at = SystemClock.now();
         let (store, body, signal, options) = (
@@ -128,7 +129,7 @@ impl Ingest {
             let decoded = decoded.map_err(|error| {
                 Refusal::Invalid(format!("malformed OTLP {signal} request: {error}"))
             })?;
-            room.grow_to(body.len() + decoded.memory_bytes())?;
+            room.grow_to(held + decoded.memory_bytes())?;
             Ok((decoded, room))
         });
         let decoding = decoding.await;

@@ -73,6 +73,7 @@ impl SampleSink for Samples {
                 signal: Signal::Metrics,
                 body: encode(&samples),
                 source: None,
+                received: None,
             };
             let accepted = self
                 .0

@@ -62,14 +62,13 @@ impl Committer {
         if group.is_empty() {
             return;
         }
-        let headers: Vec<Vec<u8>> = group
+        let parts: Vec<(Vec<u8>, &[u8])> = group
             .iter()
-            .map(|pending| Envelope::header(&pending.request, pending.received_at))
+            .map(|pending| Envelope::parts(&pending.request, pending.received_at))
             .collect();
-        let parts: Vec<[&[u8]; 2]> = headers
+        let parts: Vec<[&[u8]; 2]> = parts
             .iter()
-            .zip(&group)
-            .map(|(header, pending)| [header.as_slice(), &pending.request.body])
+            .map(|(header, body)| [header.as_slice(), body])
             .collect();
         let entries: Vec<Entry<'_>> = group
             .iter()

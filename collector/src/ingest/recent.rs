@@ -74,7 +74,7 @@ impl Held {
 }
 
 fn size(envelope: &Envelope) -> usize {
-    envelope.body.len() + ENTRY_BYTES
+    envelope.body.held_bytes() + ENTRY_BYTES
 }
 
 #[cfg(test)]
@@ -82,13 +82,14 @@ mod tests {
     use vervet_model::{Signal, UnixNanos};
 
     use super::*;
+    use crate::ingest::envelope::Body;
 
     fn envelope(bytes: usize) -> Envelope {
         Envelope {
             signal: Signal::Logs,
             received_at: UnixNanos(1),
             source: None,
-            body: vec![0; bytes].into(),
+            body: Body::Plain(vec![0; bytes].into()),
         }
     }
 

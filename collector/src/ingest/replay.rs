@@ -2,7 +2,7 @@
 
 use vervet_journal::Cursor;
 use vervet_model::{Clock, SystemClock};
-use vervet_store::{AppliedSource, DecodeOptions, Store};
+use vervet_store::{AppliedSource, DecodeOptions, Decoded, Store};
 
 use super::Envelope;
 
@@ -44,12 +44,7 @@ pub(crate) fn replay(
                 }
             };
             // The request was decoded before it was appended, so this cannot fail for the same version.
-            let Ok(decoded) = store.decode(
-                envelope.signal,
-                &envelope.body,
-                options,
-                envelope.received_at,
-            ) else {
+            let Some(decoded) = decode(store, &envelope, options) else {
                 tracing::error!(
                     sequence = record.sequence,
                     "journalled request does not decode; skipped"
@@ -70,4 +65,10 @@ pub(crate) fn replay(
             store.flush()?;
         }
     }
+}
+
+fn decode(store: &Store, envelope: &Envelope, options: &DecodeOptions) -> Option<Decoded> {
+    let body = envelope.body.protobuf().ok()?;
+    let decoded = store.decode(envelope.signal, &body, options, envelope.received_at);
+    decoded.ok()
 }

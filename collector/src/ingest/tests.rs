@@ -3,12 +3,14 @@ mod faults;
 
 use std::path::Path;
 
+use bytes::Bytes;
 use tokio::task::JoinHandle;
 use vervet_journal::JournalConfig;
 use vervet_model::{Signal, SystemClock};
 use vervet_store::StoreConfig;
-use vervet_wire::LANES;
+use vervet_wire::compress::{Compression, Compressor};
 use vervet_wire::otlp::{LogRecord, Resource, Scope, Value, write_resource_logs};
+use vervet_wire::{Coding, LANES, Received};
 
 use super::*;
 
@@ -58,9 +60,13 @@ impl Collector {
                 ..LogRecord::default()
             });
         });
+        let body = Bytes::from(body);
+        // Every second batch came compressed.
+        let is_compressed = source.sequence.is_multiple_of(2);
         let request = OtlpRequest {
             signal: Signal::Logs,
-            body: body.into(),
+            received: is_compressed.then(|| compressed(&body)),
+            body,
             source: Some(source),
         };
         let accepted = self.ingest.accept(request).await.expect("accepted");
@@ -69,6 +75,14 @@ impl Collector {
 
     fn rows(&self) -> u64 {
         self.ingest.store.stats().logs.rows_head
+    }
+}
+
+fn compressed(body: &Bytes) -> Received {
+    let compressor = Compressor::new(Compression::Zstd, None);
+    Received {
+        coding: Coding::Zstd,
+        bytes: compressor.expect("a compressor").pack(body).bytes().clone(),
     }
 }
 
@@ -163,6 +177,7 @@ fn logs(count: usize, body: &str) -> OtlpRequest {
         signal: Signal::Logs,
         body: out.into(),
         source: None,
+        received: None,
     }
 }
 

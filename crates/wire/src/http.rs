@@ -180,11 +180,17 @@ fn to_protobuf_within(
     }
 }
 
-/// Sees to it that a request can be decoded: it asks for room for the body and for what its costliest record takes.
-pub(crate) fn admit(signal: Signal, body: &[u8], room: &mut dyn Room) -> Result<(), Refusal> {
+/// Sees to it that a request can be decoded: it asks for room for what is `held` of it and for what its costliest record
+/// takes.
+pub(crate) fn admit(
+    signal: Signal,
+    body: &[u8],
+    held: usize,
+    room: &mut dyn Room,
+) -> Result<(), Refusal> {
     let weight = weigh(signal, body)
         .map_err(|error| Refusal::Invalid(format!("the request is malformed: {error}")))?;
-    room.set(body.len().saturating_add(weight.decoded_bytes))
+    room.set(held.saturating_add(weight.decoded_bytes))
 }
 
 /// The answer to an accepted request.

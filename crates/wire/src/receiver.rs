@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use vervet_model::Signal;
 
+use crate::http::decompress;
 use crate::room::{Room, Unlimited};
 
 /// Metadata key: an agent's identity, stable per data directory.
@@ -65,6 +66,63 @@ pub struct OtlpRequest {
     pub signal: Signal,
     pub body: Bytes,
     pub source: Option<Source>,
+    /// The body as it came, when that was compressed protobuf and shorter.
+    pub received: Option<Received>,
+}
+
+impl OtlpRequest {
+    /// What the bodies take in memory (bytes).
+    pub fn held_bytes(&self) -> usize {
+        let received = self.received.as_ref();
+        self.body.len() + received.map_or(0, |received| received.bytes.len())
+    }
+}
+
+/// How a body is compressed. The numbers stand in files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Coding {
+    Zstd = 1,
+    Gzip = 2,
+}
+
+impl Coding {
+    const ALL: [Self; 2] = [Self::Zstd, Self::Gzip];
+
+    /// The name in HTTP's `Content-Encoding` and in gRPC.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Zstd => "zstd",
+            Self::Gzip => "gzip",
+        }
+    }
+
+    /// The coding of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|coding| coding.name() == name)
+    }
+
+    /// The coding of that number.
+    pub fn from_u8(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|coding| *coding as u8 == number)
+    }
+}
+
+/// A compressed body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Received {
+    pub coding: Coding,
+    pub bytes: Bytes,
+}
+
+impl Received {
+    /// The body that these bytes were.
+    ///
+    /// # Errors
+    /// They are damaged, or the body is larger than `bytes_max`.
+    pub fn decompress(&self, bytes_max: usize) -> Result<Bytes, Refusal> {
+        decompress(self.bytes.clone(), self.coding.name(), bytes_max)
+    }
 }
 
 /// The request is kept; `rejected` records of it were not, for the reason given.

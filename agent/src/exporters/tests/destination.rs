@@ -152,6 +152,7 @@ impl Sink {
                         signal,
                         body,
                         source,
+                        received: None,
                     })
                     .await;
                 let protobuf = ("content-type", "application/x-protobuf".to_owned());

@@ -462,9 +462,13 @@ impl World {
                 });
             }),
         }
+        let body = Bytes::from(body);
+        // Every third batch came compressed.
+        let is_compressed = batch.number.is_multiple_of(3);
         OtlpRequest {
             signal: batch.signal,
-            body: body.into(),
+            received: is_compressed.then(|| compressed(&body)),
+            body,
             source: batch.sequence.map(|sequence| Source {
                 agent_id: "agent".to_owned(),
                 sequence,

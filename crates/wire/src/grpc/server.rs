@@ -26,7 +26,7 @@ use super::{source_of, status_of};
 use crate::http::Encoding;
 use crate::http::router::{CONVERSIONS_MAX, Form, convert};
 use crate::otlp::encode_response;
-use crate::receiver::{OtlpRequest, OtlpSink, Refusal};
+use crate::receiver::{OtlpSink, Refusal};
 use crate::room::Room;
 
 /// Flag and length before a message (bytes).
@@ -121,12 +121,9 @@ impl<S: OtlpSink> Export<S> {
         };
         let refused = |refusal: Refusal| status_of(&refusal);
         let converted = convert(&self.conversions, form, message, room).await;
-        let (body, room) = converted.map_err(refused)?;
-        let request = OtlpRequest {
-            signal: self.signal,
-            body,
-            source,
-        };
+        let (request, room) = converted
+            .map_err(refused)?
+            .into_request(self.signal, source);
         let accepted = self.sink.accept_held(request, room).await;
         let accepted = accepted.map_err(refused)?;
         Ok(encode_response(accepted.rejected, &accepted.message))

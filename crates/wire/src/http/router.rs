@@ -22,7 +22,8 @@ use super::{
     to_protobuf_within,
 };
 use crate::receiver::{
-    AGENT_ID_KEY, Accepted, OtlpRequest, OtlpSink, Refusal, SEQUENCE_KEY, source_from,
+    AGENT_ID_KEY, Accepted, Coding, OtlpRequest, OtlpSink, Received, Refusal, SEQUENCE_KEY, Source,
+    source_from,
 };
 use crate::room::Room;
 
@@ -124,13 +125,32 @@ impl<S: OtlpSink> Receiver<S> {
             present(headers, SEQUENCE_KEY),
         )?;
         let signal = form.signal;
-        let (body, room) = convert(&self.conversions, form, body, room).await?;
+        let converted = convert(&self.conversions, form, body, room).await?;
+        let (request, room) = converted.into_request(signal, source);
+        self.sink.accept_held(request, room).await
+    }
+}
+
+/// A body as uncompressed protobuf, and the room that is held for it.
+pub(crate) struct Converted {
+    pub(crate) body: Bytes,
+    received: Option<Received>,
+    room: Box<dyn Room>,
+}
+
+impl Converted {
+    pub(crate) fn into_request(
+        self,
+        signal: Signal,
+        source: Option<Source>,
+    ) -> (OtlpRequest, Box<dyn Room>) {
         let request = OtlpRequest {
             signal,
-            body,
+            body: self.body,
             source,
+            received: self.received,
         };
-        self.sink.accept_held(request, room).await
+        (request, self.room)
     }
 }
 
@@ -201,12 +221,16 @@ pub(crate) async fn convert(
     form: Form,
     body: Bytes,
     mut room: Box<dyn Room>,
-) -> Result<(Bytes, Box<dyn Room>), Refusal> {
+) -> Result<Converted, Refusal> {
     let uncompressed = matches!(form.content_encoding.trim(), "" | "identity");
     if uncompressed && form.encoding == Encoding::Protobuf {
         let body = decompress(body, "", form.bytes_max)?;
-        admit(form.signal, &body, &mut *room)?;
-        return Ok((body, room));
+        admit(form.signal, &body, body.len(), &mut *room)?;
+        return Ok(Converted {
+            body,
+            received: None,
+            room,
+        });
     }
     let stopping = || Refusal::Unavailable {
         reason: "the receiver is stopping".to_owned(),
@@ -219,14 +243,31 @@ pub(crate) async fn convert(
     let work = tokio::task::spawn_blocking(move || {
         // Held until the work is done, even if nobody waits for it any more.
         let _permit = permit;
+        let came = body.clone();
         let mut body = decompress_within(body, &form.content_encoding, form.bytes_max, &mut *room)?;
+        let received = worth_keeping(&form, came, body.len());
         body = to_protobuf_within(form.signal, form.encoding, body, &mut *room)?;
-        admit(form.signal, &body, &mut *room)?;
-        Ok((body, room))
+        let kept = received.as_ref().map_or(0, |received| received.bytes.len());
+        admit(form.signal, &body, body.len() + kept, &mut *room)?;
+        Ok(Converted {
+            body,
+            received,
+            room,
+        })
     });
     work.await.unwrap_or_else(|error| match error.is_panic() {
         true => Err(Refusal::Invalid("the body cannot be converted".to_owned())),
         false => Err(stopping()),
+    })
+}
+
+/// The body as it `came`, if that is protobuf and shorter than without compression.
+fn worth_keeping(form: &Form, came: Bytes, body_bytes: usize) -> Option<Received> {
+    let coding = Coding::from_name(form.content_encoding.trim())?;
+    let worth = form.encoding == Encoding::Protobuf && came.len() < body_bytes;
+    worth.then_some(Received {
+        coding,
+        bytes: came,
     })
 }
 

@@ -213,6 +213,43 @@ async fn json_has_a_limit_of_its_own() {
 }
 
 #[tokio::test]
+async fn compressed_protobuf_is_handed_on_as_it_came_too() {
+    let conversions = Arc::new(Semaphore::new(CONVERSIONS_MAX));
+    // An unknown field.
+    let long = [&b"\x7a\x7f"[..], &[b'x'; 127]].concat();
+    let json = br#"{"resourceLogs":[]}                                                     "#;
+    let check = async |encoding, content_encoding: &str, came: Bytes, kept: bool| {
+        let form = Form {
+            signal: Signal::Logs,
+            encoding,
+            content_encoding: content_encoding.to_owned(),
+            bytes_max: LIMIT,
+        };
+        let converted = convert(&conversions, form, came.clone(), Box::new(Unlimited)).await;
+        let converted = converted.unwrap_or_else(|refusal| panic!("{refusal}"));
+        let (request, _room) = converted.into_request(Signal::Logs, None);
+        let received = request.received.as_ref();
+        assert_eq!(
+            received.map(|received| &received.bytes),
+            kept.then_some(&came)
+        );
+        if let Some(received) = received {
+            assert_eq!(
+                received.decompress(request.body.len()),
+                Ok(request.body.clone())
+            );
+            assert_eq!(request.held_bytes(), request.body.len() + came.len());
+        }
+    };
+    let zstd = |data: &[u8]| Bytes::from(zstd::encode_all(data, 3).expect("in memory"));
+    check(Encoding::Protobuf, "zstd", zstd(&long), true).await;
+    check(Encoding::Protobuf, " gzip ", gzip(&long), true).await;
+    check(Encoding::Protobuf, "", long.clone().into(), false).await;
+    check(Encoding::Protobuf, "zstd", zstd(b"\x7a\x00"), false).await;
+    check(Encoding::Json, "zstd", zstd(json), false).await;
+}
+
+#[tokio::test]
 async fn conversions_wait_for_their_turn() {
     let conversions = Arc::new(Semaphore::new(CONVERSIONS_MAX));
     let all = u32::try_from(CONVERSIONS_MAX).expect("small");
@@ -228,7 +265,7 @@ async fn conversions_wait_for_their_turn() {
             bytes_max: LIMIT,
         };
         let converted = convert(&conversions, form, body, Box::new(Unlimited));
-        async { converted.await.map(|(body, _room)| body) }
+        async { converted.await.map(|converted| converted.body) }
     };
     let plain = start("", Bytes::from_static(b"\x7a\x04data")).await;
     assert_eq!(plain, Ok(Bytes::from_static(b"\x7a\x04data")));
