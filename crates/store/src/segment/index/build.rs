@@ -1,9 +1,9 @@
 //! Gathers the index while rows are written.
 //!
 //! How many tokens a row group has is not known before its end, and all have the same number of buckets in the
-//! file. So the tokens of the first row group are kept until its end, which gives the size of a bloom; later ones
-//! are built larger than that and halved to what they need. Memory: about what the blooms take in the file, one
-//! bloom of up to 4 MiB, and up to 8 MiB for the first row group.
+//! file. So the tokens of the first row group are kept until its end, which gives the size of a bloom; later ones,
+//! and a first one with very many, are built larger than that and halved to what they need. Memory: about what the
+//! blooms take in the file, one bloom of up to 4 MiB, and up to 8 MiB for the first row group.
 
 use std::ops::Range;
 
@@ -18,7 +18,7 @@ use super::{BITS_PER_TOKEN, CHECKSUM_BYTES, IndexHeader, IndexPlace, PAGE_BYTES}
 use crate::tables::{Layout, PromotedKind, Table, column};
 
 const BUCKET_BITS: u64 = BUCKET_BYTES as u64 * 8;
-/// Tokens of the first row group that are kept until its end.
+/// Tokens of the first row group that are kept, until its end or until there are more.
 const FIRST_TOKENS_MAX: usize = 1 << 20;
 /// Largest bloom while it is built.
 const BUCKETS_MAX: u32 = 1 << 17;
@@ -43,15 +43,27 @@ pub(in crate::segment) struct IndexBuilder {
 
 /// The row group that is being written.
 enum Current {
-    /// The first one: its tokens, each once.
-    First {
-        seen: Bloom,
-        tokens: Vec<u64>,
-    },
+    /// The first one: its tokens, some of them more than once.
+    First(Vec<u64>),
     Later {
         bloom: Bloom,
         tokens: u64,
     },
+}
+
+impl Current {
+    /// The first row group after it came to [`FIRST_TOKENS_MAX`]: mostly repetitions, or else so many tokens that its
+    /// bloom is built like later ones.
+    fn of_many(mut tokens: Vec<u64>) -> Self {
+        tokens.sort_unstable();
+        tokens.dedup();
+        if tokens.len() <= FIRST_TOKENS_MAX / 2 {
+            return Self::First(tokens);
+        }
+        let mut bloom = Bloom::new(BUCKETS_MAX);
+        let tokens = tokens.into_iter().filter(|token| bloom.add(*token)).count() as u64;
+        Self::Later { bloom, tokens }
+    }
 }
 
 impl IndexBuilder {
@@ -70,10 +82,7 @@ impl IndexBuilder {
             texts,
             keys: Vec::new(),
             recent: vec![0; RECENT],
-            current: Current::First {
-                seen: Bloom::new(BUCKETS_MAX / 2),
-                tokens: Vec::new(),
-            },
+            current: Current::First(Vec::new()),
             finished: Vec::new(),
             cube: (table == Table::Logs).then(Cube::default),
             rows: 0,
@@ -233,9 +242,10 @@ impl IndexBuilder {
             *recent = hash;
         }
         match &mut self.current {
-            Current::First { seen, tokens } => {
-                if seen.add(hash) && tokens.len() < FIRST_TOKENS_MAX {
-                    tokens.push(hash);
+            Current::First(tokens) => {
+                tokens.push(hash);
+                if tokens.len() >= FIRST_TOKENS_MAX {
+                    self.current = Current::of_many(std::mem::take(tokens));
                 }
             }
             Current::Later { bloom, tokens } => *tokens += u64::from(bloom.add(hash)),
@@ -247,10 +257,13 @@ impl IndexBuilder {
         self.recent.fill(0);
         let base = self.finished.first().map(|(bloom, _)| bloom.buckets());
         let (bloom, tokens) = match &mut self.current {
-            Current::First { tokens, .. } => {
+            Current::First(tokens) => {
+                let mut tokens = std::mem::take(tokens);
+                tokens.sort_unstable();
+                tokens.dedup();
                 let count = tokens.len() as u64;
                 let mut bloom = Bloom::new(buckets_for(count));
-                for token in std::mem::take(tokens) {
+                for token in tokens {
                     bloom.add(token);
                 }
                 (bloom, count)
@@ -388,5 +401,38 @@ fn binary<'b>(batch: &'b RecordBatch, name: &str) -> Option<&'b BinaryArray> {
     match column.data_type() {
         DataType::Binary => column.as_binary_opt::<i32>(),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each of so many tokens is put in the first row group, and then all once more.
+    fn check_first_group(tokens: u64) {
+        let hash = |token: u64| xxh3_64(&token.to_le_bytes());
+        let mut index = IndexBuilder::new(&Layout::fixed(Table::Logs)).expect("an index");
+        for token in (0..tokens).chain(0..tokens) {
+            index.put(hash(token));
+        }
+        index.end_group();
+        let [(bloom, counted)] = &mut index.finished[..] else {
+            panic!("one row group");
+        };
+        assert!(
+            *counted <= tokens && *counted * 20 > tokens * 19,
+            "{counted}"
+        );
+        let missing = (0..tokens).filter(|token| bloom.add(hash(*token))).count();
+        assert_eq!(missing, 0, "of {tokens}");
+        let wanted = buckets_for(*counted);
+        assert!((wanted..wanted * 2).contains(&bloom.buckets()), "{tokens}");
+    }
+
+    #[test]
+    fn no_token_of_the_first_row_group_is_missing_however_many_there_are() {
+        for tokens in [10, 300_000, 700_000, 1_300_000] {
+            check_first_group(tokens);
+        }
     }
 }
