@@ -289,7 +289,8 @@ fn a_half_written_end_is_no_damage_and_garbage_is() {
 #[test]
 fn an_end_that_was_acknowledged_and_is_missing_is_damage() {
     let at_border = |whole: &[u8]| (whole.len() - 32) / 2 + 32;
-    let cuts: [(&dyn Fn(&[u8]) -> usize, u64); 4] = [
+    type Cut<'c> = &'c dyn Fn(&[u8]) -> usize;
+    let cuts: [(Cut<'_>, u64); 4] = [
         (&|whole| whole.len() - 5, 1),
         (&at_border, 1),
         (&|_| 32, 2),
