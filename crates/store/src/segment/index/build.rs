@@ -38,6 +38,8 @@ pub(in crate::segment) struct IndexBuilder {
     finished: Vec<(Bloom, u64)>,
     /// `None` when it became too large.
     cube: Option<Cube>,
+    /// Where the last row was counted.
+    counted: usize,
     rows: usize,
 }
 
@@ -85,6 +87,7 @@ impl IndexBuilder {
             current: Current::First(Vec::new()),
             finished: Vec::new(),
             cube: (table == Table::Logs).then(Cube::default),
+            counted: 0,
             rows: 0,
         })
     }
@@ -147,7 +150,8 @@ impl IndexBuilder {
         for row in 0..batch.num_rows() {
             let key = [services, environments, levels].map(|texts| texts.value(row));
             let bytes = bodies.value_length(row);
-            cube.add(key, times.value(row), usize::try_from(bytes).unwrap_or(0));
+            let bytes = usize::try_from(bytes).unwrap_or(0);
+            self.counted = cube.add(self.counted, key, times.value(row), bytes);
         }
         if cube.is_too_large() {
             self.cube = None;
@@ -281,9 +285,9 @@ impl IndexBuilder {
         let base = base.unwrap_or(bloom.buckets());
         let last = bloom.buckets();
         self.finished.push((bloom, tokens));
-        // Room for a row group with eight times the tokens of this one.
+        // Room for a row group with four times the tokens of this one, which a cache still holds.
         let mut buckets = base;
-        while buckets < BUCKETS_MAX && buckets / 8 < last {
+        while buckets < BUCKETS_MAX && buckets / 4 < last {
             buckets *= 2;
         }
         self.current = Current::Later {
@@ -391,9 +395,24 @@ fn common_size(finished: &[(Bloom, u64)], data_bytes: u64) -> u32 {
 
 /// Whether two runs of texts are the same, one by one.
 fn same_entries(texts: &StringArray, a: Range<usize>, b: Range<usize>) -> bool {
-    a.len() == b.len()
-        && texts.null_count() == 0
-        && a.zip(b).all(|(a, b)| texts.value(a) == texts.value(b))
+    let run = |entries: Range<usize>| -> Option<(&[i32], &[u8])> {
+        let offsets = texts.value_offsets().get(entries.start..=entries.end)?;
+        let place = |offset: &i32| usize::try_from(*offset).ok();
+        let (from, to) = (place(offsets.first()?)?, place(offsets.last()?)?);
+        Some((offsets, texts.value_data().get(from..to)?))
+    };
+    if a.len() != b.len() || texts.null_count() > 0 {
+        return false;
+    }
+    // All texts of a run lie side by side: one comparison, and their lengths.
+    match (run(a), run(b)) {
+        (Some((a, a_bytes)), Some((b, b_bytes))) => {
+            let starts = a.first().zip(b.first());
+            let apart = starts.map_or(0, |(a, b)| b - a);
+            a_bytes == b_bytes && a.iter().zip(b).all(|(a, b)| b - a == apart)
+        }
+        _ => false,
+    }
 }
 
 fn binary<'b>(batch: &'b RecordBatch, name: &str) -> Option<&'b BinaryArray> {
@@ -407,6 +426,23 @@ fn binary<'b>(batch: &'b RecordBatch, name: &str) -> Option<&'b BinaryArray> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn runs_are_the_same_text_by_text() {
+        let texts: StringArray = ["x", "ab", "c", "ab", "c", "a", "bc", "ab", "d"]
+            .map(Some)
+            .to_vec()
+            .into();
+        assert!(same_entries(&texts, 1..3, 3..5));
+        assert!(same_entries(&texts, 0..0, 4..4));
+        assert!(!same_entries(&texts, 1..3, 5..7), "other lengths");
+        assert!(!same_entries(&texts, 1..3, 7..9), "another text");
+        assert!(!same_entries(&texts, 1..3, 3..4), "fewer");
+        let sliced = texts.slice(1, 4);
+        assert!(same_entries(&sliced, 0..2, 2..4));
+        let null: StringArray = vec![Some("a"), None, Some("a"), None].into();
+        assert!(!same_entries(&null, 0..2, 2..4), "nulls are not looked at");
+    }
 
     /// Each of so many tokens is put in the first row group, and then all once more.
     fn check_first_group(tokens: u64) {

@@ -60,16 +60,24 @@ pub(crate) struct Cube {
 }
 
 impl Cube {
-    /// Counts one record. Neighbours are mostly of one service and few levels.
-    pub(super) fn add(&mut self, key: Group<'_>, time: i64, body_bytes: usize) {
+    /// Counts one record, and returns the place of its group. Neighbours are mostly of one service and few levels, so
+    /// the place of the `last` one is looked at first.
+    pub(super) fn add(
+        &mut self,
+        last: usize,
+        key: Group<'_>,
+        time: i64,
+        body_bytes: usize,
+    ) -> usize {
+        // From the end: levels differ most.
         let is = |group: &CubeGroup| {
-            group
-                .key
-                .iter()
-                .zip(key)
-                .all(|(own, asked)| **own == *asked)
+            let mut both = group.key.iter().zip(key).rev();
+            both.all(|(own, asked)| **own == *asked)
         };
-        let found = self.groups.iter().rposition(is).unwrap_or_else(|| {
+        let found = self.groups.get(last).filter(|group| is(group));
+        let found = found.map(|_group| last);
+        let found = found.or_else(|| self.groups.iter().rposition(is));
+        let found = found.unwrap_or_else(|| {
             self.groups.push(CubeGroup {
                 key: key.map(Box::from),
                 earliest: time,
@@ -79,7 +87,7 @@ impl Cube {
             self.groups.len() - 1
         });
         let Some(group) = self.groups.get_mut(found) else {
-            return;
+            return found;
         };
         group.earliest = group.earliest.min(time);
         group.latest = group.latest.max(time);
@@ -92,6 +100,7 @@ impl Cube {
         };
         tally.records += 1;
         tally.bytes += body_bytes as u64;
+        found
     }
 
     fn cells(&self) -> usize {
@@ -224,9 +233,11 @@ mod tests {
             rows in prop::collection::vec((0..4_u8, 0..3_u8, 0..DAY_NANOS, 0..1000_usize, any::<bool>()), 0..300),
         ) {
             let mut cube = Cube::default();
+            let mut last = 0;
             for (service, level, time, bytes, at_minute) in &rows {
                 let time = if *at_minute { time / MINUTE_NANOS * MINUTE_NANOS } else { *time };
-                cube.add([&format!("s{service}"), "", &format!("l{level}")], DAY + time, *bytes);
+                let key = [&*format!("s{service}"), "", &*format!("l{level}")];
+                last = cube.add(last, key, DAY + time, *bytes);
             }
             let encoded = cube.encode().unwrap();
             let decoded = Cube::decode(&encoded);
