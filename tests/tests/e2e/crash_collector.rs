@@ -19,6 +19,7 @@ use rand::Rng as _;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, sleep};
+use tonic::codec::CompressionEncoding;
 use tonic::transport::Endpoint;
 use vervet_model::Signal;
 use vervet_wire::Source;
@@ -242,7 +243,11 @@ fn start_senders(endpoint: &str, start: i64, stop: &Arc<AtomicBool>) -> Vec<Join
     ]
     .map(|(service, agent_id, start)| Sender {
         service,
-        client: client(endpoint),
+        // As an agent, whose requests stand in the journal as they came.
+        client: client(
+            endpoint,
+            agent_id.is_some().then_some(CompressionEncoding::Zstd),
+        ),
         agent_id,
         start,
         stop: Arc::clone(stop),
@@ -287,12 +292,12 @@ fn duckdb_agrees(collector: &Collector, counts: &[(&'static str, u64)]) {
     assert_eq!(duckdb.number(&old), 0, "records that are too old are kept");
 }
 
-fn client(endpoint: &str) -> Client {
+fn client(endpoint: &str, compression: Option<CompressionEncoding>) -> Client {
     let endpoint = Endpoint::from_shared(endpoint.to_owned()).unwrap();
     let endpoint = endpoint
         .timeout(Duration::from_secs(10))
         .connect_timeout(Duration::from_secs(2));
-    Client::new(endpoint.connect_lazy(), None)
+    Client::new(endpoint.connect_lazy(), compression)
 }
 
 impl Sender {
