@@ -1,8 +1,8 @@
 //! The agent's own figures, all named `vervet_agent_*`.
 //!
 //! Receiver side, per receiver and signal since the process started:
-//! `received = buffered + waiting + dropped{reason}`; what a sender was told to retry is `refused` and
-//! counts as never received.
+//! `received = buffered + waiting + dropped{reason}`; requests that were answered with an error are
+//! `refused{protocol,reason}` and count as never received.
 
 mod filelog;
 mod processors;
@@ -18,6 +18,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use vervet_model::Signal;
+use vervet_wire::RefusedRequest;
 
 use crate::books::Intake;
 use crate::buffer::Amount;
@@ -160,8 +161,10 @@ impl AgentMetrics {
         self.receivers.buffered.add(&labels, records, bytes);
     }
 
-    pub(crate) fn refused(&self, receiver: &str, signal: Signal) {
-        let labels = labels(receiver, signal);
+    pub(crate) fn refused(&self, receiver: &str, request: RefusedRequest) {
+        let mut labels = labels(receiver, request.signal);
+        labels.push(("protocol", request.protocol.as_str().to_owned()));
+        labels.push(("reason", request.reason.to_owned()));
         self.receivers.refused.get_or_create(&labels).inc();
     }
 
@@ -222,7 +225,7 @@ impl ReceiverMetrics {
         );
         registry.register(
             "receiver_refused_requests",
-            "Requests whose sender was told to retry",
+            "OTLP requests answered with an error",
             self.refused.clone(),
         );
         registry.register(

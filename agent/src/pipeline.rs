@@ -313,14 +313,7 @@ impl BatchSender {
         if !self.signals.contains(signal) {
             return Err(PipelineError::NoPipeline { signal });
         }
-        let result = self.try_durable(batch, permit).await;
-        if matches!(
-            result,
-            Err(PipelineError::Overloaded { .. } | PipelineError::Closed)
-        ) {
-            self.metrics.refused(&self.receiver, signal);
-        }
-        result
+        self.try_durable(batch, permit).await
     }
 
     async fn try_durable(

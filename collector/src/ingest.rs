@@ -11,8 +11,8 @@
 //! A batch of one of our agents that was stored before is answered without being stored again. Batches are compared
 //! within their lane: the identities `ID#0` to `ID#3` in journal and store are one agent's.
 //!
-//! Books: requests `received = stored + repeated + refused{reason}`; records of stored requests
-//! `= stored + rejected{reason}`.
+//! Books: requests `received = stored + repeated + refused{protocol,reason}`, those included that a listener refused before they
+//! came here; records of stored requests `= stored + rejected{reason}`.
 
 mod committer;
 mod envelope;
@@ -27,7 +27,7 @@ use tokio::sync::{mpsc, oneshot};
 use vervet_journal::Journal;
 use vervet_model::{Clock, Signal, SystemClock, UnixNanos};
 use vervet_store::{DecodeOptions, Decoded, Store};
-use vervet_wire::{Accepted, OtlpRequest, OtlpSink, Refusal, Room, Source};
+use vervet_wire::{Accepted, OtlpRequest, OtlpSink, Refusal, RefusedRequest, Room, Source};
 
 use crate::derived::Derived;
 use crate::metrics::Metrics;
@@ -44,6 +44,9 @@ pub(crate) use room::HeadRoom;
 const WAITING_REQUESTS_MAX: usize = 1024;
 /// When a sender should come back after a refusal for lack of room.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Instead of a protocol: samples that the collector writes itself.
+const INTERNAL: &str = "internal";
 
 /// A decoded request on its way to the journal.
 pub(crate) struct Pending {
@@ -102,6 +105,10 @@ impl Ingest {
         )
     }
 
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
     async fn store_request(
         &self,
         request: OtlpRequest,
@@ -154,7 +161,12 @@ impl Ingest {
 
 impl OtlpSink for Ingest {
     async fn accept(&self, request: OtlpRequest) -> Result<Accepted, Refusal> {
-        self.accept_held(request, self.room()).await
+        let signal = request.signal;
+        let result = self.accept_held(request, self.room()).await;
+        if let Err(refusal) = &result {
+            self.metrics.refused(signal, INTERNAL, refusal.reason());
+        }
+        result
     }
 
     fn room(&self) -> Box<dyn Room> {
@@ -170,11 +182,16 @@ impl OtlpSink for Ingest {
         self.metrics.received(signal, request.body.len());
         let room = room.into_any().downcast::<BudgetRoom>();
         let room = room.map_or_else(|_another| self.budget.room(), |room| *room);
-        let result = self.store_request(request, room).await;
-        if let Err(refusal) = &result {
-            self.metrics.refused(signal, refusal);
+        self.store_request(request, room).await
+    }
+
+    fn refused(&self, request: RefusedRequest) {
+        if !request.delivered {
+            self.metrics.received(request.signal, 0);
         }
-        result
+        let protocol = request.protocol.as_str();
+        self.metrics
+            .refused(request.signal, protocol, request.reason);
     }
 }
 

@@ -1,7 +1,7 @@
 //! The collector's own metrics, in the OpenMetrics text format at `/metrics`.
 //!
-//! Books of ingest: per signal, requests `received = stored + repeated + refused{reason}` (plus those
-//! still under way), and `records = stored + rejected{reason}` of the stored requests.
+//! Books of ingest: per signal, requests `received = stored + repeated + refused{protocol,reason}` (plus those
+//! still under way or whose sender went away), and `records = stored + rejected{reason}` of the stored requests.
 
 mod upkeep;
 
@@ -12,7 +12,6 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use vervet_model::Signal;
-use vervet_wire::Refusal;
 
 pub(crate) use upkeep::UpkeepMetrics;
 
@@ -24,6 +23,13 @@ struct SignalLabel {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ReasonLabels {
     signal: &'static str,
+    reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RefusedLabels {
+    signal: &'static str,
+    protocol: &'static str,
     reason: &'static str,
 }
 
@@ -48,9 +54,11 @@ pub(crate) struct Metrics {
     repeated_requests: Family<SignalLabel, Counter>,
     rejected_records: Family<ReasonLabels, Counter>,
     adjusted_records: Family<ReasonLabels, Counter>,
-    refused_requests: Family<ReasonLabels, Counter>,
+    refused_requests: Family<RefusedLabels, Counter>,
     table_rows: Family<TableLabels, Gauge>,
     table_bytes: Family<TableLabels, Gauge>,
+    pub(crate) damaged_segments: Gauge,
+    pub(crate) damaged_indexes: Gauge,
     pub(crate) upkeep: UpkeepMetrics,
     pub(crate) flushes: Counter,
     pub(crate) flush_failures: Counter,
@@ -110,16 +118,11 @@ impl Metrics {
         self.adjusted_records.get_or_create(&labels).inc_by(records);
     }
 
-    pub(crate) fn refused(&self, signal: Signal, refusal: &Refusal) {
-        let reason = match refusal {
-            Refusal::Invalid(_) => "invalid",
-            Refusal::TooLarge { .. } => "too_large",
-            Refusal::Overloaded { .. } => "overloaded",
-            Refusal::Unavailable { .. } => "unavailable",
-        };
+    pub(crate) fn refused(&self, signal: Signal, protocol: &'static str, reason: &'static str) {
         self.refused_requests
-            .get_or_create(&ReasonLabels {
+            .get_or_create(&RefusedLabels {
                 signal: signal.as_str(),
+                protocol,
                 reason,
             })
             .inc();
@@ -202,15 +205,15 @@ impl Metrics {
                 "Records that were cut or corrected to fit",
                 &self.adjusted_records,
             ),
-            (
-                "collector_refused_requests",
-                "Requests not stored",
-                &self.refused_requests,
-            ),
         ];
         for (name, help, family) in by_reason {
             registry.register(name, help, family.clone());
         }
+        registry.register(
+            "collector_refused_requests",
+            "OTLP requests answered with an error",
+            self.refused_requests.clone(),
+        );
     }
 
     fn register_storage(&self, registry: &mut Registry) {
@@ -245,6 +248,16 @@ impl Metrics {
             registry.register(name, help, counter.clone());
         }
         let gauges = [
+            (
+                "collector_damaged_segments",
+                "Segments that could not be read since the start; their rows are missing in answers",
+                &self.damaged_segments,
+            ),
+            (
+                "collector_damaged_indexes",
+                "Times since the start that the index of a segment could not be used",
+                &self.damaged_indexes,
+            ),
             (
                 "collector_journal_bytes",
                 "Bytes of journal segments",

@@ -378,7 +378,12 @@ async fn listen(
     };
     let otlp_router = vervet_wire::http::router(ingest.clone(), request_bytes);
     let known_as = config.external_url.as_deref();
-    let otlp_router = vervet_wire::http::guard::service(otlp_router, config.otlp_http, known_as);
+    let otlp_router = vervet_wire::http::guard::telemetry(
+        otlp_router,
+        config.otlp_http,
+        known_as,
+        ingest.clone(),
+    );
     servers.spawn(serve_http(otlp_http, otlp_router, shutdown.clone()));
     servers.spawn(serve_grpc(
         otlp_grpc,

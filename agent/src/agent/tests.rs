@@ -357,6 +357,14 @@ async fn requests_of_too_many_records_are_refused_for_good() {
     assert_eq!(post(one(), Some("evil.example"), None).await.0, 421);
     assert_eq!(post(one(), None, None).await.0, 200);
     assert_eq!(agent.status().buffer.last_sequence, 1);
+    // Each is counted under its reason.
+    let metrics = agent.metrics_text();
+    for reason in ["invalid", "site", "host"] {
+        let line = format!(
+            r#"vervet_agent_receiver_refused_requests_total{{receiver="otlp",signal="logs",protocol="http",reason="{reason}"}} 1"#
+        );
+        assert!(metrics.contains(&line), "{line} is missing in\n{metrics}");
+    }
     agent.shutdown(Duration::from_millis(100)).await;
 }
 

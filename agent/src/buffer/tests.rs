@@ -261,10 +261,6 @@ async fn a_full_buffer_refuses_clients_and_makes_files_wait_until_there_is_room(
     assert_eq!((received, buffered), (4, 4));
     let received = running.metric("vervet_agent_receiver_received_records_total{receiver=\"otlp\"");
     assert_eq!(received, stored * 2, "what was refused was never received");
-    assert_eq!(
-        running.metric("vervet_agent_receiver_refused_requests_total{receiver=\"otlp\""),
-        2
-    );
     drop((client, exporter));
     running.finish().await;
 }

@@ -16,7 +16,9 @@ use tokio::sync::Semaphore;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use vervet_model::Signal;
-use vervet_wire::{Accepted, DecodeError, OtlpRequest, OtlpSink, Refusal, Room, grpc, http};
+use vervet_wire::{
+    Accepted, DecodeError, OtlpRequest, OtlpSink, Refusal, RefusedRequest, Room, grpc, http,
+};
 
 use crate::budget::{MemoryBudget, MemoryKind, MemoryPermit};
 use crate::config::{OtlpReceiverSpec, listen_address};
@@ -139,7 +141,7 @@ async fn serve_http(
     let shutdown = context.shutdown.clone().cancelled_owned();
     let mut router = http::router(sink.clone(), body_bytes_max);
     if let Ok(address) = listener.local_addr() {
-        router = http::guard::service(router, address, None);
+        router = http::guard::telemetry(router, address, None, sink.clone());
     }
     let served = axum::serve(listener, router)
         .with_graceful_shutdown(shutdown)
@@ -161,6 +163,11 @@ struct Sink {
 impl OtlpSink for Sink {
     async fn accept(&self, request: OtlpRequest) -> Result<Accepted, Refusal> {
         self.accept_held(request, self.room()).await
+    }
+
+    fn refused(&self, request: RefusedRequest) {
+        let receiver = self.context.output.receiver();
+        self.context.metrics.refused(receiver, request);
     }
 
     fn room(&self) -> Box<dyn Room> {

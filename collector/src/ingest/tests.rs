@@ -259,3 +259,46 @@ async fn what_a_request_becomes_counts_and_is_given_back() {
     ));
     ingest.room().set(1 << 20).expect("all was given back");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_that_are_refused_are_counted_wherever_they_are_and_the_books_hold() {
+    let dir = tempfile::tempdir().expect("folder");
+    let collector = Collector::open(dir.path());
+    let router = vervet_wire::http::router(collector.ingest.clone(), 1 << 10);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
+    let listener = listener.expect("bound");
+    let url = format!("http://{}/v1/logs", listener.local_addr().expect("bound"));
+    let serving = tokio::spawn(async move { axum::serve(listener, router).await });
+    vervet_agent::telemetry::install_tls_provider();
+    let client = reqwest::Client::new();
+    let post = async |content_type: &str, body: Vec<u8>| {
+        let request = client.post(&url).header("content-type", content_type);
+        let answer = request.body(body).send().await.expect("answered");
+        answer.status().as_u16()
+    };
+    let protobuf = "application/x-protobuf";
+    assert_eq!(post(protobuf, Vec::new()).await, 200);
+    assert_eq!(post("text/plain", Vec::new()).await, 415);
+    assert_eq!(post(protobuf, vec![0; 2 << 10]).await, 413);
+    assert_eq!(post(protobuf, vec![0x0a, 0x7f]).await, 400);
+    let text = collector.own.metrics.render();
+    let value = |line: &str| {
+        let found = text.lines().find_map(|have| have.strip_prefix(line));
+        found.map_or(0, |value| value.trim().parse::<u64>().expect("a number"))
+    };
+    let refused = |reason: &str| {
+        value(&format!(
+            r#"vervet_collector_refused_requests_total{{signal="logs",protocol="http",reason="{reason}"}}"#
+        ))
+    };
+    for reason in ["unsupported", "too_large", "invalid"] {
+        assert_eq!(refused(reason), 1, "{reason} in\n{text}");
+    }
+    let of_logs = |name: &str| {
+        value(&format!(
+            r#"vervet_collector_{name}_total{{signal="logs"}}"#
+        ))
+    };
+    assert_eq!(of_logs("received_requests"), of_logs("stored_requests") + 3);
+    serving.abort();
+}

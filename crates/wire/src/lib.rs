@@ -19,7 +19,10 @@ pub mod receiver;
 mod room;
 
 pub use protobuf::DecodeError;
-pub use receiver::{Accepted, Coding, LANES, OtlpRequest, OtlpSink, Received, Refusal, Source};
+pub use receiver::{
+    Accepted, Coding, LANES, OtlpRequest, OtlpSink, Protocol, Received, Refusal, RefusedRequest,
+    Source,
+};
 pub use room::{Room, Unlimited};
 
 /// Largest request body, compressed and decompressed (bytes).

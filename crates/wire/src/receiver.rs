@@ -152,6 +152,47 @@ pub enum Refusal {
     },
 }
 
+impl Refusal {
+    /// The word for it in metrics.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Invalid(_) => "invalid",
+            Self::TooLarge { .. } => "too_large",
+            Self::Overloaded { .. } => "overloaded",
+            Self::Unavailable { .. } => "unavailable",
+        }
+    }
+}
+
+/// How a request came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Protocol {
+    Grpc,
+    Http,
+}
+
+impl Protocol {
+    /// The word for it in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Grpc => "grpc",
+            Self::Http => "http",
+        }
+    }
+}
+
+/// A request that was answered with an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RefusedRequest {
+    pub signal: Signal,
+    pub protocol: Protocol,
+    /// As [`Refusal::reason`]; or `unsupported` (content type, encoding or method), `timeout` (the body did not
+    /// arrive in time), `host` (a name that is not served), `site` (a page of another site asked).
+    pub reason: &'static str,
+    /// Whether it had reached [`OtlpSink::accept_held`].
+    pub delivered: bool,
+}
+
 /// Takes export requests. An `Ok` promises that everything but the rejected records is durable.
 pub trait OtlpSink: Clone + Send + Sync + 'static {
     fn accept(
@@ -163,6 +204,9 @@ pub trait OtlpSink: Clone + Send + Sync + 'static {
     fn room(&self) -> Box<dyn Room> {
         Box::new(Unlimited)
     }
+
+    /// Told once of every request that is answered with an error, whoever refused it. For counting.
+    fn refused(&self, _request: RefusedRequest) {}
 
     /// As [`Self::accept`], with the room that the request is held in; it is given back when the answer is known.
     fn accept_held(

@@ -26,7 +26,7 @@ use super::{source_of, status_of};
 use crate::http::Encoding;
 use crate::http::router::{CONVERSIONS_MAX, Form, convert};
 use crate::otlp::encode_response;
-use crate::receiver::{OtlpSink, Refusal};
+use crate::receiver::{OtlpSink, Protocol, Refusal, RefusedRequest};
 use crate::room::Room;
 
 /// Flag and length before a message (bytes).
@@ -83,33 +83,41 @@ impl<S: OtlpSink> Export<S> {
         Box::pin(async move {
             let mut response = match export.answer(request).await {
                 Ok(message) => response(&message),
-                Err(status) => status.into_http(),
+                Err(refused) => {
+                    export.sink.refused(RefusedRequest {
+                        signal: export.signal,
+                        protocol: Protocol::Grpc,
+                        reason: refused.reason,
+                        delivered: refused.delivered,
+                    });
+                    refused.status.into_http()
+                }
             };
             response.headers_mut().insert(ACCEPTS, ACCEPTED);
             Ok(response)
         })
     }
 
-    async fn answer(&self, request: http::Request<Body>) -> Result<Bytes, Status> {
+    async fn answer(&self, request: http::Request<Body>) -> Result<Bytes, Refused> {
         if !request.uri().path().ends_with("/Export") {
-            return Err(Status::unimplemented("the service has one method, Export"));
+            return Err(Status::unimplemented("the service has one method, Export").into());
         }
         let (head, body) = request.into_parts();
         let encoding = encoding_of(&head.headers)?;
-        let source = source_of(&head.headers).map_err(|refusal| status_of(&refusal))?;
+        let source = source_of(&head.headers)?;
         let mut room = self.sink.room();
         let reading = self.read(body, &mut *room);
         let read = tokio::time::timeout(self.body_timeout, reading).await;
         let (is_compressed, message) = read.unwrap_or_else(|_elapsed| {
             let seconds = self.body_timeout.as_secs();
             let message = format!("the body did not arrive within {seconds} s");
-            Err(Status::deadline_exceeded(message))
+            Err(Status::deadline_exceeded(message).into())
         })?;
         let content_encoding = match (is_compressed, encoding) {
             (false, _) => "",
             (true, "") => {
                 let message = "the message says that it is compressed, the headers do not";
-                return Err(Status::internal(message));
+                return Err(Status::internal(message).into());
             }
             (true, encoding) => encoding,
         };
@@ -119,20 +127,20 @@ impl<S: OtlpSink> Export<S> {
             content_encoding: content_encoding.to_owned(),
             bytes_max: self.body_bytes_max,
         };
-        let refused = |refusal: Refusal| status_of(&refusal);
-        let converted = convert(&self.conversions, form, message, room).await;
-        let (request, room) = converted
-            .map_err(refused)?
-            .into_request(self.signal, source);
+        let converted = convert(&self.conversions, form, message, room).await?;
+        let (request, room) = converted.into_request(self.signal, source);
         let accepted = self.sink.accept_held(request, room).await;
-        let accepted = accepted.map_err(refused)?;
+        let accepted = accepted.map_err(|refusal| Refused {
+            delivered: true,
+            ..Refused::from(refusal)
+        })?;
         Ok(encode_response(accepted.rejected, &accepted.message))
     }
 
     /// The one message of a body and whether it is compressed. Room is asked for before a piece is kept.
-    async fn read(&self, mut body: Body, room: &mut dyn Room) -> Result<(bool, Bytes), Status> {
+    async fn read(&self, mut body: Body, room: &mut dyn Room) -> Result<(bool, Bytes), Refused> {
         let limit = self.body_bytes_max;
-        let not_one = || Status::internal("the body is not one whole message");
+        let not_one = || Refused::from(Status::internal("the body is not one whole message"));
         let mut whole: Vec<u8> = Vec::new();
         while let Some(frame) = body.frame().await {
             let Ok(data) = frame?.into_data() else {
@@ -145,7 +153,7 @@ impl<S: OtlpSink> Export<S> {
                 continue;
             };
             if length > limit {
-                return Err(status_of(&Refusal::TooLarge { limit }));
+                return Err(Refusal::TooLarge { limit }.into());
             }
             let declared = PREFIX_BYTES + length;
             if whole.len() + rest.len() > declared {
@@ -153,8 +161,7 @@ impl<S: OtlpSink> Export<S> {
             }
             if whole.capacity() < declared {
                 // All of it at once, as it says; it has to arrive within the timeout.
-                let asked = room.set(declared);
-                asked.map_err(|refusal| status_of(&refusal))?;
+                room.set(declared)?;
                 whole.reserve_exact(declared - whole.len());
             }
             whole.extend_from_slice(rest);
@@ -165,8 +172,41 @@ impl<S: OtlpSink> Export<S> {
         let message = Bytes::from(whole).split_off(PREFIX_BYTES);
         match (message.len() == length, flag) {
             (true, 0 | 1) => Ok((flag == 1, message)),
-            (true, _) => Err(Status::internal("the message's flag is neither 0 nor 1")),
+            (true, _) => Err(Status::internal("the message's flag is neither 0 nor 1").into()),
             (false, _) => Err(not_one()),
+        }
+    }
+}
+
+/// An answer that is an error, and how it is counted.
+struct Refused {
+    status: Status,
+    reason: &'static str,
+    delivered: bool,
+}
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        Self {
+            status: status_of(&refusal),
+            reason: refusal.reason(),
+            delivered: false,
+        }
+    }
+}
+
+/// What is wrong with the call itself.
+impl From<Status> for Refused {
+    fn from(status: Status) -> Self {
+        let reason = match status.code() {
+            Code::Unimplemented => "unsupported",
+            Code::DeadlineExceeded => "timeout",
+            _ => "invalid",
+        };
+        Self {
+            status,
+            reason,
+            delivered: false,
         }
     }
 }

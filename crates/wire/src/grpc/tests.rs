@@ -10,12 +10,15 @@ use tonic::transport::{Channel, Server, server::TcpIncoming};
 use vervet_model::Signal;
 
 use super::*;
-use crate::receiver::{Accepted, OtlpRequest, OtlpSink};
+use crate::receiver::{Accepted, OtlpRequest, OtlpSink, Protocol, RefusedRequest};
 
 const LIMIT: usize = 1 << 20;
 
 #[derive(Clone, Default)]
-struct Recorder(Arc<Mutex<Vec<OtlpRequest>>>);
+struct Recorder(
+    Arc<Mutex<Vec<OtlpRequest>>>,
+    Arc<Mutex<Vec<(&'static str, bool)>>>,
+);
 
 impl OtlpSink for Recorder {
     async fn accept(&self, request: OtlpRequest) -> Result<Accepted, Refusal> {
@@ -31,6 +34,14 @@ impl OtlpSink for Recorder {
         };
         self.0.lock().push(request);
         answer
+    }
+
+    fn refused(&self, request: RefusedRequest) {
+        assert_eq!(
+            (request.signal, request.protocol),
+            (Signal::Logs, Protocol::Grpc)
+        );
+        self.1.lock().push((request.reason, request.delivered));
     }
 }
 
@@ -89,7 +100,7 @@ async fn bodies_and_source_arrive_as_sent() {
 
 #[tokio::test]
 async fn refusals_become_statuses() {
-    let (_recorder, channel) = serve().await;
+    let (recorder, channel) = serve().await;
     let client = Client::new(channel, None);
     let status = client
         .export(Signal::Logs, Bytes::from_static(b"\x7a\x04busy"), None)
@@ -114,6 +125,8 @@ async fn refusals_become_statuses() {
         .await
         .expect_err("refused");
     assert_eq!(status.code(), Code::InvalidArgument);
+    let told = [("overloaded", true), ("invalid", true)];
+    assert_eq!(*recorder.1.lock(), told);
 }
 
 #[tokio::test]
@@ -136,6 +149,7 @@ async fn bodies_over_the_limit_never_reach_the_sink() {
         );
     }
     assert!(recorder.0.lock().is_empty());
+    assert_eq!(*recorder.1.lock(), [("too_large", false); 3]);
 }
 
 #[tokio::test]
@@ -155,6 +169,7 @@ async fn a_sequence_out_of_range_never_reaches_the_sink() {
         .expect_err("refused");
     assert_eq!(status.code(), Code::InvalidArgument);
     assert!(recorder.0.lock().is_empty());
+    assert_eq!(*recorder.1.lock(), [("invalid", false)]);
 }
 
 #[tokio::test]
@@ -261,6 +276,15 @@ async fn bodies_that_are_not_one_message_are_refused() {
         let in_trailers = collected.trailers().and_then(Status::from_header_map);
         let status = in_headers.or(in_trailers).expect("a status");
         assert_eq!(status.code(), expected, "{encoding} {body:?}: {status:?}");
+        let told = std::mem::take(&mut *recorder.1.lock());
+        let reason = match expected {
+            Code::Ok => None,
+            Code::Unimplemented => Some("unsupported"),
+            Code::ResourceExhausted => Some("too_large"),
+            _ => Some("invalid"),
+        };
+        let expected: Vec<_> = reason.map(|reason| (reason, false)).into_iter().collect();
+        assert_eq!(told, expected, "{encoding} {body:?}");
     }
 }
 
@@ -276,7 +300,8 @@ async fn a_body_that_never_ends_is_given_up() {
     let request = http::Request::post("/opentelemetry.proto.collector.logs.v1.LogsService/Export")
         .body(frames)
         .expect("request");
-    let routes = server::with_body_timeout(&Recorder::default(), LIMIT, Duration::from_millis(20));
+    let recorder = Recorder::default();
+    let routes = server::with_body_timeout(&recorder, LIMIT, Duration::from_millis(20));
     let response = routes
         .into_axum_router()
         .oneshot(request)
@@ -284,6 +309,7 @@ async fn a_body_that_never_ends_is_given_up() {
         .expect("infallible");
     let status = Status::from_header_map(response.headers()).expect("a status");
     assert_eq!(status.code(), Code::DeadlineExceeded);
+    assert_eq!(*recorder.1.lock(), [("timeout", false)]);
     drop(sender);
 }
 

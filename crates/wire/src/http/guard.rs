@@ -22,6 +22,9 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, Method, StatusCode, header};
 
+use super::router::signal_of;
+use crate::receiver::{OtlpSink, Protocol, RefusedRequest};
+
 /// `router` for a listener on `address` that programs ask; its host may also be that of the URL `known_as`.
 pub fn service(router: Router, address: SocketAddr, known_as: Option<&str>) -> Router {
     let guard = Guard::new(address, known_as, false);
@@ -35,6 +38,42 @@ pub fn service(router: Router, address: SocketAddr, known_as: Option<&str>) -> R
 pub fn site(router: Router, address: SocketAddr, known_as: Option<&str>) -> Router {
     let guard = Guard::new(address, known_as, true);
     router.layer(from_fn_with_state(guard, check))
+}
+
+/// As [`service`] for OTLP: `sink` is told of what is refused.
+pub fn telemetry<S: OtlpSink>(
+    router: Router,
+    address: SocketAddr,
+    known_as: Option<&str>,
+    sink: S,
+) -> Router {
+    let guard = Guard::new(address, known_as, false);
+    match guard.local {
+        true => router.layer(from_fn_with_state((guard, sink), check_telemetry)),
+        false => router,
+    }
+}
+
+async fn check_telemetry<S: OtlpSink>(
+    State((guard, sink)): State<(Guard, S)>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let Some((status, message)) = guard.refusal(&request) else {
+        return next.run(request).await;
+    };
+    if let Some(signal) = signal_of(request.uri().path()) {
+        sink.refused(RefusedRequest {
+            signal,
+            protocol: Protocol::Http,
+            reason: match status {
+                StatusCode::MISDIRECTED_REQUEST => "host",
+                _ => "site",
+            },
+            delivered: false,
+        });
+    }
+    (status, message).into_response()
 }
 
 async fn check(State(guard): State<Guard>, request: Request, next: Next) -> Response {

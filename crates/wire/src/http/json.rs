@@ -104,6 +104,9 @@ impl Output<'_> {
     }
 }
 
+/// What the requests of the signals hold.
+const GROUPS: [&str; 3] = ["resourceLogs", "resourceMetrics", "resourceSpans"];
+
 /// The fields of one message.
 struct Message<'o, 'r> {
     spec: &'static MessageSpec,
@@ -151,7 +154,14 @@ impl Visitor<'_> for Name {
     }
 
     fn visit_str<E: de::Error>(self, name: &str) -> Result<Self::Value, E> {
-        Ok(self.0.named(name))
+        let field = self.0.named(name);
+        if field.is_none() && GROUPS.contains(&name) {
+            // Passed over, all of the request would be lost without a word.
+            return Err(E::custom(format!(
+                "{name} belongs to the endpoint of another signal"
+            )));
+        }
+        Ok(field)
     }
 }
 

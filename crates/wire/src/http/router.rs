@@ -22,8 +22,8 @@ use super::{
     to_protobuf_within,
 };
 use crate::receiver::{
-    AGENT_ID_KEY, Accepted, Coding, OtlpRequest, OtlpSink, Received, Refusal, SEQUENCE_KEY, Source,
-    source_from,
+    AGENT_ID_KEY, Coding, OtlpRequest, OtlpSink, Protocol, Received, Refusal, RefusedRequest,
+    SEQUENCE_KEY, Source, source_from,
 };
 use crate::room::Room;
 
@@ -65,6 +65,16 @@ pub(super) fn with_body_timeout<S: OtlpSink>(
         })
 }
 
+/// The signal whose endpoint a path is.
+pub(super) fn signal_of(path: &str) -> Option<Signal> {
+    match path {
+        "/v1/logs" => Some(Signal::Logs),
+        "/v1/metrics" => Some(Signal::Metrics),
+        "/v1/traces" => Some(Signal::Traces),
+        _ => None,
+    }
+}
+
 /// What the endpoints share.
 #[derive(Clone)]
 struct Receiver<S> {
@@ -76,9 +86,18 @@ struct Receiver<S> {
 
 impl<S: OtlpSink> Receiver<S> {
     async fn export(&self, signal: Signal, request: Request) -> Response {
+        let refused = |reason, delivered| {
+            self.sink.refused(RefusedRequest {
+                signal,
+                protocol: Protocol::Http,
+                reason,
+                delivered,
+            });
+        };
         let (head, body) = request.into_parts();
         let content_type = text(&head.headers, header::CONTENT_TYPE.as_str());
         let Some(encoding) = Encoding::from_content_type(content_type) else {
+            refused("unsupported", false);
             let message = "the content type must be application/x-protobuf or application/json";
             return (StatusCode::UNSUPPORTED_MEDIA_TYPE, message).into_response();
         };
@@ -95,7 +114,8 @@ impl<S: OtlpSink> Receiver<S> {
         let limits = (form.bytes_max, self.body_timeout);
         let body = match read_body(&head.headers, body, limits, &mut *room).await {
             Ok(body) => body,
-            Err(refusal) => {
+            Err((reason, refusal)) => {
+                refused(reason, false);
                 // The rest of the body is not read, so the connection cannot carry another request.
                 let mut response = refuse(encoding, &refusal);
                 let close = HeaderValue::from_static("close");
@@ -103,31 +123,41 @@ impl<S: OtlpSink> Receiver<S> {
                 return response;
             }
         };
-        match self.accept(form, &head.headers, body, room).await {
+        let (request, room) = match self.prepare(form, &head.headers, body, room).await {
+            Ok(prepared) => prepared,
+            Err(refusal) => {
+                refused(refusal.reason(), false);
+                return refuse(encoding, &refusal);
+            }
+        };
+        match self.sink.accept_held(request, room).await {
             Ok(accepted) => answer(
                 StatusCode::OK,
                 encoding,
                 encode_accepted(encoding, &accepted, signal),
             ),
-            Err(refusal) => refuse(encoding, &refusal),
+            Err(refusal) => {
+                refused(refusal.reason(), true);
+                refuse(encoding, &refusal)
+            }
         }
     }
 
-    async fn accept(
+    /// The request as the sink takes it.
+    async fn prepare(
         &self,
         form: Form,
         headers: &HeaderMap,
         body: Bytes,
         room: Box<dyn Room>,
-    ) -> Result<Accepted, Refusal> {
+    ) -> Result<(OtlpRequest, Box<dyn Room>), Refusal> {
         let source = source_from(
             present(headers, AGENT_ID_KEY),
             present(headers, SEQUENCE_KEY),
         )?;
         let signal = form.signal;
         let converted = convert(&self.conversions, form, body, room).await?;
-        let (request, room) = converted.into_request(signal, source);
-        self.sink.accept_held(request, room).await
+        Ok(converted.into_request(signal, source))
     }
 }
 
@@ -162,28 +192,28 @@ pub(crate) struct Form {
     pub(crate) bytes_max: usize,
 }
 
-/// Reads the body, asking for room before a piece of it is kept.
+/// Reads the body, asking for room before a piece of it is kept. A refusal comes with the word for it in metrics.
 async fn read_body(
     headers: &HeaderMap,
     body: Body,
     (bytes_max, timeout): (usize, Duration),
     room: &mut dyn Room,
-) -> Result<Bytes, Refusal> {
+) -> Result<Bytes, (&'static str, Refusal)> {
+    let with_reason = |refusal: Refusal| (refusal.reason(), refusal);
     let declared = text(headers, header::CONTENT_LENGTH.as_str())
         .parse::<usize>()
         .unwrap_or(0);
     if declared > bytes_max {
-        return Err(Refusal::TooLarge { limit: bytes_max });
+        return Err(with_reason(Refusal::TooLarge { limit: bytes_max }));
     }
-    room.set(declared)?;
+    room.set(declared).map_err(with_reason)?;
     let collected = collect(body, bytes_max, declared, room);
     let Ok(read) = tokio::time::timeout(timeout, collected).await else {
         let seconds = timeout.as_secs();
-        return Err(Refusal::Invalid(format!(
-            "the body did not arrive within {seconds} s"
-        )));
+        let message = format!("the body did not arrive within {seconds} s");
+        return Err(("timeout", Refusal::Invalid(message)));
     };
-    read
+    read.map_err(with_reason)
 }
 
 async fn collect(

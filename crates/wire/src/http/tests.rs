@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 use super::router::{CONVERSIONS_MAX, Form, convert, with_body_timeout};
 use super::*;
 use crate::otlp;
+use crate::receiver::{Protocol, RefusedRequest};
 
 const LIMIT: usize = 1 << 20;
 
@@ -92,8 +93,9 @@ fn bad_json_says_where() {
     assert!(refusal.to_string().contains("line 1"), "{refusal}");
 }
 
-#[derive(Clone)]
-struct Counting;
+/// Refuses what is malformed, and remembers what it was told of refusals.
+#[derive(Clone, Default)]
+struct Counting(Arc<parking_lot::Mutex<Vec<RefusedRequest>>>);
 
 impl crate::OtlpSink for Counting {
     async fn accept(&self, request: crate::OtlpRequest) -> Result<Accepted, Refusal> {
@@ -103,6 +105,10 @@ impl crate::OtlpSink for Counting {
             rejected: records,
             message: String::new(),
         })
+    }
+
+    fn refused(&self, request: RefusedRequest) {
+        self.0.lock().push(request);
     }
 }
 
@@ -118,7 +124,7 @@ async fn post(
         .header("content-encoding", encoding)
         .body(axum::body::Body::from(body))
         .expect("request");
-    let response = router(Counting, LIMIT)
+    let response = router(Counting::default(), LIMIT)
         .oneshot(request)
         .await
         .expect("infallible");
@@ -172,6 +178,44 @@ async fn answers_follow_the_protocol() {
 }
 
 #[tokio::test]
+async fn the_sink_is_told_once_of_every_request_that_is_refused() {
+    use tower::ServiceExt;
+    let sink = Counting::default();
+    let local = "127.0.0.1:4318".parse().expect("an address");
+    let router = guard::telemetry(router(sink.clone(), LIMIT), local, None, sink.clone());
+    let protobuf = ("content-type", "application/x-protobuf");
+    let malformed = Bytes::from_static(b"\x0a\x7f");
+    for (header, body, status, reason) in [
+        (("x", "y"), Bytes::new(), 415, "unsupported"),
+        (protobuf, Bytes::from(vec![0; LIMIT + 1]), 413, "too_large"),
+        (protobuf, malformed, 400, "invalid"),
+        (("vervet-sequence", "x"), Bytes::new(), 400, "invalid"),
+        (("content-encoding", "br"), Bytes::new(), 400, "invalid"),
+        (("host", "evil.example"), Bytes::new(), 421, "host"),
+        (("sec-fetch-site", "cross-site"), Bytes::new(), 403, "site"),
+    ] {
+        let mut request = http::Request::post("/v1/metrics").header(header.0, header.1);
+        if header.0 != "host" {
+            request = request.header("host", "localhost");
+        }
+        if !matches!(header.0, "x" | "content-type") {
+            request = request.header(protobuf.0, protobuf.1);
+        }
+        let request = request.body(axum::body::Body::from(body)).expect("request");
+        let response = router.clone().oneshot(request).await.expect("infallible");
+        assert_eq!(response.status().as_u16(), status, "{header:?}");
+        let told = std::mem::take(&mut *sink.0.lock());
+        let expected = RefusedRequest {
+            signal: Signal::Metrics,
+            protocol: Protocol::Http,
+            reason,
+            delivered: false,
+        };
+        assert_eq!(told, [expected], "{header:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_nonsense_source_is_refused() {
     use tower::ServiceExt;
     for (sequence, expected) in [("9223372036854775807", 200), ("9223372036854775808", 400)] {
@@ -181,7 +225,7 @@ async fn a_nonsense_source_is_refused() {
             .header(crate::receiver::SEQUENCE_KEY, sequence)
             .body(axum::body::Body::empty())
             .expect("request");
-        let response = router(Counting, LIMIT)
+        let response = router(Counting::default(), LIMIT)
             .oneshot(request)
             .await
             .expect("infallible");
@@ -203,7 +247,7 @@ async fn json_has_a_limit_of_its_own() {
                 .header("content-encoding", encoding)
                 .body(axum::body::Body::from(body))
                 .expect("request");
-            let response = router(Counting, JSON_BYTES_MAX * 2)
+            let response = router(Counting::default(), JSON_BYTES_MAX * 2)
                 .oneshot(request)
                 .await
                 .expect("infallible");
@@ -283,7 +327,8 @@ async fn a_body_that_does_not_arrive_closes_the_connection() {
         .await
         .expect("bind");
     let address = listener.local_addr().expect("bound");
-    let router = with_body_timeout(Counting, LIMIT, Duration::from_secs(1));
+    let sink = Counting::default();
+    let router = with_body_timeout(sink.clone(), LIMIT, Duration::from_secs(1));
     tokio::spawn(async move { axum::serve(listener, router).await });
     let mut stream = tokio::net::TcpStream::connect(address)
         .await
@@ -296,4 +341,6 @@ async fn a_body_that_does_not_arrive_closes_the_connection() {
     assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
     assert!(answer.contains("connection: close"), "{answer}");
     assert!(answer.contains("did not arrive within 1 s"), "{answer}");
+    let told: Vec<&str> = sink.0.lock().iter().map(|told| told.reason).collect();
+    assert_eq!(told, ["timeout"]);
 }

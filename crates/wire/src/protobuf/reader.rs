@@ -24,6 +24,10 @@ pub enum DecodeError {
     TooHeavy { max: usize },
     #[error("field {field} stands twice although it holds one message")]
     Repeated { field: u32 },
+    #[error(
+        "a span has no times, and its trace id is none; were metrics sent to the endpoint of traces?"
+    )]
+    NoSpan,
 }
 
 /// The value of one field as it stands on the wire.

@@ -73,6 +73,24 @@ fn metrics_are_what_the_generated_messages_read() {
 }
 
 #[test]
+fn a_request_of_another_signal_is_refused_with_its_name() {
+    let groups = [
+        (Signal::Logs, "resourceLogs"),
+        (Signal::Metrics, "resourceMetrics"),
+        (Signal::Traces, "resourceSpans"),
+    ];
+    for (signal, own) in groups {
+        for (_, group) in groups {
+            let outcome = read(signal, &format!("{{\"{group}\":[]}}"));
+            assert_eq!(outcome.is_ok(), group == own, "{group} as {signal}");
+            if let Err(refusal) = outcome {
+                assert!(refusal.to_string().contains(group), "{refusal}");
+            }
+        }
+    }
+}
+
+#[test]
 fn null_is_absent_and_the_unknown_is_passed_over() {
     let json = r#"{"x":[{"y":[1,null,{}]}],"resourceLogs":[{"resource":null,"scopeLogs":[{"logRecords":
         [{"body":null,"attributes":null,"later":{"a":[[]]},"severityText":"X"}]}]}]}"#;

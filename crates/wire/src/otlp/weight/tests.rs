@@ -141,3 +141,39 @@ fn endless_nesting_is_an_error() {
     let body = nested(&[1, 2, 2, 5], &value);
     assert_eq!(weigh(Signal::Logs, &body), Err(DecodeError::TooDeep));
 }
+
+#[test]
+fn metrics_that_are_sent_as_spans_are_refused_and_poor_spans_are_not() {
+    use crate::otlp::{Metric, MetricData, NumberPoint, Span};
+    let (resource, scope) = (Resource::default(), Scope::default());
+    let mut metrics = Vec::new();
+    crate::otlp::write_resource_metrics(&mut metrics, &resource, &scope, |w| {
+        w.push(&Metric {
+            name: "http_requests".into(),
+            data: MetricData::Gauge(vec![NumberPoint::default()]),
+            ..Metric::default()
+        });
+    });
+    weigh(Signal::Metrics, &metrics).expect("valid");
+    assert_eq!(
+        weigh(Signal::Traces, &metrics).expect_err("no spans"),
+        DecodeError::NoSpan
+    );
+    for span in [
+        Span::default(),
+        Span {
+            trace_id: &[1; 16],
+            ..Span::default()
+        },
+        // Wrong, and still a span.
+        Span {
+            trace_id: &[1; 3],
+            start_unix_nano: 1,
+            ..Span::default()
+        },
+    ] {
+        let mut body = Vec::new();
+        crate::otlp::write_resource_spans(&mut body, &resource, &scope, |w| w.push(&span));
+        weigh(Signal::Traces, &body).expect("spans");
+    }
+}
