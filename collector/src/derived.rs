@@ -1,5 +1,5 @@
 //! Metrics that the collector derives from what it receives, and writes into its own store: when agents were
-//! last heard of, the requests that services served, and error groups that are new or came back.
+//! last heard of, the requests that services served, error groups that are new or came back, and segments that cannot be read.
 //!
 //! The built-in rules read them. They take the way of all samples, through the journal, and need nobody to
 //! scrape the collector; a scrape that stops cannot silence the alert about it.
@@ -60,6 +60,8 @@ pub(crate) struct Derived {
     agents: Mutex<HashMap<String, AgentSeen>>,
     requests: Mutex<HashMap<RequestKey, u64>>,
     groups: Mutex<Vec<GroupSummary>>,
+    /// Segments that cannot be read; `None` while there never were any.
+    damaged_segments: Mutex<Option<usize>>,
 }
 
 impl Derived {
@@ -113,6 +115,14 @@ impl Derived {
         *self.groups.lock() = groups;
     }
 
+    /// A series of zeros begins only when there has been something to tell.
+    fn set_damaged_segments(&self, count: usize) {
+        let mut known = self.damaged_segments.lock();
+        if count > 0 || known.is_some() {
+            *known = Some(count);
+        }
+    }
+
     /// The value of every series now.
     #[expect(
         clippy::cast_precision_loss,
@@ -142,6 +152,9 @@ impl Derived {
                 &labels,
                 last_seen.0 as f64 / 1e9,
             );
+        }
+        if let Some(count) = *self.damaged_segments.lock() {
+            push("vervet_collector_damaged_segments", &[], count as f64);
         }
         for ((service, environment, status), count) in self.requests.lock().iter() {
             let labels = [
@@ -189,6 +202,7 @@ pub(crate) struct DerivedSamples {
 
 impl DerivedSamples {
     pub(crate) async fn run(self, shutdown: CancellationToken) {
+        let store = self.ingest.store().clone();
         let sink = Samples(self.ingest);
         let mut ticks = tokio::time::interval(INTERVAL);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -197,6 +211,8 @@ impl DerivedSamples {
                 () = shutdown.cancelled() => return,
                 _ = ticks.tick() => {}
             }
+            self.derived
+                .set_damaged_segments(store.damaged_segments().len());
             let samples = self.derived.samples(SystemClock.now().to_millis());
             if samples.is_empty() {
                 continue;
@@ -211,6 +227,22 @@ impl DerivedSamples {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn damaged_segments_are_told_of_from_the_first_on() {
+        let derived = Derived::default();
+        let told = || {
+            let samples = derived.samples(UnixMillis(7));
+            let values = samples.iter().map(|sample| sample.value);
+            values.collect::<Vec<f64>>()
+        };
+        derived.set_damaged_segments(0);
+        assert!(told().is_empty());
+        derived.set_damaged_segments(2);
+        assert_eq!(told(), [2.0]);
+        derived.set_damaged_segments(0);
+        assert_eq!(told(), [0.0], "so that an alert ends");
+    }
 
     #[test]
     fn derived_series_carry_their_labels() {

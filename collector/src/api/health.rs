@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode, header};
 use serde_json::json;
+use vervet_store::Store;
 
 use super::Shared;
 
@@ -21,16 +22,24 @@ pub(super) async fn readyz(State(context): State<Shared>) -> Response {
     }
 }
 
-/// The same as [`readyz`], as JSON.
+/// The same as [`readyz`], as JSON. What works and is not whole is `degraded`.
 pub(super) async fn health(State(context): State<Shared>) -> Response {
-    match context.health.problem() {
-        None => Json(json!({"status": "ok"})).into_response(),
-        Some(problem) => (
+    match (context.health.problem(), degraded(&context.store)) {
+        (None, None) => Json(json!({"status": "ok"})).into_response(),
+        (None, Some(reason)) => Json(json!({"status": "ok", "degraded": reason})).into_response(),
+        (Some(problem), _) => (
             StatusCode::SERVICE_UNAVAILABLE,
             Json(json!({"status": "unavailable", "reason": problem})),
         )
             .into_response(),
     }
+}
+
+/// What is not whole although data can be taken and queries are answered.
+pub(super) fn degraded(store: &Store) -> Option<String> {
+    let count = store.damaged_segments().len();
+    let segments = if count == 1 { "segment" } else { "segments" };
+    (count > 0).then(|| format!("{count} {segments} cannot be read; their rows are missing"))
 }
 
 /// The metrics for a scraper; the page of the same path for a browser.
@@ -53,6 +62,11 @@ pub(super) async fn metrics(State(context): State<Shared>, headers: HeaderMap) -
             .metrics
             .set_table(table, stats.rows_head, stats.rows_stored, stats.bytes);
     }
+    let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    let damaged = context.store.damaged_segments().len() as u64;
+    context.metrics.damaged_segments.set(number(damaged));
+    let indexes = number(stats.damaged_indexes);
+    context.metrics.damaged_indexes.set(indexes);
     let journal = context.journal.stats();
     context
         .metrics

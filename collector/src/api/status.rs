@@ -16,6 +16,7 @@ use vervet_store::maintain::UpkeepStatus;
 use vervet_store::{ServiceStats, TableStats};
 
 use super::Shared;
+use super::health::degraded;
 use super::params::Params;
 use super::response::{Failure, VervetFailure, add_warnings};
 use crate::backup::LastBackup;
@@ -52,6 +53,7 @@ pub(super) async fn status(State(context): State<Shared>) -> Response {
         SystemClock.now(),
         Signal::ALL.map(|signal| context.metrics.stored_total(signal)),
     );
+    let damaged = context.store.damaged_segments().into_iter();
     let data_dir = context.data_dir.clone();
     let disk = tokio::task::spawn_blocking(move || disk_json(&data_dir)).await;
     Json(json!({
@@ -60,6 +62,7 @@ pub(super) async fn status(State(context): State<Shared>) -> Response {
         "started_unix_ms": context.started.to_millis().0,
         "uptime_seconds": SystemClock.now().since(context.started).as_secs(),
         "ready": context.health.problem().is_none(),
+        "degraded": degraded(&context.store),
         "tables": {
             "logs": table_json(&stats.logs), "spans": table_json(&stats.spans),
             "samples": table_json(&stats.samples), "series": table_json(&stats.series),
@@ -67,6 +70,7 @@ pub(super) async fn status(State(context): State<Shared>) -> Response {
         "upkeep": upkeep_json(&context.store.upkeep_status()),
         "head_bytes": stats.head_bytes,
         "damaged_indexes": stats.damaged_indexes,
+        "damaged_segments": damaged.map(|it| json!({"path": it.path.display().to_string(), "reason": it.reason})).collect::<Vec<_>>(),
         "journal": {
             "segments": journal.segments, "bytes": journal.disk_bytes, "bytes_max": journal.disk_bytes_max,
             "last_sequence": last, "cursors": cursors,

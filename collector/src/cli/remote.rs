@@ -218,6 +218,9 @@ fn time(value: &Value, path: &str) -> String {
     })
 }
 
+/// Damaged segments that are listed.
+const DAMAGED_SHOWN: usize = 10;
+
 fn text(status: &Value) -> String {
     let mut out = format!(
         "vervet-collector {}, {}, up {}\n\n",
@@ -279,6 +282,21 @@ fn text(status: &Value) -> String {
         queries(status),
         last_backup(status),
     ));
+    out.push_str(&degraded(status));
+    out
+}
+
+/// What is not whole, with the first few files.
+fn degraded(status: &Value) -> String {
+    let Some(reason) = status.get("degraded").and_then(Value::as_str) else {
+        return String::new();
+    };
+    let mut out = format!("DEGRADED {reason}\n");
+    let damaged = status.get("damaged_segments").and_then(Value::as_array);
+    for segment in damaged.into_iter().flatten().take(DAMAGED_SHOWN) {
+        let text = |field: &str| segment.get(field).and_then(Value::as_str).unwrap_or("?");
+        out.push_str(&format!("         {}\n", text("reason")));
+    }
     out
 }
 
@@ -324,6 +342,8 @@ mod tests {
     fn a_status_reads_well() {
         let status = json!({
             "version": "1.2.3", "ready": true, "uptime_seconds": 75,
+            "degraded": "1 segment cannot be read; its rows are missing",
+            "damaged_segments": [{"path": "/d/a.parquet", "reason": "segment /d/a.parquet could not be read"}],
             "tables": {"logs": {"rows_head": 1, "rows_stored": 1234, "files": 2, "bytes": 2048,
                 "oldest_unix_ms": 1_728_000_000_000_i64}},
             "records_per_second": {"logs": 12.34},
@@ -336,6 +356,8 @@ mod tests {
         let text = text(&status);
         for part in [
             "vervet-collector 1.2.3, ready, up 1m 15s",
+            "DEGRADED 1 segment cannot be read",
+            "segment /d/a.parquet could",
             "1,234",
             "2.0 KiB",
             "12.3",

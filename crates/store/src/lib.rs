@@ -32,6 +32,7 @@ pub use error::StoreError;
 pub use flush::{FlushReport, PromoteConfig, PromoteKey};
 pub use ingest::{DecodeOptions, Decoded, decode};
 pub use maintain::{Cancel, UpkeepConfig};
+pub use query::damaged::DamagedSegment;
 pub use query::filter::{Comparison, Field, Filter, Test};
 pub use query::logs::{
     Direction, GroupBy, LineFilter, LineFilterOp, LogCount, LogCountSeries, LogMeasure, LogQuery,

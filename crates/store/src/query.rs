@@ -6,6 +6,7 @@
 
 #[cfg(feature = "sql")]
 mod admission;
+pub mod damaged;
 #[cfg(feature = "sql")]
 mod executor;
 pub mod filter;

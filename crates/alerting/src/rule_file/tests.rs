@@ -175,6 +175,7 @@ fn shipped_rules_parse() {
     for name in [
         "TargetDown",
         "AgentSilent",
+        "SegmentsDamaged",
         "DiskWillFill",
         "HighErrorRatio",
         "NewErrorGroup",

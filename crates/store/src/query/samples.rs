@@ -165,7 +165,8 @@ impl Store {
             });
             if overlaps {
                 gathered.check_deadline()?;
-                segments::read(&file.path, &metrics, &mut gathered)?;
+                let read = segments::read(&file.path, &metrics, &mut gathered);
+                read.inspect_err(|error| self.0.searcher.damage().note(&file.path, error))?;
             }
         }
         gathered.add_head(&view, &selected)?;

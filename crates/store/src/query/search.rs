@@ -49,6 +49,7 @@ use vervet_model::UnixNanos;
 use self::cache::MetadataCache;
 use self::pool::Pool;
 pub(crate) use self::predicate::Predicate;
+use crate::query::damaged::Damage;
 use crate::tables::Table;
 
 /// Requests that are answered at once; others wait, as long as their deadline lets them.
@@ -74,6 +75,11 @@ impl Searcher {
     /// Indexes of segments that could not be used, since the start.
     pub(crate) fn damaged_indexes(&self) -> u64 {
         self.cache.damaged_indexes()
+    }
+
+    /// The segments that could not be read.
+    pub(crate) fn damage(&self) -> &Damage {
+        self.cache.damage()
     }
 
     /// Forgets what is kept of segments, as after a start.

@@ -11,6 +11,7 @@ use super::segment::{Segment, SegmentMetadata};
 use super::stop::Stop;
 use crate::StoreError;
 use crate::catalog::{DataFile, FileId};
+use crate::query::damaged::Damage;
 
 /// Memory of the footers kept (bytes).
 pub(crate) const METADATA_BYTES_MAX: usize = 64 << 20;
@@ -22,6 +23,7 @@ pub(crate) struct MetadataCache {
     entries: Mutex<Entries>,
     /// Indexes that could not be used.
     damaged: AtomicU64,
+    damage: Damage,
 }
 
 #[derive(Default)]
@@ -63,7 +65,13 @@ impl MetadataCache {
         self.damaged.load(Ordering::Relaxed)
     }
 
+    /// The segments that could not be read.
+    pub(crate) fn damage(&self) -> &Damage {
+        &self.damage
+    }
+
     pub(crate) fn clear(&self) {
+        self.damage.clear();
         *self.entries.lock() = Entries::default();
     }
 }

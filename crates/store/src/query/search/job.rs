@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 
 use arrow::array::AsArray as _;
@@ -330,7 +330,7 @@ impl<V: Visit> Job<V> {
     }
 
     /// Notes what became of a unit, and wakes the caller after the last one.
-    fn finish(&self, result: Result<Vec<Queued>, StoreError>) {
+    fn finish(&self, path: &Path, result: Result<Vec<Queued>, StoreError>) {
         let mut state = self.state.lock();
         state.running = state.running.saturating_sub(1);
         let mut more = false;
@@ -341,6 +341,7 @@ impl<V: Visit> Job<V> {
             }
             Err(error) if is_damage(&error) => {
                 tracing::warn!(%error, "a segment is left out of an answer");
+                self.cache.damage().note(path, &error);
                 let warning = warning(&error);
                 if state.warnings.len() < WARNINGS_MAX && !state.warnings.contains(&warning) {
                     state.warnings.push(warning);
@@ -380,11 +381,11 @@ impl<V: Visit> Work for Job<V> {
         let run = std::panic::AssertUnwindSafe(|| self.run(unit));
         let result = std::panic::catch_unwind(run).unwrap_or_else(|_panic| {
             Err(StoreError::Read {
-                path,
+                path: path.clone(),
                 source: ParquetError::General("the reader panicked".to_owned()),
             })
         });
-        self.finish(result);
+        self.finish(&path, result);
     }
 
     fn has_steps(&self) -> bool {

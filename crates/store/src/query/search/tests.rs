@@ -543,6 +543,18 @@ async fn a_segment_that_cannot_be_read_is_named_and_the_rest_answered() {
     let counted = store.aggregate_logs(&everything(), &counts).await.unwrap();
     assert_eq!(counted.found[0].cells[0].count, 100);
     assert_eq!(counted.warnings.len(), 2);
+    let told: Vec<_> = store.damaged_segments();
+    let mut expected = [damaged.clone(), gone.clone()];
+    expected.sort();
+    let paths: Vec<_> = told.iter().map(|segment| segment.path.clone()).collect();
+    assert_eq!(paths, expected);
+    for segment in told {
+        let name = segment.path.display().to_string();
+        assert!(segment.reason.contains(&name), "{segment:?}");
+    }
+    // What is put right is found again only when it is read.
+    store.0.searcher.forget();
+    assert!(store.damaged_segments().is_empty());
 }
 
 #[tokio::test]
