@@ -23,6 +23,7 @@ pub(super) mod job;
 mod literal;
 pub(super) mod maps;
 mod needs;
+mod page_index;
 mod pages;
 pub(super) mod pass;
 mod pool;

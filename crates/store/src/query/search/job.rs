@@ -240,7 +240,7 @@ impl<V: Visit> Job<V> {
         let Some(conditions) = prune::remaining(&self.wanted.filter, segment, group) else {
             return Ok(());
         };
-        for part in self.parts(segment, group, left()) {
+        for part in self.parts(segment, group, left())? {
             self.stop.check()?;
             let span = left();
             if part.span.is_some_and(|known| !overlap(known, span)) {
@@ -265,7 +265,7 @@ impl<V: Visit> Job<V> {
     }
 
     /// The rows of a group as they are looked at: at once, or page by page when that would take too much memory.
-    fn parts(&self, segment: &Segment, group: usize, span: Span) -> Vec<Part> {
+    fn parts(&self, segment: &Segment, group: usize, span: Span) -> Result<Vec<Part>, StoreError> {
         let whole = Part {
             ranges: None,
             span: times::of_group(segment, group),
@@ -273,9 +273,9 @@ impl<V: Visit> Job<V> {
         let large = segment
             .group(group)
             .is_some_and(|group| group.total_byte_size() > DECODED_BYTES_MAX);
-        let pages = times::pages(segment, group);
+        let pages = segment.time_pages(group)?;
         if pages.is_empty() {
-            return vec![whole];
+            return Ok(vec![whole]);
         }
         let order = self.visitor.order();
         if large {
@@ -287,22 +287,22 @@ impl<V: Visit> Job<V> {
                 })
                 .collect();
             parts.sort_by_key(|part| std::cmp::Reverse(order.priority(part.span)));
-            return parts;
+            return Ok(parts);
         }
         let (inside, outside): (Vec<_>, Vec<_>) =
             pages.into_iter().partition(|page| overlap(page.span, span));
         if outside.is_empty() {
-            return vec![whole];
+            return Ok(vec![whole]);
         }
         let bounds = inside.iter().map(|page| page.span);
         let bounds = bounds.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
-        match bounds {
+        Ok(match bounds {
             None => Vec::new(),
             Some(bounds) => vec![Part {
                 ranges: Some(inside.into_iter().map(|page| page.rows).collect()),
                 span: Some(bounds),
             }],
-        }
+        })
     }
 
     fn pick(&self, (origin, numbers): Picked) -> Result<(), StoreError> {

@@ -14,11 +14,11 @@ use parquet::basic::{Compression, Encoding};
 use parquet::column::page::{Page, PageIterator, PageMetadata, PageReader};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, RowGroupMetaData};
-use parquet::file::page_index::offset_index::PageLocation;
 use parquet::file::serialized_reader::SerializedPageReader;
 use zstd::bulk::Decompressor;
 
 use super::input::Input;
+use super::page_index::PageIndex;
 
 thread_local! {
     static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
@@ -28,7 +28,7 @@ thread_local! {
 pub(super) struct GroupPages<'s> {
     input: Arc<Input>,
     metadata: &'s ParquetMetaData,
-    number: usize,
+    index: &'s PageIndex,
     group: &'s RowGroupMetaData,
 }
 
@@ -36,15 +36,15 @@ impl<'s> GroupPages<'s> {
     pub(super) fn new(
         input: &Input,
         metadata: &'s ParquetMetaData,
-        number: usize,
-    ) -> Result<Self, ParquetError> {
-        let group = metadata.row_groups().get(number);
-        Ok(Self {
+        index: &'s PageIndex,
+        group: &'s RowGroupMetaData,
+    ) -> Self {
+        Self {
             input: Arc::new(input.clone()),
             metadata,
-            number,
-            group: group.ok_or_else(|| missing("row group"))?,
-        })
+            index,
+            group,
+        }
     }
 
     pub(super) fn rows(&self) -> usize {
@@ -62,7 +62,7 @@ impl<'s> GroupPages<'s> {
         let encodings = |chunk: &ColumnChunkMetaData| chunk.page_encoding_stats_mask().copied();
         let encodings = self.group.columns().get(leaf).and_then(encodings);
         let as_they_are = Encoding::DELTA_LENGTH_BYTE_ARRAY;
-        let Some(locations) = self.locations(leaf) else {
+        let Some(locations) = self.index.locations(leaf) else {
             return Ok(None);
         };
         if !encodings.is_some_and(|encodings| encodings.is_only(as_they_are)) {
@@ -93,15 +93,10 @@ impl<'s> GroupPages<'s> {
         Ok(Some(holding))
     }
 
-    fn locations(&self, leaf: usize) -> Option<&'s Vec<PageLocation>> {
-        let groups = self.metadata.offset_index()?;
-        Some(groups.get(self.number)?.get(leaf)?.page_locations())
-    }
-
     fn pages(&self, leaf: usize) -> Result<Box<dyn PageReader>, ParquetError> {
         let chunk = self.group.columns().get(leaf);
         let chunk = chunk.ok_or_else(|| missing("column"))?;
-        let pages = self.locations(leaf).cloned();
+        let pages = self.index.locations(leaf).cloned();
         let (input, rows) = (Arc::clone(&self.input), self.rows());
         if !matches!(chunk.compression(), Compression::ZSTD(_)) {
             return Ok(Box::new(SerializedPageReader::new(

@@ -23,8 +23,10 @@ use parquet::file::reader::ChunkReader as _;
 
 use super::constant::constant;
 use super::input::Input;
+use super::page_index::{self, PageIndex};
 use super::pages::GroupPages;
 use super::stop::Stop;
+use super::times::Page;
 use crate::StoreError;
 use crate::catalog::DataFile;
 use crate::segment::index::bloom::bits;
@@ -73,6 +75,8 @@ pub(crate) struct SegmentMetadata {
     leaves: HashMap<String, usize>,
     /// The chunks of each column.
     roots: HashMap<String, Range<usize>>,
+    /// By row group.
+    pages: Vec<OnceLock<Arc<PageIndex>>>,
     /// `None` when there is no index.
     index: Result<Option<IndexHeader>, IndexError>,
     cube: OnceLock<Option<Arc<Cube>>>,
@@ -90,7 +94,7 @@ impl SegmentMetadata {
     fn read(input: &Input, file: &DataFile) -> Result<Self, ParquetError> {
         let hint = file.footer_bytes.saturating_add(PARQUET_TAIL_BYTES);
         let parquet = ParquetMetaDataReader::new()
-            .with_page_index_policy(PageIndexPolicy::Optional)
+            .with_page_index_policy(PageIndexPolicy::Skip)
             .with_prefetch_hint(usize::try_from(hint).ok())
             .parse_and_finish(input)?;
         let parquet = Arc::new(parquet);
@@ -117,6 +121,11 @@ impl SegmentMetadata {
             templates,
             leaves,
             roots,
+            pages: parquet
+                .row_groups()
+                .iter()
+                .map(|_group| OnceLock::new())
+                .collect(),
             index,
             cube: OnceLock::new(),
         })
@@ -136,6 +145,7 @@ impl SegmentMetadata {
             _ => 0,
         };
         self.parquet().memory_size()
+            + page_index::memory(self.parquet())
             + self.plain.schema().fields().len() * PER_FIELD_BYTES
             + cube * CUBE_FACTOR
     }
@@ -374,7 +384,8 @@ impl Segment {
         let mask = ProjectionMask::leaves(descriptor, leaves);
         let hint = self.schema(texts).fields();
         let levels = parquet_to_arrow_field_levels(descriptor, mask, Some(hint))?;
-        let pages = GroupPages::new(&self.input, parquet, group)?;
+        let index = self.page_index(group)?;
+        let pages = GroupPages::new(&self.input, parquet, &index, self.known_group(group)?);
         let rows = pages.rows().max(1);
         let mut reader =
             ParquetRecordBatchReader::try_new_with_row_groups(&levels, &pages, rows, selection)?;
@@ -403,9 +414,40 @@ impl Segment {
         let Some(leaf) = self.leaf(name) else {
             return Ok(None);
         };
-        GroupPages::new(&self.input, self.metadata.parquet(), group)
-            .and_then(|pages| pages.holding(leaf, searched, is_wanted))
-            .map_err(|source| self.input.error(source))
+        let holding = || {
+            let index = self.page_index(group)?;
+            let parquet = self.metadata.parquet();
+            GroupPages::new(&self.input, parquet, &index, self.known_group(group)?)
+                .holding(leaf, searched, is_wanted)
+        };
+        holding().map_err(|source| self.input.error(source))
+    }
+
+    /// The times of the pages of a row group; none when the segment does not tell.
+    pub(crate) fn time_pages(&self, group: usize) -> Result<Vec<Page>, StoreError> {
+        let index = self.page_index(group);
+        let index = index.map_err(|source| self.input.error(source))?;
+        Ok(index.times().to_vec())
+    }
+
+    fn page_index(&self, group: usize) -> Result<Arc<PageIndex>, ParquetError> {
+        let known = self.metadata.pages.get(group);
+        if let Some(index) = known.and_then(OnceLock::get) {
+            return Ok(Arc::clone(index));
+        }
+        let parquet = self.metadata.parquet();
+        let time = self.leaf(column::TIME);
+        let index = PageIndex::read(&self.input, parquet, self.known_group(group)?, time)?;
+        let index = Arc::new(index);
+        if let Some(known) = known {
+            let _another_thread_was_first = known.set(Arc::clone(&index));
+        }
+        Ok(index)
+    }
+
+    fn known_group(&self, group: usize) -> Result<&RowGroupMetaData, ParquetError> {
+        let group = self.group(group);
+        group.ok_or_else(|| ParquetError::General("a row group is missing".to_owned()))
     }
 
     /// Whether all values of a text column of a row group are in its dictionary.

@@ -2,7 +2,6 @@
 
 use std::ops::Range;
 
-use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use parquet::file::statistics::Statistics;
 
 use super::segment::Segment;
@@ -30,37 +29,4 @@ pub(crate) struct Page {
     /// Rows within the row group.
     pub(crate) rows: Range<usize>,
     pub(crate) span: Span,
-}
-
-/// The pages of the time column, in their order; empty when the segment has no page index.
-pub(crate) fn pages(segment: &Segment, group: usize) -> Vec<Page> {
-    known_pages(segment, group).unwrap_or_default()
-}
-
-fn known_pages(segment: &Segment, group: usize) -> Option<Vec<Page>> {
-    let metadata = segment.metadata().parquet();
-    let row_group = segment.group(group)?;
-    let leaf = segment.leaf(column::TIME)?;
-    let ColumnIndexMetaData::INT64(bounds) = metadata.column_index()?.get(group)?.get(leaf)? else {
-        return None;
-    };
-    let locations = metadata
-        .offset_index()?
-        .get(group)?
-        .get(leaf)?
-        .page_locations();
-    let start = |page: usize| {
-        let location = locations.get(page)?;
-        usize::try_from(location.first_row_index).ok()
-    };
-    let total = usize::try_from(row_group.num_rows()).ok()?;
-    (0..locations.len())
-        .map(|page| {
-            let end = start(page + 1).unwrap_or(total);
-            Some(Page {
-                rows: start(page)?..end,
-                span: (*bounds.min_value(page)?, *bounds.max_value(page)?),
-            })
-        })
-        .collect()
 }
