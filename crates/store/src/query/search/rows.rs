@@ -18,7 +18,7 @@ use crate::tables::Table;
 use crate::tables::packed::companion;
 
 /// Byte strings that pages are searched for, at most; for more of them rows are compared.
-const PAGE_SEARCHES_MAX: usize = 4;
+pub(super) const PAGE_SEARCHES_MAX: usize = 4;
 /// Shorter ones stand in pages by chance too often.
 const PAGE_SEARCH_BYTES_MIN: usize = 8;
 
@@ -164,22 +164,44 @@ impl<'s> Rows<'s> {
             .iter()
             .filter(|id| needs::group_may_hold_id(segment, group, id));
         let searched: Vec<_> = possible.map(|value| Finder::new(value)).collect();
-        if searched.len() > PAGE_SEARCHES_MAX {
-            return Ok(());
-        }
-        let is_left = |rows: &Range<usize>| match &self.left {
-            None => true,
-            Some(left) => left.slice(rows.start, rows.len()).has_true(),
-        };
-        let Some(holding) = segment.pages_with(group, name, &searched, is_left)? else {
+        let Some(in_pages) = self.in_pages_with(name, &searched)? else {
             return Ok(());
         };
-        let in_pages = self.of_unit(holding.into_iter().flatten());
         let mask = match &self.left {
             None => in_pages,
             Some(left) => left.set_indices().map(|row| in_pages.value(row)).collect(),
         };
         self.keep(&mask)
+    }
+
+    /// The rows of the unit in whose pages of a column one of the byte strings stands; `None` when that is not known
+    /// sooner than from the rows. Pages without a row that is left do not count.
+    pub(crate) fn in_pages_with(
+        &self,
+        name: &str,
+        searched: &[Finder<'_>],
+    ) -> Result<Option<BooleanBuffer>, StoreError> {
+        let Place::Group { segment, group } = self.place else {
+            return Ok(None);
+        };
+        if searched.len() > PAGE_SEARCHES_MAX {
+            return Ok(None);
+        }
+        let is_wanted = |rows: &Range<usize>| match &self.left {
+            _ if searched.is_empty() => false,
+            None => true,
+            Some(left) => left.slice(rows.start, rows.len()).has_true(),
+        };
+        let holding = segment.pages_with(group, name, searched, is_wanted)?;
+        Ok(holding.map(|pages| {
+            let mut bits = BooleanBufferBuilder::new(self.total);
+            for rows in pages {
+                bits.append_n(rows.start.saturating_sub(bits.len()), false);
+                bits.append_n(rows.end.saturating_sub(bits.len()), true);
+            }
+            bits.append_n(self.total.saturating_sub(bits.len()), false);
+            bits.finish()
+        }))
     }
 
     /// Whether the rows can have this column.

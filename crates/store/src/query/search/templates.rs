@@ -4,20 +4,25 @@
 //! depends on their digits. Digits are read only for rows of the last kind, and compared where they stand; texts are put
 //! together only for regular expressions.
 
+use std::collections::BTreeSet;
+
 use arrow::array::{Array, AsArray, BinaryArray, StringArray};
 use arrow::buffer::{BooleanBuffer, MutableBuffer};
 use arrow::datatypes::Int32Type;
+use memchr::memmem::Finder;
 use parquet::errors::ParquetError;
 
-use super::rows::Rows;
+use super::rows::{PAGE_SEARCHES_MAX, Rows};
 use super::text::TextTest;
 use crate::StoreError;
 use crate::segment::index::token::is_word_byte;
 use crate::segment::unpack_text;
-use crate::tables::packed::{DIGITS_MAX, LENGTH_BASE, MARK};
+use crate::tables::packed::{DIGITS_MAX, LENGTH_BASE, MARK, companion};
 
 /// Places of a template that a searched text may stand at; with more the texts are put together.
 const PLACES_MAX: usize = 256;
+/// Fewer bytes stand in most pages by chance.
+const PATTERN_BYTES_MIN: usize = 4;
 
 /// What a template tells of its texts.
 #[derive(Debug, PartialEq, Eq)]
@@ -94,6 +99,20 @@ pub(super) fn mask(
             *byte |= 1 << (row % 8);
         }
     }
+    if let Some(patterns) = templates.patterns(&open) {
+        let patterns: Vec<_> = patterns
+            .iter()
+            .map(|pattern| Finder::new(pattern))
+            .collect();
+        if let Some(in_pages) = rows.in_pages_with(&companion(name), &patterns)? {
+            let numbers = rows.numbers();
+            let is_possible = |row: usize| {
+                let number = numbers.get(row).and_then(|row| usize::try_from(*row).ok());
+                number.is_none_or(|number| in_pages.value(number))
+            };
+            open.retain(|(row, _key)| is_possible(*row));
+        }
+    }
     if !open.is_empty() {
         let which = open.iter().map(|(row, _key)| *row);
         let digits = rows.digits(name, which)?;
@@ -133,6 +152,35 @@ impl Templates<'_> {
         Some(known.get_or_insert_with(|| ask(test, template, is_packed)))
     }
 
+    /// Bytes of which the packed digits of any row that fulfils the condition hold one; `None` when that tells little.
+    fn patterns(&self, open: &[(usize, usize)]) -> Option<BTreeSet<Vec<u8>>> {
+        let mut is_used = vec![false; self.asked.len()];
+        for (_row, key) in open {
+            *is_used.get_mut(*key)? = true;
+        }
+        let mut patterns = BTreeSet::new();
+        let asked = self.asked.iter().zip(is_used);
+        for asked in asked.filter_map(|(asked, is_used)| asked.as_ref().filter(|_| is_used)) {
+            let Verdict::AnyOf(places) = &asked.verdict else {
+                return None;
+            };
+            if asked.itself {
+                return None;
+            }
+            for place in places {
+                let bytes = packed_run(place);
+                if bytes.len() < PATTERN_BYTES_MIN {
+                    return None;
+                }
+                patterns.insert(bytes);
+                if patterns.len() > PAGE_SEARCHES_MAX {
+                    return None;
+                }
+            }
+        }
+        (!patterns.is_empty()).then_some(patterns)
+    }
+
     /// Sets the bits of those rows that fulfil the condition. `None` when digits and templates do not fit.
     fn decide(&self, open: &[(usize, usize)], digits: &BinaryArray, mask: &mut [u8]) -> Option<()> {
         let mut text = Vec::new();
@@ -159,6 +207,19 @@ impl Templates<'_> {
         }
         Some(())
     }
+}
+
+/// The bytes that the first digits of these, as far as they follow each other, fill.
+fn packed_run(digits: &Digits) -> Vec<u8> {
+    let first = digits.first().map_or(0, |(at, _value)| *at);
+    let run = digits.iter().zip(first..);
+    let run = run.take_while(|((at, _value), next)| at == next);
+    let values: Vec<u8> = run.map(|((_at, value), _next)| *value).collect();
+    let pairs = values.get(first % 2..).unwrap_or_default();
+    pairs
+        .chunks_exact(2)
+        .map(|pair| pair.iter().fold(0, |byte, value| byte << 4 | value))
+        .collect()
 }
 
 /// Whether packed digits have these values.

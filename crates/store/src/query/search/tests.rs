@@ -110,6 +110,11 @@ fn word() -> impl Strategy<Value = String> {
     .prop_map(str::to_owned)
 }
 
+/// An id that is like the others in part.
+fn id(number: u8) -> String {
+    format!("{number:02x}4f00c1d2{number:02x}")
+}
+
 /// Words, or a text of many numbers, which files have apart.
 fn body() -> impl Strategy<Value = String> {
     let words = (
@@ -118,7 +123,8 @@ fn body() -> impl Strategy<Value = String> {
     );
     prop_oneof![
         words.prop_map(|(words, between)| words.join(between)),
-        (100..200_u8, 0..40_u8).prop_map(|(a, b)| format!("slow a{a:02x}f took {b} ms")),
+        (100..200_u8, 0..40_u8)
+            .prop_map(|(a, b)| format!("slow a{a:02x}f took {b} ms for {}", id(a))),
     ]
 }
 
@@ -190,6 +196,12 @@ fn leaf() -> impl Strategy<Value = Filter> {
         (word(), word()).prop_map(|(a, b)| format!("{a} {b}")),
         (word(), word()).prop_map(|(a, b)| format!("={a}={b}")),
         (100..200_u8).prop_map(|a| format!("a{a:02x}f")),
+        (100..200_u8).prop_map(id),
+        (100..200_u8, 0..3_usize, 8..13_usize).prop_map(|(a, from, to)| id(a)
+            .chars()
+            .skip(from)
+            .take(to)
+            .collect()),
         prop::sample::select(vec![
             "took 1",
             "1 ms",
@@ -229,6 +241,7 @@ fn leaf() -> impl Strategy<Value = Filter> {
         1 => prop_oneof![
             (100..200_u8).prop_map(|a| format!("a{a:02x}f")),
             (0..40_u8).prop_map(|b| b.to_string()),
+            (100..200_u8).prop_map(id),
             Just("took".to_owned()),
         ]
         .prop_map(Test::HasToken),

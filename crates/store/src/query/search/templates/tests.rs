@@ -128,3 +128,18 @@ fn digits_that_do_not_fit_are_damage() {
     assert!(decide(&[0x12]).is_none());
     assert!(decide(&[0x12, 0x30, 0]).is_none());
 }
+
+#[test]
+fn pages_are_searched_for_the_bytes_that_digits_fill() {
+    let check = |first: usize, text: &str, expect: &[u8]| {
+        let nibbles = text.bytes().map(|byte| nibble(byte).unwrap());
+        let digits: Digits = (first..).zip(nibbles).collect();
+        assert_eq!(packed_run(&digits), expect, "{first} {text}");
+    };
+    check(0, "9f03a1", &[0x9f, 0x03, 0xa1]);
+    check(1, "9f03a1", &[0xf0, 0x3a]);
+    check(4, "9f03a", &[0x9f, 0x03]);
+    check(3, "9", &[]);
+    let apart: Digits = vec![(2, 1), (3, 2), (6, 3), (7, 4)];
+    assert_eq!(packed_run(&apart), [0x12]);
+}
