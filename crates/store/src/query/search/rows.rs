@@ -163,7 +163,7 @@ impl<'s> Rows<'s> {
         let possible = values
             .iter()
             .filter(|id| needs::group_may_hold_id(segment, group, id));
-        let searched: Vec<_> = possible.map(|value| Finder::new(value)).collect();
+        let searched: Vec<_> = possible.map(Finder::new).collect();
         let Some(in_pages) = self.in_pages_with(name, &searched)? else {
             return Ok(());
         };

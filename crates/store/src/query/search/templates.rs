@@ -100,10 +100,7 @@ pub(super) fn mask(
         }
     }
     if let Some(patterns) = templates.patterns(&open) {
-        let patterns: Vec<_> = patterns
-            .iter()
-            .map(|pattern| Finder::new(pattern))
-            .collect();
+        let patterns: Vec<_> = patterns.iter().map(Finder::new).collect();
         if let Some(in_pages) = rows.in_pages_with(&companion(name), &patterns)? {
             let numbers = rows.numbers();
             let is_possible = |row: usize| {

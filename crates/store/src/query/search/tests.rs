@@ -176,22 +176,9 @@ fn record() -> impl Strategy<Value = Record> {
         )
 }
 
-fn leaf() -> impl Strategy<Value = Filter> {
-    let text_field = prop::sample::select(vec![
-        Field::column("service_name"),
-        Field::column("level"),
-        Field::column("body"),
-        Field::column("body"),
-        Field::Attribute("count".to_owned()),
-        Field::Attribute("ratio".to_owned()),
-        Field::Attribute("order.id".to_owned()),
-        Field::ResourceAttribute("region".to_owned()),
-        Field::Metadata("order_id".to_owned()),
-        Field::Metadata("region".to_owned()),
-        Field::Metadata("none".to_owned()),
-        Field::Presence("trace_id".to_owned()),
-    ]);
-    let text = prop_oneof![
+/// What texts are asked for.
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof![
         word(),
         (word(), word()).prop_map(|(a, b)| format!("{a} {b}")),
         (word(), word()).prop_map(|(a, b)| format!("={a}={b}")),
@@ -212,7 +199,24 @@ fn leaf() -> impl Strategy<Value = Filter> {
         .prop_map(str::to_owned),
         prop::sample::select(vec!["api", "info", "", "3", "1.5", "true", "rro"])
             .prop_map(str::to_owned),
-    ];
+    ]
+}
+
+fn leaf() -> impl Strategy<Value = Filter> {
+    let text_field = prop::sample::select(vec![
+        Field::column("service_name"),
+        Field::column("level"),
+        Field::column("body"),
+        Field::column("body"),
+        Field::Attribute("count".to_owned()),
+        Field::Attribute("ratio".to_owned()),
+        Field::Attribute("order.id".to_owned()),
+        Field::ResourceAttribute("region".to_owned()),
+        Field::Metadata("order_id".to_owned()),
+        Field::Metadata("region".to_owned()),
+        Field::Metadata("none".to_owned()),
+        Field::Presence("trace_id".to_owned()),
+    ]);
     let pattern = prop::sample::select(vec![
         "^error",
         "slow.*timeout",
@@ -235,8 +239,8 @@ fn leaf() -> impl Strategy<Value = Filter> {
         Comparison::Greater,
     ]);
     let text_test = prop_oneof![
-        3 => text.clone().prop_map(Test::Equals),
-        3 => text.prop_map(Test::Contains),
+        3 => text().prop_map(Test::Equals),
+        3 => text().prop_map(Test::Contains),
         1 => word().prop_map(Test::HasToken),
         1 => prop_oneof![
             (100..200_u8).prop_map(|a| format!("a{a:02x}f")),
