@@ -14,29 +14,35 @@ const FILE: &str = "agent-id";
 /// The stored id, or a new one when there is none or `renew` is set.
 ///
 /// # Errors
-/// The file cannot be read or written.
+/// The file cannot be read or written: the message names it.
 pub(crate) fn load(data_dir: &Path, renew: bool) -> io::Result<String> {
     let path = data_dir.join(FILE);
+    let named =
+        |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
     if !renew {
-        match fs::read_to_string(&path) {
-            Ok(text) => match Uuid::parse_str(text.trim()) {
+        match fs::read(&path) {
+            Ok(bytes) => match Uuid::parse_str(String::from_utf8_lossy(&bytes).trim()) {
                 Ok(id) => return Ok(id.to_string()),
                 Err(error) => {
-                    tracing::warn!(%error, "stored agent id is invalid, making a new one")
+                    tracing::warn!(%error, path = %path.display(), "stored agent id is invalid, making a new one");
                 }
             },
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
+            Err(error) => return Err(named(error)),
         }
     }
     let id = Uuid::new_v4().to_string();
+    store(data_dir, &path, &id).map_err(named)?;
+    Ok(id)
+}
+
+fn store(data_dir: &Path, path: &Path, id: &str) -> io::Result<()> {
     let temporary = data_dir.join("agent-id.new");
     let mut file = File::create(&temporary)?;
     file.write_all(id.as_bytes())?;
     file.sync_all()?;
-    fs::rename(&temporary, &path)?;
-    File::open(data_dir)?.sync_all()?;
-    Ok(id)
+    fs::rename(&temporary, path)?;
+    File::open(data_dir)?.sync_all()
 }
 
 #[cfg(test)]
@@ -51,5 +57,17 @@ mod tests {
         let second = load(dir.path(), true).expect("renewed");
         assert_ne!(second, first);
         assert_eq!(load(dir.path(), false).expect("stored"), second);
+    }
+
+    #[test]
+    fn a_garbled_id_is_replaced_and_an_unreadable_one_is_named() {
+        let dir = tempfile::tempdir().expect("temporary folder");
+        fs::write(dir.path().join(FILE), b"\xff\xfe\0").expect("written");
+        let new = load(dir.path(), false).expect("a new one");
+        assert_eq!(load(dir.path(), false).expect("stored"), new);
+        fs::remove_file(dir.path().join(FILE)).expect("removed");
+        fs::create_dir(dir.path().join(FILE)).expect("created");
+        let error = load(dir.path(), false).expect_err("a folder");
+        assert!(error.to_string().contains("agent-id"), "{error}");
     }
 }

@@ -465,3 +465,51 @@ async fn what_a_cut_end_takes_is_known_in_records_and_bytes() {
         assert_eq!(buffer.journal.last_sequence(), 4, "{is_orderly}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_sync_is_waited_out_without_loss() {
+    let dir = tempfile::tempdir().expect("folder");
+    let disk = Arc::new(FullDisk::default());
+    let fs = Arc::clone(&disk) as Arc<dyn FileSystem>;
+    let mut running = start(dir.path(), DISK_BYTES, fs);
+    let send = |offset| running.sender.send(batch(100, vec![position(offset)]));
+    send(1).await.expect("open");
+    running.wait_for_sequence(1).await;
+    disk.fails_syncs.store(true, Ordering::SeqCst);
+    let send = |offset| running.sender.send(batch(100, vec![position(offset)]));
+    send(2).await.expect("open");
+    let refused = running.sender.send_durable(batch(100, Vec::new())).await;
+    assert!(
+        matches!(refused, Err(PipelineError::Overloaded { .. })),
+        "{refused:?}"
+    );
+    assert!(running.journal.stats().poisoned);
+    assert_eq!(running.journal.last_sequence(), 1);
+    disk.fails_syncs.store(false, Ordering::SeqCst);
+    running.wait_for_sequence(2).await;
+    assert!(!running.journal.stats().poisoned);
+    assert_eq!(records_in(&running.journal), 2);
+    running.finish().await;
+    let again = start(dir.path(), DISK_BYTES, Arc::new(OsFileSystem));
+    assert_eq!(again.resume, [position(2)]);
+    assert_eq!(again.totals.get(Signal::Logs).records, 4);
+    again.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_while_the_disk_fails_says_so_and_stores_nothing() {
+    let dir = tempfile::tempdir().expect("folder");
+    let disk = Arc::new(FullDisk::default());
+    let fs = Arc::clone(&disk) as Arc<dyn FileSystem>;
+    let running = start(dir.path(), DISK_BYTES, fs);
+    disk.fails_syncs.store(true, Ordering::SeqCst);
+    let sent = running.sender.send(batch(100, vec![position(1)])).await;
+    sent.expect("open");
+    running.give_up.cancel();
+    let ended = tokio::time::timeout(DEADLINE, running.writer).await;
+    let ended = ended.expect("in time").expect("no panic");
+    assert!(
+        matches!(ended, Err(JournalError::Poisoned { .. })),
+        "{ended:?}"
+    );
+}

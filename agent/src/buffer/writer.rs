@@ -86,18 +86,21 @@ impl BufferWriter {
 
     /// Runs until every sender is gone and everything is stored, or `give_up` is cancelled.
     ///
+    /// A journal that has closed itself after a failed sync is mended as soon as the disk is well.
+    ///
     /// # Errors
-    /// The journal refuses appends until it is opened again. What was not stored was not acknowledged.
+    /// It ends while the journal is closed. What was not stored was not acknowledged.
     pub(crate) async fn run(mut self) -> Result<(), JournalError> {
         while self.collect().await {
             while !self.pending.is_empty() {
                 if let Err(error) = self.store_group().await {
-                    if matches!(error, JournalError::Poisoned { .. }) {
-                        self.abandon("buffer_failed");
-                        return Err(error);
+                    if self.wait_for_room(&error).await {
+                        self.mend(&error).await;
+                        continue;
                     }
-                    if !self.wait_for_room(&error).await {
-                        self.abandon_all().await;
+                    self.abandon_all().await;
+                    if matches!(error, JournalError::Poisoned { .. }) {
+                        return Err(error);
                     }
                 }
             }
@@ -173,6 +176,16 @@ impl BufferWriter {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Lets the journal take appends again, if the disk does.
+    async fn mend(&self, error: &JournalError) {
+        if !matches!(error, JournalError::Poisoned { .. }) {
+            return;
+        }
+        let journal = self.journal.clone();
+        // The next attempt fails as this one did, and says so once a minute.
+        let _still_closed = blocking(move || journal.mend()).await;
     }
 
     async fn append(&self, count: usize) -> Result<RangeInclusive<u64>, JournalError> {

@@ -9,7 +9,7 @@ use clap::Args;
 use reqwest::Response;
 
 use crate::config::{ADMIN_ADDRESS_DEFAULT, AgentConfig};
-use crate::printable::printable;
+use crate::printable::printable_lines;
 
 /// Time to connect, and for each piece of an answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -73,7 +73,7 @@ impl AdminArgs {
             return Ok(answer);
         }
         let text = body(answer, 64 << 10).await.unwrap_or_default();
-        let text = printable(String::from_utf8_lossy(&text).trim());
+        let text = printable_lines(String::from_utf8_lossy(&text).trim());
         match status.is_client_error() && !text.is_empty() {
             // The agent says what is wrong with the question.
             true => anyhow::bail!("{text}"),
@@ -115,7 +115,11 @@ fn configured(file: &Path) -> anyhow::Result<String> {
         format!("{name} cannot be read; say where the agent listens with --admin ADDR")
     })?;
     let address = address.with_context(|| {
-        format!("{name} tells no admin address; say where the agent listens with --admin ADDR")
+        let why = match AgentConfig::load(file) {
+            Err(error) => format!("{error}\n{name} cannot be used"),
+            Ok(_) => format!("{name} tells no admin address"),
+        };
+        format!("{why}; say where the agent listens with --admin ADDR")
     })?;
     anyhow::ensure!(
         address.port() != 0,
@@ -187,5 +191,9 @@ mod tests {
         assert!(any.contains("--admin ADDR"), "{any}");
         let broken = of("admin: {lisen: [\n").expect_err("not known");
         assert!(broken.contains("--admin ADDR"), "{broken}");
+        assert!(
+            broken.contains("agent.yaml:") && broken.contains("cannot be used"),
+            "the mistake and its line: {broken}"
+        );
     }
 }

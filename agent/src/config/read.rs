@@ -82,6 +82,12 @@ struct Reader {
 
 impl Reader {
     fn config(&mut self, root: &Node) -> Option<AgentConfig> {
+        let is_empty = matches!(&root.value, Value::Map(sections) if sections.is_empty());
+        if is_empty || root.is_null() {
+            let message = "the file holds nothing; the agent needs pipelines";
+            self.problems.push(Problem::at(root.line, message));
+            return None;
+        }
         let Value::Map(sections) = &root.value else {
             self.problems
                 .push(Problem::at(root.line, "the file must hold keys and values"));

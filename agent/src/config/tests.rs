@@ -168,3 +168,15 @@ fn broken_yaml_and_duplicate_keys_have_a_line() {
     let text = error.expect_err("not YAML").to_string();
     assert!(text.starts_with("agent.yaml:"), "{text}");
 }
+
+#[test]
+fn a_file_that_holds_nothing_is_a_mistake() {
+    for text in ["", "\n\n", "# nothing\n", "---\n", "~\n"] {
+        let error = AgentConfig::parse("a.yaml", text, &SystemSources).expect_err("nothing");
+        let message = error.to_string();
+        assert!(
+            message.contains("the file holds nothing"),
+            "{text:?}: {message}"
+        );
+    }
+}

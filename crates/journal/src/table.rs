@@ -211,7 +211,7 @@ impl Table {
             let (records, bytes) = segment.beyond(cursor.released);
             tracing::warn!(
                 cursor = name,
-                records,
+                batches = records,
                 bytes,
                 "journal full, oldest records dropped"
             );

@@ -1,4 +1,4 @@
-//! The operating system's files, on a disk that can be made full.
+//! The operating system's files, on a disk that can be made full, or fail its syncs.
 
 use std::any::Any;
 use std::io;
@@ -11,11 +11,13 @@ use vervet_journal::{FileEntry, FileSystem, JournalFile, OsFileSystem};
 #[derive(Default)]
 pub(crate) struct FullDisk {
     pub(crate) is_full: Arc<AtomicBool>,
+    pub(crate) fails_syncs: Arc<AtomicBool>,
 }
 
 struct File {
     inner: Arc<dyn JournalFile>,
     is_full: Arc<AtomicBool>,
+    fails_syncs: Arc<AtomicBool>,
 }
 
 fn check(is_full: &AtomicBool) -> io::Result<()> {
@@ -30,6 +32,7 @@ impl FullDisk {
         Arc::new(File {
             inner,
             is_full: Arc::clone(&self.is_full),
+            fails_syncs: Arc::clone(&self.fails_syncs),
         })
     }
 }
@@ -80,6 +83,9 @@ impl JournalFile for File {
         self.inner.len()
     }
     fn sync(&self) -> io::Result<()> {
+        if self.fails_syncs.load(Ordering::SeqCst) {
+            return Err(io::Error::other("the disk has failed"));
+        }
         self.inner.sync()
     }
 }

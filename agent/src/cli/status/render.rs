@@ -240,7 +240,7 @@ mod tests {
             "buffer": {"disk_bytes": 1536, "disk_bytes_max": 4294967296_u64, "poisoned": false},
             "files": {
                 "totals": {"pods": {"files": 12345, "behind_bytes": 0}},
-                "files": [{"receiver": "pods", "path": "/var/log/a.log", "behind_bytes": 2048, "gone": true}],
+                "files": [{"receiver": "pods", "path": "/var/log/a.log", "behind_bytes": 2048, "outside_globs": true, "deleted": false}],
             },
             "oldest_undelivered_seconds": 75,
             "warnings": ["configuration: the reload was refused"],
@@ -297,8 +297,8 @@ mod tests {
           pods  12,345     0 B
 
         files
-          receiver  path             behind  gone
-          pods      /var/log/a.log  2.0 KiB   yes
+          receiver  path             behind  deleted  outside globs
+          pods      /var/log/a.log  2.0 KiB       no            yes
 
         oldest undelivered: 1m 15s
         ");

@@ -47,7 +47,11 @@ pub struct FileStatus {
     pub behind_bytes: u64,
     pub format: String,
     pub rotated: bool,
+    /// No glob finds it any more; it may exist under another name.
+    #[serde(rename = "outside_globs")]
     pub gone: bool,
+    /// It has no name at all any more.
+    pub deleted: bool,
 }
 
 /// All files of one receiver together.
@@ -57,6 +61,7 @@ pub struct FileTotals {
     pub behind_files: u64,
     pub behind_bytes: u64,
     pub rotated: u64,
+    #[serde(rename = "outside_globs")]
     pub gone: u64,
     /// Of the bytes behind, those of deleted files: a stop would lose them.
     pub lost_by_stop_bytes: u64,
@@ -218,6 +223,7 @@ impl FileStatus {
             format: file.format.to_owned(),
             rotated: file.rotated,
             gone: file.gone,
+            deleted: file.deleted,
         }
     }
 }
