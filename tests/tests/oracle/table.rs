@@ -290,17 +290,17 @@ fn buffer_full_and_equal_files_cut_unread_and_killed() {
     Scenario {
         name: "disk-full-cut-equal-kill",
         rotation: Rotation::CopyTruncate { found: false },
-        rotation_interval: millis(700),
+        rotation_interval: millis(1_500),
         gate: Gate::Known,
         equal_beginnings: true,
-        lines_per_second: 4_000,
+        lines_per_second: 12_000,
         kills: 4,
         kills_at_rotation: true,
-        network: &[Mode::Refuse, Mode::Pass, Mode::Stall, Mode::Pass],
-        network_interval: millis(3_000),
+        network: &[Mode::Refuse, Mode::Stall, Mode::Pass],
+        network_interval: millis(4_000),
         limits: "{disk: 1MiB}",
         must_say: "buffer takes nothing at the moment",
-        seconds: 12,
+        seconds: 16,
         ..Scenario::CALM
     }
     .run();
