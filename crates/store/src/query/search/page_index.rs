@@ -77,7 +77,7 @@ pub(super) fn memory(parquet: &ParquetMetaData) -> usize {
     chunks.map(of_chunk).sum()
 }
 
-fn rows_of(group: &RowGroupMetaData) -> usize {
+pub(super) fn rows_of(group: &RowGroupMetaData) -> usize {
     usize::try_from(group.num_rows()).unwrap_or(0)
 }
 

@@ -18,7 +18,7 @@ use parquet::file::serialized_reader::SerializedPageReader;
 use zstd::bulk::Decompressor;
 
 use super::input::Input;
-use super::page_index::PageIndex;
+use super::page_index::{PageIndex, rows_of};
 
 thread_local! {
     static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
@@ -48,7 +48,7 @@ impl<'s> GroupPages<'s> {
     }
 
     pub(super) fn rows(&self) -> usize {
-        usize::try_from(self.group.num_rows()).unwrap_or(0)
+        rows_of(self.group)
     }
 
     /// The rows of those pages of a column that hold one of the byte strings. Pages of which `is_wanted` says no are not
@@ -164,61 +164,26 @@ struct ZstdPages {
 }
 
 impl ZstdPages {
-    fn decompress(&self, page: Page) -> Result<Page, ParquetError> {
-        Ok(match page {
-            Page::DataPage {
-                buf,
-                num_values,
-                encoding,
-                def_level_encoding,
-                rep_level_encoding,
-                statistics,
-            } => Page::DataPage {
-                buf: decompress(&buf, 0, self.bytes_max)?,
-                num_values,
-                encoding,
-                def_level_encoding,
-                rep_level_encoding,
-                statistics,
-            },
-            Page::DictionaryPage {
-                buf,
-                num_values,
-                encoding,
-                is_sorted,
-            } => Page::DictionaryPage {
-                buf: decompress(&buf, 0, self.bytes_max)?,
-                num_values,
-                encoding,
-                is_sorted,
-            },
+    fn decompress(&self, mut page: Page) -> Result<Page, ParquetError> {
+        match &mut page {
+            Page::DataPage { buf, .. } | Page::DictionaryPage { buf, .. } => {
+                *buf = decompress(buf, 0, self.bytes_max)?;
+            }
             Page::DataPageV2 {
                 buf,
-                num_values,
-                encoding,
-                num_nulls,
-                num_rows,
                 def_levels_byte_len,
                 rep_levels_byte_len,
-                is_compressed: true,
-                statistics,
-            } => {
-                let levels = u64::from(def_levels_byte_len) + u64::from(rep_levels_byte_len);
+                is_compressed,
+                ..
+            } if *is_compressed => {
+                let levels = u64::from(*def_levels_byte_len) + u64::from(*rep_levels_byte_len);
                 let levels = usize::try_from(levels).unwrap_or(usize::MAX);
-                Page::DataPageV2 {
-                    buf: decompress(&buf, levels, self.bytes_max)?,
-                    num_values,
-                    encoding,
-                    num_nulls,
-                    num_rows,
-                    def_levels_byte_len,
-                    rep_levels_byte_len,
-                    is_compressed: false,
-                    statistics,
-                }
+                *buf = decompress(buf, levels, self.bytes_max)?;
+                *is_compressed = false;
             }
-            page @ Page::DataPageV2 { .. } => page,
-        })
+            Page::DataPageV2 { .. } => {}
+        }
+        Ok(page)
     }
 }
 

@@ -12,6 +12,7 @@ use parquet::errors::ParquetError;
 
 use super::maps::Key;
 use super::needs;
+use super::page_index::rows_of;
 use super::segment::{Segment, Texts};
 use crate::StoreError;
 use crate::tables::Table;
@@ -50,8 +51,7 @@ impl<'s> Rows<'s> {
     }
 
     pub(crate) fn of_group(table: Table, segment: &'s Segment, group: usize) -> Self {
-        let rows = segment.group(group).map_or(0, |group| group.num_rows());
-        let total = usize::try_from(rows).unwrap_or(0);
+        let total = segment.group(group).map_or(0, rows_of);
         Self::new(table, Place::Group { segment, group }, total)
     }
 

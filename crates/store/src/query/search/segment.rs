@@ -23,7 +23,7 @@ use parquet::file::reader::ChunkReader as _;
 
 use super::constant::constant;
 use super::input::Input;
-use super::page_index::{self, PageIndex};
+use super::page_index::{self, PageIndex, rows_of};
 use super::pages::GroupPages;
 use super::stop::Stop;
 use super::times::Page;
@@ -326,8 +326,7 @@ impl Segment {
         texts: Texts,
     ) -> Result<RecordBatch, ParquetError> {
         let schema = self.schema(texts);
-        let group_rows = self.group(group).map_or(0, RowGroupMetaData::num_rows);
-        let group_rows = usize::try_from(group_rows).unwrap_or(0);
+        let group_rows = self.group(group).map_or(0, rows_of);
         let rows = selection
             .as_ref()
             .map_or(group_rows, RowSelection::row_count);
