@@ -87,6 +87,17 @@ impl Scenario {
         must_say: "",
     };
 
+    /// The collector is away for so long that the agent's buffer fills.
+    pub(crate) const FULL_BUFFER: Self = Self {
+        lines_per_second: 4_000,
+        network: &[Mode::Refuse, Mode::Stall, Mode::Pass],
+        network_interval: Duration::from_secs(4),
+        seconds: 12,
+        limits: "{disk: 1MiB}",
+        must_say: "buffer takes nothing at the moment",
+        ..Self::CALM
+    };
+
     /// Runs it.
     ///
     /// # Panics

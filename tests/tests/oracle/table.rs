@@ -235,15 +235,10 @@ fn buffer_full_while_the_collector_is_away() {
         rotation: Rotation::Rename,
         rotation_interval: millis(700),
         files: 2,
-        lines_per_second: 4_000,
         kills: 3,
         kills_at_rotation: true,
         network: &[Mode::Refuse, Mode::Refuse, Mode::Stall, Mode::Pass],
-        network_interval: millis(4_000),
-        limits: "{disk: 1MiB}",
-        must_say: "buffer takes nothing at the moment",
-        seconds: 12,
-        ..Scenario::CALM
+        ..Scenario::FULL_BUFFER
     }
     .run();
 }
@@ -255,13 +250,7 @@ fn buffer_full_and_files_deleted_unread() {
         rotation: Rotation::DeleteCreate,
         rotation_interval: millis(700),
         gate: Gate::Held,
-        lines_per_second: 4_000,
-        network: &[Mode::Refuse, Mode::Stall, Mode::Pass],
-        network_interval: millis(4_000),
-        limits: "{disk: 1MiB}",
-        must_say: "buffer takes nothing at the moment",
-        seconds: 12,
-        ..Scenario::CALM
+        ..Scenario::FULL_BUFFER
     }
     .run();
 }
@@ -271,16 +260,12 @@ fn buffer_full_and_files_cut_unread() {
     Scenario {
         name: "disk-full-cut",
         rotation: Rotation::CopyTruncate { found: false },
-        rotation_interval: millis(700),
+        rotation_interval: millis(1_500),
         // A line of it; the others wait for room in the buffer.
         gate: Gate::Known,
-        lines_per_second: 4_000,
-        network: &[Mode::Refuse, Mode::Stall, Mode::Pass],
-        network_interval: millis(4_000),
-        limits: "{disk: 1MiB}",
-        must_say: "buffer takes nothing at the moment",
-        seconds: 12,
-        ..Scenario::CALM
+        lines_per_second: 12_000,
+        seconds: 16,
+        ..Scenario::FULL_BUFFER
     }
     .run();
 }
@@ -296,12 +281,8 @@ fn buffer_full_and_equal_files_cut_unread_and_killed() {
         lines_per_second: 12_000,
         kills: 4,
         kills_at_rotation: true,
-        network: &[Mode::Refuse, Mode::Stall, Mode::Pass],
-        network_interval: millis(4_000),
-        limits: "{disk: 1MiB}",
-        must_say: "buffer takes nothing at the moment",
         seconds: 16,
-        ..Scenario::CALM
+        ..Scenario::FULL_BUFFER
     }
     .run();
 }

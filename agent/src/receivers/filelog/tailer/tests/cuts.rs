@@ -83,6 +83,13 @@ impl Log {
         self.begin();
     }
 
+    /// More lines, and a cut after which nothing is written.
+    fn leave_a_copy(&mut self) {
+        self.write(0);
+        self.cut();
+        fs::write(self.path(), "").expect("emptied");
+    }
+
     fn start(&self) -> Hand {
         Hand::new(
             &self.folder.path().join(self.include),
@@ -153,9 +160,7 @@ fn a_generation_of_which_only_the_beginning_was_read_is_not_looked_for_in_the_ot
         }
         // Of the fourth only what all begin with has been read when the agent is killed.
         drop(hand);
-        log.write(0);
-        log.cut();
-        fs::write(log.path(), "").expect("emptied");
+        log.leave_a_copy();
         let mut hand = log.start();
         log.read(&mut hand);
         drop(hand);
@@ -250,9 +255,7 @@ fn a_copy_that_lacks_what_was_read_behind_it_is_known_after_a_restart() {
         log.read(&mut hand);
         drop(hand);
         // Of the next one only the beginning was read, and its rest is in a copy that begins as the other does.
-        log.write(0);
-        log.cut();
-        fs::write(log.path(), "").expect("emptied");
+        log.leave_a_copy();
         let mut hand = log.start();
         log.read(&mut hand);
         let expected = part(0, 0).chain(between).chain(part(1, 0));
