@@ -102,22 +102,6 @@ impl Content {
         Ok(Self::Compressed(Box::new(Uncompressed { decoder, at: 0 })))
     }
 
-    /// Reads from the beginning again.
-    ///
-    /// # Errors
-    /// The file cannot be read.
-    pub(super) fn rewind(&mut self) -> io::Result<()> {
-        let compression = match self {
-            Self::Plain(_) => return Ok(()),
-            Self::Compressed(uncompressed) => match uncompressed.decoder {
-                Decoder::Gzip(_) => Compression::Gzip,
-                Decoder::Zstd(_) => Compression::Zstd,
-            },
-        };
-        *self = Self::new(self.file().try_clone()?, Some(compression))?;
-        Ok(())
-    }
-
     /// The file itself.
     pub(super) fn file(&self) -> &File {
         match self {
@@ -240,14 +224,12 @@ pub(super) fn beginning(file: &File, compression: Option<Compression>) -> io::Re
     Ok(bytes)
 }
 
-/// The bytes of a plain file before `offset`, at most [`TAIL_BYTES`].
+/// The bytes of a plain file before `offset`, at most `bytes_max`.
 ///
 /// # Errors
 /// The file cannot be read.
-pub(super) fn before(file: &File, offset: u64) -> io::Result<Vec<u8>> {
-    let bytes = usize::try_from(offset)
-        .unwrap_or(usize::MAX)
-        .min(TAIL_BYTES);
+pub(super) fn before(file: &File, offset: u64, bytes_max: usize) -> io::Result<Vec<u8>> {
+    let bytes = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes_max);
     let mut space = vec![0; bytes];
     let read = read_up_to(file, &mut space, offset - bytes as u64)?;
     space.truncate(read);

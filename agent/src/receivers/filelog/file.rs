@@ -19,6 +19,7 @@ use super::content::{self, Chunk, Compression, Content};
 use super::framing::Framing;
 use super::identity::{FileId, Mark, Prefix, TAIL_BYTES, Tail, read_up_to};
 use super::lines::{Lines, Records};
+use super::pasts::Past;
 use super::watch;
 use crate::pipeline::FilePosition;
 
@@ -41,8 +42,9 @@ pub(super) struct TailedFile {
     pub(super) format: &'static str,
     /// How far it has been handed on.
     pub(super) mark: Mark,
-    /// Its size on disk when last seen.
+    /// Its size on disk, and the time of its last write (nanoseconds since the epoch), when last seen.
     pub(super) size: u64,
+    seen_modified: u64,
     /// Up to where a closed file has been looked through; what lies behind the mark is no whole line.
     examined: u64,
     /// The kernel tells when it is written to.
@@ -55,6 +57,8 @@ pub(super) struct TailedFile {
     pub(super) copy_of: Option<FileId>,
     /// Nothing has been read of that one, so that only their beginnings could be compared.
     pub(super) is_unsure: bool,
+    /// It was taken for content that was read, and did not hold it.
+    pub(super) is_doubted: bool,
     /// It has no name any more: what is not read through its descriptor is lost.
     pub(super) is_deleted: bool,
     /// Up to where the pipeline has taken it over.
@@ -114,12 +118,14 @@ impl TailedFile {
             format: "",
             mark,
             size: 0,
+            seen_modified: mark.modified_unix_nano,
             examined: mark.offset,
             is_watched: false,
             is_set_aside: false,
             finished_bytes: 0,
             copy_of: None,
             is_unsure: false,
+            is_doubted: false,
             is_deleted: false,
             handed_over: mark.offset,
             grown_at: now,
@@ -135,8 +141,17 @@ impl TailedFile {
         self.mark.offset + held as u64
     }
 
-    /// Takes a descriptor to read with: whether the file holds what was read of it. If it does not, it has been cut
-    /// or another one has got its inode, and it must be started anew.
+    /// Whether its inode cannot become another file's.
+    pub(super) fn has_descriptor(&self) -> bool {
+        self.open.is_some() || self.first_look.is_some()
+    }
+
+    /// Whether anything is known of what it holds.
+    pub(super) fn is_known(&self) -> bool {
+        self.mark.prefix.bytes > 0 || self.mark.offset > 0
+    }
+
+    /// Takes a descriptor to read with, of the file that holds what was read.
     ///
     /// # Errors
     /// It cannot be read; or it is compressed, and damaged or not whole yet.
@@ -145,19 +160,24 @@ impl TailedFile {
         file: File,
         framing: &Framing,
         resource: Resource<'static>,
-    ) -> io::Result<bool> {
+    ) -> io::Result<()> {
+        let recent = match self.compression {
+            Some(_) => Vec::new(),
+            None => content::before(&file, self.mark.offset, RECENT_BYTES)?,
+        };
+        self.attach_after(recent, file, framing, resource)
+    }
+
+    fn attach_after(
+        &mut self,
+        recent: Vec<u8>,
+        file: File,
+        framing: &Framing,
+        resource: Resource<'static>,
+    ) -> io::Result<()> {
         let beginning = content::beginning(&file, self.compression)?;
-        let mut recent = Vec::new();
-        let mut continues = self.mark.prefix.bytes == 0 || self.mark.prefix.fits(&beginning);
-        if self.compression.is_none() {
-            let before = usize::try_from(self.mark.offset)
-                .unwrap_or(usize::MAX)
-                .min(RECENT_BYTES);
-            recent.resize(before, 0);
-            let read = read_up_to(&file, &mut recent, self.mark.offset - before as u64)?;
-            continues &= read == before && self.mark.tail.fits(&recent);
-        }
-        if continues {
+        // Where it does not fit, reading will tell that it was cut.
+        if self.mark.prefix.bytes == 0 || self.mark.prefix.fits(&beginning) {
             self.mark.prefix = Prefix::of(&beginning);
         }
         let lines = match self.mark.offset {
@@ -173,10 +193,10 @@ impl TailedFile {
             generation: None,
             recent,
         }));
-        Ok(continues)
+        Ok(())
     }
 
-    /// Takes the descriptor it has as if it had just been opened. Nothing may have been read since then.
+    /// Takes the descriptor it has as if it had just been opened: what has been read but not handed on is read again.
     ///
     /// # Errors
     /// See [`TailedFile::attach`].
@@ -184,11 +204,16 @@ impl TailedFile {
         &mut self,
         framing: &Framing,
         resource: Resource<'static>,
-    ) -> io::Result<bool> {
-        match self.open.take() {
-            Some(open) => self.attach(open.content.file().try_clone()?, framing, resource),
-            None => Ok(true),
-        }
+    ) -> io::Result<()> {
+        let Some(open) = self.open.take() else {
+            return Ok(());
+        };
+        let file = open.content.file().try_clone()?;
+        let recent = match self.compression {
+            Some(_) => Vec::new(),
+            None => open.recent,
+        };
+        self.attach_after(recent, file, framing, resource)
     }
 
     /// Gives the descriptor back. Follows a file that goes by a name of its own choosing to that name.
@@ -224,7 +249,11 @@ impl TailedFile {
             }
         }
         Ok(match open.content.read(&mut open.buffer, room, offset)? {
-            Chunk::Read(bytes) => Turn::Read(bytes),
+            Chunk::Read(bytes) => {
+                // Up to then it had not been cut.
+                self.mark.modified_unix_nano = self.seen_modified;
+                Turn::Read(bytes)
+            }
             // The end was reached before the place: less is there than was read.
             Chunk::Passed(0) => Turn::Cut,
             Chunk::Passed(_) => {
@@ -239,6 +268,12 @@ impl TailedFile {
         self.open
             .as_ref()
             .is_some_and(|open| open.content.is_before(self.mark.offset))
+    }
+
+    /// A compressed file has been read to its end.
+    pub(super) fn finish(&mut self) {
+        self.finished_bytes = self.size;
+        self.mark.modified_unix_nano = self.seen_modified;
     }
 
     /// Nothing is tried until the file changes.
@@ -267,11 +302,12 @@ impl TailedFile {
         self.compression = Compression::of(file)?;
         self.mark.prefix = content::prefix(file, self.compression)?;
         self.see(&metadata);
+        self.mark.modified_unix_nano = self.seen_modified;
         if self.compression.is_some() {
             self.finished_bytes = self.size;
         } else {
             self.mark.offset = self.size;
-            self.mark.tail = Tail::of(&content::before(file, self.size)?);
+            self.mark.tail = Tail::of(&content::before(file, self.size, TAIL_BYTES)?);
             (self.examined, self.handed_over) = (self.size, self.size);
         }
         Ok(())
@@ -312,27 +348,34 @@ impl TailedFile {
         self.mark.tail = Tail::of(&open.recent);
     }
 
-    /// The content so far is gone from the file, which is read from its start: what was handed on of it, and the last
-    /// bytes of that.
+    /// The content so far is gone from the file, of which nothing is known any more: what was read of it. The
+    /// descriptor is that of a first look again.
     ///
     /// # Errors
-    /// The file cannot be read.
-    pub(super) fn restart(&mut self, framing: &Framing) -> io::Result<(Mark, Vec<u8>)> {
-        let past = self.mark;
-        self.mark = Mark {
-            modified_unix_nano: past.modified_unix_nano,
-            ..Mark::default()
+    /// There is no descriptor left.
+    pub(super) fn restart(&mut self) -> io::Result<Past> {
+        let past = Past {
+            finished_bytes: 0,
+            ..self.past()
         };
+        self.mark = Mark::default();
         (self.examined, self.finished_bytes, self.handed_over) = (0, 0, 0);
-        let mut recent = Vec::new();
-        if let Some(open) = &mut self.open {
-            recent = mem::take(&mut open.recent);
-            open.buffer.clear();
-            open.content.rewind()?;
-            open.lines = Lines::new(framing.clone());
-            self.mark.prefix = content::prefix(open.content.file(), self.compression)?;
+        if let Some(open) = self.open.take() {
+            self.first_look = Some(open.content.file().try_clone()?);
         }
-        Ok((past, recent))
+        Ok(past)
+    }
+
+    /// What is known of the content.
+    pub(super) fn past(&self) -> Past {
+        let recent = self.open.as_ref().map(|open| open.recent.clone());
+        Past {
+            id: self.id,
+            path: self.path.clone(),
+            mark: self.mark,
+            recent: recent.unwrap_or_default(),
+            finished_bytes: self.finished_bytes,
+        }
     }
 
     /// Where to resume after what has been handed on.

@@ -10,6 +10,7 @@ use std::os::unix::fs::FileExt;
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::content::{self, Compression};
 use super::waymarks::Waymarks;
 use crate::pipeline::FilePosition;
 
@@ -89,6 +90,20 @@ impl Tail {
 }
 
 impl Mark {
+    /// Whether `file` holds what was read: how it begins and, unless it is compressed, what stands before the place.
+    ///
+    /// # Errors
+    /// The file cannot be read; or it is compressed, and damaged or not whole yet.
+    pub(super) fn is_held_by(
+        &self,
+        file: &File,
+        compression: Option<Compression>,
+    ) -> io::Result<bool> {
+        let begins =
+            self.prefix.bytes == 0 || self.prefix.fits(&content::beginning(file, compression)?);
+        Ok(begins && (compression.is_some() || self.tail_fits_file(file)?))
+    }
+
     /// Whether `file`, plain, holds at the mark's place what was read there.
     ///
     /// # Errors

@@ -298,6 +298,8 @@ pub(super) struct Candidate<'f> {
     /// Its size on disk.
     pub(super) bytes: u64,
     pub(super) modified_unix_nano: u64,
+    /// How it begins is not enough to take it for content that was read.
+    pub(super) is_doubted: bool,
 }
 
 impl<'f> Candidate<'f> {
@@ -313,6 +315,7 @@ impl<'f> Candidate<'f> {
             beginning: content::beginning(file, compression)?,
             bytes: metadata.len(),
             modified_unix_nano: modified_unix_nano(&metadata),
+            is_doubted: false,
         })
     }
 
@@ -330,7 +333,11 @@ impl<'f> Candidate<'f> {
         }
         if self.compression.is_some() {
             // What stands before the mark is compared when it has been uncompressed.
-            return Ok(Kinship::Continues(*mark));
+            let holds = !self.is_doubted || self.holds_compressed(mark)?;
+            return Ok(match holds {
+                true => Kinship::Continues(*mark),
+                false => Kinship::Stranger,
+            });
         }
         if self.bytes >= mark.offset {
             let fits = mark.tail_fits_file(self.file)?;
@@ -354,6 +361,11 @@ impl<'f> Candidate<'f> {
         } else {
             Kinship::Stranger
         })
+    }
+
+    fn holds_compressed(&self, mark: &Mark) -> io::Result<bool> {
+        let ends = content::ends_before(self.file, self.compression, &[mark.offset])?;
+        Ok(ends.iter().flatten().any(|end| mark.tail.fits(end)))
     }
 
     /// Several contents begin as it does: it is uncompressed as far as is needed to tell which of them it holds.
@@ -381,7 +393,7 @@ impl<'f> Candidate<'f> {
         Ok(Mark {
             prefix,
             offset: self.bytes,
-            tail: Tail::of(&content::before(self.file, self.bytes)?),
+            tail: Tail::of(&content::before(self.file, self.bytes, TAIL_BYTES)?),
             waymarks: Waymarks::default(),
             modified_unix_nano: self.modified_unix_nano,
         })

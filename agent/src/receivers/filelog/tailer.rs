@@ -376,11 +376,8 @@ impl Tailer {
         let recent = file.open.as_ref().map(|open| open.recent().to_vec());
         file.close();
         let past = Past {
-            id,
-            mark: file.mark,
             recent: recent.unwrap_or_default(),
-            finished_bytes: file.finished_bytes,
-            path: file.path,
+            ..file.past()
         };
         self.settle_copies(&past);
         self.search_near(&past.path);

@@ -32,11 +32,10 @@ impl TailedFile {
         if (metadata.dev(), metadata.ino()) != self.id {
             return Ok(None);
         }
-        let known_modified = self.mark.modified_unix_nano;
+        let known_modified = self.seen_modified;
         let mut look = self.see(&metadata);
-        let is_written = known_modified != self.mark.modified_unix_nano;
+        let is_written = known_modified != self.seen_modified;
         if is_written && !look.truncated && self.begins_otherwise()? {
-            self.mark.modified_unix_nano = known_modified;
             look.truncated = true;
         }
         Ok(Some(look))
@@ -45,13 +44,15 @@ impl TailedFile {
     pub(in super::super) fn see(&mut self, metadata: &Metadata) -> Look {
         let known_bytes = mem::replace(&mut self.size, metadata.len());
         let modified = modified_unix_nano(metadata);
-        let known_modified = mem::replace(&mut self.mark.modified_unix_nano, modified);
+        let known_modified = mem::replace(&mut self.seen_modified, modified);
         let is_written = known_modified != modified;
         let deleted = metadata.nlink() == 0;
         self.is_deleted = deleted;
         if self.compression.is_some() {
+            // Without a descriptor it may be another one of the same size.
+            let is_other = is_written && self.open.is_none();
             return Look {
-                unread: self.size != self.finished_bytes,
+                unread: is_other || self.size != self.finished_bytes,
                 truncated: false,
                 deleted,
             };
@@ -59,10 +60,6 @@ impl TailedFile {
         let offset = self.examined();
         // Of a file that waits unread no place tells that it was cut, but its size does.
         let is_cut_unread = offset == 0 && self.mark.prefix.bytes > 0 && self.size < known_bytes;
-        if is_cut_unread {
-            // A copy may have been written to last long before the cut.
-            self.mark.modified_unix_nano = known_modified;
-        }
         Look {
             // As long as before, but written to: it may have been cut and have grown to the same size.
             unread: self.size > offset || (is_written && self.size == offset && offset > 0),

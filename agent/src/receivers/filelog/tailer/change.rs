@@ -84,9 +84,6 @@ impl Tailer {
         };
         let resource = self.resource_of(&file);
         let attached = file.attach_again(&self.framing, resource);
-        if let Ok(false) = attached {
-            self.restart(&mut file, Instant::now());
-        }
         self.unread.push(&file);
         self.files.insert(id, file);
         if let Err(error) = attached {

@@ -10,7 +10,7 @@ use std::time::Instant;
 use super::Tailer;
 use crate::receivers::filelog::content;
 use crate::receivers::filelog::file::TailedFile;
-use crate::receivers::filelog::identity::{FileId, Mark, Prefix};
+use crate::receivers::filelog::identity::{FileId, Mark, Prefix, TAIL_BYTES};
 use crate::receivers::filelog::pasts::{Candidate, Kinship, Past, ends_with};
 use crate::receivers::filelog::rotated::{is_copy_of, is_rotation_of, originals};
 
@@ -24,8 +24,10 @@ impl Tailer {
         file: &mut TailedFile,
         opened: &std::fs::File,
     ) -> io::Result<()> {
-        let candidate = Candidate::new(&file.path, opened)?;
-        file.compression = candidate.compression;
+        let candidate = Candidate {
+            is_doubted: file.is_doubted,
+            ..Candidate::new(&file.path, opened)?
+        };
         let live = self.live_original(file.id, &candidate)?;
         file.copy_of = live.map(|(original, _)| original);
         file.is_unsure = file.copy_of.is_none();
@@ -256,6 +258,6 @@ fn holds(file: &TailedFile, candidate: &Candidate<'_>) -> io::Result<bool> {
             &closed
         }
     };
-    let expected = content::before(original, from + 1)?;
+    let expected = content::before(original, from + 1, TAIL_BYTES)?;
     ends_with(candidate.file, candidate.bytes, &expected)
 }

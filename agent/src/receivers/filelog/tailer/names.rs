@@ -55,10 +55,7 @@ impl Tailer {
             }
         }
         for (id, path) in changes.renamed {
-            if let Some(file) = self.files.get_mut(&id) {
-                file.path = path;
-                self.counts.rotations.inc();
-            }
+            self.renamed(id, path, now);
         }
         for (id, path) in changes.appeared {
             self.follow(id, path, None, now);
@@ -69,6 +66,26 @@ impl Tailer {
             lost.iter().for_each(|path| self.search_near(path));
         }
         self.search(now);
+    }
+
+    /// The inode goes by another name.
+    fn renamed(&mut self, id: FileId, path: PathBuf, now: Instant) {
+        let Some(file) = self.files.get_mut(&id) else {
+            return;
+        };
+        self.counts.rotations.inc();
+        let opened = match file.has_descriptor() {
+            true => None,
+            false => open_as(id, &path),
+        };
+        let is_other = opened.is_some_and(|opened| matches!(file.past().is_of(&opened), Ok(false)));
+        if !is_other {
+            file.path = path;
+            return;
+        }
+        // The file is gone, and another one has got its inode.
+        self.give_up(id);
+        self.follow(id, path, None, now);
     }
 
     /// A file that was closed and has lost its last known name: when it is nowhere, it is over.

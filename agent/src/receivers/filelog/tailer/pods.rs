@@ -69,8 +69,7 @@ impl Tailer {
         framing: &Framing,
         resource: vervet_wire::otlp::Resource<'static>,
     ) -> io::Result<()> {
-        // Whether it continues was found out when it was opened.
-        file.attach_again(framing, resource).map(|_continues| ())
+        file.attach_again(framing, resource)
     }
 
     /// The pod does not want its logs to be read.

@@ -6,10 +6,9 @@ use std::time::{Duration, Instant};
 use rustix::process::{Resource, getrlimit};
 
 use super::{Tailer, UNWATCHED_LOOK_INTERVAL, WATCHED_LOOK_INTERVAL};
-use crate::receivers::filelog::content;
+use crate::receivers::filelog::content::{self, Compression};
 use crate::receivers::filelog::file::{TailedFile, Turn};
 use crate::receivers::filelog::identity::FileId;
-use crate::receivers::filelog::pasts::Past;
 
 /// Descriptors that are kept although their files are idle: those used last.
 const OPEN_KEPT: usize = 32;
@@ -217,7 +216,8 @@ impl Tailer {
                 Ok(true)
             }
             Ok(Turn::Passing) => {
-                tracing::info!(path = %file.path.display(), "compressed file is not the one that was read, reading it from the start");
+                tracing::info!(path = %file.path.display(), "compressed file is not the one that was read");
+                file.is_doubted = true;
                 self.restart(file, now);
                 Ok(true)
             }
@@ -229,6 +229,11 @@ impl Tailer {
         };
         if let Some(open) = &mut file.open {
             open.give_back(&mut self.scratch);
+        }
+        if file.compression.is_some() && matches!(more, Ok(false)) {
+            // At its end. What is written then is read by a decoder that begins anew.
+            self.open.retain(|open| *open != file.id);
+            file.close();
         }
         more
     }
@@ -247,7 +252,7 @@ impl Tailer {
     /// A compressed file has been read to its end.
     fn finish(&mut self, file: &mut TailedFile, now: Instant) {
         self.sink.take_rest(file, now);
-        file.finished_bytes = file.size;
+        file.finish();
         self.sink.note(file, now);
     }
 
@@ -268,27 +273,28 @@ impl Tailer {
             return Ok(false);
         }
         let is_cut = file.see(&metadata).truncated;
-        if file.mark.prefix.bytes == 0 && file.mark.offset == 0 {
+        let compression = Compression::of(&opened)?;
+        if file.is_known() && (is_cut || !file.mark.is_held_by(&opened, compression)?) {
+            // It was cut, or another one has got its inode.
+            self.restart(file, Instant::now());
+        }
+        file.compression = compression;
+        if !file.is_known() {
             self.introduce(file, &opened)?;
             if file.copy_of.is_some() {
                 // It may be read later, and be deleted before.
                 self.keep_first_look(file, Some(opened));
                 return Ok(false);
             }
-        } else if file.compression.is_none() {
-            file.compression = content::Compression::of(&opened)?;
         }
         let resource = self.resource_of(file);
-        let continues = file.attach(opened, &self.framing, resource)?;
+        file.attach(opened, &self.framing, resource)?;
         self.open.push(file.id);
         self.failed.remove(&file.path);
         self.counts
             .open_files
             .set(i64::try_from(self.open.len()).unwrap_or(0));
         self.live.insert(file.prefix(), file.id);
-        if !continues || is_cut {
-            self.restart(file, Instant::now());
-        }
         Ok(true)
     }
 
@@ -336,15 +342,12 @@ impl Tailer {
         self.counts.truncations.inc();
         tracing::info!(path = %file.path.display(), offset = file.mark.offset, "file was cut and is read from the start");
         self.live.remove(file.prefix(), file.id);
-        match file.restart(&self.framing) {
-            Ok((mark, recent)) => {
-                let past = Past {
-                    id: file.id,
-                    path: file.path.clone(),
-                    mark,
-                    recent,
-                    finished_bytes: 0,
-                };
+        let was_open = file.open.is_some();
+        self.open.retain(|open| *open != file.id);
+        let restarted = file.restart();
+        self.first_looks += usize::from(was_open && file.first_look.is_some());
+        match restarted {
+            Ok(past) => {
                 self.settle_copies(&past);
                 self.search_near(&past.path);
                 let position = self.pasts.insert_cut(past);

@@ -5,6 +5,8 @@ use std::os::unix::fs::symlink;
 use super::*;
 use crate::pipeline::SOURCE_BATCHES_MAX;
 
+mod inodes;
+
 /// A pattern that names the rotated files, too.
 fn all_of(path: &Path) -> PathBuf {
     let mut pattern = path.as_os_str().to_owned();
@@ -204,50 +206,6 @@ async fn a_file_compressed_while_nobody_reads_continues_at_its_place() {
             );
         }
     }
-}
-
-/// The inode of a file that was read and deleted is given to the compressed form of another one, half written when the
-/// agent starts.
-#[tokio::test]
-async fn a_compressed_file_that_is_not_whole_and_has_the_inode_of_another_is_not_read_again() {
-    use std::os::unix::fs::MetadataExt;
-    let (_directory, path) = directory();
-    let (other, plain) = (beside(&path, "app.log.1"), beside(&path, "app.log.2"));
-    append(&other, numbered(0..100));
-    append(&plain, numbered(100..600));
-    let mut running = start(spec(&all_of(&path)), Vec::new());
-    running.until_count(600).await;
-    let (_, mut positions) = running.stop().await;
-    let bytes = zstd::encode_all(&fs::read(&plain).expect("read")[..], 1).expect("compressed");
-    let growing = beside(&path, "app.log.2.zst");
-    let (first, rest) = bytes.split_at(bytes.len() / 2);
-    append(&growing, first);
-    fs::remove_file(&plain).expect("removed");
-    let inode_of = |path: &Path| fs::metadata(path).expect("metadata").ino();
-    let (reused, inode) = (inode_of(&other), inode_of(&growing));
-    fs::remove_file(&other).expect("removed");
-    for position in positions
-        .iter_mut()
-        .filter(|position| position.inode == reused)
-    {
-        position.inode = inode;
-    }
-    let mut running = start(spec(&all_of(&path)), positions);
-    append(&path, numbered(600..601));
-    running.until_count(1).await;
-    append(&growing, rest);
-    append(&path, numbered(601..602));
-    running.until(|seen| numbers(seen).contains(&601)).await;
-    let mut went_on = tokio::time::interval(std::time::Duration::from_millis(10));
-    let waiting = async {
-        while !running.metric("vervet_agent_filelog_continued_total{receiver=\"files\"} 1") {
-            went_on.tick().await;
-        }
-    };
-    let waited = tokio::time::timeout(DEADLINE, waiting).await;
-    waited.expect("its content is known");
-    let (seen, _) = running.stop().await;
-    assert_eq!(sorted(&seen), [600, 601]);
 }
 
 #[tokio::test]
