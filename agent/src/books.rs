@@ -71,6 +71,9 @@ pub struct BookLine {
 pub(crate) struct Books {
     intake: Intake,
     exporters: Mutex<BTreeMap<String, Book>>,
+    /// What went, and goes, from exporters without a book, for one of the same name that comes back.
+    /// Locked while `exporters` is.
+    bookless: Mutex<BTreeMap<String, AllGone>>,
     ages: Mutex<Ages>,
     clock: Arc<dyn Clock>,
 }
@@ -165,6 +168,7 @@ impl Books {
         Self {
             intake,
             exporters: Mutex::default(),
+            bookless: Mutex::default(),
             ages: Mutex::default(),
             clock,
         }
@@ -198,13 +202,18 @@ impl Books {
             }
         }
         // What is gone stays gone, whoever asks for it.
-        let old = exporters.remove(exporter);
+        let gone = match exporters.remove(exporter) {
+            Some(old) => Some(old.gone),
+            None => self.bookless.lock().remove(exporter),
+        };
+        let mut gone = gone.unwrap_or_default();
+        gone.forget_before(&account.settled());
         let book = Book {
             signals,
             account,
             received,
             held,
-            gone: old.map(|old| old.gone).unwrap_or_default(),
+            gone,
             start,
         };
         exporters.insert(exporter.to_owned(), book);
@@ -225,9 +234,20 @@ impl Books {
         self.ages.lock().mark(before.records(), at);
     }
 
-    /// Ends the book of an exporter that is no more.
+    /// Ends the book of an exporter that is no more. What is gone stays known, until [`forget`](Self::forget): the rest
+    /// of its backlog may wait for one of the same name.
     pub(crate) fn close(&self, exporter: &str) {
-        self.exporters.lock().remove(exporter);
+        let mut exporters = self.exporters.lock();
+        if let Some(book) = exporters.remove(exporter) {
+            let mut bookless = self.bookless.lock();
+            bookless.insert(exporter.to_owned(), book.gone);
+        }
+    }
+
+    /// An exporter without a book has no backlog any more.
+    pub(crate) fn forget(&self, exporter: &str) {
+        let _exporters = self.exporters.lock();
+        self.bookless.lock().remove(exporter);
     }
 
     /// A batch has become durable.
@@ -247,7 +267,7 @@ impl Books {
     /// settled of that is lost to it.
     pub(crate) fn reached(&self, exporter: &str, before: &Totals) {
         self.change(exporter, |book| {
-            while let Some(gone) = book.gone.pop_before(before) {
+            while let Some(gone) = book.gone.next_before(&book.account.settled(), before) {
                 book.settle_gap(&gone.from, Loss::Damage);
                 book.settle_gap(&gone.to, gone.loss);
             }
@@ -257,7 +277,22 @@ impl Books {
 
     /// A part of the journal is gone that the exporter has not settled all of.
     pub(crate) fn gone(&self, exporter: &str, gone: Gone) {
-        self.change(exporter, |book| book.gone.insert(gone));
+        let mut exporters = self.exporters.lock();
+        match exporters.get_mut(exporter) {
+            Some(book) => book.gone.insert(gone),
+            None => {
+                let mut bookless = self.bookless.lock();
+                bookless
+                    .entry(exporter.to_owned())
+                    .or_default()
+                    .insert(gone);
+            }
+        }
+    }
+
+    /// An account in which so much is `settled` is stored: the exporter never comes to that again.
+    pub(crate) fn stored(&self, exporter: &str, settled: &Totals) {
+        self.change(exporter, |book| book.gone.forget_before(settled));
     }
 
     /// A record of a signal that no pipeline sends to the exporter.

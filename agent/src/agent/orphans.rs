@@ -9,11 +9,12 @@ use vervet_journal::{Journal, JournalError, OnFull};
 use crate::config::AgentConfig;
 use crate::exporters::CURSOR_PREFIX;
 
-/// Looks after the cursors of exporters that `config` does not have.
+/// Looks after the cursors of exporters that `config` does not have; returns the exporters whose cursors are no more.
 ///
 /// # Errors
 /// A cursor cannot be opened or removed.
-pub(super) fn settle(config: &AgentConfig, journal: &Journal) -> Result<(), JournalError> {
+pub(super) fn settle(config: &AgentConfig, journal: &Journal) -> Result<Vec<String>, JournalError> {
+    let mut removed = Vec::new();
     for cursor in journal.stats().cursors {
         let Some(exporter) = cursor.name.strip_prefix(CURSOR_PREFIX) else {
             continue;
@@ -33,6 +34,7 @@ pub(super) fn settle(config: &AgentConfig, journal: &Journal) -> Result<(), Jour
                 );
             }
             journal.remove_cursor(&cursor.name)?;
+            removed.push(exporter.to_owned());
             continue;
         }
         // The policy outlives the handle.
@@ -44,5 +46,5 @@ pub(super) fn settle(config: &AgentConfig, journal: &Journal) -> Result<(), Jour
             "exporter is not configured any more, its backlog is kept until it comes back or `give_up` names it"
         );
     }
-    Ok(())
+    Ok(removed)
 }

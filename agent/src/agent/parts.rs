@@ -238,14 +238,20 @@ impl Parts {
     async fn settle_orphans(&self) {
         let (journal, config) = (self.shared.journal.clone(), self.config.clone());
         let settled = blocking(move || orphans::settle(&config, &journal)).await;
-        if let Err(error) = settled {
-            tracing::error!(%error, "backlogs of removed exporters cannot be looked after");
+        match settled {
+            Ok(removed) => removed
+                .iter()
+                .for_each(|exporter| self.shared.books.forget(exporter)),
+            Err(error) => {
+                tracing::error!(%error, "backlogs of removed exporters cannot be looked after");
+            }
         }
     }
 
     fn remove_cursor(&self, exporter: &str) {
-        if let Err(error) = self.shared.journal.remove_cursor(&cursor_name(exporter)) {
-            tracing::warn!(%error, exporter, "cursor cannot be removed");
+        match self.shared.journal.remove_cursor(&cursor_name(exporter)) {
+            Ok(()) => self.shared.books.forget(exporter),
+            Err(error) => tracing::warn!(%error, exporter, "cursor cannot be removed"),
         }
     }
 

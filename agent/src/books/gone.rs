@@ -2,8 +2,9 @@
 //!
 //! In: parts of the journal, as what had been appended before and behind them. Out: how much of it an exporter has not
 //! settled, by what has taken it, so that the books show it as dropped at once. It is entered in the account when the
-//! exporter comes to what follows, and found out again after a restart. At most [`PARTS_MAX`] parts that do not touch;
-//! of what is beyond them the exporter learns when it comes to it.
+//! exporter comes to what follows, and known until that account is stored: an exporter that starts again with an older
+//! one comes to it again, and the journal no longer tells what has taken it. A restart of the process finds it out
+//! anew. At most [`PARTS_MAX`] parts that do not touch; of what is beyond them the exporter learns when it comes to it.
 
 use std::collections::VecDeque;
 
@@ -71,22 +72,30 @@ impl AllGone {
         }
     }
 
-    /// Takes out the first part, as far as it lies before `before`.
-    pub(super) fn pop_before(&mut self, before: &Totals) -> Option<Gone> {
-        let first = self.0.front_mut()?;
-        if first.to.place() <= before.place() {
-            return self.0.pop_front();
-        }
-        if first.from.place() >= before.place() {
+    /// The first part that is not `settled`, as far as it lies before `before`.
+    pub(super) fn next_before(&self, settled: &Totals, before: &Totals) -> Option<Gone> {
+        let at = self
+            .0
+            .partition_point(|part| part.to.place() <= settled.place());
+        let part = self.0.get(at)?;
+        let begin = part.from.later(*settled);
+        if begin.place() >= before.place() {
             return None;
         }
-        // Something of it was read before it went, and is settled now.
-        let part = Gone {
-            to: *before,
-            ..*first
+        // Something of it may have been read before it went.
+        let to = match part.to.place() <= before.place() {
+            true => part.to,
+            false => *before,
         };
-        first.from = *before;
-        Some(part)
+        Some(Gone { to, ..*part })
+    }
+
+    /// Forgets what lies before `stored`: no exporter comes to that again.
+    pub(super) fn forget_before(&mut self, stored: &Totals) {
+        let parts = self
+            .0
+            .partition_point(|part| part.to.place() <= stored.place());
+        self.0.drain(..parts);
     }
 
     /// Where what is there begins behind `records` settled ones.

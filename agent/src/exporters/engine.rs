@@ -33,7 +33,7 @@ use crate::books::{Account, Books};
 use crate::budget::{MemoryBudget, MemoryKind};
 use crate::buffer::blocking;
 use grant::Grant;
-use source::{Done, Item, Source};
+use source::{CommitError, Done, Item, Source, Stored};
 use window::{Slot, State, Window};
 
 /// Packed bodies that may wait in memory.
@@ -240,13 +240,14 @@ impl Exporter {
             .for_each(|sequence| self.window.evicted(*sequence));
     }
 
-    fn end_commit(&mut self, result: Result<(u64, u64), source::CommitError>) {
+    fn end_commit(&mut self, result: Result<Stored, CommitError>) {
         self.committed_at = Instant::now();
         self.settled_bytes = 0;
         match result {
-            Ok((through, sent_through)) => {
-                self.committed = through;
-                self.grant.stored(sent_through);
+            Ok(stored) => {
+                self.committed = stored.through;
+                self.grant.stored(stored.sent_through);
+                self.books.stored(&self.name, &stored.settled);
             }
             Err(error) => {
                 self.grant.failed(self.committed_at + COMMIT_INTERVAL);

@@ -3,6 +3,7 @@
 mod authority;
 mod delivery;
 mod destination;
+mod evictions;
 mod proxy;
 mod refusals;
 mod rig;

@@ -50,18 +50,37 @@ fn what_is_settled_is_not_gone() {
 }
 
 #[test]
-fn parts_are_taken_out_as_far_as_the_exporter_has_come() {
+fn an_exporter_comes_to_the_parts_in_order_and_as_far_as_they_lie_before_it() {
     let mut all = AllGone::default();
     all.insert(gone(10, 20, Loss::Evicted));
     all.insert(gone(30, 40, Loss::Damage));
-    assert!(all.pop_before(&totals(10)).is_none());
-    let part = all.pop_before(&totals(15)).expect("half of it");
-    assert_eq!((part.from, part.to), (totals(10), totals(15)));
-    assert!(all.pop_before(&totals(15)).is_none());
-    let rest = all.pop_before(&totals(30)).expect("the rest");
-    assert_eq!((rest.from, rest.to), (totals(15), totals(20)));
-    assert!(all.pop_before(&totals(30)).is_none());
+    let next = |settled, before| {
+        let part = all.next_before(&totals(settled), &totals(before))?;
+        Some((part.from.records(), part.to.records(), part.loss))
+    };
+    assert_eq!(next(0, 10), None);
+    assert_eq!(next(0, 15), Some((10, 15, Loss::Evicted)));
+    assert_eq!(next(15, 15), None);
+    assert_eq!(next(15, 30), Some((10, 20, Loss::Evicted)));
+    assert_eq!(next(20, 30), None);
+    assert_eq!(next(20, 50), Some((30, 40, Loss::Damage)));
+    assert_eq!(next(40, 50), None);
+    // Somebody who begins again comes to all of it again, but never back.
+    assert_eq!(next(0, 50), Some((10, 20, Loss::Evicted)));
+    assert_eq!(next(15, 12), None);
+}
+
+#[test]
+fn parts_are_forgotten_once_nobody_comes_to_them_again() {
+    let mut all = AllGone::default();
+    all.insert(gone(10, 20, Loss::Evicted));
+    all.insert(gone(30, 40, Loss::Damage));
+    all.forget_before(&totals(19));
+    assert_eq!(records(&all, 0), (10, 10));
+    all.forget_before(&totals(20));
     assert_eq!(records(&all, 0), (0, 10));
+    all.forget_before(&totals(100));
+    assert_eq!(records(&all, 0), (0, 0));
 }
 
 #[test]

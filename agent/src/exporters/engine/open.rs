@@ -93,7 +93,9 @@ impl Exporter {
         cursor.set_policy(OnFull::Block);
         let account = source::account(&mut cursor, appended)?;
         let may_lose = config.on_full == QueuePolicy::DropOldest;
-        let gone = source::gone(&mut cursor, &account, appended, &parts.gaps, may_lose)?;
+        // Only such an exporter stores how far it may send; it may be another kind of one now.
+        let may_have_lost = may_lose || account.sent_through > 0;
+        let gone = source::gone(&mut cursor, &account, appended, &parts.gaps, may_have_lost)?;
         let sent_through = account.sent_through.min(journal.last_sequence());
         parts.books.open(name, signals, account, appended);
         gone.into_iter()
@@ -103,9 +105,7 @@ impl Exporter {
             cursor.set_policy(OnFull::DropOldest);
         }
         let committed = cursor.committed();
-        let (least, most) = COMMIT_BYTES;
-        let commit_bytes = journal.stats().disk_bytes_max / COMMIT_SHARE;
-        let commit_bytes = commit_bytes.clamp(least, most);
+        let commit_bytes = commit_bytes(journal);
         let lanes = usize::try_from(sender.lanes()).unwrap_or(1);
         let shared = Shared {
             name: name.to_owned(),
@@ -147,4 +147,10 @@ impl Exporter {
             },
         })
     }
+}
+
+fn commit_bytes(journal: &Journal) -> u64 {
+    let (least, most) = COMMIT_BYTES;
+    let share = journal.stats().disk_bytes_max / COMMIT_SHARE;
+    share.clamp(least, most)
 }

@@ -40,11 +40,20 @@ pub(super) enum Done {
     /// The memory budget has none for a read.
     NoRoom,
     Committed {
-        /// The sequence that is committed now, and up to where records may be sent.
-        result: Result<(u64, u64), CommitError>,
+        result: Result<Stored, CommitError>,
         /// What was to be sent and is not on disk any more, in order.
         gone: Vec<u64>,
     },
+}
+
+/// What is on disk now.
+pub(super) struct Stored {
+    /// The sequence that is committed.
+    pub(super) through: u64,
+    /// Up to where records may be sent.
+    pub(super) sent_through: u64,
+    /// All that the account has settled.
+    pub(super) settled: Totals,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -131,7 +140,11 @@ impl Source {
                 let committed = self.cursor.commit(through, &state);
                 committed.map_err(CommitError::Journal)
             });
-        let result = result.map(|()| (through, sent_through));
+        let result = result.map(|()| Stored {
+            through,
+            sent_through,
+            settled: account.settled(),
+        });
         (self, Done::Committed { result, gone })
     }
 }
@@ -157,12 +170,12 @@ pub(super) fn gone(
     account: &Account,
     appended: &Totals,
     gaps: &[JournalGap],
-    may_lose: bool,
+    may_have_lost: bool,
 ) -> Result<Vec<Gone>, JournalError> {
     let gaps = gaps.iter().map(|gap| Gone {
         from: gap.from,
         to: gap.to,
-        loss: match may_lose && gap.is_between_segments {
+        loss: match may_have_lost && gap.is_between_segments {
             true => Loss::Evicted,
             false => Loss::Damage,
         },
@@ -176,7 +189,7 @@ pub(super) fn gone(
     };
     if let Some(to) = before {
         // Only what may be given up for lack of room can have been.
-        let is_damaged = !may_lose || cursor.is_on_disk(cursor.committed() + 1);
+        let is_damaged = !may_have_lost || cursor.is_on_disk(cursor.committed() + 1);
         gone.push(Gone {
             from: account.settled(),
             to,

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use vervet_journal::{Entry, Journal, JournalConfig, JournalError};
+use vervet_journal::{Entry, FileSystem, Journal, JournalConfig, JournalError, OsFileSystem};
 use vervet_model::{Clock, Signal, SystemClock};
 use vervet_wire::otlp::{LogRecord, Resource, Scope, Value, write_resource_logs};
 
@@ -43,11 +43,15 @@ pub(super) struct Running {
 
 impl Rig {
     pub(super) fn new(disk_bytes: u64) -> Self {
+        Self::on(Arc::new(OsFileSystem), disk_bytes)
+    }
+
+    pub(super) fn on(fs: Arc<dyn FileSystem>, disk_bytes: u64) -> Self {
         let dir = tempfile::tempdir().expect("folder");
         let mut config = JournalConfig::new(dir.path().join("buffer"));
         config.disk_bytes_max = disk_bytes;
         config.segment_bytes_max = disk_bytes / 8;
-        let (journal, _report) = Journal::open(config).expect("opens");
+        let (journal, _report) = Journal::open_with(config, fs).expect("opens");
         let (booked, booked_receiver) = watch::channel(0);
         let (books, appending) = (Arc::<Books>::default(), Arc::default());
         tell_of_evictions(&journal, &books, &appending);
@@ -119,17 +123,21 @@ impl Rig {
 
     /// Starts an exporter, waiting for the cursor of one that was killed.
     pub(super) async fn start(&self, name: &str, settings: &str) -> Running {
+        Running::of(name, self.open_free(name, settings).await)
+    }
+
+    /// Opens an exporter once nobody else has its cursor.
+    pub(super) async fn open_free(
+        &self,
+        name: &str,
+        settings: &str,
+    ) -> (Exporter, CancellationToken) {
         let mut opened = self.open(name, settings);
         while let Err(OpenError::Journal(JournalError::CursorInUse { .. })) = opened {
             tokio::task::yield_now().await;
             opened = self.open(name, settings);
         }
-        let (exporter, stop) = opened.expect("opens");
-        Running {
-            name: name.to_owned(),
-            stop,
-            task: tokio::spawn(exporter.run()),
-        }
+        opened.expect("opens")
     }
 
     pub(super) fn book(&self, name: &str) -> BookLine {
@@ -164,6 +172,14 @@ impl Rig {
 }
 
 impl Running {
+    pub(super) fn of(name: &str, (exporter, stop): (Exporter, CancellationToken)) -> Self {
+        Self {
+            name: name.to_owned(),
+            stop,
+            task: tokio::spawn(exporter.run()),
+        }
+    }
+
     /// As the agent ends it.
     pub(super) async fn stop(self) {
         self.stop.cancel();

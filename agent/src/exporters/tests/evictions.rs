@@ -1,0 +1,159 @@
+//! What the buffer has taken is booked as that, whoever knew of it and has forgotten it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use super::super::cursor_name;
+use super::destination::Destination;
+use super::rig::{Rig, Running};
+use super::{texts, wait_until};
+use crate::buffer::tests::full_disk::FullDisk;
+
+/// Eight segments of so much as holds one record.
+const DISK_BYTES: u64 = 1 << 20;
+const LINE_BYTES: usize = 100_000;
+/// Records that an exporter may send at first, and of which the oldest in the buffer are taken last.
+const GRANTED: usize = 4;
+/// Records that are appended, of which some behind the first ones have to go.
+const APPENDED: usize = 13;
+
+/// A destination that takes the first so many records and is away for the others, and an exporter whose granted
+/// records are in the buffer, with a gap behind them.
+struct Gap {
+    rig: Rig,
+    destination: Destination,
+    taken: Arc<AtomicUsize>,
+    disk: Arc<FullDisk>,
+    settings: String,
+}
+
+impl Gap {
+    /// The first records are granted to an exporter that is killed then.
+    async fn with_granted() -> Self {
+        let taken = Arc::new(AtomicUsize::new(0));
+        let limit = Arc::clone(&taken);
+        let judge = move |lines: &[String], _: &http::HeaderMap| {
+            let number = lines[0][5..11].parse::<usize>().expect("a number");
+            let is_away = number >= limit.load(Ordering::SeqCst);
+            is_away.then(|| (503, Vec::new(), String::new()))
+        };
+        let destination = Destination::with(judge, Duration::ZERO, None).await;
+        let settings = format!(
+            "type: otlp, endpoint: 'http://{}', queue: {{on_full: drop_oldest}}, retry: {{initial: 2ms, max: 20ms}}",
+            destination.address
+        );
+        let disk = Arc::<FullDisk>::default();
+        let mut gap = Self {
+            rig: Rig::on(disk.clone(), DISK_BYTES),
+            destination,
+            taken,
+            disk,
+            settings,
+        };
+        gap.append(0..GRANTED);
+        let running = gap.rig.start("main", &gap.settings).await;
+        wait_until("they may be sent", || gap.rig.metrics.failed("main") > 0).await;
+        running.kill().await;
+        gap
+    }
+
+    fn append(&mut self, numbers: std::ops::Range<usize>) {
+        let padding = "x".repeat(LINE_BYTES);
+        for text in texts(numbers) {
+            self.rig.append(&[text + &padding]).expect("room");
+        }
+    }
+
+    /// Appends more than there is room for: how many have gone by now, none of them granted ones.
+    fn make(&mut self, numbers: std::ops::Range<usize>) -> u64 {
+        let gone = self.evict(numbers);
+        assert_eq!(self.rig.journal.stats().oldest_sequence, 1);
+        gone
+    }
+
+    fn evict(&mut self, numbers: std::ops::Range<usize>) -> u64 {
+        self.append(numbers);
+        let stats = self.rig.journal.stats();
+        let cursor = stats
+            .cursors
+            .iter()
+            .find(|cursor| cursor.name.ends_with("main"));
+        let gone = cursor.expect("there").dropped_records;
+        assert!(gone > 0, "{stats:?}");
+        gone
+    }
+
+    fn take(&self, records: usize) {
+        self.taken.store(records, Ordering::SeqCst);
+    }
+
+    /// All is sent that is there, and the rest was `gone` to make room.
+    async fn check(self, running: Running, gone: u64) {
+        self.take(APPENDED);
+        self.rig.wait_until_settled("main").await;
+        running.stop().await;
+        let book = self.rig.book("main");
+        let dropped = book.dropped.iter();
+        let dropped: Vec<_> = dropped
+            .map(|(reason, amount)| (&**reason, amount.records))
+            .collect();
+        assert_eq!(dropped, [("evicted_by_drop_oldest", gone)], "{book:?}");
+        assert_eq!(book.delivered.records, APPENDED as u64 - gone);
+        assert_eq!(
+            self.destination.lines().len() as u64,
+            APPENDED as u64 - gone
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_exporter_that_comes_to_a_gap_again_knows_what_has_taken_it() {
+    let mut gap = Gap::with_granted().await;
+    let opened = gap.rig.open_free("main", &gap.settings).await;
+    let gone = gap.make(GRANTED..APPENDED);
+    let running = Running::of("main", opened);
+    // With the position behind the first record it stores that the one behind the gap may be sent.
+    gap.take(1);
+    wait_until("stored", || gap.rig.committed("main") == 1).await;
+    gap.disk.is_full.store(true, Ordering::SeqCst);
+    gap.take(APPENDED);
+    let behind = GRANTED as u64 + 1;
+    wait_until("it is past the gap", || {
+        gap.rig.book("main").delivered.records >= behind
+    })
+    .await;
+    running.kill().await;
+    let opened = gap.rig.open_free("main", &gap.settings).await;
+    assert_eq!(gap.rig.committed("main"), 1, "nothing more was stored");
+    assert!(gap.rig.book("main").delivered.records <= 1);
+    gap.disk.is_full.store(false, Ordering::SeqCst);
+    gap.check(Running::of("main", opened), gone).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_went_before_and_goes_while_an_exporter_is_not_configured_was_evicted() {
+    let mut gap = Gap::with_granted().await;
+    drop(gap.rig.open_free("main", &gap.settings).await);
+    let before = gap.make(GRANTED..APPENDED - 1);
+    gap.rig.books.close("main");
+    let gone = gap.make(APPENDED - 1..APPENDED);
+    assert!(gone > before, "{gone}");
+    let running = gap.rig.start("main", &gap.settings).await;
+    gap.check(running, gone).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_evicted_stays_so_when_the_setting_changes_over_a_restart() {
+    let mut gap = Gap::with_granted().await;
+    drop(gap.rig.open_free("main", &gap.settings).await);
+    let cursor = gap.rig.journal.cursor(&cursor_name("main")).expect("free");
+    cursor.hold(0);
+    let gone = gap.evict(GRANTED..APPENDED);
+    drop(cursor);
+    // A process that begins has empty books.
+    gap.rig.books = Arc::default();
+    gap.settings = gap.settings.replace("drop_oldest", "block");
+    let running = gap.rig.start("main", &gap.settings).await;
+    gap.check(running, gone).await;
+}
