@@ -55,8 +55,6 @@ pub(super) struct TailedFile {
     pub(super) finished_bytes: u64,
     /// The file it repeats: not read as long as that one goes on.
     pub(super) copy_of: Option<FileId>,
-    /// Nothing has been read of that one, so that only their beginnings could be compared.
-    pub(super) is_unsure: bool,
     /// It was taken for content that was read, and did not hold it.
     pub(super) is_doubted: bool,
     /// It has no name any more: what is not read through its descriptor is lost.
@@ -124,7 +122,6 @@ impl TailedFile {
             is_set_aside: false,
             finished_bytes: 0,
             copy_of: None,
-            is_unsure: false,
             is_doubted: false,
             is_deleted: false,
             handed_over: mark.offset,

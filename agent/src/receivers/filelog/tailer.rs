@@ -379,7 +379,7 @@ impl Tailer {
             recent: recent.unwrap_or_default(),
             ..file.past()
         };
-        self.settle_copies(&past);
+        self.release_copies(id);
         self.search_near(&past.path);
         self.pasts.insert(past);
     }

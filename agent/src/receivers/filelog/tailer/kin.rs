@@ -1,7 +1,6 @@
 //! Content that was read before, under another inode.
 
 use std::collections::HashSet;
-use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -30,8 +29,8 @@ impl Tailer {
         };
         let live = self.live_original(file.id, &candidate)?;
         file.copy_of = live.map(|(original, _)| original);
-        file.is_unsure = file.copy_of.is_none();
-        if file.is_unsure {
+        if file.copy_of.is_none() {
+            // Nothing has been read of that one: only their beginnings can be compared.
             file.copy_of = self.unread_original(file.id, &candidate);
             if file.copy_of.is_some() {
                 return Ok(());
@@ -116,7 +115,9 @@ impl Tailer {
         let copies = entries.map(|entry| entry.path());
         let mut copies = copies.filter(|copy| is_copy_of(copy, path));
         copies.any(|copy| {
-            let kinship = kinship_with(&copy, mark, &[]);
+            let opened = content::open(&copy);
+            let kinship =
+                opened.and_then(|opened| Candidate::new(&copy, &opened)?.kinship(mark, &[]));
             matches!(kinship, Ok(Kinship::Continues(_)))
         })
     }
@@ -133,31 +134,12 @@ impl Tailer {
         self.sink.note(file, Instant::now());
     }
 
-    /// The content of a file has ended as `past` tells: its copies go on from there.
-    pub(super) fn settle_copies(&mut self, past: &Past) {
-        let copies: Vec<FileId> = self
-            .files
-            .values()
-            .filter(|file| file.copy_of == Some(past.id))
-            .map(|file| file.id)
-            .collect();
-        for id in copies {
-            let Some(mut file) = self.files.remove(&id) else {
-                continue;
-            };
+    /// The content of a file has ended: its copies are compared with what was read of it, and go on from there.
+    pub(super) fn release_copies(&mut self, original: FileId) {
+        let files = self.files.values_mut();
+        for file in files.filter(|file| file.copy_of == Some(original)) {
             file.copy_of = None;
-            let kinship = match &file.first_look {
-                Some(opened) => kinship_of(&file.path, opened, &past.mark, &past.recent),
-                None => kinship_with(&file.path, &past.mark, &past.recent),
-            };
-            match kinship {
-                Ok(kinship) => self.relate(&mut file, kinship),
-                Err(error) => {
-                    tracing::debug!(path = %file.path.display(), %error, "copy cannot be compared");
-                }
-            }
-            self.unread.push(&file);
-            self.files.insert(id, file);
+            self.unread.push(file);
         }
     }
 
@@ -230,15 +212,6 @@ impl Tailer {
         let known: HashSet<&Path> = files.values().map(|file| file.path.as_path()).collect();
         self.failed.retain(|path| known.contains(path.as_path()));
     }
-}
-
-/// How the file at `path` relates to content that was read up to `mark`.
-fn kinship_with(path: &Path, mark: &Mark, recent: &[u8]) -> io::Result<Kinship> {
-    kinship_of(path, &content::open(path)?, mark, recent)
-}
-
-fn kinship_of(path: &Path, opened: &File, mark: &Mark, recent: &[u8]) -> io::Result<Kinship> {
-    Candidate::new(path, opened)?.kinship(mark, recent)
 }
 
 fn still_holds(past: &Past, path: &Path) -> io::Result<bool> {

@@ -348,7 +348,7 @@ impl Tailer {
         self.first_looks += usize::from(was_open && file.first_look.is_some());
         match restarted {
             Ok(past) => {
-                self.settle_copies(&past);
+                self.release_copies(file.id);
                 self.search_near(&past.path);
                 let position = self.pasts.insert_cut(past);
                 self.due.sweep = now;
