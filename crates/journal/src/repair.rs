@@ -114,13 +114,15 @@ impl SegmentRepair<'_> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(failed(error)),
         };
+        // A file without a byte has nothing to take out, but lacks its header.
+        let lacks_header = damages.iter().any(|damage| damage.offset == 0);
         let mut removed = Vec::new();
         // An end that is missing leaves nothing to take out.
         for damage in damages.into_iter().filter(|damage| damage.bytes > 0) {
             let copy = self.keep(&*source, &damage).map_err(failed)?;
             removed.push(Removed { damage, copy });
         }
-        if !removed.is_empty() {
+        if lacks_header || !removed.is_empty() {
             self.rewrite(source).map_err(failed)?;
         }
         Ok(removed)

@@ -300,6 +300,38 @@ proptest! {
     }
 }
 
+/// A power cut can leave a file without a byte.
+#[test]
+fn an_empty_segment_is_repaired() {
+    for emptied in 0..3 {
+        let dir = tempfile::tempdir().unwrap();
+        written(dir.path(), 6);
+        std::fs::write(&segment_files(dir.path())[emptied], b"").unwrap();
+        repair(config(dir.path()), Arc::new(OsFileSystem)).unwrap();
+        let inspector = Inspector::open(dir.path()).unwrap();
+        let mut found = Vec::new();
+        for segment in inspector.segments().unwrap() {
+            let read = inspector.read::<JournalError>(&segment, &mut |item| {
+                match item {
+                    Item::Record(record) => found.push(record.sequence),
+                    Item::Damage(damage) => panic!("left: {damage:?}"),
+                }
+                Ok(())
+            });
+            assert!(read.unwrap());
+        }
+        let first = emptied as u64 * 2 + 1;
+        let kept: Vec<u64> = (1..=6)
+            .filter(|sequence| !(first..first + 2).contains(sequence))
+            .collect();
+        assert_eq!(found, kept, "segment {emptied}");
+        let (journal, report) = open(dir.path());
+        assert!(!report.found_damage(), "{report:?}");
+        fill(&journal, 1);
+        assert_eq!(journal.last_sequence(), 7, "no number is given out twice");
+    }
+}
+
 #[test]
 fn an_end_that_was_acknowledged_and_is_gone_is_told_at_every_length() {
     let dir = tempfile::tempdir().unwrap();
