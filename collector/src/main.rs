@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use vervet_agent::allocator::limit_arenas;
 use vervet_agent::printable::printable_lines;
 use vervet_agent::telemetry::{self, TelemetryOptions};
@@ -197,13 +197,20 @@ async fn serve(config: CollectorConfig, agent: Option<StandaloneOptions>) -> Res
             Some(running)
         }
     };
-    wait_for_end()
-        .await
-        .map_err(|error| Failure::Run(error.into()))?;
-    if let Some(agent) = agent {
-        agent.shutdown(AGENT_DRAIN).await;
+    let mut signals = Signals::listen().map_err(|error| Failure::Run(error.into()))?;
+    signals.end().await;
+    let stop = async {
+        if let Some(agent) = agent {
+            agent.shutdown(AGENT_DRAIN).await;
+        }
+        collector.shutdown().await;
+    };
+    tokio::select! {
+        () = stop => {}
+        () = signals.end() => tracing::warn!(
+            "second signal: stopped at once; what is not in segments yet is read from the journal at the next start"
+        ),
     }
-    collector.shutdown().await;
     Ok(())
 }
 
@@ -219,18 +226,30 @@ fn welcome(options: &StandaloneOptions, http: SocketAddr) -> String {
     )
 }
 
-/// Waits for SIGTERM or SIGINT. SIGHUP is noted: rules and configuration are read at start.
-async fn wait_for_end() -> std::io::Result<()> {
-    let (mut term, mut interrupt) = (
-        signal(SignalKind::terminate())?,
-        signal(SignalKind::interrupt())?,
-    );
-    let mut hangup = signal(SignalKind::hangup())?;
-    loop {
-        tokio::select! {
-            _ = term.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
-            _ = hangup.recv() => tracing::warn!("reload is not supported yet; restart to read the configuration again"),
+/// The signals the program listens to.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for SIGTERM or SIGINT. SIGHUP is noted: rules and configuration are read at start.
+    async fn end(&mut self) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hang_up.recv() => tracing::warn!("reload is not supported yet; restart to read the configuration again"),
+            }
         }
     }
 }

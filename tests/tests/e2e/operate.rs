@@ -4,7 +4,10 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::time::Duration;
 
+use rustix::process::Signal;
 use serde_json::Value;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
 
 use crate::harness::{
     Collector, CollectorOptions, Record, S3, binary, eventually, log_request, now_nanos, turn,
@@ -275,4 +278,30 @@ async fn hostile_queries_are_queued_refused_or_stopped_and_others_answered() {
         (status["queries"]["heavy"]["running"].as_u64() == Some(0)).then_some(())
     })
     .await;
+}
+
+/// A request whose body never comes holds the drain.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_second_signal_ends_a_drain_and_nothing_is_lost() {
+    let _turn = turn().await;
+    let dir = tempfile::tempdir().unwrap();
+    let mut collector = Collector::start(CollectorOptions::new(dir.path())).await;
+    send(&collector, 0..RECORDS).await;
+    let address = collector.api.addresses.otlp_http;
+    let mut stalled = TcpStream::connect(address).await.unwrap();
+    let head = "POST /v1/logs HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/x-protobuf\r\ncontent-length: 100\r\n\r\n";
+    stalled.write_all(head.as_bytes()).await.unwrap();
+    collector.program.send(Signal::TERM);
+    eventually("the drain has begun", WITHIN, async || {
+        TcpStream::connect(address).await.is_err().then_some(())
+    })
+    .await;
+    collector.program.send(Signal::TERM);
+    let ended = collector.program.wait(WITHIN);
+    assert!(ended.success(), "{ended}");
+    let said = collector.program.output();
+    assert!(said.contains("second signal"), "{said}");
+    drop(stalled);
+    collector.start_again().await;
+    assert_eq!(count(&collector).await, (RECORDS, RECORDS));
 }
