@@ -99,20 +99,21 @@ impl Agent {
 
     /// SIGTERM and, before it can have ended, SIGKILL.
     pub(crate) fn kill_while_it_drains(&self, after: Duration) {
-        if let Some(running) = self.running.lock().as_ref() {
-            running.program.send(Signal::TERM);
-        }
-        std::thread::sleep(after);
+        // Locked all the time, or who kills it meanwhile would find that it has ended.
         let mut slot = self.running.lock();
-        if slot
-            .as_mut()
-            .is_some_and(|running| !running.program.is_running())
-        {
-            // It was faster.
-            *slot = None;
+        let Some(running) = slot.as_mut() else {
+            return;
+        };
+        assert!(running.program.is_running(), "the agent ended by itself");
+        running.program.send(Signal::TERM);
+        std::thread::sleep(after);
+        // It may have been faster.
+        if running.program.is_running() {
+            running.program.kill();
+            self.kills.fetch_add(1, Ordering::Relaxed);
         }
-        drop(slot);
-        self.kill();
+        *slot = None;
+        self.killed.notify_all();
     }
 
     /// SIGTERM, and its end.
