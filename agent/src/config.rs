@@ -9,6 +9,7 @@ mod error;
 mod faults;
 mod hide;
 mod lint;
+mod mistakes;
 mod read;
 mod references;
 pub mod secret;
@@ -25,6 +26,7 @@ pub use cases::{Dropped, ExpectSpec, InputSpec, TestCase, TestSpec};
 pub(crate) use error::unknown;
 pub use error::{ConfigError, Problem};
 pub use lint::Checked;
+pub use mistakes::Mistakes;
 pub(crate) use read::filter_of;
 pub use read::listen_address;
 pub use spec::{
@@ -32,7 +34,7 @@ pub use spec::{
     TelemetrySpec, TracesSpec,
 };
 
-pub use strict::read_document;
+pub use strict::{read_checked, read_document};
 pub(crate) use yaml::Located;
 
 use std::collections::BTreeMap;

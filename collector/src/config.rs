@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use vervet_agent::budget::allowed_bytes;
 use vervet_agent::config::substitute::SystemSources;
-use vervet_agent::config::{ConfigError, Problem, listen_address, read_document};
+use vervet_agent::config::{ConfigError, Mistakes, Problem, listen_address, read_checked};
 use vervet_alerting::NotifyConfig;
 use vervet_store::PromoteConfig;
 
@@ -54,6 +54,8 @@ pub struct CollectorConfig {
 
 /// The head is flushed when it is as large (bytes).
 const HEAD_BYTES: usize = 64 << 20;
+/// How often rules are evaluated.
+const EVALUATION_INTERVAL: Duration = Duration::from_secs(15);
 /// How many times as large it may become while a flush is under way.
 const HEADS_MAX: usize = 4;
 
@@ -122,20 +124,21 @@ impl CollectorConfig {
     /// # Errors
     /// What the text says cannot be used.
     pub fn parse(file: &str, text: &str) -> Result<Self, ConfigError> {
-        let spec: CollectorSpec = read_document(file, text, &SystemSources)?;
-        Self::try_from(spec).map_err(|message| problem(file, message))
+        read_checked(file, text, &SystemSources, |spec: CollectorSpec| {
+            Self::try_from(spec)
+        })
     }
 }
 
 impl TryFrom<CollectorSpec> for CollectorConfig {
-    type Error = String;
+    type Error = Mistakes;
 
-    fn try_from(spec: CollectorSpec) -> Result<Self, String> {
+    fn try_from(spec: CollectorSpec) -> Result<Self, Mistakes> {
+        let mut mistakes = Mistakes::default();
         let allowed = allowed_bytes().unwrap_or(u64::MAX);
         let defaults = memory::within(allowed, Limits::default());
         let (limits, store) = (spec.limits, spec.store);
-        let mut upkeep =
-            UpkeepSettings::try_from(&store).map_err(|error| format!("store.{error}"))?;
+        let mut upkeep = UpkeepSettings::new(&store, &mut mistakes);
         if store.compaction.memory.is_none() {
             let bytes = &mut upkeep.store.compaction.memory_bytes;
             *bytes = memory::compaction_bytes(allowed, *bytes);
@@ -145,50 +148,62 @@ impl TryFrom<CollectorSpec> for CollectorConfig {
                 usize::try_from(size.0).unwrap_or(usize::MAX)
             })
         };
-        let address = |name: &str, text: &str| {
-            listen_address(text, spec.auth).map_err(|error| format!("{name}: {error}"))
+        let promote = promote::promote_config(store.promote, &mut mistakes);
+        let notify = NotifyConfig::try_from(spec.alerting);
+        let notify = notify.map_err(|error| format!("alerting: {error}"));
+        let notify = mistakes.note(&["alerting"], notify);
+        let mut address = |name: &str, text: &str| {
+            let address = listen_address(text, spec.auth);
+            mistakes.note(
+                &[name, "auth"],
+                address.map_err(|error| format!("{name}: {error}")),
+            )
         };
-        let http = address("http.listen", &spec.http.listen)?;
+        let http = address("http.listen", &spec.http.listen);
+        let otlp_grpc = address("otlp.grpc", &spec.otlp.grpc);
+        let otlp_http = address("otlp.http", &spec.otlp.http);
         let head_bytes = size(limits.head, defaults.head_bytes);
         let head_bytes_max = size(limits.head_max, head_bytes.saturating_mul(HEADS_MAX));
-        if head_bytes_max < head_bytes {
-            return Err("limits.head_max: must not be less than limits.head".to_owned());
-        }
-        Ok(Self {
-            http,
-            otlp_grpc: address("otlp.grpc", &spec.otlp.grpc)?,
-            otlp_http: address("otlp.http", &spec.otlp.http)?,
-            data_dir: spec.data_dir,
-            environment: spec.environment,
-            limits: Limits {
-                request_bytes: size(limits.request, defaults.request_bytes),
-                inflight_bytes: size(limits.inflight, defaults.inflight_bytes),
-                journal_bytes: limits.journal.map_or(defaults.journal_bytes, |size| size.0),
-                head_bytes,
-                head_bytes_max,
-                flush_interval: limits
-                    .flush_interval
-                    .map_or(defaults.flush_interval, |interval| interval.0),
-                series: limits.series.unwrap_or(defaults.series),
-                query_memory_bytes: size(limits.query_memory, defaults.query_memory_bytes),
-                query_timeout: limits
-                    .query_timeout
-                    .map_or(defaults.query_timeout, |timeout| timeout.0),
-                ..defaults
-            },
-            promote: promote::promote_config(store.promote)
-                .map_err(|error| format!("store.promote.{error}"))?,
-            upkeep,
-            rules_dir: spec.rules.dir,
-            evaluation_interval: spec
-                .rules
-                .interval
-                .map_or(Duration::from_secs(15), |interval| interval.0),
-            external_url: spec.external_url,
-            notify: NotifyConfig::try_from(spec.alerting)
-                .map_err(|error| format!("alerting: {error}"))?,
-            traces_endpoint: spec.telemetry.traces.map(|traces| traces.endpoint),
-        })
+        mistakes.demand(
+            head_bytes_max >= head_bytes,
+            &["limits.head_max", "limits.head"],
+            "limits.head_max: must not be less than limits.head",
+        );
+        let limits = Limits {
+            request_bytes: size(limits.request, defaults.request_bytes),
+            inflight_bytes: size(limits.inflight, defaults.inflight_bytes),
+            journal_bytes: limits.journal.map_or(defaults.journal_bytes, |size| size.0),
+            head_bytes,
+            head_bytes_max,
+            flush_interval: limits
+                .flush_interval
+                .map_or(defaults.flush_interval, |interval| interval.0),
+            series: limits.series.unwrap_or(defaults.series),
+            query_memory_bytes: size(limits.query_memory, defaults.query_memory_bytes),
+            query_timeout: limits
+                .query_timeout
+                .map_or(defaults.query_timeout, |timeout| timeout.0),
+            ..defaults
+        };
+        let interval = spec.rules.interval;
+        let listeners = http.zip(otlp_grpc).zip(otlp_http).zip(notify);
+        mistakes.or(
+            listeners.map(|(((http, otlp_grpc), otlp_http), notify)| Self {
+                http,
+                otlp_grpc,
+                otlp_http,
+                data_dir: spec.data_dir,
+                environment: spec.environment,
+                limits,
+                promote,
+                upkeep,
+                rules_dir: spec.rules.dir,
+                evaluation_interval: interval.map_or(EVALUATION_INTERVAL, |interval| interval.0),
+                external_url: spec.external_url,
+                notify,
+                traces_endpoint: spec.telemetry.traces.map(|traces| traces.endpoint),
+            }),
+        )
     }
 }
 

@@ -125,7 +125,7 @@ pub(super) fn read(
         let read = |node: &Node| {
             let spec: TestSpec = from_node(node)?;
             TestCase::checked(spec, index, node.line, pipelines, receivers)
-                .map_err(|message| Problem::at(node.line, message))
+                .map_err(|message| Problem::at(node.line, message).into())
         };
         match read_all(node, read) {
             Ok(case) => cases.push(case),

@@ -63,6 +63,12 @@ pub(crate) fn unknown(what: &str, name: &str, known: &[&str]) -> String {
     message
 }
 
+impl From<String> for Problem {
+    fn from(message: String) -> Self {
+        de::Error::custom(message)
+    }
+}
+
 impl de::Error for Problem {
     fn custom<T: fmt::Display>(message: T) -> Self {
         Self {

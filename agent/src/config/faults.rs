@@ -1,28 +1,59 @@
 //! All mistakes of one section or component, not only the first.
 //!
 //! serde stops at the first mistake. So what it complains about is taken out and the rest is read again, until nothing is
-//! left to complain about. A complaint that only follows from what was taken out is left out.
+//! left to complain about. What can be read then is checked, and tells all its [`Mistakes`] at once. A complaint that only
+//! follows from what was taken out is left out.
 
 use super::error::Problem;
+use super::mistakes::{Mistake, Mistakes};
 use super::yaml::{Node, Value};
 
 /// Mistakes told of one component, at most.
 const FAULTS_MAX: usize = 32;
 
+/// Why something was not read.
+pub(super) enum Unread {
+    /// It cannot be: the first of what is wrong.
+    Shape(Problem),
+    /// It makes no sense: all that is wrong.
+    Sense(Mistakes),
+}
+
+impl From<Problem> for Unread {
+    fn from(problem: Problem) -> Self {
+        Self::Shape(problem)
+    }
+}
+
+impl From<Mistakes> for Unread {
+    fn from(mistakes: Mistakes) -> Self {
+        Self::Sense(mistakes)
+    }
+}
+
 /// Reads `node`, or says everything that is wrong with it.
 pub(super) fn read_all<T>(
     node: &Node,
-    read: impl Fn(&Node) -> Result<T, Problem>,
+    read: impl Fn(&Node) -> Result<T, Unread>,
 ) -> Result<T, Vec<Problem>> {
-    let mut error = match read(node) {
+    let mut unread = match read(node) {
         Ok(value) => return Ok(value),
-        Err(problem) => problem.or_line(node.line),
+        Err(unread) => unread,
     };
     let mut rest = node.clone();
     let (mut problems, mut taken) = (Vec::new(), Taken::default());
     for _ in 0..FAULTS_MAX {
+        let error = match unread {
+            Unread::Shape(problem) => problem.or_line(node.line),
+            Unread::Sense(mistakes) => {
+                let mistakes = mistakes.into_vec().into_iter();
+                let own = mistakes.filter(|mistake| !taken.explains_mistake(mistake));
+                problems.extend(own.map(|mistake| placed(mistake, node)));
+                break;
+            }
+        };
         let fault = Fault::of(&error);
-        if !taken.explains(&error, &fault) && !problems.contains(&error) {
+        if !taken.explains(&fault) && !problems.contains(&error) {
             problems.push(at_its_line(error.clone(), node));
         }
         if !taken.take(&mut rest, &error, fault) {
@@ -30,7 +61,7 @@ pub(super) fn read_all<T>(
         }
         match read(&rest) {
             Ok(_) => break,
-            Err(problem) => error = problem.or_line(node.line),
+            Err(again) => unread = again,
         }
     }
     Err(problems)
@@ -73,19 +104,39 @@ impl Fault {
 /// What has been taken out so far.
 #[derive(Debug, Default)]
 struct Taken {
-    keys: Vec<String>,
+    /// Paths of values.
+    paths: Vec<Vec<String>>,
     /// Keys that unknown ones were probably meant to be.
     meant: Vec<String>,
-    values: bool,
 }
 
 impl Taken {
     /// Whether the problem is there only because of what is not there any more.
-    fn explains(&self, _problem: &Problem, fault: &Fault) -> bool {
+    fn explains(&self, fault: &Fault) -> bool {
         match fault {
-            Fault::MissingKey(key) => self.keys.contains(key) || self.meant.contains(key),
-            Fault::Whole => self.values || !self.meant.is_empty(),
+            Fault::MissingKey(key) => {
+                let mut keys = self.paths.iter().filter_map(|path| path.last());
+                keys.any(|taken| taken == key) || self.meant.contains(key)
+            }
+            Fault::Whole => self.explains_whole(),
             Fault::UnknownKey { .. } | Fault::Value => false,
+        }
+    }
+
+    fn explains_whole(&self) -> bool {
+        !self.paths.is_empty() || !self.meant.is_empty()
+    }
+
+    /// Whether one of the settings that a mistake is about was taken out, or one above or below it.
+    fn explains_mistake(&self, mistake: &Mistake) -> bool {
+        let is_gone = |setting: &Vec<String>| {
+            let keys = || setting.iter().filter(|key| key.parse::<usize>().is_err());
+            let is_near = |path: &Vec<String>| path.iter().zip(keys()).all(|(a, b)| a == b);
+            self.paths.iter().any(is_near) || keys().any(|key| self.meant.contains(key))
+        };
+        match mistake.settings.as_slice() {
+            [] => self.explains_whole(),
+            settings => settings.iter().any(is_gone),
         }
     }
 
@@ -99,8 +150,12 @@ impl Taken {
                 remove(node, &path, line)
             }
             Fault::Value => {
-                self.values = true;
-                self.keys.extend(problem.path.last().cloned());
+                self.paths.push(problem.path.clone());
+                remove(node, &problem.path, line)
+            }
+            // What it is missing in goes as a whole.
+            Fault::MissingKey(_) if !problem.path.is_empty() => {
+                self.paths.push(problem.path.clone());
                 remove(node, &problem.path, line)
             }
             Fault::MissingKey(_) | Fault::Whole => false,
@@ -145,6 +200,38 @@ fn last_line(node: &Node) -> usize {
             .map(|(key, value)| key.line.max(last_line(value)))
             .fold(node.line, usize::max),
     }
+}
+
+/// A mistake stands where the first of its settings does that is there, or where a value is that it quotes of that.
+fn placed(mistake: Mistake, node: &Node) -> Problem {
+    let Mistake { settings, problem } = mistake;
+    let is_known = problem.line.is_some();
+    let found = settings.iter().find_map(|setting| find(node, setting));
+    let (line, own) = found.unwrap_or((node.line, node));
+    let mut problem = at_its_line(problem.or_line(own.line), own);
+    if !is_known && problem.line == Some(own.line) {
+        problem.line = Some(line);
+    }
+    problem
+}
+
+/// The line of the key at the end of a path, and its value. A number is a place in a list.
+fn find<'n>(node: &'n Node, path: &[String]) -> Option<(usize, &'n Node)> {
+    let (mut line, mut own) = (node.line, node);
+    for step in path {
+        match &own.value {
+            Value::Map(entries) => {
+                let (key, value) = entries.iter().find(|(key, _)| key.name == *step)?;
+                (line, own) = (key.line, value);
+            }
+            Value::List(items) => {
+                let item = step.parse().ok().and_then(|at: usize| items.get(at))?;
+                (line, own) = (item.line, item);
+            }
+            Value::Scalar { .. } => return None,
+        }
+    }
+    Some((line, own))
 }
 
 /// A problem of a component as a whole names what it is about: its line is the one where that stands.

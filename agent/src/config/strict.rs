@@ -3,7 +3,9 @@
 use serde::de::DeserializeOwned;
 
 use super::error::{ConfigError, Problem};
+use super::faults::read_all;
 use super::hide::Hidden;
+use super::mistakes::Mistakes;
 use super::substitute::{Sources, substitute};
 use super::yaml::{from_node, parse};
 
@@ -11,11 +13,24 @@ use super::yaml::{from_node, parse};
 /// `file` is the name used in errors.
 ///
 /// # Errors
-/// The text is not YAML, a substitution fails, or the document is not a `T`, with the line.
+/// The text is not YAML, a substitution fails, or the document is not a `T`: everything that is wrong, with the lines.
 pub fn read_document<T: DeserializeOwned>(
     file: &str,
     text: &str,
     sources: &dyn Sources,
+) -> Result<T, ConfigError> {
+    read_checked(file, text, sources, Ok::<T, Mistakes>)
+}
+
+/// As [`read_document`], for a document that `check` makes something of.
+///
+/// # Errors
+/// As [`read_document`], and what `check` finds wrong.
+pub fn read_checked<S: DeserializeOwned, T>(
+    file: &str,
+    text: &str,
+    sources: &dyn Sources,
+    check: impl Fn(S) -> Result<T, Mistakes>,
 ) -> Result<T, ConfigError> {
     let read = || -> Result<T, Vec<Problem>> {
         let mut root = parse(text).map_err(|problem| vec![problem])?;
@@ -23,10 +38,12 @@ pub fn read_document<T: DeserializeOwned>(
         let mut hidden = Hidden::default();
         substitute(&mut root, sources, &mut problems, &mut hidden);
         hidden.add_secrets(&root);
-        let value = from_node(&root).map_err(|problem| problems.push(problem));
+        let value = read_all(&root, |root| Ok(check(from_node(root)?)?));
         match value {
             Ok(value) if problems.is_empty() => Ok(value),
-            _ => {
+            failed => {
+                problems.extend(failed.err().unwrap_or_default());
+                problems.sort_by_key(|problem| problem.line);
                 problems.iter_mut().for_each(|problem| hidden.hide(problem));
                 Err(problems)
             }

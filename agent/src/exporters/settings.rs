@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use vervet_wire::compress;
 
+use crate::config::Mistakes;
 use crate::config::secret::Secret;
 
 const ROTATE_BYTES_DEFAULT: u64 = 64 << 20;
@@ -135,7 +136,7 @@ impl ExporterConfig {
     ///
     /// # Errors
     /// What makes no sense, in words.
-    pub fn otlp(spec: OtlpExporterSpec, over_http: bool) -> Result<Self, String> {
+    pub fn otlp(spec: OtlpExporterSpec, over_http: bool) -> Result<Self, Mistakes> {
         let on_full = spec.queue.on_full;
         let config = OtlpExporterConfig::new(spec, over_http)?;
         let kind = match over_http {
@@ -147,21 +148,28 @@ impl ExporterConfig {
 }
 
 impl TryFrom<FileExporterSpec> for ExporterConfig {
-    type Error = String;
+    type Error = Mistakes;
 
-    fn try_from(spec: FileExporterSpec) -> Result<Self, String> {
+    fn try_from(spec: FileExporterSpec) -> Result<Self, Mistakes> {
         let rotate_bytes = spec.rotate.size.map_or(ROTATE_BYTES_DEFAULT, |size| size.0);
         let files_max = spec.rotate.files.unwrap_or(ROTATE_FILES_DEFAULT);
-        if spec.path.file_name().is_none() {
-            return Err(format!("path `{}` names no file", spec.path.display()));
-        }
-        if rotate_bytes < ROTATE_BYTES_MIN {
-            return Err("rotate.size must be at least 64KiB".to_owned());
-        }
-        if !(1..=ROTATE_FILES_MAX).contains(&files_max) {
-            return Err(format!("rotate.files must be 1 to {ROTATE_FILES_MAX}"));
-        }
-        Ok(Self {
+        let mut mistakes = Mistakes::default();
+        mistakes.demand(
+            spec.path.file_name().is_some(),
+            &["path"],
+            format!("path `{}` names no file", spec.path.display()),
+        );
+        mistakes.demand(
+            rotate_bytes >= ROTATE_BYTES_MIN,
+            &["rotate.size"],
+            "rotate.size must be at least 64KiB",
+        );
+        mistakes.demand(
+            (1..=ROTATE_FILES_MAX).contains(&files_max),
+            &["rotate.files"],
+            format!("rotate.files must be 1 to {ROTATE_FILES_MAX}"),
+        );
+        mistakes.or(Some(Self {
             kind: ExporterKind::File(FileExporterConfig {
                 path: spec.path,
                 format: spec.format,
@@ -169,27 +177,30 @@ impl TryFrom<FileExporterSpec> for ExporterConfig {
                 files_max,
             }),
             on_full: spec.queue.on_full,
-        })
+        }))
     }
 }
 
 impl TryFrom<DebugExporterSpec> for ExporterConfig {
-    type Error = String;
+    type Error = Mistakes;
 
-    fn try_from(spec: DebugExporterSpec) -> Result<Self, String> {
+    fn try_from(spec: DebugExporterSpec) -> Result<Self, Mistakes> {
         let records_per_second = spec
             .records_per_second
             .unwrap_or(RECORDS_PER_SECOND_DEFAULT);
-        if records_per_second == 0 {
-            return Err("records_per_second must be at least 1".to_owned());
-        }
-        Ok(Self {
+        let mut mistakes = Mistakes::default();
+        mistakes.demand(
+            records_per_second > 0,
+            &["records_per_second"],
+            "records_per_second must be at least 1",
+        );
+        mistakes.or(Some(Self {
             kind: ExporterKind::Debug(DebugExporterConfig {
                 verbosity: spec.verbosity,
                 records_per_second,
             }),
             on_full: spec.queue.on_full,
-        })
+        }))
     }
 }
 

@@ -12,7 +12,7 @@ use super::resource::{ResourceProcessorConfig, ResourceProcessorSpec};
 use super::sample::{SampleConfig, SampleSpec};
 use super::transform::{TransformConfig, TransformSpec};
 use super::{Step, StepContext};
-use crate::config::Problem;
+use crate::config::{Mistakes, Problem};
 use crate::kubernetes::PodDirectory;
 use crate::metrics::AgentMetrics;
 
@@ -57,28 +57,24 @@ fn problem(message: String) -> Problem {
 }
 
 impl TryFrom<ProcessorSpec> for ProcessorConfig {
-    type Error = Problem;
+    type Error = Mistakes;
 
-    fn try_from(spec: ProcessorSpec) -> Result<Self, Problem> {
+    fn try_from(spec: ProcessorSpec) -> Result<Self, Mistakes> {
         Ok(match spec {
-            ProcessorSpec::K8sAttributes(spec) => {
-                Self::K8sAttributes(Box::new(spec.try_into().map_err(problem)?))
-            }
-            ProcessorSpec::Resource(spec) => Self::Resource(spec.try_into().map_err(problem)?),
-            ProcessorSpec::Redaction(spec) => {
-                Self::Redaction(Box::new(spec.try_into().map_err(problem)?))
-            }
+            ProcessorSpec::K8sAttributes(spec) => Self::K8sAttributes(Box::new(spec.try_into()?)),
+            ProcessorSpec::Resource(spec) => Self::Resource(spec.try_into()?),
+            ProcessorSpec::Redaction(spec) => Self::Redaction(Box::new(spec.try_into()?)),
             ProcessorSpec::Filter(spec) => Self::Filter(spec.try_into()?),
-            ProcessorSpec::Sample(spec) => Self::Sample(spec.try_into().map_err(problem)?),
-            ProcessorSpec::Ratelimit(spec) => Self::Ratelimit(spec.try_into().map_err(problem)?),
+            ProcessorSpec::Sample(spec) => Self::Sample(spec.try_into()?),
+            ProcessorSpec::Ratelimit(spec) => Self::Ratelimit(spec.try_into()?),
             ProcessorSpec::Transform(spec) => Self::Transform(spec.try_into()?),
         })
     }
 }
 
 impl ProcessorConfig {
-    /// Says why the processor cannot be used for a signal, if so.
-    pub(crate) fn check(&self, name: &str, signal: Signal) -> Result<(), Problem> {
+    /// Says all why the processor cannot be used for a signal.
+    pub(crate) fn check(&self, name: &str, signal: Signal) -> Vec<Problem> {
         let context = StepContext {
             name,
             signal,
@@ -86,7 +82,11 @@ impl ProcessorConfig {
             clock: &(Arc::new(SystemClock) as _),
             pods: &PodDirectory::none(),
         };
-        self.compile(&context).map(|_step| ())
+        match self {
+            Self::Filter(config) => config.problems(&context),
+            Self::Transform(config) => config.problems(&context),
+            other => other.compile(&context).err().into_iter().collect(),
+        }
     }
 
     /// Makes the processor ready for one pipeline.

@@ -9,7 +9,7 @@ use vervet_wire::otlp::{LogRecord, Metric, Resource, Scope, Span};
 use super::expr::{Context, Expr, Record};
 use super::source::{Condition, Source};
 use super::{DropReason, Drops, Outcome, StepContext, points};
-use crate::config::Problem;
+use crate::config::{Mistakes, Problem};
 
 /// What the configuration says of one `filter` processor.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -31,25 +31,34 @@ pub struct FilterConfig {
 }
 
 impl TryFrom<FilterSpec> for FilterConfig {
-    type Error = Problem;
+    type Error = Mistakes;
 
-    fn try_from(spec: FilterSpec) -> Result<Self, Problem> {
-        if spec.drop.is_empty() && spec.keep.is_empty() {
-            return Err(serde::de::Error::custom(
-                "say what to `drop` or what to `keep`",
-            ));
-        }
-        let read = |sources: Vec<Source>| -> Result<Vec<_>, Problem> {
-            sources.into_iter().map(Condition::read).collect()
+    fn try_from(spec: FilterSpec) -> Result<Self, Mistakes> {
+        let mut mistakes = Mistakes::default();
+        mistakes.demand(
+            !spec.drop.is_empty() || !spec.keep.is_empty(),
+            &["drop", "keep"],
+            "say what to `drop` or what to `keep`",
+        );
+        let mut read = |key, sources: Vec<Source>| -> Vec<Condition> {
+            let read = sources.into_iter().map(Condition::read);
+            read.filter_map(|read| mistakes.note(&[key], read))
+                .collect()
         };
-        Ok(Self {
-            drop: read(spec.drop)?,
-            keep: read(spec.keep)?,
-        })
+        let (drop, keep) = (read("drop", spec.drop), read("keep", spec.keep));
+        mistakes.or(Some(Self { drop, keep }))
     }
 }
 
 impl FilterConfig {
+    /// What does not fit the signal.
+    pub(super) fn problems(&self, context: &StepContext<'_>) -> Vec<Problem> {
+        let conditions = self.drop.iter().chain(&self.keep);
+        conditions
+            .filter_map(|condition| condition.compile(context).err())
+            .collect()
+    }
+
     pub(super) fn compile(&self, context: &StepContext<'_>) -> Result<FilterStep, Problem> {
         let compile = |conditions: &[Condition]| -> Result<Vec<_>, Problem> {
             let compiled = conditions

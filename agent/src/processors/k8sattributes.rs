@@ -17,6 +17,7 @@ use serde::Deserialize;
 use vervet_wire::otlp::Resource;
 
 use super::{Origin, ProcessorConfig};
+use crate::config::Mistakes;
 use crate::config::units::HumanDuration;
 use crate::kubernetes::{PodDirectory, SourceConfig, SourceKind};
 
@@ -94,16 +95,19 @@ pub(super) struct K8sAttributesStep {
 }
 
 impl TryFrom<K8sAttributesSpec> for K8sAttributesConfig {
-    type Error = String;
+    type Error = Mistakes;
 
-    fn try_from(spec: K8sAttributesSpec) -> Result<Self, String> {
+    fn try_from(spec: K8sAttributesSpec) -> Result<Self, Mistakes> {
+        let mut mistakes = Mistakes::default();
         if spec.source == SourceKind::None {
-            reject_without_source(&spec)?;
+            reject_without_source(&spec, &mut mistakes);
         }
+        let given = spec.endpoint.as_deref().map(endpoint);
+        let endpoint = given.and_then(|read| mistakes.note(&["endpoint"], read));
         let or = |duration: Option<HumanDuration>, default| duration.map_or(default, |d| d.0);
         let source = SourceConfig {
             kind: spec.source,
-            endpoint: spec.endpoint.as_deref().map(endpoint).transpose()?,
+            endpoint,
             server_name: spec.server_name.clone(),
             node: spec.node.clone(),
             token_file: account_file(&spec.token_file, "token"),
@@ -113,30 +117,47 @@ impl TryFrom<K8sAttributesSpec> for K8sAttributesConfig {
             wait: or(spec.wait, WAIT_DEFAULT),
             tombstones: or(spec.tombstones, TOMBSTONES_DEFAULT),
         };
-        if source.interval < INTERVAL_MIN {
-            return Err("interval must be at least 1s".to_owned());
+        for (holds, setting, message) in [
+            (
+                source.interval >= INTERVAL_MIN,
+                "interval",
+                "interval must be at least 1s",
+            ),
+            (
+                !source.timeout.is_zero(),
+                "timeout",
+                "timeout must be longer than 0",
+            ),
+            (
+                source.wait <= WAIT_MAX,
+                "wait",
+                "wait must be at most 60s: logs are held back for so long",
+            ),
+            (
+                source.tombstones <= TOMBSTONES_MAX,
+                "tombstones",
+                "tombstones must be at most 24h",
+            ),
+            (source.node.as_deref() != Some(""), "node", "node is empty"),
+        ] {
+            mistakes.demand(holds, &[setting], message);
         }
-        if source.timeout.is_zero() {
-            return Err("timeout must be longer than 0".to_owned());
+        // With an endpoint that is none there is nothing to hold the name against.
+        if source.endpoint.is_some() == spec.endpoint.is_some() {
+            let name = source.check_server_name();
+            let name = name.map_err(|error| error.to_string());
+            mistakes.note(&["server_name", "endpoint"], name);
         }
-        if source.wait > WAIT_MAX {
-            return Err("wait must be at most 60s: logs are held back for so long".to_owned());
-        }
-        if source.tombstones > TOMBSTONES_MAX {
-            return Err("tombstones must be at most 24h".to_owned());
-        }
-        if source.node.as_deref() == Some("") {
-            return Err("node is empty".to_owned());
-        }
-        source
-            .check_server_name()
-            .map_err(|error| error.to_string())?;
-        Ok(Self {
-            labels: globs("labels", &spec.labels)?,
-            annotations: globs("annotations", &spec.annotations)?,
+        let labels = mistakes.note(&["labels"], globs("labels", &spec.labels));
+        let annotations = globs("annotations", &spec.annotations);
+        let annotations = mistakes.note(&["annotations"], annotations);
+        let globs = labels.zip(annotations);
+        mistakes.or(globs.map(|(labels, annotations)| Self {
+            labels,
+            annotations,
             source,
             spec,
-        })
+        }))
     }
 }
 
@@ -192,7 +213,7 @@ impl K8sAttributesStep {
     }
 }
 
-fn reject_without_source(spec: &K8sAttributesSpec) -> Result<(), String> {
+fn reject_without_source(spec: &K8sAttributesSpec, mistakes: &mut Mistakes) {
     let needing = [
         ("endpoint", spec.endpoint.is_some()),
         ("server_name", spec.server_name.is_some()),
@@ -206,11 +227,9 @@ fn reject_without_source(spec: &K8sAttributesSpec) -> Result<(), String> {
         ("labels", !spec.labels.is_empty()),
         ("annotations", !spec.annotations.is_empty()),
     ];
-    match needing.into_iter().find(|(_, is_set)| *is_set) {
-        Some((key, _)) => Err(format!(
-            "{key} needs a source of pods: `source: api` or `source: kubelet`"
-        )),
-        None => Ok(()),
+    for (key, is_set) in needing {
+        let message = format!("{key} needs a source of pods: `source: api` or `source: kubelet`");
+        mistakes.demand(!is_set, &[key, "source"], message);
     }
 }
 

@@ -16,6 +16,7 @@ use vervet_wire::otlp::{KeyValue, LogRecord, Metric, Resource, Span, Value, find
 use xxhash_rust::xxh3::Xxh3;
 
 use super::{DropReason, Outcome, StepContext};
+use crate::config::Mistakes;
 use crate::config::units::{ByteSize, HumanDuration};
 
 const STREAMS_DEFAULT: usize = 10_000;
@@ -64,39 +65,48 @@ pub struct RatelimitConfig {
 }
 
 impl TryFrom<RatelimitSpec> for RatelimitConfig {
-    type Error = String;
+    type Error = Mistakes;
 
-    fn try_from(spec: RatelimitSpec) -> Result<Self, String> {
+    fn try_from(spec: RatelimitSpec) -> Result<Self, Mistakes> {
         const BYTES_MIN: u64 = 1 << 10;
+        let mut mistakes = Mistakes::default();
         let records = spec.records_per_second;
-        if records.is_some_and(|rate| !rate.is_finite() || rate <= 0.0) {
-            return Err("records_per_second must be more than 0".to_owned());
-        }
+        mistakes.demand(
+            records.is_none_or(|rate| rate.is_finite() && rate > 0.0),
+            &["records_per_second"],
+            "records_per_second must be more than 0",
+        );
         let bytes = spec.bytes_per_second.map(|size| size.0);
-        if bytes.is_some_and(|rate| rate < BYTES_MIN) {
-            return Err("bytes_per_second must be at least 1KiB".to_owned());
-        }
-        if records.is_none() && bytes.is_none() {
-            return Err(
-                "say how much: `records_per_second`, `bytes_per_second` or both".to_owned(),
-            );
-        }
+        mistakes.demand(
+            bytes.is_none_or(|rate| rate >= BYTES_MIN),
+            &["bytes_per_second"],
+            "bytes_per_second must be at least 1KiB",
+        );
+        mistakes.demand(
+            records.is_some() || bytes.is_some(),
+            &["records_per_second", "bytes_per_second"],
+            "say how much: `records_per_second`, `bytes_per_second` or both",
+        );
         let burst = spec.burst.map_or(BURST_DEFAULT, |burst| burst.0);
-        if burst < Duration::from_secs(1) {
-            return Err("burst must be at least 1s".to_owned());
-        }
+        mistakes.demand(
+            burst >= Duration::from_secs(1),
+            &["burst"],
+            "burst must be at least 1s",
+        );
         let streams_max = spec.streams_max.unwrap_or(STREAMS_DEFAULT);
-        if !(1..=STREAMS_MAX).contains(&streams_max) {
-            return Err("streams_max must be between 1 and 1000000".to_owned());
-        }
+        mistakes.demand(
+            (1..=STREAMS_MAX).contains(&streams_max),
+            &["streams_max"],
+            "streams_max must be between 1 and 1000000",
+        );
         let default = || BY_DEFAULT.map(str::to_owned).to_vec();
-        Ok(Self {
+        mistakes.or(Some(Self {
             records,
             bytes: bytes.map(as_f64),
             burst,
             by: spec.by.unwrap_or_else(default),
             streams_max,
-        })
+        }))
     }
 }
 

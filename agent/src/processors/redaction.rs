@@ -40,6 +40,7 @@ use scan::{Cover, Scanner};
 use values::Redactor;
 
 use super::{DropReason, Outcome, StepContext};
+use crate::config::Mistakes;
 use crate::config::secret::Secret;
 
 /// The rule of values that go because of their key.
@@ -158,33 +159,40 @@ pub struct RedactionConfig {
 }
 
 impl TryFrom<RedactionSpec> for RedactionConfig {
-    type Error = String;
+    type Error = Mistakes;
 
-    fn try_from(spec: RedactionSpec) -> Result<Self, String> {
+    fn try_from(spec: RedactionSpec) -> Result<Self, Mistakes> {
+        let mut mistakes = Mistakes::default();
         let detectors = spec.detect.unwrap_or_else(|| {
             let default = Detector::ALL.into_iter().filter(|d| d.is_default());
             default.collect()
         });
-        let patterns = spec.patterns.into_iter().map(pattern);
+        let mut patterns = Vec::new();
+        for (name, text) in &spec.patterns {
+            let read = pattern(name, text);
+            patterns.extend(mistakes.note(&[&format!("patterns.{name}")], read));
+        }
+        let cover = cover(spec.action, spec.key.as_ref().map(Secret::reveal));
+        let cover = mistakes.note(&["key", "action"], cover);
         let own = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         let keys: Vec<String> = spec.keys.unwrap_or_else(|| own(&KEYS_DEFAULT));
         let keys = keys.iter().map(|key| SecretKey::new(key));
         let parameters: Vec<String> = spec
             .query_parameters
             .unwrap_or_else(|| own(&PARAMETERS_DEFAULT));
-        Ok(Self {
+        mistakes.or(cover.map(|cover| Self {
             detectors,
-            patterns: patterns.collect::<Result<_, _>>()?,
+            patterns,
             keys: keys.collect(),
             query: QueryParameters::new(parameters),
             except: spec.except,
             drop: spec.action == Action::Drop,
-            cover: cover(spec.action, spec.key.as_ref().map(Secret::reveal))?,
-        })
+            cover,
+        }))
     }
 }
 
-fn pattern((name, text): (String, String)) -> Result<(String, Regex), String> {
+fn pattern(name: &str, text: &str) -> Result<(String, Regex), String> {
     let valid = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_');
     if name.is_empty() || !name.bytes().all(valid) {
         return Err(format!(
@@ -194,14 +202,14 @@ fn pattern((name, text): (String, String)) -> Result<(String, Regex), String> {
     if name == KEY_RULE || Detector::ALL.iter().any(|known| known.as_str() == name) {
         return Err(format!("pattern `{name}` has the name of a detector"));
     }
-    let regex = RegexBuilder::new(&text)
+    let regex = RegexBuilder::new(text)
         .size_limit(PATTERN_BYTES_MAX)
         .build();
     let regex = regex.map_err(|error| format!("pattern `{name}`: {error}"))?;
     if regex.is_match("") {
         return Err(format!("pattern `{name}` matches the empty text"));
     }
-    Ok((name, regex))
+    Ok((name.to_owned(), regex))
 }
 
 fn cover(action: Action, key: Option<&str>) -> Result<Cover, String> {

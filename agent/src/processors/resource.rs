@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use vervet_wire::otlp::{KeyValue, Resource, Value};
 
+use crate::config::Mistakes;
+
 /// What the configuration says of one `resource` processor. The lists are worked off in the order in which they
 /// stand here. Values are texts, as in the section `resource:`.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -41,9 +43,9 @@ enum Action {
 }
 
 impl TryFrom<ResourceProcessorSpec> for ResourceProcessorConfig {
-    type Error = String;
+    type Error = Mistakes;
 
-    fn try_from(spec: ResourceProcessorSpec) -> Result<Self, String> {
+    fn try_from(spec: ResourceProcessorSpec) -> Result<Self, Mistakes> {
         fn of(
             map: BTreeMap<String, String>,
             action: impl Fn(String, String) -> Action,
@@ -55,15 +57,18 @@ impl TryFrom<ResourceProcessorSpec> for ResourceProcessorConfig {
         actions.extend(of(spec.update, Action::Update));
         actions.extend(of(spec.insert, Action::Insert));
         actions.extend(of(spec.set, Action::Set));
-        if actions.is_empty() {
-            return Err(
-                "say what to do: `rename`, `delete`, `update`, `insert` or `set`".to_owned(),
-            );
-        }
-        if actions.iter().any(|action| action.key().is_empty()) {
-            return Err("an attribute's key is empty".to_owned());
-        }
-        Ok(Self(actions))
+        let mut mistakes = Mistakes::default();
+        mistakes.demand(
+            !actions.is_empty(),
+            &[],
+            "say what to do: `rename`, `delete`, `update`, `insert` or `set`",
+        );
+        mistakes.demand(
+            actions.iter().all(|action| !action.key().is_empty()),
+            &[],
+            "an attribute's key is empty",
+        );
+        mistakes.or(Some(Self(actions)))
     }
 }
 

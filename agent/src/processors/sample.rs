@@ -14,6 +14,7 @@ use vervet_wire::otlp::{LogRecord, Resource, Span, StatusCode, Value, find};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::{DropReason, Outcome, StepContext};
+use crate::config::Mistakes;
 
 const RANDOM_BITS: u32 = 56;
 /// Length of `rv` in a trace state (hexadecimal digits).
@@ -52,7 +53,7 @@ pub struct SampleConfig {
 }
 
 impl TryFrom<SampleSpec> for SampleConfig {
-    type Error = String;
+    type Error = Mistakes;
 
     #[expect(
         clippy::cast_possible_truncation,
@@ -60,17 +61,20 @@ impl TryFrom<SampleSpec> for SampleConfig {
         clippy::cast_precision_loss,
         reason = "a part of 2^56 between none and all of it"
     )]
-    fn try_from(spec: SampleSpec) -> Result<Self, String> {
-        if !(0.0..=1.0).contains(&spec.ratio) {
-            return Err("ratio must be between 0 and 1".to_owned());
-        }
+    fn try_from(spec: SampleSpec) -> Result<Self, Mistakes> {
+        let mut mistakes = Mistakes::default();
+        mistakes.demand(
+            (0.0..=1.0).contains(&spec.ratio),
+            &["ratio"],
+            "ratio must be between 0 and 1",
+        );
         let dropped = (1.0 - spec.ratio) * (1_u64 << RANDOM_BITS) as f64;
-        Ok(Self {
+        mistakes.or(Some(Self {
             threshold: dropped.round() as u64,
             keep_errors: spec.keep_errors,
             key: spec.key,
             seed: spec.seed,
-        })
+        }))
     }
 }
 

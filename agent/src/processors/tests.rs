@@ -276,7 +276,7 @@ fn documented_examples_are_valid() {
         let config = AgentConfig::parse("processors.md", block, &SystemSources);
         let config = config.unwrap_or_else(|error| panic!("{error}\n{block}"));
         for (name, processor) in &config.processors {
-            processor.check(name, Signal::Logs).expect("fits logs");
+            assert_eq!(processor.check(name, Signal::Logs), [], "fits logs");
         }
     }
 }

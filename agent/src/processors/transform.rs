@@ -20,7 +20,7 @@ use super::expr::{
 };
 use super::points::{self, Head};
 use super::source::Source;
-use crate::config::Problem;
+use crate::config::{Mistakes, Problem};
 use edit::Edit;
 use target::Target;
 
@@ -36,25 +36,46 @@ pub struct TransformSpec {
 pub struct TransformConfig(Vec<(Source, Ast, Option<Ast>)>);
 
 impl TryFrom<TransformSpec> for TransformConfig {
-    type Error = Problem;
+    type Error = Mistakes;
 
-    fn try_from(spec: TransformSpec) -> Result<Self, Problem> {
-        if spec.statements.is_empty() {
-            return Err(serde::de::Error::custom("`statements` is empty"));
+    fn try_from(spec: TransformSpec) -> Result<Self, Mistakes> {
+        let (mut statements, mut mistakes) = (Vec::new(), Mistakes::default());
+        mistakes.demand(
+            !spec.statements.is_empty(),
+            &["statements"],
+            "`statements` is empty",
+        );
+        for source in spec.statements {
+            let read = parse_statement(source.text()).map_err(|error| source.problem(&error));
+            if let Some((call, condition)) = mistakes.note(&["statements"], read) {
+                statements.push((source, call, condition));
+            }
         }
-        let read = |source: Source| match parse_statement(source.text()) {
-            Ok((call, condition)) => Ok((source, call, condition)),
-            Err(error) => Err(source.problem(&error)),
-        };
-        let statements = spec.statements.into_iter().map(read);
-        Ok(Self(statements.collect::<Result<_, _>>()?))
+        mistakes.or(Some(Self(statements)))
     }
 }
 
 impl TransformConfig {
+    /// What does not fit the signal.
+    pub(super) fn problems(&self, context: &StepContext<'_>) -> Vec<Problem> {
+        let statements = self.statements(context);
+        statements.filter_map(Result::err).collect()
+    }
+
     pub(super) fn compile(&self, context: &StepContext<'_>) -> Result<TransformStep, Problem> {
-        let statements = self.0.iter().map(|(source, call, condition)| {
-            Statement::compile(context.signal, call, condition.as_ref())
+        Ok(TransformStep {
+            statements: self.statements(context).collect::<Result<_, _>>()?,
+            errors: context.metrics.processors.errors(context.name),
+        })
+    }
+
+    fn statements(
+        &self,
+        context: &StepContext<'_>,
+    ) -> impl Iterator<Item = Result<Statement, Problem>> {
+        let signal = context.signal;
+        self.0.iter().map(move |(source, call, condition)| {
+            Statement::compile(signal, call, condition.as_ref())
                 .map(|(edit, condition, level)| Statement {
                     text: source.text().to_owned(),
                     edit,
@@ -62,10 +83,6 @@ impl TransformConfig {
                     level,
                 })
                 .map_err(|error| source.problem(&error))
-        });
-        Ok(TransformStep {
-            statements: statements.collect::<Result<_, _>>()?,
-            errors: context.metrics.processors.errors(context.name),
         })
     }
 }

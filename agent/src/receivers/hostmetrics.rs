@@ -19,6 +19,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use vervet_model::Signal;
 use vervet_wire::otlp::{KeyValue, Metric, Resource, Scope, write_resource_metrics};
 
+use crate::config::Mistakes;
 use crate::config::units::HumanDuration;
 use crate::pipeline::{Batch, ReceiverContext};
 use metrics::Reader;
@@ -51,17 +52,20 @@ pub struct HostmetricsConfig {
 }
 
 impl TryFrom<HostmetricsSpec> for HostmetricsConfig {
-    type Error = String;
+    type Error = Mistakes;
 
-    fn try_from(spec: HostmetricsSpec) -> Result<Self, String> {
-        if spec.interval.0 < INTERVAL_MIN {
-            return Err("interval must be at least 1s".to_owned());
-        }
+    fn try_from(spec: HostmetricsSpec) -> Result<Self, Mistakes> {
+        let mut mistakes = Mistakes::default();
+        mistakes.demand(
+            spec.interval.0 >= INTERVAL_MIN,
+            &["interval"],
+            "interval must be at least 1s",
+        );
         let proc_path = spec.proc_path.unwrap_or_else(|| PathBuf::from("/proc"));
-        Ok(Self {
+        mistakes.or(Some(Self {
             interval: spec.interval.0,
             proc_path,
-        })
+        }))
     }
 }
 

@@ -21,7 +21,7 @@ use vervet_wire::{
 };
 
 use crate::budget::{MemoryBudget, MemoryKind, MemoryPermit};
-use crate::config::{OtlpReceiverSpec, listen_address};
+use crate::config::{Mistakes, OtlpReceiverSpec, listen_address};
 use crate::pipeline::{Batch, PipelineError, ReceiverContext};
 use crate::processors::{Drops, Processed};
 use crate::resource::ResourceDefaults;
@@ -48,27 +48,31 @@ pub struct OtlpReceiverConfig {
 }
 
 impl TryFrom<OtlpReceiverSpec> for OtlpReceiverConfig {
-    type Error = String;
+    type Error = Mistakes;
 
-    fn try_from(spec: OtlpReceiverSpec) -> Result<Self, String> {
-        let address = |text: Option<String>| {
-            text.map(|text| listen_address(&text, spec.auth))
-                .transpose()
+    fn try_from(spec: OtlpReceiverSpec) -> Result<Self, Mistakes> {
+        let mut mistakes = Mistakes::default();
+        mistakes.demand(
+            spec.grpc.is_some() || spec.http.is_some(),
+            &["grpc", "http"],
+            "say where to listen: `grpc`, `http` or both",
+        );
+        let mut address = |key, text: Option<String>| {
+            let address = listen_address(&text?, spec.auth);
+            mistakes.note(&[key, "auth"], address)
         };
-        let (grpc, http) = (address(spec.grpc)?, address(spec.http)?);
-        if grpc.is_none() && http.is_none() {
-            return Err("say where to listen: `grpc`, `http` or both".to_owned());
-        }
+        let (grpc, http) = (address("grpc", spec.grpc), address("http", spec.http));
         let body_bytes_max = spec.body_max.map_or(BODY_BYTES_DEFAULT, |size| size.0);
-        if !(1..=BODY_BYTES_MAX).contains(&body_bytes_max) {
-            return Err("body_max must be between 1 and 63MiB".to_owned());
-        }
-        let body_bytes_max = usize::try_from(body_bytes_max).map_err(|error| error.to_string())?;
-        Ok(Self {
+        mistakes.demand(
+            (1..=BODY_BYTES_MAX).contains(&body_bytes_max),
+            &["body_max"],
+            "body_max must be between 1 and 63MiB",
+        );
+        mistakes.or(Some(Self {
             grpc,
             http,
-            body_bytes_max,
-        })
+            body_bytes_max: usize::try_from(body_bytes_max).unwrap_or(usize::MAX),
+        }))
     }
 }
 

@@ -22,6 +22,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use tokio::task::JoinSet;
 
+use crate::config::Mistakes;
 use crate::config::units::HumanDuration;
 use crate::pipeline::ReceiverContext;
 use target::Target;
@@ -88,43 +89,74 @@ struct TargetConfig {
 }
 
 impl TryFrom<PrometheusSpec> for PrometheusConfig {
-    type Error = String;
+    type Error = Mistakes;
 
-    fn try_from(spec: PrometheusSpec) -> Result<Self, String> {
-        let mut targets = Vec::new();
-        for job in &spec.scrape_configs {
-            add_targets(job, &mut targets)
-                .map_err(|error| format!("job {}: {error}", job.job_name))?;
+    fn try_from(spec: PrometheusSpec) -> Result<Self, Mistakes> {
+        let (mut targets, mut mistakes) = (Vec::new(), Mistakes::default());
+        for (at, job) in spec.scrape_configs.iter().enumerate() {
+            let mut demand = |holds: bool, keys: &[&str], message: String| {
+                let keys = keys.iter().map(|key| format!("scrape_configs.{at}.{key}"));
+                let keys: Vec<String> = keys.collect();
+                let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+                mistakes.demand(holds, &keys, format!("job {}: {message}", job.job_name));
+            };
+            add_targets(job, &mut targets, &mut demand);
         }
-        Ok(Self { targets })
+        mistakes.or(Some(Self { targets }))
     }
 }
 
-fn add_targets(job: &ScrapeSpec, targets: &mut Vec<TargetConfig>) -> Result<(), String> {
+/// Adds the targets of one job; what is demanded of it and does not hold is told with the keys it is about.
+fn add_targets(
+    job: &ScrapeSpec,
+    targets: &mut Vec<TargetConfig>,
+    demand: &mut impl FnMut(bool, &[&str], String),
+) {
     let interval = job
         .scrape_interval
         .map_or(INTERVAL_DEFAULT, |interval| interval.0);
     let timeout = job
         .scrape_timeout
         .map_or(TIMEOUT_DEFAULT.min(interval), |timeout| timeout.0);
-    if interval.is_zero() || timeout.is_zero() {
-        return Err("scrape_interval and scrape_timeout must be longer than 0".to_owned());
-    }
-    if timeout > interval {
-        return Err("scrape_timeout is longer than scrape_interval".to_owned());
-    }
+    let is_zero = interval.is_zero() || job.scrape_timeout.is_some_and(|time| time.0.is_zero());
+    demand(
+        !is_zero,
+        &["scrape_interval", "scrape_timeout"],
+        "scrape_interval and scrape_timeout must be longer than 0".to_owned(),
+    );
+    demand(
+        is_zero || timeout <= interval,
+        &["scrape_timeout", "scrape_interval"],
+        "scrape_timeout is longer than scrape_interval".to_owned(),
+    );
     let scheme = job.scheme.as_deref().unwrap_or("http");
-    if !matches!(scheme, "http" | "https") {
-        return Err(format!("scheme is `{scheme}`, not http or https"));
-    }
+    let is_scheme = matches!(scheme, "http" | "https");
+    demand(
+        is_scheme,
+        &["scheme"],
+        format!("scheme is `{scheme}`, not http or https"),
+    );
     let path = job.metrics_path.as_deref().unwrap_or("/metrics");
-    if !path.starts_with('/') {
-        return Err(format!("metrics_path `{path}` does not begin with /"));
-    }
+    let is_usable = is_scheme && path.starts_with('/');
+    demand(
+        path.starts_with('/'),
+        &["metrics_path"],
+        format!("metrics_path `{path}` does not begin with /"),
+    );
     for group in &job.static_configs {
         for address in &group.targets {
-            let url = reqwest::Url::parse(&format!("{scheme}://{address}{path}"))
-                .map_err(|error| format!("target `{address}` is no address: {error}"))?;
+            let url = match is_usable {
+                true => reqwest::Url::parse(&format!("{scheme}://{address}{path}")),
+                false => reqwest::Url::parse(&format!("http://{address}/")),
+            };
+            let url = match url {
+                Ok(url) => url,
+                Err(error) => {
+                    let message = format!("target `{address}` is no address: {error}");
+                    demand(false, &["static_configs"], message);
+                    continue;
+                }
+            };
             let mut labels = group.labels.clone();
             labels.retain(|_, value| !value.is_empty());
             labels
@@ -143,7 +175,6 @@ fn add_targets(job: &ScrapeSpec, targets: &mut Vec<TargetConfig>) -> Result<(), 
             });
         }
     }
-    Ok(())
 }
 
 /// Scrapes Prometheus targets.

@@ -136,6 +136,35 @@ fn mistakes_name_line_and_nearest_key() {
 }
 
 #[test]
+fn all_mistakes_are_told_at_once_with_their_lines() {
+    let text = "http:\n  listen: 0.0.0.0:7420\notlp:\n  grpc: nowhere\nlimits:\n  haed: 1MiB\n  head: much\n  head_max: 1MiB\n\
+                store:\n  compaction:\n    files_min: 1\n    rate: 0\n  promote:\n    usage_percent: 101\n    logs:\n    \
+                - key: a\n    - key: a\nalerting: {route: {receiver: a}}\n";
+    let error = CollectorConfig::parse("c", text).expect_err("invalid");
+    let lines: Vec<(usize, &str)> = error
+        .problems
+        .iter()
+        .map(|problem| (problem.line.expect("a line"), problem.message.as_str()))
+        .collect();
+    let expected = [
+        (2, "http.listen: 0.0.0.0:7420 can be reached"),
+        (4, "otlp.grpc: `nowhere` is not an address"),
+        (6, "unknown key `haed`; did you mean `head`?"),
+        (7, "\"much\" is not a size"),
+        (11, "store.compaction.files_min must be at least 2"),
+        (12, "store.compaction.rate must not be 0"),
+        (14, "store.promote.usage_percent: 101 is more than 100"),
+        (17, "store.promote.logs: a is named twice"),
+        (18, "alerting: "),
+    ];
+    assert_eq!(lines.len(), expected.len(), "{error}");
+    for ((line, message), (expected_line, expected)) in lines.iter().zip(expected) {
+        assert_eq!(*line, expected_line, "{message}");
+        assert!(message.starts_with(expected), "{message}");
+    }
+}
+
+#[test]
 fn the_shipped_example_is_valid() {
     let path = concat!(
         env!("CARGO_MANIFEST_DIR"),

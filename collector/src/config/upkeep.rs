@@ -1,7 +1,9 @@
 //! How segments are kept in shape.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use vervet_agent::config::Mistakes;
 use vervet_store::UpkeepConfig;
 use vervet_store::maintain::{EnvironmentKeep, Keep, RetentionConfig};
 
@@ -20,10 +22,9 @@ pub struct UpkeepSettings {
     pub interval: Duration,
 }
 
-impl TryFrom<&StoreSpec> for UpkeepSettings {
-    type Error = String;
-
-    fn try_from(spec: &StoreSpec) -> Result<Self, String> {
+impl UpkeepSettings {
+    /// What the section `store` says; what makes no sense is noted.
+    pub(super) fn new(spec: &StoreSpec, mistakes: &mut Mistakes) -> Self {
         let mut upkeep = UpkeepConfig::default();
         let given = &spec.compaction;
         let compaction = &mut upkeep.compaction;
@@ -38,61 +39,81 @@ impl TryFrom<&StoreSpec> for UpkeepSettings {
             }
         }
         compaction.files_min = given.files_min.unwrap_or(compaction.files_min);
-        if compaction.files_min < FILES_MIN_LEAST {
-            return Err("compaction.files_min must be at least 2".to_owned());
+        for (holds, settings, message) in [
+            (
+                compaction.files_min >= FILES_MIN_LEAST,
+                &["store.compaction.files_min"][..],
+                "store.compaction.files_min must be at least 2",
+            ),
+            (
+                compaction.file_bytes_min > 0,
+                &["store.compaction.file_min"],
+                "store.compaction.file_min must not be 0",
+            ),
+            (
+                compaction.bytes_per_second > 0,
+                &["store.compaction.rate"],
+                "store.compaction.rate must not be 0",
+            ),
+            (
+                compaction.file_bytes_max >= compaction.file_bytes_min,
+                &["store.compaction.file_max", "store.compaction.file_min"],
+                "store.compaction.file_max must not be below store.compaction.file_min",
+            ),
+        ] {
+            mistakes.demand(holds, settings, message);
         }
-        if compaction.file_bytes_min == 0 || compaction.bytes_per_second == 0 {
-            return Err("compaction.file_min and compaction.rate must not be 0".to_owned());
-        }
-        if compaction.file_bytes_max < compaction.file_bytes_min {
-            return Err("compaction.file_max must not be below compaction.file_min".to_owned());
-        }
-        upkeep.retention = retention(&spec.retention)?;
+        upkeep.retention = retention(&spec.retention, mistakes);
         if let Some(grace) = spec.reader_grace {
             upkeep.reader_grace = grace.0;
         }
-        Ok(Self {
+        Self {
             store: upkeep,
             interval: spec
                 .upkeep_interval
                 .map_or(UPKEEP_INTERVAL, |interval| interval.0)
                 .max(Duration::from_millis(1)),
-        })
-    }
-}
-
-fn retention(spec: &RetentionSpec) -> Result<RetentionConfig, String> {
-    let environment = |(name, spec): (&String, &super::spec::EnvironmentSpec)| {
-        if name.is_empty() {
-            return Err("retention.environments: a name is empty".to_owned());
         }
-        let keep = EnvironmentKeep {
-            logs: keep(spec.logs, &format!("environments.{name}.logs"))?,
-            traces: keep(spec.traces, &format!("environments.{name}.traces"))?,
-        };
-        Ok((name.clone(), keep))
-    };
-    Ok(RetentionConfig {
-        logs: keep(spec.logs, "logs")?,
-        traces: keep(spec.traces, "traces")?,
-        metrics: keep(spec.metrics, "metrics")?,
-        environments: spec
-            .environments
-            .iter()
-            .map(environment)
-            .collect::<Result<_, _>>()?,
-    })
+    }
 }
 
-fn keep(spec: KeepSpec, path: &str) -> Result<Keep, String> {
-    if spec.age.is_some_and(|age| age.0.is_zero()) {
-        return Err(format!("retention.{path}.age must not be 0"));
+fn retention(spec: &RetentionSpec, mistakes: &mut Mistakes) -> RetentionConfig {
+    let mut environments = BTreeMap::new();
+    for (name, spec) in &spec.environments {
+        mistakes.demand(
+            !name.is_empty(),
+            &["store.retention.environments"],
+            "store.retention.environments: a name is empty",
+        );
+        let keep = EnvironmentKeep {
+            logs: keep(spec.logs, &format!("environments.{name}.logs"), mistakes),
+            traces: keep(
+                spec.traces,
+                &format!("environments.{name}.traces"),
+                mistakes,
+            ),
+        };
+        environments.insert(name.clone(), keep);
     }
-    if spec.size.is_some_and(|size| size.0 == 0) {
-        return Err(format!("retention.{path}.size must not be 0"));
+    RetentionConfig {
+        logs: keep(spec.logs, "logs", mistakes),
+        traces: keep(spec.traces, "traces", mistakes),
+        metrics: keep(spec.metrics, "metrics", mistakes),
+        environments,
     }
-    Ok(Keep {
+}
+
+fn keep(spec: KeepSpec, path: &str, mistakes: &mut Mistakes) -> Keep {
+    let is_zero = [
+        ("age", spec.age.is_some_and(|age| age.0.is_zero())),
+        ("size", spec.size.is_some_and(|size| size.0 == 0)),
+    ];
+    for (key, is_zero) in is_zero {
+        let setting = format!("store.retention.{path}.{key}");
+        mistakes.demand(!is_zero, &[&setting], format!("{setting} must not be 0"));
+    }
+    Keep {
         age: spec.age.map(|age| age.0),
         bytes: spec.size.map(|size| size.0),
-    })
+    }
 }

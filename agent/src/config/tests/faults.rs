@@ -215,3 +215,100 @@ fn complaints_do_not_repeat_what_may_be_secret() {
         &["f:1: limits.disk: \"much\" is not a size"],
     );
 }
+
+#[test]
+fn settings_that_make_no_sense_are_all_told_with_the_lines_where_they_stand() {
+    check_lines(
+        "exporters:\n  main:\n    type: otlp\n    endpoint: collector:4317\n    timeout: 0s\n    compression: zst\n    \
+         retry:\n      initial: 5s\n      max: 1s\n    concurrency: {max: 0}\n    cert_file: /c\n  \
+         file: {type: file, path: '', rotate: {size: 1KiB, files: 0}}\n",
+        &[
+            "f:4: exporters.main: endpoint `collector:4317`",
+            "f:5: exporters.main: timeout must be longer than zero",
+            "f:6: exporters.main.compression: unknown value `zst`; did you mean `zstd`?",
+            "f:9: exporters.main: retry.max must not be shorter than retry.initial",
+            "f:10: exporters.main: concurrency.max must be 1 to 4",
+            "f:11: exporters.main: cert_file and key_file belong together",
+            "f:12: exporters.file: path `` names no file",
+            "f:12: exporters.file: rotate.size must be at least 64KiB",
+            "f:12: exporters.file: rotate.files must be 1 to",
+        ],
+    );
+    check_lines(
+        "receivers:\n  otlp:\n    type: otlp\n    grpc: nowhere\n    http: 0.0.0.0:1\n    body_max: 1TiB\n  \
+         scrape:\n    type: prometheus\n    scrape_configs:\n    - job_name: a\n      scrape_interval: 0s\n    \
+         - job_name: b\n      scheme: ftp\n      static_configs:\n      - targets:\n        - a:1\n        - x y\n",
+        &[
+            "f:4: receivers.otlp: `nowhere` is not an address",
+            "f:5: receivers.otlp: 0.0.0.0:1 can be reached from other machines",
+            "f:6: receivers.otlp: body_max must be between 1 and 63MiB",
+            "f:11: receivers.scrape: job a: scrape_interval and scrape_timeout must be longer than 0",
+            "f:13: receivers.scrape: job b: scheme is `ftp`, not http or https",
+            "f:17: receivers.scrape: job b: target `x y` is no address",
+        ],
+    );
+    check_lines(
+        "processors:\n  pii:\n    type: redaction\n    patterns:\n      one: '('\n      two: '['\n    action: hash\n  \
+         f:\n    type: filter\n    drop:\n    - a ==\n    - body == \"a\"\n    keep: ['(']\n  \
+         k:\n    type: k8sattributes\n    node: a\n    wait: 2m\n  \
+         l: {type: ratelimit, records_per_second: 0, burst: 1ms}\n",
+        &[
+            "f:5: processors.pii: pattern `one`: ",
+            "f:6: processors.pii: pattern `two`: ",
+            "f:7: processors.pii: `action: hash` needs a `key`",
+            "f:11: processors.f: ",
+            "    a ==",
+            "        ^",
+            "f:13: processors.f: ",
+            "    (",
+            "     ^",
+            "f:16: processors.k: node needs a source of pods",
+            "f:17: processors.k: wait needs a source of pods",
+            "f:17: processors.k: wait must be at most 60s",
+            "f:18: processors.l: records_per_second must be more than 0",
+            "f:18: processors.l: burst must be at least 1s",
+        ],
+    );
+}
+
+#[test]
+fn what_makes_no_sense_only_without_what_was_taken_out_is_left_out() {
+    // The address is fine if `auth` was meant to be `disabled`, the pause if `initial` was meant to be short.
+    check_lines(
+        "receivers:\n  otlp: {type: otlp, grpc: 0.0.0.0:1, auth: disable, body_max: 1TiB}\n\
+         exporters:\n  main: {type: otlp, endpoint: 'http://a:1', retry: {initial: 1m 1, max: 100ms}, timeout: 0s}\n",
+        &[
+            "f:2: receivers.otlp.auth: unknown value `disable`",
+            "f:2: receivers.otlp: body_max must be between 1 and 63MiB",
+            "f:4: exporters.main.retry.initial: ",
+            "f:4: exporters.main: timeout must be longer than zero",
+        ],
+    );
+}
+
+#[test]
+fn a_key_that_is_missing_below_hides_nothing_beside_it() {
+    check_lines(
+        "telemetry: {traces: {endpont: a}, logs: 1}\n\
+         receivers:\n  s: {type: prometheus, scrape_configs: [{job: a}], extra: 1}\n",
+        &[
+            "f:1: telemetry.traces: unknown key `endpont`; did you mean `endpoint`?",
+            "f:1: telemetry: unknown key `logs`",
+            "f:3: receivers.s.scrape_configs: unknown key `job`",
+            "f:3: receivers.s.scrape_configs: key `job_name` is missing",
+            "f:3: receivers.s: unknown key `extra`",
+        ],
+    );
+}
+
+#[test]
+fn every_statement_that_does_not_fit_the_signal_is_told() {
+    let text = format!(
+        "receivers:\n  files: {{type: filelog, include: [/a]}}\nprocessors:\n  f:\n    type: filter\n    drop:\n    \
+         - metric.name == \"a\"\n    - span.name == \"a\"\n{}",
+        REST.replace("to: [main]", "via: [f], to: [main]")
+    );
+    let error = AgentConfig::parse("f", &text, &sources()).expect_err("invalid");
+    let lines: Vec<_> = error.problems.iter().map(|problem| problem.line).collect();
+    assert_eq!(lines, [Some(7), Some(8)], "{error}");
+}

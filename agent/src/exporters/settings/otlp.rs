@@ -9,6 +9,7 @@ use vervet_wire::{LANES, receiver};
 
 use super::super::credentials::bearer;
 use super::{AuthSpec, BearerToken, Compression, OtlpExporterConfig, OtlpExporterSpec, TlsConfig};
+use crate::config::Mistakes;
 use crate::config::secret::Secret;
 use crate::config::units::HumanDuration;
 
@@ -19,35 +20,58 @@ const RETRY_MAX_DEFAULT: Duration = Duration::from_secs(30);
 const SECRET_NAMES: [&str; 6] = ["auth", "token", "key", "secret", "password", "cookie"];
 
 impl OtlpExporterConfig {
-    pub(super) fn new(spec: OtlpExporterSpec, over_http: bool) -> Result<Self, String> {
-        let uri = endpoint(&spec.endpoint, over_http)?;
-        let auth = auth(&spec.auth)?;
-        let headers = spec.headers.iter().map(|(name, value)| {
-            check_header(name, value, auth.is_some())?;
-            Ok((name.to_ascii_lowercase(), value.clone()))
-        });
-        let headers: Vec<(String, Secret)> = headers.collect::<Result<_, String>>()?;
+    pub(super) fn new(spec: OtlpExporterSpec, over_http: bool) -> Result<Self, Mistakes> {
+        let mut mistakes = Mistakes::default();
+        let uri = mistakes.note(&["endpoint"], endpoint(&spec.endpoint, over_http));
+        let auth = mistakes.note(&["auth"], auth(&spec.auth)).flatten();
+        for (name, value) in &spec.headers {
+            let setting = format!("headers.{name}");
+            let checked = check_header(name, value, auth.is_some());
+            mistakes.note(&[&setting, "auth"], checked);
+        }
+        let headers = spec.headers.iter();
+        let headers = headers.map(|(name, value)| (name.to_ascii_lowercase(), value.clone()));
+        let headers: Vec<(String, Secret)> = headers.collect();
         let has_secret = auth.is_some() || headers.iter().any(|(name, _)| is_secret(name));
-        if has_secret && uri.scheme_str() == Some("http") && !is_loopback(&uri) && !spec.insecure {
-            return Err(format!(
+        let is_readable = |uri: &Uri| uri.scheme_str() == Some("http") && !is_loopback(uri);
+        mistakes.demand(
+            !has_secret || spec.insecure || !uri.as_ref().is_some_and(is_readable),
+            &["endpoint", "insecure", "auth", "headers"],
+            format!(
                 "a token to {} would be readable on the way; use https, or say `insecure: true` to send it all the same",
                 spec.endpoint
-            ));
-        }
+            ),
+        );
         let concurrency_max = spec.concurrency.max.unwrap_or_else(lanes);
-        if !(1..=lanes()).contains(&concurrency_max) {
-            return Err(format!("concurrency.max must be 1 to {LANES}"));
-        }
+        mistakes.demand(
+            (1..=lanes()).contains(&concurrency_max),
+            &["concurrency.max"],
+            format!("concurrency.max must be 1 to {LANES}"),
+        );
         let or = |given: Option<HumanDuration>, default| given.map_or(default, |given| given.0);
         let timeout = or(spec.timeout, TIMEOUT_DEFAULT);
         let retry_initial = or(spec.retry.initial, RETRY_INITIAL_DEFAULT);
         let retry_max = or(spec.retry.max, RETRY_MAX_DEFAULT);
-        if timeout.is_zero() || retry_initial.is_zero() || retry_max < retry_initial {
-            return Err("timeout and retry.initial must be longer than zero, retry.max not shorter than retry.initial".to_owned());
-        }
-        check_level(spec.compression, spec.compression_level)?;
-        Ok(Self {
-            tls: tls(&spec, &uri)?,
+        mistakes.demand(
+            !timeout.is_zero(),
+            &["timeout"],
+            "timeout must be longer than zero",
+        );
+        mistakes.demand(
+            !retry_initial.is_zero(),
+            &["retry.initial"],
+            "retry.initial must be longer than zero",
+        );
+        mistakes.demand(
+            retry_max >= retry_initial,
+            &["retry.max", "retry.initial"],
+            "retry.max must not be shorter than retry.initial",
+        );
+        let level = check_level(spec.compression, spec.compression_level);
+        mistakes.note(&["compression_level", "compression"], level);
+        let tls = tls(&spec, uri.as_ref(), &mut mistakes);
+        mistakes.or(Some(Self {
+            tls,
             endpoint: spec.endpoint,
             compression: spec.compression,
             compression_level: spec.compression_level,
@@ -57,7 +81,7 @@ impl OtlpExporterConfig {
             retry_initial,
             retry_max,
             concurrency_max,
-        })
+        }))
     }
 }
 
@@ -165,28 +189,34 @@ fn check_level(compression: Compression, level: Option<i32>) -> Result<(), Strin
     Err(format!("compression_level must be {first} to {last}"))
 }
 
-fn tls(spec: &OtlpExporterSpec, uri: &Uri) -> Result<TlsConfig, String> {
+fn tls(spec: &OtlpExporterSpec, uri: Option<&Uri>, mistakes: &mut Mistakes) -> TlsConfig {
     let tls = TlsConfig {
         ca_file: spec.ca_file.clone(),
         cert_file: spec.cert_file.clone(),
         key_file: spec.key_file.clone(),
         server_name: spec.server_name.clone(),
     };
-    if tls.cert_file.is_some() != tls.key_file.is_some() {
-        return Err("cert_file and key_file belong together".to_owned());
-    }
-    if uri.scheme_str() == Some("http") && tls != TlsConfig::default() {
-        return Err(format!(
+    mistakes.demand(
+        tls.cert_file.is_some() == tls.key_file.is_some(),
+        &["cert_file", "key_file"],
+        "cert_file and key_file belong together",
+    );
+    let is_plain = uri.is_some_and(|uri| uri.scheme_str() == Some("http"));
+    mistakes.demand(
+        !is_plain || tls == TlsConfig::default(),
+        &["endpoint"],
+        format!(
             "ca_file, cert_file, key_file and server_name need an https endpoint, not `{}`",
             spec.endpoint
-        ));
-    }
+        ),
+    );
     let is_name = |name: &String| {
         let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
         !name.is_empty() && name.chars().all(valid) && name.parse::<IpAddr>().is_err()
     };
     if let Some(name) = tls.server_name.as_ref().filter(|name| !is_name(name)) {
-        return Err(format!("server_name `{name}` is no host name"));
+        let message = format!("server_name `{name}` is no host name");
+        mistakes.demand(false, &["server_name"], message);
     }
-    Ok(tls)
+    tls
 }

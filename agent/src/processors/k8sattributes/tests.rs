@@ -440,6 +440,7 @@ fn settings_that_cannot_work_are_refused() {
     ] {
         let spec: K8sAttributesSpec = serde_json::from_str(settings).expect("settings");
         let refused = K8sAttributesConfig::try_from(spec).expect_err(settings);
+        let refused = refused.to_string();
         assert!(refused.contains(error), "{settings}: {refused}");
     }
     for unknown in [

@@ -414,6 +414,7 @@ fn settings_that_cannot_work_are_refused() {
             scrape_configs: vec![spec],
         })
         .expect_err("refused")
+        .to_string()
     };
     assert!(refused(|spec| spec.scheme = Some("ftp".to_owned())).contains("ftp"));
     assert!(refused(|spec| spec.metrics_path = Some("m".to_owned())).contains("metrics_path"));
