@@ -113,6 +113,16 @@ impl Content {
         }
     }
 
+    pub(super) fn into_file(self) -> File {
+        match self {
+            Self::Plain(file) => file,
+            Self::Compressed(uncompressed) => match uncompressed.decoder {
+                Decoder::Gzip(decoder) => decoder.into_inner().into_inner(),
+                Decoder::Zstd(decoder) => decoder.finish().into_inner(),
+            },
+        }
+    }
+
     /// Whether `offset` of a compressed file has not been reached.
     pub(super) fn is_before(&self, offset: u64) -> bool {
         match self {

@@ -205,12 +205,11 @@ impl TailedFile {
         let Some(open) = self.open.take() else {
             return Ok(());
         };
-        let file = open.content.file().try_clone()?;
         let recent = match self.compression {
             Some(_) => Vec::new(),
             None => open.recent,
         };
-        self.attach_after(recent, file, framing, resource)
+        self.attach_after(recent, open.content.into_file(), framing, resource)
     }
 
     /// Gives the descriptor back. Follows a file that goes by a name of its own choosing to that name.
@@ -347,10 +346,7 @@ impl TailedFile {
 
     /// The content so far is gone from the file, of which nothing is known any more: what was read of it. The
     /// descriptor is that of a first look again.
-    ///
-    /// # Errors
-    /// There is no descriptor left.
-    pub(super) fn restart(&mut self) -> io::Result<Past> {
+    pub(super) fn restart(&mut self) -> Past {
         let past = Past {
             finished_bytes: 0,
             ..self.past()
@@ -358,9 +354,9 @@ impl TailedFile {
         self.mark = Mark::default();
         (self.examined, self.finished_bytes, self.handed_over) = (0, 0, 0);
         if let Some(open) = self.open.take() {
-            self.first_look = Some(open.content.file().try_clone()?);
+            self.first_look = Some(open.content.into_file());
         }
-        Ok(past)
+        past
     }
 
     /// What is known of the content.

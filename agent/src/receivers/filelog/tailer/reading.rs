@@ -340,25 +340,18 @@ impl Tailer {
             self.sink.take_rest(file, now);
         }
         self.counts.truncations.inc();
-        tracing::info!(path = %file.path.display(), offset = file.mark.offset, "file was cut and is read from the start");
+        tracing::info!(path = %file.path.display(), offset = file.mark.offset, "file was cut, or is another, and is read anew");
         self.live.remove(file.prefix(), file.id);
         let was_open = file.open.is_some();
         self.open.retain(|open| *open != file.id);
-        let restarted = file.restart();
-        self.first_looks += usize::from(was_open && file.first_look.is_some());
-        match restarted {
-            Ok(past) => {
-                self.release_copies(file.id);
-                self.search_near(&past.path);
-                let position = self.pasts.insert_cut(past);
-                self.due.sweep = now;
-                self.sink.note_position(position, now);
-                self.sink.note(file, now);
-            }
-            Err(error) => {
-                tracing::warn!(path = %file.path.display(), %error, "file cannot be read");
-            }
-        }
+        let past = file.restart();
+        self.first_looks += usize::from(was_open);
+        self.release_copies(file.id);
+        self.search_near(&past.path);
+        let position = self.pasts.insert_cut(past);
+        self.due.sweep = now;
+        self.sink.note_position(position, now);
+        self.sink.note(file, now);
     }
 
     pub(super) fn failed_to_read(&mut self, id: FileId, error: &io::Error) {
