@@ -146,12 +146,18 @@ impl Taken {
         match fault {
             Fault::UnknownKey { key, meant } => {
                 let path = [problem.path.as_slice(), &[key]].concat();
-                self.meant.extend(meant);
+                // What was meant is there beside it, or is missing now.
+                let is_missing = |meant: &String| {
+                    let beside = [problem.path.as_slice(), std::slice::from_ref(meant)].concat();
+                    find(node, &beside).is_none()
+                };
+                self.meant.extend(meant.filter(is_missing));
                 remove(node, &path, line)
             }
             Fault::Value => {
                 self.paths.push(problem.path.clone());
-                remove(node, &problem.path, line)
+                let quoted = problem.message.split('`').nth(1).unwrap_or_default();
+                remove_item(node, &problem.path, line, quoted) || remove(node, &problem.path, line)
             }
             // What it is missing in goes as a whole.
             Fault::MissingKey(_) if !problem.path.is_empty() => {
@@ -160,6 +166,31 @@ impl Taken {
             }
             Fault::MissingKey(_) | Fault::Whole => false,
         }
+    }
+}
+
+/// Removes the item `text` from the list at `path`, so that the other items are read.
+fn remove_item(node: &mut Node, path: &[String], line: usize, text: &str) -> bool {
+    let Some((first, rest)) = path.split_first() else {
+        let Value::List(items) = &mut node.value else {
+            return false;
+        };
+        let is_it = |item: &Node| {
+            let value = matches!(&item.value, Value::Scalar { text: own, .. } if own == text);
+            value && item.line == line
+        };
+        let found = items.iter().position(is_it);
+        return found.map(|at| items.remove(at)).is_some();
+    };
+    match &mut node.value {
+        Value::Scalar { .. } => false,
+        Value::List(items) => items
+            .iter_mut()
+            .any(|item| reaches(item, line) && remove_item(item, path, line, text)),
+        Value::Map(entries) => entries
+            .iter_mut()
+            .find(|(key, _)| key.name == *first)
+            .is_some_and(|(_, value)| remove_item(value, rest, line, text)),
     }
 }
 
@@ -242,7 +273,11 @@ fn at_its_line(mut problem: Problem, node: &Node) -> Problem {
     let points = lines.last() == Some(&"^");
     let message = match points {
         true => problem.message.clone(),
-        false => lines.join("; "),
+        false => lines
+            .into_iter()
+            .filter(|line| *line != "^")
+            .collect::<Vec<_>>()
+            .join("; "),
     };
     if problem.line == Some(node.line) {
         let quoted = ['`', '"'].into_iter().flat_map(|quote| {

@@ -59,6 +59,10 @@ impl Mistakes {
         }
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub(super) fn into_vec(self) -> Vec<Mistake> {
         self.0
     }

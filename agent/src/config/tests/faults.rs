@@ -312,3 +312,33 @@ fn every_statement_that_does_not_fit_the_signal_is_told() {
     let lines: Vec<_> = error.problems.iter().map(|problem| problem.line).collect();
     assert_eq!(lines, [Some(7), Some(8)], "{error}");
 }
+
+#[test]
+fn each_setting_of_a_file_receiver_and_each_item_of_a_list_is_told() {
+    check_lines(
+        "receivers:\n  f:\n    type: filelog\n    include:\n    - /var/log/a\n    - '/var/log/[a'\n    - '/var/log/[b'\n    \
+         exclude: ['/x/[c']\n    multiline: {start: '('}\n    max_line: 1B\n    format: logfmt\n    inclde: 1\n",
+        &[
+            "f:6: receivers.f: `/var/log/[a` is no glob",
+            "f:7: receivers.f: `/var/log/[b` is no glob",
+            "f:8: receivers.f: `/x/[c` is no glob",
+            "f:9: receivers.f: multiline.start: ",
+            "f:10: receivers.f: max_line must be from 1KiB to 16MiB",
+            "f:12: receivers.f: unknown key `inclde`",
+        ],
+    );
+    check_lines(
+        "processors:\n  p:\n    type: redaction\n    detect:\n    - emial\n    - ip\n    - credit\n",
+        &[
+            "f:5: processors.p.detect: unknown value `emial`; did you mean `email`?",
+            "f:7: processors.p.detect: unknown value `credit`",
+        ],
+    );
+    check_lines(
+        "processors:\n  p: {type: redaction, detect: [ipp, jtw, ipp]}\n",
+        &[
+            "f:2: processors.p.detect: unknown value `ipp`; did you mean `ip`?",
+            "f:2: processors.p.detect: unknown value `jtw`; did you mean `jwt`?",
+        ],
+    );
+}
