@@ -22,11 +22,15 @@ pub(crate) fn reset_peak() {
     let _not_allowed = std::fs::write("/proc/self/clear_refs", PEAK);
 }
 
-/// CPU time of this process so far.
+/// CPU time of the threads of this process so far, in nanoseconds where `/proc/self/stat` counts hundredths of a second.
 pub(crate) fn cpu_time() -> Duration {
-    let stat = Process::myself().and_then(|process| process.stat());
-    let ticks = stat.map_or(0, |stat| stat.utime + stat.stime);
-    Duration::from_secs_f64(ticks as f64 / procfs::ticks_per_second() as f64)
+    let tasks = Process::myself().and_then(|process| process.tasks());
+    let of_task = |task: procfs::process::Task| task.schedstat().ok();
+    let tasks = tasks.into_iter().flatten().flatten();
+    tasks
+        .filter_map(of_task)
+        .map(|spent| Duration::from_nanos(spent.sum_exec_runtime))
+        .sum()
 }
 
 /// Times of one request.
