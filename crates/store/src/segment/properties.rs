@@ -41,9 +41,17 @@ impl Effort {
     }
 }
 
-const DATA_PAGE_ROWS_MAX: usize = 20_000;
+/// Tests have pages enough that some are skipped.
+const DATA_PAGE_ROWS_MAX: usize = if cfg!(test) { 16 } else { 20_000 };
+/// Values that a column takes before it looks whether a page is full.
+const WRITE_ROWS: usize = if cfg!(test) { 16 } else { 1_024 };
 /// Before compression. zstd searches harder in blocks of up to 256 KiB.
 const DATA_PAGE_BYTES_MAX: usize = 250 << 10;
+/// Pages of times, which tell where the newest rows are, and of ids and digits, of which most are read for a few rows:
+/// they repeat nothing, so short pages take hardly more.
+const SHORT_PAGE_BYTES_MAX: usize = 32 << 10;
+const INTEGER_PAGE_BYTES_MAX: usize = 64 << 10;
+const TIME_PAGE_BYTES_MAX: usize = 12 << 10;
 /// Samples have one page a row group: the times of one target's series repeat each other, which is only seen within a
 /// page, and a page of them is decoded in a millisecond.
 const SAMPLE_PAGE_ROWS_MAX: usize = ROW_GROUP_ROWS_MAX;
@@ -69,23 +77,43 @@ pub(super) fn writer_properties(
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(effort.zstd_level())?))
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS_MAX))
         .set_data_page_row_count_limit(page_rows)
+        .set_write_batch_size(WRITE_ROWS)
         .set_data_page_size_limit(page_bytes)
         .set_dictionary_page_size_limit(DICTIONARY_BYTES_MAX)
         .set_statistics_enabled(EnabledStatistics::Page)
         .set_sorting_columns(Some(sorting_columns(layout.table())?));
     let schema = layout.file_schema();
     let builder = schema.fields().iter().fold(builder, encode_column);
-    // Bounds of what is left of a value are not those of the value.
-    let packed = packed_columns(layout).flat_map(|name| [name.to_owned(), companion(name)]);
-    let builder = packed.fold(builder, |builder, name| {
-        let path = ColumnPath::from(name);
-        builder.set_column_statistics_enabled(path, EnabledStatistics::None)
+    let builder = packed_columns(layout).fold(builder, |builder, name| {
+        builder
+            // Bounds of what is left of a value are not those of the value.
+            .set_column_statistics_enabled(ColumnPath::from(name), EnabledStatistics::None)
+            // That a row group has no digits at all is worth knowing.
+            .set_column_statistics_enabled(companion(name).into(), EnabledStatistics::Chunk)
     });
+    let builder = shorten_pages(builder, layout);
     let apart = promoted_integers(layout).filter(|name| {
         let values = sample.and_then(|rows| rows.column_by_name(name)?.as_primitive_opt());
         values.is_some_and(integers::lie_apart)
     });
     Ok(apart.fold(builder, split_bytes).build())
+}
+
+fn shorten_pages(builder: WriterPropertiesBuilder, layout: &Layout) -> WriterPropertiesBuilder {
+    if layout.table() == Table::Samples {
+        return builder;
+    }
+    let schema = layout.file_schema();
+    schema.fields().iter().fold(builder, |builder, field| {
+        let bytes_max = match (field.name().as_str(), field.data_type()) {
+            (column::TIME, _) => TIME_PAGE_BYTES_MAX,
+            (_, DataType::Binary) => SHORT_PAGE_BYTES_MAX,
+            (name, _) if name.starts_with(PREFIX) => INTEGER_PAGE_BYTES_MAX,
+            _ => return builder,
+        };
+        let path = ColumnPath::from(field.name().as_str());
+        builder.set_column_data_page_size_limit(path, bytes_max)
+    })
 }
 
 /// Dictionary, then plain, unless something else is known to be smaller.
@@ -112,15 +140,23 @@ fn encode_column(builder: WriterPropertiesBuilder, field: &Arc<Field>) -> Writer
         // Integers of doubles lie far apart, and their high bytes are the same.
         (name, DataType::Int64) if name.starts_with(PREFIX) => split_bytes(builder, name),
         (_, DataType::Int64) => builder.set_column_encoding(path, Encoding::DELTA_BINARY_PACKED),
-        // Trace and span ids: random bytes, hardly ever twice.
-        (_, DataType::Binary) => only(builder, &path, Encoding::DELTA_LENGTH_BYTE_ARRAY),
+        // Trace and span ids: random bytes, hardly ever twice, so the bounds of a page are of no use.
+        (_, DataType::Binary) => only(builder, &path, Encoding::DELTA_LENGTH_BYTE_ARRAY)
+            .set_column_statistics_enabled(path, EnabledStatistics::Chunk),
         // Minimum and maximum of free text skip nothing.
         (column::BODY | column::EVENTS | column::LINKS, _) => {
             builder.set_column_statistics_enabled(path, EnabledStatistics::None)
         }
-        (_, DataType::Map(..)) => map_paths(field).into_iter().fold(builder, |builder, path| {
-            builder.set_column_statistics_enabled(path, EnabledStatistics::None)
-        }),
+        // Likewise; that a row group has no entries at all is worth knowing.
+        (_, DataType::Map(..)) => {
+            let mut paths = map_paths(field).into_iter();
+            let builder = paths.next().into_iter().fold(builder, |builder, keys| {
+                builder.set_column_statistics_enabled(keys, EnabledStatistics::Chunk)
+            });
+            paths.fold(builder, |builder, path| {
+                builder.set_column_statistics_enabled(path, EnabledStatistics::None)
+            })
+        }
         _ => builder,
     }
 }
