@@ -59,6 +59,9 @@ pub(crate) struct Metrics {
     table_bytes: Family<TableLabels, Gauge>,
     pub(crate) damaged_segments: Gauge,
     pub(crate) damaged_indexes: Gauge,
+    pub(crate) page_cache_bytes: Gauge,
+    pub(crate) page_cache_hits: Gauge,
+    pub(crate) page_cache_misses: Gauge,
     pub(crate) upkeep: UpkeepMetrics,
     pub(crate) flushes: Counter,
     pub(crate) flush_failures: Counter,
@@ -257,6 +260,21 @@ impl Metrics {
                 "collector_damaged_indexes",
                 "Times since the start that the index of a segment could not be used",
                 &self.damaged_indexes,
+            ),
+            (
+                "collector_page_cache_bytes",
+                "Memory of the pages of segments that are kept",
+                &self.page_cache_bytes,
+            ),
+            (
+                "collector_page_cache_hits",
+                "Pages since the start that requests found in memory",
+                &self.page_cache_hits,
+            ),
+            (
+                "collector_page_cache_misses",
+                "Pages since the start that requests had to read",
+                &self.page_cache_misses,
             ),
             (
                 "collector_journal_bytes",

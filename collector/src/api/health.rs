@@ -67,6 +67,10 @@ pub(super) async fn metrics(State(context): State<Shared>, headers: HeaderMap) -
     context.metrics.damaged_segments.set(number(damaged));
     let indexes = number(stats.damaged_indexes);
     context.metrics.damaged_indexes.set(indexes);
+    let pages = stats.pages;
+    context.metrics.page_cache_bytes.set(number(pages.bytes));
+    context.metrics.page_cache_hits.set(number(pages.hits));
+    context.metrics.page_cache_misses.set(number(pages.misses));
     let journal = context.journal.stats();
     context
         .metrics

@@ -41,6 +41,7 @@ pub use query::logs::{
 pub use query::samples::{SampleLimits, SeriesSamples};
 pub use query::search::Answer;
 pub use query::search::aggregate::{Aggregate, AggregateCell, AggregateGroup, NumberField};
+pub use query::search::page_cache::PageCacheStats;
 pub use query::search::sketch::NumberSummary;
 pub use query::services::{ServiceStats, SparkPoint};
 #[cfg(feature = "sql")]

@@ -28,6 +28,7 @@ use crate::head::series::SeriesIndex;
 use crate::ingest::{DecodeOptions, Decoded, KnownSeries, decode_with};
 use crate::maintain::{Upkeep, UpkeepConfig};
 use crate::query::Searcher;
+use crate::query::search::page_cache::PageCacheStats;
 #[cfg(feature = "sql")]
 use crate::query::{Executor, QueryStats};
 use crate::segment::SegmentFolder;
@@ -118,6 +119,8 @@ pub struct StoreStats {
     pub head_bytes: usize,
     /// Indexes of segments that were found damaged since the start; the segments are read without them.
     pub damaged_indexes: u64,
+    /// Pages of segments that are kept in memory.
+    pub pages: PageCacheStats,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -277,6 +280,7 @@ impl Store {
             series,
             head_bytes: view.generations.iter().map(|head| head.bytes()).sum(),
             damaged_indexes: self.0.searcher.damaged_indexes(),
+            pages: self.0.searcher.pages(),
         }
     }
 }

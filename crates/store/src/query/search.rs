@@ -11,7 +11,8 @@
 //! A segment, or a part of one, that cannot be read is left out with a warning that names it; nothing else
 //! is.
 //!
-//! Limits: threads as many as cores; [`REQUESTS_MAX`] requests at once; [`cache::METADATA_BYTES_MAX`] of footers in memory;
+//! Limits: threads as many as cores; [`REQUESTS_MAX`] requests at once; [`cache::METADATA_BYTES_MAX`] of footers in memory, and
+//! [`PAGES_PART`] of a query's memory of pages;
 //! [`aggregate::CELLS_MAX`] cells of a count; the memory of one answer is that of a query
 //! (`query_memory_bytes`).
 
@@ -22,7 +23,9 @@ mod input;
 pub(super) mod job;
 mod literal;
 pub(super) mod maps;
+mod metadata;
 mod needs;
+pub(crate) mod page_cache;
 mod page_index;
 mod pages;
 pub(super) mod pass;
@@ -48,6 +51,7 @@ use tokio::sync::Semaphore;
 use vervet_model::UnixNanos;
 
 use self::cache::MetadataCache;
+use self::page_cache::PageCacheStats;
 use self::pool::Pool;
 pub(crate) use self::predicate::Predicate;
 use crate::query::damaged::Damage;
@@ -55,6 +59,9 @@ use crate::tables::Table;
 
 /// Requests that are answered at once; others wait, as long as their deadline lets them.
 const REQUESTS_MAX: usize = 64;
+
+/// Pages kept take one part in so many of what a query may.
+const PAGES_PART: usize = 4;
 
 /// The threads and the memory that typed requests share.
 pub(crate) struct Searcher {
@@ -64,18 +71,23 @@ pub(crate) struct Searcher {
 }
 
 impl Searcher {
-    /// Starts one thread per core.
-    pub(crate) fn start() -> std::io::Result<Self> {
+    /// Starts one thread per core. `query_memory_bytes` is what one query may take.
+    pub(crate) fn start(query_memory_bytes: usize) -> std::io::Result<Self> {
+        let pages = query_memory_bytes / PAGES_PART;
         Ok(Self {
             pool: Pool::start()?,
             places: Semaphore::new(REQUESTS_MAX),
-            cache: Arc::default(),
+            cache: Arc::new(MetadataCache::new(pages)),
         })
     }
 
     /// Indexes of segments that could not be used, since the start.
     pub(crate) fn damaged_indexes(&self) -> u64 {
         self.cache.damaged_indexes()
+    }
+
+    pub(crate) fn pages(&self) -> PageCacheStats {
+        self.cache.pages().stats()
     }
 
     /// The segments that could not be read.

@@ -88,7 +88,7 @@ pub(super) fn open_with(
     };
     #[cfg(feature = "sql")]
     let executor = Executor::start(limits).map_err(io)?;
-    let searcher = Searcher::start().map_err(io)?;
+    let searcher = Searcher::start(config.query_memory_bytes).map_err(io)?;
     let series = load_series(&snapshot)?;
     let upkeep = Upkeep::new(catalog.delete_jobs()?);
     let segments_dir = config.segments_dir();

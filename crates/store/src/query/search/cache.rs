@@ -1,4 +1,4 @@
-//! Footers of segments that were read lately.
+//! Footers of segments that were read lately, and the cache of their pages.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
-use super::segment::{Segment, SegmentMetadata};
+use super::metadata::SegmentMetadata;
+use super::page_cache::PageCache;
+use super::segment::Segment;
 use super::stop::Stop;
 use crate::StoreError;
 use crate::catalog::{DataFile, FileId};
@@ -18,9 +20,9 @@ pub(crate) const METADATA_BYTES_MAX: usize = 64 << 20;
 
 /// Metadata by file. File ids are never given twice, so an entry is never wrong; files are not kept open, so
 /// one that is deleted frees its disk space.
-#[derive(Default)]
 pub(crate) struct MetadataCache {
     entries: Mutex<Entries>,
+    pages: Arc<PageCache>,
     /// Indexes that could not be used.
     damaged: AtomicU64,
     damage: Damage,
@@ -41,10 +43,24 @@ struct Entry {
 }
 
 impl MetadataCache {
+    /// With pages of so many bytes.
+    pub(crate) fn new(page_bytes_max: usize) -> Self {
+        Self {
+            entries: Mutex::default(),
+            pages: Arc::new(PageCache::new(page_bytes_max)),
+            damaged: AtomicU64::new(0),
+            damage: Damage::default(),
+        }
+    }
+
+    pub(crate) fn pages(&self) -> &PageCache {
+        &self.pages
+    }
+
     pub(crate) fn open(&self, file: &DataFile, stop: &Arc<Stop>) -> Result<Segment, StoreError> {
         let known = self.entries.lock().get(file.id);
         let is_new = known.is_none();
-        let segment = Segment::open(file, known, stop)?;
+        let segment = Segment::open(file, known, &self.pages, stop)?;
         if is_new {
             let metadata = Arc::clone(segment.metadata());
             if metadata.index_is_damaged() {
@@ -72,6 +88,7 @@ impl MetadataCache {
 
     pub(crate) fn clear(&self) {
         self.damage.clear();
+        self.pages.clear();
         *self.entries.lock() = Entries::default();
     }
 }

@@ -9,13 +9,17 @@ use std::sync::Arc;
 use bytes::Bytes;
 use parquet::errors::ParquetError;
 use parquet::file::reader::{ChunkReader, Length};
+use rustix::buffer::spare_capacity;
+use rustix::io::Errno;
 
 use super::stop::Stop;
 use crate::StoreError;
+use crate::catalog::{DataFile, FileId};
 
 /// A file that is read at offsets, until its request is stopped.
 #[derive(Clone)]
 pub(crate) struct Input {
+    id: FileId,
     path: Arc<PathBuf>,
     file: Arc<File>,
     bytes: u64,
@@ -23,7 +27,8 @@ pub(crate) struct Input {
 }
 
 impl Input {
-    pub(crate) fn open(path: &Path, stop: &Arc<Stop>) -> Result<Self, StoreError> {
+    pub(crate) fn open(file: &DataFile, stop: &Arc<Stop>) -> Result<Self, StoreError> {
+        let (id, path) = (file.id, &*file.path);
         let io = |source| StoreError::Io {
             path: path.to_owned(),
             source,
@@ -31,11 +36,17 @@ impl Input {
         let file = File::open(path).map_err(io)?;
         let bytes = file.metadata().map_err(io)?.len();
         Ok(Self {
+            id,
             path: Arc::new(path.to_owned()),
             file: Arc::new(file),
             bytes,
             stop: Arc::clone(stop),
         })
+    }
+
+    /// The file, as the catalog names it.
+    pub(crate) fn file(&self) -> FileId {
+        self.id
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -53,7 +64,8 @@ impl Input {
         }
     }
 
-    fn check(&self) -> Result<(), ParquetError> {
+    /// Whether the request still waits for what is read.
+    pub(crate) fn check(&self) -> Result<(), ParquetError> {
         self.stop
             .check()
             .map_err(|stopped| ParquetError::External(stopped.into()))
@@ -86,8 +98,18 @@ impl ChunkReader for Input {
                 self.bytes
             )));
         }
-        let mut buffer = vec![0; length];
-        self.file.read_exact_at(&mut buffer, start)?;
+        // Not zeroed before: that took a third as long as reading from the page cache.
+        let mut buffer = Vec::with_capacity(length);
+        while buffer.len() < length {
+            let at = start.saturating_add(buffer.len() as u64);
+            match rustix::io::pread(&*self.file, spare_capacity(&mut buffer), at) {
+                Ok(0) => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(io::Error::from(error).into()),
+                Ok(_read) => {}
+            }
+        }
+        buffer.truncate(length);
         Ok(buffer.into())
     }
 }

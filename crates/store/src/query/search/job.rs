@@ -1,9 +1,9 @@
 //! One request on its way: the units that are left, and what became of the others.
 
-use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
 use arrow::array::AsArray as _;
@@ -20,7 +20,7 @@ use super::pool::{Work, WorkQueue};
 use super::rows::Rows;
 use super::segment::Segment;
 use super::stop::Stop;
-use super::times::{self, Span, overlap};
+use super::times::{self, Page, Span, overlap};
 pub(crate) use super::visit::{Origin, Picked, UnitOrder, Visit};
 use super::{Wanted, prune};
 use crate::StoreError;
@@ -29,6 +29,11 @@ use crate::tables::column;
 
 /// A row group whose columns take more than this is read in parts (bytes).
 const DECODED_BYTES_MAX: i64 = 64 << 20;
+/// Row groups whose first pages in time are looked at by themselves: until a search has some rows to compare with.
+const SLICED_GROUPS_MAX: usize = 4;
+const SLICED_PAGES_MIN: usize = 4;
+/// Of the pages one in this many comes first.
+const SLICE: usize = 4;
 /// Warnings of one answer.
 const WARNINGS_MAX: usize = 20;
 
@@ -51,13 +56,13 @@ pub(crate) struct Queued {
 }
 
 impl Ord for Queued {
-    fn cmp(&self, other: &Self) -> Ordering {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         self.priority.cmp(&other.priority)
     }
 }
 
 impl PartialOrd for Queued {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
         Some(self.cmp(other))
     }
 }
@@ -70,15 +75,20 @@ impl PartialEq for Queued {
 
 impl Eq for Queued {}
 
+/// The threads hold it as long as there is something to do. What the caller waits for is that the last one lets go.
 pub(crate) struct Job<V> {
     pub(crate) wanted: Wanted,
     pub(crate) cut: Arc<Cut>,
-    pub(crate) visitor: V,
+    pub(crate) visitor: Arc<V>,
     pub(crate) stop: Arc<Stop>,
     pub(crate) cache: Arc<MetadataCache>,
     pub(crate) queue: WorkQueue,
     pub(crate) own: Weak<Self>,
-    pub(crate) state: Mutex<State>,
+    pub(crate) state: Arc<Mutex<State>>,
+    /// Row groups of which the newest rows were looked at before the others.
+    pub(crate) sliced: AtomicUsize,
+    /// The last field, so that the caller has the visitor for itself when this is dropped.
+    pub(crate) _done: oneshot::Sender<()>,
 }
 
 #[derive(Default)]
@@ -87,23 +97,15 @@ pub(crate) struct State {
     pub(crate) running: usize,
     pub(crate) warnings: Vec<String>,
     pub(crate) failed: Option<StoreError>,
-    pub(crate) done: Option<oneshot::Sender<()>>,
+}
+
+impl State {
+    pub(crate) fn is_finished(&self) -> bool {
+        self.units.is_empty() && self.running == 0
+    }
 }
 
 impl<V: Visit> Job<V> {
-    /// The threads let go of a finished job within moments.
-    pub(crate) async fn into_visitor(self: Arc<Self>) -> Option<V> {
-        let mut job = self;
-        loop {
-            match Arc::try_unwrap(job) {
-                Ok(job) => return Some(job.visitor),
-                Err(shared) => job = shared,
-            }
-            job.stop.check().ok()?;
-            tokio::task::yield_now().await;
-        }
-    }
-
     /// The file that a unit is of; the name of the head for its batches.
     fn path(&self, unit: &Unit) -> PathBuf {
         let file = match unit {
@@ -240,18 +242,21 @@ impl<V: Visit> Job<V> {
         let Some(conditions) = prune::remaining(&self.wanted.filter, segment, group) else {
             return Ok(());
         };
-        for part in self.parts(segment, group, left())? {
+        for part in self.parts(segment, group)? {
             self.stop.check()?;
             let span = left();
-            if part.span.is_some_and(|known| !overlap(known, span)) {
+            let Some(part) = part.within(known, span) else {
                 continue;
-            }
+            };
             let mut rows = Rows::of_group(self.wanted.table, segment, group);
             if let Some(ranges) = &part.ranges {
                 rows.restrict(ranges);
             }
+            for condition in &conditions {
+                condition.skip_pages(&mut rows)?;
+            }
             let inside = |(first, last): Span| span.0 <= first && last <= span.1;
-            if !part.span.is_some_and(inside) {
+            if !rows.is_empty() && !part.span.is_some_and(inside) {
                 keep_times(&mut rows, span)?;
             }
             for condition in &conditions {
@@ -264,45 +269,31 @@ impl<V: Visit> Job<V> {
         Ok(())
     }
 
-    /// The rows of a group as they are looked at: at once, or page by page when that would take too much memory.
-    fn parts(&self, segment: &Segment, group: usize, span: Span) -> Result<Vec<Part>, StoreError> {
-        let whole = Part {
-            ranges: None,
-            span: times::of_group(segment, group),
-        };
+    /// The rows of a group as they are looked at: at once; page by page when that would take too much memory; or first
+    /// those pages that are first in time, which may make the others superfluous.
+    fn parts(&self, segment: &Segment, group: usize) -> Result<Vec<Part>, StoreError> {
+        let mut pages = segment.time_pages(group)?;
+        let order = self.visitor.order();
+        let of = |pages: &[Page]| Part(Some(pages.to_vec()));
+        if pages.is_empty() {
+            return Ok(vec![Part(None)]);
+        }
         let large = segment
             .group(group)
             .is_some_and(|group| group.total_byte_size() > DECODED_BYTES_MAX);
-        let pages = segment.time_pages(group)?;
-        if pages.is_empty() {
-            return Ok(vec![whole]);
-        }
-        let order = self.visitor.order();
         if large {
-            let mut parts: Vec<Part> = pages
-                .into_iter()
-                .map(|page| Part {
-                    ranges: Some(vec![page.rows]),
-                    span: Some(page.span),
-                })
-                .collect();
-            parts.sort_by_key(|part| std::cmp::Reverse(order.priority(part.span)));
-            return Ok(parts);
+            pages.sort_by_key(|page| std::cmp::Reverse(order.priority(Some(page.span))));
+            return Ok(pages.chunks(1).map(of).collect());
         }
-        let (inside, outside): (Vec<_>, Vec<_>) =
-            pages.into_iter().partition(|page| overlap(page.span, span));
-        if outside.is_empty() {
-            return Ok(vec![whole]);
+        let is_worth_it = order != UnitOrder::Any
+            && pages.len() >= SLICED_PAGES_MIN
+            && self.sliced.fetch_add(1, Ordering::Relaxed) < SLICED_GROUPS_MAX;
+        if !is_worth_it {
+            return Ok(vec![Part(Some(pages))]);
         }
-        let bounds = inside.iter().map(|page| page.span);
-        let bounds = bounds.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
-        Ok(match bounds {
-            None => Vec::new(),
-            Some(bounds) => vec![Part {
-                ranges: Some(inside.into_iter().map(|page| page.rows).collect()),
-                span: Some(bounds),
-            }],
-        })
+        pages.sort_by_key(|page| std::cmp::Reverse(order.priority(Some(page.span))));
+        let (first, others) = pages.split_at(pages.len() / SLICE);
+        Ok(vec![of(first), of(others)])
     }
 
     fn pick(&self, (origin, numbers): Picked) -> Result<(), StoreError> {
@@ -329,7 +320,7 @@ impl<V: Visit> Job<V> {
         }
     }
 
-    /// Notes what became of a unit, and wakes the caller after the last one.
+    /// Notes what became of a unit.
     fn finish(&self, path: &Path, result: Result<Vec<Queued>, StoreError>) {
         let mut state = self.state.lock();
         state.running = state.running.saturating_sub(1);
@@ -352,12 +343,6 @@ impl<V: Visit> Job<V> {
                 self.stop.stop();
                 state.failed.get_or_insert(error);
             }
-        }
-        if state.units.is_empty() && state.running == 0 {
-            if let Some(done) = state.done.take() {
-                let _caller_is_gone = done.send(());
-            }
-            return;
         }
         drop(state);
         if more && let Some(own) = self.own.upgrade() {
@@ -393,8 +378,35 @@ impl<V: Visit> Work for Job<V> {
     }
 }
 
-/// Rows that are looked at together.
-struct Part {
+/// The pages of a row group that are looked at together; `None` when they are not known.
+struct Part(Option<Vec<Page>>);
+
+impl Part {
+    /// Those of the pages that overlap a time span; `None` when there are none. `known` are the times of the group.
+    fn within(&self, known: Option<Span>, span: Span) -> Option<Chosen> {
+        let Some(pages) = &self.0 else {
+            return Some(Chosen {
+                ranges: None,
+                span: known,
+            });
+        };
+        let mut inside: Vec<&Page> = pages
+            .iter()
+            .filter(|page| overlap(page.span, span))
+            .collect();
+        inside.sort_by_key(|page| page.rows.start);
+        let spans = inside.iter().map(|page| page.span);
+        let bounds = spans.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))?;
+        let ranges = inside.into_iter().map(|page| page.rows.clone()).collect();
+        Some(Chosen {
+            ranges: Some(ranges),
+            span: Some(bounds),
+        })
+    }
+}
+
+/// Rows of a row group and their times.
+struct Chosen {
     /// `None` for all.
     ranges: Option<Vec<Range<usize>>>,
     span: Option<Span>,

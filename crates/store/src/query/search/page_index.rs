@@ -2,7 +2,13 @@
 //!
 //! A footer names these for all columns of all row groups, which is most of what there is to read of a large segment. A
 //! request that looks for one row needs those of a few row groups.
+//! Rows are sorted, so many pages hold one value of a column, which their bounds tell.
 
+use std::ops::Range;
+
+use arrow::array::ArrayRef;
+use arrow::datatypes::DataType;
+use parquet::arrow::arrow_reader::RowSelection;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{
     ColumnChunkMetaData, PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData,
@@ -10,6 +16,7 @@ use parquet::file::metadata::{
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use parquet::file::page_index::offset_index::PageLocation;
 
+use super::constant::constant_pages;
 use super::input::Input;
 use super::times::Page;
 
@@ -17,6 +24,8 @@ use super::times::Page;
 pub(super) struct PageIndex {
     /// By column chunk; empty when the segment does not tell.
     locations: Vec<Vec<PageLocation>>,
+    /// By column chunk, likewise.
+    bounds: Vec<ColumnIndexMetaData>,
     times: Vec<Page>,
 }
 
@@ -40,15 +49,61 @@ impl PageIndex {
             .map(|index| index.page_locations().clone())
             .collect();
         let bounds = read.column_index().and_then(|groups| groups.first());
-        let bounds = time.and_then(|time| bounds?.get(time));
-        let times = time.and_then(|time| locations.get(time));
-        let times = bounds
-            .zip(times)
-            .and_then(|(bounds, locations)| pages_of(bounds, locations, rows_of(group)));
+        let bounds = bounds.cloned().unwrap_or_default();
+        let of_times = time.and_then(|time| bounds.get(time).zip(locations.get(time)));
+        let times =
+            of_times.and_then(|(bounds, locations)| pages_of(bounds, locations, rows_of(group)));
         Ok(Self {
             times: times.unwrap_or_default(),
             locations,
+            bounds,
         })
+    }
+
+    /// The chosen rows of a column chunk of `total` rows, if the bounds of its pages tell their values.
+    pub(super) fn constant(
+        &self,
+        leaf: usize,
+        data_type: &DataType,
+        total: usize,
+        selection: Option<&RowSelection>,
+    ) -> Option<ArrayRef> {
+        let bounds = self.bounds.get(leaf)?;
+        if matches!(bounds, ColumnIndexMetaData::NONE) {
+            return None;
+        }
+        constant_pages(bounds, data_type, &self.chosen(leaf, total, selection)?)
+    }
+
+    /// The pages of a column chunk of `total` rows that hold chosen rows, with how many of these. `None` when the
+    /// segment does not tell where its pages begin.
+    fn chosen(
+        &self,
+        leaf: usize,
+        total: usize,
+        selection: Option<&RowSelection>,
+    ) -> Option<Vec<ChosenPage>> {
+        let locations = self.locations(leaf)?;
+        let starts = locations.iter().skip(1).map(|next| next.first_row_index);
+        let starts = starts.map(|start| usize::try_from(start).unwrap_or(total));
+        let mut ends = starts.chain(std::iter::once(total)).enumerate();
+        let mut chosen: Vec<ChosenPage> = Vec::new();
+        let (mut page, mut end) = ends.next()?;
+        for range in ranges(selection, total) {
+            let mut at = range.start;
+            while at < range.end {
+                while end <= at {
+                    (page, end) = ends.next()?;
+                }
+                let rows = range.end.min(end) - at;
+                match chosen.last_mut() {
+                    Some(last) if last.page == page => last.rows += rows,
+                    _ => chosen.push(ChosenPage { page, rows }),
+                }
+                at += rows;
+            }
+        }
+        Some(chosen)
     }
 
     /// The pages of a column chunk.
@@ -62,13 +117,38 @@ impl PageIndex {
     }
 }
 
+/// A page with chosen rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ChosenPage {
+    pub(super) page: usize,
+    /// How many of its rows are chosen.
+    pub(super) rows: usize,
+}
+
+/// The chosen rows among `total`.
+fn ranges(
+    selection: Option<&RowSelection>,
+    total: usize,
+) -> impl Iterator<Item = Range<usize>> + '_ {
+    let whole = selection.is_none().then_some(0..total);
+    let selectors = selection.into_iter().flat_map(RowSelection::iter);
+    let chosen = selectors.scan(0, |at, selector| {
+        let start = *at;
+        *at += selector.row_count;
+        Some((!selector.skip).then_some(start..*at))
+    });
+    whole.into_iter().chain(chosen.flatten())
+}
+
 /// Memory that the page indexes of a segment take once all are read (bytes), about.
 pub(super) fn memory(parquet: &ParquetMetaData) -> usize {
     /// What a byte in the file comes to.
     const FACTOR: usize = 4;
     let of_chunk = |chunk: &ColumnChunkMetaData| {
-        let length = chunk.offset_index_length().unwrap_or(0);
-        usize::try_from(length).unwrap_or(0) * FACTOR + size_of::<Vec<PageLocation>>()
+        let lengths = [chunk.offset_index_length(), chunk.column_index_length()];
+        let length: i32 = lengths.into_iter().flatten().sum();
+        let places = size_of::<Vec<PageLocation>>() + size_of::<ColumnIndexMetaData>();
+        usize::try_from(length).unwrap_or(0) * FACTOR + places
     };
     let chunks = parquet
         .row_groups()
@@ -102,4 +182,48 @@ fn pages_of(
             })
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use parquet::arrow::arrow_reader::RowSelector;
+
+    use super::*;
+
+    fn index(starts: &[i64]) -> PageIndex {
+        let location = |start: &i64| PageLocation {
+            offset: 0,
+            compressed_page_size: 0,
+            first_row_index: *start,
+        };
+        PageIndex {
+            locations: vec![starts.iter().map(location).collect()],
+            bounds: Vec::new(),
+            times: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn chosen_rows_are_counted_by_page() {
+        let check = |selection: Option<Vec<RowSelector>>, expect: &[(usize, usize)]| {
+            let selection = selection.map(RowSelection::from);
+            let chosen = index(&[0, 10, 20]).chosen(0, 25, selection.as_ref());
+            let chosen = chosen.unwrap();
+            let pages: Vec<_> = chosen.iter().map(|page| (page.page, page.rows)).collect();
+            assert_eq!(pages, expect, "{selection:?}");
+        };
+        let (select, skip) = (RowSelector::select, RowSelector::skip);
+        check(None, &[(0, 10), (1, 10), (2, 5)]);
+        check(
+            Some(vec![skip(3), select(2), skip(1), select(1), skip(18)]),
+            &[(0, 3)],
+        );
+        check(
+            Some(vec![skip(9), select(2), skip(8), select(6)]),
+            &[(0, 1), (1, 2), (2, 5)],
+        );
+        check(Some(vec![skip(10), select(10), skip(5)]), &[(1, 10)]);
+        check(Some(vec![skip(25)]), &[]);
+        assert_eq!(index(&[]).chosen(1, 25, None), None);
+    }
 }

@@ -4,9 +4,11 @@
 //! longer than most pages do. Here it reads them as if they were not compressed.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 
+use arrow::array::{StringArray, StringBuilder};
 use bytes::Bytes;
 use memchr::memmem::Finder;
 use parquet::arrow::arrow_reader::RowGroups;
@@ -14,10 +16,12 @@ use parquet::basic::{Compression, Encoding};
 use parquet::column::page::{Page, PageIterator, PageMetadata, PageReader};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, RowGroupMetaData};
+use parquet::file::page_index::offset_index::PageLocation;
 use parquet::file::serialized_reader::SerializedPageReader;
 use zstd::bulk::Decompressor;
 
 use super::input::Input;
+use super::page_cache::{PageCache, PageKey};
 use super::page_index::{PageIndex, rows_of};
 
 thread_local! {
@@ -27,6 +31,7 @@ thread_local! {
 /// One row group of a segment.
 pub(super) struct GroupPages<'s> {
     input: Arc<Input>,
+    cache: &'s Arc<PageCache>,
     metadata: &'s ParquetMetaData,
     index: &'s PageIndex,
     group: &'s RowGroupMetaData,
@@ -35,12 +40,14 @@ pub(super) struct GroupPages<'s> {
 impl<'s> GroupPages<'s> {
     pub(super) fn new(
         input: &Input,
+        cache: &'s Arc<PageCache>,
         metadata: &'s ParquetMetaData,
         index: &'s PageIndex,
         group: &'s RowGroupMetaData,
     ) -> Self {
         Self {
             input: Arc::new(input.clone()),
+            cache,
             metadata,
             index,
             group,
@@ -93,6 +100,28 @@ impl<'s> GroupPages<'s> {
         Ok(Some(holding))
     }
 
+    /// The texts in the dictionary of a column.
+    pub(super) fn dictionary(&self, leaf: usize) -> Result<StringArray, ParquetError> {
+        let damaged = || ParquetError::General("a dictionary is damaged".to_owned());
+        let page = self.pages(leaf)?.get_next_page()?;
+        let Some(Page::DictionaryPage {
+            buf, num_values, ..
+        }) = page
+        else {
+            return Err(missing("dictionary"));
+        };
+        let mut rest = buf.as_ref();
+        let mut texts = StringBuilder::new();
+        for _value in 0..num_values {
+            let (length, after) = rest.split_first_chunk().ok_or_else(damaged)?;
+            let length = usize::try_from(u32::from_le_bytes(*length)).unwrap_or(usize::MAX);
+            let (text, after) = after.split_at_checked(length).ok_or_else(damaged)?;
+            texts.append_value(std::str::from_utf8(text).map_err(|_| damaged())?);
+            rest = after;
+        }
+        Ok(texts.finish())
+    }
+
     fn pages(&self, leaf: usize) -> Result<Box<dyn PageReader>, ParquetError> {
         let chunk = self.group.columns().get(leaf);
         let chunk = chunk.ok_or_else(|| missing("column"))?;
@@ -104,11 +133,29 @@ impl<'s> GroupPages<'s> {
             )?));
         }
         let compressed = as_uncompressed(chunk)?;
+        let places = pages.as_ref().map(|pages| places(chunk, pages));
         Ok(Box::new(ZstdPages {
+            cache: Arc::clone(self.cache),
+            input: Arc::clone(&input),
+            places: places.unwrap_or_default(),
             pages: SerializedPageReader::new(input, &compressed, rows, pages)?,
             bytes_max: usize::try_from(chunk.uncompressed_size()).unwrap_or(0),
         }))
     }
+}
+
+/// Where the pages of a column begin, its dictionary among them.
+fn places(chunk: &ColumnChunkMetaData, pages: &[PageLocation]) -> VecDeque<u64> {
+    let start = chunk.byte_range().0;
+    let offset = |page: &PageLocation| u64::try_from(page.offset).unwrap_or(0);
+    let dictionary = pages
+        .first()
+        .is_some_and(|first| offset(first) != start)
+        .then_some(start);
+    dictionary
+        .into_iter()
+        .chain(pages.iter().map(offset))
+        .collect()
 }
 
 fn missing(what: &str) -> ParquetError {
@@ -158,6 +205,10 @@ impl Iterator for OneChunk {
 impl PageIterator for OneChunk {}
 
 struct ZstdPages {
+    cache: Arc<PageCache>,
+    input: Arc<Input>,
+    /// Of the pages that are left, as far as known.
+    places: VecDeque<u64>,
     pages: SerializedPageReader<Input>,
     /// All pages together.
     bytes_max: usize,
@@ -197,8 +248,21 @@ impl Iterator for ZstdPages {
 
 impl PageReader for ZstdPages {
     fn get_next_page(&mut self) -> Result<Option<Page>, ParquetError> {
+        let key = self.places.pop_front().map(|offset| PageKey {
+            file: self.input.file(),
+            offset,
+        });
+        self.input.check()?;
+        if let Some(page) = key.and_then(|key| self.cache.get(key)) {
+            self.pages.skip_next_page()?;
+            return Ok(Some(page));
+        }
         let page = self.pages.get_next_page()?;
-        page.map(|page| self.decompress(page)).transpose()
+        let page = page.map(|page| self.decompress(page)).transpose()?;
+        if let Some((key, page)) = key.zip(page.as_ref()) {
+            self.cache.insert(key, page);
+        }
+        Ok(page)
     }
 
     fn peek_next_page(&mut self) -> Result<Option<PageMetadata>, ParquetError> {
@@ -206,6 +270,7 @@ impl PageReader for ZstdPages {
     }
 
     fn skip_next_page(&mut self) -> Result<(), ParquetError> {
+        self.places.pop_front();
         self.pages.skip_next_page()
     }
 

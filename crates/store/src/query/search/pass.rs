@@ -1,6 +1,7 @@
 //! A request from its start to its answer.
 
 use std::collections::BinaryHeap;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -9,7 +10,6 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use super::job::{Job, Picked, Queued, State, Unit, Visit};
-use super::pool::Work;
 use super::stop::Stop;
 use super::times::{Span, overlap};
 use super::{Answer, Searcher, Wanted};
@@ -147,33 +147,33 @@ impl<'s> Pass<'s> {
         };
         let place = tokio::time::timeout(self.stop.0.left(), self.searcher.places.acquire());
         let _place = place.await.ok().and_then(Result::ok).ok_or_else(timeout)?;
-        let (done, finished) = oneshot::channel();
+        let (done, finished) = oneshot::channel::<()>();
         let queue = self.searcher.pool.queue();
-        let job = Arc::new_cyclic(|own| Job {
+        let visitor = Arc::new(visitor);
+        let state = Arc::new(Mutex::new(State {
+            units,
+            ..State::default()
+        }));
+        queue.push(Arc::new_cyclic(|own: &Weak<Job<V>>| Job {
             wanted: self.wanted.clone(),
             cut: Arc::clone(&self.cut),
-            visitor,
+            visitor: Arc::clone(&visitor),
             stop: Arc::clone(&self.stop.0),
             cache: Arc::clone(&self.searcher.cache),
             queue: queue.clone(),
             own: Weak::clone(own),
-            state: Mutex::new(State {
-                units,
-                done: Some(done),
-                ..State::default()
-            }),
-        });
-        queue.push(Arc::clone(&job) as Arc<dyn Work>);
+            state: Arc::clone(&state),
+            sliced: AtomicUsize::new(0),
+            _done: done,
+        }));
         // The threads look at the deadline at each page; here it bounds a wait for threads that are busy.
-        let left = self.stop.0.left();
-        if !matches!(tokio::time::timeout(left, finished).await, Ok(Ok(()))) {
-            return Err(job.state.lock().failed.take().unwrap_or_else(timeout));
-        }
-        let mut state = std::mem::take(&mut *job.state.lock());
+        let _is_dropped = tokio::time::timeout(self.stop.0.left(), finished).await;
+        let mut state = std::mem::take(&mut *state.lock());
         if let Some(error) = state.failed.take() {
             return Err(error);
         }
-        let visitor = job.into_visitor().await.ok_or_else(timeout)?;
+        let visitor = state.is_finished().then(|| Arc::into_inner(visitor));
+        let visitor = visitor.flatten().ok_or_else(timeout)?;
         self.warnings.append(&mut state.warnings);
         Ok(visitor)
     }

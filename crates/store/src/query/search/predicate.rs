@@ -169,6 +169,22 @@ impl Predicate {
         }
     }
 
+    /// Leaves out rows of pages that can be told to hold no match before any row is looked at. What is left has to be
+    /// narrowed all the same.
+    pub(crate) fn skip_pages(&self, rows: &mut Rows<'_>) -> Result<(), StoreError> {
+        match self {
+            _ if rows.is_empty() => Ok(()),
+            Self::All(parts) => parts.iter().try_for_each(|part| part.skip_pages(rows)),
+            Self::Leaf(Source::Column(name), LeafTest::OneOf(ids)) if name == column::TRACE_ID => {
+                rows.skip_pages_without(name, ids)
+            }
+            Self::Leaf(Source::Column(name), LeafTest::Text(test)) => {
+                templates::skip_pages(test, rows, name)
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Keeps the rows that fulfil the condition.
     pub(crate) fn narrow(&self, rows: &mut Rows<'_>) -> Result<(), StoreError> {
         if rows.is_empty() {
@@ -176,14 +192,6 @@ impl Predicate {
         }
         if let Self::All(parts) = self {
             return parts.iter().try_for_each(|part| part.narrow(rows));
-        }
-        if let Self::Leaf(Source::Column(name), LeafTest::OneOf(ids)) = self
-            && name == column::TRACE_ID
-        {
-            rows.skip_pages_without(name, ids)?;
-            if rows.is_empty() {
-                return Ok(());
-            }
         }
         let mask = self.mask(rows)?;
         rows.keep(&mask)

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use arrow::array::{ArrayRef, BooleanArray, BooleanBufferBuilder, RecordBatch};
+use arrow::array::{ArrayRef, BooleanArray, BooleanBufferBuilder, RecordBatch, StringArray};
 use arrow::buffer::BooleanBuffer;
 use arrow::compute::{filter, filter_record_batch};
 use arrow::error::ArrowError;
@@ -164,7 +164,17 @@ impl<'s> Rows<'s> {
             .iter()
             .filter(|id| needs::group_may_hold_id(segment, group, id));
         let searched: Vec<_> = possible.map(Finder::new).collect();
-        let Some(in_pages) = self.in_pages_with(name, &searched)? else {
+        self.keep_pages_with(name, &searched)
+    }
+
+    /// Leaves the rows in whose pages of a column one of the byte strings stands, where that is known sooner than from
+    /// the rows.
+    pub(crate) fn keep_pages_with(
+        &mut self,
+        name: &str,
+        searched: &[Finder<'_>],
+    ) -> Result<(), StoreError> {
+        let Some(in_pages) = self.in_pages_with(name, searched)? else {
             return Ok(());
         };
         let mask = match &self.left {
@@ -250,6 +260,20 @@ impl<'s> Rows<'s> {
         self.templates
             .push((name.to_owned(), ArrayRef::clone(column)));
         Ok(Some(ArrayRef::clone(column)))
+    }
+
+    /// The texts in the dictionary of a text column, from which digits may be missing; `None` when they are not all of
+    /// the column, or it was read before.
+    pub(crate) fn dictionary(&self, name: &str) -> Result<Option<StringArray>, StoreError> {
+        let Place::Group { segment, group } = self.place else {
+            return Ok(None);
+        };
+        let is_read = self.columns.iter().any(|(known, _)| known == name)
+            || self.templates.iter().any(|(known, _)| known == name);
+        match is_read {
+            true => Ok(None),
+            false => segment.dictionary(group, name),
+        }
     }
 
     /// Whether a column may have its digits apart.

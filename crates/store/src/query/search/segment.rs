@@ -5,55 +5,36 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use arrow::array::{Array as _, ArrayRef, RecordBatch, RecordBatchOptions, RecordBatchReader as _};
+use arrow::array::{
+    Array as _, ArrayRef, RecordBatch, RecordBatchOptions, RecordBatchReader as _, StringArray,
+};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use memchr::memmem::Finder;
 use parking_lot::Mutex;
-use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, RowSelection,
-};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReader, RowSelection};
 use parquet::arrow::{ProjectionMask, parquet_to_arrow_field_levels};
 use parquet::basic::Encoding;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{
-    ColumnChunkMetaData, PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData,
-};
+use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 use parquet::file::reader::ChunkReader as _;
 
 use super::constant::constant;
 use super::input::Input;
-use super::page_index::{self, PageIndex, rows_of};
+use super::metadata::SegmentMetadata;
+use super::page_cache::PageCache;
+use super::page_index::{PageIndex, rows_of};
 use super::pages::GroupPages;
 use super::stop::Stop;
 use super::times::Page;
 use crate::StoreError;
 use crate::catalog::DataFile;
+use crate::segment::index::IndexError;
 use crate::segment::index::bloom::bits;
 use crate::segment::index::cube::Cube;
-use crate::segment::index::{INDEX_KEY, IndexError, IndexHeader, IndexPlace};
 use crate::segment::unpack;
 use crate::tables::column;
 use crate::tables::packed::companion;
-
-/// Bytes after a Parquet file's metadata: its length and the magic number.
-const PARQUET_TAIL_BYTES: u64 = 8;
-
-/// Text columns with few values, which are read as indexes into their dictionary.
-const DICTIONARY_COLUMNS: [&str; 12] = [
-    column::LEVEL,
-    column::SERVICE_NAME,
-    column::ENVIRONMENT,
-    column::HOST_NAME,
-    column::K8S_NAMESPACE_NAME,
-    column::K8S_POD_NAME,
-    column::K8S_CONTAINER_NAME,
-    column::EVENT_NAME,
-    column::SCOPE_NAME,
-    column::NAME,
-    column::KIND,
-    column::STATUS,
-];
 
 /// How texts of few values are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,126 +47,13 @@ pub(crate) enum Texts {
     AllDictionary,
 }
 
-/// What is known of a segment without reading rows.
-pub(crate) struct SegmentMetadata {
-    plain: ArrowReaderMetadata,
-    dictionary: ArrowReaderMetadata,
-    templates: ArrowReaderMetadata,
-    /// Where each column that is no map stands among the chunks of a row group.
-    leaves: HashMap<String, usize>,
-    /// The chunks of each column.
-    roots: HashMap<String, Range<usize>>,
-    /// By row group.
-    pages: Vec<OnceLock<Arc<PageIndex>>>,
-    /// `None` when there is no index.
-    index: Result<Option<IndexHeader>, IndexError>,
-    cube: OnceLock<Option<Arc<Cube>>>,
-}
-
 /// A segment that is open for one request.
 pub(crate) struct Segment {
     input: Input,
+    pages: Arc<PageCache>,
     metadata: Arc<SegmentMetadata>,
     /// What was looked up in the blooms.
     looked_up: Mutex<HashMap<u64, Option<Vec<bool>>>>,
-}
-
-impl SegmentMetadata {
-    fn read(input: &Input, file: &DataFile) -> Result<Self, ParquetError> {
-        let hint = file.footer_bytes.saturating_add(PARQUET_TAIL_BYTES);
-        let parquet = ParquetMetaDataReader::new()
-            .with_page_index_policy(PageIndexPolicy::Skip)
-            .with_prefetch_hint(usize::try_from(hint).ok())
-            .parse_and_finish(input)?;
-        let parquet = Arc::new(parquet);
-        let plain = ArrowReaderMetadata::try_new(Arc::clone(&parquet), ArrowReaderOptions::new())?;
-        let with_dictionaries = |which: &dyn Fn(&str) -> bool| {
-            let schema = with_dictionaries(plain.schema(), which);
-            let options = ArrowReaderOptions::new().with_schema(schema);
-            ArrowReaderMetadata::try_new(Arc::clone(&parquet), options)
-        };
-        let dictionary = with_dictionaries(&|name| DICTIONARY_COLUMNS.contains(&name))?;
-        let templates = with_dictionaries(&|_name| true)?;
-        let columns = parquet.file_metadata().schema_descr().columns();
-        let leaves = columns.iter().map(|column| column.path().string());
-        let leaves = leaves.zip(0..).collect();
-        let mut roots = HashMap::<String, Range<usize>>::new();
-        for (leaf, column) in columns.iter().enumerate() {
-            let root = column.path().parts().first().cloned().unwrap_or_default();
-            roots.entry(root).or_insert(leaf..leaf).end = leaf + 1;
-        }
-        let index = read_index(input, &parquet);
-        Ok(Self {
-            plain,
-            dictionary,
-            templates,
-            leaves,
-            roots,
-            pages: parquet
-                .row_groups()
-                .iter()
-                .map(|_group| OnceLock::new())
-                .collect(),
-            index,
-            cube: OnceLock::new(),
-        })
-    }
-
-    pub(crate) fn parquet(&self) -> &ParquetMetaData {
-        self.plain.metadata()
-    }
-
-    /// Memory it takes, about.
-    pub(crate) fn bytes(&self) -> usize {
-        const PER_FIELD_BYTES: usize = 512;
-        /// What a compressed byte of the cube comes to.
-        const CUBE_FACTOR: usize = 16;
-        let cube = match &self.index {
-            Ok(Some(header)) => header.cube_range().map_or(0, |(_offset, length)| length),
-            _ => 0,
-        };
-        self.parquet().memory_size()
-            + page_index::memory(self.parquet())
-            + self.plain.schema().fields().len() * PER_FIELD_BYTES
-            + cube * CUBE_FACTOR
-    }
-
-    /// Whether there is an index that cannot be used.
-    pub(crate) fn index_is_damaged(&self) -> bool {
-        matches!(self.index, Err(IndexError::Damaged(_)))
-    }
-}
-
-/// The header of the index, if the footer names one.
-fn read_index(input: &Input, parquet: &ParquetMetaData) -> Result<Option<IndexHeader>, IndexError> {
-    const UNREADABLE: IndexError = IndexError::Damaged("place");
-    let entries = parquet.file_metadata().key_value_metadata();
-    let entry = entries.and_then(|entries| entries.iter().find(|entry| entry.key == INDEX_KEY));
-    let Some(value) = entry.and_then(|entry| entry.value.as_deref()) else {
-        return Ok(None);
-    };
-    let place = IndexPlace::from_value(value).ok_or(UNREADABLE)?;
-    let header = input.get_bytes(place.offset, IndexHeader::BYTES);
-    let header = IndexHeader::parse(place, &header.map_err(|_| UNREADABLE)?)?;
-    match usize::try_from(header.groups()) == Ok(parquet.num_row_groups()) {
-        true => Ok(Some(header)),
-        false => Err(UNREADABLE),
-    }
-}
-
-fn with_dictionaries(schema: &SchemaRef, which: &dyn Fn(&str) -> bool) -> SchemaRef {
-    let text = |field: &Arc<Field>| {
-        let is_text = *field.data_type() == DataType::Utf8;
-        if is_text && which(field.name()) {
-            let indexed = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
-            Arc::new(field.as_ref().clone().with_data_type(indexed))
-        } else {
-            Arc::clone(field)
-        }
-    };
-    Arc::new(Schema::new(
-        schema.fields().iter().map(text).collect::<Vec<_>>(),
-    ))
 }
 
 impl Segment {
@@ -193,9 +61,10 @@ impl Segment {
     pub(crate) fn open(
         file: &DataFile,
         known: Option<Arc<SegmentMetadata>>,
+        pages: &Arc<PageCache>,
         stop: &Arc<Stop>,
     ) -> Result<Self, StoreError> {
-        let input = Input::open(&file.path, stop)?;
+        let input = Input::open(file, stop)?;
         let metadata = match known {
             Some(metadata) => metadata,
             None => {
@@ -205,6 +74,7 @@ impl Segment {
         };
         Ok(Self {
             input,
+            pages: Arc::clone(pages),
             metadata,
             looked_up: Mutex::default(),
         })
@@ -272,6 +142,12 @@ impl Segment {
         self.group(group)?.columns().get(self.leaf(name)?)
     }
 
+    /// The chunk of the keys of a map column.
+    fn keys_chunk(&self, group: usize, name: &str) -> Option<&ColumnChunkMetaData> {
+        let leaves = self.metadata.roots.get(name)?;
+        self.group(group)?.columns().get(leaves.start)
+    }
+
     pub(crate) fn leaf(&self, name: &str) -> Option<usize> {
         self.metadata.leaves.get(name).copied()
     }
@@ -332,10 +208,21 @@ impl Segment {
             .map_or(group_rows, RowSelection::row_count);
         let is_wanted =
             |field: &Field| names.is_none_or(|names| names.contains(&field.name().as_str()));
+        let index = self.page_index(group)?;
         let (mut fields, mut columns, mut leaves) = (Vec::new(), Vec::new(), Vec::new());
         for field in schema.fields().iter().filter(|field| is_wanted(field)) {
-            let chunk = self.chunk(group, field.name());
-            let known = chunk.and_then(|chunk| constant(chunk, field.data_type(), rows));
+            let chunk = match field.data_type() {
+                DataType::Map(..) => self.keys_chunk(group, field.name()),
+                _ => self.chunk(group, field.name()),
+            };
+            let mut known = chunk.and_then(|chunk| constant(chunk, field.data_type(), rows));
+            if known.is_none() {
+                known = self.leaf(field.name()).and_then(|leaf| {
+                    let total = self.group(group).map_or(0, rows_of);
+                    let data_type = field.data_type();
+                    index.constant(leaf, data_type, total, selection.as_ref())
+                });
+            }
             if known.is_none() {
                 leaves.extend(
                     self.metadata
@@ -384,7 +271,13 @@ impl Segment {
         let hint = self.schema(texts).fields();
         let levels = parquet_to_arrow_field_levels(descriptor, mask, Some(hint))?;
         let index = self.page_index(group)?;
-        let pages = GroupPages::new(&self.input, parquet, &index, self.known_group(group)?);
+        let pages = GroupPages::new(
+            &self.input,
+            &self.pages,
+            parquet,
+            &index,
+            self.known_group(group)?,
+        );
         let rows = pages.rows().max(1);
         let mut reader =
             ParquetRecordBatchReader::try_new_with_row_groups(&levels, &pages, rows, selection)?;
@@ -416,10 +309,40 @@ impl Segment {
         let holding = || {
             let index = self.page_index(group)?;
             let parquet = self.metadata.parquet();
-            GroupPages::new(&self.input, parquet, &index, self.known_group(group)?)
-                .holding(leaf, searched, is_wanted)
+            GroupPages::new(
+                &self.input,
+                &self.pages,
+                parquet,
+                &index,
+                self.known_group(group)?,
+            )
+            .holding(leaf, searched, is_wanted)
         };
         holding().map_err(|source| self.input.error(source))
+    }
+
+    /// The texts in the dictionary of a text column; `None` when its values are not all there.
+    pub(crate) fn dictionary(
+        &self,
+        group: usize,
+        name: &str,
+    ) -> Result<Option<StringArray>, StoreError> {
+        let Some(leaf) = self.leaf(name).filter(|_| self.is_dictionary(group, name)) else {
+            return Ok(None);
+        };
+        let read = || {
+            let index = self.page_index(group)?;
+            let parquet = self.metadata.parquet();
+            GroupPages::new(
+                &self.input,
+                &self.pages,
+                parquet,
+                &index,
+                self.known_group(group)?,
+            )
+            .dictionary(leaf)
+        };
+        read().map(Some).map_err(|source| self.input.error(source))
     }
 
     /// The times of the pages of a row group; none when the segment does not tell.

@@ -54,6 +54,41 @@ struct Asked {
     digits: usize,
 }
 
+/// Leaves the rows of pages whose digits may fulfil the condition, where the templates say that no other row does. So
+/// rows of a row group without a match are never looked at.
+pub(super) fn skip_pages(
+    test: &TextTest,
+    rows: &mut Rows<'_>,
+    name: &str,
+) -> Result<(), StoreError> {
+    // Without that many digits there are no bytes to search pages for.
+    if !test.needs_digits(2 * PATTERN_BYTES_MIN) || !rows.has_digits(name) {
+        return Ok(());
+    }
+    let Some(values) = rows.dictionary(name)? else {
+        return Ok(());
+    };
+    let mut templates = Templates::new(test, &values, true);
+    let mut open = Vec::new();
+    for key in 0..values.len() {
+        match templates.ask(key).map(|asked| &asked.verdict) {
+            Some(Verdict::All(true)) => return Ok(()),
+            Some(Verdict::All(false)) | None => {}
+            Some(_) => open.push(key),
+        }
+    }
+    if open.is_empty() {
+        return rows.keep(&BooleanBuffer::new_unset(rows.len()));
+    }
+    match templates.patterns(&open) {
+        None => Ok(()),
+        Some(patterns) => {
+            let patterns: Vec<_> = patterns.iter().map(Finder::new).collect();
+            rows.keep_pages_with(&companion(name), &patterns)
+        }
+    }
+}
+
 /// A bit for each row left; `None` when the column cannot be asked so.
 pub(super) fn mask(
     test: &TextTest,
@@ -69,12 +104,7 @@ pub(super) fn mask(
         return Ok(None);
     };
     let is_packed = rows.has_digits(name);
-    let mut templates = Templates {
-        test,
-        values,
-        is_packed,
-        asked: values.iter().map(|_value| None).collect(),
-    };
+    let mut templates = Templates::new(test, values, is_packed);
     let count = rows.len();
     let keys = dictionary.keys();
     let empty = test.holds("");
@@ -99,7 +129,10 @@ pub(super) fn mask(
             *byte |= 1 << (row % 8);
         }
     }
-    if let Some(patterns) = templates.patterns(&open) {
+    let mut keys_open: Vec<usize> = open.iter().map(|(_row, key)| *key).collect();
+    keys_open.sort_unstable();
+    keys_open.dedup();
+    if let Some(patterns) = templates.patterns(&keys_open) {
         let patterns: Vec<_> = patterns.iter().map(Finder::new).collect();
         if let Some(in_pages) = rows.in_pages_with(&companion(name), &patterns)? {
             let numbers = rows.numbers();
@@ -137,7 +170,16 @@ struct Templates<'t> {
     asked: Vec<Option<Asked>>,
 }
 
-impl Templates<'_> {
+impl<'t> Templates<'t> {
+    fn new(test: &'t TextTest, values: &'t StringArray, is_packed: bool) -> Self {
+        Self {
+            test,
+            values,
+            is_packed,
+            asked: values.iter().map(|_value| None).collect(),
+        }
+    }
+
     /// `None` for a null.
     fn ask(&mut self, key: usize) -> Option<&Asked> {
         let known = self.asked.get_mut(key)?;
@@ -149,15 +191,12 @@ impl Templates<'_> {
         Some(known.get_or_insert_with(|| ask(test, template, is_packed)))
     }
 
-    /// Bytes of which the packed digits of any row that fulfils the condition hold one; `None` when that tells little.
-    fn patterns(&self, open: &[(usize, usize)]) -> Option<BTreeSet<Vec<u8>>> {
-        let mut is_used = vec![false; self.asked.len()];
-        for (_row, key) in open {
-            *is_used.get_mut(*key)? = true;
-        }
+    /// Bytes of which the packed digits of any row of these templates that fulfils the condition hold one; `None` when that
+    /// tells little.
+    fn patterns(&self, keys: &[usize]) -> Option<BTreeSet<Vec<u8>>> {
         let mut patterns = BTreeSet::new();
-        let asked = self.asked.iter().zip(is_used);
-        for asked in asked.filter_map(|(asked, is_used)| asked.as_ref().filter(|_| is_used)) {
+        for key in keys {
+            let asked = self.asked.get(*key)?.as_ref()?;
             let Verdict::AnyOf(places) = &asked.verdict else {
                 return None;
             };

@@ -53,6 +53,19 @@ impl TextTest {
         }))
     }
 
+    /// Whether all texts that fulfil it hold so many hexadecimal digits in a row.
+    pub(crate) fn needs_digits(&self, count: usize) -> bool {
+        let has_run = |text: &[u8]| {
+            let mut runs = text.split(|byte| !matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+            runs.any(|run| run.len() >= count)
+        };
+        match self {
+            Self::Equals(text) | Self::Word(text, _) => has_run(text.as_bytes()),
+            Self::Contains(finder) => has_run(finder.needle()),
+            Self::Regex { .. } => false,
+        }
+    }
+
     pub(crate) fn holds(&self, text: &str) -> bool {
         match self {
             Self::Equals(expected) => text == expected,
