@@ -10,7 +10,7 @@ use std::fs::{File, Metadata};
 use std::io;
 use std::mem;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use vervet_wire::otlp::Resource;
@@ -359,12 +359,21 @@ impl TailedFile {
         past
     }
 
+    /// The name that copies and rotated forms are told by: the first one, unless the file is in another folder now.
+    pub(super) fn origin(&self) -> &Path {
+        let first = Path::new(&self.first_name);
+        match first.parent() == self.path.parent() {
+            true => first,
+            false => &self.path,
+        }
+    }
+
     /// What is known of the content.
     pub(super) fn past(&self) -> Past {
         let recent = self.open.as_ref().map(|open| open.recent.clone());
         Past {
             id: self.id,
-            path: self.path.clone(),
+            path: self.origin().to_owned(),
             mark: self.mark,
             recent: recent.unwrap_or_default(),
             finished_bytes: self.finished_bytes,
@@ -373,7 +382,7 @@ impl TailedFile {
 
     /// Where to resume after what has been handed on.
     pub(super) fn position(&self) -> FilePosition {
-        let path = self.path.to_string_lossy().into_owned();
+        let path = self.origin().to_string_lossy().into_owned();
         self.mark.position(path, self.id, self.finished_bytes)
     }
 

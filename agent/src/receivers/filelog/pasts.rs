@@ -14,10 +14,11 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::content::{self, Compression};
 use super::file::modified_unix_nano;
-use super::identity::{FileId, Mark, Prefix, TAIL_BYTES, Tail, read_up_to};
+use super::identity::{FileId, Mark, PREFIX_BYTES, Prefix, TAIL_BYTES, Tail, read_up_to};
 use super::rotated::is_rotation_of;
 use super::waymarks::Waymarks;
 use crate::pipeline::FilePosition;
@@ -29,6 +30,8 @@ const ALIKE_MAX: usize = 1_024;
 /// Stands for the device of contents that have no inode.
 const NO_DEVICE: u64 = u64::MAX;
 
+/// A copy under way is written to at least so often, or it is taken for whole.
+const COPY_PAUSE_MAX: Duration = Duration::from_secs(5);
 /// Times of files may be cut to seconds.
 const TIME_SLACK_NANOS: u64 = 1_000_000_000;
 
@@ -317,6 +320,15 @@ impl<'f> Candidate<'f> {
             modified_unix_nano: modified_unix_nano(&metadata),
             is_doubted: false,
         })
+    }
+
+    /// Whether it holds less than tells it from others, and somebody was writing to it a moment ago.
+    pub(super) fn is_growing(&self) -> bool {
+        let age = SystemTime::now()
+            .duration_since(UNIX_EPOCH + Duration::from_nanos(self.modified_unix_nano));
+        self.compression.is_none()
+            && self.beginning.len() < PREFIX_BYTES
+            && age.is_ok_and(|age| age < COPY_PAUSE_MAX)
     }
 
     /// Compares with content that was read up to `mark`, whose last bytes were `recent`.

@@ -7,6 +7,11 @@
 use std::path::{Path, PathBuf};
 
 const COMPRESSED: [&str; 4] = [".gz", ".zst", ".gzip", ".zstd"];
+/// What copies, and files on the way to a rotated name, end with.
+const KEPT: [&str; 8] = [
+    ".tmp", ".bak", ".old", ".prev", ".orig", ".save", ".backup", "~",
+];
+const SEPARATORS: [char; 3] = ['.', '-', '_'];
 
 /// Whether `candidate` can be a rotated form of what `original` was or is: same folder, and without what rotation
 /// adds to it, or to both, the names are the same.
@@ -14,15 +19,25 @@ pub(super) fn is_rotation_of(candidate: &Path, original: &Path) -> bool {
     let Some((candidate, original)) = names(candidate, original) else {
         return false;
     };
-    let (mut origins, of_original) = (origins(&candidate), self::origins(&original));
-    origins.retain(|name| *name == original || of_original.contains(name));
-    !origins.is_empty()
+    let (origins, of_original) = (origins(&candidate), origins(&original));
+    origins
+        .iter()
+        .any(|name| *name == original || of_original.contains(name))
 }
 
-/// Whether `candidate` can be a copy of a file that still goes by the name `original`.
+/// Whether `candidate` can be a copy of a file that still goes by the name `original`: a rotated form of that name, or
+/// of the same one as that.
 pub(super) fn is_copy_of(candidate: &Path, original: &Path) -> bool {
-    names(candidate, original)
-        .is_some_and(|(candidate, original)| origins(&candidate).contains(&original))
+    let Some((candidate, original)) = names(candidate, original) else {
+        return false;
+    };
+    // `worker-1.log` and `worker-2.log` are replicas, `app.log.1` and `app.log.2` are not.
+    let is_past_extension = |name: &String| name.contains('.');
+    let (of_candidate, of_original) = (origins_by_end(&candidate), origins_by_end(&original));
+    let shared = of_candidate
+        .iter()
+        .filter(|name| of_original.contains(name));
+    origins(&candidate).contains(&original) || shared.clone().any(is_past_extension)
 }
 
 /// Where the file can be that `candidate` is a copy of.
@@ -41,29 +56,58 @@ fn names(candidate: &Path, original: &Path) -> Option<(String, String)> {
 
 /// The names that a file can have had before it was rotated or compressed to `name`.
 fn origins(name: &str) -> Vec<String> {
-    let known = COMPRESSED.iter().find_map(|end| name.strip_suffix(end));
-    let plain = known.filter(|rest| !rest.is_empty());
-    let bare = plain.unwrap_or(name);
-    let mut origins: Vec<String> = plain.map(str::to_owned).into_iter().collect();
-    let shorter = std::iter::successors(without_counter(bare), |name| without_counter(name));
-    origins.extend(shorter.map(str::to_owned));
-    // The counter may stand before the extension.
+    let mut origins = origins_by_end(name);
+    let bare = without_endings(name).last().unwrap_or(name);
+    // The counter may stand before the extension, or before the name.
     if without_counter(bare).is_none()
         && let Some((stem, extension)) = bare.rsplit_once('.')
     {
         let shorter = std::iter::successors(without_counter(stem), |stem| without_counter(stem));
         origins.extend(shorter.map(|stem| format!("{stem}.{extension}")));
     }
+    let shorter =
+        std::iter::successors(without_date_before(bare), |name| without_date_before(name));
+    origins.extend(shorter.map(str::to_owned));
     origins
 }
 
-/// Takes a number or a part of a date off the end, with the separator before it.
+/// Those that differ by what stands at the end.
+fn origins_by_end(name: &str) -> Vec<String> {
+    let mut origins: Vec<String> = without_endings(name).map(str::to_owned).collect();
+    let bare = without_endings(name).last().unwrap_or(name);
+    let shorter = std::iter::successors(without_counter(bare), |name| without_counter(name));
+    origins.extend(shorter.map(str::to_owned));
+    origins
+}
+
+/// The name without what compression and copying have added, one after the other.
+fn without_endings(name: &str) -> impl Iterator<Item = &str> {
+    std::iter::successors(without_ending(name), |name| without_ending(name))
+}
+
+fn without_ending(name: &str) -> Option<&str> {
+    let known = COMPRESSED.iter().chain(&KEPT);
+    let mut rests = known.filter_map(|end| name.strip_suffix(end));
+    rests.next().filter(|rest| !rest.is_empty())
+}
+
+/// Takes a number or a part of a date off the end, with the separators before it.
 fn without_counter(name: &str) -> Option<&str> {
     let is_part = |c: char| c.is_ascii_digit() || matches!(c, 'T' | 'Z' | ':');
     let shorter = name.trim_end_matches(is_part);
     let counter = name.get(shorter.len()..).unwrap_or_default();
-    let stem = shorter.strip_suffix(['.', '-', '_'])?;
-    (!stem.is_empty() && counter.contains(|c: char| c.is_ascii_digit())).then_some(stem)
+    let stem = shorter.trim_end_matches(SEPARATORS);
+    let is_counter = stem.len() < shorter.len() && counter.contains(|c: char| c.is_ascii_digit());
+    (!stem.is_empty() && is_counter).then_some(stem)
+}
+
+/// Takes a part of a date off the beginning, with the separators behind it.
+fn without_date_before(name: &str) -> Option<&str> {
+    let longer = name.trim_start_matches(|c: char| c.is_ascii_digit());
+    let rest = longer.trim_start_matches(SEPARATORS);
+    let is_date = longer.len() < name.len() && rest.len() < longer.len();
+    // `1.log` is the first of its kind, not a form of `log`.
+    (is_date && rest.contains('.')).then_some(rest)
 }
 
 #[cfg(test)]
@@ -95,11 +139,31 @@ mod tests {
             "app-2026-11-27T10-00-00.000.log.gz",
             "app.1.log",
             "app.log.20261127-203000",
+            "app__2026-11-28_00-00-00.log",
+            "app__2026-11-28_00-00-00.log.gz",
+            "2026-11-28-app.log.gz",
+            "20261128.app.log",
+            "app.log.bak",
+            "app.log.old",
+            "app.log.1.tmp",
+            "app.log~",
+            "app.log.20261127-203000.gz.tmp",
         ] {
             check(rotated, "app.log", true, true);
             check("app.log", rotated, false, false);
         }
-        check("app.log.2.gz", "app.log.1", true, false);
+        for (candidate, original) in [
+            ("app.log.2.gz", "app.log.1"),
+            ("app.log.2", "app.log.1"),
+            ("app.log-20261128.gz", "app.log.1"),
+            ("app.log.20261127-203000.tmp", "app.log.20261127-203000"),
+        ] {
+            check(candidate, original, true, true);
+        }
+        check("worker-2", "worker-1", true, false);
+        check("1.log", "log", false, false);
+        check("2.log", "1.log", false, false);
+        check("2026-11-28.log", "2026-11-27.log", true, false);
         check("app.log.1.gz", "app.log.1", true, true);
         check("0.log.20261127-203000", "0.log", true, true);
         check("app.log", "app.log", false, false);

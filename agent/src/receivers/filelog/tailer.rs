@@ -44,6 +44,8 @@ const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 const IDLE_REPORT_INTERVAL: Duration = Duration::from_secs(15);
 /// Room in the queue of files to read that is kept while it is empty (files).
 const QUEUE_KEPT: usize = 1_024;
+/// Turns of urgent files before an ordinary one that waits gets its own.
+const URGENT_TURNS_MAX: usize = 3;
 /// How long a shutdown waits for the buffer to take the last batch; what it does not take is read again.
 const SHUTDOWN_WAIT: Duration = Duration::from_secs(3);
 
@@ -96,12 +98,15 @@ struct Due {
     unwatched_look: Instant,
 }
 
-/// Files to read. Those that nothing is added to any more, and that may be deleted soon, go first.
+/// Files to read. Those that nothing is added to any more, and that may be deleted soon, go first, but do not keep the
+/// others waiting for ever.
 #[derive(Default)]
 struct Unread {
     urgent: VecDeque<FileId>,
     ordinary: VecDeque<FileId>,
     queued: HashSet<FileId>,
+    /// How many urgent ones have gone since an ordinary one.
+    urgent_turns: usize,
 }
 
 impl Unread {
@@ -125,10 +130,16 @@ impl Unread {
     }
 
     fn pop(&mut self) -> Option<FileId> {
-        let id = self
-            .urgent
-            .pop_front()
-            .or_else(|| self.ordinary.pop_front())?;
+        let is_ordinary_due = self.urgent_turns >= URGENT_TURNS_MAX && !self.ordinary.is_empty();
+        let urgent = match is_ordinary_due {
+            true => None,
+            false => self.urgent.pop_front(),
+        };
+        self.urgent_turns = match urgent {
+            Some(_) => self.urgent_turns + 1,
+            None => 0,
+        };
+        let id = urgent.or_else(|| self.ordinary.pop_front())?;
         self.queued.remove(&id);
         if self.queued.is_empty() && self.queued.capacity() > QUEUE_KEPT {
             *self = Self::default();

@@ -64,7 +64,8 @@ impl Tailer {
                 Some(_) => is_rotation_of,
                 None => is_copy_of,
             };
-            if !is_related(candidate.path, &file.path) {
+            let mut names = [&file.path, file.origin()].into_iter();
+            if !names.any(|name| is_related(candidate.path, name)) {
                 continue;
             }
             if file.copy_of.is_some() || file.compression.is_some() || file.mark.offset == 0 {
@@ -91,14 +92,17 @@ impl Tailer {
         Ok(None)
     }
 
-    /// A file that nothing has been read of yet and that begins as the candidate does.
+    /// A file that begins as the candidate does, where no more can be compared yet: nothing has been read of it, or
+    /// the candidate is a copy under way that holds less than a beginning.
     fn unread_original(&self, id: FileId, candidate: &Candidate<'_>) -> Option<FileId> {
+        let is_growing = candidate.is_growing();
         originals(candidate.path).find_map(|path| {
             let metadata = std::fs::metadata(&path).ok()?;
             let original = (metadata.dev(), metadata.ino());
             let file = self.files.get(&original)?;
-            let is_unread = file.mark.offset == 0 && file.copy_of.is_none();
-            if original == id || !is_unread || metadata.len() == 0 {
+            let is_longer = is_growing && metadata.len() > candidate.bytes;
+            let is_possible = file.copy_of.is_none() && (file.mark.offset == 0 || is_longer);
+            if original == id || !is_possible || metadata.len() == 0 {
                 return None;
             }
             let beginning = content::beginning(&content::open(&path).ok()?, None).ok()?;

@@ -125,7 +125,7 @@ impl Tailer {
         }
     }
 
-    fn end_if_over(&mut self, id: FileId, now: Instant) {
+    pub(super) fn end_if_over(&mut self, id: FileId, now: Instant) {
         let Some(file) = self.files.get_mut(&id) else {
             return;
         };
@@ -279,6 +279,11 @@ impl Tailer {
             self.restart(file, Instant::now());
         }
         file.compression = compression;
+        if !file.is_known() && metadata.len() == 0 {
+            // What it holds is not known before it holds something.
+            self.keep_first_look(file, Some(opened));
+            return Ok(false);
+        }
         if !file.is_known() {
             self.introduce(file, &opened)?;
             if file.copy_of.is_some() {

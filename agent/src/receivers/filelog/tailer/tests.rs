@@ -1,6 +1,7 @@
 //! A tailer that is moved by hand, between whose steps things happen to files.
 
 mod cuts;
+mod names;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
