@@ -48,26 +48,35 @@ impl Loss {
 
 impl AllGone {
     /// Adds a part; what of it was known already stays as it was.
-    pub(super) fn insert(&mut self, mut gone: Gone) {
+    pub(super) fn insert(&mut self, gone: Gone) {
+        let is_known = |part: &&Gone| {
+            part.to.place() > gone.from.place() && part.from.place() < gone.to.place()
+        };
+        let known: Vec<Gone> = self.0.iter().filter(is_known).copied().collect();
+        let mut from = gone.from;
+        for part in known {
+            let to = part.from;
+            self.add(Gone { from, to, ..gone });
+            from = from.later(part.to);
+        }
+        self.add(Gone { from, ..gone });
+    }
+
+    /// Adds a part of which nothing is known.
+    fn add(&mut self, gone: Gone) {
+        if gone.from.place() >= gone.to.place() {
+            return;
+        }
         let at = self
             .0
             .partition_point(|part| part.from.place() <= gone.from.place());
-        if let Some(next) = self.0.get(at)
-            && next.from.place() < gone.to.place()
-        {
-            gone.to = next.from;
-        }
+        let has_room = self.0.len() < PARTS_MAX;
+        let touches =
+            |part: &&mut Gone| part.to.place() == gone.from.place() && part.loss == gone.loss;
         let before = at.checked_sub(1).and_then(|at| self.0.get_mut(at));
-        if let Some(before) = before {
-            if before.to.place() > gone.from.place() {
-                gone.from = before.to;
-            }
-            if before.to.place() == gone.from.place() && before.loss == gone.loss {
-                before.to = before.to.later(gone.to);
-                return;
-            }
-        }
-        if gone.from.place() < gone.to.place() && self.0.len() < PARTS_MAX {
+        if let Some(before) = before.filter(touches) {
+            before.to = gone.to;
+        } else if has_room {
             self.0.insert(at, gone);
         }
     }

@@ -192,3 +192,124 @@ fn the_oldest_unsettled_record_tells_the_age() {
     books.delivered("main", Signal::Logs, amount(4));
     assert_eq!(books.oldest_age("main"), None);
 }
+
+#[derive(Debug, Clone)]
+enum Step {
+    Append(u8),
+    /// From the next record that is not stored as settled, or so many behind it; so many.
+    Evict(u8, u8),
+    Settle,
+    Store,
+    /// The exporter begins again with what is stored.
+    Restart,
+    /// It is not configured until the next restart.
+    Close,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        3 => (1..5_u8).prop_map(Step::Append),
+        2 => (0..6_u8, 1..5_u8).prop_map(|(skip, count)| Step::Evict(skip, count)),
+        6 => Just(Step::Settle),
+        1 => Just(Step::Store),
+        1 => Just(Step::Restart),
+        1 => Just(Step::Close),
+    ]
+}
+
+/// A journal of which parts are evicted, and an exporter of it that forgets what it has not stored.
+struct Evicting {
+    books: Books,
+    totals: Totals,
+    /// How much was appended before each record, and whether it is there.
+    records: Vec<(Totals, bool)>,
+    stored: (usize, Account),
+    at: usize,
+    is_open: bool,
+}
+
+impl Evicting {
+    fn take(&mut self, step: Step) {
+        match step {
+            Step::Append(records) => {
+                self.records.push((self.totals, true));
+                let (signal, records) = (Signal::Logs, u64::from(records));
+                store(&self.books, &mut self.totals, signal, records, false);
+            }
+            Step::Evict(skip, count) => {
+                let from = self.stored.0 + usize::from(skip);
+                let to = (from + usize::from(count)).min(self.records.len());
+                if from < to {
+                    let end = self.records.get(to).map_or(self.totals, |next| next.0);
+                    let (begin, loss) = (self.records[from].0, Loss::Evicted);
+                    let gone = Gone {
+                        from: begin,
+                        to: end,
+                        loss,
+                    };
+                    self.books.gone("main", gone);
+                    self.records[from..to]
+                        .iter_mut()
+                        .for_each(|record| record.1 = false);
+                }
+            }
+            Step::Settle if self.is_open => {
+                while self.records.get(self.at).is_some_and(|record| !record.1) {
+                    self.at += 1;
+                }
+                if let Some((before, _)) = self.records.get(self.at) {
+                    self.at += 1;
+                    let end = self.records.get(self.at).map_or(self.totals, |next| next.0);
+                    let amount = end.get(Signal::Logs).minus(before.get(Signal::Logs));
+                    self.books.reached("main", before);
+                    self.books.delivered("main", Signal::Logs, amount);
+                }
+            }
+            Step::Store if self.is_open => {
+                self.stored = (self.at, self.books.account("main"));
+                self.books.stored("main", &self.stored.1.settled());
+            }
+            Step::Restart => {
+                self.at = self.stored.0;
+                let account = self.stored.1.clone();
+                self.books
+                    .open("main", all_signals(), account, &self.totals);
+                self.is_open = true;
+            }
+            Step::Close => {
+                self.books.close("main");
+                self.is_open = false;
+            }
+            Step::Settle | Step::Store => {}
+        }
+    }
+}
+
+proptest! {
+    /// What was evicted is never taken for damage, wherever an exporter begins again and whenever something goes.
+    #[test]
+    fn what_was_evicted_is_booked_as_that_however_often_an_exporter_begins_again(steps in prop::collection::vec(step(), 1..120)) {
+        let books = books(&Arc::new(ManualClock::new(UnixNanos(1))));
+        books.open("main", all_signals(), Account::default(), &Totals::default());
+        let mut journal = Evicting {
+            books,
+            totals: Totals::default(),
+            records: Vec::new(),
+            stored: (0, Account::default()),
+            at: 0,
+            is_open: true,
+        };
+        let records = steps.len();
+        let end = std::iter::once(Step::Restart).chain(std::iter::repeat_n(Step::Settle, records));
+        for step in steps.into_iter().chain(end) {
+            journal.take(step);
+            for line in journal.books.lines() {
+                prop_assert!(line.balances(), "{line:?}");
+                prop_assert!(!line.dropped.contains_key(Loss::Damage.reason()), "{line:?}");
+            }
+        }
+        let lines = journal.books.lines();
+        let logs = lines.iter().find(|line| line.signal == "logs").expect("a line");
+        prop_assert!(logs.held.is_zero(), "{logs:?}");
+    }
+}

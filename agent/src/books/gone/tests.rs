@@ -31,14 +31,16 @@ fn parts_that_overlap_or_touch_are_counted_once() {
     all.insert(gone(40, 50, Loss::Evicted));
     all.insert(gone(10, 20, Loss::Damage));
     all.insert(gone(20, 30, Loss::Evicted));
-    // Up to the next that is there, which was gone already.
-    all.insert(gone(30, 60, Loss::Evicted));
+    all.insert(gone(30, 40, Loss::Evicted));
     assert_eq!(records(&all, 0), (30, 10));
-    all.insert(gone(50, 60, Loss::Evicted));
+    all.insert(gone(35, 60, Loss::Evicted));
     assert_eq!(records(&all, 0), (40, 10));
     all.insert(gone(10, 20, Loss::Evicted));
     assert_eq!(records(&all, 0), (40, 10));
     assert!(all.0.len() <= 3, "{all:?}");
+    // Everything, of which only what lies around is new.
+    all.insert(gone(5, 70, Loss::Damage));
+    assert_eq!(records(&all, 0), (40, 25));
 }
 
 #[test]
