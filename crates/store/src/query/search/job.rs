@@ -274,14 +274,14 @@ impl<V: Visit> Job<V> {
     fn parts(&self, segment: &Segment, group: usize) -> Result<Vec<Part>, StoreError> {
         let mut pages = segment.time_pages(group)?;
         let order = self.visitor.order();
-        let of = |pages: &[Page]| Part(Some(pages.to_vec()));
-        if pages.is_empty() {
-            return Ok(vec![Part(None)]);
-        }
+        let of = |pages: &[Page]| Part {
+            pages: pages.to_vec(),
+            is_whole: false,
+        };
         let large = segment
             .group(group)
             .is_some_and(|group| group.total_byte_size() > DECODED_BYTES_MAX);
-        if large {
+        if large && !pages.is_empty() {
             pages.sort_by_key(|page| std::cmp::Reverse(order.priority(Some(page.span))));
             return Ok(pages.chunks(1).map(of).collect());
         }
@@ -289,7 +289,8 @@ impl<V: Visit> Job<V> {
             && pages.len() >= SLICED_PAGES_MIN
             && self.sliced.fetch_add(1, Ordering::Relaxed) < SLICED_GROUPS_MAX;
         if !is_worth_it {
-            return Ok(vec![Part(Some(pages))]);
+            let is_whole = true;
+            return Ok(vec![Part { pages, is_whole }]);
         }
         pages.sort_by_key(|page| std::cmp::Reverse(order.priority(Some(page.span))));
         let (first, others) = pages.split_at(pages.len() / SLICE);
@@ -378,22 +379,25 @@ impl<V: Visit> Work for Job<V> {
     }
 }
 
-/// The pages of a row group that are looked at together; `None` when they are not known.
-struct Part(Option<Vec<Page>>);
+/// The pages of a row group that are looked at together.
+struct Part {
+    /// Empty when they are not known.
+    pages: Vec<Page>,
+    /// Whether that is the row group.
+    is_whole: bool,
+}
 
 impl Part {
     /// Those of the pages that overlap a time span; `None` when there are none. `known` are the times of the group.
     fn within(&self, known: Option<Span>, span: Span) -> Option<Chosen> {
-        let Some(pages) = &self.0 else {
+        let inside = self.pages.iter().filter(|page| overlap(page.span, span));
+        let mut inside: Vec<&Page> = inside.collect();
+        if self.is_whole && inside.len() == self.pages.len() {
             return Some(Chosen {
                 ranges: None,
                 span: known,
             });
-        };
-        let mut inside: Vec<&Page> = pages
-            .iter()
-            .filter(|page| overlap(page.span, span))
-            .collect();
+        }
         inside.sort_by_key(|page| page.rows.start);
         let spans = inside.iter().map(|page| page.span);
         let bounds = spans.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))?;

@@ -177,6 +177,15 @@ impl<'s> Rows<'s> {
         let Some(in_pages) = self.in_pages_with(name, searched)? else {
             return Ok(());
         };
+        if self.columns.is_empty() && self.templates.is_empty() {
+            let left = match &self.left {
+                None => in_pages,
+                Some(left) => left & &in_pages,
+            };
+            self.count = left.count_set_bits();
+            self.left = Some(left);
+            return Ok(());
+        }
         let mask = match &self.left {
             None => in_pages,
             Some(left) => left.set_indices().map(|row| in_pages.value(row)).collect(),
