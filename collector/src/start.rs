@@ -213,6 +213,7 @@ fn open(config: &CollectorConfig) -> anyhow::Result<Opened> {
         query_timeout: config.limits.query_timeout,
         promote: config.promote.clone(),
         upkeep: config.upkeep.store.clone(),
+        journal_is_whole: is_whole(&journal),
         ..StoreConfig::new(&dir)
     })
     .context("the store cannot be opened")?;
@@ -256,6 +257,12 @@ fn open_journal(dir: &Path, disk_bytes_max: u64) -> anyhow::Result<Journal> {
         );
     }
     Ok(journal)
+}
+
+/// Whether the journal holds requests, and the first of all is still among them.
+fn is_whole(journal: &Journal) -> bool {
+    let stats = journal.stats();
+    stats.oldest_sequence <= 1 && stats.last_sequence > 0
 }
 
 /// The highest durable sequence, as a value that tasks can wait for.

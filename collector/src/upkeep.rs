@@ -135,6 +135,7 @@ impl Upkeep {
         }
         let reclaimed = self.store.reclaim(SystemClock.now())?;
         self.metrics.upkeep.reclaimed(&reclaimed);
+        self.metrics.upkeep.unclaimed(self.store.unclaimed());
         Ok(())
     }
 }

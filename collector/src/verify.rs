@@ -51,6 +51,14 @@ pub(crate) struct Findings {
     pub(crate) journal: JournalFindings,
     pub(crate) defects: Vec<Finding>,
     pub(crate) orphans: Vec<OrphanFinding>,
+    pub(crate) unclaimed: Unclaimed,
+}
+
+/// Segments that a start moved aside because the catalog did not name them.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Unclaimed {
+    pub(crate) files: u64,
+    pub(crate) bytes: u64,
 }
 
 impl Finding {
@@ -117,12 +125,33 @@ pub(crate) fn verify(
     };
     let journal = data_dir.join(JOURNAL_DIR);
     findings.journal = journal::check(&journal, data_dir, position, &mut findings.defects);
+    findings
+        .defects
+        .extend(findings.lost_catalog(data_dir, position));
     findings.defects.extend(check_errors(data_dir));
     findings.defects.extend(check_alerts(data_dir));
+    let (files, bytes) = vervet_store::segment::unclaimed(data_dir);
+    findings.unclaimed = Unclaimed { files, bytes };
     Ok(findings)
 }
 
 impl Findings {
+    /// A catalog that was made anew beside the segments of another, as a start sees it.
+    fn lost_catalog(&self, data_dir: &Path, position: Option<u64>) -> Option<Finding> {
+        let journal = &self.journal;
+        let is_whole = journal.records > 0 && journal.records == journal.last_sequence;
+        if position != Some(0) || self.files > 0 || self.orphans.is_empty() || is_whole {
+            return None;
+        }
+        let path = data_dir.join(vervet_store::catalog::CATALOG_FILE);
+        let lost = vervet_store::catalog::CatalogError::Lost {
+            path: path.clone(),
+            found: "names no file and has seen no request",
+            segments: self.orphans.len() as u64,
+        };
+        Some(Finding::other(&path, "catalog", lost.to_string()))
+    }
+
     fn take(&mut self, report: VerifyReport) {
         let now = SystemClock.now();
         (self.files, self.bytes) = (report.files, report.bytes);

@@ -82,12 +82,23 @@ fn text(findings: &Findings) -> String {
     for orphan in &findings.orphans {
         let what = match orphan.is_recent {
             true => "not in the catalog yet, or left by a crash",
-            false => "not in the catalog; the collector deletes it at its next start",
+            false => {
+                "not in the catalog; the collector moves it to the folder `unclaimed` at its next start \
+                 (or deletes it when it was never finished)"
+            }
         };
         out.push_str(&format!(
             "note     {}: {what} ({})\n",
             printable(&orphan.path),
             human::bytes(orphan.bytes)
+        ));
+    }
+    let unclaimed = &findings.unclaimed;
+    if unclaimed.files > 0 {
+        out.push_str(&format!(
+            "note     {} files ({}) in the folder `unclaimed`: segments that no catalog named at a start\n",
+            human::count(unclaimed.files),
+            human::bytes(unclaimed.bytes)
         ));
     }
     out.push_str(&format!(

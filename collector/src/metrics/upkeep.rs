@@ -25,6 +25,8 @@ pub(crate) struct UpkeepMetrics {
     debt_files: Gauge,
     debt_bytes: Gauge,
     set_aside_files: Gauge,
+    unclaimed_files: Gauge,
+    unclaimed_bytes: Gauge,
     waiting_files: Gauge,
     waiting_bytes: Gauge,
     dropped_files: Family<ReasonLabel, Counter>,
@@ -54,6 +56,16 @@ impl UpkeepMetrics {
     pub(crate) fn reclaimed(&self, reclaimed: &Reclaimed) {
         self.reclaimed_files.inc_by(reclaimed.files);
         self.reclaimed_bytes.inc_by(reclaimed.bytes);
+    }
+
+    /// Segments that were moved aside because the catalog did not name them.
+    pub(crate) fn unclaimed(&self, (files, bytes): (u64, u64)) {
+        for (gauge, value) in [
+            (&self.unclaimed_files, files),
+            (&self.unclaimed_bytes, bytes),
+        ] {
+            gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        }
     }
 
     pub(crate) fn dropped(&self, reason: &'static str, dropped: &Dropped) {
@@ -161,6 +173,16 @@ impl UpkeepMetrics {
                 "collector_deleted_rows",
                 "Rows that deletions took out, of all that are on record",
                 &self.deleted_rows,
+            ),
+            (
+                "collector_unclaimed_files",
+                "Segments moved aside because the catalog did not name them",
+                &self.unclaimed_files,
+            ),
+            (
+                "collector_unclaimed_bytes",
+                "Bytes of segments moved aside because the catalog did not name them",
+                &self.unclaimed_bytes,
             ),
             (
                 "collector_reclaim_waiting_files",

@@ -127,3 +127,33 @@ fn damaged_alerts_and_errors_are_named() {
         .collect();
     assert_eq!(kinds, ["errors", "alerts"]);
 }
+
+#[test]
+fn a_lost_catalog_is_told_as_a_start_would_tell_it() {
+    let dir = data_dir(0, 0);
+    let folder = dir.path().join("data/logs/day=1");
+    fs::create_dir_all(&folder).expect("folder");
+    fs::write(folder.join("x.parquet"), b"PAR1 and more PAR1").expect("written");
+    let told = |found: &str| {
+        let findings = checked(dir.path());
+        let mut defects = findings.defects.iter();
+        let defect = defects
+            .find(|defect| defect.kind == "catalog")
+            .expect(found);
+        assert!(defect.message.contains(found), "{}", defect.message);
+        assert!(
+            defect.message.contains("does not start"),
+            "{}",
+            defect.message
+        );
+        assert!(defect.place.ends_with("catalog.sqlite"), "{}", defect.place);
+    };
+    told("names no file");
+    let catalog = dir.path().join("catalog.sqlite");
+    fs::write(&catalog, b"").expect("emptied");
+    told("is empty");
+    fs::remove_file(&catalog).expect("removed");
+    told("is missing");
+    fs::write(&catalog, vec![7; 8192]).expect("written");
+    told("is damaged");
+}

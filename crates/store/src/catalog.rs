@@ -26,6 +26,7 @@ use crate::maintain::{DeleteJob, DeleteWhere};
 use crate::segment::WrittenFile;
 use crate::tables::{Layout, Layouts, PromotedColumn, Table};
 
+pub(crate) use sqlite::refuse_lost;
 pub use sqlite::{
     CATALOG_FILE, CatalogCopy, CatalogInspector, DATA_FOLDER, RecordedFile, RecordedStats,
     SqliteCatalog, check_database, copy_database,
@@ -250,6 +251,32 @@ pub enum CatalogError {
         found: i64,
         known: i64,
     },
+    /// There are segments, but no catalog that names them, or one without a single row. Going on would make all of
+    /// them unclaimed. Give up; nothing was changed.
+    #[error(
+        "the catalog {} {found}, but there are {segments} segments beside it whose rows only a catalog can find; \
+         the collector does not start on it and has changed nothing. Put the catalog back where it was (with its \
+         -wal file), or restore a backup into an empty folder (`vervet-collector restore --to`) and start on that; \
+         to begin anew without those rows, move the folder `data` away",
+        path.display()
+    )]
+    Lost {
+        path: PathBuf,
+        found: &'static str,
+        segments: u64,
+    },
+    /// The file is no database any more. Give up; the segments are whole all the same.
+    #[error(
+        "the catalog {} is damaged; the collector does not start on it and has changed nothing. Restore a backup into \
+         an empty folder (`vervet-collector restore --to`) and start on that, or put a copy of the file back, \
+         without the -wal and -shm files beside it",
+        path.display()
+    )]
+    Malformed {
+        path: PathBuf,
+        #[source]
+        source: rusqlite::Error,
+    },
     /// The file holds tables that are not a DuckLake 1.0 catalog of Vervet. Give up.
     #[error("{} is not a catalog of Vervet: {reason}", path.display())]
     NotACatalog { path: PathBuf, reason: &'static str },
@@ -281,6 +308,25 @@ impl CatalogError {
                 !matches!(source.sqlite_error_code(), Some(DatabaseBusy | DiskFull))
             }
             _ => false,
+        }
+    }
+
+    /// The same, naming the file when that is what is wrong.
+    pub(crate) fn of_file(self, path: &Path) -> Self {
+        use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+        match self {
+            Self::Sqlite { source, .. }
+                if matches!(
+                    source.sqlite_error_code(),
+                    Some(DatabaseCorrupt | NotADatabase)
+                ) =>
+            {
+                Self::Malformed {
+                    path: path.to_owned(),
+                    source,
+                }
+            }
+            other => other,
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! In: record batches of a table, brought to its current [`Layout`](crate::tables::Layout). Out: one file
 //! `data/<table>/day=<n>/<uuid>.parquet`, synced to disk together with its folders before it is reported, and the
-//! [`WrittenFile`] that a commit needs. Until that commit nobody reads the file; [`remove_orphans`] deletes what a crash left behind.
+//! [`WrittenFile`] that a commit needs. Until that commit nobody reads the file; [`settle_orphans`] settles what a crash left behind.
 //!
 //! Logs and spans carry an index of their tokens and counts ([`index`]). Texts of logs have their numbers and ids stored
 //! apart ([`packed`]).
@@ -35,7 +35,8 @@ pub use decimal::sample_values;
 
 pub use error::SegmentError;
 pub use folder::SegmentFolder;
-pub use orphans::remove_orphans;
+pub(crate) use orphans::count_segments;
+pub use orphans::{Settled, UNCLAIMED_FOLDER, UNCLAIMED_KEPT, settle_orphans, unclaimed};
 pub use packed::unpack;
 pub(crate) use packed::{unpack_column, unpack_text};
 pub use shred::shred;

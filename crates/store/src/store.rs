@@ -31,7 +31,7 @@ use crate::query::Searcher;
 use crate::query::search::page_cache::PageCacheStats;
 #[cfg(feature = "sql")]
 use crate::query::{Executor, QueryStats};
-use crate::segment::SegmentFolder;
+use crate::segment::{SegmentFolder, unclaimed};
 use crate::tables::Table;
 
 /// Where the store lies and what it may take.
@@ -60,6 +60,9 @@ pub struct StoreConfig {
     pub queries_heavy_max: usize,
     /// Queries that wait for a place, light and heavy ones each; further ones are refused.
     pub queries_waiting_max: usize,
+    /// The journal still holds every request from the first on, and will be replayed. Only then may segments lie
+    /// beside a catalog that has none and saw no request: a crash left them.
+    pub journal_is_whole: bool,
 }
 
 impl StoreConfig {
@@ -79,6 +82,7 @@ impl StoreConfig {
             queries_light_max: 16,
             queries_heavy_max: 2,
             queries_waiting_max: 64,
+            journal_is_whole: false,
         }
     }
 
@@ -184,11 +188,11 @@ impl AppliedSequences {
 }
 
 impl Store {
-    /// Opens the store in `config.data_dir`, making it when there is none. Segments that a crash left
-    /// uncommitted are deleted, and all series are loaded. Blocks on disk.
+    /// Opens the store in `config.data_dir`, making it when there is none. Segments that the catalog does not name are
+    /// settled ([`settle_orphans`](crate::segment::settle_orphans)), and all series are loaded. Blocks on disk.
     ///
     /// # Errors
-    /// The catalog or the series in it cannot be read.
+    /// The catalog or the series in it cannot be read, or there are segments and the catalog is lost.
     pub fn open(config: StoreConfig) -> Result<Self, StoreError> {
         open::open(config, Arc::new(OsFileSystem))
     }
@@ -245,6 +249,11 @@ impl Store {
         source: Option<AppliedSource<'_>>,
     ) -> Applied {
         self.0.apply(journal_sequence, decoded, source)
+    }
+
+    /// Number and bytes of the segments that were moved aside because the catalog does not name them. Blocks on disk.
+    pub fn unclaimed(&self) -> (u64, u64) {
+        unclaimed(&self.0.config.data_dir)
     }
 
     /// Memory of the rows that are not in segments yet.

@@ -209,6 +209,8 @@ impl Running {
         };
         let config = StoreConfig {
             upkeep,
+            // A crash in the first flush leaves segments and a new catalog.
+            journal_is_whole: true,
             ..StoreConfig::new(dir.join("store"))
         };
         let store = Store::open_on(config, Arc::clone(&fs)).expect("the store opens");

@@ -32,6 +32,7 @@ use super::{
     Catalog, CatalogError, Commit, Committed, FileFilter, MetricMetadata, Reclaimed, Snapshot,
 };
 use crate::maintain::{DeleteJob, DeleteWhere};
+use crate::segment::count_segments;
 use crate::tables::Table;
 
 pub use copy::{CatalogCopy, copy_database};
@@ -57,11 +58,12 @@ pub struct SqliteCatalog {
 }
 
 impl SqliteCatalog {
-    /// Opens the catalog in `dir`, and makes folder and catalog when there are none. Absolute paths that
-    /// it hands out are without symbolic links.
+    /// Opens the catalog in `dir`, and makes folder and catalog when there are none and no segments either. Absolute
+    /// paths that it hands out are without symbolic links.
     ///
     /// # Errors
-    /// [`CatalogError::NewerSchema`] and [`CatalogError::NotACatalog`] leave the file untouched.
+    /// [`CatalogError::Lost`], [`CatalogError::Malformed`], [`CatalogError::NewerSchema`] and
+    /// [`CatalogError::NotACatalog`] leave the file untouched.
     pub fn open(dir: &Path) -> Result<Self, CatalogError> {
         Self::open_with_clock(dir, Arc::new(SystemClock))
     }
@@ -73,9 +75,7 @@ impl SqliteCatalog {
     pub fn open_with_clock(dir: &Path, clock: Arc<dyn Clock>) -> Result<Self, CatalogError> {
         let dir = make_folders(dir)?;
         let path = dir.join(CATALOG_FILE);
-        let mut writer = connect(&path, OpenFlags::SQLITE_OPEN_CREATE)?;
-        layout::prepare(&mut writer, &path, clock.now())?;
-        layout::set_data_path(&writer, &dir.join(DATA_FOLDER))?;
+        let writer = open_file(&dir, &path, clock.now()).map_err(|error| error.of_file(&path))?;
         sync_folder(&dir)?;
         Ok(Self {
             dir,
@@ -116,7 +116,7 @@ impl SqliteCatalog {
             let transaction = connection
                 .transaction()
                 .map_err(sqlite("begin a read transaction"))?;
-            read(&transaction)
+            read(&transaction).map_err(|error| error.of_file(&self.path()))
         };
         let mut idle = self.idle_readers.lock();
         if idle.len() < READERS_IDLE_MAX {
@@ -232,6 +232,32 @@ impl Catalog for SqliteCatalog {
             Some(error) => Err(error),
             None => Ok(reclaimed),
         }
+    }
+}
+
+/// Opens the catalog's file, or makes it where no segments are.
+fn open_file(dir: &Path, path: &Path, now: UnixNanos) -> Result<Connection, CatalogError> {
+    if !path.exists() {
+        refuse_lost(dir, "is missing")?;
+    }
+    let mut writer = connect(path, OpenFlags::SQLITE_OPEN_CREATE)?;
+    if layout::read_version(&writer, path)?.is_none() {
+        refuse_lost(dir, "is empty")?;
+    }
+    layout::prepare(&mut writer, path, now)?;
+    layout::set_data_path(&writer, &dir.join(DATA_FOLDER))?;
+    Ok(writer)
+}
+
+/// Fails when there are segments in the store in `dir`, whose catalog is as `found` says.
+pub(crate) fn refuse_lost(dir: &Path, found: &'static str) -> Result<(), CatalogError> {
+    match count_segments(&dir.join(DATA_FOLDER)) {
+        0 => Ok(()),
+        segments => Err(CatalogError::Lost {
+            path: dir.join(CATALOG_FILE),
+            found,
+            segments,
+        }),
     }
 }
 

@@ -305,7 +305,7 @@ fn work_that_is_called_off_leaves_nothing() {
 }
 
 #[test]
-fn a_crash_before_the_commit_leaves_an_orphan_that_the_next_start_removes() {
+fn a_crash_before_the_commit_leaves_an_orphan_that_the_next_start_moves_aside() {
     let dir = tempfile::tempdir().unwrap();
     let before = {
         let store = open(&dir);
@@ -324,6 +324,7 @@ fn a_crash_before_the_commit_leaves_an_orphan_that_the_next_start_removes() {
     let store = open(&dir);
     assert_eq!(on_disk(dir.path()).len(), 4);
     assert_eq!(rows(&store, Table::Logs), before);
+    assert_eq!(store.unclaimed().0, 1);
 }
 
 #[test]

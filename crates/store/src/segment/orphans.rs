@@ -1,40 +1,159 @@
-//! Deletes segments that a crash left between their writing and their commit.
+//! What becomes, at a start, of segments that the catalog does not name.
+//!
+//! One that was not written to its end is a leftover for certain, holds nothing that could be read, and is deleted.
+//! A whole one may be what a crash left between its writing and its commit, or what a later catalog than this one
+//! names. From the outside these look the same, so it is moved to `unclaimed/<time of the start>/` beside `data`,
+//! under the path it had, and kept for at least [`UNCLAIMED_KEPT`]. Nobody reads it there.
 
 use std::collections::HashSet;
+use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use vervet_model::UnixNanos;
 
 use super::{SegmentError, SegmentFolder};
 use crate::tables::Table;
 
-/// Deletes every Parquet file below `folder` that is not `known` and was last written before
-/// `before`, the start of this process: younger files may be waiting for their commit. Returns how many.
+/// The folder beside `data` that unclaimed segments are moved to.
+pub const UNCLAIMED_FOLDER: &str = "unclaimed";
+/// How long they are kept at least; the first start after that deletes them.
+pub const UNCLAIMED_KEPT: Duration = Duration::from_secs(14 * 86_400);
+
+const MAGIC: [u8; 4] = *b"PAR1";
+/// The magic number at both ends and the length of the metadata.
+const BYTES_MIN: u64 = 12;
+
+/// What became of the segments that the catalog does not name.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Settled {
+    /// Unfinished ones that were deleted.
+    pub deleted: u64,
+    /// Whole ones that were moved.
+    pub moved: u64,
+    /// Those that could not be deleted or moved; the next start tries again.
+    pub left: u64,
+}
+
+/// Settles every Parquet file below `folder` that is not `known` and was last written before `started`, the start of
+/// this process: younger files may be waiting for their commit.
 ///
 /// `known` must be all of [`Catalog::known_files`](crate::catalog::Catalog::known_files), not only the
 /// live files: somebody may still read a replaced one. Its paths have no symbolic links; `folder` may.
 ///
 /// # Errors
-/// [`SegmentError::Io`] when a folder cannot be read or a file not deleted.
-pub fn remove_orphans<'f>(
+/// [`SegmentError::Io`] when a folder cannot be read.
+pub fn settle_orphans<'f>(
     folder: impl Into<SegmentFolder<'f>>,
     known: &HashSet<PathBuf>,
-    before: UnixNanos,
-) -> Result<u64, SegmentError> {
+    started: UnixNanos,
+) -> Result<Settled, SegmentError> {
     let SegmentFolder { dir: data_dir, fs } = folder.into();
-    // A path that only looks different from a known one would cost the rows in it.
+    // A path that only looks different from a known one would hide the rows in it.
     let data_dir = data_dir
         .canonicalize()
         .map_err(|source| io_error(data_dir, source))?;
-    let mut removed = 0;
+    let unclaimed = data_dir.with_file_name(UNCLAIMED_FOLDER);
+    forget_old(&unclaimed, started);
+    let aside = unclaimed.join(started.0.div_euclid(1_000_000_000).to_string());
+    let mut settled = Settled::default();
     for path in segments(&data_dir)? {
-        if !known.contains(&path) && modified(&path)? < before {
-            fs.remove(&path).map_err(|source| io_error(&path, source))?;
-            tracing::warn!(path = %path.display(), "removed a segment that was never committed");
-            removed += 1;
+        if known.contains(&path) || modified(&path)? >= started {
+            continue;
+        }
+        if !is_whole(&path) {
+            match fs.remove(&path) {
+                Ok(()) => {
+                    settled.deleted += 1;
+                    tracing::warn!(path = %path.display(), "deleted a segment that was never finished");
+                }
+                Err(error) => settled.left(&path, &error),
+            }
+            continue;
+        }
+        let to = aside.join(path.strip_prefix(&data_dir).unwrap_or(&path));
+        let parent = to.parent().unwrap_or(&aside);
+        let moved = fs
+            .create_dir_all(parent)
+            .and_then(|()| fs.rename(&path, &to))
+            .and_then(|()| fs.sync_dir(parent));
+        match moved {
+            Ok(()) => {
+                settled.moved += 1;
+                tracing::warn!(
+                    path = %path.display(),
+                    to = %to.display(),
+                    "the catalog does not name a segment; it was moved aside, not deleted"
+                );
+            }
+            Err(error) => settled.left(&path, &error),
         }
     }
-    Ok(removed)
+    Ok(settled)
+}
+
+impl Settled {
+    fn left(&mut self, path: &Path, error: &std::io::Error) {
+        self.left += 1;
+        tracing::error!(path = %path.display(), %error, "a segment that the catalog does not name stays where it is");
+    }
+}
+
+/// Number and bytes of the files in the folder of unclaimed segments of the store in `dir`.
+pub fn unclaimed(dir: &Path) -> (u64, u64) {
+    let mut found = (0, 0);
+    let mut open = vec![dir.join(UNCLAIMED_FOLDER)];
+    while let Some(folder) = open.pop() {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            match entry.metadata() {
+                Ok(metadata) if metadata.is_dir() => open.push(entry.path()),
+                Ok(metadata) => found = (found.0 + 1, found.1 + metadata.len()),
+                Err(_gone) => {}
+            }
+        }
+    }
+    found
+}
+
+/// The segments below `data_dir`, named by a catalog or not.
+pub(crate) fn count_segments(data_dir: &Path) -> u64 {
+    segments(data_dir).map_or(0, |found| found.len() as u64)
+}
+
+/// Deletes what earlier starts moved aside longer ago than it is kept.
+fn forget_old(unclaimed: &Path, started: UnixNanos) {
+    let entries = std::fs::read_dir(unclaimed).into_iter().flatten().flatten();
+    for folder in entries.map(|entry| entry.path()) {
+        let is_old = |moved| started.since(moved) > UNCLAIMED_KEPT;
+        if !folder.is_dir() || !modified(&folder).is_ok_and(is_old) {
+            continue;
+        }
+        match std::fs::remove_dir_all(&folder) {
+            Ok(()) => {
+                tracing::warn!(folder = %folder.display(), "deleted segments that nobody claimed for two weeks");
+            }
+            Err(error) => {
+                tracing::warn!(folder = %folder.display(), %error, "old unclaimed segments stay");
+            }
+        }
+    }
+}
+
+/// Whether the file begins and ends as a Parquet file does. One that cannot be read counts as whole.
+fn is_whole(path: &Path) -> bool {
+    let look = || -> std::io::Result<bool> {
+        let mut file = File::open(path)?;
+        if file.metadata()?.len() < BYTES_MIN {
+            return Ok(false);
+        }
+        let (mut head, mut tail) = ([0; 4], [0; 4]);
+        file.read_exact(&mut head)?;
+        file.seek(SeekFrom::End(-4))?;
+        file.read_exact(&mut tail)?;
+        Ok(head == MAGIC && tail == MAGIC)
+    };
+    look().unwrap_or(true)
 }
 
 /// All `<table>/<folder>/*.parquet`.

@@ -1,6 +1,7 @@
 use std::collections::HashSet;
 use std::fs::File;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::{
     Array, ArrayRef, AsArray, Float64Array, Int32Array, RecordBatch, StringArray,
@@ -194,30 +195,49 @@ fn wrong_batches_leave_no_file() {
     assert!(matches!(empty, SegmentError::Empty { .. }));
     let known = HashSet::new();
     let later = UnixNanos(i64::MAX);
-    assert_eq!(remove_orphans(dir.path(), &known, later).unwrap(), 0);
+    assert_eq!(
+        settle_orphans(dir.path(), &known, later).unwrap(),
+        Settled::default()
+    );
 }
 
 #[test]
-fn orphans_are_removed_and_known_or_young_files_kept() {
+fn whole_orphans_are_moved_aside_torn_ones_deleted_and_known_or_young_ones_kept() {
     let dir = tempfile::tempdir().unwrap();
+    let store = dir.path().canonicalize().unwrap();
+    let data = store.join("data");
+    std::fs::create_dir(&data).unwrap();
     let batch = samples(&[(7, "a", 1, 1, 1.0)]);
-    let [known, orphan] = [0, 1].map(|_| {
-        let file = write_segment(dir.path(), &Layout::fixed(Table::Samples), 7, &batch).unwrap();
-        dir.path()
-            .canonicalize()
-            .unwrap()
-            .join("samples")
-            .join(file.relative_path)
+    let [known, whole, torn] = [0, 1, 2].map(|_| {
+        let file = write_segment(&data, &Layout::fixed(Table::Samples), 7, &batch).unwrap();
+        data.join("samples").join(file.relative_path)
     });
+    let bytes = std::fs::read(&whole).unwrap();
+    std::fs::write(&torn, &bytes[..bytes.len() - 1]).unwrap();
     let known_files = HashSet::from([known.clone()]);
-    let remove = |before| remove_orphans(dir.path(), &known_files, before).unwrap();
-    assert_eq!(remove(UnixNanos(0)), 0);
-    assert!(orphan.exists());
-    let later = SystemClock
-        .now()
-        .saturating_add(std::time::Duration::from_secs(60));
-    assert_eq!(remove(later), 1);
-    assert!(known.exists() && !orphan.exists());
+    let settle = |before| settle_orphans(&data, &known_files, before).unwrap();
+    assert_eq!(settle(UnixNanos(0)), Settled::default());
+    assert!(whole.exists() && torn.exists());
+    let soon = SystemClock.now().saturating_add(Duration::from_secs(60));
+    let expected = Settled {
+        deleted: 1,
+        moved: 1,
+        left: 0,
+    };
+    assert_eq!(settle(soon), expected);
+    assert!(known.exists() && !whole.exists() && !torn.exists());
+    let aside = store
+        .join(UNCLAIMED_FOLDER)
+        .join((soon.0 / 1_000_000_000).to_string())
+        .join(whole.strip_prefix(&data).unwrap());
+    assert_eq!(std::fs::read(&aside).unwrap(), bytes);
+    assert_eq!(unclaimed(&store), (1, bytes.len() as u64));
+
+    assert_eq!(settle(soon.saturating_add(UNCLAIMED_KEPT / 2)).deleted, 0);
+    assert!(aside.exists());
+    settle(soon.saturating_add(UNCLAIMED_KEPT));
+    assert_eq!(unclaimed(&store), (0, 0));
+    assert!(known.exists());
 }
 
 #[test]
@@ -261,8 +281,8 @@ fn known_files_behind_a_symbolic_link_are_kept() {
     let file = write_segment(&link, &Layout::fixed(Table::Samples), 7, &batch).unwrap();
     let known = HashSet::from([real.join("samples").join(&file.relative_path)]);
     assert_eq!(
-        remove_orphans(&link, &known, UnixNanos(i64::MAX)).unwrap(),
-        0
+        settle_orphans(&link, &known, UnixNanos(i64::MAX)).unwrap(),
+        Settled::default()
     );
     assert!(real.join("samples").join(&file.relative_path).exists());
 }

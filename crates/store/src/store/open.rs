@@ -14,7 +14,7 @@ use vervet_model::{Clock as _, Labels, SystemClock};
 
 use super::{AppliedSequences, Inner, Store, StoreConfig};
 use crate::StoreError;
-use crate::catalog::{Catalog, Snapshot, SqliteCatalog};
+use crate::catalog::{Catalog, Snapshot, SqliteCatalog, refuse_lost};
 use crate::columns::{Columns, map_entries};
 use crate::commit::Committer;
 use crate::flush::Flusher;
@@ -25,7 +25,7 @@ use crate::maintain::Upkeep;
 use crate::query::Searcher;
 #[cfg(feature = "sql")]
 use crate::query::{Executor, ExecutorConfig};
-use crate::segment::{SegmentFolder, remove_orphans};
+use crate::segment::{SegmentFolder, settle_orphans};
 use crate::tables::{Table, column};
 
 #[cfg(feature = "sql")]
@@ -39,12 +39,17 @@ pub(super) fn open(config: StoreConfig, fs: Arc<dyn FileSystem>) -> Result<Store
     let started = SystemClock.now();
     let catalog = SqliteCatalog::open(&config.data_dir)?.with_files(Arc::clone(&fs));
     let snapshot = catalog.snapshot()?;
+    let known = catalog.known_files()?;
+    let is_new = known.is_empty() && catalog.journal_position()? == 0;
+    if is_new && !config.journal_is_whole {
+        refuse_lost(&config.data_dir, "names no file and has seen no request")?;
+    }
     let segments_dir = config.segments_dir();
     let segments = SegmentFolder {
         dir: &segments_dir,
         fs: &*fs,
     };
-    remove_orphans(segments, &catalog.known_files()?, started)?;
+    settle_orphans(segments, &known, started)?;
     open_with(config, Arc::new(catalog), snapshot, fs)
 }
 

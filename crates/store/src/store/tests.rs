@@ -447,3 +447,115 @@ async fn series_and_metadata_survive_a_reopen() {
     );
     assert_eq!(counts.await.unwrap().found, []);
 }
+
+/// A closed store with four files, and all files below `data`.
+fn filled(dir: &tempfile::TempDir) -> Vec<std::path::PathBuf> {
+    let opened = store(dir);
+    for sequence in 1..=4 {
+        opened.apply(sequence, logs("api", &[(5, 9, "text")]), None);
+        opened.flush().unwrap().unwrap();
+    }
+    drop(opened);
+    walk(&dir.path().join("data"))
+}
+
+#[test]
+fn segments_without_their_catalog_are_neither_opened_nor_touched() {
+    use crate::catalog::CATALOG_FILE;
+    let lose: [(&str, fn(&std::path::Path)); 3] = [
+        ("is missing", |path| fs::remove_file(path).unwrap()),
+        ("is empty", |path| fs::write(path, b"").unwrap()),
+        ("names no file", |path| {
+            let other = tempfile::tempdir().unwrap();
+            drop(store(&other));
+            fs::copy(other.path().join(CATALOG_FILE), path).unwrap();
+        }),
+    ];
+    for (found, lose) in lose {
+        let dir = tempfile::tempdir().unwrap();
+        let before = filled(&dir);
+        assert_eq!(before.len(), 4);
+        let path = dir.path().join(CATALOG_FILE);
+        lose(&path);
+        for _ in 0..2 {
+            let error = Store::open(StoreConfig::new(dir.path())).err().unwrap();
+            let StoreError::Catalog(error @ CatalogError::Lost { segments: 4, .. }) = error else {
+                panic!("{found}: {error:?}");
+            };
+            let text = error.to_string();
+            assert!(
+                text.contains(found) && text.contains(CATALOG_FILE),
+                "{text}"
+            );
+            assert!(text.contains("restore"), "{text}");
+            assert_eq!(walk(&dir.path().join("data")), before, "{found}");
+        }
+    }
+}
+
+#[test]
+fn a_damaged_catalog_is_named_and_nothing_touched() {
+    use crate::catalog::CATALOG_FILE;
+    let dir = tempfile::tempdir().unwrap();
+    let before = filled(&dir);
+    let path = dir.path().join(CATALOG_FILE);
+    let mut bytes = fs::read(&path).unwrap();
+    for byte in &mut bytes[100..] {
+        *byte ^= 0x5a;
+    }
+    for damaged in [bytes, b"no database at all, and longer than a header of one must be, which has 100 bytes, so that it counts".to_vec()] {
+        fs::write(&path, damaged).unwrap();
+        let error = Store::open(StoreConfig::new(dir.path())).err().unwrap();
+        let StoreError::Catalog(error @ CatalogError::Malformed { .. }) = error else {
+            panic!("{error:?}");
+        };
+        let text = error.to_string();
+        assert!(text.contains(CATALOG_FILE) && text.contains("estore a backup"), "{text}");
+        assert_eq!(walk(&dir.path().join("data")), before);
+    }
+}
+
+#[test]
+fn an_older_catalog_beside_newer_segments_costs_none_of_them() {
+    use crate::catalog::{CATALOG_FILE, copy_database};
+    let dir = tempfile::tempdir().unwrap();
+    let (path, older) = (dir.path().join(CATALOG_FILE), dir.path().join("older"));
+    let opened = store(&dir);
+    opened.apply(1, logs("api", &[(5, 9, "text")]), None);
+    opened.flush().unwrap().unwrap();
+    copy_database(&path, &older).unwrap();
+    opened.apply(2, logs("api", &[(6, 9, "text")]), None);
+    opened.flush().unwrap().unwrap();
+    drop(opened);
+    let newer = dir.path().join("newer");
+    fs::rename(&path, &newer).unwrap();
+    fs::rename(&older, &path).unwrap();
+    let opened = store(&dir);
+    assert_eq!(opened.stats().logs.rows_stored, 1);
+    assert_eq!(opened.unclaimed().0, 1);
+    drop(opened);
+
+    // Back to where it was: the newer catalog finds its file again.
+    let moved = walk(&dir.path().join(crate::segment::UNCLAIMED_FOLDER)).remove(0);
+    let start = moved.ancestors().nth(3).unwrap();
+    let to = dir
+        .path()
+        .join("data")
+        .join(moved.strip_prefix(start).unwrap());
+    fs::rename(&moved, to).unwrap();
+    fs::rename(&newer, &path).unwrap();
+    assert_eq!(store(&dir).stats().logs.rows_stored, 2);
+}
+
+#[test]
+fn a_crash_in_the_first_flush_stops_no_start_while_the_journal_is_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(store(&dir));
+    logs_segment(dir.path(), "text");
+    assert!(Store::open(StoreConfig::new(dir.path())).is_err());
+    let opened = Store::open(StoreConfig {
+        journal_is_whole: true,
+        ..StoreConfig::new(dir.path())
+    });
+    assert_eq!(opened.unwrap().unclaimed().0, 1);
+}

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use parking_lot::Mutex;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, Transaction};
 
-use super::{BUSY_TIMEOUT, CATALOG_FILE, DATA_FOLDER, layout, read, sqlite};
+use super::{BUSY_TIMEOUT, CATALOG_FILE, DATA_FOLDER, layout, read, refuse_lost, sqlite};
 use crate::catalog::{CatalogError, FileId, Snapshot, SnapshotId};
 use crate::segment::Checksum;
 use crate::tables::Table;
@@ -63,9 +63,14 @@ impl CatalogInspector {
         };
         let dir = dir.canonicalize().map_err(io)?;
         let path = dir.join(CATALOG_FILE);
+        if !path.exists() {
+            refuse_lost(&dir, "is missing")?;
+        }
         std::fs::metadata(&path).map_err(io)?;
         let connection = connect(&path)?;
-        if layout::read_version(&connection, &path)?.is_none() {
+        let version = layout::read_version(&connection, &path);
+        if version.map_err(|error| error.of_file(&path))?.is_none() {
+            refuse_lost(&dir, "is empty")?;
             return Err(CatalogError::NotACatalog {
                 path,
                 reason: "it is empty",
@@ -173,7 +178,9 @@ impl CatalogInspector {
     /// The catalog cannot be read.
     pub fn complaints(&self) -> Result<Vec<String>, CatalogError> {
         let connection = self.connection.lock();
-        let mut complaints = integrity(&connection).map_err(sqlite("check the database"))?;
+        let mut complaints = integrity(&connection)
+            .map_err(sqlite("check the database"))
+            .map_err(|error| error.of_file(&self.dir.join(CATALOG_FILE)))?;
         if complaints.is_empty() {
             for rule in RULES {
                 complaints.extend(broken(&connection, rule).map_err(sqlite("check the catalog"))?);
@@ -190,7 +197,7 @@ impl CatalogInspector {
         let transaction = connection
             .transaction()
             .map_err(sqlite("begin a read transaction"))?;
-        read(&transaction)
+        read(&transaction).map_err(|error| error.of_file(&self.dir.join(CATALOG_FILE)))
     }
 }
 
