@@ -51,7 +51,7 @@ const HASH_KEY_BYTES_MIN: usize = 16;
 const PATTERN_BYTES_MAX: usize = 1 << 20;
 
 /// Keys whose values go unless `keys` says otherwise.
-const KEYS_DEFAULT: [&str; 21] = [
+const KEYS_DEFAULT: [&str; 26] = [
     "password",
     "passwd",
     "pwd",
@@ -73,6 +73,11 @@ const KEYS_DEFAULT: [&str; 21] = [
     "auth_token",
     "session_token",
     "private_key",
+    "api_token",
+    "bot_token",
+    "csrf_token",
+    "xsrf_token",
+    "service_role_key",
 ];
 
 /// Parameters whose values go unless `query_parameters` says otherwise.

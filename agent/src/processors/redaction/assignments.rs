@@ -155,9 +155,11 @@ fn gap(text: &[u8], from: usize) -> usize {
         at += match rest {
             [b' ' | b'\t', ..] => 1,
             [b'\\', b't', ..] => 2,
-            _ => match colour(rest) {
-                Some(length) => length,
-                None => break,
+            _ => match (colour(rest), rest) {
+                (Some(length), _) => length,
+                // Signs that cannot be seen.
+                (None, [byte, ..]) if byte.is_ascii_control() && !b"\r\n".contains(byte) => 1,
+                _ => break,
             },
         };
     }

@@ -7,6 +7,8 @@ use super::{Key, gap, value};
 
 /// Longest name of an option before its last words (bytes).
 const NAME_BYTES_MAX: usize = 64;
+/// The name of the other half of a pair, in any case: Go writes `Value`.
+const VALUE: &[u8] = b"value";
 /// What follows an option in sentences about it.
 const WORDS: [&[u8]; 30] = [
     b"a",
@@ -55,14 +57,15 @@ pub(super) fn value(text: &[u8], name: Range<usize>, quotes: Range<usize>) -> Op
             if text.get(next..opened)? != marks {
                 return None;
             }
-            match text.get(opened..)?.strip_prefix(b"value") {
-                Some(behind) => {
+            let (word, behind) = text.get(opened..)?.split_at_checked(VALUE.len())?;
+            match word.eq_ignore_ascii_case(VALUE) {
+                true => {
                     let behind = behind.strip_prefix(marks)?;
                     let at = text.len() - behind.len();
                     of_pair(text, gap(text, at))
                 }
-                None if is_option(text, name.start) => assigned(text, next, b'='),
-                None => None,
+                false if is_option(text, name.start) => assigned(text, next, b'='),
+                false => None,
             }
         }
         _ => None,

@@ -222,3 +222,30 @@ fn own_keys_are_whole_names_in_text_too() {
     assert_eq!(found("trace_id=1 userId=2 span-id=3 ids=4"), [""; 0]);
     assert_eq!(found("a\\nid=7"), ["7"]);
 }
+
+#[test]
+fn values_are_found_in_what_languages_and_attackers_write() {
+    for text in [
+        r#"Login { user: "a", password: Some("~") }"#,
+        "Login { password: Some(~) }",
+        "{'user': 'a', 'password': b'~'}",
+        r#"{'password': b"~ ~", 'x': 1}"#,
+        "password=r'~'",
+        "password=\x01~",
+        "password=\0\x0b~ next",
+        "password: \x7f\x0c~",
+        "password=~\x01~ next",
+        "apiToken: ~",
+        "SUPABASE_SERVICE_ROLE_KEY: ~",
+        r#"{"csrf_token":"~"}"#,
+    ] {
+        covers(text);
+    }
+    check(
+        r#"{"h":[{"Key":"X-Api-Key","Value":"abc"},{"Name":"Set-Cookie","Value":"sid=1"}]}"#,
+        r#"{"h":[{"Key":"X-Api-Key","Value":"***"},{"Name":"Set-Cookie","Value":"*****"}]}"#,
+    );
+    for text in ["token: 5", "unexpected token: x", "maxTokens=7"] {
+        stays(text);
+    }
+}

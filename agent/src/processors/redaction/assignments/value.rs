@@ -8,11 +8,15 @@ use super::{Key, gap};
 const SCHEMES: [&[u8]; 5] = [b"bearer", b"basic", b"digest", b"token", b"apikey"];
 /// Longest name that ends the value before it (bytes).
 const NAME_BYTES_MAX: usize = 64;
+const WRAPPERS: [&[u8]; 2] = [b"Some(", b"Ok("];
+/// Letters before the quote of a text in Python.
+const PREFIX_MAX: usize = 2;
 /// Quotes that may be escaped by so many backslashes.
 const SLASHES_MAX: usize = 4;
 
 /// The value of a key that begins at `at`, or on the line after.
 pub(super) fn after(text: &[u8], at: usize, key: Key) -> Option<Range<usize>> {
+    let at = unwrapped(text, at);
     let mark_at = at + slashes(text, at);
     // Told before anything is read to a far end, which many such values would share.
     if begins_covered(text, at) || begins_covered(text, mark_at + 1) {
@@ -27,6 +31,18 @@ pub(super) fn after(text: &[u8], at: usize, key: Key) -> Option<Range<usize>> {
     let bytes = text.get(value.clone())?;
     let is_nothing = matches!(bytes, b"" | b"null" | b"nil" | b"None" | b"true" | b"false");
     (!is_nothing).then_some(value)
+}
+
+/// Passes over what languages write around a text when they print it: `Some("x")` of Rust, `b'x'` of Python.
+fn unwrapped(text: &[u8], at: usize) -> usize {
+    let rest = text.get(at..).unwrap_or_default();
+    let inner = WRAPPERS.iter().find_map(|open| rest.strip_prefix(*open));
+    let inner = inner.unwrap_or(rest);
+    let is_letter = |byte: &&u8| b"brufBRUF".contains(byte);
+    let letters = inner.iter().take(PREFIX_MAX).take_while(is_letter).count();
+    let is_quoted = matches!(inner.get(letters), Some(b'"' | b'\'' | b'\\'));
+    let prefix = if is_quoted { letters } else { 0 };
+    at + (rest.len() - inner.len()) + prefix
 }
 
 fn slashes(text: &[u8], at: usize) -> usize {
@@ -215,7 +231,7 @@ fn word_end(text: &[u8], start: usize) -> usize {
             b',' | b'|' => ends_behind_comma(next()),
             b'\\' => ends_behind_slash(next()),
             b';' | b'&' | b'"' | b'\'' | b'}' | b')' | b']' => true,
-            _ => *byte <= b' ',
+            _ => matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | b'\x1b'),
         }
     };
     start + rest.iter().enumerate().position(ends).unwrap_or(rest.len())
