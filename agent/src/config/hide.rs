@@ -2,6 +2,8 @@
 //! settings for secrets, and `name:password@` in addresses. A secret put in the wrong place is still one, and
 //! complaints end in logs and tickets.
 
+use std::collections::HashSet;
+
 use super::error::Problem;
 use super::yaml::{Node, Value};
 
@@ -19,18 +21,27 @@ const SECRET_KEYS: [&str; 6] = [
     "token",
 ];
 
+/// Less of a value tells nothing of it (bytes).
+const PART_BYTES_MIN: usize = 6;
+
 /// Values to be hidden.
 #[derive(Debug, Default)]
-pub(super) struct Hidden(Vec<String>);
+pub(super) struct Hidden {
+    /// The longest first.
+    values: Vec<String>,
+    /// Names of settings and components: they are no secrets, whatever a value is.
+    names: HashSet<String>,
+}
 
 impl Hidden {
     /// What was put in the place of a reference, and the whole value it became part of.
     pub(super) fn add(&mut self, value: &str) {
         let value = value.trim();
-        if !value.is_empty() && !self.0.iter().any(|known| known == value) {
-            self.0.push(value.to_owned());
+        if !value.is_empty() && !self.values.iter().any(|known| known == value) {
+            self.values.push(value.to_owned());
             // A longer one may hold a shorter one.
-            self.0.sort_by_key(|value| std::cmp::Reverse(value.len()));
+            self.values
+                .sort_by_key(|value| std::cmp::Reverse(value.len()));
         }
     }
 
@@ -50,6 +61,7 @@ impl Hidden {
             Value::List(items) => items.iter().for_each(|item| self.add_secrets(item)),
             Value::Map(entries) => {
                 for (key, value) in entries {
+                    self.names.insert(key.name.clone());
                     match SECRET_KEYS.contains(&key.name.as_str()) {
                         true => self.add_all(value),
                         false => self.add_secrets(value),
@@ -69,12 +81,12 @@ impl Hidden {
 
     /// Takes the values out of what is said.
     pub(super) fn hide(&self, problem: &mut Problem) {
-        if self.0.is_empty() {
+        if self.values.is_empty() {
             return;
         }
         let mut message = problem.message.clone();
-        for value in &self.0 {
-            if value.len() < UNQUOTED_BYTES_MIN {
+        for value in &self.values {
+            if value.len() < UNQUOTED_BYTES_MIN || self.names.contains(value) {
                 continue;
             }
             for form in [value.clone(), value.escape_debug().to_string()] {
@@ -89,8 +101,12 @@ impl Hidden {
 
     /// Hides quoted texts that are parts of values.
     fn hide_quoted(&self, message: &str, quote: char) -> String {
+        let tells = |value: &String, text: &str| {
+            value == text || text.len() >= PART_BYTES_MIN && value.contains(text)
+        };
         let is_part = |text: &str| {
-            text != HIDDEN && !text.is_empty() && self.0.iter().any(|value| value.contains(text))
+            let is_open = text == HIDDEN || self.names.contains(text);
+            !is_open && self.values.iter().any(|value| tells(value, text))
         };
         let parts: Vec<&str> = message.split(quote).collect();
         let shown = parts.iter().enumerate().map(|(index, part)| {

@@ -214,6 +214,13 @@ fn complaints_do_not_repeat_what_may_be_secret() {
         "limits: {disk: much}\n",
         &["f:1: limits.disk: \"much\" is not a size"],
     );
+    // So may names of components, whatever a secret is.
+    check_lines(
+        "receivers:\n  team: {type: filelog, include: [/a]}\nexporters:\n  \
+         main: {type: otlp, endpoint: http://h:1, headers: {X-Scope: team}}\n\
+         pipelines:\n  logs: {from: [team, tea], to: [main]}\n",
+        &["f:6: pipelines.logs: unknown receiver `tea`; did you mean `team`?"],
+    );
 }
 
 #[test]
