@@ -95,6 +95,8 @@ pub enum Part {
     Agent,
     /// The collector, and the agent together with it.
     Collector,
+    /// Of the collector, only logs over OTLP/gRPC: for comparing two builds, in turn.
+    Logs,
 }
 
 impl Bench {
@@ -105,8 +107,10 @@ impl Bench {
     pub fn run(&self, only: Option<Part>, progress: impl Fn(&str)) -> anyhow::Result<Vec<Figure>> {
         let wanted = |part| only.is_none_or(|only| only == part);
         let (agent, collector) = (wanted(Part::Agent), wanted(Part::Collector));
-        self.programs.ensure_built(&["vervet-agent"])?;
-        if collector {
+        if agent || collector {
+            self.programs.ensure_built(&["vervet-agent"])?;
+        }
+        if !agent || collector {
             self.programs.ensure_built(&["vervet-collector"])?;
         }
         let mut figures = Vec::new();
@@ -115,6 +119,9 @@ impl Bench {
         }
         if collector {
             figures.extend(self.run_collector(&progress)?);
+        }
+        if only == Some(Part::Logs) {
+            figures.extend(self.run_signal(Signal::Logs, &progress)?);
         }
         Ok(figures)
     }
@@ -126,11 +133,14 @@ impl Bench {
         progress("agent: from a file to acknowledged");
         figures.extend(agent::measure(self).context("agent")?);
         for signal in [Signal::Logs, Signal::Traces, Signal::Metrics] {
-            progress(&format!("collector: {signal} over OTLP/gRPC"));
-            let load = collector::measure(self, signal);
-            figures.extend(load.with_context(|| format!("collector, {signal}"))?);
+            figures.extend(self.run_signal(signal, progress)?);
         }
         Ok(figures)
+    }
+
+    fn run_signal(&self, signal: Signal, progress: &dyn Fn(&str)) -> anyhow::Result<Vec<Figure>> {
+        progress(&format!("collector: {signal} over OTLP/gRPC"));
+        collector::measure(self, signal).with_context(|| format!("collector, {signal}"))
     }
 
     /// A new folder for one measurement.
