@@ -39,6 +39,8 @@ pub const PROMETHEUS_SCOPE: &str = "vervet.prometheus";
 
 /// A full batch has 16 KiB to 2 MiB; a smaller one is moved at little cost.
 const GROUP_LENGTH_WIDTH: usize = 3;
+/// Records of a scope group whose places are noted (16 bytes each).
+const NOTED_RECORDS_MAX: usize = 4_096;
 
 /// What produced the telemetry.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -170,18 +172,46 @@ pub fn for_each_message<'a>(
 
 /// Walks `request` -> resource groups -> scope groups -> records, the nesting all three signals share:
 /// resource = 1 and scope groups = 2 in a resource group, scope = 1 and records = 2 in a scope group.
-/// Resource and scope may stand after the records they describe, so each level is read twice.
+/// Resource and scope may stand after the records they describe, so they are looked for first.
 fn walk<'a>(
     request: &'a [u8],
     mut record: impl FnMut(&Resource<'a>, &Scope<'a>, &'a [u8]) -> Result<(), DecodeError>,
 ) -> Result<(), DecodeError> {
+    let mut noted = Vec::new();
     each_message(request, 1, |group| {
         let resource = read_resource(group)?;
         each_message(group, 2, |scope_group| {
-            let scope = read_scope(scope_group)?;
-            each_message(scope_group, 2, |message| record(&resource, &scope, message))
+            let (scope, rest) = read_scope_group(scope_group, &mut noted)?;
+            for message in noted.drain(..) {
+                record(&resource, &scope, message)?;
+            }
+            each_message(rest, 2, |message| record(&resource, &scope, message))
         })
     })
+}
+
+/// The scope of a scope group. Notes its first [`NOTED_RECORDS_MAX`] records, for they are far apart in memory and looking for
+/// them again costs as much as the first time; returns what stands behind these.
+fn read_scope_group<'a>(
+    group: &'a [u8],
+    noted: &mut Vec<&'a [u8]>,
+) -> Result<(Scope<'a>, &'a [u8]), DecodeError> {
+    noted.clear();
+    let mut scope = Scope::default();
+    let mut behind: Option<usize> = None;
+    let mut reader = Reader::new(group);
+    while let Some((number, field)) = reader.next_field()? {
+        match number {
+            1 => merge_scope(&mut scope, field.bytes(number)?)?,
+            2 if behind.is_none() => {
+                noted.push(field.bytes(number)?);
+                behind = (noted.len() == NOTED_RECORDS_MAX).then(|| reader.remaining());
+            }
+            _ => {}
+        }
+    }
+    let rest = group.len() - behind.unwrap_or_default();
+    Ok((scope, group.get(rest..).unwrap_or_default()))
 }
 
 fn read_resource(group: &[u8]) -> Result<Resource<'_>, DecodeError> {
@@ -197,19 +227,21 @@ fn read_resource(group: &[u8]) -> Result<Resource<'_>, DecodeError> {
 
 fn read_scope(group: &[u8]) -> Result<Scope<'_>, DecodeError> {
     let mut scope = Scope::default();
-    each_message(group, 1, |message| {
-        let mut reader = Reader::new(message);
-        while let Some((number, field)) = reader.next_field()? {
-            match number {
-                1 => scope.name = text(field.bytes(number)?),
-                2 => scope.version = text(field.bytes(number)?),
-                3 => push_item(&mut scope.attributes, read_key_value(field.bytes(number)?)?)?,
-                _ => {}
-            }
-        }
-        Ok(())
-    })?;
+    each_message(group, 1, |message| merge_scope(&mut scope, message))?;
     Ok(scope)
+}
+
+fn merge_scope<'a>(scope: &mut Scope<'a>, message: &'a [u8]) -> Result<(), DecodeError> {
+    let mut reader = Reader::new(message);
+    while let Some((number, field)) = reader.next_field()? {
+        match number {
+            1 => scope.name = text(field.bytes(number)?),
+            2 => scope.version = text(field.bytes(number)?),
+            3 => push_item(&mut scope.attributes, read_key_value(field.bytes(number)?)?)?,
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Writes one resource group holding one scope group.

@@ -301,3 +301,34 @@ fn responses_round_trip() {
         Ok((3, "why".to_owned()))
     );
 }
+
+#[test]
+fn a_scope_behind_thousands_of_records_is_that_of_all() {
+    for records in [
+        1,
+        NOTED_RECORDS_MAX,
+        NOTED_RECORDS_MAX + 1,
+        2 * NOTED_RECORDS_MAX + 7,
+    ] {
+        let numbers = 1..=records as u64;
+        let mut request = Vec::new();
+        for scope in ["first", "second"] {
+            Writer::new(&mut request).message(1, |group| {
+                group.message(2, |w| {
+                    for number in numbers.clone() {
+                        w.message(2, |w| w.fixed64(1, number));
+                    }
+                    w.message(1, |w| w.string(1, scope));
+                });
+            });
+        }
+        let mut found = Vec::new();
+        let read = for_each_log(&request, |_resource, scope, record| {
+            found.push((scope.name.to_string(), record.time_unix_nano));
+        });
+        assert_eq!(read, Ok(()));
+        let expect = ["first", "second"].into_iter();
+        let expect = expect.flat_map(|scope| numbers.clone().map(|n| (scope.to_owned(), n)));
+        assert!(found.iter().cloned().eq(expect), "{records}");
+    }
+}
