@@ -6,7 +6,10 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, MapArray, RecordBatch, StringArray, StringBuilder};
+use arrow::array::{
+    Array, ArrayData, ArrayRef, AsArray, MapArray, MutableArrayData, RecordBatch, StringArray,
+    StringBuilder, make_array,
+};
 use arrow::compute::{concat, interleave};
 use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
@@ -18,6 +21,8 @@ use crate::tables::{Layout, PromotedColumn, column};
 
 /// Rows of a batch that comes out.
 const ROWS_MAX: usize = 16_384;
+/// Rows that stand side by side already, on average, from which they are copied together.
+const RUN_ROWS_MIN: usize = 8;
 
 /// Where a row is: its batch, and its number there.
 pub(super) type Place = (usize, usize);
@@ -26,7 +31,16 @@ pub(super) type Place = (usize, usize);
 pub(super) struct Gather<'b> {
     layout: &'b Layout,
     batches: &'b [RecordBatch],
+    /// The columns of each batch.
+    data: Vec<Vec<ArrayData>>,
     places: Vec<Place>,
+}
+
+/// Rows that follow each other in one batch.
+struct Run {
+    batch: usize,
+    from: usize,
+    to: usize,
 }
 
 impl<'b> Gather<'b> {
@@ -50,9 +64,11 @@ impl<'b> Gather<'b> {
             table: table.name(),
             source,
         })?;
+        let columns = |batch: &RecordBatch| batch.columns().iter().map(|c| c.to_data()).collect();
         Ok(Self {
             layout,
             batches,
+            data: batches.iter().map(columns).collect(),
             places,
         })
     }
@@ -72,11 +88,19 @@ impl<'b> Gather<'b> {
         let promoted: Vec<&PromotedColumn> = self.layout.promoted().columns().iter().collect();
         let mut columns: Vec<ArrayRef> = Vec::with_capacity(schema.fields().len());
         let mut moved = Vec::new();
+        let runs: Vec<Run> = runs(places).collect();
+        let copied_in_runs = runs.len().saturating_mul(RUN_ROWS_MIN) <= places.len();
         for (index, field) in schema.fields().iter().enumerate() {
             let arrays = self.batches.iter().map(|batch| batch.column(index));
             if !matches!(field.data_type(), DataType::Map(..)) {
-                let arrays: Vec<&dyn Array> = arrays.map(|array| array.as_ref()).collect();
-                columns.push(interleave(&arrays, places)?);
+                let copied = copied_in_runs.then(|| self.copy(index, &runs, places.len()));
+                columns.push(match copied.flatten() {
+                    Some(column) => column,
+                    None => {
+                        let arrays: Vec<&dyn Array> = arrays.map(|array| array.as_ref()).collect();
+                        interleave(&arrays, places)?
+                    }
+                });
                 continue;
             }
             let maps: Vec<&MapArray> = arrays.filter_map(|array| array.as_map_opt()).collect();
@@ -85,13 +109,45 @@ impl<'b> Gather<'b> {
                 (rest, moved) = split(&maps, places, None, &promoted)?;
                 rest
             } else {
-                gather_map(&maps, places)?
+                gather_map(&maps, &runs, places.len())?
             };
             columns.push(Arc::new(map));
         }
         columns.extend(moved);
         RecordBatch::try_new(self.layout.schema(), columns)
     }
+
+    /// The values of one column in these runs. Only the batches that have one are looked at.
+    fn copy(&self, column: usize, runs: &[Run], rows: usize) -> Option<ArrayRef> {
+        let mut sources: Vec<&ArrayData> = Vec::new();
+        let mut source_of: Vec<Option<usize>> = vec![None; self.data.len()];
+        for run in runs {
+            let source = source_of.get_mut(run.batch)?;
+            if source.is_none() {
+                *source = Some(sources.len());
+                sources.push(self.data.get(run.batch)?.get(column)?);
+            }
+        }
+        let mut copy = MutableArrayData::new(sources, false, rows);
+        for run in runs {
+            let source = source_of.get(run.batch).copied().flatten()?;
+            // Texts of more than 2 GiB do not fit an array, however they are put together.
+            copy.try_extend(source, run.from, run.to).ok()?;
+        }
+        Some(make_array(copy.freeze()))
+    }
+}
+
+fn runs(places: &[Place]) -> impl Iterator<Item = Run> + '_ {
+    let next_to = |(batch, row): &Place, next: &Place| (*batch, row + 1) == *next;
+    places.chunk_by(next_to).filter_map(|run| {
+        let (batch, from) = *run.first()?;
+        Some(Run {
+            batch,
+            from,
+            to: from + run.len(),
+        })
+    })
 }
 
 /// All rows in the order of the table; equal ones keep theirs.
@@ -117,8 +173,8 @@ fn places(layout: &Layout, batches: &[RecordBatch]) -> Result<Vec<Place>, ArrowE
     Ok(order.values().iter().filter_map(place).collect())
 }
 
-/// The maps of the rows at `places`, whose entries lie side by side.
-fn gather_map(maps: &[&MapArray], places: &[Place]) -> Result<MapArray, ArrowError> {
+/// The maps of the rows in these runs. The entries of a run lie side by side.
+fn gather_map(maps: &[&MapArray], runs: &[Run], rows: usize) -> Result<MapArray, ArrowError> {
     let first = *maps.first().ok_or_else(no_text)?;
     let texts: Option<Vec<(&StringArray, &StringArray)>> = maps
         .iter()
@@ -129,15 +185,11 @@ fn gather_map(maps: &[&MapArray], places: &[Place]) -> Result<MapArray, ArrowErr
         })
         .collect();
     let texts = texts.ok_or_else(no_text)?;
-    let mut lengths = Vec::with_capacity(places.len());
+    let mut lengths = Vec::with_capacity(rows);
     let (mut keys, mut values) = (StringBuilder::new(), StringBuilder::new());
-    // Rows of one stream mostly stand side by side already, and are copied together.
-    for run in places.chunk_by(|(batch, row), next| (*batch, row + 1) == *next) {
-        let Some((batch, first)) = run.first() else {
-            continue;
-        };
+    for run in runs {
         let (Some(map), Some((own_keys, own_values))) =
-            (maps.get(*batch), texts.get(*batch).copied())
+            (maps.get(run.batch), texts.get(run.batch).copied())
         else {
             return Err(no_text());
         };
@@ -145,11 +197,11 @@ fn gather_map(maps: &[&MapArray], places: &[Place]) -> Result<MapArray, ArrowErr
             let offset = map.offsets().get(row).copied().unwrap_or_default();
             usize::try_from(offset).unwrap_or_default()
         };
-        let (from, to) = (offset(*first), offset(first + run.len()));
+        let (from, to) = (offset(run.from), offset(run.to));
         let length = to.saturating_sub(from);
         keys.append_array(&own_keys.slice(from, length))?;
         values.append_array(&own_values.slice(from, length))?;
-        lengths.extend(run.iter().map(|(_, row)| offset(row + 1) - offset(*row)));
+        lengths.extend((run.from..run.to).map(|row| offset(row + 1) - offset(row)));
     }
     let entries: [ArrayRef; 2] = [Arc::new(keys.finish()), Arc::new(values.finish())];
     map_like(first, entries, lengths, None)

@@ -26,6 +26,8 @@ const BUCKETS_MAX: u32 = 1 << 17;
 const SHARE_MAX: u64 = 10;
 /// Tokens seen lately, which need not be added again.
 const RECENT: usize = 1 << 12;
+/// Rows whose maps are compared at once: those of a resource follow each other by hundreds, and are all the same.
+const SAME_ROWS: usize = 64;
 
 /// The index of one segment in the making.
 pub(in crate::segment) struct IndexBuilder {
@@ -175,26 +177,30 @@ impl IndexBuilder {
         };
         // Rows that follow each other mostly have the same keys at the same places, those of a resource all values too.
         let mut at_place: Vec<(&str, KeyHash)> = Vec::new();
-        let mut before = 0..0;
-        for bounds in map.value_offsets().windows(2) {
-            let [from, to] = bounds else { continue };
-            let place = |offset: &i32| usize::try_from(*offset).unwrap_or(0);
-            let row = place(from)..place(to);
-            if same_entries(keys, before.clone(), row.clone())
-                && same_entries(values, before, row.clone())
-            {
-                before = row;
+        let offsets = map.value_offsets();
+        let rows = map.len();
+        let mut row = 0;
+        while row < rows {
+            let end = rows.min(row + SAME_ROWS);
+            let with_before = row.saturating_sub(1)..end;
+            if row > 0 && repeat(offsets, with_before, [keys, values]) {
+                row = end;
                 continue;
             }
-            for (place, entry) in row.clone().enumerate() {
-                let key = self.key_at(&mut at_place, place, keys.value(entry), in_map);
-                let value = match values.is_valid(entry) {
-                    true => values.value(entry),
-                    false => "",
-                };
-                self.put(key.with_value(value));
+            for row in row..end {
+                if row > 0 && repeat(offsets, row - 1..row + 1, [keys, values]) {
+                    continue;
+                }
+                for (place, entry) in entries_of(offsets, row).enumerate() {
+                    let key = self.key_at(&mut at_place, place, keys.value(entry), in_map);
+                    let value = match values.is_valid(entry) {
+                        true => values.value(entry),
+                        false => "",
+                    };
+                    self.put(key.with_value(value));
+                }
             }
-            before = row;
+            row = end;
         }
     }
 
@@ -285,9 +291,9 @@ impl IndexBuilder {
         let base = base.unwrap_or(bloom.buckets());
         let last = bloom.buckets();
         self.finished.push((bloom, tokens));
-        // Room for a row group with four times the tokens of this one, which a cache still holds.
+        // Room for a row group with twice the tokens of this one, which a cache still holds.
         let mut buckets = base;
-        while buckets < BUCKETS_MAX && buckets / 4 < last {
+        while buckets < BUCKETS_MAX && buckets / 2 < last {
             buckets *= 2;
         }
         self.current = Current::Later {
@@ -393,26 +399,51 @@ fn common_size(finished: &[(Bloom, u64)], data_bytes: u64) -> u32 {
     buckets
 }
 
-/// Whether two runs of texts are the same, one by one.
-fn same_entries(texts: &StringArray, a: Range<usize>, b: Range<usize>) -> bool {
-    let run = |entries: Range<usize>| -> Option<(&[i32], &[u8])> {
-        let offsets = texts.value_offsets().get(entries.start..=entries.end)?;
-        let place = |offset: &i32| usize::try_from(*offset).ok();
-        let (from, to) = (place(offsets.first()?)?, place(offsets.last()?)?);
-        Some((offsets, texts.value_data().get(from..to)?))
+/// The entries of a row of a map.
+fn entries_of(offsets: &[i32], row: usize) -> Range<usize> {
+    let offset = |row: usize| {
+        let offset = offsets.get(row).copied().unwrap_or_default();
+        usize::try_from(offset).unwrap_or_default()
     };
-    if a.len() != b.len() || texts.null_count() > 0 {
+    offset(row)..offset(row + 1)
+}
+
+/// Whether all of some rows of a map have the same entries.
+fn repeat(offsets: &[i32], rows: Range<usize>, texts: [&StringArray; 2]) -> bool {
+    let entries = entries_of(offsets, rows.start);
+    let period = entries.len();
+    let of_rows = offsets.get(rows.start..=rows.end).unwrap_or_default();
+    let mut lengths = of_rows.windows(2).map(|bounds| match bounds {
+        [from, to] => usize::try_from(to - from).ok(),
+        _ => None,
+    });
+    if !lengths.all(|length| length == Some(period)) {
         return false;
     }
-    // All texts of a run lie side by side: one comparison, and their lengths.
-    match (run(a), run(b)) {
-        (Some((a, a_bytes)), Some((b, b_bytes))) => {
-            let starts = a.first().zip(b.first());
-            let apart = starts.map_or(0, |(a, b)| b - a);
-            a_bytes == b_bytes && a.iter().zip(b).all(|(a, b)| b - a == apart)
-        }
-        _ => false,
+    let entries = entries.start..entries.start + period * rows.len();
+    texts
+        .into_iter()
+        .all(|texts| repeats(texts, entries.clone(), period))
+}
+
+/// Whether texts are those that stand `period` places before them.
+fn repeats(texts: &StringArray, run: Range<usize>, period: usize) -> bool {
+    if texts.null_count() > 0 {
+        return false;
     }
+    let bytes = || -> Option<bool> {
+        let offsets = texts.value_offsets().get(run.start..=run.end)?;
+        let place = |offset: &i32| usize::try_from(*offset).ok();
+        let (from, to) = (place(offsets.first()?)?, place(offsets.last()?)?);
+        let after = place(offsets.get(period)?)?;
+        let apart = offsets.get(period)? - offsets.first()?;
+        // All texts of a run lie side by side: one comparison, and their lengths.
+        let mut pairs = offsets.iter().zip(offsets.get(period..)?);
+        let data = texts.value_data();
+        let (first, second) = (data.get(from..to - (after - from))?, data.get(after..to)?);
+        Some(pairs.all(|(offset, later)| later - offset == apart) && first == second)
+    };
+    bytes().unwrap_or(false)
 }
 
 fn binary<'b>(batch: &'b RecordBatch, name: &str) -> Option<&'b BinaryArray> {
@@ -433,15 +464,34 @@ mod tests {
             .map(Some)
             .to_vec()
             .into();
-        assert!(same_entries(&texts, 1..3, 3..5));
-        assert!(same_entries(&texts, 0..0, 4..4));
-        assert!(!same_entries(&texts, 1..3, 5..7), "other lengths");
-        assert!(!same_entries(&texts, 1..3, 7..9), "another text");
-        assert!(!same_entries(&texts, 1..3, 3..4), "fewer");
+        assert!(repeats(&texts, 1..5, 2));
+        assert!(repeats(&texts, 1..3, 2), "nothing before them");
+        assert!(repeats(&texts, 4..4, 0));
+        assert!(!repeats(&texts, 3..7, 2), "other lengths");
+        assert!(!repeats(&texts, 1..9, 2), "the last ones");
+        let other: StringArray = ["ab", "c", "ab", "d"].map(Some).to_vec().into();
+        assert!(!repeats(&other, 0..4, 2), "another text");
         let sliced = texts.slice(1, 4);
-        assert!(same_entries(&sliced, 0..2, 2..4));
+        assert!(repeats(&sliced, 0..4, 2));
         let null: StringArray = vec![Some("a"), None, Some("a"), None].into();
-        assert!(!same_entries(&null, 0..2, 2..4), "nulls are not looked at");
+        assert!(!repeats(&null, 0..4, 2), "nulls are not looked at");
+        let same: StringArray = ["a", "b", "a", "b", "a", "b", "a"]
+            .map(Some)
+            .to_vec()
+            .into();
+        let check = |offsets: &[i32], rows: Range<usize>, expect: bool| {
+            assert_eq!(
+                repeat(offsets, rows.clone(), [&same, &same]),
+                expect,
+                "{offsets:?} {rows:?}"
+            );
+        };
+        check(&[0, 2, 4, 6], 0..3, true);
+        check(&[0, 2, 4, 6], 1..3, true);
+        check(&[0, 2, 4, 5, 7], 0..4, false);
+        check(&[0, 2, 4, 5, 7], 0..2, true);
+        check(&[1, 3, 5, 5, 5], 2..4, true);
+        check(&[0, 1, 2, 3], 0..3, false);
     }
 
     /// Each of so many tokens is put in the first row group, and then all once more.

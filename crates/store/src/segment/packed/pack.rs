@@ -18,6 +18,7 @@ use arrow::error::ArrowError;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::{doubles, scan};
+use crate::head::series::IdHashing;
 use crate::tables::Layout;
 use crate::tables::packed::{LENGTH_BASE, MARK, packed_columns};
 
@@ -101,7 +102,7 @@ impl Kind {
 #[derive(Default)]
 struct Templates {
     /// By the hash of the text without its places.
-    known: HashMap<u64, Vec<Place>>,
+    known: HashMap<u64, Vec<Place>, IdHashing>,
     // Kept for their memory.
     found: Vec<Range<usize>>,
     skeleton: Vec<u8>,

@@ -12,6 +12,8 @@ use crate::tables::packed::{DIGITS_MAX, MARK};
 /// Longer texts (bytes) stay as they are.
 const TEXT_BYTES_MAX: usize = 2_048;
 const PLACES_MAX: usize = 32;
+/// Bytes that are searched at a time.
+const WORD_BYTES: usize = 8;
 /// A shorter word of letters and digits is a name more often than a number.
 const HEX_WORD_MIN: usize = 4;
 
@@ -70,7 +72,27 @@ pub(super) fn places(text: &str, places: &mut Vec<Range<usize>>) -> bool {
 
 fn next_digit(bytes: &[u8], at: usize) -> Option<usize> {
     let rest = bytes.get(at..)?;
-    Some(at + rest.iter().position(u8::is_ascii_digit)?)
+    let (words, tail) = rest.as_chunks::<WORD_BYTES>();
+    for (place, word) in words.iter().enumerate() {
+        let marks = digit_marks(u64::from_le_bytes(*word));
+        if marks != 0 {
+            let byte = usize::try_from(marks.trailing_zeros() / u8::BITS).ok()?;
+            return Some(at + place * WORD_BYTES + byte);
+        }
+    }
+    let place = tail.iter().position(u8::is_ascii_digit)?;
+    Some(at + rest.len() - tail.len() + place)
+}
+
+/// The high bit of each byte that is a decimal digit.
+fn digit_marks(word: u64) -> u64 {
+    const HIGH: u64 = 0x80 * EACH_BYTE;
+    const EACH_BYTE: u64 = 0x0101_0101_0101_0101;
+    // Sums of seven bits each stay within their byte.
+    let low = word & !HIGH;
+    let from_zero = low + (0x80 - b'0' as u64) * EACH_BYTE;
+    let beyond_nine = low + (0x80 - (b'9' as u64 + 1)) * EACH_BYTE;
+    from_zero & !beyond_nine & !word & HIGH
 }
 
 /// Adds the places of the word that begins at `start`, and returns its end.
@@ -118,6 +140,29 @@ fn runs(bytes: &[u8], word: Range<usize>, places: &mut Vec<Range<usize>>) {
                 run = None;
             }
             _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn the_next_digit_is_the_first(bytes in prop::collection::vec(any::<u8>(), 0..40), at in 0..40_usize) {
+            let expect = bytes.iter().skip(at).position(u8::is_ascii_digit);
+            let expect = expect.map(|place| at + place);
+            prop_assert_eq!(next_digit(&bytes, at), expect);
+        }
+
+        #[test]
+        fn only_digits_are_marked(byte in any::<u8>(), place in 0..8_u32) {
+            let marks = digit_marks(u64::from(byte) << (8 * place));
+            let expect = u64::from(byte.is_ascii_digit()) * (0x80 << (8 * place));
+            prop_assert_eq!(marks, expect);
         }
     }
 }
