@@ -9,6 +9,7 @@ use super::ROW_GROUP_ROWS_MAX;
 use super::checksum::HashedFile;
 use super::index::{INDEX_KEY, IndexBuilder};
 use super::packed::Packer;
+use super::properties::Effort;
 use crate::tables::Layout;
 
 /// Rows in a row group of a table with an index: the unit that a token bloom skips.
@@ -34,9 +35,10 @@ impl<'f> GroupWriter<'f> {
     pub(super) fn new(
         writer: ArrowWriter<&'f mut HashedFile>,
         layout: &Layout,
+        effort: Effort,
         first_rows: usize,
     ) -> Self {
-        let index = IndexBuilder::new(layout);
+        let index = IndexBuilder::new(layout, effort.filters());
         let rows_max = match &index {
             Some(_) => even_part(first_rows, INDEXED_GROUP_ROWS_MAX),
             None => ROW_GROUP_ROWS_MAX,
@@ -69,7 +71,8 @@ impl<'f> GroupWriter<'f> {
             self.rows += rows;
             self.bytes += rows * row_bytes;
             at += rows;
-            if self.rows >= self.rows_max || self.bytes >= GROUP_BYTES_MAX {
+            let is_full = self.index.as_ref().is_some_and(IndexBuilder::is_full);
+            if self.rows >= self.rows_max || self.bytes >= GROUP_BYTES_MAX || is_full {
                 self.end_group()?;
             }
         }

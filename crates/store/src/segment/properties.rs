@@ -19,13 +19,16 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPrope
 use parquet::schema::types::ColumnPath;
 
 use super::ROW_GROUP_ROWS_MAX;
+use super::index::FilterKind;
 use crate::tables::packed::{PREFIX, companion, packed_columns};
 use crate::tables::{Layout, PromotedKind, Table, column, map_fields};
 
 /// How much work compression is worth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Effort {
-    /// Written once a minute and rewritten soon.
+    /// Written once a minute, on the way in, and rewritten soon.
+    Least,
+    /// Merged, and rewritten within a day.
     Quick,
     /// Kept for long: a tenth smaller for five times the work.
     Thorough,
@@ -35,8 +38,15 @@ impl Effort {
     /// Level 1 makes less of texts of this kind than level 3 does, in half the time.
     fn zstd_level(self) -> i32 {
         match self {
-            Self::Quick => 1,
+            Self::Least | Self::Quick => 1,
             Self::Thorough => 9,
+        }
+    }
+
+    pub(super) fn filters(self) -> FilterKind {
+        match self {
+            Self::Least => FilterKind::Blooms,
+            Self::Quick | Self::Thorough => FilterKind::Ribbons,
         }
     }
 }

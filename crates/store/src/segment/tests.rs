@@ -1,5 +1,6 @@
 use std::collections::HashSet;
 use std::fs::File;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -104,6 +105,53 @@ fn every_table_reads_back_with_its_own_schema() {
             .map(|stats| stats.column_id)
             .collect();
         assert_eq!(measured.len(), table.stats_columns().len());
+    }
+}
+
+/// The version of the index of a segment.
+fn index_version(path: &Path) -> u8 {
+    let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(path).unwrap()).unwrap();
+    let entries = reader.metadata().file_metadata().key_value_metadata();
+    let entry = entries
+        .unwrap()
+        .iter()
+        .find(|entry| entry.key == index::INDEX_KEY);
+    let place = index::IndexPlace::from_value(entry.unwrap().value.as_ref().unwrap()).unwrap();
+    std::fs::read(path).unwrap()[usize::try_from(place.offset).unwrap()]
+}
+
+#[test]
+fn what_is_flushed_has_blooms_and_what_is_merged_ribbons() {
+    let dir = tempfile::tempdir().unwrap();
+    for table in [Table::Logs, Table::Spans] {
+        let schema = table.schema();
+        let columns = schema
+            .fields()
+            .iter()
+            .map(|field| default_row(table, field));
+        let batch = RecordBatch::try_new(Arc::clone(&schema), columns.collect()).unwrap();
+        let layout = Layout::fixed(table);
+        let batches = || [Ok(batch.clone())];
+        let version = |file: WrittenFile| {
+            index_version(&dir.path().join(table.name()).join(file.relative_path))
+        };
+        let rows = std::slice::from_ref(&batch);
+        assert_eq!(
+            version(write_segment(dir.path(), &layout, 0, &batch).unwrap()),
+            1
+        );
+        assert_eq!(
+            version(write_gathered(dir.path(), &layout, 0, rows).unwrap()),
+            1
+        );
+        assert_eq!(
+            version(write_sorted(dir.path(), &layout, 0, batches()).unwrap()),
+            2
+        );
+        assert_eq!(
+            version(write_compacted(dir.path(), &layout, 0, batches()).unwrap()),
+            2
+        );
     }
 }
 

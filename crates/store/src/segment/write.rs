@@ -43,7 +43,7 @@ pub fn write_segment<'f>(
 ) -> Result<WrittenFile, SegmentError> {
     let sorted = shred(&sort_batch(layout.table(), batch)?, layout)?;
     let batches = std::iter::once(Ok(sorted));
-    write_batches(folder.into(), layout, day, Effort::Quick, batches)
+    write_batches(folder.into(), layout, day, Effort::Least, batches)
 }
 
 /// As [`write_segment`], of the rows of several batches of the table's own columns, all of that day: each value is copied
@@ -58,11 +58,11 @@ pub fn write_gathered<'f>(
     batches: &[RecordBatch],
 ) -> Result<WrittenFile, SegmentError> {
     let gather = Gather::new(layout, batches)?;
-    write_batches(folder.into(), layout, day, Effort::Quick, gather.batches())
+    write_batches(folder.into(), layout, day, Effort::Least, gather.batches())
 }
 
 /// Writes batches that are in the table's order, one after the other, as one segment in `layout` below
-/// `folder`. Each may be in any earlier layout. When it returns, the file and the folders above it are on disk.
+/// `folder`, in a form that takes less and longer than that of [`write_gathered`]. Each may be in any earlier layout. When it returns, the file and the folders above it are on disk.
 /// Memory: one row group in encoded form and one batch.
 ///
 /// # Errors
@@ -178,7 +178,7 @@ fn write_file(
     let sample = batches.peek().and_then(|first| first.as_ref().ok());
     let first_rows = sample.map_or(0, RecordBatch::num_rows);
     let writer = open_writer(&mut file, layout, effort, sample).map_err(parquet)?;
-    let mut writer = GroupWriter::new(writer, layout, first_rows);
+    let mut writer = GroupWriter::new(writer, layout, effort, first_rows);
     let mut measure = Measure::new(layout);
     for batch in batches {
         let batch = batch?;

@@ -30,7 +30,6 @@ use super::times::Page;
 use crate::StoreError;
 use crate::catalog::DataFile;
 use crate::segment::index::IndexError;
-use crate::segment::index::bloom::bits;
 use crate::segment::index::cube::Cube;
 use crate::segment::unpack;
 use crate::tables::column;
@@ -111,12 +110,9 @@ impl Segment {
         let Ok(Some(header)) = &self.metadata.index else {
             return Ok(None);
         };
-        let Some(range) = header.page_of(token) else {
-            return Ok(None);
-        };
-        let page = self.input.get_bytes(range.offset, range.length);
-        let page = page.map_err(|_| IndexError::Damaged("blooms"))?;
-        header.lookup(range, &page, &bits(token)).map(Some)
+        header.look_up(token, |offset, length| {
+            self.input.get_bytes(offset, length).ok()
+        })
     }
 
     /// The counts of the segment, if it has any.
