@@ -256,7 +256,11 @@ impl Room for RequestRoom {
         if bytes as u64 > most {
             // It would find no room however often it came back.
             let limit = usize::try_from(most).unwrap_or(usize::MAX);
-            return Err(Refusal::TooLarge { limit });
+            return Err(Refusal::NoRoomEver {
+                bytes,
+                limit,
+                setting: "a part of the agent's limits.memory",
+            });
         }
         let has_room = match &mut self.permit {
             Some(permit) => {

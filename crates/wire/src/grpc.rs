@@ -43,7 +43,7 @@ fn source_of(headers: &http::HeaderMap) -> Result<Option<Source>, Refusal> {
 fn status_of(refusal: &Refusal) -> Status {
     let (code, retry_after) = match refusal {
         Refusal::Invalid(_) => (Code::InvalidArgument, None),
-        Refusal::TooLarge { .. } => (Code::ResourceExhausted, None),
+        Refusal::TooLarge { .. } | Refusal::NoRoomEver { .. } => (Code::ResourceExhausted, None),
         Refusal::Overloaded { retry_after } => (Code::ResourceExhausted, Some(retry_after)),
         Refusal::Unavailable { retry_after, .. } => (Code::Unavailable, Some(retry_after)),
     };

@@ -141,6 +141,15 @@ pub enum Refusal {
     /// The request is larger than the limit (bytes).
     #[error("the request body exceeds the limit of {limit} bytes")]
     TooLarge { limit: usize },
+    /// To read the request takes more memory than the setting `setting` ever gives to one (bytes).
+    #[error(
+        "a request whose reading takes {bytes} bytes of memory exceeds the {limit} that one may take ({setting})"
+    )]
+    NoRoomEver {
+        bytes: usize,
+        limit: usize,
+        setting: &'static str,
+    },
     /// Too much is under way. The sender retries after the delay.
     #[error("too much is waiting to be stored; retry in {} s", retry_after.as_secs())]
     Overloaded { retry_after: Duration },
@@ -157,7 +166,7 @@ impl Refusal {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Invalid(_) => "invalid",
-            Self::TooLarge { .. } => "too_large",
+            Self::TooLarge { .. } | Self::NoRoomEver { .. } => "too_large",
             Self::Overloaded { .. } => "overloaded",
             Self::Unavailable { .. } => "unavailable",
         }

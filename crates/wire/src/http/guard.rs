@@ -8,10 +8,15 @@
 //! |---|---|---|
 //! | [`service`] on loopback | local ones and the known one | refused: 403 |
 //! | [`service`] elsewhere | all | served: a proxy in front may let pages send telemetry |
-//! | [`site`] on loopback | local ones and the known one | refused when they change something; links lead here |
-//! | [`site`] elsewhere | all | refused when they change something |
+//! | [`site`] on loopback | local ones and the known one | refused, but links to pages of the web app: 403 |
+//! | [`site`] elsewhere | all | as on loopback |
 //!
-//! A host name that is not served is answered with 421.
+//! A link is a `GET` or `HEAD` of which the browser says that a person goes to a page by it (`Sec-Fetch-Mode: navigate`,
+//! `Sec-Fetch-Dest: document`); what is below [`API_PREFIXES`] is no page. A browser that says nothing of a request's mode
+//! is taken to link. A host name that is not served is answered with 421.
+//!
+//! Every answer of [`service`] on loopback and of [`site`] says that its content type is meant
+//! (`X-Content-Type-Options: nosniff`) and that other sites may not show it (`Cross-Origin-Resource-Policy: same-origin`).
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -20,10 +25,22 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, Method, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 
 use super::router::signal_of;
 use crate::receiver::{OtlpSink, Protocol, RefusedRequest};
+
+/// Paths of APIs begin with one of these, or are one of [`API_PATHS`]; all others of a [`site`] are pages.
+pub const API_PREFIXES: [&str; 7] = [
+    "/api/",
+    "/v1/",
+    "/loki/",
+    "/tempo/",
+    "/jaeger/",
+    "/alertmanager/",
+    "/-/",
+];
+const API_PATHS: [&str; 5] = ["/healthz", "/livez", "/readyz", "/metrics", "/api"];
 
 /// `router` for a listener on `address` that programs ask; its host may also be that of the URL `known_as`.
 pub fn service(router: Router, address: SocketAddr, known_as: Option<&str>) -> Router {
@@ -60,7 +77,7 @@ async fn check_telemetry<S: OtlpSink>(
     next: Next,
 ) -> Response {
     let Some((status, message)) = guard.refusal(&request) else {
-        return next.run(request).await;
+        return own(next.run(request).await);
     };
     if let Some(signal) = signal_of(request.uri().path()) {
         sink.refused(RefusedRequest {
@@ -73,14 +90,29 @@ async fn check_telemetry<S: OtlpSink>(
             delivered: false,
         });
     }
-    (status, message).into_response()
+    own((status, message).into_response())
 }
 
 async fn check(State(guard): State<Guard>, request: Request, next: Next) -> Response {
     match guard.refusal(&request) {
-        Some((status, message)) => (status, message).into_response(),
-        None => next.run(request).await,
+        Some((status, message)) => own((status, message).into_response()),
+        None => own(next.run(request).await),
     }
+}
+
+/// `response` with what keeps other sites from making something else of it.
+fn own(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (
+            HeaderName::from_static("cross-origin-resource-policy"),
+            "same-origin",
+        ),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    response
 }
 
 #[derive(Debug, Clone)]
@@ -88,7 +120,7 @@ struct Guard {
     /// Whether the listener is on loopback, so that only local host names and `known` are served.
     local: bool,
     known: Option<Arc<str>>,
-    /// Whether other sites' pages may ask for what changes nothing.
+    /// Whether other sites' pages may link to ours.
     links: bool,
 }
 
@@ -111,8 +143,8 @@ impl Guard {
                            or set external_url of a collector\n";
             return Some((StatusCode::MISDIRECTED_REQUEST, message));
         }
-        let reads = [Method::GET, Method::HEAD, Method::OPTIONS].contains(request.method());
-        let refused = !(self.links && reads) && self.is_cross_site(headers, host);
+        let links = self.links && is_link(request);
+        let refused = !links && self.is_cross_site(headers, host);
         let message = "requests from other sites are refused\n";
         refused.then_some((StatusCode::FORBIDDEN, message))
     }
@@ -134,6 +166,20 @@ impl Guard {
         site.is_some_and(|site| !matches!(site, "same-origin" | "none"))
             || origin.is_some_and(|it| !it.eq_ignore_ascii_case(host) && !self.is_known(it))
     }
+}
+
+/// Whether a browser follows a link to a page by `request`, as far as it says.
+fn is_link<B>(request: &http::Request<B>) -> bool {
+    let says = |name: &str, expected: &str| {
+        text(request.headers(), name).is_none_or(|value| value == expected)
+    };
+    let path = request.uri().path();
+    let is_api = API_PATHS.contains(&path) || API_PREFIXES.iter().any(|it| path.starts_with(it));
+    [Method::GET, Method::HEAD].contains(request.method())
+        && says("sec-fetch-mode", "navigate")
+        && says("sec-fetch-dest", "document")
+        && !request.headers().contains_key(header::ORIGIN)
+        && !is_api
 }
 
 fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {

@@ -9,17 +9,19 @@
 
 mod number;
 mod scalar;
+mod skipped;
 
 use std::fmt;
 
 use bytes::Bytes;
-use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use vervet_model::Signal;
 
 use crate::otlp::schema::{self, FieldSpec, Kind, MessageSpec};
 use crate::protobuf::{Open, Writer};
 use crate::receiver::Refusal;
 use crate::room::Room;
+use skipped::Skipped;
 
 /// A number of two bytes (`0,`) becomes eight.
 const EXPANSION_MAX: usize = 4;
@@ -128,7 +130,7 @@ impl<'de> Visitor<'de> for Message<'_, '_> {
                     place: Place::Field,
                     to: self.to,
                 })?,
-                None => drop(map.next_value::<IgnoredAny>()?),
+                None => map.next_value_seed(Skipped)?,
             }
         }
         Ok(())

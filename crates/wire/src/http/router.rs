@@ -328,7 +328,9 @@ fn refuse(encoding: Encoding, refusal: &Refusal) -> Response {
     const UNAVAILABLE: u32 = 14;
     let (status, code, retry_after) = match refusal {
         Refusal::Invalid(_) => (StatusCode::BAD_REQUEST, INVALID_ARGUMENT, None),
-        Refusal::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, RESOURCE_EXHAUSTED, None),
+        Refusal::TooLarge { .. } | Refusal::NoRoomEver { .. } => {
+            (StatusCode::PAYLOAD_TOO_LARGE, RESOURCE_EXHAUSTED, None)
+        }
         Refusal::Overloaded { retry_after } => (
             StatusCode::TOO_MANY_REQUESTS,
             RESOURCE_EXHAUSTED,

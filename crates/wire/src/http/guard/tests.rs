@@ -109,6 +109,8 @@ async fn pages_of_other_sites_are_refused() {
         let refused = |refused: bool| if refused { 403 } else { 200 };
         for method in ["GET", "HEAD", "POST"] {
             let reads = method != "POST";
+            // Links have no origin.
+            let links = name != "origin";
             for (guarded, address, expected) in [
                 (
                     service as fn(_, _, Option<&str>) -> _,
@@ -116,12 +118,70 @@ async fn pages_of_other_sites_are_refused() {
                     refused(cross),
                 ),
                 (service, ELSEWHERE, 200),
-                (site, LOOPBACK, refused(cross && !reads)),
-                (site, ELSEWHERE, refused(cross && !reads)),
+                (site, LOOPBACK, refused(cross && !(reads && links))),
+                (site, ELSEWHERE, refused(cross && !(reads && links))),
             ] {
                 let status = asked(guarded, address, method, &headers).await;
                 assert_eq!(status, expected, "{method} {address} {name}: {value}");
             }
+        }
+    }
+}
+
+/// The answer of a site to another site's page that asks for `path`.
+async fn cross_site(path: &str, mode: &str, dest: &str) -> Response {
+    let paths = [
+        "/",
+        "/logs",
+        "/metrics",
+        "/api/vervet/v1/sql",
+        "/loki/api/v1/query",
+    ];
+    let router = paths.into_iter().fold(Router::new(), |router, path| {
+        router.route(path, get(|| async { "read" }))
+    });
+    let router = site(router, LOOPBACK.parse().expect("an address"), KNOWN);
+    let request = http::Request::builder()
+        .uri(path)
+        .header("host", LOOPBACK)
+        .header("sec-fetch-site", "cross-site")
+        .header("sec-fetch-mode", mode)
+        .header("sec-fetch-dest", dest);
+    let request = request.body(Body::empty()).expect("a request");
+    router.oneshot(request).await.expect("infallible")
+}
+
+#[tokio::test]
+async fn other_sites_may_only_link_to_pages() {
+    for (path, mode, dest, expected) in [
+        ("/", "navigate", "document", 200),
+        ("/logs", "navigate", "document", 200),
+        ("/logs", "navigate", "iframe", 403),
+        ("/logs", "no-cors", "image", 403),
+        ("/logs", "cors", "empty", 403),
+        ("/api/vervet/v1/sql?query=SELECT+1", "no-cors", "image", 403),
+        (
+            "/api/vervet/v1/sql?query=SELECT+1",
+            "no-cors",
+            "script",
+            403,
+        ),
+        (
+            "/api/vervet/v1/sql?query=SELECT+1",
+            "navigate",
+            "document",
+            403,
+        ),
+        ("/loki/api/v1/query", "navigate", "document", 403),
+        ("/metrics", "navigate", "document", 403),
+    ] {
+        let response = cross_site(path, mode, dest).await;
+        assert_eq!(response.status(), expected, "{path} {mode} {dest}");
+        for (name, value) in [
+            ("x-content-type-options", "nosniff"),
+            ("cross-origin-resource-policy", "same-origin"),
+        ] {
+            assert_eq!(response.headers()[name], value, "{path}");
         }
     }
 }

@@ -146,6 +146,17 @@ fn values_deeper_than_the_parser_goes_are_refused() {
     };
     assert!(read(Signal::Logs, &deep(20)).is_ok());
     assert!(read(Signal::Logs, &deep(10_000)).is_err());
+    for (open, close) in [(r#"{"a":"#, "}"), ("[", "]")] {
+        let unknown = |levels: usize| {
+            let value = format!("{}1{}", open.repeat(levels), close.repeat(levels));
+            format!(r#"{{"nobody":{value},"resourceLogs":[]}}"#)
+        };
+        assert!(read(Signal::Logs, &unknown(126)).is_ok());
+        assert!(read(Signal::Logs, &unknown(128)).is_err());
+        assert!(read(Signal::Logs, &unknown(100_000)).is_err());
+    }
+    let values = r#"{"nobody":[true,null,-1,1,1.5,"a\n",{"b":[],"c\u00e9":{}}]}"#;
+    assert!(read(Signal::Logs, values).is_ok());
 }
 
 /// Counts what it was asked for.
