@@ -5,11 +5,14 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use uuid::Uuid;
 
 const FILE: &str = "agent-id";
+/// For its owner alone, as the other files of the data folder.
+const MODE: u32 = 0o600;
 
 /// The stored id, or a new one when there is none or `renew` is set.
 ///
@@ -38,7 +41,17 @@ pub(crate) fn load(data_dir: &Path, renew: bool) -> io::Result<String> {
 
 fn store(data_dir: &Path, path: &Path, id: &str) -> io::Result<()> {
     let temporary = data_dir.join("agent-id.new");
-    let mut file = File::create(&temporary)?;
+    // One that a crash has left behind may have another mode.
+    match fs::remove_file(&temporary) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut options = File::options();
+    let mut file = options
+        .write(true)
+        .create_new(true)
+        .mode(MODE)
+        .open(&temporary)?;
     file.write_all(id.as_bytes())?;
     file.sync_all()?;
     fs::rename(&temporary, path)?;
@@ -57,6 +70,16 @@ mod tests {
         let second = load(dir.path(), true).expect("renewed");
         assert_ne!(second, first);
         assert_eq!(load(dir.path(), false).expect("stored"), second);
+    }
+
+    #[test]
+    fn the_file_is_its_owners_alone() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().expect("temporary folder");
+        fs::write(dir.path().join("agent-id.new"), "left by a crash").expect("written");
+        load(dir.path(), false).expect("new");
+        let metadata = fs::metadata(dir.path().join(FILE)).expect("a file");
+        assert_eq!(metadata.permissions().mode() & 0o777, 0o600);
     }
 
     #[test]

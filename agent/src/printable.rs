@@ -1,12 +1,16 @@
 //! Text from elsewhere, on the terminal of either program: what would be obeyed or would hide something becomes visible.
 
 /// Whether a terminal may obey `c`, or show the text around it in another order or not at all: control characters of both
-/// sets (C0, DEL, C1), marks of direction, line separators, and what has no width.
+/// sets (C0, DEL, C1), marks of direction, line separators, and what is not seen: Unicode's `Default_Ignorable_Code_Point`
+/// and the empty Braille cell.
 pub fn is_obeyed(c: char) -> bool {
     c.is_control()
         || matches!(c,
-            '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-            | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
+            | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// `text` with such characters escaped.
@@ -62,6 +66,16 @@ mod tests {
             '\u{2028}',
             '\u{feff}',
             '\u{e0041}',
+            '\u{ad}',
+            '\u{34f}',
+            '\u{115f}',
+            '\u{180e}',
+            '\u{2800}',
+            '\u{3164}',
+            '\u{fe0f}',
+            '\u{ffa0}',
+            '\u{1d173}',
+            '\u{e0100}',
         ] {
             let text = format!("a{c}b");
             assert!(!printable(&text).contains(c), "{c:?}");

@@ -31,7 +31,10 @@ fn one(way: &Way, out: &mut String) {
     };
     say(
         "receiver",
-        &format!("{} ({}): {}", way.receiver, way.kind, way.chosen_by),
+        &printable(&format!(
+            "{} ({}): {}",
+            way.receiver, way.kind, way.chosen_by
+        )),
     );
     if let Some(pod) = &way.pod {
         say("pod", &printable(pod));
