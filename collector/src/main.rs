@@ -82,6 +82,8 @@ enum Failure {
 }
 
 fn main() -> ExitCode {
+    // Whatever is made from here on is its owner's alone: rows, catalogs, backups.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let cli = Cli::parse();
     if matches!(cli.command, Command::Run { .. } | Command::Standalone(_)) {
         // Without it the collector takes more memory, and does its work all the same.

@@ -34,6 +34,8 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long rules and notifications may take to finish after that.
 const RULES_TIMEOUT: Duration = Duration::from_secs(1);
 pub(crate) const JOURNAL_DIR: &str = "journal";
+/// What is stored is for its owner alone. A folder that is there stays as it is.
+const DATA_DIR_MODE: u32 = 0o700;
 pub(crate) const ERRORS_FILE: &str = "errors.sqlite";
 pub(crate) const ALERTS_FILE: &str = "alerts.json";
 
@@ -192,7 +194,11 @@ fn log_started(addresses: &Addresses, started: UnixNanos) {
 
 fn open(config: &CollectorConfig) -> anyhow::Result<Opened> {
     let dir = &config.data_dir;
-    std::fs::create_dir_all(dir)
+    use std::os::unix::fs::DirBuilderExt as _;
+    let mut private = std::fs::DirBuilder::new();
+    private.recursive(true).mode(DATA_DIR_MODE);
+    private
+        .create(dir)
         .with_context(|| format!("cannot make the data folder {}", dir.display()))?;
     let dir = dir
         .canonicalize()
