@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
 use std::time::Duration;
 
 use parking_lot::RwLock;
@@ -18,8 +18,19 @@ pub(crate) struct StageHealth {
     clock: Arc<dyn Clock>,
     /// Since when something waits and nothing has moved; 0 when nothing waits.
     waiting_since: Arc<AtomicI64>,
-    /// It waits because the disk budget is used up.
-    is_full: Arc<AtomicBool>,
+    /// What it waits for.
+    wants: Arc<AtomicU8>,
+}
+
+/// What a stage waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Want {
+    Other,
+    /// Room in the disk budget.
+    Budget,
+    /// Room on the volume.
+    Volume,
 }
 
 /// Every stage of an agent; they come and go when its configuration changes.
@@ -47,11 +58,10 @@ impl Stages {
             .collect()
     }
 
-    /// Whether a stage waits for room on disk.
-    pub(crate) fn is_full(&self, name: &str) -> bool {
+    /// What a stage waits for, if it does.
+    pub(crate) fn wants(&self, name: &str) -> Want {
         let stages = self.0.read();
-        let stage = stages.get(name);
-        stage.is_some_and(|stage| stage.is_full.load(Ordering::Relaxed))
+        stages.get(name).map_or(Want::Other, StageHealth::wants)
     }
 
     /// How long a stage has had something to do and finished none of it.
@@ -66,7 +76,7 @@ impl StageHealth {
             name: name.into(),
             clock,
             waiting_since: Arc::default(),
-            is_full: Arc::default(),
+            wants: Arc::default(),
         }
     }
 
@@ -79,15 +89,24 @@ impl StageHealth {
                 .compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed);
     }
 
-    /// What waits does so for room, or for something else.
-    pub(crate) fn waits_for_room(&self, for_room: bool) {
-        self.is_full.store(for_room, Ordering::Relaxed);
+    pub(crate) fn waits_for(&self, want: Want) {
+        self.wants.store(want as u8, Ordering::Relaxed);
+    }
+
+    pub(crate) fn wants(&self) -> Want {
+        const BUDGET: u8 = Want::Budget as u8;
+        const VOLUME: u8 = Want::Volume as u8;
+        match self.wants.load(Ordering::Relaxed) {
+            BUDGET => Want::Budget,
+            VOLUME => Want::Volume,
+            _ => Want::Other,
+        }
     }
 
     /// Something was done.
     pub(crate) fn moved(&self) {
         self.waiting_since.store(0, Ordering::Relaxed);
-        self.is_full.store(false, Ordering::Relaxed);
+        self.waits_for(Want::Other);
     }
 
     /// How long something has waited and nothing has moved; `None` when nothing waits.

@@ -18,7 +18,7 @@ use crate::exporters::{
     CURSOR_PREFIX, ExporterStanding, ExporterState, LastError, Standings, cursor_name,
 };
 use crate::figures::{bytes, count};
-use crate::health::Stages;
+use crate::health::{Stages, Want};
 use crate::kubernetes::{PodDirectory, SourceStatus};
 use crate::metrics::AgentMetrics;
 use crate::receivers::filelog::progress::FilesStatus;
@@ -114,6 +114,8 @@ pub struct BufferStatus {
     pub segments: u64,
     pub last_sequence: u64,
     pub quarantined_bytes: u64,
+    /// The volume had no room for the last append.
+    pub volume_full: bool,
     /// A failed sync has closed the buffer for writing.
     pub poisoned: bool,
 }
@@ -134,6 +136,7 @@ impl SelfView {
                 segments: stats.segments,
                 last_sequence: stats.last_sequence,
                 quarantined_bytes: stats.quarantined_bytes,
+                volume_full: stats.volume_full,
                 poisoned: stats.poisoned,
             },
             memory: self.memory.budget().usage(),
@@ -190,10 +193,19 @@ impl SelfView {
 
     /// Why receivers wait for room on disk, if they do, and what ends it.
     fn full(&self) -> Option<String> {
-        if !self.stages.is_full("buffer") {
-            return None;
-        }
         let stats = self.journal.stats();
+        match self.stages.wants("buffer") {
+            Want::Other => return None,
+            Want::Budget => {}
+            Want::Volume => {
+                return Some(format!(
+                    "no space left on the volume of data_dir (the buffer holds {} of its {}), receivers wait; \
+                     make room there, or bring back the destinations",
+                    bytes(stats.disk_bytes as f64),
+                    bytes(stats.disk_bytes_max as f64)
+                ));
+            }
+        }
         let holding = stats
             .cursors
             .iter()
@@ -205,7 +217,7 @@ impl SelfView {
             return None;
         }
         Some(format!(
-            "disk budget used up ({} of {}), receivers wait; bring back the destination of {}, or raise limits.disk",
+            "disk budget used up ({} of {}), receivers wait; bring back the destination of {}, or raise limits.disk and restart the agent",
             bytes(stats.disk_bytes as f64),
             bytes(stats.disk_bytes_max as f64),
             holding.join(", ")

@@ -46,6 +46,11 @@ impl Collector for BufferCollector {
                 stats.quarantined_bytes,
             ),
             (
+                "buffer_volume_full",
+                "1 when the volume had no room for the last append",
+                stats.volume_full.into(),
+            ),
+            (
                 "buffer_poisoned",
                 "1 when a failed sync has closed the buffer",
                 stats.poisoned.into(),

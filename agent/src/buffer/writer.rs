@@ -23,13 +23,17 @@ use super::record::{Amount, Totals, encode_header, note};
 use super::{Buffer, blocking, tell_of_evictions};
 use crate::books::Books;
 use crate::budget::{MemoryBudget, MemoryKind, MemoryPermit};
-use crate::health::StageHealth;
+use crate::health::{StageHealth, Want};
 use crate::metrics::AgentMetrics;
 use crate::pipeline::{BatchQueue, PipelineError, Queued, signed};
 
 const GROUP_BYTES_MAX: usize = 1 << 20;
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(1);
 const RETRY_INTERVAL: Duration = Duration::from_millis(100);
+/// Between two looks whether a full volume has room again while nothing waits for it.
+const PROBE_INTERVAL: Duration = Duration::from_secs(1);
+/// What such a look tries to write: as much as one append.
+const PROBE_BYTES: usize = GROUP_BYTES_MAX;
 /// Attempts between two warnings that the buffer takes nothing: a minute's worth.
 const ATTEMPTS_PER_WARNING: u64 = 600;
 
@@ -119,6 +123,7 @@ impl BufferWriter {
                 () = parts.drain.cancelled(), if is_open => parts.queue.close(),
                 first = parts.queue.next() => break first,
                 () = sleep_until(self.next_checkpoint), if is_dirty => self.checkpoint().await,
+                () = sleep(PROBE_INTERVAL), if parts.health.wants() == Want::Volume => self.probe().await,
             }
         };
         let Some(first) = first else { return false };
@@ -146,6 +151,18 @@ impl BufferWriter {
         true
     }
 
+    /// Whoever was refused may not come back to find out that the volume has room again.
+    async fn probe(&mut self) {
+        let journal = self.journal.clone();
+        if blocking(move || journal.probe_volume(PROBE_BYTES))
+            .await
+            .is_ok()
+        {
+            self.failed_attempts = 0;
+            self.parts.health.moved();
+        }
+    }
+
     /// Appends as much of what is pending as one append may hold.
     async fn store_group(&mut self) -> Result<(), JournalError> {
         self.parts.health.waits();
@@ -169,7 +186,9 @@ impl BufferWriter {
                     return Ok(());
                 }
                 // The checkpoints may be what holds the oldest segment.
-                Err(JournalError::Full { .. }) if self.is_dirty() && !checkpointed => {
+                Err(JournalError::Full { .. } | JournalError::NoSpace { .. })
+                    if self.is_dirty() && !checkpointed =>
+                {
                     checkpointed = true;
                     self.checkpoint().await;
                 }
@@ -301,8 +320,11 @@ impl BufferWriter {
             tracing::warn!(%error, "buffer takes nothing at the moment, receivers wait");
         }
         self.failed_attempts += 1;
-        let for_room = matches!(error, JournalError::Full { .. });
-        self.parts.health.waits_for_room(for_room);
+        self.parts.health.waits_for(match error {
+            JournalError::Full { .. } => Want::Budget,
+            JournalError::NoSpace { .. } => Want::Volume,
+            _ => Want::Other,
+        });
         let (awaited, waiting) = self.pending.drain(..).partition(Queued::is_awaited);
         self.pending = waiting;
         let refused: VecDeque<Queued> = awaited;
@@ -370,7 +392,9 @@ impl BufferWriter {
         })
         .await;
         self.cursor = Some(cursor);
-        if let Err(error) = result {
+        if let Err(error) = result
+            && self.failed_attempts.is_multiple_of(ATTEMPTS_PER_WARNING)
+        {
             tracing::warn!(%error, "file positions could not be stored, they are in the buffer still");
         }
     }

@@ -26,6 +26,8 @@ pub(crate) struct Core {
     listeners: RwLock<Vec<Arc<Listener>>>,
     on_eviction: RwLock<Option<Arc<EvictionListener>>>,
     pub(crate) poisoned: AtomicBool,
+    /// The last append found no room on the volume.
+    pub(crate) volume_full: AtomicBool,
     /// Held until the last clone of the journal and the last cursor are gone.
     _lock: Box<dyn Any + Send + Sync>,
 }
@@ -56,6 +58,7 @@ impl Core {
             listeners: RwLock::default(),
             on_eviction: RwLock::default(),
             poisoned: AtomicBool::new(false),
+            volume_full: AtomicBool::new(false),
             _lock: lock,
         }
     }
@@ -173,6 +176,7 @@ impl Core {
             syncs: load(&self.counters.syncs),
             deleted_segments: load(&self.counters.deleted_segments),
             poisoned: self.poisoned.load(Ordering::Acquire),
+            volume_full: self.volume_full.load(Ordering::Relaxed),
             last_sequence: self.last_sequence(),
             ..JournalStats::default()
         };

@@ -99,6 +99,16 @@ pub(crate) fn store(
     })
 }
 
+/// Writes a file of so many bytes and removes it. What a crash leaves of it looks like an interrupted commit and goes as such.
+pub(crate) fn probe(fs: &dyn FileSystem, dir: &Path, bytes: usize) -> Result<(), JournalError> {
+    let path = folder(dir).join(format!("probe{TEMPORARY_SUFFIX}"));
+    let written = write_temporary(fs, &path, &vec![0; bytes]);
+    let removed = fs.remove(&path);
+    written
+        .and(removed)
+        .map_err(|error| JournalError::io("probe", &path, error))
+}
+
 fn write_temporary(fs: &dyn FileSystem, path: &Path, bytes: &[u8]) -> io::Result<()> {
     let file = match fs.create_new(path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {

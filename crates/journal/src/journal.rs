@@ -2,12 +2,14 @@
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 
 use crate::config::{JournalConfig, SyncPolicy};
 use crate::core::Core;
 use crate::cursor::{self, Cursor};
+use crate::cursor_file;
 use crate::error::JournalError;
 use crate::format::SEGMENT_HEADER_BYTES;
 use crate::fs::{FileSystem, OsFileSystem};
@@ -147,6 +149,17 @@ impl Journal {
     /// `Poisoned`: the disk is not well yet; nothing changed.
     pub fn mend(&self) -> Result<(), JournalError> {
         self.group.mend()
+    }
+
+    /// Whether the volume takes `bytes` more, after an append failed with `NoSpace`: tries it with a file that goes at once.
+    ///
+    /// # Errors
+    /// `NoSpace`, `Io`.
+    pub fn probe_volume(&self, bytes: usize) -> Result<(), JournalError> {
+        let dir = &self.core.config.dir;
+        cursor_file::probe(&*self.core.fs, dir, bytes)?;
+        self.core.volume_full.store(false, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Closes the active segment, so that nothing more is written to it.

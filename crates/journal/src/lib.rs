@@ -92,6 +92,7 @@ mod scan;
 mod stats;
 mod sync_thread;
 mod table;
+mod volume;
 mod writer;
 
 pub use acknowledged::NOTE_BYTES_MAX;

@@ -33,6 +33,8 @@ pub struct JournalStats {
     pub quarantined_bytes: u64,
     /// Whether a failed sync has closed the journal for appends.
     pub poisoned: bool,
+    /// Whether the last append found no room on the volume.
+    pub volume_full: bool,
     /// One line per cursor, by name.
     pub cursors: Vec<CursorStats>,
 }

@@ -141,6 +141,18 @@ impl Table {
             .sum()
     }
 
+    /// Bytes of all segments, as far as they are durable.
+    pub(crate) fn disk_bytes(&self) -> u64 {
+        self.segments.iter().map(|segment| segment.disk_bytes).sum()
+    }
+
+    /// Whether the active segment has records, and no cursor needs one of them.
+    pub(crate) fn is_active_settled(&self) -> bool {
+        let released = self.cursors.values().map(|cursor| cursor.released).min();
+        let active = self.segments.back().filter(|active| active.records > 0);
+        active.is_some_and(|active| released.is_some_and(|released| active.last <= released))
+    }
+
     pub(crate) fn has_closed(&self) -> bool {
         self.segments.len() > 1
     }
@@ -240,7 +252,7 @@ impl Table {
     /// Fills in what the table knows.
     pub(crate) fn describe(&self, stats: &mut JournalStats) {
         stats.segments = self.segments.len() as u64;
-        stats.disk_bytes = self.segments.iter().map(|segment| segment.disk_bytes).sum();
+        stats.disk_bytes = self.disk_bytes();
         stats.oldest_sequence = self.oldest_sequence();
         stats.quarantined_ranges = self.quarantined_ranges;
         stats.quarantined_bytes = self.quarantined_bytes;

@@ -20,6 +20,7 @@ use crate::fs::exact::write_all_at;
 use crate::request::Request;
 use crate::scan::{Found, Scanner};
 use crate::table::Segment;
+use crate::volume::VolumeEvictions;
 
 pub(crate) struct Writer {
     core: Arc<Core>,
@@ -38,6 +39,7 @@ pub(crate) struct Writer {
     /// Of the last request written.
     note: Vec<u8>,
     poison: Option<(PathBuf, Arc<io::Error>)>,
+    volume_evictions: VolumeEvictions,
 }
 
 impl Writer {
@@ -62,6 +64,7 @@ impl Writer {
             acknowledged,
             note: Vec::new(),
             poison: None,
+            volume_evictions: VolumeEvictions::default(),
         }
     }
 
@@ -71,7 +74,33 @@ impl Writer {
         request: &mut Request,
     ) -> Result<RangeInclusive<u64>, JournalError> {
         self.check_poison()?;
-        self.make_room(request.bytes())?;
+        let may_evict = self.volume_evictions.may_evict();
+        let mut freed_bytes = 0;
+        loop {
+            self.make_room(request.bytes())?;
+            let error = match self.place(request) {
+                Err(error @ JournalError::NoSpace { .. }) => error,
+                placed => {
+                    if placed.is_ok() {
+                        self.volume_evictions.fitted();
+                        self.core.volume_full.store(false, Ordering::Relaxed);
+                    }
+                    return placed;
+                }
+            };
+            // Room for itself and no more: where others take what is freed, not all goes for it at once.
+            let freed = match freed_bytes < request.bytes() {
+                true => self.free_volume(may_evict)?,
+                false => 0,
+            };
+            if freed == 0 {
+                return Err(error);
+            }
+            freed_bytes += freed;
+        }
+    }
+
+    fn place(&mut self, request: &mut Request) -> Result<RangeInclusive<u64>, JournalError> {
         if self.must_rotate(request.bytes()) {
             self.rotate()?;
         }
@@ -79,7 +108,7 @@ impl Writer {
         let sequences = request.number(self.next_sequence, self.first, after_sync);
         if let Err(error) = write_all_at(&*self.file, request.encoded(), self.len) {
             self.cut_back()?;
-            return Err(JournalError::io("write", &self.path(), error));
+            return Err(self.failed("write", self.path(), error));
         }
         self.len += request.bytes();
         self.next_sequence += request.records();
@@ -192,22 +221,44 @@ impl Writer {
             if self.core.delete_released() {
                 continue;
             }
-            let table = self.core.table.lock();
-            let victim = table.victim();
-            let is_active = victim.is_some_and(|first| table.is_active(first));
-            drop(table);
-            match victim {
-                Some(_) if is_active => self.rotate()?,
-                Some(first) => self.core.evict(first),
-                None => {
-                    return Err(JournalError::Full {
-                        needed_bytes,
-                        disk_bytes,
-                        disk_bytes_max,
-                    });
-                }
+            if !self.evict_oldest()? {
+                return Err(JournalError::Full {
+                    needed_bytes,
+                    disk_bytes,
+                    disk_bytes_max,
+                });
             }
         }
+    }
+
+    /// Takes the oldest segment that may be taken, or closes it, if it is the active one. False when there is none.
+    fn evict_oldest(&mut self) -> Result<bool, JournalError> {
+        let table = self.core.table.lock();
+        let victim = table.victim();
+        let is_active = victim.is_some_and(|first| table.is_active(first));
+        drop(table);
+        match victim {
+            Some(_) if is_active => self.rotate()?,
+            Some(first) => self.core.evict(first),
+            None => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// Gives back to the volume what nobody needs, else what may be taken: the bytes freed.
+    fn free_volume(&mut self, may_evict: bool) -> Result<u64, JournalError> {
+        let disk_bytes = |writer: &Self| writer.core.table.lock().disk_bytes();
+        let before = disk_bytes(self);
+        let settled = self.unsynced_records == 0 && self.core.table.lock().is_active_settled();
+        match settled {
+            // It goes as soon as it is closed.
+            true => self.rotate()?,
+            false => drop(self.core.delete_released()),
+        }
+        while disk_bytes(self) >= before && may_evict && self.evict_oldest()? {
+            self.volume_evictions.evicted();
+        }
+        Ok(before.saturating_sub(disk_bytes(self)))
     }
 
     /// Starts the next segment unless the active one is empty.
@@ -228,7 +279,7 @@ impl Writer {
             Ok(file) => file,
             Err(error) => {
                 self.undo_creation(first)?;
-                return Err(JournalError::io("create", &path, error));
+                return Err(self.failed("create", path, error));
             }
         };
         self.core
@@ -273,6 +324,14 @@ impl Writer {
     fn cut_back(&mut self) -> Result<(), JournalError> {
         let cut = self.file.set_len(self.len).and_then(|()| self.file.sync());
         cut.map_err(|error| self.poison(error))
+    }
+
+    fn failed(&self, operation: &'static str, path: PathBuf, error: io::Error) -> JournalError {
+        let error = JournalError::io(operation, &path, error);
+        if matches!(error, JournalError::NoSpace { .. }) {
+            self.core.volume_full.store(true, Ordering::Relaxed);
+        }
+        error
     }
 
     fn poison(&mut self, error: io::Error) -> JournalError {

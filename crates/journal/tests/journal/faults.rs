@@ -1,7 +1,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use vervet_journal::{Journal, JournalConfig, JournalError, RecoveryReport, SyncPolicy};
+use vervet_journal::{
+    Cursor, Journal, JournalConfig, JournalError, OnFull, RecoveryReport, SyncPolicy,
+};
 
 use crate::sim::Disk;
 use crate::support::{append, append_all, config, drain, fill, sequences};
@@ -48,6 +50,91 @@ fn a_full_volume_at_a_segment_border_leaves_the_old_segment_in_use() {
     assert_eq!(
         sequences(&mut journal.cursor("main").unwrap()),
         [1, 2, 3, 4]
+    );
+}
+
+/// Fills a volume that is smaller than the budget with records of a cursor's that it holds on to.
+fn full_volume(policy: OnFull) -> (Disk, Journal, Cursor) {
+    let disk = Disk::default();
+    let (journal, _) = boot(&disk);
+    let mut cursor = journal.cursor("main").unwrap();
+    cursor.set_policy(policy);
+    disk.faults(|faults| faults.volume_bytes = Some(1_000));
+    for _ in 0..100 {
+        if append(&journal, &[b'x'; 60]).is_err() {
+            break;
+        }
+    }
+    (disk, journal, cursor)
+}
+
+#[test]
+fn a_full_volume_costs_the_oldest_where_that_may_go() {
+    let (_disk, journal, mut cursor) = full_volume(OnFull::DropOldest);
+    let stats = journal.stats();
+    assert_eq!((stats.last_sequence, stats.failed_appends), (100, 0));
+    assert!(
+        !stats.volume_full && stats.oldest_sequence > 80,
+        "{stats:?}"
+    );
+    let read = drain(&mut cursor).len() as u64;
+    assert_eq!(stats.cursors[0].dropped_records + read, 100);
+    assert!(read >= 6, "no more than needed: {read}");
+}
+
+#[test]
+fn the_active_segment_is_closed_and_goes_too_when_it_is_all_there_is() {
+    let disk = Disk::default();
+    let config = JournalConfig::new("/j");
+    let (journal, _) = Journal::open_with(config, disk.mount()).unwrap();
+    let mut cursor = journal.cursor("main").unwrap();
+    cursor.set_policy(OnFull::DropOldest);
+    disk.faults(|faults| faults.volume_bytes = Some(1_000));
+    for _ in 0..100 {
+        append(&journal, &[b'x'; 60]).unwrap();
+    }
+    let read = drain(&mut cursor).len() as u64;
+    assert_eq!(journal.stats().cursors[0].dropped_records + read, 100);
+    assert!(read > 0);
+}
+
+#[test]
+fn a_full_volume_stops_appends_of_those_that_hold_on_until_there_is_room() {
+    let (disk, journal, mut cursor) = full_volume(OnFull::Block);
+    let last = journal.last_sequence();
+    assert!(journal.stats().volume_full);
+    assert!(journal.probe_volume(200).is_err() && journal.stats().volume_full);
+    disk.faults(|faults| faults.volume_bytes = Some(2_000));
+    journal.probe_volume(200).unwrap();
+    assert!(!journal.stats().volume_full);
+    assert_eq!(append(&journal, &[b'x'; 60]).unwrap(), last + 1);
+    assert_eq!(drain(&mut cursor).len() as u64, last + 1);
+    assert_eq!(journal.stats().cursors[0].dropped_records, 0);
+}
+
+#[test]
+fn an_active_segment_that_nobody_needs_makes_room_on_a_full_volume() {
+    let disk = Disk::default();
+    let config = JournalConfig::new("/j");
+    let (journal, _) = Journal::open_with(config, disk.mount()).unwrap();
+    let mut cursor = journal.cursor("main").unwrap();
+    disk.faults(|faults| faults.volume_bytes = Some(1_000));
+    while append(&journal, &[b'x'; 60]).is_ok() {}
+    let last = journal.last_sequence();
+    assert!(last > 4, "{last}");
+    cursor.commit(last - 1, b"").unwrap();
+    assert!(
+        append(&journal, &[b'x'; 60]).is_err(),
+        "one is needed still"
+    );
+    cursor.commit(last, b"").unwrap();
+    assert_eq!(append(&journal, &[b'y'; 60]).unwrap(), last + 1);
+    assert_eq!(drain(&mut cursor).len(), 1);
+    disk.crash(1);
+    let (_journal, report) = boot(&disk);
+    assert!(
+        !report.found_damage() && report.gaps.is_empty(),
+        "{report:?}"
     );
 }
 

@@ -52,6 +52,8 @@ struct BadSector {
 pub(crate) struct Faults {
     /// Bytes that may still be written before ENOSPC.
     pub(crate) room: Option<u64>,
+    /// Bytes that all files may hold together; what is removed gives room back.
+    pub(crate) volume_bytes: Option<u64>,
     /// Every write takes at most this many bytes.
     pub(crate) write_bytes_max: Option<usize>,
     pub(crate) fail_syncs: bool,
@@ -581,6 +583,16 @@ impl JournalFile for SimFile {
         if let Some(room) = &mut state.faults.room {
             take = take.min(usize::try_from(*room).unwrap());
             *room -= take as u64;
+            if take == 0 {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+        }
+        if let Some(volume_bytes) = state.faults.volume_bytes {
+            let held = state.live.files.values();
+            let held: usize = held.map(|inode| state.inodes[*inode].live.len()).sum();
+            let free = usize::try_from(volume_bytes).unwrap().saturating_sub(held);
+            let inside = state.inodes[self.inode].live.len() - usize::try_from(offset).unwrap();
+            take = take.min(inside + free);
             if take == 0 {
                 return Err(io::ErrorKind::StorageFull.into());
             }
