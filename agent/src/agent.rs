@@ -163,21 +163,21 @@ impl RunningAgent {
         all_sent.unwrap_or(false)
     }
 
-    /// Stores and sends what has been received. False when the time is up first.
+    /// Stores and sends what has been received. False when the time is up first, also for what a receiver still held.
     async fn drain(&mut self, deadline: Duration) -> bool {
         let start = Instant::now();
         let end = start + deadline;
         let parts = &mut self.parts;
-        parts
-            .stop_receivers(start + deadline / RECEIVERS_SHARE)
-            .await;
+        let end_of_receivers = start + deadline / RECEIVERS_SHARE;
+        let mut all_taken = parts.stop_receivers(end_of_receivers).await;
         parts.tokens().drain.cancel();
         if !self.writer.is_finished() && timeout_at(end, &mut self.writer).await.is_err() {
             tracing::warn!("buffer had no room before the deadline");
+            all_taken = false;
             self.parts.tokens().give_up.cancel();
             self.store_queued(end + COMMIT_GRACE).await;
         }
-        self.parts.join_exporters(end).await
+        self.parts.join_exporters(end).await && all_taken
     }
 
     /// Waits for the buffer's writer, which has been told to give up what finds no room.

@@ -8,6 +8,7 @@
 mod gaps;
 mod positions;
 mod record;
+mod recovered;
 mod stats;
 mod writer;
 
@@ -16,6 +17,7 @@ pub(crate) use record::decode;
 #[cfg(test)]
 pub(crate) use record::encode_header;
 pub use record::{Amount, Totals};
+pub(crate) use recovered::log_recovery;
 pub(crate) use stats::BufferCollector;
 pub(crate) use writer::{BufferWriter, WriterParts};
 

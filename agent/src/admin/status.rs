@@ -14,6 +14,7 @@ use vervet_model::Clock;
 
 use crate::books::{BookLine, Books, PipelineLine, ReceiverLine};
 use crate::budget::{MemoryUse, MemoryWatch};
+use crate::exporters::dead_letter::{DeadLetters, HeldLetters};
 use crate::exporters::{
     CURSOR_PREFIX, ExporterStanding, ExporterState, LastError, Standings, cursor_name,
 };
@@ -27,6 +28,8 @@ use crate::tap::TapHub;
 
 /// The reason that books give for what `on_full: drop_oldest` took.
 const EVICTED: &str = "evicted_by_drop_oldest";
+/// The reason that books give for what cannot be read.
+const DAMAGED: &str = "lost_to_damage";
 /// A destination that has not answered for so long is worth a warning.
 const SLOW_ANSWER: Duration = Duration::from_secs(2);
 
@@ -37,6 +40,7 @@ pub(crate) struct SelfView {
     pub(crate) metrics: Arc<AgentMetrics>,
     pub(crate) books: Arc<Books>,
     pub(crate) journal: Journal,
+    pub(crate) dead_letters: Arc<DeadLetters>,
     pub(crate) memory: MemoryWatch,
     pub(crate) stages: Stages,
     pub(crate) standings: Standings,
@@ -68,6 +72,9 @@ pub struct Status {
     /// The source of pods; absent without one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kubernetes: Option<SourceStatus>,
+    /// What destinations refused for good and is kept, also from earlier; absent when nothing is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dead_letters: Option<HeldLetters>,
     /// Whether every line below adds up.
     pub balances: bool,
     /// One line per receiver and signal, since the process started.
@@ -97,8 +104,9 @@ pub struct ExporterStatus {
     pub unanswered_seconds: Option<u64>,
     /// Sequence up to which it has settled and stored that.
     pub committed: u64,
-    /// Batches and bytes on disk behind that.
+    /// Batches on disk behind that.
     pub behind_batches: u64,
+    /// What its books hold, in bytes of OTLP; about, in bytes on disk, for one that is not configured any more.
     pub behind_bytes: u64,
     /// Batches taken from it because the disk budget was used up, since the process started.
     pub dropped_batches: u64,
@@ -113,6 +121,7 @@ pub struct BufferStatus {
     pub disk_bytes_max: u64,
     pub segments: u64,
     pub last_sequence: u64,
+    /// Copies of damaged ranges on disk, also from earlier.
     pub quarantined_bytes: u64,
     /// The volume had no room for the last append.
     pub volume_full: bool,
@@ -124,6 +133,7 @@ impl SelfView {
     pub(crate) fn status(&self) -> Status {
         let stats = self.journal.stats();
         let (pipelines, books) = (self.books.pipelines(), self.books.lines());
+        let exporters = self.exporters(stats.cursors, &books);
         Status {
             agent_id: self.agent_id.to_string(),
             version: env!("CARGO_PKG_VERSION"),
@@ -135,29 +145,35 @@ impl SelfView {
                 disk_bytes_max: stats.disk_bytes_max,
                 segments: stats.segments,
                 last_sequence: stats.last_sequence,
-                quarantined_bytes: stats.quarantined_bytes,
+                quarantined_bytes: self.journal.quarantine_bytes(),
                 volume_full: stats.volume_full,
                 poisoned: stats.poisoned,
             },
             memory: self.memory.budget().usage(),
             files: self.metrics.filelog.progress.snapshot(),
             kubernetes: self.pods.status(),
+            dead_letters: self.dead_letters.held(),
             balances: pipelines.iter().all(|line| line.balances)
                 && books.iter().all(BookLine::balances),
             receivers: self.metrics.intake().lines(),
             pipelines,
             books,
-            exporters: self.exporters(stats.cursors),
+            exporters,
         }
     }
 
-    fn exporters(&self, cursors: Vec<CursorStats>) -> Vec<ExporterStatus> {
+    fn exporters(&self, cursors: Vec<CursorStats>, books: &[BookLine]) -> Vec<ExporterStatus> {
+        let held_bytes = |exporter: &str| {
+            let own = books.iter().filter(|line| line.exporter == exporter);
+            own.map(|line| line.held.bytes)
+                .reduce(|sum, held| sum + held)
+        };
         let lines = cursors.into_iter().filter_map(|cursor| {
             let exporter = cursor.name.strip_prefix(CURSOR_PREFIX)?;
             let mut status = ExporterStatus::of(exporter, self.standings.of(exporter));
             status.committed = cursor.committed;
             status.behind_batches = cursor.lag_records;
-            status.behind_bytes = cursor.lag_bytes;
+            status.behind_bytes = held_bytes(exporter).unwrap_or(cursor.lag_bytes);
             status.dropped_batches = cursor.dropped_records;
             status.oldest_age_seconds = self.books.oldest_age(exporter).map(|age| age.as_secs());
             status.unanswered_seconds = self.unanswered(exporter).map(|waited| waited.as_secs());
@@ -224,17 +240,25 @@ impl SelfView {
         ))
     }
 
-    /// Records that `on_full: drop_oldest` has taken from exporters.
-    fn evicted(&self) -> Vec<String> {
-        let mut by_exporter: BTreeMap<String, u64> = BTreeMap::new();
+    /// Records that are gone from the buffer and were not delivered.
+    fn lost(&self) -> Vec<String> {
+        let mut by_loss: BTreeMap<(String, &str), u64> = BTreeMap::new();
         for line in self.books.lines() {
-            let evicted = line.dropped.get(EVICTED).map_or(0, |gone| gone.records);
-            *by_exporter.entry(line.exporter).or_default() += evicted;
+            for loss in [EVICTED, DAMAGED] {
+                let gone = line.dropped.get(loss).map_or(0, |gone| gone.records);
+                *by_loss.entry((line.exporter.clone(), loss)).or_default() += gone;
+            }
         }
-        let evicted = by_exporter.into_iter().filter(|(_, records)| *records > 0);
-        let told = evicted.map(|(name, records)| {
+        let lost = by_loss.into_iter().filter(|(_, records)| *records > 0);
+        let told = lost.map(|((name, loss), records)| {
             let records = count(&records.to_string());
-            format!("exporter {name}: {records} records dropped for lack of room on disk (on_full: drop_oldest)")
+            match loss {
+                DAMAGED => format!(
+                    "exporter {name}: {records} records lost to damage of the buffer; what is left of them: \
+                     `vervet-agent buffer export --quarantine`"
+                ),
+                _ => format!("exporter {name}: {records} records dropped for lack of room on disk (on_full: drop_oldest)"),
+            }
         });
         told.collect()
     }
@@ -275,7 +299,7 @@ impl SelfView {
                 warnings.push(format!("exporter {name}: {trouble}"));
             }
         }
-        warnings.extend(self.evicted());
+        warnings.extend(self.lost());
         warnings.extend(self.metrics.filelog.progress.warnings());
         warnings.extend(self.reloads.warning());
         warnings

@@ -324,6 +324,7 @@ impl Parts {
             metrics: self.shared.metrics.clone(),
             books: self.shared.books.clone(),
             journal: self.shared.journal.clone(),
+            dead_letters: self.shared.dead_letters.clone(),
             memory: self.shared.memory.clone(),
             stages: self.shared.stages.clone(),
             standings: self.shared.exporter_metrics.standings.clone(),
@@ -335,11 +336,12 @@ impl Parts {
         }
     }
 
-    /// Lets receivers finish until `end`, then ends them.
-    pub(super) async fn stop_receivers(&mut self, end: Instant) {
+    /// Lets receivers finish until `end`, then ends them. False when one had not finished: what it held is not taken.
+    pub(super) async fn stop_receivers(&mut self, end: Instant) -> bool {
         self.tokens().receivers.cancel();
+        let mut all = true;
         for receiver in self.receivers.values_mut() {
-            receiver.ended_by(end).await;
+            all &= receiver.ended_by(end).await;
         }
         // What is left is replaced parts, which answer their last requests.
         while let Ok(Some(_ended)) = timeout_at(end, self.retired.join_next()).await {}
@@ -347,6 +349,7 @@ impl Parts {
             receiver.abort().await;
         }
         self.retired.shutdown().await;
+        all
     }
 
     /// Waits for the exporters; false when the time is up first.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::sync::watch;
-use vervet_journal::{JournalError, RecoveryReport};
+use vervet_journal::JournalError;
 
 use super::orphans;
 use super::parts::Parts;
@@ -15,7 +15,7 @@ use crate::agent_id;
 use crate::books::{Books, BooksCollector};
 use crate::budget::system::System;
 use crate::budget::{BudgetCollector, MemoryBudget, MemoryWatch};
-use crate::buffer::{Buffer, BufferCollector, BufferWriter, WriterParts, blocking};
+use crate::buffer::{Buffer, BufferCollector, BufferWriter, WriterParts, blocking, log_recovery};
 use crate::config::AgentConfig;
 use crate::exporters::dead_letter::{DeadLetterCollector, DeadLetters};
 use crate::exporters::{ExporterMetrics, OpenError};
@@ -159,7 +159,7 @@ async fn open_buffer(
         Ok::<_, StartError>((buffer, report, agent_id))
     })
     .await?;
-    log_recovery(&config.data_dir, &report);
+    log_recovery("buffer", &config.data_dir.join("buffer"), &report);
     Ok((buffer, agent_id))
 }
 
@@ -185,12 +185,4 @@ fn make_private(dir: &Path) -> std::io::Result<()> {
         tracing::warn!(path = %dir.display(), mode = format!("{:o}", mode & 0o7777), "the data folder is open to others, chmod 700 keeps them out");
     }
     Ok(())
-}
-
-fn log_recovery(data_dir: &Path, report: &RecoveryReport) {
-    if report.found_damage() {
-        tracing::error!(data_dir = %data_dir.display(), ?report, "the buffer was damaged, the rest of it is read");
-    } else {
-        tracing::info!(data_dir = %data_dir.display(), ?report, "buffer opened");
-    }
 }

@@ -260,6 +260,8 @@ async fn what_is_refused_for_good_is_kept_aside_counted_and_passed() {
         metrics.contains("vervet_agent_dead_letter_kept_total 3"),
         "{metrics}"
     );
+    let held = agent.status().dead_letters.expect("three");
+    assert_eq!((held.letters, held.files), (3, 1));
     agent.shutdown(DEADLINE).await;
     let mut letters = Vec::new();
     let folder = dir.path().join(dead_letter::FOLDER);
@@ -272,6 +274,9 @@ async fn what_is_refused_for_good_is_kept_aside_counted_and_passed() {
     })
     .await;
     dead_letter::read(&folder, |letter| letters.push(letter.expect("a letter"))).expect("read");
+    let again = config(dir.path(), &collector.endpoint()).dead_letter;
+    let after_a_restart = dead_letter::DeadLetters::new(dir.path(), again).held();
+    assert_eq!(after_a_restart, Some(held));
     letters.sort_by_key(|letter| letter.sequence);
     let sequences: Vec<u64> = letters.iter().map(|letter| letter.sequence).collect();
     assert_eq!(sequences, [1, 1, 2]);

@@ -43,7 +43,7 @@ impl Collector for BufferCollector {
             (
                 "buffer_quarantined_bytes",
                 "Damaged bytes set aside",
-                stats.quarantined_bytes,
+                self.0.quarantine_bytes(),
             ),
             (
                 "buffer_volume_full",

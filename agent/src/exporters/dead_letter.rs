@@ -28,10 +28,12 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
+use serde::Serialize;
 use vervet_journal::{Cursor, Entry, Journal, JournalConfig, JournalError, OnFull, Record};
 use vervet_model::{Signal, UnixNanos};
 
 use super::settings::DeadLetterConfig;
+use crate::buffer::log_recovery;
 use crate::pipeline::signed;
 
 /// The folder under `data_dir`.
@@ -76,6 +78,16 @@ pub struct DeadLetters {
     state: Mutex<State>,
 }
 
+/// Letters on disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct HeldLetters {
+    pub letters: u64,
+    pub files: u64,
+    pub disk_bytes: u64,
+    /// The command that shows them.
+    pub look: &'static str,
+}
+
 #[derive(Debug, Default)]
 struct State {
     open: Option<(Journal, Cursor)>,
@@ -112,6 +124,20 @@ impl DeadLetters {
         }
     }
 
+    /// What lies on disk, also from earlier; `None` when nothing does.
+    pub(crate) fn held(&self) -> Option<HeldLetters> {
+        let state = self.state.lock();
+        let stats = state.open.as_ref().map(|(journal, _)| journal.stats())?;
+        // Nothing moves the cursor but what makes room.
+        let letters = stats.cursors.iter().map(|cursor| cursor.lag_records).sum();
+        (letters > 0).then_some(HeldLetters {
+            letters,
+            files: stats.segments,
+            disk_bytes: stats.disk_bytes,
+            look: "vervet-agent buffer export --dead-letters --format text",
+        })
+    }
+
     fn append(&self, state: &mut State, letter: &Letter) -> Result<(), JournalError> {
         if state.open.is_none() {
             self.open(state)?;
@@ -133,12 +159,7 @@ impl DeadLetters {
 
     fn open(&self, state: &mut State) -> Result<(), JournalError> {
         let (journal, report) = Journal::open(journal_config(&self.dir, self.config.disk_bytes))?;
-        if report.found_damage() {
-            tracing::error!(
-                ?report,
-                "dead letters were damaged, the rest of them is kept"
-            );
-        }
+        log_recovery("dead letters", &self.dir, &report);
         let mut cursor = journal.cursor(CURSOR)?;
         cursor.set_policy(OnFull::DropOldest);
         state.open = Some((journal, cursor));
@@ -278,11 +299,26 @@ impl Collector for DeadLetterCollector {
             let counter = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
             ConstCounter::new(value).encode(counter)?;
         }
-        let bytes = stats.map_or(0, |stats| signed(stats.disk_bytes));
-        let help = "Bytes of dead letters on disk";
-        let gauge =
-            encoder.encode_descriptor("dead_letter_disk_bytes", help, None, MetricType::Gauge)?;
-        ConstGauge::new(bytes).encode(gauge)
+        let cursors = stats.iter().flat_map(|stats| &stats.cursors);
+        let letters: u64 = cursors.map(|cursor| cursor.lag_records).sum();
+        let bytes = stats.as_ref().map_or(0, |stats| stats.disk_bytes);
+        let gauges = [
+            (
+                "dead_letter_disk_bytes",
+                "Bytes of dead letters on disk",
+                bytes,
+            ),
+            (
+                "dead_letter_held",
+                "Dead letters on disk, also from earlier",
+                letters,
+            ),
+        ];
+        for (name, help, value) in gauges {
+            let gauge = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+            ConstGauge::new(signed(value)).encode(gauge)?;
+        }
+        Ok(())
     }
 }
 

@@ -327,7 +327,7 @@ impl Shared {
     ) -> u64 {
         let records = count_records(signal, &payload).unwrap_or(u64::MAX);
         tracing::error!(exporter = self.name, %signal, sequence, records, status = failure.status,
-            message = failure.message, "destination refused records for good");
+            reason = failure.message, "destination refused records for good");
         let letter = Letter {
             exporter: self.name.clone(),
             sequence,

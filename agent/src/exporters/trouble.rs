@@ -44,7 +44,7 @@ impl Trouble {
         tracing::warn!(
             exporter,
             status = failure.status,
-            message = failure.message,
+            reason = failure.message,
             failures,
             seconds,
             "destination does not take data, trying again"

@@ -44,6 +44,8 @@ pub struct SegmentView {
     pub is_last: bool,
     /// Of the last one: everything up to here was acknowledged, and must be in it or before it. 0 when that is not known.
     pub acknowledged: u64,
+    /// First sequence of the segment behind it.
+    pub ends_before: Option<u64>,
 }
 
 /// A cursor file.
@@ -134,10 +136,15 @@ impl Inspector {
                     bytes,
                     is_last: false,
                     acknowledged: 0,
+                    ends_before: None,
                 })
             })
             .collect();
         segments.sort_unstable_by_key(|segment| segment.first);
+        let ends: Vec<u64> = segments.iter().skip(1).map(|next| next.first).collect();
+        for (segment, end) in segments.iter_mut().zip(ends) {
+            segment.ends_before = Some(end);
+        }
         if let Some(last) = segments.last_mut() {
             last.is_last = true;
             last.acknowledged = acknowledged;
@@ -215,7 +222,7 @@ impl Inspector {
         let len = file.len();
         let len = len.map_err(|error| JournalError::io("read", &segment.path, error))?;
         let mut walk = Walk::new(segment);
-        let version = walk.header(&*file, len, each)?;
+        let version = walk.header(&*file, len)?;
         walk.records(file, len, each)?;
         walk.end(version, len, each)?;
         Ok(true)
@@ -315,7 +322,6 @@ impl<'s> Walk<'s> {
         &mut self,
         file: &dyn JournalFile,
         len: u64,
-        each: &mut dyn FnMut(Item) -> Result<(), E>,
     ) -> Result<Option<u32>, E> {
         let mut header = [0; 32];
         let read = read_full_at(file, &mut header, 0);
@@ -340,7 +346,7 @@ impl<'s> Walk<'s> {
                     && self.segment.acknowledged < self.segment.first;
                 let mut damage = self.damage(0, bytes, read.err());
                 damage.is_unfinished = is_young;
-                each(Item::Damage(damage))?;
+                self.open.push(damage);
                 Ok(None)
             }
         }
@@ -409,13 +415,21 @@ impl<'s> Walk<'s> {
     }
 
     fn end<E>(
-        self,
+        mut self,
         version: Option<u32>,
         len: u64,
         each: &mut dyn FnMut(Item) -> Result<(), E>,
     ) -> Result<(), E> {
         if self.previous < self.segment.acknowledged {
             return self.end_too_early(len, each);
+        }
+        if let Some(next) = self.segment.ends_before
+            && self.previous + 1 < next
+            && let Some(damage) = self.open.last_mut()
+            && damage.lost.is_none()
+            && damage.offset + damage.bytes >= len
+        {
+            damage.lost = Some(self.previous + 1..=next - 1);
         }
         let last = self.open.len().saturating_sub(1);
         for (at, mut damage) in self.open.into_iter().enumerate() {

@@ -14,6 +14,7 @@ use crate::error::JournalError;
 use crate::format::SEGMENT_HEADER_BYTES;
 use crate::fs::{FileSystem, OsFileSystem};
 use crate::group::GroupCommit;
+use crate::quarantine;
 use crate::recovery::{Recovered, recover};
 use crate::request::Request;
 use crate::stats::{JournalStats, RecoveryReport};
@@ -201,6 +202,12 @@ impl Journal {
     /// `CursorName`, `CursorInUse`, `Io`.
     pub fn remove_cursor(&self, name: &str) -> Result<(), JournalError> {
         cursor::remove(&self.core, name)
+    }
+
+    /// Bytes of the copies of corrupt ranges that lie in the quarantine, also from earlier. Lists a folder.
+    #[must_use]
+    pub fn quarantine_bytes(&self) -> u64 {
+        quarantine::held_bytes(&*self.core.fs, &self.core.config.dir)
     }
 
     /// A view of the journal now.

@@ -71,6 +71,12 @@ pub(crate) fn folder(dir: &Path) -> PathBuf {
     dir.join("quarantine")
 }
 
+/// Bytes of all files in the quarantine; 0 where it cannot be listed, or is not there.
+pub(crate) fn held_bytes(fs: &dyn FileSystem, dir: &Path) -> u64 {
+    let held = fs.list(&folder(dir)).unwrap_or_default();
+    held.iter().map(|entry| entry.len).sum()
+}
+
 /// First sequence of the segment that a copy was taken from.
 pub(crate) fn first_of(path: &Path) -> Option<u64> {
     let name = path.file_name()?.to_str()?.strip_suffix(".bin")?;

@@ -29,6 +29,8 @@ pub struct RepairReport {
     pub recovery: RecoveryReport,
     /// The corrupt ranges that were taken out.
     pub removed: Vec<Removed>,
+    /// Of segments of which no record is left: without a byte to take out, or gone when the journal was opened.
+    pub emptied: Vec<Damage>,
 }
 
 /// A corrupt range that was taken out.
@@ -58,6 +60,7 @@ pub fn repair(
     fs: Arc<dyn FileSystem>,
 ) -> Result<RepairReport, JournalError> {
     let dir = config.dir.clone();
+    let before = damage_before(&dir, &fs);
     let (journal, recovery) = Journal::open_with(config, Arc::clone(&fs))?;
     let inspector = Inspector::open_with(&dir, Arc::clone(&fs))?;
     let damaged = find_damage(&inspector)?;
@@ -68,8 +71,23 @@ pub fn repair(
     let mut report = RepairReport {
         recovery,
         removed: Vec::new(),
+        emptied: Vec::new(),
     };
+    let there: Vec<u64> = inspector
+        .segments()?
+        .iter()
+        .map(|segment| segment.first)
+        .collect();
+    let gone = before
+        .into_iter()
+        .filter(|(first, _)| !there.contains(first));
+    report.emptied.extend(gone.map(|(_, damage)| damage));
     for (segment, damages) in damaged {
+        let is_emptied = |damage: &&Damage| damage.bytes == 0 && damage.offset == 0;
+        if !segment.is_last {
+            let emptied = damages.iter().filter(is_emptied);
+            report.emptied.extend(emptied.cloned());
+        }
         let repair = SegmentRepair {
             fs: &*fs,
             dir: &dir,
@@ -80,6 +98,32 @@ pub fn repair(
     // Held until here: nobody else may open the folder meanwhile.
     drop(journal);
     Ok(report)
+}
+
+/// The damage that somebody still needed what was lost with, by the segments it is in, the last one apart: opening a journal
+/// lets a segment go of which nothing can be read. What cannot be looked at now, opening complains of.
+fn damage_before(dir: &Path, fs: &Arc<dyn FileSystem>) -> Vec<(u64, Damage)> {
+    let damage = || {
+        let inspector = Inspector::open_with(dir, Arc::clone(fs))?;
+        let cursors = inspector.cursors()?;
+        let committed = cursors.iter().filter_map(|cursor| cursor.stored.as_ref());
+        let settled = committed
+            .map(|(committed, _)| *committed)
+            .min()
+            .unwrap_or(0);
+        let found = find_damage(&inspector)?.into_iter();
+        let found = found.filter(|(segment, _)| !segment.is_last);
+        let found = found.flat_map(|(segment, damages)| {
+            let damages = damages.into_iter();
+            damages.map(move |damage| (segment.first, damage))
+        });
+        let is_needed = |(_, damage): &(u64, Damage)| {
+            let mut lost = damage.lost.iter();
+            lost.any(|lost| *lost.end() > settled)
+        };
+        Ok::<_, JournalError>(found.filter(is_needed).collect())
+    };
+    damage().unwrap_or_default()
 }
 
 fn find_damage(inspector: &Inspector) -> Result<Vec<(SegmentView, Vec<Damage>)>, JournalError> {

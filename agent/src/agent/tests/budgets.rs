@@ -194,8 +194,19 @@ async fn a_full_volume_is_a_refusal_with_a_delay_and_what_was_accepted_arrives()
     let refused = send_line(&agent, 1).await.expect_err("no space left");
     assert_eq!(refused.code(), Code::ResourceExhausted, "{refused:?}");
     assert_balanced(&agent);
+    let told = "no space left on the volume of data_dir";
+    let complaints = agent.status().complaints;
+    assert!(complaints[0].starts_with(told), "{complaints:?}");
+    let url = format!("http://{}/readyz", agent.addresses()["admin"]);
+    let ready = reqwest::get(&url).await.expect("answers");
+    assert_eq!(ready.status().as_u16(), 503);
+    assert!(ready.text().await.expect("text").starts_with(told));
+    let metric = |value: u8| format!("vervet_agent_buffer_volume_full {value}\n");
+    assert!(agent.metrics_text().contains(&metric(1)));
     is_full.store(false, Ordering::SeqCst);
-    wait_until("room again", || !is_full.load(Ordering::SeqCst)).await;
+    // Found out though nobody comes back.
+    wait_until("room again", || agent.status().complaints.is_empty()).await;
+    assert!(agent.metrics_text().contains(&metric(0)));
     send_line(&agent, 2).await.expect("stored");
     wait_until("both", || logs_book(&agent).held.is_zero()).await;
     assert_eq!(numbers(&collector.lines()), [0, 2]);
@@ -257,6 +268,9 @@ async fn damaged_segments_are_set_aside_and_counted_and_the_agent_starts_all_the
         (10, 10 - lost)
     );
     assert_eq!(book.dropped["lost_to_damage"].records, lost);
+    let told = format!("exporter main: {lost} records lost to damage of the buffer");
+    let warnings = agent.status().warnings;
+    assert!(warnings[0].starts_with(&told), "{warnings:?}");
     assert!(agent.status().buffer.quarantined_bytes > len);
     let copies = fs::read_dir(dir.path().join("buffer/quarantine"))
         .expect("there")
@@ -377,4 +391,29 @@ async fn a_flood_of_requests_and_files_stays_within_the_memory_budget_and_all_ar
     wait_until("given back", || agent.status().memory.used_bytes == 0).await;
     assert_balanced(&agent);
     agent.shutdown(DEADLINE).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_that_leaves_something_a_receiver_held_is_not_complete() {
+    let dir = tempfile::tempdir().expect("folder");
+    let logs = dir.path().join("a.log");
+    let lines: String = (0..60).map(|number| line(number, 60_000) + "\n").collect();
+    fs::write(&logs, lines).expect("written");
+    let mut collector = TestCollector::start();
+    collector.die();
+    let endpoint = collector.endpoint();
+    let text = format!(
+        "data_dir: {}\n\
+         receivers:\n  files: {{type: filelog, include: ['{}'], start_at: beginning}}\n\
+         exporters:\n  main: {{type: otlp, endpoint: '{endpoint}', timeout: 2s}}\n\
+         pipelines:\n  logs: {{from: [files], to: [main]}}\n",
+        dir.path().join("data").display(),
+        logs.display()
+    );
+    let mut config = AgentConfig::parse("test.yaml", &text, &SystemSources).expect("valid");
+    config.disk_bytes = DISK_BYTES;
+    let agent = start(config, AgentOptions::default()).await;
+    let full = |complaint: &String| complaint.starts_with("disk budget used up (");
+    wait_until("full", || agent.status().complaints.iter().any(full)).await;
+    assert!(!agent.shutdown(Duration::from_millis(500)).await);
 }

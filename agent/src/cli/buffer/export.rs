@@ -304,7 +304,12 @@ impl<W: Write> Export<'_, W> {
     fn write(&mut self, batch: &Batch) -> anyhow::Result<()> {
         match (self.selection.format, &self.selection.out) {
             (Format::Protobuf, Some(dir)) => {
-                let name = format!("{:020}-{}.pb", batch.sequence, batch.signal);
+                let (sequence, signal) = (batch.sequence, batch.signal);
+                let name = match self.selection.dead_letters {
+                    // One request may have been refused in many pieces.
+                    true => format!("{sequence:020}-{:06}-{signal}.pb", self.batches),
+                    false => format!("{sequence:020}-{signal}.pb"),
+                };
                 let path = dir.join(name);
                 let file = fs::OpenOptions::new()
                     .write(true)

@@ -1,5 +1,6 @@
 //! `buffer ls`: what the buffer holds and who still needs it.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;
@@ -11,6 +12,11 @@ use vervet_model::UnixNanos;
 
 use super::{Batch, CURSOR_PREFIX, Place, inspector};
 use crate::cli::say;
+use crate::exporters::dead_letter::{self, Letter};
+use crate::printable::printable;
+
+/// Reasons of refusals that are shown.
+const REASONS_MAX: usize = 10;
 
 #[derive(Debug, Args)]
 pub(super) struct LsArgs {
@@ -27,6 +33,17 @@ struct Listing {
     cursors: Vec<CursorLine>,
     quarantine: Vec<File>,
     dead_letters: Vec<File>,
+    refused: Vec<Refused>,
+}
+
+/// Dead letters of one exporter with one reason.
+#[derive(Debug, Serialize)]
+struct Refused {
+    exporter: String,
+    status: String,
+    reason: String,
+    letters: u64,
+    records: u64,
 }
 
 /// Times are those of appending, nanoseconds since the epoch.
@@ -65,12 +82,20 @@ struct File {
 }
 
 pub(super) fn run(data_dir: &Path, json: bool) -> anyhow::Result<bool> {
-    let listing = Listing::read(&inspector(data_dir)?, data_dir)?;
     match json {
-        true => say(&(serde_json::to_string_pretty(&listing)? + "\n"))?,
-        false => say(&listing.text()?)?,
+        true => say(&(serde_json::to_string_pretty(&listing(data_dir)?)? + "\n"))?,
+        false => say(&listed(data_dir)?)?,
     }
     Ok(true)
+}
+
+/// As text.
+pub(super) fn listed(data_dir: &Path) -> anyhow::Result<String> {
+    Ok(listing(data_dir)?.text()?)
+}
+
+fn listing(data_dir: &Path) -> anyhow::Result<Listing> {
+    Ok(Listing::read(&inspector(data_dir)?, data_dir)?)
 }
 
 impl Listing {
@@ -105,6 +130,7 @@ impl Listing {
         let paths = inspector.quarantine()?;
         listing.quarantine = paths.iter().filter_map(|path| File::of(path)).collect();
         listing.dead_letters = dead_letters(data_dir);
+        listing.refused = refused(data_dir)?;
         Ok(listing)
     }
 
@@ -206,7 +232,31 @@ impl Listing {
                 writeln!(out, "  {:<40}{:>12}", file.name, file.bytes)?;
             }
         }
+        self.push_refused(&mut out)?;
         Ok(out)
+    }
+
+    fn push_refused(&self, out: &mut String) -> std::fmt::Result {
+        let shown = self.refused.get(..REASONS_MAX).unwrap_or(&self.refused);
+        for refused in shown {
+            let Refused {
+                exporter,
+                status,
+                reason,
+                letters,
+                records,
+            } = refused;
+            let reason = printable(reason);
+            writeln!(
+                out,
+                "  {exporter}: {letters} letters, {records} records: {status} {reason}"
+            )?;
+        }
+        if self.refused.len() > shown.len() {
+            let more = self.refused.len() - shown.len();
+            writeln!(out, "  and {more} more reasons, see --json")?;
+        }
+        Ok(())
     }
 }
 
@@ -235,6 +285,40 @@ fn dead_letters(data_dir: &Path) -> Vec<File> {
     }
     files.sort_by(|one, other| one.name.cmp(&other.name));
     files
+}
+
+/// Why letters were refused, the most frequent reason first.
+fn refused(data_dir: &Path) -> Result<Vec<Refused>, JournalError> {
+    let dir = data_dir.join(dead_letter::FOLDER);
+    if !dir.is_dir() {
+        return Ok(Vec::new());
+    }
+    let inspector = Inspector::open(dir)?;
+    let mut reasons: BTreeMap<(String, String, String), (u64, u64)> = BTreeMap::new();
+    for segment in inspector.segments()? {
+        inspector.read::<JournalError>(&segment, &mut |item| {
+            if let Item::Record(record) = item
+                && let Ok(letter) = Letter::decode(record)
+            {
+                let key = (letter.exporter, letter.status, letter.reason);
+                let (letters, records) = reasons.entry(key).or_default();
+                *letters += 1;
+                *records += letter.records;
+            }
+            Ok(())
+        })?;
+    }
+    let all = reasons.into_iter();
+    let all = all.map(|((exporter, status, reason), (letters, records))| Refused {
+        exporter,
+        status,
+        reason,
+        letters,
+        records,
+    });
+    let mut all: Vec<Refused> = all.collect();
+    all.sort_by_key(|refused| std::cmp::Reverse(refused.letters));
+    Ok(all)
 }
 
 /// To the second, in UTC.

@@ -1,14 +1,16 @@
 //! `buffer repair`: takes damaged ranges out of the buffer of an agent that does not run.
 
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
 
 use clap::Args;
 use vervet_journal::{
-    JournalConfig, JournalError, OsFileSystem, QuarantinedRange, RepairReport, repair,
+    Damage, JournalConfig, JournalError, OsFileSystem, QuarantinedRange, Removed, RepairReport,
+    repair,
 };
 
-use super::verify::{describe, told};
+use super::verify::{describe, describe_gap, told, unexplained};
 use super::{FOLDER, Place, inspector};
 use crate::cli::say;
 
@@ -75,15 +77,22 @@ pub(super) fn repaired(data_dir: &Path) -> anyhow::Result<String> {
         let (damage, copy) = (describe(&removed.damage), kept(removed.copy.as_deref()));
         out += &format!("{damage}; taken out, {copy}\n");
     }
-    let end = recovery.lost_end.as_ref();
-    let at_end = end.map_or(0, |end| end.through - end.after);
-    let lost: u64 = report
-        .removed
-        .iter()
-        .filter_map(|removed| removed.lost())
-        .map(|lost| lost.end() - lost.start() + 1)
-        .sum::<u64>()
-        + at_end;
+    for damage in &report.emptied {
+        let mut ranges = recovery.quarantined.iter();
+        let copied = ranges.find(|range| is_at(range, damage));
+        let copy = match copied {
+            Some(range) => kept(range.copy.as_deref()),
+            None => "no byte of it is left".to_owned(),
+        };
+        out += &format!("{}; {copy}\n", describe(damage));
+    }
+    let lost = lost(&report);
+    let gaps = recovery.gaps.iter();
+    let gaps: Vec<_> = gaps.map(|gap| gap.after + 1..=gap.before - 1).collect();
+    for gap in unexplained(&gaps, &lost) {
+        out += &format!("{}\n", describe_gap(&gap));
+    }
+    let lost: u64 = lost.iter().map(|lost| lost.end() - lost.start() + 1).sum();
     out += &format!(
         "{} damaged ranges mended in place, {} taken out, {lost} batches known to be lost\n",
         mended.len(),
@@ -92,14 +101,34 @@ pub(super) fn repaired(data_dir: &Path) -> anyhow::Result<String> {
     Ok(out)
 }
 
+/// The sequences that are known to be lost, each once.
+fn lost(report: &RepairReport) -> Vec<RangeInclusive<u64>> {
+    let removed = report.removed.iter().filter_map(Removed::lost);
+    let emptied = report.emptied.iter();
+    let emptied = emptied.filter_map(|damage| damage.lost.clone());
+    let end = report.recovery.lost_end.as_ref();
+    let end = end.map(|end| end.after + 1..=end.through);
+    let mut all: Vec<RangeInclusive<u64>> = Vec::new();
+    for range in removed.chain(emptied).chain(end) {
+        let fresh = unexplained(&[range], &all);
+        all.extend(fresh);
+    }
+    all
+}
+
 /// What opening the buffer has mended already, so that nothing was left to take out.
 fn mended(report: &RepairReport) -> Vec<&QuarantinedRange> {
     let is_removed = |range: &&QuarantinedRange| {
-        let mut removed = report.removed.iter().map(|removed| &removed.damage);
-        removed.any(|damage| damage.segment == range.segment && damage.offset == range.offset)
+        let removed = report.removed.iter().map(|removed| &removed.damage);
+        let mut told = removed.chain(&report.emptied);
+        told.any(|damage| is_at(range, damage))
     };
     let ranges = report.recovery.quarantined.iter();
     ranges.filter(|range| !is_removed(range)).collect()
+}
+
+fn is_at(range: &QuarantinedRange, damage: &Damage) -> bool {
+    damage.segment == range.segment && damage.offset == range.offset
 }
 
 fn kept(copy: Option<&Path>) -> String {

@@ -10,6 +10,8 @@ use vervet_journal::{Entry, Journal, JournalConfig};
 
 use super::*;
 use crate::buffer::{Totals, encode_header};
+use crate::exporters::dead_letter::{DeadLetters, Letter};
+use crate::exporters::settings::DeadLetterConfig;
 
 fn request(text: &str) -> Vec<u8> {
     let value = Some(any_value::Value::StringValue(text.to_owned()));
@@ -30,13 +32,17 @@ fn request(text: &str) -> Vec<u8> {
 
 /// A buffer of six batches in segments of two, of which `main` has settled two.
 fn written(data_dir: &Path) -> Journal {
+    written_in(data_dir, 400, 6)
+}
+
+fn written_in(data_dir: &Path, segment_bytes_max: u64, batches: u32) -> Journal {
     let config = JournalConfig {
-        segment_bytes_max: 400,
+        segment_bytes_max,
         ..JournalConfig::new(data_dir.join(FOLDER))
     };
     let (journal, _) = Journal::open(config).expect("opens");
     let mut main = journal.cursor("exporter-main").expect("created");
-    for number in 1..=6 {
+    for number in 1..=batches {
         let mut header = Vec::new();
         let at = UnixNanos(1_700_000_000_000_000_000);
         encode_header(&mut header, "files", 1, at, &Totals::default(), &[]);
@@ -333,4 +339,75 @@ fn segments_that_are_missing_at_the_end_are_damage() {
         }
         assert_eq!(verify::run(dir.path()).expect("reads"), left == 2);
     }
+}
+
+#[test]
+fn all_that_several_kinds_of_damage_cost_is_told_with_its_sequences() {
+    let dir = tempfile::tempdir().expect("folder");
+    drop(written_in(dir.path(), 200, 10));
+    let paths = segments(dir.path());
+    let firsts: Vec<u64> = inspector(dir.path())
+        .and_then(|inspector| Ok(inspector.segments()?))
+        .expect("lists")
+        .iter()
+        .map(|segment| segment.first)
+        .collect();
+    assert_eq!(firsts, [3, 4, 5, 6, 7, 8, 9, 10]);
+    flip(&paths[0], 100);
+    let whole = fs::read(&paths[2]).expect("read");
+    fs::write(&paths[2], &whole[..whole.len() / 2]).expect("cut");
+    fs::write(&paths[3], b"").expect("emptied");
+    fs::remove_file(&paths[5]).expect("removed");
+    let mut told = String::new();
+    assert!(!verify::verify(dir.path(), &mut told).expect("reads"));
+    let repaired = repair::repaired(dir.path()).expect("repairs");
+    for text in [&told, &repaired] {
+        for (file, sequence) in [(0, 3), (2, 5), (3, 6)] {
+            let name = paths[file].file_name().expect("a name").to_string_lossy();
+            let mut lines = text.lines().filter(|line| line.contains(&*name));
+            let lost = format!("sequence {sequence} is lost");
+            assert!(lines.any(|line| line.contains(&lost)), "{lost}: {text}");
+        }
+        assert!(text.contains("sequence 8 is not there"), "{text}");
+    }
+    assert!(
+        repaired.ends_with("1 taken out, 3 batches known to be lost\n"),
+        "{repaired}"
+    );
+    assert!(verify::run(dir.path()).expect("reads"), "mended");
+}
+
+#[test]
+fn dead_letters_are_listed_with_their_reasons_and_each_becomes_a_file() {
+    let dir = tempfile::tempdir().expect("folder");
+    drop(written(dir.path()));
+    let config = DeadLetterConfig {
+        disk_bytes: 1 << 20,
+    };
+    let letters = DeadLetters::new(dir.path(), config);
+    for reason in ["too\u{7} old", "too\u{7} old", "malformed"] {
+        letters.keep(&Letter {
+            exporter: "main".to_owned(),
+            sequence: 4,
+            signal: Signal::Logs,
+            at: UnixNanos(1),
+            records: 1,
+            status: "400".to_owned(),
+            reason: reason.to_owned(),
+            payload: request("line 4").into(),
+        });
+    }
+    drop(letters);
+    let text = ls::listed(dir.path()).expect("lists");
+    assert!(
+        text.contains("  main: 2 letters, 2 records: 400 too\\u{7} old\n"),
+        "{text}"
+    );
+    let out = dir.path().join("out");
+    let path = out.to_str().expect("text");
+    exported(
+        dir.path(),
+        &["--format", "protobuf", "--dead-letters", "--out", path],
+    );
+    assert_eq!(fs::read_dir(&out).expect("there").count(), 3);
 }

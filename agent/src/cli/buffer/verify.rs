@@ -23,10 +23,23 @@ struct Tally {
     damaged: u64,
     /// Everything up to here was found, or is known to be lost.
     through: u64,
+    lost: Vec<Range>,
+    /// Between what was found.
+    gaps: Vec<Range>,
 }
+
+type Range = RangeInclusive<u64>;
 
 /// False when something is damaged.
 pub(super) fn run(data_dir: &Path) -> anyhow::Result<bool> {
+    let mut told = String::new();
+    let verified = verify(data_dir, &mut told);
+    say(&told)?;
+    verified
+}
+
+/// Tells in `out`.
+pub(super) fn verify(data_dir: &Path, out: &mut String) -> anyhow::Result<bool> {
     let inspector = inspector(data_dir)?;
     let mut tally = Tally::default();
     // Both before the segments, so that what is written meanwhile is no loss.
@@ -34,22 +47,28 @@ pub(super) fn run(data_dir: &Path) -> anyhow::Result<bool> {
     let acknowledged = inspector.acknowledged();
     let mut is_all_there = true;
     for segment in inspector.segments()? {
+        tally.reach_end_before(segment.first);
         let is_there = inspector.read::<anyhow::Error>(&segment, &mut |item| match item {
-            Item::Damage(damage) => tally.damage(&damage),
+            Item::Damage(damage) => {
+                tally.damage(&damage, out);
+                Ok(())
+            }
             Item::Record(record) => {
                 let sequence = record.sequence;
-                tally.through = tally.through.max(sequence);
+                tally.reach(sequence);
                 tally.bytes += record.payload.len() as u64;
-                tally.batch(sequence, Batch::read(record))
+                tally.batch(sequence, Batch::read(record), out);
+                Ok(())
             }
         })?;
-        tally.through = tally.through.max(segment.first - 1);
         if !is_there {
             is_all_there = false;
-            say(&format!(
+            let next = segment.ends_before.unwrap_or(segment.first);
+            tally.through = tally.through.max(next - 1);
+            *out += &format!(
                 "{}: deleted meanwhile, nobody needs it any more\n",
                 segment.path.display()
-            ))?;
+            );
         }
     }
     let committed = cursors.iter().filter_map(|cursor| cursor.stored.as_ref());
@@ -57,20 +76,23 @@ pub(super) fn run(data_dir: &Path) -> anyhow::Result<bool> {
     let known = acknowledged.max(committed.unwrap_or(0));
     if is_all_there && tally.through < known {
         tally.damaged += 1;
-        say(&format!(
+        *out += &format!(
             "{}: ends before what was acknowledged{}\n",
             data_dir.join(FOLDER).display(),
             told(Some(&(tally.through + 1..=known)))
-        ))?;
+        );
     }
     for cursor in cursors {
         if cursor.stored.is_none() {
             tally.damaged += 1;
-            say(&format!(
+            *out += &format!(
                 "cursor {}: damaged, it would start again at the oldest record\n",
                 cursor.name
-            ))?;
+            );
         }
+    }
+    for gap in unexplained(&tally.gaps, &tally.lost) {
+        *out += &format!("{}\n", describe_gap(&gap));
     }
     let Tally {
         batches,
@@ -83,22 +105,34 @@ pub(super) fn run(data_dir: &Path) -> anyhow::Result<bool> {
         0 => "no damage".to_owned(),
         count => format!("{count} damaged"),
     };
-    say(&format!(
-        "{batches} batches, {records} records, {bytes} bytes read: {verdict}\n"
-    ))?;
+    *out += &format!("{batches} batches, {records} records, {bytes} bytes read: {verdict}\n");
     Ok(damaged == 0)
 }
 
 impl Tally {
-    fn damage(&mut self, damage: &Damage) -> anyhow::Result<()> {
+    /// A record is there.
+    fn reach(&mut self, sequence: u64) {
+        self.reach_end_before(sequence);
+        self.through = self.through.max(sequence);
+    }
+
+    /// What was given out before `next` has been passed. What was before all that is there was settled by everybody.
+    fn reach_end_before(&mut self, next: u64) {
+        if self.through > 0 && next > self.through + 1 {
+            self.gaps.push(self.through + 1..=next - 1);
+        }
+        self.through = self.through.max(next.saturating_sub(1));
+    }
+
+    fn damage(&mut self, damage: &Damage, out: &mut String) {
         self.damaged += u64::from(!damage.is_unfinished);
         let end = damage.lost.as_ref().map_or(0, |lost| *lost.end());
         self.through = self.through.max(end);
-        say(&format!("{}\n", describe(damage)))?;
-        Ok(())
+        self.lost.extend(damage.lost.clone());
+        *out += &format!("{}\n", describe(damage));
     }
 
-    fn batch(&mut self, sequence: u64, batch: Option<Batch>) -> anyhow::Result<()> {
+    fn batch(&mut self, sequence: u64, batch: Option<Batch>, out: &mut String) {
         self.batches += 1;
         self.records += batch.as_ref().map_or(0, |batch| batch.records);
         let complaint = match batch {
@@ -107,9 +141,8 @@ impl Tally {
         };
         if let Some(complaint) = complaint {
             self.damaged += 1;
-            say(&format!("sequence {sequence}: {complaint}\n"))?;
+            *out += &format!("sequence {sequence}: {complaint}\n");
         }
-        Ok(())
     }
 }
 
@@ -141,6 +174,31 @@ pub(super) fn describe(damage: &Damage) -> String {
         "{}: {bytes} bytes at {offset} {what}{}",
         segment.display(),
         told(lost.as_ref())
+    )
+}
+
+/// The parts of `gaps` that nothing in `lost` speaks of.
+pub(super) fn unexplained(gaps: &[Range], lost: &[Range]) -> Vec<Range> {
+    let mut rest = gaps.to_vec();
+    for known in lost {
+        let parts = rest.iter().flat_map(|gap| {
+            let before = *gap.start()..=(*gap.end()).min(known.start().saturating_sub(1));
+            let after = (*gap.start()).max(known.end().saturating_add(1))..=*gap.end();
+            [before, after]
+        });
+        rest = parts.filter(|part| !part.is_empty()).collect();
+    }
+    rest
+}
+
+/// One line about sequences that are missing without a trace.
+pub(super) fn describe_gap(gap: &Range) -> String {
+    let what = match gap.start() == gap.end() {
+        true => format!("sequence {} is", gap.start()),
+        false => format!("sequences {} to {} are", gap.start(), gap.end()),
+    };
+    format!(
+        "{what} not there: dropped for room (on_full: drop_oldest), lost or taken out earlier, or in a segment that was removed"
     )
 }
 

@@ -276,7 +276,7 @@ mod tests {
           b     ok for 1h 12s (since 2026-01-31T07:00:00Z)
                 nothing behind
           gone  not configured any more, its backlog is kept
-                behind 2 batches (10 B)
+                behind 2 batches (about 10 B)
 
         configuration
           at work since 2026-01-31T07:00:00Z; the reload at 2026-01-31T08:00:01Z (11s ago) was REFUSED:

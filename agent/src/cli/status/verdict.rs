@@ -89,8 +89,12 @@ fn behind(exporter: &Value) -> String {
     let batches = figure("behind_batches");
     let mut line = match batches > 0.0 {
         true => format!(
-            "behind {} batches ({})",
+            "behind {} batches ({}{})",
             count(&format!("{batches:.0}")),
+            match exporter.get("state").is_some_and(Value::is_string) {
+                true => "",
+                false => "about ",
+            },
             bytes(figure("behind_bytes"))
         ),
         false => "nothing behind".to_owned(),
