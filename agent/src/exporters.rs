@@ -33,6 +33,7 @@ mod tls;
 mod trouble;
 
 pub(crate) use engine::{CURSOR_PREFIX, Exporter, ExporterParts, cursor_name};
+pub(crate) use lane::ALIVE_INTERVAL;
 pub(crate) use metrics::ExporterMetrics;
 pub use sender::OpenError;
 pub(crate) use standing::Standings;

@@ -18,7 +18,7 @@ use crate::buffer::{Checkpoints, JournalGap, blocking};
 use crate::config::shapes::{Shape, combined};
 use crate::config::{AgentConfig, PipelineConfig, ReceiverConfig};
 use crate::exporters::dead_letter::DeadLetters;
-use crate::exporters::{Exporter, ExporterMetrics, ExporterParts, cursor_name};
+use crate::exporters::{ALIVE_INTERVAL, Exporter, ExporterMetrics, ExporterParts, cursor_name};
 use crate::health::Stages;
 use crate::kubernetes::PodDirectory;
 use crate::metrics::AgentMetrics;
@@ -212,6 +212,7 @@ impl Shared {
             memory: self.memory.budget().clone(),
             metrics: Arc::clone(&self.exporter_metrics),
             clock: Arc::clone(&self.clock),
+            alive_interval: ALIVE_INTERVAL,
             give_up: stop.clone(),
         };
         let signals = config.signals_to(name);

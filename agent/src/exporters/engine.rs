@@ -28,6 +28,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
+use vervet_model::Signal;
+
 use super::lane::{Lane, Parcel, Settlement, Shared};
 use crate::books::{Account, Books};
 use crate::budget::{MemoryBudget, MemoryKind};
@@ -115,13 +117,16 @@ impl Exporter {
         let mut tasks = JoinSet::new();
         let mut parcels = Vec::new();
         let (settled, settlements) = mpsc::channel(self.queues.len().max(1) * LANE_PARCELS);
-        for _ in &self.queues {
+        let lanes = self.queues.len().max(1) as u64;
+        for number in (0..).take(self.queues.len()) {
             let (sender, receiver) = mpsc::channel(LANE_PARCELS);
             parcels.push(sender);
             let lane = Lane {
                 shared: Arc::clone(&self.shared),
                 parcels: receiver,
                 settled: settled.clone(),
+                delivered: (self.committed > 0 && self.committed % lanes == number)
+                    .then_some((self.committed, Signal::Logs)),
             };
             tasks.spawn(lane.run());
         }

@@ -5,6 +5,9 @@
 //! [`PIECES_SENT_MAX`] requests are spent on one, and [`PIECES_REFUSED_MAX`] when the destination takes nothing of it.
 //! What is left then, and every record that was refused on its own, goes to the dead letters. Pieces carry no
 //! sequence, so a piece whose answer is lost may be delivered twice.
+//!
+//! A lane that has been idle for [`ALIVE_INTERVAL`] repeats the identity of what it delivered last, with an empty request:
+//! a repeat stores nothing, and tells a collector that the agent lives although nothing comes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +18,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use vervet_model::{Clock, Signal};
 use vervet_wire::compress::Packed;
 use vervet_wire::otlp::count_records;
-use vervet_wire::{Accepted, BODY_BYTES_MAX, Source};
+use vervet_wire::{Accepted, BODY_BYTES_MAX, LANES, Source};
 
 use super::dead_letter::{DeadLetters, Letter};
 use super::limiter::Limiter;
@@ -29,6 +32,10 @@ use crate::budget::MemoryPermit;
 use crate::buffer::blocking;
 use crate::health::StageHealth;
 
+/// How long an agent may be silent by default because nothing comes: then it shows that it lives.
+pub(crate) const ALIVE_INTERVAL: Duration = Duration::from_secs(60);
+/// How long the answer to that is waited for.
+const ALIVE_ANSWER_MAX: Duration = Duration::from_secs(5);
 const PIECES_SENT_MAX: u32 = 256;
 const PIECES_REFUSED_MAX: u32 = 32;
 
@@ -73,6 +80,8 @@ pub(super) struct Shared {
     pub(super) health: StageHealth,
     pub(super) metrics: Arc<ExporterMetrics>,
     pub(super) clock: Arc<dyn Clock>,
+    /// How long a lane is idle before it shows that the agent lives.
+    pub(super) alive_interval: Duration,
 }
 
 /// How long to wait for an answer, and between attempts.
@@ -88,6 +97,8 @@ pub(super) struct Lane {
     pub(super) shared: Arc<Shared>,
     pub(super) parcels: mpsc::Receiver<Parcel>,
     pub(super) settled: mpsc::Sender<Settlement>,
+    /// The last record of this lane that was settled, `None` while there is none.
+    pub(super) delivered: Option<(u64, Signal)>,
 }
 
 /// A part of a refused request, with the refusal if it was sent already.
@@ -107,9 +118,10 @@ struct Halving {
 impl Lane {
     /// Runs until there are no more parcels.
     pub(super) async fn run(mut self) {
-        while let Some(parcel) = self.parcels.recv().await {
-            let sequence = parcel.sequence;
+        while let Some(parcel) = self.next().await {
+            let (sequence, signal) = (parcel.sequence, parcel.signal);
             let fate = self.shared.settle(parcel).await;
+            self.delivered = Some((sequence, signal));
             let settlement = Settlement { sequence, fate };
             if self.settled.send(settlement).await.is_err() {
                 return;
@@ -118,7 +130,42 @@ impl Lane {
     }
 }
 
+impl Lane {
+    /// The next parcel. While there is none the agent shows that it lives; a parcel that comes then does not wait for it.
+    async fn next(&mut self) -> Option<Parcel> {
+        loop {
+            let (shared, delivered) = (&self.shared, self.delivered);
+            let idle = async {
+                sleep(shared.alive_interval).await;
+                shared.show_alive(delivered).await;
+            };
+            tokio::select! {
+                biased;
+                parcel = self.parcels.recv() => return parcel,
+                () = idle => {}
+            }
+        }
+    }
+}
+
 impl Shared {
+    /// A failure is of no account: the next request, or the next time, will tell.
+    async fn show_alive(&self, delivered: Option<(u64, Signal)>) {
+        let Some((sequence, signal)) = delivered.filter(|_| self.sender.lanes() == LANES) else {
+            return;
+        };
+        let body = self.plain.plain().pack(&Bytes::new());
+        let source = Source::in_lane(&self.agent_id, sequence);
+        let sending = self.sender.send(signal, &body, Some(&source));
+        let answer = timeout(ALIVE_ANSWER_MAX, sending).await;
+        if !matches!(answer, Ok(Ok(_))) {
+            tracing::debug!(
+                exporter = self.name,
+                "the destination did not answer a sign of life"
+            );
+        }
+    }
+
     async fn settle(&self, parcel: Parcel) -> Fate {
         let Parcel {
             sequence,

@@ -58,6 +58,8 @@ pub(crate) struct ExporterParts {
     pub(crate) memory: MemoryBudget,
     pub(crate) metrics: Arc<ExporterMetrics>,
     pub(crate) clock: Arc<dyn Clock>,
+    /// How long it may be idle before it shows that the agent lives.
+    pub(crate) alive_interval: Duration,
     /// Cancelled when it must end now.
     pub(crate) give_up: CancellationToken,
 }
@@ -121,6 +123,7 @@ impl Exporter {
             health: parts.health,
             metrics: parts.metrics,
             clock: parts.clock,
+            alive_interval: parts.alive_interval,
         };
         let now = Instant::now();
         Ok(Self {

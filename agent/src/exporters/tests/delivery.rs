@@ -292,3 +292,33 @@ async fn bodies_are_compressed_as_told() {
         );
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idle_exporter_shows_that_the_agent_lives_and_nothing_comes_twice() {
+    for kind in ["otlp", "otlphttp"] {
+        let destination = Destination::start().await;
+        let mut rig = Rig::new(DISK_BYTES);
+        rig.alive_interval = Duration::from_millis(20);
+        let settings = format!(
+            "type: {kind}, endpoint: 'http://{}', {QUICK}",
+            destination.address
+        );
+        rig.append(&texts(0..3)).expect("room");
+        let running = rig.start("main", &settings).await;
+        rig.wait_until_settled("main").await;
+        wait_until("signs of life", || {
+            destination.state(|state| state.repeats) >= 2
+        })
+        .await;
+        running.stop().await;
+        // After a restart too, although there is nothing to send.
+        let before = destination.state(|state| state.repeats);
+        let running = rig.start("main", &settings).await;
+        wait_until("signs of life after a restart", || {
+            destination.state(|state| state.repeats) > before
+        })
+        .await;
+        running.stop().await;
+        assert_eq!(destination.lines(), texts(0..3));
+    }
+}

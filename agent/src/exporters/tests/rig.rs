@@ -1,6 +1,7 @@
 //! A journal with books, into which tests put records and from which exporters are started, killed and started again.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tempfile::TempDir;
@@ -12,7 +13,9 @@ use vervet_model::{Clock, Signal, SystemClock};
 use vervet_wire::otlp::{LogRecord, Resource, Scope, Value, write_resource_logs};
 
 use super::super::dead_letter::{self, DeadLetters, Letter};
-use super::super::{Exporter, ExporterMetrics, ExporterParts, OpenError, cursor_name};
+use super::super::{
+    ALIVE_INTERVAL, Exporter, ExporterMetrics, ExporterParts, OpenError, cursor_name,
+};
 use super::wait_until;
 use crate::books::{BookLine, Books};
 use crate::budget::MemoryBudget;
@@ -32,6 +35,7 @@ pub(super) struct Rig {
     booked_receiver: watch::Receiver<u64>,
     letters: Arc<DeadLetters>,
     pub(super) metrics: Arc<ExporterMetrics>,
+    pub(super) alive_interval: Duration,
 }
 
 /// An exporter at work.
@@ -65,6 +69,7 @@ impl Rig {
             totals: Totals::default(),
             booked: Some(booked),
             booked_receiver,
+            alive_interval: ALIVE_INTERVAL,
         }
     }
 
@@ -114,6 +119,7 @@ impl Rig {
             memory: MemoryBudget::new(64 << 20),
             metrics: Arc::clone(&self.metrics),
             clock,
+            alive_interval: self.alive_interval,
             give_up: stop.clone(),
         };
         let logs = SignalSet::default().with(Signal::Logs);
