@@ -54,6 +54,10 @@ pub struct CollectorConfig {
 
 /// The head is flushed when it is as large (bytes).
 const HEAD_BYTES: usize = 64 << 20;
+/// Requests being received and decoded have this at least (bytes).
+const INFLIGHT_BYTES_MIN: u64 = 64 << 10;
+/// The journal has room for one of its files (bytes).
+const JOURNAL_BYTES_MIN: u64 = 16 << 20;
 /// How often rules are evaluated.
 const EVALUATION_INTERVAL: Duration = Duration::from_secs(15);
 /// How many times as large it may become while a flush is under way.
@@ -164,11 +168,9 @@ impl TryFrom<CollectorSpec> for CollectorConfig {
         let otlp_http = address("otlp.http", &spec.otlp.http);
         let head_bytes = size(limits.head, defaults.head_bytes);
         let head_bytes_max = size(limits.head_max, head_bytes.saturating_mul(HEADS_MAX));
-        mistakes.demand(
-            head_bytes_max >= head_bytes,
-            &["limits.head_max", "limits.head"],
-            "limits.head_max: must not be less than limits.head",
-        );
+        check_addresses([http, otlp_grpc, otlp_http], &mut mistakes);
+        check_limits(&limits, (head_bytes, head_bytes_max), &mut mistakes);
+        check_web_address(spec.external_url.as_deref(), &mut mistakes);
         let limits = Limits {
             request_bytes: size(limits.request, defaults.request_bytes),
             inflight_bytes: size(limits.inflight, defaults.inflight_bytes),
@@ -205,6 +207,72 @@ impl TryFrom<CollectorSpec> for CollectorConfig {
             }),
         )
     }
+}
+
+/// Listeners (API, OTLP/gRPC, OTLP/HTTP) must not want one address.
+fn check_addresses(listeners: [Option<SocketAddr>; 3], mistakes: &mut Mistakes) {
+    let [http, grpc, otlp] = listeners;
+    for ((name, address), (other, taken)) in [
+        (("otlp.grpc", grpc), ("http.listen", http)),
+        (("otlp.http", otlp), ("http.listen", http)),
+        (("otlp.http", otlp), ("otlp.grpc", grpc)),
+    ] {
+        let (Some(address), Some(taken)) = (address, taken) else {
+            continue;
+        };
+        let is_any = address.ip().is_unspecified() || taken.ip().is_unspecified();
+        let is_shared = address.port() == taken.port() && (is_any || address.ip() == taken.ip());
+        mistakes.demand(
+            address.port() == 0 || !is_shared,
+            &[name],
+            format!("{name}: {address} is the address of {other} already"),
+        );
+    }
+}
+
+/// What is given must leave room to work in.
+fn check_limits(
+    limits: &spec::LimitsSpec,
+    (head, head_max): (usize, usize),
+    mistakes: &mut Mistakes,
+) {
+    mistakes.demand(
+        head_max >= head,
+        &["limits.head_max", "limits.head"],
+        "limits.head_max: must not be less than limits.head",
+    );
+    let interval = limits.flush_interval;
+    mistakes.demand(
+        interval.is_none_or(|interval| !interval.0.is_zero()),
+        &["limits.flush_interval"],
+        "limits.flush_interval: must be more than 0",
+    );
+    mistakes.demand(
+        limits
+            .inflight
+            .is_none_or(|size| size.0 >= INFLIGHT_BYTES_MIN),
+        &["limits.inflight"],
+        "limits.inflight: must be at least 64KiB",
+    );
+    mistakes.demand(
+        limits
+            .journal
+            .is_none_or(|size| size.0 >= JOURNAL_BYTES_MIN),
+        &["limits.journal"],
+        "limits.journal: must be at least 16MiB, the size of one of its files",
+    );
+}
+
+fn check_web_address(text: Option<&str>, mistakes: &mut Mistakes) {
+    let is_web_address = |text| {
+        reqwest::Url::parse(text)
+            .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+    };
+    mistakes.demand(
+        text.is_none_or(is_web_address),
+        &["external_url"],
+        "external_url: must be an address such as https://vervet.example.org",
+    );
 }
 
 fn problem(file: &str, message: String) -> ConfigError {

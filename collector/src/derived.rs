@@ -4,7 +4,7 @@
 //! The built-in rules read them. They take the way of all samples, through the journal, and need nobody to
 //! scrape the collector; a scrape that stops cannot silence the alert about it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,15 +12,22 @@ use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 use vervet_alerting::{RuleSample, SampleSink};
 use vervet_error_groups::GroupSummary;
-use vervet_model::{Clock, Labels, METRIC_NAME, SystemClock, UnixMillis, UnixNanos};
+use vervet_model::{Clock, Labels, METRIC_NAME, Matcher, SystemClock, UnixMillis, UnixNanos};
+use vervet_store::{SampleLimits, Store, StoreError};
 
 use crate::ingest::Ingest;
+use crate::metrics::Metrics;
 use crate::rules::Samples;
 
 /// Services with a request counter of their own; spans of further ones are counted under `other`.
 const SERVICES_MAX: usize = 1_000;
 /// Agents whose last sign of life is remembered.
 const AGENTS_MAX: usize = 10_000;
+/// An agent that was silent for so long was taken away: it is forgotten.
+const AGENT_FORGOTTEN: Duration = Duration::from_secs(7 * 86_400);
+const AGENT_SEEN: &str = "vervet_collector_agent_last_seen_timestamp_seconds";
+/// Samples of agents are looked for in pieces of this length, the newest first.
+const LOOK_BACK: Duration = Duration::from_secs(3_600);
 /// Time between two samples of each series.
 const INTERVAL: Duration = Duration::from_secs(15);
 
@@ -54,7 +61,7 @@ pub(crate) struct AgentSeen {
 /// Service, environment and outcome.
 type RequestKey = (String, String, RequestStatus);
 
-/// What was derived since the process started. Shared; every method is cheap.
+/// What was derived since the process started, and agents from before. Shared; every method is cheap.
 #[derive(Debug, Default)]
 pub(crate) struct Derived {
     agents: Mutex<HashMap<String, AgentSeen>>,
@@ -91,7 +98,62 @@ impl Derived {
         }
     }
 
-    /// All agents heard of since the process started, by id.
+    /// Takes up agents that an earlier process wrote samples of. Those that it was still writing when it ended are in
+    /// the last hour that has any. Blocks on disk.
+    ///
+    /// # Errors
+    /// The samples cannot be read.
+    pub(crate) fn remember(&self, store: &Store, now: UnixNanos) -> Result<(), StoreError> {
+        let limits = SampleLimits {
+            series_max: AGENTS_MAX,
+            samples_max: AGENTS_MAX * 1_000,
+            deadline: SystemClock.now().saturating_add(Duration::from_secs(60)),
+        };
+        let matchers = [Matcher::equal(METRIC_NAME, AGENT_SEEN)];
+        let mut end = now;
+        while now.since(end) < AGENT_FORGOTTEN {
+            let start = end.saturating_sub(LOOK_BACK);
+            let (from, to) = (start.to_millis().0, end.to_millis().0);
+            let found = store.samples(&matchers, from, to, limits)?;
+            let mut agents = self.agents.lock();
+            for series in &found {
+                let Some((_, seconds)) = series.samples.last() else {
+                    continue;
+                };
+                let last_seen = UnixNanos::default()
+                    .saturating_add(Duration::try_from_secs_f64(*seconds).unwrap_or_default());
+                let label = |name| series.labels.get(name).unwrap_or_default().to_owned();
+                let agent = AgentSeen {
+                    agent_id: label("agent_id"),
+                    host_name: label("host_name"),
+                    last_seen,
+                };
+                let known = agents
+                    .entry(agent.agent_id.clone())
+                    .or_insert(agent.clone());
+                if known.last_seen < agent.last_seen
+                    || (known.host_name.is_empty() && !agent.host_name.is_empty())
+                {
+                    known.host_name = agent.host_name;
+                    known.last_seen = known.last_seen.max(agent.last_seen);
+                }
+            }
+            if !agents.is_empty() {
+                break;
+            }
+            end = start;
+        }
+        self.forget(now);
+        Ok(())
+    }
+
+    /// Forgets agents that were silent for too long.
+    fn forget(&self, now: UnixNanos) {
+        let lives = |agent: &AgentSeen| now.since(agent.last_seen) < AGENT_FORGOTTEN;
+        self.agents.lock().retain(|_, agent| lives(agent));
+    }
+
+    /// All agents that are remembered, by id.
     pub(crate) fn agents(&self) -> Vec<AgentSeen> {
         let mut agents: Vec<AgentSeen> = self.agents.lock().values().cloned().collect();
         agents.sort_by(|a, b| a.agent_id.cmp(&b.agent_id));
@@ -147,11 +209,7 @@ impl Derived {
         } in self.agents()
         {
             let labels = [("agent_id", agent_id.as_str()), ("host_name", &host_name)];
-            push(
-                "vervet_collector_agent_last_seen_timestamp_seconds",
-                &labels,
-                last_seen.0 as f64 / 1e9,
-            );
+            push(AGENT_SEEN, &labels, last_seen.0 as f64 / 1e9);
         }
         if let Some(count) = *self.damaged_segments.lock() {
             push("vervet_collector_damaged_segments", &[], count as f64);
@@ -198,12 +256,50 @@ impl Derived {
 pub(crate) struct DerivedSamples {
     pub(crate) derived: Arc<Derived>,
     pub(crate) ingest: Ingest,
+    pub(crate) metrics: Arc<Metrics>,
+}
+
+/// The collector's own counters that the built-in rules read. A series begins when there is something to tell, with a
+/// zero before it, so that the first failure is an increase too.
+struct OwnSamples {
+    metrics: Arc<Metrics>,
+    told: HashSet<&'static str>,
+}
+
+impl OwnSamples {
+    #[expect(clippy::cast_precision_loss, reason = "samples are 64-bit floats")]
+    fn samples(&mut self, now: UnixNanos) -> Vec<RuleSample> {
+        let mut samples = Vec::new();
+        for (name, value) in self.metrics.for_rules() {
+            let is_first = !self.told.contains(name);
+            if value == 0 && is_first {
+                continue;
+            }
+            let mut push = |at: UnixNanos, value| {
+                samples.push(RuleSample {
+                    labels: Labels::from_pairs([(METRIC_NAME, name)]),
+                    at: at.to_millis(),
+                    value,
+                });
+            };
+            if is_first {
+                push(now.saturating_sub(INTERVAL), 0.0);
+                self.told.insert(name);
+            }
+            push(now, value as f64);
+        }
+        samples
+    }
 }
 
 impl DerivedSamples {
     pub(crate) async fn run(self, shutdown: CancellationToken) {
         let store = self.ingest.store().clone();
         let sink = Samples(self.ingest);
+        let mut own = OwnSamples {
+            metrics: self.metrics,
+            told: HashSet::new(),
+        };
         let mut ticks = tokio::time::interval(INTERVAL);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -213,7 +309,10 @@ impl DerivedSamples {
             }
             self.derived
                 .set_damaged_segments(store.damaged_segments().len());
-            let samples = self.derived.samples(SystemClock.now().to_millis());
+            let now = SystemClock.now();
+            self.derived.forget(now);
+            let mut samples = self.derived.samples(now.to_millis());
+            samples.extend(own.samples(now));
             if samples.is_empty() {
                 continue;
             }
@@ -242,6 +341,61 @@ mod tests {
         assert_eq!(told(), [2.0]);
         derived.set_damaged_segments(0);
         assert_eq!(told(), [0.0], "so that an alert ends");
+    }
+
+    #[test]
+    fn an_agent_of_an_earlier_process_is_remembered_until_it_is_silent_for_a_week() {
+        let dir = tempfile::tempdir().expect("folder");
+        let store = Store::open(vervet_store::StoreConfig::new(dir.path())).expect("store");
+        let hour = |hours: u64| {
+            UnixNanos(1_728_000_000_000_000_000)
+                .saturating_add(LOOK_BACK * u32::try_from(hours).expect("few"))
+        };
+        let before = Derived::default();
+        before.agent_seen("dead", hour(0));
+        before.agent_host("dead", || "node-1".to_owned());
+        before.agent_seen("idle", hour(5));
+        let body = crate::rules::encode(&before.samples(hour(5).to_millis()));
+        let options = vervet_store::DecodeOptions::default();
+        let decoded = store
+            .decode(vervet_model::Signal::Metrics, &body, &options, hour(5))
+            .expect("valid");
+        store.apply(1, decoded, None);
+        let after = Derived::default();
+        after.remember(&store, hour(50)).expect("read");
+        let agents = after.agents();
+        let shown: Vec<_> = agents
+            .iter()
+            .map(|agent| {
+                (
+                    agent.agent_id.as_str(),
+                    agent.host_name.as_str(),
+                    agent.last_seen,
+                )
+            })
+            .collect();
+        assert_eq!(shown, [("dead", "node-1", hour(0)), ("idle", "", hour(5))]);
+        after.forget(hour(7 * 24 + 1));
+        assert_eq!(after.agents().len(), 1);
+    }
+
+    #[test]
+    fn own_counters_begin_with_a_zero_when_there_is_something_to_tell() {
+        let metrics = Arc::new(Metrics::default());
+        let mut own = OwnSamples {
+            metrics: Arc::clone(&metrics),
+            told: HashSet::new(),
+        };
+        let now = UnixNanos(60_000_000_000);
+        assert!(own.samples(now).is_empty());
+        metrics.flush_failures.inc();
+        let values: Vec<_> = own
+            .samples(now)
+            .iter()
+            .map(|it| (it.at.0, it.value))
+            .collect();
+        assert_eq!(values, [(45_000, 0.0), (60_000, 1.0)]);
+        assert_eq!(own.samples(now).len(), 1);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use vervet_journal::Cursor;
 use vervet_model::{Clock, SystemClock};
 use vervet_store::Store;
 
-use crate::health::Health;
+use crate::health::{Health, with_causes};
 use crate::ingest::HeadRoom;
 use crate::metrics::Metrics;
 
@@ -83,10 +83,11 @@ impl Flusher {
             }
             Err(error) => {
                 self.metrics.flush_failures.inc();
-                let cause = std::error::Error::source(&error)
-                    .map(ToString::to_string)
-                    .unwrap_or_default();
-                tracing::error!(%error, cause, "flush failed; rows stay in memory and in the journal, retrying");
+                let error = with_causes(&error);
+                tracing::error!(
+                    error,
+                    "flush failed; rows stay in memory and in the journal, retrying"
+                );
             }
         }
         succeeded

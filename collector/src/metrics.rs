@@ -5,13 +5,15 @@
 
 mod upkeep;
 
+use parking_lot::Mutex;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
-use vervet_model::Signal;
+use serde::Serialize;
+use vervet_model::{Clock as _, Signal, SystemClock};
 
 pub(crate) use upkeep::UpkeepMetrics;
 
@@ -44,6 +46,14 @@ struct TableLabel {
     table: &'static str,
 }
 
+/// The last notification that could not be delivered.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct NotificationFailure {
+    pub(crate) at_unix_ms: i64,
+    pub(crate) receiver: String,
+    pub(crate) error: String,
+}
+
 /// All metrics of the process. Shared; every method is cheap.
 #[derive(Debug, Default)]
 pub(crate) struct Metrics {
@@ -55,6 +65,8 @@ pub(crate) struct Metrics {
     rejected_records: Family<ReasonLabels, Counter>,
     adjusted_records: Family<ReasonLabels, Counter>,
     refused_requests: Family<RefusedLabels, Counter>,
+    /// Those of them whose senders are to come back.
+    turned_away: Counter,
     table_rows: Family<TableLabels, Gauge>,
     table_bytes: Family<TableLabels, Gauge>,
     pub(crate) damaged_segments: Gauge,
@@ -69,6 +81,7 @@ pub(crate) struct Metrics {
     pub(crate) rule_errors: Gauge,
     pub(crate) notifications: Counter,
     pub(crate) notification_failures: Counter,
+    last_notification_failure: Mutex<Option<NotificationFailure>>,
     pub(crate) journal_bytes: Gauge,
     pub(crate) journal_records_behind: Gauge,
 }
@@ -122,6 +135,9 @@ impl Metrics {
     }
 
     pub(crate) fn refused(&self, signal: Signal, protocol: &'static str, reason: &'static str) {
+        if matches!(reason, "overloaded" | "unavailable") {
+            self.turned_away.inc();
+        }
         self.refused_requests
             .get_or_create(&RefusedLabels {
                 signal: signal.as_str(),
@@ -129,6 +145,46 @@ impl Metrics {
                 reason,
             })
             .inc();
+    }
+
+    pub(crate) fn notification_failed(&self, receiver: String, error: &str) {
+        self.notification_failures.inc();
+        *self.last_notification_failure.lock() = Some(NotificationFailure {
+            at_unix_ms: SystemClock.now().to_millis().0,
+            receiver,
+            error: error.to_owned(),
+        });
+    }
+
+    pub(crate) fn last_notification_failure(&self) -> Option<NotificationFailure> {
+        self.last_notification_failure.lock().clone()
+    }
+
+    /// What the built-in rules read, by the names it has at `/metrics` or would have.
+    pub(crate) fn for_rules(&self) -> [(&'static str, u64); 5] {
+        let gauge = |gauge: &Gauge| u64::try_from(gauge.get()).unwrap_or(0);
+        [
+            (
+                "vervet_collector_flush_failures_total",
+                self.flush_failures.get(),
+            ),
+            (
+                "vervet_collector_notification_failures_total",
+                self.notification_failures.get(),
+            ),
+            (
+                "vervet_collector_compaction_failures_total",
+                self.upkeep.failures.get(),
+            ),
+            (
+                "vervet_collector_turned_away_requests_total",
+                self.turned_away.get(),
+            ),
+            (
+                "vervet_collector_unclaimed_files",
+                gauge(&self.upkeep.unclaimed_files),
+            ),
+        ]
     }
 
     pub(crate) fn set_table(

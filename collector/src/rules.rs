@@ -93,7 +93,7 @@ impl SampleSink for Samples {
 }
 
 /// One gauge per metric name in the scope whose names and labels are taken as they are.
-fn encode(samples: &[RuleSample]) -> Bytes {
+pub(crate) fn encode(samples: &[RuleSample]) -> Bytes {
     let mut by_name: BTreeMap<&str, Vec<NumberPoint<'_>>> = BTreeMap::new();
     for sample in samples {
         let attribute = |label| {

@@ -21,7 +21,7 @@ use crate::config::CollectorConfig;
 use crate::derive::{self, Derive};
 use crate::derived::{Derived, DerivedSamples};
 use crate::flusher::{self, Flusher};
-use crate::health::Health;
+use crate::health::{self, Health};
 use crate::ingest::{HeadRoom, Ingest, Recent, replay};
 use crate::listen::{bind, serve_grpc, serve_http};
 use crate::metrics::Metrics;
@@ -93,6 +93,8 @@ impl Collector {
         let (store, journal) = (opened.store.clone(), opened.journal.clone());
         let errors = Arc::clone(&opened.errors);
         let own = Own::default();
+        own.health.watch(&config.data_dir);
+        remember_agents(&own.derived, &store).await;
         let inflight_bytes = config.limits.inflight_bytes;
         let options = opened.options.clone();
         let head = HeadRoom::new(store.clone(), config.limits.head_bytes_max);
@@ -112,7 +114,7 @@ impl Collector {
         let queries = QueryService::new(store.clone(), &config.limits);
         let (alerts, rule_errors) = open_rules(&config, &queries, &ingest, &own.metrics).await?;
         let sources = CancellationToken::new();
-        let rules = spawn_rules(&alerts, &own.derived, &ingest, &sources);
+        let rules = spawn_rules(&alerts, &own, &ingest, &sources);
         let health = Arc::clone(&own.health);
         let context = Context {
             store,
@@ -315,16 +317,29 @@ fn spawn_workers(
     workers
 }
 
+/// A start does not fail for them: they come back with their next request.
+async fn remember_agents(derived: &Arc<Derived>, store: &Store) {
+    let (derived, store) = (Arc::clone(derived), store.clone());
+    let read = tokio::task::spawn_blocking(move || derived.remember(&store, SystemClock.now()));
+    if let Ok(Err(error)) = read.await {
+        tracing::warn!(
+            error = health::with_causes(&error),
+            "agents of before the start are not known; a dead one raises no alert"
+        );
+    }
+}
+
 /// The evaluation of rules, and the samples that the built-in ones read.
 fn spawn_rules(
     alerts: &Arc<Manager>,
-    derived: &Arc<Derived>,
+    own: &Own,
     ingest: &Ingest,
     shutdown: &CancellationToken,
 ) -> JoinSet<()> {
     let samples = DerivedSamples {
-        derived: Arc::clone(derived),
+        derived: Arc::clone(&own.derived),
         ingest: ingest.clone(),
+        metrics: Arc::clone(&own.metrics),
     };
     let mut rules = JoinSet::new();
     rules.spawn(Arc::clone(alerts).run(shutdown.clone()));

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use vervet_model::{Clock, SystemClock};
 use vervet_store::{Cancel, Store, StoreError};
 
+use crate::health::with_causes;
 use crate::metrics::Metrics;
 
 /// What is too old or too much is dropped, and what nobody reads any more deleted, this often.
@@ -74,10 +75,7 @@ impl Upkeep {
 
     fn round(&mut self, cancel: &Cancel) -> Round {
         let result = self.steps(cancel);
-        let failure = result.as_ref().err().map(|error| {
-            let cause = std::error::Error::source(error).map(|cause| format!(": {cause}"));
-            format!("{error}{}", cause.unwrap_or_default())
-        });
+        let failure = result.as_ref().err().map(|error| with_causes(error));
         if let Some(error) = &failure {
             self.metrics.upkeep.failures.inc();
             tracing::error!(

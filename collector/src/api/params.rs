@@ -3,6 +3,7 @@
 use axum::extract::{FromRequest, Request};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
+use vervet_alerting::nearest_key;
 
 /// Name and value pairs in the order they were given, the query string first.
 pub(super) struct Params(Vec<(String, String)>);
@@ -11,6 +12,26 @@ impl Params {
     /// The first value of `name`; an empty one counts as absent.
     pub(super) fn get(&self, name: &'static str) -> Option<&str> {
         self.all(name).find(|value| !value.is_empty())
+    }
+
+    /// Refuses what nobody would read.
+    ///
+    /// # Errors
+    /// A parameter that is not among `known`.
+    pub(super) fn only(&self, known: &[&'static str]) -> Result<(), UnknownParam> {
+        let unknown = self
+            .0
+            .iter()
+            .find(|(name, _)| !known.contains(&name.as_str()));
+        unknown.map_or(Ok(()), |(name, _)| {
+            Err(UnknownParam {
+                name: name.clone(),
+                hint: match nearest_key(name, known) {
+                    Some(nearest) => format!("did you mean {nearest:?}?"),
+                    None => format!("known are {}", known.join(", ")),
+                },
+            })
+        })
     }
 
     pub(super) fn all(&self, name: &'static str) -> impl Iterator<Item = &str> {
@@ -82,6 +103,14 @@ impl Params {
         };
         Ok((Self(pairs), text))
     }
+}
+
+/// A parameter that there is not; its message is shown to the caller.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown parameter {name:?}: {hint}")]
+pub(super) struct UnknownParam {
+    name: String,
+    hint: String,
 }
 
 /// A parameter has no meaning; its message is shown to the caller.
@@ -160,6 +189,17 @@ mod tests {
         assert_eq!(params.get("query"), Some("a+b c"));
         assert_eq!(params.all("match[]").collect::<Vec<_>>(), ["x", "{}"]);
         assert_eq!((params.get("flag"), params.get("empty")), (None, None));
+        let known = ["query", "minDuration", "service"];
+        let refused = |form: &[u8]| Params(decode(form).expect("valid")).only(&known);
+        assert_eq!(refused(b"query=x&service=y"), Ok(()));
+        for (form, hint) in [
+            (&b"servce=x"[..], "did you mean \"service\"?"),
+            (b"min_duration=1s", "did you mean \"minDuration\"?"),
+            (b"zzz=1", "known are query, minDuration, service"),
+        ] {
+            let error = refused(form).expect_err("unknown").to_string();
+            assert!(error.contains(hint), "{error}");
+        }
         for bad in [&b"a=%"[..], b"a=%f", b"a=%zz", b"a=%ff"] {
             assert!(decode(bad).is_none(), "{bad:?}");
         }

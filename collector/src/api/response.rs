@@ -9,7 +9,7 @@ use vervet_error_groups::ErrorStoreError;
 use vervet_promql::{ErrorType, QueryError};
 use vervet_store::StoreError;
 
-use super::params::InvalidParam;
+use super::params::{InvalidParam, UnknownParam};
 
 /// Why a request failed, for the caller; each API has its own words for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,6 +97,12 @@ impl Failure {
 
     pub(super) fn invalid(message: impl Into<String>) -> Self {
         Self::new(ErrorCode::InvalidArgument, message)
+    }
+}
+
+impl From<UnknownParam> for Failure {
+    fn from(error: UnknownParam) -> Self {
+        Self::invalid(error.to_string())
     }
 }
 

@@ -53,15 +53,19 @@ pub(super) async fn status(State(context): State<Shared>) -> Response {
         SystemClock.now(),
         Signal::ALL.map(|signal| context.metrics.stored_total(signal)),
     );
+    let problem = context.health.problem();
     let damaged = context.store.damaged_segments().into_iter();
     let data_dir = context.data_dir.clone();
-    let disk = tokio::task::spawn_blocking(move || disk_json(&data_dir)).await;
+    let store = context.store.clone();
+    let disk = tokio::task::spawn_blocking(move || (disk_json(&data_dir), store.unclaimed())).await;
+    let (disk, unclaimed) = disk.unwrap_or_default();
     Json(json!({
         "version": env!("CARGO_PKG_VERSION"),
         "environment": context.environment,
         "started_unix_ms": context.started.to_millis().0,
         "uptime_seconds": SystemClock.now().since(context.started).as_secs(),
-        "ready": context.health.problem().is_none(),
+        "ready": problem.is_none(),
+        "not_ready": problem,
         "degraded": degraded(&context.store),
         "tables": {
             "logs": table_json(&stats.logs), "spans": table_json(&stats.spans),
@@ -77,7 +81,12 @@ pub(super) async fn status(State(context): State<Shared>) -> Response {
         },
         "records_per_second": {"logs": logs_rate, "spans": spans_rate, "samples": samples_rate},
         "queries": queries_json(&context),
-        "disk": disk.unwrap_or_default(),
+        "disk": disk,
+        "notifications": {
+            "delivered": context.metrics.notifications.get(), "failed": context.metrics.notification_failures.get(),
+            "last_failure": context.metrics.last_notification_failure(),
+        },
+        "unclaimed": {"files": unclaimed.0, "bytes": unclaimed.1},
         "agents": agents,
         "rule_file_errors": context.rule_errors,
     }))

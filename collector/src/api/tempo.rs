@@ -25,6 +25,23 @@ const LIMIT_MAX: usize = 1_000;
 /// The time range of a search that names none.
 const RANGE_DEFAULT: Duration = Duration::from_secs(3600);
 
+/// What a search takes. `spss`, which Tempo's clients send, has no effect.
+const SEARCH_PARAMS: [&str; 13] = [
+    "q",
+    "tags",
+    "start",
+    "end",
+    "limit",
+    "service",
+    "environment",
+    "name",
+    "status",
+    "kind",
+    "minDuration",
+    "maxDuration",
+    "spss",
+];
+
 pub(super) async fn echo() -> &'static str {
     "echo"
 }
@@ -43,6 +60,7 @@ pub(super) async fn trace(State(context): State<Shared>, Path(id): Path<String>)
 }
 
 pub(super) async fn search(State(context): State<Shared>, params: Params) -> Answer {
+    params.only(&SEARCH_PARAMS)?;
     let end = params
         .parse("end", parse_prometheus_time)?
         .map(UnixMillis::to_nanos);

@@ -282,8 +282,47 @@ fn text(status: &Value) -> String {
         queries(status),
         last_backup(status),
     ));
+    out.push_str(&not_ready(status));
     out.push_str(&degraded(status));
+    out.push_str(&notifications(status));
+    out.push_str(&unclaimed(status));
     out
+}
+
+/// Segments that a start moved aside.
+fn unclaimed(status: &Value) -> String {
+    match number(status, "/unclaimed/files") {
+        0 => String::new(),
+        files => format!(
+            "UNCLAIMED {} segments that the catalog does not name lie in the folder `unclaimed` ({})\n",
+            human::count(files),
+            human::bytes(number(status, "/unclaimed/bytes")),
+        ),
+    }
+}
+
+/// Why it takes no data.
+fn not_ready(status: &Value) -> String {
+    let reason = status.get("not_ready").and_then(Value::as_str);
+    reason.map_or_else(String::new, |reason| format!("NOT READY {reason}\n"))
+}
+
+/// What kept the last notification from being delivered.
+fn notifications(status: &Value) -> String {
+    let Some(last) = status.pointer("/notifications/last_failure") else {
+        return String::new();
+    };
+    let text = |field: &str| last.get(field).and_then(Value::as_str);
+    let Some(error) = text("error") else {
+        return String::new();
+    };
+    format!(
+        "NOTIFICATIONS {} delivered, {} attempts failed; the last at {}, receiver {}: {error}\n",
+        human::count(number(status, "/notifications/delivered")),
+        human::count(number(status, "/notifications/failed")),
+        time(status, "/notifications/last_failure/at_unix_ms"),
+        text("receiver").unwrap_or("?"),
+    )
 }
 
 /// What is not whole, with the first few files.
@@ -343,6 +382,10 @@ mod tests {
         let status = json!({
             "version": "1.2.3", "ready": true, "uptime_seconds": 75,
             "degraded": "1 segment cannot be read; its rows are missing",
+            "not_ready": "the journal cannot be written",
+            "notifications": {"delivered": 1, "failed": 2, "last_failure":
+                {"at_unix_ms": 1_728_000_000_000_i64, "receiver": "team", "error": "127.0.0.1:9 refused"}},
+            "unclaimed": {"files": 3, "bytes": 2048},
             "damaged_segments": [{"path": "/d/a.parquet", "reason": "segment /d/a.parquet could not be read"}],
             "tables": {"logs": {"rows_head": 1, "rows_stored": 1234, "files": 2, "bytes": 2048,
                 "oldest_unix_ms": 1_728_000_000_000_i64}},
@@ -357,6 +400,9 @@ mod tests {
         for part in [
             "vervet-collector 1.2.3, ready, up 1m 15s",
             "DEGRADED 1 segment cannot be read",
+            "NOT READY the journal cannot be written",
+            "1 delivered, 2 attempts failed; the last at 2024-10-04T00:00:00Z, receiver team: 127.0.0.1:9 refused",
+            "UNCLAIMED 3 segments",
             "segment /d/a.parquet could",
             "1,234",
             "2.0 KiB",

@@ -189,3 +189,29 @@ fn attributes_get_columns_by_usage_and_by_name() {
     assert_eq!(promote.logs, [key("status", integer), key("user.id", None)]);
     assert_eq!((promote.columns_max, promote.usage_percent), (64, 0));
 }
+
+#[test]
+fn what_a_start_would_fail_on_is_a_mistake() {
+    for (text, word) in [
+        (
+            "http: {listen: '127.0.0.1:9'}\notlp: {grpc: '127.0.0.1:9'}\n",
+            "otlp.grpc: 127.0.0.1:9 is the address of http.listen",
+        ),
+        (
+            "otlp: {grpc: '127.0.0.1:9', http: '127.0.0.1:9'}\n",
+            "otlp.http",
+        ),
+        ("external_url: nonsense\n", "external_url"),
+        ("limits: {flush_interval: 0s}\n", "limits.flush_interval"),
+        ("limits: {inflight: 1KiB}\n", "limits.inflight"),
+        ("limits: {journal: 1KiB}\n", "limits.journal"),
+    ] {
+        let error = CollectorConfig::parse("c", text)
+            .expect_err(text)
+            .to_string();
+        assert!(error.contains(word), "{word}: {error}");
+    }
+    let text = "http: {listen: '127.0.0.1:0'}\notlp: {grpc: '127.0.0.1:0', http: '127.0.0.1:0'}\n\
+                external_url: https://example.org/vervet\nlimits: {flush_interval: 1s, inflight: 64KiB, journal: 16MiB}\n";
+    CollectorConfig::parse("c", text).expect("valid");
+}

@@ -80,7 +80,7 @@ impl Committer {
             .collect();
         let appended = self.append(&entries);
         self.health
-            .journal_finished(appended.as_ref().err().map(ToString::to_string));
+            .journal_finished(appended.as_ref().err().map(|error| error as _));
         match appended {
             Ok(sequences) => {
                 for (sequence, pending) in sequences.clone().zip(&group) {

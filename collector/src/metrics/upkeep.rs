@@ -25,7 +25,7 @@ pub(crate) struct UpkeepMetrics {
     debt_files: Gauge,
     debt_bytes: Gauge,
     set_aside_files: Gauge,
-    unclaimed_files: Gauge,
+    pub(super) unclaimed_files: Gauge,
     unclaimed_bytes: Gauge,
     waiting_files: Gauge,
     waiting_bytes: Gauge,

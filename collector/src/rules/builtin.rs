@@ -116,6 +116,11 @@ mod tests {
             "HighErrorRatio",
             "NewErrorGroup",
             "CrashLoopingLogPattern",
+            "CollectorFlushFails",
+            "CollectorTurnsAway",
+            "NotificationsFail",
+            "AgentBufferFills",
+            "AgentDrops",
         ] {
             assert!(
                 names.iter().any(|have| have == name),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use vervet_alerting::{BoxFuture, Integration, Notification, Notifier, NotifyError};
 
+use crate::health::with_causes;
 use crate::metrics::Metrics;
 
 /// How long one delivery may take.
@@ -34,7 +35,7 @@ impl Webhooks {
     #[tracing::instrument(skip_all)]
     async fn deliver(&self, url: &str, notification: &Notification) -> Result<(), NotifyError> {
         let retryable = |error: reqwest::Error| NotifyError {
-            message: error.without_url().to_string(),
+            message: format!("{}: {}", host(url), with_causes(&error.without_url())),
             retryable: true,
         };
         let mut response = self
@@ -57,13 +58,24 @@ impl Webhooks {
             }
         }
         let message = format!(
-            "the webhook answered {status}: {}",
+            "{} answered {status}: {}",
+            host(url),
             String::from_utf8_lossy(&answer).trim()
         );
         let retryable =
             status.is_server_error() || status == reqwest::StatusCode::TOO_MANY_REQUESTS;
         Err(NotifyError { message, retryable })
     }
+}
+
+/// Where a webhook is, without what may be secret in its path, query and user.
+fn host(url: &str) -> String {
+    let parsed = reqwest::Url::parse(url).ok();
+    let host = parsed.as_ref().and_then(|url| {
+        let port = url.port_or_known_default()?;
+        Some(format!("{}:{port}", url.host_str()?))
+    });
+    host.unwrap_or_else(|| "the webhook".to_owned())
 }
 
 impl Notifier for Webhooks {
@@ -75,12 +87,15 @@ impl Notifier for Webhooks {
         Box::pin(async move {
             let result = self.deliver(&integration.webhook.url, notification).await;
             match &result {
-                Ok(()) => self.metrics.notifications.inc(),
+                Ok(()) => {
+                    self.metrics.notifications.inc();
+                }
                 Err(error) => {
                     tracing::warn!(receiver = integration.receiver, %error, "notification not delivered");
-                    self.metrics.notification_failures.inc()
+                    self.metrics
+                        .notification_failed(integration.receiver.clone(), &error.message);
                 }
-            };
+            }
             result
         })
     }

@@ -32,6 +32,7 @@ pub use manager::{Manager, ManagerConfig, Seams};
 pub use notify::{
     Integration, LedgerEntry, Notification, Notifier, NotifyConfig, NotifyError, NotifySpec,
 };
+pub use rule_file::nearest_key;
 pub use rule_file::{
     GroupConfig, GroupKind, Loaded, RuleConfig, RuleFile, RuleFileError, RuleSet, load_dir,
 };
