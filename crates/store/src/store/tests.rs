@@ -462,7 +462,8 @@ fn filled(dir: &tempfile::TempDir) -> Vec<std::path::PathBuf> {
 #[test]
 fn segments_without_their_catalog_are_neither_opened_nor_touched() {
     use crate::catalog::CATALOG_FILE;
-    let lose: [(&str, fn(&std::path::Path)); 3] = [
+    type Lose = fn(&std::path::Path);
+    let lose: [(&str, Lose); 3] = [
         ("is missing", |path| fs::remove_file(path).unwrap()),
         ("is empty", |path| fs::write(path, b"").unwrap()),
         ("names no file", |path| {
