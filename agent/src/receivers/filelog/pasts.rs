@@ -14,7 +14,8 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use vervet_model::UnixNanos;
 
 use super::content::{self, Compression};
 use super::file::modified_unix_nano;
@@ -31,7 +32,7 @@ const ALIKE_MAX: usize = 1_024;
 const NO_DEVICE: u64 = u64::MAX;
 
 /// A copy under way is written to at least so often, or it is taken for whole.
-const COPY_PAUSE_MAX: Duration = Duration::from_secs(5);
+const COPY_PAUSE_MAX_NANOS: u64 = 5_000_000_000;
 /// Times of files may be cut to seconds.
 const TIME_SLACK_NANOS: u64 = 1_000_000_000;
 
@@ -323,12 +324,13 @@ impl<'f> Candidate<'f> {
     }
 
     /// Whether it holds less than tells it from others, and somebody was writing to it a moment ago.
-    pub(super) fn is_growing(&self) -> bool {
-        let age = SystemTime::now()
-            .duration_since(UNIX_EPOCH + Duration::from_nanos(self.modified_unix_nano));
+    pub(super) fn is_growing(&self, now: UnixNanos) -> bool {
+        let age = u64::try_from(now.0)
+            .ok()
+            .and_then(|now| now.checked_sub(self.modified_unix_nano));
         self.compression.is_none()
             && self.beginning.len() < PREFIX_BYTES
-            && age.is_ok_and(|age| age < COPY_PAUSE_MAX)
+            && age.is_some_and(|age| age < COPY_PAUSE_MAX_NANOS)
     }
 
     /// Compares with content that was read up to `mark`, whose last bytes were `recent`.

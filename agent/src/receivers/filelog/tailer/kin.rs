@@ -95,7 +95,7 @@ impl Tailer {
     /// A file that begins as the candidate does, where no more can be compared yet: nothing has been read of it, or
     /// the candidate is a copy under way that holds less than a beginning.
     fn unread_original(&self, id: FileId, candidate: &Candidate<'_>) -> Option<FileId> {
-        let is_growing = candidate.is_growing();
+        let is_growing = candidate.is_growing(self.context.clock.now());
         originals(candidate.path).find_map(|path| {
             let metadata = std::fs::metadata(&path).ok()?;
             let original = (metadata.dev(), metadata.ino());
