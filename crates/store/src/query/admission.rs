@@ -9,9 +9,10 @@ use tokio::time::Instant;
 
 use crate::StoreError;
 
-/// How much a query is going to read.
+/// What a query is going to do, or how much it is going to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Weight {
+    Planning,
     Light,
     Heavy,
 }

@@ -1,5 +1,6 @@
 //! The threads that queries run on, so that a heavy one never delays the intake of data.
 //!
+//! Statements are planned on threads of their own, at most [`PLANNED_MAX`] at once.
 //! Light and heavy queries have a thread per core each. Those of heavy ones have a lower priority (nice 10): where
 //! both want the processor, the light ones get about nine tenths of it, whatever the heavy ones do, and when there is
 //! no light one, the heavy ones get all of it. At most [`ExecutorConfig::heavy_max`] heavy ones run at once.
@@ -15,9 +16,12 @@ use super::admission::{Lane, LaneStats, Weight};
 use crate::StoreError;
 
 /// Stack of a thread (bytes; what is not used takes no memory): plans are walked recursively.
-const STACK_BYTES: usize = 32 << 20;
+const STACK_BYTES: usize = 128 << 20;
 /// Added to the nice value of threads that run heavy queries.
 const HEAVY_NICE: i32 = 10;
+
+/// Statements that are planned at once, each on a thread of its own: planning does not yield.
+const PLANNED_MAX: usize = 4;
 
 /// How many queries run and wait.
 #[derive(Debug, Clone, Copy)]
@@ -36,6 +40,7 @@ pub struct QueryStats {
 }
 
 pub(crate) struct Executor {
+    planning: Threads,
     light: Threads,
     heavy: Threads,
 }
@@ -47,6 +52,7 @@ struct Threads {
 
 impl Executor {
     pub(crate) fn start(config: ExecutorConfig) -> std::io::Result<Self> {
+        let planning = builder("vervet-plan").worker_threads(PLANNED_MAX).build()?;
         let light = builder("vervet-query").build()?;
         let heavy = builder("vervet-heavy")
             .on_thread_start(|| {
@@ -59,6 +65,7 @@ impl Executor {
             lane: Lane::new(running_max, config.waiting_max),
         };
         Ok(Self {
+            planning: threads(planning, PLANNED_MAX),
             light: threads(light, config.light_max),
             heavy: threads(heavy, config.heavy_max),
         })
@@ -97,11 +104,22 @@ impl Executor {
         query: impl Future<Output = T> + Send + 'static,
     ) -> Result<AbortOnDrop<T>, StoreError> {
         let threads = match weight {
+            Weight::Planning => &self.planning,
             Weight::Light => &self.light,
             Weight::Heavy => &self.heavy,
         };
-        let place = threads.lane.enter(deadline).await?;
-        let runtime = threads.runtime.as_ref().ok_or(StoreError::Busy)?;
+        threads.spawn(deadline, query).await
+    }
+}
+
+impl Threads {
+    async fn spawn<T: Send + 'static>(
+        &self,
+        deadline: Instant,
+        query: impl Future<Output = T> + Send + 'static,
+    ) -> Result<AbortOnDrop<T>, StoreError> {
+        let place = self.lane.enter(deadline).await?;
+        let runtime = self.runtime.as_ref().ok_or(StoreError::Busy)?;
         Ok(AbortOnDrop(runtime.spawn(async move {
             let _until_it_ends = place;
             query.await

@@ -4,12 +4,15 @@ use std::sync::Arc;
 
 use datafusion::dataframe::DataFrame;
 use datafusion::error::DataFusionError;
+use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use vervet_model::UnixNanos;
 
 use super::memory::QueryPool;
 use super::scan::TableScan;
+use super::sql::{Charge, install};
 use crate::StoreError;
 use crate::head::View;
 use crate::store::Inner;
@@ -31,7 +34,7 @@ pub(super) struct Access {
 }
 
 impl Inner {
-    /// A session with its own memory budget and no tables.
+    /// A session with its own memory budget, the functions that statements may call and no tables.
     pub(super) fn session(&self, access: Access) -> Result<SessionContext, StoreError> {
         let mut config = SessionConfig::new().with_information_schema(true);
         let execution = &mut config.options_mut().execution;
@@ -43,11 +46,17 @@ impl Inner {
         parquet.pushdown_filters = access.filter_first;
         parquet.reorder_filters = access.filter_first;
         let pool = QueryPool::new(self.config.query_memory_bytes, &self.query_memory);
+        let pool: Arc<dyn MemoryPool> = Arc::new(pool);
+        let charge = Charge::new(&pool);
         let runtime = RuntimeEnvBuilder::from_runtime_env(&self.runtime)
-            .with_memory_pool(Arc::new(pool))
+            .with_memory_pool(pool)
             .build_arc()
             .map_err(|error| self.engine_error(error))?;
-        Ok(SessionContext::new_with_config_rt(config, runtime))
+        let builder = SessionStateBuilder::new()
+            .with_config(config)
+            .with_runtime_env(runtime);
+        let state = install(builder, &charge).build();
+        Ok(SessionContext::new_with_state(state))
     }
 
     /// The rows of one table in a cut, as far as `access` wants them.

@@ -1,14 +1,24 @@
 //! SQL for people: read-only, streamed, within limits.
 //!
-//! A statement may read the four tables and nothing else. It is planned on the threads of light queries, and runs on
-//! those of heavy ones when it joins tables or reads more than [`LIGHT_BYTES_MAX`] of files.
+//! A statement may read the four tables and nothing else. It is planned on threads for that, and runs on those of light
+//! queries, or of heavy ones when it joins tables or reads more than [`LIGHT_BYTES_MAX`] of files.
 //!
-//! Limits: 64 KiB of text, 1,000 operators, [`SqlLimits`], and those of every query.
+//! Planning cannot be interrupted and asks for no memory, so what is planned is bounded: the text ([`statement`]), the
+//! tables and selects it stands for ([`size`]), its expressions ([`shape`]). What runs asks for memory wherever it may make
+//! much of little: functions ([`charged`]; others are not there: [`functions`]) and windows ([`metered`]).
+//!
+//! Limits: 64 KiB of text, 1,000 operators, [`SqlLimits`], those of the modules named, and those of every query.
 
+mod charged;
 mod format;
+mod functions;
+mod metered;
+mod shape;
+mod size;
 mod statement;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -16,7 +26,8 @@ use datafusion::datasource::physical_plan::FileScanConfig;
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::error::DataFusionError;
 use datafusion::execution::TaskContext;
-use datafusion::execution::context::SQLOptions;
+use datafusion::execution::context::{SQLOptions, SessionState};
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::TryStreamExt as _;
 use tokio::sync::mpsc;
@@ -30,10 +41,14 @@ use crate::store::Inner;
 use crate::tables::Table;
 use crate::{Store, StoreError};
 
+pub(super) use charged::Charge;
 pub use format::{SqlEncoder, SqlFormat};
+pub(super) use functions::install;
 
 /// A light query reads at most this much of files (bytes, compressed).
 const LIGHT_BYTES_MAX: u64 = 64 << 20;
+/// Plans end so long after their deadline: the caller is told of it first.
+const AFTER_DEADLINE: Duration = Duration::from_millis(100);
 /// Batches between the plan and the reader.
 const BATCHES_AHEAD: usize = 2;
 /// Plans that multiply rows or make them up, whatever they read.
@@ -74,7 +89,7 @@ pub struct SqlRows {
     schema: SchemaRef,
     batches: mpsc::Receiver<Result<RecordBatch, StoreError>>,
     deadline: Instant,
-    timeout: std::time::Duration,
+    timeout: Duration,
     has_failed: bool,
     _query: AbortOnDrop<()>,
 }
@@ -110,8 +125,8 @@ impl Store {
         let deadline = Instant::now() + timeout;
         statement::check(query)?;
         let (inner, query) = (Arc::clone(&self.0), query.to_owned());
-        let plan = async move { inner.plan_sql(&query).await };
-        let planned = self.0.executor.run(Weight::Light, timeout, plan).await?;
+        let plan = async move { inner.plan_sql(&query, deadline).await };
+        let planned = self.0.executor.run(Weight::Planning, timeout, plan).await?;
         let schema = planned.plan.schema();
         let weight = weight(&planned.plan);
         let (sender, batches) = mpsc::channel(BATCHES_AHEAD);
@@ -157,7 +172,7 @@ struct Planned {
 }
 
 impl Inner {
-    async fn plan_sql(&self, query: &str) -> Result<Planned, StoreError> {
+    async fn plan_sql(&self, query: &str, deadline: Instant) -> Result<Planned, StoreError> {
         let access = Access {
             shred_head: true,
             ..Access::default()
@@ -174,16 +189,38 @@ impl Inner {
             .with_allow_ddl(false)
             .with_allow_dml(false)
             .with_allow_statements(false);
-        let frame = session
-            .sql_with_options(query, read_only)
+        let mut state = session.state();
+        let logical = self.read_plan(&state, query, read_only).await?;
+        let rows_max = state.config().batch_size();
+        let rows = shape::batch_rows(&logical, rows_max).map_err(|error| self.sql_error(error))?;
+        let config = std::mem::take(state.config_mut());
+        *state.config_mut() = config.with_batch_size(rows);
+        let plan = state
+            .query_planner()
+            .create_physical_plan(&logical, &state)
             .await
+            .and_then(|plan| metered::metered(plan, deadline + AFTER_DEADLINE))
             .map_err(|error| self.sql_error(error))?;
-        let context = Arc::new(frame.task_ctx());
-        let plan = frame
-            .create_physical_plan()
-            .await
-            .map_err(|error| self.sql_error(error))?;
+        let context = state.task_ctx();
         Ok(Planned { plan, context })
+    }
+
+    /// The optimized plan of a statement that only reads and is not too large.
+    async fn read_plan(
+        &self,
+        state: &SessionState,
+        query: &str,
+        read_only: SQLOptions,
+    ) -> Result<LogicalPlan, StoreError> {
+        let refused = |error| self.sql_error(error);
+        let dialect = state.config_options().sql_parser.dialect;
+        let statement = state.sql_to_statement(query, &dialect).map_err(refused)?;
+        size::check(&statement)?;
+        let plan = state.statement_to_plan(statement).await.map_err(refused)?;
+        shape::check(&plan)
+            .and_then(|()| read_only.verify_plan(&plan))
+            .and_then(|()| state.optimize(&plan))
+            .map_err(refused)
     }
 
     async fn send_rows(
