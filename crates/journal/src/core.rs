@@ -92,34 +92,19 @@ impl Core {
     /// Deletes the segments that no cursor needs.
     pub(crate) fn delete_released(&self) -> bool {
         let taken = self.table.lock().take_released();
-        taken.iter().for_each(|first| self.delete_read(*first));
+        taken.iter().for_each(|first| self.delete(*first));
         !taken.is_empty()
     }
 
-    /// Deletes a segment that all readers are behind. They may have it open for as long as nothing follows; its room comes
-    /// back all the same.
-    fn delete_read(&self, first: u64) {
-        let opened = self.fs.open_write(&self.segment_path(first));
-        if self.delete(first)
-            && let Ok(file) = opened
-            && let Err(error) = file.set_len(0)
-        {
-            tracing::debug!(%error, first, "a deleted segment keeps its room until its readers go on");
-        }
-    }
-
-    /// Whether its name is gone.
-    fn delete(&self, first: u64) -> bool {
+    fn delete(&self, first: u64) {
         let path = self.segment_path(first);
-        let removed = self.fs.remove(&path);
-        if let Err(error) = &removed {
+        if let Err(error) = self.fs.remove(&path) {
             // It comes back at the next opening and is deleted then.
             tracing::warn!(%error, path = %path.display(), "cannot delete a segment");
         }
         self.counters
             .deleted_segments
             .fetch_add(1, Ordering::Relaxed);
-        removed.is_ok()
     }
 
     pub(crate) fn set_eviction_listener(&self, listener: EvictionListener) {
