@@ -253,7 +253,7 @@ async fn hostile_queries_are_queued_refused_or_stopped_and_others_answered() {
     };
     let collector = Collector::start(options).await;
     send(&collector, 0..RECORDS).await;
-    let hostile = "SELECT count(*) FROM generate_series(1, 1000000000000) WHERE value % 7 = 3";
+    let hostile = "SELECT count(*) FROM logs a, logs b, logs c, logs d WHERE length(a.body) + length(b.body) + length(c.body) + length(d.body) = 1";
     let asked: Vec<_> = (0..10)
         .map(|_| {
             let api = collector.api.clone();
