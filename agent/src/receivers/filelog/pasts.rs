@@ -338,11 +338,7 @@ impl<'f> Candidate<'f> {
     /// # Errors
     /// The file cannot be read.
     pub(super) fn kinship(&self, mark: &Mark, recent: &[u8]) -> io::Result<Kinship> {
-        // A copy keeps the time of the last write (some tools: its second) or gets a later one.
-        let is_older =
-            self.modified_unix_nano.saturating_add(TIME_SLACK_NANOS) < mark.modified_unix_nano;
-        let is_weak = self.compression.is_some() || mark.tail.bytes() < TAIL_BYTES;
-        if !mark.prefix.fits(&self.beginning) || (is_weak && is_older) {
+        if !self.may_hold(mark) {
             return Ok(Kinship::Stranger);
         }
         if self.compression.is_some() {
@@ -377,6 +373,15 @@ impl<'f> Candidate<'f> {
         })
     }
 
+    /// Whether how it begins, and its time, allow for it.
+    fn may_hold(&self, mark: &Mark) -> bool {
+        // A copy keeps the time of the last write (some tools: its second) or gets a later one.
+        let is_older =
+            self.modified_unix_nano.saturating_add(TIME_SLACK_NANOS) < mark.modified_unix_nano;
+        let is_weak = self.compression.is_some() || mark.tail.bytes() < TAIL_BYTES;
+        mark.prefix.fits(&self.beginning) && !(is_weak && is_older)
+    }
+
     fn holds_compressed(&self, mark: &Mark) -> io::Result<bool> {
         let ends = content::ends_before(self.file, self.compression, &[mark.offset])?;
         Ok(ends.iter().flatten().any(|end| mark.tail.fits(end)))
@@ -384,12 +389,9 @@ impl<'f> Candidate<'f> {
 
     /// Several contents begin as it does: it is uncompressed as far as is needed to tell which of them it holds.
     fn compressed_kinship(&self, similar: &[&Past], live: Option<&Mark>) -> io::Result<Kinship> {
-        let mut marks: Vec<Mark> = live.copied().into_iter().collect();
-        for past in similar {
-            if self.kinship(&past.mark, &past.recent)? != Kinship::Stranger {
-                marks.push(past.mark);
-            }
-        }
+        let past = similar.iter().map(|past| past.mark);
+        let past = past.filter(|mark| self.may_hold(mark));
+        let mut marks: Vec<Mark> = live.copied().into_iter().chain(past).collect();
         // Of equals the one that is followed stays the first.
         marks.sort_by_key(|mark| Reverse(mark.offset));
         let offsets: Vec<u64> = marks.iter().rev().map(|mark| mark.offset).collect();

@@ -31,13 +31,13 @@ pub(super) fn is_copy_of(candidate: &Path, original: &Path) -> bool {
     let Some((candidate, original)) = names(candidate, original) else {
         return false;
     };
+    if origins(&candidate).contains(&original) {
+        return true;
+    }
+    let of_original = origins_by_end(&original);
+    let mut of_candidate = origins_by_end(&candidate).into_iter();
     // `worker-1.log` and `worker-2.log` are replicas, `app.log.1` and `app.log.2` are not.
-    let is_past_extension = |name: &String| name.contains('.');
-    let (of_candidate, of_original) = (origins_by_end(&candidate), origins_by_end(&original));
-    let shared = of_candidate
-        .iter()
-        .filter(|name| of_original.contains(name));
-    origins(&candidate).contains(&original) || shared.clone().any(is_past_extension)
+    of_candidate.any(|name| name.contains('.') && of_original.contains(&name))
 }
 
 /// Where the file can be that `candidate` is a copy of.
@@ -57,7 +57,7 @@ fn names(candidate: &Path, original: &Path) -> Option<(String, String)> {
 /// The names that a file can have had before it was rotated or compressed to `name`.
 fn origins(name: &str) -> Vec<String> {
     let mut origins = origins_by_end(name);
-    let bare = without_endings(name).last().unwrap_or(name);
+    let bare = bare(name);
     // The counter may stand before the extension, or before the name.
     if without_counter(bare).is_none()
         && let Some((stem, extension)) = bare.rsplit_once('.')
@@ -74,8 +74,7 @@ fn origins(name: &str) -> Vec<String> {
 /// Those that differ by what stands at the end.
 fn origins_by_end(name: &str) -> Vec<String> {
     let mut origins: Vec<String> = without_endings(name).map(str::to_owned).collect();
-    let bare = without_endings(name).last().unwrap_or(name);
-    let shorter = std::iter::successors(without_counter(bare), |name| without_counter(name));
+    let shorter = std::iter::successors(without_counter(bare(name)), |name| without_counter(name));
     origins.extend(shorter.map(str::to_owned));
     origins
 }
@@ -83,6 +82,11 @@ fn origins_by_end(name: &str) -> Vec<String> {
 /// The name without what compression and copying have added, one after the other.
 fn without_endings(name: &str) -> impl Iterator<Item = &str> {
     std::iter::successors(without_ending(name), |name| without_ending(name))
+}
+
+/// The name without all of that.
+fn bare(name: &str) -> &str {
+    without_endings(name).last().unwrap_or(name)
 }
 
 fn without_ending(name: &str) -> Option<&str> {

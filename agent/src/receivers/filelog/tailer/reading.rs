@@ -279,14 +279,13 @@ impl Tailer {
             self.restart(file, Instant::now());
         }
         file.compression = compression;
-        if !file.is_known() && metadata.len() == 0 {
-            // What it holds is not known before it holds something.
-            self.keep_first_look(file, Some(opened));
-            return Ok(false);
-        }
         if !file.is_known() {
-            self.introduce(file, &opened)?;
-            if file.copy_of.is_some() {
+            // What it holds is not known before it holds something.
+            let is_empty = metadata.len() == 0;
+            if !is_empty {
+                self.introduce(file, &opened)?;
+            }
+            if is_empty || file.copy_of.is_some() {
                 // It may be read later, and be deleted before.
                 self.keep_first_look(file, Some(opened));
                 return Ok(false);
