@@ -266,17 +266,10 @@ impl Segment {
         let mask = ProjectionMask::leaves(descriptor, leaves);
         let hint = self.schema(texts).fields();
         let levels = parquet_to_arrow_field_levels(descriptor, mask, Some(hint))?;
-        let index = self.page_index(group)?;
-        let pages = GroupPages::new(
-            &self.input,
-            &self.pages,
-            parquet,
-            &index,
-            self.known_group(group)?,
-        );
-        let rows = pages.rows().max(1);
-        let mut reader =
-            ParquetRecordBatchReader::try_new_with_row_groups(&levels, &pages, rows, selection)?;
+        let mut reader = self.with_pages(group, |pages| {
+            let rows = pages.rows().max(1);
+            ParquetRecordBatchReader::try_new_with_row_groups(&levels, pages, rows, selection)
+        })?;
         let schema = reader.schema();
         let mut parts = Vec::with_capacity(1);
         for part in &mut reader {
@@ -302,19 +295,26 @@ impl Segment {
         let Some(leaf) = self.leaf(name) else {
             return Ok(None);
         };
-        let holding = || {
-            let index = self.page_index(group)?;
-            let parquet = self.metadata.parquet();
-            GroupPages::new(
-                &self.input,
-                &self.pages,
-                parquet,
-                &index,
-                self.known_group(group)?,
-            )
-            .holding(leaf, searched, is_wanted)
-        };
-        holding().map_err(|source| self.input.error(source))
+        let holding = self.with_pages(group, |pages| pages.holding(leaf, searched, is_wanted));
+        holding.map_err(|source| self.input.error(source))
+    }
+
+    /// What is read of the pages of a row group.
+    fn with_pages<T>(
+        &self,
+        group: usize,
+        read: impl FnOnce(&GroupPages<'_>) -> Result<T, ParquetError>,
+    ) -> Result<T, ParquetError> {
+        let index = self.page_index(group)?;
+        let parquet = self.metadata.parquet();
+        let known = self.known_group(group)?;
+        read(&GroupPages::new(
+            &self.input,
+            &self.pages,
+            parquet,
+            &index,
+            known,
+        ))
     }
 
     /// The texts in the dictionary of a text column; `None` when its values are not all there.
@@ -326,19 +326,8 @@ impl Segment {
         let Some(leaf) = self.leaf(name).filter(|_| self.is_dictionary(group, name)) else {
             return Ok(None);
         };
-        let read = || {
-            let index = self.page_index(group)?;
-            let parquet = self.metadata.parquet();
-            GroupPages::new(
-                &self.input,
-                &self.pages,
-                parquet,
-                &index,
-                self.known_group(group)?,
-            )
-            .dictionary(leaf)
-        };
-        read().map(Some).map_err(|source| self.input.error(source))
+        let read = self.with_pages(group, |pages| pages.dictionary(leaf));
+        read.map(Some).map_err(|source| self.input.error(source))
     }
 
     /// The times of the pages of a row group; none when the segment does not tell.
