@@ -29,7 +29,9 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use serde::Serialize;
-use vervet_journal::{Cursor, Entry, Journal, JournalConfig, JournalError, OnFull, Record};
+use vervet_journal::{
+    Cursor, Entry, Journal, JournalConfig, JournalError, JournalStats, OnFull, Record,
+};
 use vervet_model::{Signal, UnixNanos};
 
 use super::settings::DeadLetterConfig;
@@ -128,8 +130,7 @@ impl DeadLetters {
     pub(crate) fn held(&self) -> Option<HeldLetters> {
         let state = self.state.lock();
         let stats = state.open.as_ref().map(|(journal, _)| journal.stats())?;
-        // Nothing moves the cursor but what makes room.
-        let letters = stats.cursors.iter().map(|cursor| cursor.lag_records).sum();
+        let letters = letters(&stats);
         (letters > 0).then_some(HeldLetters {
             letters,
             files: stats.segments,
@@ -165,6 +166,11 @@ impl DeadLetters {
         state.open = Some((journal, cursor));
         Ok(())
     }
+}
+
+/// Letters on disk: nothing moves the cursor but what makes room.
+fn letters(stats: &JournalStats) -> u64 {
+    stats.cursors.iter().map(|cursor| cursor.lag_records).sum()
 }
 
 fn journal_config(dir: &Path, disk_bytes: u64) -> JournalConfig {
@@ -299,8 +305,7 @@ impl Collector for DeadLetterCollector {
             let counter = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
             ConstCounter::new(value).encode(counter)?;
         }
-        let cursors = stats.iter().flat_map(|stats| &stats.cursors);
-        let letters: u64 = cursors.map(|cursor| cursor.lag_records).sum();
+        let letters = stats.as_ref().map_or(0, letters);
         let bytes = stats.as_ref().map_or(0, |stats| stats.disk_bytes);
         let gauges = [
             (

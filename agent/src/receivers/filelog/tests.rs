@@ -147,6 +147,17 @@ impl Running {
             .any(|known| known == line)
     }
 
+    /// Waits for a line of `/metrics`.
+    async fn until_metric(&self, line: &str) {
+        let waiting = async {
+            while !self.metric(line) {
+                tokio::task::yield_now().await;
+            }
+        };
+        let waited = tokio::time::timeout(DEADLINE, waiting).await;
+        assert!(waited.is_ok(), "not in time: {line}");
+    }
+
     /// Stops the receiver and takes what it still sends.
     async fn stop(mut self) -> (Vec<Seen>, Vec<FilePosition>) {
         self.shutdown.cancel();
@@ -154,6 +165,15 @@ impl Running {
         self.task.await.expect("ended");
         (self.seen, self.positions)
     }
+}
+
+/// As `gzip` does, but `from` stays.
+pub(super) fn write_gzip(from: &Path, to: &Path) {
+    let file = File::create(to).expect("created");
+    let mut encoder = flate2::write::GzEncoder::new(file, flate2::Compression::fast());
+    let text = fs::read(from).expect("read");
+    encoder.write_all(&text).expect("written");
+    encoder.finish().expect("finished");
 }
 
 fn append(path: &Path, text: impl AsRef<[u8]>) {

@@ -17,6 +17,23 @@ fn forget_acknowledged(dir: &Path) {
     std::fs::remove_file(dir.join("acknowledged")).unwrap();
 }
 
+/// The sequences of all records of a journal without damage.
+fn inspected(dir: &Path) -> Vec<u64> {
+    let inspector = Inspector::open(dir).unwrap();
+    let mut found = Vec::new();
+    for segment in inspector.segments().unwrap() {
+        let there = inspector.read::<JournalError>(&segment, &mut |item| {
+            match item {
+                Item::Record(record) => found.push(record.sequence),
+                Item::Damage(damage) => panic!("left: {damage:?}"),
+            }
+            Ok(())
+        });
+        assert!(there.unwrap());
+    }
+    found
+}
+
 fn flip(path: &Path, offset: usize) {
     let mut bytes = std::fs::read(path).unwrap();
     bytes[offset] ^= 0x10;
@@ -280,19 +297,7 @@ proptest! {
         let config = config(dir.path());
         let report = repair(config.clone(), Arc::new(OsFileSystem)).unwrap();
         prop_assert!(report.removed.iter().all(|removed| removed.copy.as_ref().unwrap().exists()));
-        let inspector = Inspector::open(dir.path()).unwrap();
-        let mut found = Vec::new();
-        for segment in inspector.segments().unwrap() {
-            let there = inspector.read::<JournalError>(&segment, &mut |item| {
-                match item {
-                    Item::Record(record) => found.push(record.sequence),
-                    Item::Damage(damage) => panic!("left: {damage:?}"),
-                }
-                Ok(())
-            });
-            prop_assert!(there.unwrap());
-        }
-        prop_assert_eq!(&found, &readable);
+        prop_assert_eq!(&inspected(dir.path()), &readable);
         let (journal, report) = open(dir.path());
         prop_assert!(!report.found_damage(), "{:?}", report);
         fill(&journal, 1);
@@ -308,23 +313,11 @@ fn an_empty_segment_is_repaired() {
         written(dir.path(), 6);
         std::fs::write(&segment_files(dir.path())[emptied], b"").unwrap();
         repair(config(dir.path()), Arc::new(OsFileSystem)).unwrap();
-        let inspector = Inspector::open(dir.path()).unwrap();
-        let mut found = Vec::new();
-        for segment in inspector.segments().unwrap() {
-            let read = inspector.read::<JournalError>(&segment, &mut |item| {
-                match item {
-                    Item::Record(record) => found.push(record.sequence),
-                    Item::Damage(damage) => panic!("left: {damage:?}"),
-                }
-                Ok(())
-            });
-            assert!(read.unwrap());
-        }
         let first = emptied as u64 * 2 + 1;
         let kept: Vec<u64> = (1..=6)
             .filter(|sequence| !(first..first + 2).contains(sequence))
             .collect();
-        assert_eq!(found, kept, "segment {emptied}");
+        assert_eq!(inspected(dir.path()), kept, "segment {emptied}");
         let (journal, report) = open(dir.path());
         assert!(!report.found_damage(), "{report:?}");
         fill(&journal, 1);

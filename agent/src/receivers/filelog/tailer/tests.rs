@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use vervet_model::SystemClock;
 use vervet_wire::otlp::for_each_log;
 
-use super::super::tests::spec;
+use super::super::tests::{spec, write_gzip};
 use super::*;
 use crate::kubernetes::PodDirectory;
 use crate::metrics::AgentMetrics;

@@ -35,14 +35,7 @@ fn truncate(path: &Path) {
 }
 
 fn gzip(from: &Path, to: &Path) {
-    let mut encoder = flate2::write::GzEncoder::new(
-        File::create(to).expect("created"),
-        flate2::Compression::fast(),
-    );
-    encoder
-        .write_all(&fs::read(from).expect("read"))
-        .expect("written");
-    encoder.finish().expect("finished");
+    write_gzip(from, to);
     keep_time(from, to);
     fs::remove_file(from).expect("removed");
 }
@@ -369,14 +362,9 @@ async fn idle_files_give_their_descriptors_back() {
     }
     let mut running = start(spec(&directory.path().join("*.log")), Vec::new());
     running.until_count(200).await;
-    let closed = async {
-        while !running.metric("vervet_agent_filelog_open_files{receiver=\"files\"} 32") {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(DEADLINE, closed)
-        .await
-        .expect("in time");
+    running
+        .until_metric("vervet_agent_filelog_open_files{receiver=\"files\"} 32")
+        .await;
     for file in 0..200 {
         append(
             &directory.path().join(format!("f{file}.log")),
@@ -461,13 +449,7 @@ async fn until_known(running: &Running, path: &Path, bytes: usize) {
 
 async fn until_cuts(running: &Running, cuts: u32) {
     let wanted = format!("vervet_agent_filelog_truncations_total{{receiver=\"files\"}} {cuts}");
-    let waiting = async {
-        while !running.metric(&wanted) {
-            tokio::task::yield_now().await;
-        }
-    };
-    let waited = tokio::time::timeout(DEADLINE, waiting).await;
-    waited.expect("the cut is noticed");
+    running.until_metric(&wanted).await;
 }
 
 /// A receiver that waits to hand over more than is taken of another file.

@@ -14,14 +14,7 @@ fn plain(from: &Path, to: &Path) {
 }
 
 fn gzip(from: &Path, to: &Path) {
-    let mut encoder = flate2::write::GzEncoder::new(
-        File::create(to.with_added_extension("gz")).expect("created"),
-        flate2::Compression::fast(),
-    );
-    encoder
-        .write_all(&fs::read(from).expect("read"))
-        .expect("written");
-    encoder.finish().expect("finished");
+    write_gzip(from, &to.with_added_extension("gz"));
 }
 
 /// A log of which each generation begins with the same lines.

@@ -163,11 +163,7 @@ fn copy_to(dir: &Path, from: &str, to: &str, bytes: usize) {
 }
 
 fn gzip(dir: &Path, from: &str, to: &str) {
-    let file = File::create(dir.join(to)).expect("created");
-    let mut encoder = flate2::write::GzEncoder::new(file, flate2::Compression::fast());
-    let text = fs::read(dir.join(from)).expect("read");
-    encoder.write_all(&text).expect("written");
-    encoder.finish().expect("finished");
+    write_gzip(&dir.join(from), &dir.join(to));
 }
 
 impl Hand {

@@ -16,13 +16,7 @@ fn inode_of(path: &Path) -> u64 {
 
 async fn until_continued(running: &Running, count: u32) {
     let wanted = format!("vervet_agent_filelog_continued_total{{receiver=\"files\"}} {count}");
-    let waiting = async {
-        while !running.metric(&wanted) {
-            tokio::task::yield_now().await;
-        }
-    };
-    let waited = tokio::time::timeout(DEADLINE, waiting).await;
-    waited.expect("the content is known");
+    running.until_metric(&wanted).await;
 }
 
 /// The inode of a file that was read and deleted is given to the compressed form of another one, half written when the
