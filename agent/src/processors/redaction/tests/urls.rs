@@ -1,5 +1,6 @@
 //! Passwords in addresses, and what looks like one.
 
+use super::super::KEYS_DEFAULT;
 use super::*;
 
 #[test]
@@ -53,6 +54,12 @@ fn a_port_and_a_sign_in_the_path_are_no_password() {
     }
 }
 
+#[test]
+fn the_port_of_a_host_that_is_named_like_a_key_goes_as_its_value() {
+    let text = "postgres://a:#A@a.pwd:10/x";
+    assert_eq!(text_of(&BASIC, text), "postgres://<basic:*>@a.pwd:<key:*>");
+}
+
 proptest! {
     #[test]
     fn no_password_of_an_address_passes(
@@ -66,7 +73,7 @@ proptest! {
         before in "[ ,;(a-z]{0,5} ",
     ) {
         let text = format!("{before}{scheme}://{name}:{digits}{sign}{rest}@{host}{path} after");
-        let expected = format!("{before}{scheme}://<basic:*>@{host}{path} after");
+        let expected = format!("{before}{scheme}://<basic:*>@{} after", shown(&host, &path));
         prop_assert_eq!(text_of(&BASIC, &text), expected);
     }
 
@@ -78,6 +85,15 @@ proptest! {
     ) {
         let text = format!("get https://{host}:{port}{path} done");
         prop_assert_eq!(text_of(&BASIC, &text), text);
+    }
+}
+
+/// What is left of host and path: where the host's last label is a key, its port is read as the value.
+fn shown(host: &str, path: &str) -> String {
+    let is_key = |name: &str| KEYS_DEFAULT.contains(&name.rsplit('.').next().unwrap_or_default());
+    match host.split_once(':') {
+        Some((name, _port)) if is_key(name) => format!("{name}:<key:*>"),
+        _ => format!("{host}{path}"),
     }
 }
 
