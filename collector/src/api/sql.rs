@@ -3,18 +3,20 @@
 //! `GET ?query=...`, `POST` of a form with `query`, or `POST` of the statement itself (`text/plain`). The answer is
 //! streamed as JSON lines, CSV or an Arrow IPC stream, by `format` or the `Accept` header. What is wrong before the
 //! first rows is a status and an error body. What goes wrong later ends JSON lines with a line `{"error": ...}`, and
-//! breaks the connection of the others, so that nobody takes a part for the whole.
+//! breaks the connection of the others, so that nobody takes a part for the whole. Segments that could not be read are
+//! named in a last JSON line `{"warnings": [...]}`; the other formats have no place for it, and fail.
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use futures::stream;
 use http::{HeaderMap, header};
-use vervet_store::{SqlEncoder, SqlFormat, SqlLimits, SqlRows, StoreError};
+use serde_json::{Value, json};
+use vervet_store::{SqlEncoder, SqlFormat, SqlLimits, SqlRows};
 
 use super::Shared;
 use super::params::Params;
-use super::response::{Failure, VervetFailure};
+use super::response::{ErrorCode, Failure, VervetFailure, add_warnings};
 
 const FORMS: [(SqlFormat, &str, &str); 3] = [
     (SqlFormat::JsonLines, "json", "application/x-ndjson"),
@@ -45,7 +47,10 @@ pub(super) async fn sql(
     // The answer begins with the first rows, so that a statement that fails at once has an error as its status.
     let first = match rows.next().await {
         Some(batch) => encoder.rows(&batch?)?,
-        None => Vec::new(),
+        None => {
+            unmentionable(&rows, format)?;
+            Vec::new()
+        }
     };
     let answer = Answer {
         rows,
@@ -82,6 +87,26 @@ fn format(params: &Params, headers: &HeaderMap) -> Result<SqlFormat, Failure> {
     Ok(wanted.map_or(SqlFormat::JsonLines, |(form, _, _)| *form))
 }
 
+/// # Errors
+/// Segments could not be read, and the format has no place to say so.
+fn unmentionable(rows: &SqlRows, format: SqlFormat) -> Result<(), Failure> {
+    let warnings = rows.warnings();
+    if warnings.is_empty() || format == SqlFormat::JsonLines {
+        return Ok(());
+    }
+    let message = format!(
+        "{}; as JSON lines (format=json) the other rows are answered",
+        warnings.join("; ")
+    );
+    Err(Failure::new(ErrorCode::Internal, message))
+}
+
+fn line(value: &Value) -> Vec<u8> {
+    let mut line = value.to_string();
+    line.push('\n');
+    line.into_bytes()
+}
+
 /// An answer under way. Dropping it, as happens when the client goes away, ends the query.
 struct Answer {
     rows: SqlRows,
@@ -92,30 +117,46 @@ struct Answer {
 }
 
 impl Answer {
-    async fn step(mut self) -> Option<(Result<Bytes, StoreError>, Self)> {
+    async fn step(mut self) -> Option<(Result<Bytes, Broken>, Self)> {
         if self.is_over {
             return None;
         }
         if let Some(first) = self.first.take() {
             return Some((Ok(first.into()), self));
         }
-        let schema = self.rows.schema();
         let bytes = match self.rows.next().await {
-            Some(batch) => batch.and_then(|batch| self.encoder.rows(&batch)),
+            Some(batch) => {
+                let bytes = batch.and_then(|batch| self.encoder.rows(&batch));
+                bytes.map_err(Failure::from)
+            }
             None => {
                 self.is_over = true;
-                self.encoder.finish(&schema)
+                self.end()
             }
         };
         self.is_over |= bytes.is_err();
         let bytes = match (bytes, self.format) {
-            (Err(error), SqlFormat::JsonLines) => {
-                let mut line = Failure::from(error).vervet_json().to_string();
-                line.push('\n');
-                Ok(line.into_bytes())
-            }
-            (bytes, _) => bytes,
+            (Err(failure), SqlFormat::JsonLines) => Ok(line(&failure.vervet_json())),
+            (Err(_failure), _) => Err(Broken),
+            (Ok(bytes), _) => Ok(bytes),
         };
         Some((bytes.map(Bytes::from), self))
     }
+
+    /// What comes after the last row.
+    fn end(&mut self) -> Result<Vec<u8>, Failure> {
+        unmentionable(&self.rows, self.format)?;
+        let mut bytes = self.encoder.finish(&self.rows.schema())?;
+        let mut note = json!({});
+        add_warnings(&mut note, &self.rows.warnings());
+        if note != json!({}) {
+            bytes.extend(line(&note));
+        }
+        Ok(bytes)
+    }
 }
+
+/// Ends a connection in the middle of an answer.
+#[derive(Debug, thiserror::Error)]
+#[error("the answer broke off")]
+struct Broken;

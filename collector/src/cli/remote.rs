@@ -160,7 +160,7 @@ pub(super) fn query(args: &QueryArgs) -> CliResult {
     Ok(asked?)
 }
 
-/// Writes an answer as it comes. `false` when its last line is an error.
+/// Writes an answer as it comes. `false` when its last line is an error, or names what is missing.
 async fn print(answer: &mut reqwest::Response, is_json: bool) -> anyhow::Result<bool> {
     let mut out = std::io::stdout();
     let mut last_line = Vec::new();
@@ -180,7 +180,8 @@ async fn print(answer: &mut reqwest::Response, is_json: bool) -> anyhow::Result<
         }
     }
     out.flush()?;
-    Ok(!last_line.starts_with(b"{\"error\":{\"code\":"))
+    let is_note = [&b"{\"error\":{\"code\":"[..], b"{\"warnings\":["];
+    Ok(!is_note.iter().any(|note| last_line.starts_with(note)))
 }
 
 pub(super) fn status(args: &StatusArgs) -> CliResult {

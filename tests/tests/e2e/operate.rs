@@ -203,6 +203,38 @@ async fn a_damaged_segment_is_named_and_costs_its_rows_only() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn sql_names_the_segments_that_it_could_not_read() {
+    let _turn = turn().await;
+    let dir = tempfile::tempdir().unwrap();
+    let collector = filled(dir.path()).await;
+    let entry = |folder: &Path| {
+        let mut entries = std::fs::read_dir(folder).unwrap();
+        entries.next().unwrap().unwrap().path()
+    };
+    let segment = entry(&entry(&collector.data_dir().join("data/logs")));
+    std::fs::write(&segment, vec![0; 1_000]).unwrap();
+    let ask = async |format: &str| {
+        let query = [("query", "SELECT body FROM logs"), ("format", format)];
+        collector.api.get("/api/vervet/v1/sql", &query).await
+    };
+    let (status, rows) = ask("json").await.unwrap();
+    assert_eq!(status, 200, "{rows}");
+    let last: Value = serde_json::from_str(rows.lines().last().unwrap()).unwrap();
+    let warning = last["warnings"][0].as_str().unwrap();
+    assert!(warning.contains(text(&segment)), "{warning}");
+    // Where nothing can be said at the end, the answer has none.
+    for format in ["csv", "arrow"] {
+        let answer = ask(format).await;
+        assert!(answer.is_none_or(|(status, _)| status == 500));
+    }
+    let url = format!("http://{}", collector.api.addresses.http);
+    let output = run(&["query", "sql", "--url", &url, "SELECT * FROM logs"], None).await;
+    assert_eq!(output.status.code(), Some(1));
+    let status = done(&["status", "--url", &url], None).await;
+    assert!(status.contains(text(&segment)), "{status}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn sql_is_answered_in_each_form_and_changes_nothing() {
     let _turn = turn().await;
     let dir = tempfile::tempdir().unwrap();

@@ -56,6 +56,14 @@ fn is_of_the_file(error: &StoreError) -> bool {
     }
 }
 
+/// Whether an error has its cause in the process, which has no descriptor or memory to open a file.
+#[cfg(feature = "sql")]
+pub(super) fn is_caused_by_want(error: &(dyn std::error::Error + 'static)) -> bool {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let mut io = causes.filter_map(|error| error.downcast_ref::<std::io::Error>());
+    io.any(is_for_want)
+}
+
 /// Whether the process has no descriptor or memory to open a file.
 fn is_for_want(error: &std::io::Error) -> bool {
     use rustix::io::Errno;
@@ -64,7 +72,7 @@ fn is_for_want(error: &std::io::Error) -> bool {
 }
 
 impl Store {
-    /// The segments of the catalog that queries or merges could not read since the start, by path.
+    /// The segments of the catalog that queries, SQL among them, or merges could not read since the start, by path.
     pub fn damaged_segments(&self) -> Vec<DamagedSegment> {
         let mut found = self.0.searcher.damage().0.lock().clone();
         for file in self.upkeep_status().set_aside {

@@ -169,7 +169,8 @@ fn partitioned_file(file: &DataFile) -> Result<PartitionedFile> {
         .map_err(|error| DataFusionError::External(error.into()))?;
     let hint = file.footer_bytes.saturating_add(PARQUET_TAIL_BYTES);
     let mut partitioned = PartitionedFile::new(String::new(), file.bytes)
-        .with_metadata_size_hint(usize::try_from(hint).unwrap_or(usize::MAX));
+        .with_metadata_size_hint(usize::try_from(hint).unwrap_or(usize::MAX))
+        .with_extension(file.clone());
     partitioned.object_meta.location = location;
     Ok(partitioned)
 }

@@ -19,6 +19,8 @@
 pub mod aggregate;
 mod cache;
 mod constant;
+#[cfg(feature = "sql")]
+mod ids;
 mod input;
 pub(super) mod job;
 mod literal;
@@ -35,7 +37,7 @@ mod prune;
 pub(super) mod rows;
 mod segment;
 pub mod sketch;
-mod stop;
+pub(super) mod stop;
 mod templates;
 #[cfg(test)]
 mod tests;

@@ -37,6 +37,11 @@ impl Inner {
     /// A session with its own memory budget, the functions that statements may call and no tables.
     pub(super) fn session(&self, access: Access) -> Result<SessionContext, StoreError> {
         let mut config = SessionConfig::new().with_information_schema(true);
+        // It loses what a column belongs to where a join compares a function of an attribute.
+        config
+            .options_mut()
+            .optimizer
+            .enable_leaf_expression_pushdown = false;
         let execution = &mut config.options_mut().execution;
         // What a sort keeps for merging what it spilled; the default is more than a small budget has.
         let for_merging = self.config.query_memory_bytes / MERGE_PARTS;

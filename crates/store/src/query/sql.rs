@@ -7,12 +7,18 @@
 //! tables and selects it stands for ([`size`]), its expressions ([`shape`]). What runs asks for memory wherever it may make
 //! much of little: functions ([`charged`]; others are not there: [`functions`]) and windows ([`metered`]).
 //!
+//! Ids are written as text ([`ids`]). A segment that cannot be read is left out, and named once the rows are through
+//! ([`SqlRows::warnings`]).
+//!
 //! Limits: 64 KiB of text, 1,000 operators, [`SqlLimits`], those of the modules named, and those of every query.
 
 mod charged;
 mod format;
 mod functions;
+mod hex;
+mod ids;
 mod metered;
+mod segments;
 mod shape;
 mod size;
 mod statement;
@@ -35,12 +41,14 @@ use tokio::time::Instant;
 
 use super::admission::Weight;
 use super::executor::AbortOnDrop;
+use super::search::stop::Stop;
 use super::session::Access;
 use super::whole_attributes::whole_attributes;
 use crate::store::Inner;
 use crate::tables::Table;
 use crate::{Store, StoreError};
 
+use self::segments::Missing;
 pub(super) use charged::Charge;
 pub use format::{SqlEncoder, SqlFormat};
 pub(super) use functions::install;
@@ -91,12 +99,19 @@ pub struct SqlRows {
     deadline: Instant,
     timeout: Duration,
     has_failed: bool,
+    missing: Arc<Missing>,
     _query: AbortOnDrop<()>,
 }
 
 impl SqlRows {
     pub fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
+    }
+
+    /// What is missing from the rows so far: each names a segment that could not be read, and why. Complete when
+    /// there are no more rows.
+    pub fn warnings(&self) -> Vec<String> {
+        self.missing.warnings()
     }
 
     /// The next rows; `None` at the end. After an error there is no more.
@@ -128,6 +143,7 @@ impl Store {
         let plan = async move { inner.plan_sql(&query, deadline).await };
         let planned = self.0.executor.run(Weight::Planning, timeout, plan).await?;
         let schema = planned.plan.schema();
+        let missing = Arc::clone(&planned.missing);
         let weight = weight(&planned.plan);
         let (sender, batches) = mpsc::channel(BATCHES_AHEAD);
         let inner = Arc::clone(&self.0);
@@ -143,6 +159,7 @@ impl Store {
             deadline,
             timeout,
             has_failed: false,
+            missing,
             _query: query,
         })
     }
@@ -169,10 +186,15 @@ impl Store {
 struct Planned {
     plan: Arc<dyn ExecutionPlan>,
     context: Arc<TaskContext>,
+    missing: Arc<Missing>,
 }
 
 impl Inner {
-    async fn plan_sql(&self, query: &str, deadline: Instant) -> Result<Planned, StoreError> {
+    async fn plan_sql(
+        self: &Arc<Self>,
+        query: &str,
+        deadline: Instant,
+    ) -> Result<Planned, StoreError> {
         let access = Access {
             shred_head: true,
             ..Access::default()
@@ -195,14 +217,21 @@ impl Inner {
         let rows = shape::batch_rows(&logical, rows_max).map_err(|error| self.sql_error(error))?;
         let config = std::mem::take(state.config_mut());
         *state.config_mut() = config.with_batch_size(rows);
+        let missing = Arc::new(Missing::default());
+        let stop = Stop::after(deadline.saturating_duration_since(Instant::now()));
         let plan = state
             .query_planner()
             .create_physical_plan(&logical, &state)
             .await
+            .and_then(|plan| segments::by_segment(plan, self, stop, &missing))
             .and_then(|plan| metered::metered(plan, deadline + AFTER_DEADLINE))
             .map_err(|error| self.sql_error(error))?;
         let context = state.task_ctx();
-        Ok(Planned { plan, context })
+        Ok(Planned {
+            plan,
+            context,
+            missing,
+        })
     }
 
     /// The optimized plan of a statement that only reads and is not too large.
@@ -217,9 +246,18 @@ impl Inner {
         let statement = state.sql_to_statement(query, &dialect).map_err(refused)?;
         size::check(&statement)?;
         let plan = state.statement_to_plan(statement).await.map_err(refused)?;
+        let function = |name: &str| {
+            let found = state.scalar_functions().get(name).cloned();
+            found.ok_or_else(|| refused(DataFusionError::Internal(format!("{name} is missing"))))
+        };
+        let functions = ids::Functions {
+            hex: function(hex::NAME)?,
+            lower: function("lower")?,
+        };
         shape::check(&plan)
             .and_then(|()| read_only.verify_plan(&plan))
-            .and_then(|()| state.optimize(&plan))
+            .and_then(|()| ids::as_bytes(plan, &functions))
+            .and_then(|plan| state.optimize(&plan))
             .map_err(refused)
     }
 

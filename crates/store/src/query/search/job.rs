@@ -35,7 +35,7 @@ const SLICED_PAGES_MIN: usize = 4;
 /// Of the pages one in this many comes first.
 const SLICE: usize = 4;
 /// Warnings of one answer.
-const WARNINGS_MAX: usize = 20;
+pub(crate) const WARNINGS_MAX: usize = 20;
 
 pub(crate) enum Unit {
     Head(usize),
@@ -449,7 +449,8 @@ fn is_damage(error: &StoreError) -> bool {
     )
 }
 
-fn warning(error: &StoreError) -> String {
+/// What is said of a segment that is left out.
+pub(crate) fn warning(error: &StoreError) -> String {
     let cause = std::error::Error::source(error).map(|cause| format!(": {cause}"));
     format!("{error}{}; its rows are missing", cause.unwrap_or_default())
 }

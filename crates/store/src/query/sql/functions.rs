@@ -1,5 +1,6 @@
 //! The functions that statements may call: those that look at what is stored. Functions that make much of little (`repeat`,
-//! `range`, `lpad`, arrays) are not among them; those that may grow a text are charged ([`super::charged`]).
+//! `range`, `lpad`, arrays) are not among them; those that may grow a text are charged ([`super::charged`]). One is our own:
+//! [`hex`].
 
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use datafusion::functions_window::planner::WindowFunctionPlanner;
 use datafusion::logical_expr::planner::ExprPlanner;
 
 use super::charged::{Charge, Charged, Growth, JoinPlanner};
+use super::hex;
 
 /// Their results are not larger than their arguments, or have a fixed size.
 #[rustfmt::skip]
@@ -68,6 +70,7 @@ pub(in super::super) fn install(
             scalar.push(Charged::function(function, *growth, charge));
         }
     }
+    scalar.push(Charged::function(hex::function(), Growth::Times(2), charge));
     let aggregate = SessionStateDefaults::default_aggregate_functions();
     let aggregate = aggregate
         .into_iter()

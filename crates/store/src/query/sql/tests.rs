@@ -4,6 +4,8 @@ use super::*;
 use crate::StoreConfig;
 use crate::fixtures::{gauge, logs};
 
+mod damaged;
+mod ids;
 mod memory;
 
 /// With a hundred records 10^10 rows, none of which is kept.
