@@ -147,7 +147,7 @@ impl Derive {
         if occurrences.is_empty() {
             return Ok(());
         }
-        for change in self.errors.apply(&occurrences, last)? {
+        for change in self.errors.apply(&occurrences, last, SystemClock.now())? {
             if change.kind != GroupChangeKind::Seen {
                 tracing::info!(group = %change.group_id, service = %change.service_name, kind = ?change.kind, "error group");
             }

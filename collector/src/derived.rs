@@ -235,12 +235,13 @@ impl Derived {
                 ("exception_type", &group.exception_type),
             ];
             let seconds = |millis: i64| millis as f64 / 1e3;
+            // When it was heard of: who is told of it knows of it from then on, and records may be hours late.
             push(
                 "vervet_error_group_first_seen_timestamp_seconds",
                 &labels,
-                seconds(group.first_seen_unix_ms),
+                seconds(group.noticed_at_unix_ms),
             );
-            if let Some(regressed) = group.regressed_at_unix_ms {
+            if let Some(regressed) = group.regression_noticed_at_unix_ms {
                 push(
                     "vervet_error_group_regressed_timestamp_seconds",
                     &labels,
@@ -396,6 +397,33 @@ mod tests {
             .collect();
         assert_eq!(values, [(45_000, 0.0), (60_000, 1.0)]);
         assert_eq!(own.samples(now).len(), 1);
+    }
+
+    #[test]
+    fn an_error_group_is_new_when_it_is_heard_of_however_late_its_records_are() {
+        use vervet_error_groups::{ErrorStore, Occurrence, OccurrenceSource};
+        let dir = tempfile::tempdir().expect("folder");
+        let errors = ErrorStore::open(dir.path().join("errors.sqlite")).expect("store");
+        let happened = UnixNanos(1_728_000_000_000_000_000);
+        let now = happened.saturating_add(Duration::from_secs(5 * 3_600));
+        let late = Occurrence {
+            stacktrace: "Error: no order\n    at show (/app/orders.js:3:9)".to_owned(),
+            ..Occurrence::new(OccurrenceSource::LogBody, happened, "shop")
+        };
+        errors.apply(&[late], 1, now).expect("applied");
+        let derived = Derived::default();
+        let last_hour = now.saturating_sub(Duration::from_secs(3_600));
+        derived.set_recent_groups(errors.recent(last_hour).expect("read"));
+        let samples = derived.samples(now.to_millis());
+        let [sample] = samples.as_slice() else {
+            panic!("{samples:?}");
+        };
+        let name = sample.labels.get(METRIC_NAME);
+        assert_eq!(
+            name,
+            Some("vervet_error_group_first_seen_timestamp_seconds")
+        );
+        assert_eq!(sample.value, 1_728_000_000.0 + 5.0 * 3_600.0);
     }
 
     #[test]

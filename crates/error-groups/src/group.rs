@@ -135,6 +135,10 @@ pub struct GroupSummary {
     /// Whether the group came back after its last resolution.
     pub regressed: bool,
     pub regressed_at_unix_ms: Option<i64>,
+    /// When the store heard of the group first: later than `first_seen_unix_ms` where its records were late.
+    pub noticed_at_unix_ms: i64,
+    /// When the store heard that it came back.
+    pub regression_noticed_at_unix_ms: Option<i64>,
     /// Occurrences ever.
     pub count: u64,
     /// Occurrences within the asked range (and environment).

@@ -142,7 +142,8 @@ impl ErrorStore {
         apply::applied_sequence(&self.connection.lock())
     }
 
-    /// Counts `occurrences` and moves the position to `journal_sequence`, in one transaction.
+    /// Counts `occurrences` and moves the position to `journal_sequence`, in one transaction. Groups that begin or come
+    /// back with them are noticed at `now`, however old the occurrences are: an agent may have been cut off for hours.
     ///
     /// A sequence at or below the stored one changes nothing and returns no changes, so a replay
     /// counts nothing twice. Sequences begin at 1. A group is named once in the answer, and only
@@ -154,6 +155,7 @@ impl ErrorStore {
         &self,
         occurrences: &[Occurrence],
         journal_sequence: u64,
+        now: UnixNanos,
     ) -> Result<Vec<GroupChange>> {
         // Parsing is the larger part of the work and needs no lock.
         let prepared = apply::prepare(occurrences);
@@ -162,6 +164,7 @@ impl ErrorStore {
             &self.config,
             &prepared,
             journal_sequence,
+            now.to_millis().0,
         )
     }
 
@@ -181,7 +184,8 @@ impl ErrorStore {
         query::get(&self.connection.lock(), id, events_max)
     }
 
-    /// Groups first seen or regressed at or after `since`, the newest change first, at most 1,000.
+    /// Groups that were noticed, or whose coming back was noticed, at or after `since`, the newest change first, at
+    /// most 1,000.
     ///
     /// # Errors
     /// What SQLite says.
@@ -198,7 +202,7 @@ impl ErrorStore {
         self.change(
             id,
             "UPDATE groups SET state = 1, resolved_at_ms = ?2, resolved_in_version = ?3,
-                regressed = 0, regressed_at_ms = NULL WHERE id = ?1",
+                regressed = 0, regressed_at_ms = NULL, regression_noticed_ms = NULL WHERE id = ?1",
             params![id, at.to_millis().0, version],
         )
     }

@@ -65,6 +65,7 @@ pub(super) fn apply(
     config: &StoreConfig,
     prepared: &[Prepared<'_>],
     journal_sequence: u64,
+    now_ms: i64,
 ) -> Result<Vec<GroupChange>> {
     let too_large = |_| ErrorStoreError::SequenceTooLarge {
         sequence: journal_sequence,
@@ -82,7 +83,7 @@ pub(super) fn apply(
         );
         return Ok(Vec::new());
     }
-    let mut pending = Pending::new(config);
+    let mut pending = Pending::new(config, now_ms);
     for new in prepared {
         match sightings::find(&transaction, new)? {
             Some(known) => {

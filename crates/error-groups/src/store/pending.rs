@@ -18,6 +18,8 @@ const OVERFLOW: &str = "overflow";
 
 pub(super) struct Pending<'a> {
     config: &'a StoreConfig,
+    /// When all this is noticed.
+    now_ms: i64,
     groups: BTreeMap<String, PendingGroup<'a>>,
     /// Groups of a service, counted when it first needs a new one.
     groups_of_service: HashMap<String, usize>,
@@ -36,9 +38,10 @@ struct PendingGroup<'a> {
 }
 
 impl<'a> Pending<'a> {
-    pub(super) fn new(config: &'a StoreConfig) -> Self {
+    pub(super) fn new(config: &'a StoreConfig, now_ms: i64) -> Self {
         Self {
             config,
+            now_ms,
             groups: BTreeMap::new(),
             groups_of_service: HashMap::new(),
             group_of_event: HashMap::new(),
@@ -61,6 +64,7 @@ impl<'a> Pending<'a> {
             group.row.state = GroupState::Open;
             group.row.regressed = true;
             group.row.regressed_at_ms = Some(new.time_ms);
+            group.row.regression_noticed_ms = Some(self.now_ms);
             if group.kind == GroupChangeKind::Seen {
                 group.kind = GroupChangeKind::Regression;
             }
@@ -105,7 +109,7 @@ impl<'a> Pending<'a> {
             return Ok(self.hold(row, GroupChangeKind::Seen, new));
         }
         if self.may_add_group(connection, &new.service_name)? {
-            return Ok(self.hold(GroupRow::new(new), GroupChangeKind::New, new));
+            return Ok(self.hold(GroupRow::new(new, self.now_ms), GroupChangeKind::New, new));
         }
         let id = group_id(&new.service_name, OVERFLOW);
         if self.groups.contains_key(&id) {
@@ -114,7 +118,11 @@ impl<'a> Pending<'a> {
         tracing::warn!(service_name = %new.service_name, "service has too many error groups");
         match rows::load_group(connection, &id)? {
             Some(row) => Ok(self.hold(row, GroupChangeKind::Seen, new)),
-            None => Ok(self.hold(GroupRow::overflow(id, new), GroupChangeKind::New, new)),
+            None => Ok(self.hold(
+                GroupRow::overflow(id, new, self.now_ms),
+                GroupChangeKind::New,
+                new,
+            )),
         }
     }
 

@@ -16,6 +16,8 @@ const SERIES_POINTS_MAX: i64 = 60;
 /// Words of a text search that count.
 const WORDS_MAX: usize = 8;
 const MS_PER_MINUTE: i64 = 60_000;
+/// Where the count within the asked range stands, after the columns of groups.
+const COUNT_INDEX: usize = 25;
 
 /// What part of the counts is asked for; minutes, the end excluded.
 struct Range<'a> {
@@ -103,8 +105,8 @@ pub(super) fn recent(connection: &Connection, since_ms: i64) -> Result<Vec<Group
     let sql = format!(
         "SELECT {GROUP_COLUMNS}, (SELECT coalesce(sum(c.count), 0) FROM counts c
                 WHERE c.group_id = groups.id AND c.minute >= ?2)
-         FROM groups WHERE first_seen_ms >= ?1 OR (regressed AND regressed_at_ms >= ?1)
-         ORDER BY max(first_seen_ms, coalesce(regressed_at_ms, first_seen_ms)) DESC, id LIMIT 1000"
+         FROM groups WHERE noticed_ms >= ?1 OR (regressed AND regression_noticed_ms >= ?1)
+         ORDER BY max(noticed_ms, coalesce(regression_noticed_ms, noticed_ms)) DESC, id LIMIT 1000"
     );
     summaries(connection, &sql, &[&since_ms, &range.from], &range)
 }
@@ -145,12 +147,12 @@ pub(super) fn get(
     }))
 }
 
-/// Lower-case words of at least one character.
 /// 32 hexadecimal digits find the groups with an event of that trace.
 fn is_trace_id(word: &str) -> bool {
     word.len() == 32 && word.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
+/// Lower-case words of at least one character.
 fn search_words(text: &str) -> Vec<String> {
     text.split_whitespace()
         .take(WORDS_MAX)
@@ -168,7 +170,9 @@ fn summaries(
         .prepare_cached(sql)
         .map_err(sqlite("list groups"))?;
     let found: Vec<(GroupRow, i64)> = statement
-        .query_map(values, |row| Ok((rows::read_group(row)?, row.get(23)?)))
+        .query_map(values, |row| {
+            Ok((rows::read_group(row)?, row.get(COUNT_INDEX)?))
+        })
         .and_then(Iterator::collect)
         .map_err(sqlite("list groups"))?;
     with_series(connection, found, range)
@@ -295,6 +299,8 @@ fn summary(row: GroupRow, in_range: i64, environments: Vec<String>) -> GroupSumm
         resolved_in_version: row.resolved_in_version,
         regressed: row.regressed,
         regressed_at_unix_ms: row.regressed_at_ms,
+        noticed_at_unix_ms: row.noticed_ms,
+        regression_noticed_at_unix_ms: row.regression_noticed_ms,
         count: unsigned(row.count),
         count_in_range: unsigned(in_range),
         environments,

@@ -44,17 +44,19 @@ pub(super) struct GroupRow {
     pub(super) resolved_in_version: Option<String>,
     pub(super) regressed: bool,
     pub(super) regressed_at_ms: Option<i64>,
+    pub(super) noticed_ms: i64,
+    pub(super) regression_noticed_ms: Option<i64>,
 }
 
 /// The columns of `groups` in the order of [`read_group`].
 pub(super) const GROUP_COLUMNS: &str = "id, service_name, fingerprint_version, fingerprint,
     top_frame_hash, message_hash, components, title, culprit, exception_type, message, level,
     language, state, first_seen_ms, last_seen_ms, first_version, last_version, count,
-    resolved_at_ms, resolved_in_version, regressed, regressed_at_ms";
+    resolved_at_ms, resolved_in_version, regressed, regressed_at_ms, noticed_ms, regression_noticed_ms";
 
 impl GroupRow {
     /// The group that begins with `new`, not counting it yet.
-    pub(super) fn new(new: &Prepared<'_>) -> Self {
+    pub(super) fn new(new: &Prepared<'_>, now_ms: i64) -> Self {
         let message = message_of(new.occurrence, new.stack.as_ref());
         Self {
             id: new.group_id.clone(),
@@ -80,11 +82,13 @@ impl GroupRow {
             resolved_in_version: None,
             regressed: false,
             regressed_at_ms: None,
+            noticed_ms: now_ms,
+            regression_noticed_ms: None,
         }
     }
 
     /// The group of a service that takes the failures beyond its limit of groups.
-    pub(super) fn overflow(id: String, new: &Prepared<'_>) -> Self {
+    pub(super) fn overflow(id: String, new: &Prepared<'_>, now_ms: i64) -> Self {
         let rule = Component {
             kind: "rule".to_owned(),
             value: "service has too many error groups".to_owned(),
@@ -96,7 +100,7 @@ impl GroupRow {
             exception_type: String::new(),
             message: "Beyond the limit of error groups of this service".to_owned(),
             components: vec![rule],
-            ..Self::new(new)
+            ..Self::new(new, now_ms)
         }
     }
 }
@@ -177,6 +181,8 @@ pub(super) fn read_group(row: &Row<'_>) -> rusqlite::Result<GroupRow> {
         resolved_in_version: row.get(20)?,
         regressed: row.get(21)?,
         regressed_at_ms: row.get(22)?,
+        noticed_ms: row.get(23)?,
+        regression_noticed_ms: row.get(24)?,
     })
 }
 
@@ -184,12 +190,13 @@ pub(super) fn save_group(connection: &Connection, row: &GroupRow) -> Result<()> 
     let sql = format!(
         "INSERT INTO groups ({GROUP_COLUMNS})
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
-            ?19, ?20, ?21, ?22, ?23)
+            ?19, ?20, ?21, ?22, ?23, ?24, ?25)
          ON CONFLICT (id) DO UPDATE SET level = excluded.level, state = excluded.state,
             first_seen_ms = excluded.first_seen_ms, last_seen_ms = excluded.last_seen_ms,
             first_version = excluded.first_version, last_version = excluded.last_version,
             count = excluded.count, regressed = excluded.regressed,
-            regressed_at_ms = excluded.regressed_at_ms"
+            regressed_at_ms = excluded.regressed_at_ms,
+            regression_noticed_ms = excluded.regression_noticed_ms"
     );
     let components = to_json("components", &row.components)?;
     let values = params![
@@ -216,6 +223,8 @@ pub(super) fn save_group(connection: &Connection, row: &GroupRow) -> Result<()> 
         row.resolved_in_version,
         row.regressed,
         row.regressed_at_ms,
+        row.noticed_ms,
+        row.regression_noticed_ms,
     ];
     connection
         .prepare_cached(&sql)

@@ -12,10 +12,13 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Migration `n` brings a file of schema version `n` to version `n + 1`. Never edit one that was
 /// released: append another.
-const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001_groups.sql")];
+const MIGRATIONS: [&str; 2] = [
+    include_str!("migrations/0001_groups.sql"),
+    include_str!("migrations/0002_noticed.sql"),
+];
 
 /// The schema version that this program writes.
-pub(super) const VERSION: i64 = 1;
+pub(super) const VERSION: i64 = 2;
 
 /// Opens the file, sets what makes a commit durable, and migrates.
 pub(super) fn open(path: &Path) -> Result<Connection> {

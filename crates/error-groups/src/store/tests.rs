@@ -57,11 +57,11 @@ fn counted(occurrences: &[Occurrence]) -> u64 {
     let (_folder, one_by_one) = store();
     for (sequence, occurrence) in (1..).zip(occurrences) {
         one_by_one
-            .apply(std::slice::from_ref(occurrence), sequence)
+            .apply_in_time(std::slice::from_ref(occurrence), sequence)
             .expect("applied");
     }
     let (_folder, together) = store();
-    together.apply(occurrences, 1).expect("applied");
+    together.apply_in_time(occurrences, 1).expect("applied");
     assert_eq!(
         total(&one_by_one),
         total(&together),
@@ -70,19 +70,27 @@ fn counted(occurrences: &[Occurrence]) -> u64 {
     total(&together)
 }
 
+impl ErrorStore {
+    /// Applies occurrences that arrive when they happen.
+    fn apply_in_time(&self, occurrences: &[Occurrence], sequence: u64) -> Result<Vec<GroupChange>> {
+        let times = occurrences.iter().map(|occurrence| occurrence.time);
+        self.apply(occurrences, sequence, times.max().unwrap_or(at(0)))
+    }
+}
+
 use OccurrenceSource::{LogBody, LogRecord, SpanEvent};
 
 #[test]
 fn first_sighting_makes_a_group_and_the_next_is_seen() {
     let (_folder, store) = store();
     let first = store
-        .apply(&[seen(SpanEvent, 0, STACK)], 1)
+        .apply_in_time(&[seen(SpanEvent, 0, STACK)], 1)
         .expect("applied");
     assert_eq!(first.len(), 1);
     assert_eq!(first[0].kind, GroupChangeKind::New);
     assert_eq!(first[0].title, "Error: no order 17");
     let second = store
-        .apply(
+        .apply_in_time(
             &[seen(SpanEvent, 5_000, STACK), seen(SpanEvent, 5_001, STACK)],
             2,
         )
@@ -110,10 +118,12 @@ fn one_failure_in_three_places_counts_once() {
 #[test]
 fn a_log_body_lends_its_event_the_trace_of_the_span() {
     let (_folder, store) = store();
-    let changes = store.apply(&[seen(LogBody, 0, STACK)], 1).expect("applied");
+    let changes = store
+        .apply_in_time(&[seen(LogBody, 0, STACK)], 1)
+        .expect("applied");
     assert_eq!(
         store
-            .apply(&[traced(SpanEvent, 100, 1)], 2)
+            .apply_in_time(&[traced(SpanEvent, 100, 1)], 2)
             .expect("applied"),
         []
     );
@@ -203,15 +213,17 @@ fn sightings_pair_one_to_one() {
 fn replay_counts_nothing_twice() {
     let (folder, store) = store();
     store
-        .apply(&[seen(SpanEvent, 0, STACK)], 7)
+        .apply_in_time(&[seen(SpanEvent, 0, STACK)], 7)
         .expect("applied");
     assert_eq!(
-        store.apply(&[seen(SpanEvent, 0, STACK)], 7).expect("no-op"),
+        store
+            .apply_in_time(&[seen(SpanEvent, 0, STACK)], 7)
+            .expect("no-op"),
         []
     );
     assert_eq!(
         store
-            .apply(&[seen(SpanEvent, 5_000, STACK)], 6)
+            .apply_in_time(&[seen(SpanEvent, 5_000, STACK)], 6)
             .expect("no-op"),
         []
     );
@@ -219,12 +231,14 @@ fn replay_counts_nothing_twice() {
     let store = ErrorStore::open(folder.path().join("errors.db")).expect("reopened");
     assert_eq!(store.applied_sequence().expect("read"), 7);
     assert_eq!(
-        store.apply(&[seen(SpanEvent, 0, STACK)], 7).expect("no-op"),
+        store
+            .apply_in_time(&[seen(SpanEvent, 0, STACK)], 7)
+            .expect("no-op"),
         []
     );
     assert_eq!(total(&store), 1);
     store
-        .apply(&[], 8)
+        .apply_in_time(&[], 8)
         .expect("an entry without failures moves the position");
     assert_eq!(store.applied_sequence().expect("read"), 8);
 }
@@ -233,7 +247,7 @@ fn replay_counts_nothing_twice() {
 fn a_resolved_group_that_comes_back_is_a_regression() {
     let (_folder, store) = store();
     let id = store
-        .apply(&[seen(SpanEvent, 0, STACK)], 1)
+        .apply_in_time(&[seen(SpanEvent, 0, STACK)], 1)
         .expect("applied")[0]
         .group_id
         .clone();
@@ -241,7 +255,7 @@ fn a_resolved_group_that_comes_back_is_a_regression() {
 
     // It happened before the resolution and arrived late.
     let late = store
-        .apply(&[seen(SpanEvent, 30_000, STACK)], 2)
+        .apply_in_time(&[seen(SpanEvent, 30_000, STACK)], 2)
         .expect("applied");
     assert_eq!(late[0].kind, GroupChangeKind::Seen);
     let group = store.get(&id, 0).expect("read").expect("a group").group;
@@ -251,7 +265,7 @@ fn a_resolved_group_that_comes_back_is_a_regression() {
     );
 
     let back = store
-        .apply(&[seen(SpanEvent, 90_000, STACK)], 3)
+        .apply_in_time(&[seen(SpanEvent, 90_000, STACK)], 3)
         .expect("applied");
     assert_eq!(back[0].kind, GroupChangeKind::Regression);
     let group = store.get(&id, 0).expect("read").expect("a group").group;
@@ -260,7 +274,7 @@ fn a_resolved_group_that_comes_back_is_a_regression() {
     assert_eq!(group.count, 3);
 
     let again = store
-        .apply(&[seen(SpanEvent, 95_000, STACK)], 4)
+        .apply_in_time(&[seen(SpanEvent, 95_000, STACK)], 4)
         .expect("applied");
     assert_eq!(again[0].kind, GroupChangeKind::Seen);
 }
@@ -271,7 +285,7 @@ fn an_older_version_is_no_regression_of_the_fixed_one() {
         let (_folder, store) = store();
         let mut first = seen(SpanEvent, 0, STACK);
         first.service_version = "0badf00d".to_owned();
-        let id = store.apply(&[first], 1).expect("applied")[0]
+        let id = store.apply_in_time(&[first], 1).expect("applied")[0]
             .group_id
             .clone();
         store
@@ -279,7 +293,7 @@ fn an_older_version_is_no_regression_of_the_fixed_one() {
             .expect("resolved");
         let mut next = seen(SpanEvent, 90_000, STACK);
         next.service_version = version.to_owned();
-        store.apply(&[next], 2).expect("applied")[0].kind
+        store.apply_in_time(&[next], 2).expect("applied")[0].kind
     };
     assert_eq!(kind("1.2.0", "1.1.9"), GroupChangeKind::Seen);
     assert_eq!(kind("1.2.0", "v1.10.0"), GroupChangeKind::Regression);
@@ -293,7 +307,7 @@ fn an_older_version_is_no_regression_of_the_fixed_one() {
 fn states_change_and_unknown_groups_are_refused() {
     let (_folder, store) = store();
     let id = store
-        .apply(&[seen(SpanEvent, 0, STACK)], 1)
+        .apply_in_time(&[seen(SpanEvent, 0, STACK)], 1)
         .expect("applied")[0]
         .group_id
         .clone();
@@ -307,7 +321,7 @@ fn states_change_and_unknown_groups_are_refused() {
     };
     store.ignore(&id).expect("ignored");
     let more = store
-        .apply(&[seen(SpanEvent, 9_000, STACK)], 2)
+        .apply_in_time(&[seen(SpanEvent, 9_000, STACK)], 2)
         .expect("applied");
     assert_eq!(
         (more[0].kind, state()),
@@ -334,7 +348,7 @@ fn filled() -> (TempDir, ErrorStore) {
         staging,
         other_service,
     ];
-    store.apply(&all, 1).expect("applied");
+    store.apply_in_time(&all, 1).expect("applied");
     (folder, store)
 }
 
@@ -418,7 +432,7 @@ fn details_count_by_version_and_environment_and_series_by_time() {
     let mut canary = seen(SpanEvent, 125_000, STACK);
     canary.service_version = "1.1.0".to_owned();
     let changes = store
-        .apply(
+        .apply_in_time(
             &[
                 seen(SpanEvent, 0, STACK),
                 seen(SpanEvent, 20_000, STACK),
@@ -469,12 +483,12 @@ fn details_count_by_version_and_environment_and_series_by_time() {
 fn recent_names_new_and_regressed_groups() {
     let (_folder, store) = store();
     let old = store
-        .apply(&[seen(SpanEvent, 0, STACK)], 1)
+        .apply_in_time(&[seen(SpanEvent, 0, STACK)], 1)
         .expect("applied")[0]
         .group_id
         .clone();
     let new = store
-        .apply(&[seen(SpanEvent, 500_000, OTHER_STACK)], 2)
+        .apply_in_time(&[seen(SpanEvent, 500_000, OTHER_STACK)], 2)
         .expect("applied")[0]
         .group_id
         .clone();
@@ -489,7 +503,7 @@ fn recent_names_new_and_regressed_groups() {
     assert_eq!(recent(), std::slice::from_ref(&new));
     store.resolve(&old, at(1_000), None).expect("resolved");
     store
-        .apply(&[seen(SpanEvent, 600_000, STACK)], 3)
+        .apply_in_time(&[seen(SpanEvent, 600_000, STACK)], 3)
         .expect("applied");
     assert_eq!(recent(), [old, new]);
 }
@@ -503,9 +517,11 @@ fn only_the_newest_events_are_kept_and_all_are_counted() {
     };
     let store = ErrorStore::open_with(folder.path().join("e.db"), config).expect("a store");
     let burst: Vec<Occurrence> = (0..50).map(|n| seen(LogBody, n * 10, STACK)).collect();
-    let id = store.apply(&burst, 1).expect("applied")[0].group_id.clone();
+    let id = store.apply_in_time(&burst, 1).expect("applied")[0]
+        .group_id
+        .clone();
     store
-        .apply(&[seen(LogBody, 5, STACK), seen(LogBody, 900, STACK)], 2)
+        .apply_in_time(&[seen(LogBody, 5, STACK), seen(LogBody, 900, STACK)], 2)
         .expect("applied");
     let detail = store.get(&id, 100).expect("read").expect("a group");
     let times: Vec<i64> = detail
@@ -534,7 +550,7 @@ fn groups_beyond_the_limit_share_one() {
             )
         })
         .collect();
-    store.apply(&many, 1).expect("applied");
+    store.apply_in_time(&many, 1).expect("applied");
     let groups = store
         .list(&ListQuery {
             sort: SortBy::Count,
@@ -559,7 +575,7 @@ fn oversized_fields_are_cut_and_marked() {
     huge.attributes = (0..100)
         .map(|n| (format!("k{n}"), "v".repeat(5_000)))
         .collect();
-    let id = store.apply(&[huge], 1).expect("applied")[0]
+    let id = store.apply_in_time(&[huge], 1).expect("applied")[0]
         .group_id
         .clone();
     let event = store
@@ -585,7 +601,7 @@ fn extreme_times_are_stored() {
     let mut ends = [seen(LogBody, 0, STACK), seen(LogBody, 0, STACK)];
     ends[0].time = UnixNanos(i64::MIN);
     ends[1].time = UnixNanos(i64::MAX);
-    store.apply(&ends, 1).expect("applied");
+    store.apply_in_time(&ends, 1).expect("applied");
     let found = store
         .list(&ListQuery {
             since_unix_ms: Some(i64::MIN),
@@ -605,7 +621,7 @@ fn extreme_times_are_stored() {
 fn pruned_counts_leave_totals() {
     let (_folder, store) = store();
     store
-        .apply(&[seen(LogBody, 0, STACK), seen(LogBody, 180_000, STACK)], 1)
+        .apply_in_time(&[seen(LogBody, 0, STACK), seen(LogBody, 180_000, STACK)], 1)
         .expect("applied");
     assert_eq!(store.prune_counts(at(120_000)).expect("pruned"), 1);
     let group = store
@@ -637,7 +653,7 @@ fn a_newer_schema_is_refused_and_left_alone() {
         refused,
         ErrorStoreError::NewerSchema {
             found: 99,
-            known: 1,
+            known: 2,
             ..
         }
     ));
@@ -664,7 +680,9 @@ fn the_file_is_durable_and_reopens() {
             ("wal".to_owned(), "2".to_owned())
         );
     }
-    store.apply(&[seen(LogBody, 0, STACK)], 1).expect("applied");
+    store
+        .apply_in_time(&[seen(LogBody, 0, STACK)], 1)
+        .expect("applied");
     drop(store);
     let store = ErrorStore::open(folder.path().join("errors.db")).expect("reopened");
     assert_eq!(total(&store), 1);
@@ -679,7 +697,7 @@ fn a_failed_entry_leaves_nothing_behind() {
         .execute_batch("DROP TABLE events")
         .expect("dropped");
     let failed = store
-        .apply(&[seen(LogBody, 0, STACK)], 1)
+        .apply_in_time(&[seen(LogBody, 0, STACK)], 1)
         .expect_err("no table");
     assert!(!failed.is_retryable());
     assert_eq!(store.applied_sequence().expect("read"), 0);
@@ -687,4 +705,65 @@ fn a_failed_entry_leaves_nothing_behind() {
         store.list(&ListQuery::default()).expect("a list").groups,
         []
     );
+}
+
+#[test]
+fn what_arrives_late_is_new_when_it_arrives() {
+    const HOURS: i64 = 3_600_000;
+    let (_folder, store) = store();
+    let noticed = |since: i64| -> Vec<(i64, Option<i64>)> {
+        let groups = store.recent(at(since)).expect("groups");
+        let times = |group: &GroupSummary| {
+            let since_start = |ms: i64| ms - START_MS;
+            (
+                since_start(group.noticed_at_unix_ms),
+                group.regression_noticed_at_unix_ms.map(since_start),
+            )
+        };
+        groups.iter().map(times).collect()
+    };
+    store
+        .apply(&[seen(SpanEvent, 0, STACK)], 1, at(5 * HOURS))
+        .expect("applied");
+    assert_eq!(noticed(5 * HOURS), [(5 * HOURS, None)]);
+    let id = store.recent(at(0)).expect("groups")[0].id.clone();
+    // One that happened earlier still, and arrives later, is not new again.
+    store
+        .apply(&[seen(SpanEvent, -60_000, STACK)], 2, at(6 * HOURS))
+        .expect("applied");
+    assert!(noticed(5 * HOURS + 1).is_empty());
+    store.resolve(&id, at(6 * HOURS), None).expect("resolved");
+    store
+        .apply(&[seen(SpanEvent, 7 * HOURS, STACK)], 3, at(12 * HOURS))
+        .expect("applied");
+    assert_eq!(
+        noticed(12 * HOURS),
+        [(5 * HOURS, Some(12 * HOURS))],
+        "it came back, which is heard of now"
+    );
+    let group = store.get(&id, 1).expect("read").expect("a group").group;
+    assert_eq!(group.first_seen_unix_ms, START_MS - 60_000);
+    assert_eq!(group.regressed_at_unix_ms, Some(START_MS + 7 * HOURS));
+    store.resolve(&id, at(13 * HOURS), None).expect("resolved");
+    assert!(noticed(12 * HOURS).is_empty());
+}
+
+#[test]
+fn groups_of_an_earlier_version_were_noticed_when_they_happened() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("errors.db");
+    let old = Connection::open(&path).expect("a database");
+    old.execute_batch(include_str!("migrations/0001_groups.sql"))
+        .expect("tables");
+    old.execute_batch(
+        "INSERT INTO groups VALUES ('g', 'shop', 1, 'f', 't', 'm', '[]', 'title', '', 'Error', '', 'error', NULL,
+            0, 1000, 2000, '', '', 1, NULL, NULL, 1, 1500);
+         PRAGMA user_version = 1;",
+    )
+    .expect("a group");
+    drop(old);
+    let store = ErrorStore::open(&path).expect("a store");
+    let group = store.get("g", 1).expect("read").expect("a group").group;
+    assert_eq!(group.noticed_at_unix_ms, 1000);
+    assert_eq!(group.regression_noticed_at_unix_ms, Some(1500));
 }
