@@ -96,36 +96,4 @@ impl Queryable for Nothing {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_shipped_rule_parses_in_its_language() {
-        let loaded = shipped().expect("embedded");
-        assert_eq!(loaded.errors, []);
-        let names: Vec<_> = loaded
-            .groups
-            .iter()
-            .flat_map(|group| &group.rules)
-            .map(|rule| rule.name().to_owned())
-            .collect();
-        for name in [
-            "TargetDown",
-            "AgentSilent",
-            "DiskWillFill",
-            "HighErrorRatio",
-            "NewErrorGroup",
-            "CrashLoopingLogPattern",
-            "CollectorFlushFails",
-            "CollectorTurnsAway",
-            "NotificationsFail",
-            "AgentBufferFills",
-            "AgentDrops",
-        ] {
-            assert!(
-                names.iter().any(|have| have == name),
-                "{name} is missing among {names:?}"
-            );
-        }
-    }
-}
+mod tests;
