@@ -2,7 +2,8 @@
 //! would compare with the bytes of its letters and so never find.
 //!
 //! In: a plan as it was written. Out: the same where a constant text that is compared with an id is the bytes it stands for,
-//! so that what can be skipped by an id is; and where any other text is compared with the text of the id (`hex`).
+//! so that what can be skipped by an id is; and where any other text is compared with the text of the id (`hex`), which a cast
+//! to text gives too.
 //!
 //! What counts as an id is whatever is bytes and made of columns: all columns of bytes are ids. A constant that no id
 //! can equal is an error instead of a condition that never holds.
@@ -116,6 +117,9 @@ impl Rewriter<'_> {
                     left,
                     ..it
                 })))
+            }
+            Expr::Cast(Cast { expr, field }) if is_text(field.data_type()) && self.is_id(&expr) => {
+                Ok(Transformed::yes(self.text_of(*expr)))
             }
             Expr::Like(it) if self.is_id(&it.expr) => {
                 Ok(Transformed::yes(Expr::Like(self.like(it))))

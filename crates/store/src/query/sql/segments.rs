@@ -259,6 +259,8 @@ impl Reader {
     async fn next(mut self) -> Option<(Result<RecordBatch>, Self)> {
         while self.left != Some(0) {
             let Some((file, stream)) = &mut self.current else {
+                // Many files in a row may have nothing wanted, and a statement must end with its caller.
+                tokio::task::yield_now().await;
                 let file = self.files.lock().pop_front()?;
                 if let Err(error) = self.open(file) {
                     return Some((Err(error), self));

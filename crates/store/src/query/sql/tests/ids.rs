@@ -173,6 +173,14 @@ async fn ids_are_shown_as_text_and_compared_with_texts_of_rows() {
             "EXPLAIN SELECT 1 FROM spans WHERE trace_id = 'a2a2a2a2a2a2a2a2a2a2a2a2a2a2a2a2'",
             2,
         ),
+        (
+            "SELECT 1 FROM spans WHERE trace_id::text = 'a2a2a2a2a2a2a2a2a2a2a2a2a2a2a2a2'",
+            2,
+        ),
+        (
+            "SELECT 1 FROM spans WHERE CAST(span_id AS VARCHAR) LIKE '30%'",
+            1,
+        ),
         // Bytes of a text are no id.
         (
             "SELECT 1 FROM logs WHERE arrow_cast(service_name, 'Binary') = 'api'",
