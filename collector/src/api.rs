@@ -7,6 +7,7 @@ mod answer;
 mod delete;
 mod errors;
 mod health;
+mod listed;
 mod loki;
 mod params;
 mod prometheus;

@@ -131,16 +131,31 @@ impl QueryService {
         start: UnixMillis,
         end: UnixMillis,
     ) -> Result<Vec<Labels>, QueryError> {
-        let _permit = self.permit().await?;
-        let (store, limit) = (self.store.clone(), self.series_max);
-        let list = move || store.series(&selectors, start.0, end.0);
-        let found = tokio::task::spawn_blocking(list)
-            .await
-            .map_err(|error| QueryError::Execution(error.to_string()))?;
+        let list = move |store: &Store| store.series(&selectors, start.0, end.0);
+        let (found, limit) = (self.list(list).await?, self.series_max);
         match found.len() > limit {
             true => Err(QueryError::TooManySeries { limit }),
             false => Ok(found),
         }
+    }
+
+    /// What is known of all series, off the async threads: there may be a million.
+    ///
+    /// # Errors
+    /// Too much is going on.
+    pub(crate) async fn list<T: Send + 'static>(
+        &self,
+        list: impl FnOnce(&Store) -> T + Send + 'static,
+    ) -> Result<T, QueryError> {
+        let permit = self.permit().await?;
+        let store = self.store.clone();
+        let run = move || {
+            let _permit = permit;
+            list(&store)
+        };
+        tokio::task::spawn_blocking(run)
+            .await
+            .map_err(|error| QueryError::Execution(error.to_string()))
     }
 
     async fn run<F>(&self, evaluate: F) -> Result<QueryOutput, QueryError>

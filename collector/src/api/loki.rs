@@ -12,6 +12,7 @@ use vervet_store::{Direction, LogQuery, LogRow};
 
 use super::Shared;
 use super::answer::query_answer;
+use super::listed::{ListLimit, labels_bytes};
 use super::params::Params;
 use super::prometheus::{check_range, labels_json};
 use super::response::{Failure, PrometheusFailure, success_with};
@@ -121,11 +122,13 @@ pub(super) async fn query(State(context): State<Shared>, params: Params) -> Answ
 
 pub(super) async fn labels(State(context): State<Shared>, params: Params) -> Answer {
     let (start, end) = range(&params)?;
+    let limit = ListLimit::of(&params)?;
     let names = context
         .store
         .log_label_names(&matchers(&params)?, start, end)
         .await?;
-    Ok(success_with(names.found, &names.warnings))
+    let names = limit.cut(names.found, String::len, names.warnings);
+    Ok(success_with(names.items, &names.warnings))
 }
 
 pub(super) async fn label_values(
@@ -134,15 +137,18 @@ pub(super) async fn label_values(
     params: Params,
 ) -> Answer {
     let (start, end) = range(&params)?;
+    let limit = ListLimit::of(&params)?;
     let values = context
         .store
         .log_label_values(&name, &matchers(&params)?, start, end)
         .await?;
-    Ok(success_with(values.found, &values.warnings))
+    let values = limit.cut(values.found, String::len, values.warnings);
+    Ok(success_with(values.items, &values.warnings))
 }
 
 pub(super) async fn series(State(context): State<Shared>, params: Params) -> Answer {
     let (start, end) = range(&params)?;
+    let limit = ListLimit::of(&params)?;
     let (mut found, mut warnings) = (Vec::new(), Vec::new());
     for selector in params.all("match[]").chain(params.all("match")) {
         let Query::Logs(selector) = logql::parse(selector)? else {
@@ -157,8 +163,9 @@ pub(super) async fn series(State(context): State<Shared>, params: Params) -> Ans
     }
     found.sort();
     found.dedup();
-    let series: Vec<Json> = found.iter().map(labels_json).collect();
-    Ok(success_with(series, &warnings))
+    let found = limit.cut(found, labels_bytes, warnings);
+    let series: Vec<Json> = found.items.iter().map(labels_json).collect();
+    Ok(success_with(series, &found.warnings))
 }
 
 /// The stream selector in `query`, which narrows labels and their values.

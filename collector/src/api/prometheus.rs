@@ -7,11 +7,13 @@ use axum::response::Response;
 use serde_json::{Value as Json, json};
 use vervet_model::{Clock, Labels, Matcher, SystemClock, UnixMillis};
 use vervet_promql::parse_selector;
+use vervet_store::Store;
 
 use super::Shared;
 use super::answer::query_answer;
+use super::listed::{ListLimit, labels_bytes};
 use super::params::Params;
-use super::response::{Failure, PrometheusFailure, success};
+use super::response::{Failure, PrometheusFailure, success, success_with};
 use crate::time::{parse_duration, parse_prometheus_time};
 
 type Answer = Result<Response, PrometheusFailure>;
@@ -64,9 +66,11 @@ pub(super) fn check_range(
 
 pub(super) async fn labels(State(context): State<Shared>, params: Params) -> Answer {
     let (selectors, start, end) = selection(&params)?;
-    Ok(success(
-        context.store.label_names(&selectors, start.0, end.0),
-    ))
+    let limit = ListLimit::of(&params)?;
+    let list = move |store: &Store| store.label_names(&selectors, start.0, end.0);
+    let names = context.queries.list(list).await?;
+    let names = limit.cut(names, String::len, Vec::new());
+    Ok(success_with(names.items, &names.warnings))
 }
 
 pub(super) async fn label_values(
@@ -75,11 +79,11 @@ pub(super) async fn label_values(
     params: Params,
 ) -> Answer {
     let (selectors, start, end) = selection(&params)?;
-    Ok(success(
-        context
-            .store
-            .label_values(&name, &selectors, start.0, end.0),
-    ))
+    let limit = ListLimit::of(&params)?;
+    let list = move |store: &Store| store.label_values(&name, &selectors, start.0, end.0);
+    let values = context.queries.list(list).await?;
+    let values = limit.cut(values, String::len, Vec::new());
+    Ok(success_with(values.items, &values.warnings))
 }
 
 pub(super) async fn series(State(context): State<Shared>, params: Params) -> Answer {
@@ -87,8 +91,11 @@ pub(super) async fn series(State(context): State<Shared>, params: Params) -> Ans
     if selectors.is_empty() {
         return Err(Failure::invalid("no match[] parameter provided").into());
     }
+    let limit = ListLimit::of(&params)?;
     let found = context.queries.series(selectors, start, end).await?;
-    Ok(success(found.iter().map(labels_json).collect::<Vec<_>>()))
+    let found = limit.cut(found, labels_bytes, Vec::new());
+    let series: Vec<Json> = found.items.iter().map(labels_json).collect();
+    Ok(success_with(series, &found.warnings))
 }
 
 /// `match[]`, `start` and `end`; the times default to all of time.

@@ -203,6 +203,26 @@ async fn a_damaged_segment_is_named_and_costs_its_rows_only() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn lists_are_cut_at_the_limit_of_a_request_and_say_so() {
+    let _turn = turn().await;
+    let dir = tempfile::tempdir().unwrap();
+    let collector = filled(dir.path()).await;
+    let listed = async |limit: &str| {
+        let path = "/loki/api/v1/labels";
+        let answer = collector.api.json(path, &[("limit", limit)]).await;
+        let count = answer["data"].as_array().unwrap().len();
+        (count, answer["warnings"][0].as_str().map(str::to_owned))
+    };
+    let (all, none) = listed("0").await;
+    assert!(all > 1 && none.is_none(), "{all}: {none:?}");
+    let cut = "results truncated due to limit".to_owned();
+    assert_eq!(listed("1").await, (1, Some(cut)));
+    let path = "/api/v1/label/__name__/values";
+    let (status, _) = collector.api.get(path, &[("limit", "x")]).await.unwrap();
+    assert_eq!(status, 400);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn sql_names_the_segments_that_it_could_not_read() {
     let _turn = turn().await;
     let dir = tempfile::tempdir().unwrap();
