@@ -94,6 +94,7 @@ impl Collector {
         let errors = Arc::clone(&opened.errors);
         let own = Own::default();
         own.health.watch(&config.data_dir);
+        own.metrics.upkeep.settled(&store.settled());
         remember_agents(&own.derived, &store).await;
         let inflight_bytes = config.limits.inflight_bytes;
         let options = opened.options.clone();

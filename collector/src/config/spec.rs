@@ -101,6 +101,8 @@ pub struct StoreSpec {
     /// How long files that were replaced or dropped stay on disk for other readers of the catalog, DuckDB
     /// above all; 10m when absent.
     pub reader_grace: Option<HumanDuration>,
+    /// Segments that no catalog named take at most this much, in `unclaimed/`, after a start; 16GiB when absent.
+    pub unclaimed_max: Option<ByteSize>,
     /// How often it is looked whether files are to be merged or deleted; 10s when absent.
     pub upkeep_interval: Option<HumanDuration>,
 }

@@ -35,7 +35,7 @@ fn an_empty_file_is_a_loopback_collector() {
 
 #[test]
 fn everything_can_be_set() {
-    let store = "store: {reader_grace: 1m, upkeep_interval: 1s, \
+    let store = "store: {reader_grace: 1m, unclaimed_max: 1GiB, upkeep_interval: 1s, \
         compaction: {file_min: 1MiB, file_max: 2MiB, files_min: 3, memory: 8MiB, rate: 4MiB}, \
         retention: {logs: {age: 30d, size: 1GiB}, environments: {staging: {traces: {age: 1d}}}}}\n";
     let text = "data_dir: /d\nlimits: {head: 1MiB, head_max: 3MiB, flush_interval: 5s}\nrules: {dir: /r, interval: 10s}\n\
@@ -44,6 +44,7 @@ fn everything_can_be_set() {
     let config = CollectorConfig::parse("c.yaml", &text).expect("valid");
     let upkeep = &config.upkeep.store;
     assert_eq!(upkeep.reader_grace, Duration::from_secs(60));
+    assert_eq!(upkeep.unclaimed_bytes_max, 1 << 30);
     let retention = &upkeep.retention;
     assert_eq!(retention.logs.bytes, Some(1 << 30));
     assert_eq!(retention.metrics, Keep::default());

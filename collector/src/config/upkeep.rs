@@ -67,6 +67,9 @@ impl UpkeepSettings {
         if let Some(grace) = spec.reader_grace {
             upkeep.reader_grace = grace.0;
         }
+        if let Some(bytes) = spec.unclaimed_max {
+            upkeep.unclaimed_bytes_max = bytes.0;
+        }
         Self {
             store: upkeep,
             interval: spec

@@ -7,6 +7,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use vervet_store::catalog::Reclaimed;
 use vervet_store::maintain::{Compacted, Dropped, UpkeepStatus};
+use vervet_store::segment::Settled;
 
 use super::TableLabel;
 
@@ -27,6 +28,8 @@ pub(crate) struct UpkeepMetrics {
     set_aside_files: Gauge,
     pub(super) unclaimed_files: Gauge,
     unclaimed_bytes: Gauge,
+    unclaimed_deleted_files: Family<ReasonLabel, Counter>,
+    unclaimed_deleted_bytes: Family<ReasonLabel, Counter>,
     waiting_files: Gauge,
     waiting_bytes: Gauge,
     dropped_files: Family<ReasonLabel, Counter>,
@@ -65,6 +68,22 @@ impl UpkeepMetrics {
             (&self.unclaimed_bytes, bytes),
         ] {
             gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        }
+    }
+
+    /// What a start deleted of them.
+    pub(crate) fn settled(&self, settled: &Settled) {
+        for (reason, forgotten) in [
+            ("age", settled.forgotten_by_age),
+            ("size", settled.forgotten_by_size),
+        ] {
+            let label = ReasonLabel { reason };
+            let (files, bytes) = (
+                self.unclaimed_deleted_files.get_or_create(&label),
+                self.unclaimed_deleted_bytes.get_or_create(&label),
+            );
+            files.inc_by(forgotten.files);
+            bytes.inc_by(forgotten.bytes);
         }
     }
 
@@ -140,6 +159,16 @@ impl UpkeepMetrics {
                 "collector_retention_dropped_bytes",
                 "Bytes dropped for their age or for size",
                 &self.dropped_bytes,
+            ),
+            (
+                "collector_unclaimed_deleted_files",
+                "Segments that no catalog named, deleted at the start for their age or for size",
+                &self.unclaimed_deleted_files,
+            ),
+            (
+                "collector_unclaimed_deleted_bytes",
+                "Bytes of segments that no catalog named, deleted at the start for their age or for size",
+                &self.unclaimed_deleted_bytes,
             ),
         ];
         for (name, help, family) in by_reason {

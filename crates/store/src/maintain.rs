@@ -46,6 +46,9 @@ pub struct UpkeepConfig {
     /// How long a file that was replaced or dropped stays on disk for readers of the catalog that this
     /// process does not know of, DuckDB above all.
     pub reader_grace: Duration,
+    /// Segments that no catalog named take at most this much after a start, in
+    /// [`UNCLAIMED_FOLDER`](crate::segment::UNCLAIMED_FOLDER) (bytes).
+    pub unclaimed_bytes_max: u64,
 }
 
 impl Default for UpkeepConfig {
@@ -54,6 +57,7 @@ impl Default for UpkeepConfig {
             compaction: CompactionConfig::default(),
             retention: RetentionConfig::default(),
             reader_grace: Duration::from_secs(600),
+            unclaimed_bytes_max: 16 << 30,
         }
     }
 }

@@ -25,6 +25,7 @@ mod shred;
 mod sort;
 #[cfg(test)]
 mod tests;
+mod unclaimed;
 mod write;
 
 use crate::catalog::ColumnStats;
@@ -36,12 +37,13 @@ pub use decimal::sample_values;
 pub use error::SegmentError;
 pub use folder::SegmentFolder;
 pub(crate) use orphans::count_segments;
-pub use orphans::{Settled, UNCLAIMED_FOLDER, UNCLAIMED_KEPT, settle_orphans, unclaimed};
+pub use orphans::{Settled, settle_orphans};
 pub use packed::unpack;
 pub(crate) use packed::{unpack_column, unpack_text};
 pub use shred::shred;
 pub(crate) use sort::{row_converter, sort_keys};
 pub use sort::{sort_batch, split_by_day};
+pub use unclaimed::{Forgotten, UNCLAIMED_FOLDER, UNCLAIMED_KEPT, unclaimed};
 pub(crate) use write::bounds;
 pub use write::{write_compacted, write_gathered, write_segment, write_sorted};
 

@@ -7,7 +7,7 @@ mod tests;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 #[cfg(feature = "sql")]
@@ -31,7 +31,7 @@ use crate::query::Searcher;
 use crate::query::search::page_cache::PageCacheStats;
 #[cfg(feature = "sql")]
 use crate::query::{Executor, QueryStats};
-use crate::segment::{SegmentFolder, unclaimed};
+use crate::segment::{SegmentFolder, Settled, unclaimed};
 use crate::tables::Table;
 
 /// Where the store lies and what it may take.
@@ -169,6 +169,8 @@ pub(crate) struct Inner {
     /// Taken after `flushing`, before `view`.
     pub(crate) committer: Mutex<Committer>,
     pub(crate) upkeep: Upkeep,
+    /// Set when the store is open.
+    pub(crate) settled: OnceLock<Settled>,
 }
 
 #[derive(Debug, Default)]
@@ -249,6 +251,11 @@ impl Store {
         source: Option<AppliedSource<'_>>,
     ) -> Applied {
         self.0.apply(journal_sequence, decoded, source)
+    }
+
+    /// What became, when the store was opened, of segments that the catalog did not name.
+    pub fn settled(&self) -> Settled {
+        self.0.settled.get().copied().unwrap_or_default()
     }
 
     /// Number and bytes of the segments that were moved aside because the catalog does not name them. Blocks on disk.

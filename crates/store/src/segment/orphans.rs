@@ -3,23 +3,18 @@
 //! One that was not written to its end is a leftover for certain, holds nothing that could be read, and is deleted.
 //! A whole one may be what a crash left between its writing and its commit, or what a later catalog than this one
 //! names. From the outside these look the same, so it is moved to `unclaimed/<time of the start>/` beside `data`,
-//! under the path it had, and kept for at least [`UNCLAIMED_KEPT`]. Nobody reads it there.
+//! under the path it had. Nobody reads it there; [`unclaimed`](super::unclaimed) says what is kept of it.
 
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use vervet_model::UnixNanos;
 
+use super::unclaimed::{Forgotten, UNCLAIMED_FOLDER, forget_more, forget_old};
 use super::{SegmentError, SegmentFolder};
 use crate::tables::Table;
-
-/// The folder beside `data` that unclaimed segments are moved to.
-pub const UNCLAIMED_FOLDER: &str = "unclaimed";
-/// How long they are kept at least; the first start after that deletes them.
-pub const UNCLAIMED_KEPT: Duration = Duration::from_secs(14 * 86_400);
 
 const MAGIC: [u8; 4] = *b"PAR1";
 /// The magic number at both ends and the length of the metadata.
@@ -34,13 +29,18 @@ pub struct Settled {
     pub moved: u64,
     /// Those that could not be deleted or moved; the next start tries again.
     pub left: u64,
+    /// Of earlier starts, deleted for they were kept long enough.
+    pub forgotten_by_age: Forgotten,
+    /// Deleted because all of them took too much room.
+    pub forgotten_by_size: Forgotten,
 }
 
 /// Settles every Parquet file below `folder` that is not `known` and was last written before `started`, the start of
 /// this process: younger files may be waiting for their commit.
 ///
 /// `known` must be all of [`Catalog::known_files`](crate::catalog::Catalog::known_files), not only the
-/// live files: somebody may still read a replaced one. Its paths have no symbolic links; `folder` may.
+/// live files: somebody may still read a replaced one. Its paths have no symbolic links; `folder` may. What was moved
+/// aside, now and before, takes at most `unclaimed_bytes_max`, as [`unclaimed`](super::unclaimed) says.
 ///
 /// # Errors
 /// [`SegmentError::Io`] when a folder cannot be read.
@@ -48,6 +48,7 @@ pub fn settle_orphans<'f>(
     folder: impl Into<SegmentFolder<'f>>,
     known: &HashSet<PathBuf>,
     started: UnixNanos,
+    unclaimed_bytes_max: u64,
 ) -> Result<Settled, SegmentError> {
     let SegmentFolder { dir: data_dir, fs } = folder.into();
     // A path that only looks different from a known one would hide the rows in it.
@@ -55,9 +56,11 @@ pub fn settle_orphans<'f>(
         .canonicalize()
         .map_err(|source| io_error(data_dir, source))?;
     let unclaimed = data_dir.with_file_name(UNCLAIMED_FOLDER);
-    forget_old(&unclaimed, started);
     let aside = unclaimed.join(started.0.div_euclid(1_000_000_000).to_string());
-    let mut settled = Settled::default();
+    let mut settled = Settled {
+        forgotten_by_age: forget_old(&unclaimed, started),
+        ..Settled::default()
+    };
     for path in segments(&data_dir)? {
         if known.contains(&path) || modified(&path)? >= started {
             continue;
@@ -90,6 +93,7 @@ pub fn settle_orphans<'f>(
             Err(error) => settled.left(&path, &error),
         }
     }
+    settled.forgotten_by_size = forget_more(&unclaimed, started, unclaimed_bytes_max);
     Ok(settled)
 }
 
@@ -100,44 +104,9 @@ impl Settled {
     }
 }
 
-/// Number and bytes of the files in the folder of unclaimed segments of the store in `dir`.
-pub fn unclaimed(dir: &Path) -> (u64, u64) {
-    let mut found = (0, 0);
-    let mut open = vec![dir.join(UNCLAIMED_FOLDER)];
-    while let Some(folder) = open.pop() {
-        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-            match entry.metadata() {
-                Ok(metadata) if metadata.is_dir() => open.push(entry.path()),
-                Ok(metadata) => found = (found.0 + 1, found.1 + metadata.len()),
-                Err(_gone) => {}
-            }
-        }
-    }
-    found
-}
-
 /// The segments below `data_dir`, named by a catalog or not.
 pub(crate) fn count_segments(data_dir: &Path) -> u64 {
     segments(data_dir).map_or(0, |found| found.len() as u64)
-}
-
-/// Deletes what earlier starts moved aside longer ago than it is kept.
-fn forget_old(unclaimed: &Path, started: UnixNanos) {
-    let entries = std::fs::read_dir(unclaimed).into_iter().flatten().flatten();
-    for folder in entries.map(|entry| entry.path()) {
-        let is_old = |moved| started.since(moved) > UNCLAIMED_KEPT;
-        if !folder.is_dir() || !modified(&folder).is_ok_and(is_old) {
-            continue;
-        }
-        match std::fs::remove_dir_all(&folder) {
-            Ok(()) => {
-                tracing::warn!(folder = %folder.display(), "deleted segments that nobody claimed for two weeks");
-            }
-            Err(error) => {
-                tracing::warn!(folder = %folder.display(), %error, "old unclaimed segments stay");
-            }
-        }
-    }
 }
 
 /// Whether the file begins and ends as a Parquet file does. One that cannot be read counts as whole.
@@ -185,7 +154,7 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>, SegmentError> {
         .collect()
 }
 
-fn modified(path: &Path) -> Result<UnixNanos, SegmentError> {
+pub(super) fn modified(path: &Path) -> Result<UnixNanos, SegmentError> {
     let modified = std::fs::metadata(path)
         .and_then(|metadata| metadata.modified())
         .map_err(|source| io_error(path, source))?;

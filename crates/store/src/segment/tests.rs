@@ -244,7 +244,7 @@ fn wrong_batches_leave_no_file() {
     let known = HashSet::new();
     let later = UnixNanos(i64::MAX);
     assert_eq!(
-        settle_orphans(dir.path(), &known, later).unwrap(),
+        settle_orphans(dir.path(), &known, later, 0).unwrap(),
         Settled::default()
     );
 }
@@ -263,14 +263,14 @@ fn whole_orphans_are_moved_aside_torn_ones_deleted_and_known_or_young_ones_kept(
     let bytes = std::fs::read(&whole).unwrap();
     std::fs::write(&torn, &bytes[..bytes.len() - 1]).unwrap();
     let known_files = HashSet::from([known.clone()]);
-    let settle = |before| settle_orphans(&data, &known_files, before).unwrap();
+    let settle = |before| settle_orphans(&data, &known_files, before, u64::MAX).unwrap();
     assert_eq!(settle(UnixNanos(0)), Settled::default());
     assert!(whole.exists() && torn.exists());
     let soon = SystemClock.now().saturating_add(Duration::from_secs(60));
     let expected = Settled {
         deleted: 1,
         moved: 1,
-        left: 0,
+        ..Settled::default()
     };
     assert_eq!(settle(soon), expected);
     assert!(known.exists() && !whole.exists() && !torn.exists());
@@ -283,9 +283,66 @@ fn whole_orphans_are_moved_aside_torn_ones_deleted_and_known_or_young_ones_kept(
 
     assert_eq!(settle(soon.saturating_add(UNCLAIMED_KEPT / 2)).deleted, 0);
     assert!(aside.exists());
-    settle(soon.saturating_add(UNCLAIMED_KEPT));
+    let forgotten = settle(soon.saturating_add(UNCLAIMED_KEPT)).forgotten_by_age;
+    assert_eq!((forgotten.files, forgotten.bytes), (1, bytes.len() as u64));
     assert_eq!(unclaimed(&store), (0, 0));
     assert!(known.exists());
+}
+
+#[test]
+fn unclaimed_segments_take_no_more_than_their_room_the_oldest_go_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = dir.path().canonicalize().unwrap();
+    let data = store.join("data");
+    std::fs::create_dir(&data).unwrap();
+    let batch = samples(&[(7, "a", 1, 1, 1.0)]);
+    let write = || {
+        let file = write_segment(&data, &Layout::fixed(Table::Samples), 7, &batch).unwrap();
+        file.bytes
+    };
+    let now = SystemClock.now();
+    let start = |seconds: u64, room: u64| {
+        let started = now.saturating_add(Duration::from_secs(seconds));
+        settle_orphans(&data, &HashSet::new(), started, room).unwrap()
+    };
+    let bytes = write();
+    let room = bytes * 2;
+    assert_eq!(start(60, room).forgotten_by_size, Forgotten::default());
+    write();
+    assert_eq!(start(61, room).forgotten_by_size, Forgotten::default());
+    write();
+    let forgotten = start(62, room).forgotten_by_size;
+    assert_eq!(forgotten, Forgotten { files: 1, bytes });
+    assert_eq!(unclaimed(&store), (2, bytes * 2));
+    let folder = |seconds: i64| {
+        let name = (now.0 / 1_000_000_000 + seconds).to_string();
+        store.join(UNCLAIMED_FOLDER).join(name)
+    };
+    assert!(!folder(60).exists(), "the oldest one, and its folder");
+    assert!(folder(61).exists() && folder(62).exists());
+}
+
+#[test]
+fn what_a_wrong_catalog_left_unclaimed_is_kept_for_a_day_whatever_its_size() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = dir.path().canonicalize().unwrap();
+    let data = store.join("data");
+    std::fs::create_dir(&data).unwrap();
+    let batch = samples(&[(7, "a", 1, 1, 1.0)]);
+    for _ in 0..21 {
+        write_segment(&data, &Layout::fixed(Table::Samples), 7, &batch).unwrap();
+    }
+    let start = |seconds: u64| {
+        let started = SystemClock
+            .now()
+            .saturating_add(Duration::from_secs(seconds));
+        settle_orphans(&data, &HashSet::new(), started, 0).unwrap()
+    };
+    assert_eq!(start(60).moved, 21);
+    assert_eq!(start(3_600).forgotten_by_size, Forgotten::default());
+    assert_eq!(unclaimed(&store).0, 21);
+    assert_eq!(start(90_000).forgotten_by_size.files, 21);
+    assert_eq!(unclaimed(&store), (0, 0));
 }
 
 #[test]
@@ -329,7 +386,7 @@ fn known_files_behind_a_symbolic_link_are_kept() {
     let file = write_segment(&link, &Layout::fixed(Table::Samples), 7, &batch).unwrap();
     let known = HashSet::from([real.join("samples").join(&file.relative_path)]);
     assert_eq!(
-        settle_orphans(&link, &known, UnixNanos(i64::MAX)).unwrap(),
+        settle_orphans(&link, &known, UnixNanos(i64::MAX), 0).unwrap(),
         Settled::default()
     );
     assert!(real.join("samples").join(&file.relative_path).exists());

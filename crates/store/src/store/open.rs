@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 #[cfg(feature = "sql")]
 use datafusion::execution::memory_pool::GreedyMemoryPool;
@@ -49,8 +49,11 @@ pub(super) fn open(config: StoreConfig, fs: Arc<dyn FileSystem>) -> Result<Store
         dir: &segments_dir,
         fs: &*fs,
     };
-    settle_orphans(segments, &known, started)?;
-    open_with(config, Arc::new(catalog), snapshot, fs)
+    let unclaimed_max = config.upkeep.unclaimed_bytes_max;
+    let settled = settle_orphans(segments, &known, started, unclaimed_max)?;
+    let store = open_with(config, Arc::new(catalog), snapshot, fs)?;
+    let _set_once = store.0.settled.set(settled);
+    Ok(store)
 }
 
 /// Opens a store over a catalog, which tests replace.
@@ -128,6 +131,7 @@ pub(super) fn open_with(
         flushing: Flusher::default().into(),
         committer: Committer::default().into(),
         upkeep,
+        settled: OnceLock::new(),
     })))
 }
 
