@@ -13,7 +13,9 @@ mod cards;
 mod detector;
 mod email;
 mod iban;
+mod judged;
 mod keywords;
+mod lists;
 mod names;
 mod network;
 mod query;
@@ -80,6 +82,17 @@ const KEYS_DEFAULT: [&str; 26] = [
     "service_role_key",
 ];
 
+/// Keys that hold secrets and counts, names or states: values that look like secrets go unless `keys` says otherwise.
+const KEYS_JUDGED: [&str; 7] = [
+    "token",
+    "passcode",
+    "access_key",
+    "account_key",
+    "encryption_key",
+    "signing_key",
+    "master_key",
+];
+
 /// Parameters whose values go unless `query_parameters` says otherwise.
 const PARAMETERS_DEFAULT: [&str; 22] = [
     "password",
@@ -134,7 +147,8 @@ pub struct RedactionSpec {
     /// (`db_password`, `dbPassword`, `db.password`). One that the defaults do not have must be the whole key, or all behind its
     /// last point: `id` is `user.id` but not `trace_id`.
     /// So do the values that running text gives to them (`password=...`, `"password": "..."`).
-    /// Default: `password`, `authorization`, `cookie` and the like.
+    /// Default: `password`, `authorization`, `cookie` and the like, and `token` and the like where the value looks like a
+    /// secret.
     #[serde(default)]
     pub keys: Option<Vec<String>>,
     /// Parameters of URLs and forms whose values go (detector `url_query`). Default: `token`, `password` and the like.
@@ -180,15 +194,17 @@ impl TryFrom<RedactionSpec> for RedactionConfig {
         let cover = cover(spec.action, spec.key.as_ref().map(Secret::reveal));
         let cover = mistakes.note(&["key", "action"], cover);
         let own = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-        let keys: Vec<String> = spec.keys.unwrap_or_else(|| own(&KEYS_DEFAULT));
-        let keys = keys.iter().map(|key| SecretKey::new(key));
+        let keys = match &spec.keys {
+            Some(keys) => keys.iter().map(|key| SecretKey::new(key)).collect(),
+            None => SecretKey::defaults(),
+        };
         let parameters: Vec<String> = spec
             .query_parameters
             .unwrap_or_else(|| own(&PARAMETERS_DEFAULT));
         mistakes.or(cover.map(|cover| Self {
             detectors,
             patterns,
-            keys: keys.collect(),
+            keys,
             query: QueryParameters::new(parameters),
             except: spec.except,
             drop: spec.action == Action::Drop,

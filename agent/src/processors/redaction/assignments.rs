@@ -5,14 +5,21 @@
 //! time: one search for all keys, then one look behind each.
 
 mod apart;
+mod items;
+mod markup;
 mod value;
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
-use aho_corasick::{AhoCorasick, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
+use super::judged;
+use super::lists::{self, HEADERS};
 use super::names::{self, SecretKey};
 
+/// Forms of keys that are searched with one table of some hundred KiB; more take a smaller, slower form.
+const TABLE_FORMS_MAX: usize = 200;
 /// White space and colours that may stand around the sign (bytes or sequences).
 const GAP_MAX: usize = 32;
 /// Quotes, brackets and backslashes that may stand behind a key (bytes).
@@ -30,14 +37,20 @@ const COLOURS: [&[u8]; 6] = [
 ];
 /// What may stand between a key and the sign: `password.value=`.
 const VALUES: [&[u8]; 4] = [b".value", b"_value", b"-value", b"Value"];
-/// Keys whose values are whole lines: they hold spaces and signs.
-const HEADERS: [&[u8]; 2] = [b"cookie", b"authorization"];
 
 /// The search for values of keys.
 pub(super) struct Assignments {
     search: AhoCorasick,
-    /// By pattern, whether it must be a whole name.
-    are_whole: Vec<bool>,
+    /// By pattern.
+    kinds: Vec<Kind>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Kind {
+    /// It must be a whole name.
+    is_whole: bool,
+    /// Only values that look like secrets are.
+    is_judged: bool,
 }
 
 /// A key in a text, with the sign behind it.
@@ -49,6 +62,7 @@ struct Key {
     is_quoted: bool,
     /// `=` or `:`
     sign: u8,
+    is_judged: bool,
 }
 
 impl Assignments {
@@ -60,33 +74,73 @@ impl Assignments {
         if keys.is_empty() {
             return Ok(None);
         }
-        let forms = keys.iter().flat_map(|key| {
-            ["_", "-", ""].map(|between| (key.name.replace('_', between), key.is_whole))
-        });
-        let forms = forms.filter(|(form, _)| !form.is_empty());
-        let (forms, are_whole): (Vec<String>, Vec<bool>) = forms.unzip();
+        // Each form once.
+        let mut forms: BTreeMap<String, Kind> = BTreeMap::new();
+        for key in keys {
+            for between in ["_", "-", ".", ""] {
+                let kind = forms.entry(key.name.replace('_', between));
+                let kind = kind.or_insert(Kind {
+                    is_whole: key.is_whole,
+                    is_judged: key.is_judged,
+                });
+                kind.is_whole &= key.is_whole;
+                kind.is_judged &= key.is_judged;
+            }
+        }
+        forms.remove("");
+        let (forms, kinds): (Vec<String>, Vec<Kind>) = forms.into_iter().unzip();
         let search = AhoCorasick::builder()
             .ascii_case_insensitive(true)
             .match_kind(MatchKind::LeftmostLongest)
+            .kind((forms.len() <= TABLE_FORMS_MAX).then_some(AhoCorasickKind::DFA))
             .build(forms)
             .map_err(|error| error.to_string())?;
-        Ok(Some(Self { search, are_whole }))
+        Ok(Some(Self { search, kinds }))
     }
 
     /// Calls `found` for each value.
     pub(super) fn find(&self, text: &[u8], mut found: impl FnMut(Range<usize>)) {
-        let mut floor = 0;
+        let (mut floor, mut barren) = (0, 0);
         for key in self.search.find_iter(text) {
-            let is_whole = self.are_whole.get(key.pattern().as_usize()) == Some(&true);
-            if key.start() < floor || !begins_key(text, key.start(), is_whole) {
+            let Some(kind) = self.kinds.get(key.pattern().as_usize()) else {
+                continue;
+            };
+            if key.start() < floor || !begins_key(text, key.start(), kind.is_whole) {
                 continue;
             }
-            if let Some(value) = value_of(text, key.range()) {
-                floor = value.end;
-                found(value);
+            if kind.is_judged && (key.start() < barren || is_of_something_else(text, key.start())) {
+                continue;
             }
+            let Some(value) = value_of(text, key.range(), kind.is_judged) else {
+                continue;
+            };
+            if kind.is_judged && !judged_secret(text, &value) {
+                // What begins within a bare word ends where that ends: it is judged once.
+                barren = if is_quoted(text, &value) {
+                    0
+                } else {
+                    value.end
+                };
+                continue;
+            }
+            floor = floor.max(value.end);
+            found(value);
         }
     }
+}
+
+fn is_of_something_else(text: &[u8], at: usize) -> bool {
+    judged::is_of_something_else(text.get(..at).unwrap_or_default())
+}
+
+fn is_quoted(text: &[u8], value: &Range<usize>) -> bool {
+    let before = value.start.checked_sub(1).and_then(|at| text.get(at));
+    matches!(before, Some(b'"' | b'\''))
+}
+
+fn judged_secret(text: &[u8], value: &Range<usize>) -> bool {
+    let bytes = text.get(value.clone()).unwrap_or_default();
+    judged::looks_secret(bytes, is_quoted(text, value))
 }
 
 /// Whether a name, or one of its words, begins at `at`: behind a line end that is escaped or a colour, too.
@@ -100,6 +154,7 @@ fn begins_key(text: &[u8], at: usize, is_whole: bool) -> bool {
     let before = text.get(..at).unwrap_or_default();
     match before {
         [.., b'\\', b'n' | b'r' | b't'] => true,
+        [.., b'\\', b'u', b'0', b'0', b'3', b'c' | b'C' | b'e' | b'E'] => true,
         [rest @ .., b'm'] => {
             let is_part = |byte: &&u8| byte.is_ascii_digit() || **byte == b';';
             let parts = rest.iter().rev().take(COLOUR_BYTES_MAX).take_while(is_part);
@@ -112,7 +167,7 @@ fn begins_key(text: &[u8], at: usize, is_whole: bool) -> bool {
 }
 
 /// The value that is assigned to a key.
-fn value_of(text: &[u8], name: Range<usize>) -> Option<Range<usize>> {
+fn value_of(text: &[u8], name: Range<usize>, is_judged: bool) -> Option<Range<usize>> {
     let rest = text.get(name.end..)?;
     let tail = VALUES.iter().find(|tail| {
         let head = rest.get(..tail.len());
@@ -126,23 +181,19 @@ fn value_of(text: &[u8], name: Range<usize>) -> Option<Range<usize>> {
     let quotes = if colour(rest).is_some() { 0 } else { quotes };
     let at = gap(text, behind + quotes);
     let Some(sign) = text.get(at).filter(|byte| matches!(byte, b'=' | b':')) else {
-        return apart::value(text, name, behind..behind + quotes);
+        return apart::value(text, name, behind..behind + quotes, is_judged);
     };
     let at = match text.get(at..at + 2) {
         Some(b"=>" | b":=") => at + 2,
         _ => at + 1,
     };
     let name = text.get(name)?;
-    let is = |header: &[u8]| {
-        let end = name.len().checked_sub(header.len());
-        end.and_then(|end| name.get(end..))
-            .is_some_and(|end| end.eq_ignore_ascii_case(header))
-    };
     let key = Key {
-        is_header: HEADERS.iter().any(|header| is(header)),
-        is_cookie: is(b"cookie"),
+        is_header: HEADERS.iter().any(|header| lists::ends_in(name, header)),
+        is_cookie: lists::ends_in(name, b"cookie"),
         is_quoted: rest.iter().take(quotes).any(|byte| *byte != b']'),
         sign: *sign,
+        is_judged,
     };
     value::after(text, gap(text, at), key)
 }

@@ -3,7 +3,8 @@
 //! A name is secret when its last words are those of a key: `db.userPassword` ends in `password`, `password_hint`
 //! does not. A word `value` behind them changes nothing. An own key is a whole name, or all behind its last point.
 
-use super::KEYS_DEFAULT;
+use super::judged;
+use super::{KEYS_DEFAULT, KEYS_JUDGED};
 
 /// A word that may stand behind a key: `password.value`.
 const VALUE: &[u8] = b"value";
@@ -15,6 +16,17 @@ pub(super) struct SecretKey {
     pub(super) name: String,
     /// What ends in it is another key.
     pub(super) is_whole: bool,
+    /// Only values that look like secrets go.
+    pub(super) is_judged: bool,
+}
+
+/// What a key says of its value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Secrecy {
+    /// It is secret.
+    Always,
+    /// It is if it looks so.
+    Judged,
 }
 
 impl SecretKey {
@@ -23,32 +35,60 @@ impl SecretKey {
         let last = key.rsplit('.').next().unwrap_or_default();
         let name = last.to_ascii_lowercase().replace('-', "_");
         let is_whole = !KEYS_DEFAULT.contains(&name.as_str());
-        Self { name, is_whole }
+        Self {
+            name,
+            is_whole,
+            is_judged: false,
+        }
+    }
+
+    /// Those that are looked for by default.
+    pub(super) fn defaults() -> Vec<Self> {
+        let judged = KEYS_JUDGED.iter().map(|name| Self {
+            name: (*name).to_owned(),
+            is_whole: false,
+            is_judged: true,
+        });
+        KEYS_DEFAULT
+            .iter()
+            .map(|key| Self::new(key))
+            .chain(judged)
+            .collect()
     }
 }
 
 /// The keys that are looked for.
 pub(super) struct KeyNames {
-    /// Letters and digits only, in lower case, and whether it must be a whole name.
-    keys: Vec<(Vec<u8>, bool)>,
+    keys: Vec<PlainKey>,
     /// The last bytes of the keys: most names are told apart by theirs.
     ends: [bool; 256],
 }
 
+struct PlainKey {
+    /// Letters and digits only, in lower case.
+    name: Vec<u8>,
+    is_whole: bool,
+    is_judged: bool,
+}
+
 impl KeyNames {
     pub(super) fn new(keys: &[SecretKey]) -> Self {
-        let plain = |key: &SecretKey| -> (Vec<u8>, bool) {
+        let plain = |key: &SecretKey| {
             let bytes = key.name.bytes().filter(u8::is_ascii_alphanumeric);
             let bytes = bytes.map(|byte| byte.to_ascii_lowercase());
-            (bytes.collect(), key.is_whole)
+            PlainKey {
+                name: bytes.collect(),
+                is_whole: key.is_whole,
+                is_judged: key.is_judged,
+            }
         };
         let keys: Vec<_> = keys
             .iter()
             .map(plain)
-            .filter(|(key, _)| !key.is_empty())
+            .filter(|key| !key.name.is_empty())
             .collect();
         let mut ends = [false; 256];
-        for end in keys.iter().filter_map(|(key, _)| key.last()) {
+        for end in keys.iter().filter_map(|key| key.name.last()) {
             if let Some(slot) = ends.get_mut(usize::from(*end)) {
                 *slot = true;
             }
@@ -56,19 +96,34 @@ impl KeyNames {
         Self { keys, ends }
     }
 
-    /// Whether the last words of a name are a key.
-    pub(super) fn matches(&self, name: &[u8]) -> bool {
-        self.ends_in_key(name) || without_value(name).is_some_and(|before| self.ends_in_key(before))
+    /// What the last words of a name say of its value; `None` when they are no key.
+    pub(super) fn secrecy(&self, name: &[u8]) -> Option<Secrecy> {
+        let found = self.of_end(name);
+        found.or_else(|| self.of_end(without_value(name)?))
     }
 
-    fn ends_in_key(&self, name: &[u8]) -> bool {
+    fn of_end(&self, name: &[u8]) -> Option<Secrecy> {
         let last = name.last().map_or(0, u8::to_ascii_lowercase);
-        let may = self.ends.get(usize::from(last)).is_some_and(|end| *end);
-        let is_key = |(key, is_whole): &(Vec<u8>, bool)| {
-            let at = ends_in(name, key);
-            at.is_some_and(|at| !is_whole || begins_name(name, at))
-        };
-        may && self.keys.iter().any(is_key)
+        if !self.ends.get(usize::from(last)).is_some_and(|end| *end) {
+            return None;
+        }
+        let mut found = None;
+        for key in &self.keys {
+            let Some(at) = ends_in(name, &key.name) else {
+                continue;
+            };
+            if key.is_whole && !begins_name(name, at) {
+                continue;
+            }
+            if !key.is_judged {
+                return Some(Secrecy::Always);
+            }
+            let before = name.get(..at).unwrap_or_default();
+            if !judged::is_of_something_else(before) {
+                found = Some(Secrecy::Judged);
+            }
+        }
+        found
     }
 }
 
@@ -165,7 +220,7 @@ mod tests {
             "sessionId",
             "user[password",
         ] {
-            assert!(names.matches(name.as_bytes()), "{name}");
+            assert!(names.secrecy(name.as_bytes()).is_some(), "{name}");
         }
         for name in [
             "",
@@ -186,7 +241,7 @@ mod tests {
             "password_",
             "ord",
         ] {
-            assert!(!names.matches(name.as_bytes()), "{name}");
+            assert!(names.secrecy(name.as_bytes()).is_none(), "{name}");
         }
     }
 
@@ -203,10 +258,43 @@ mod tests {
             "id.value",
             "db_password",
         ] {
-            assert!(names.matches(name.as_bytes()), "{name}");
+            assert!(names.secrecy(name.as_bytes()).is_some(), "{name}");
         }
         for name in ["trace_id", "userId", "user-id", "not_my_key", "ids", "id.x"] {
-            assert!(!names.matches(name.as_bytes()), "{name}");
+            assert!(names.secrecy(name.as_bytes()).is_none(), "{name}");
         }
+    }
+
+    #[test]
+    fn names_that_hold_secrets_and_counts_are_judged() {
+        let names = KeyNames::new(&SecretKey::defaults());
+        let secrecy = |name: &str| names.secrecy(name.as_bytes());
+        for name in [
+            "token",
+            "X-Vault-Token",
+            "resetToken",
+            "NPM_TOKEN",
+            "SharedAccessKey",
+        ] {
+            assert_eq!(secrecy(name), Some(Secrecy::Judged), "{name}");
+        }
+        for name in ["access_token", "X-Auth-Token", "botToken"] {
+            assert_eq!(secrecy(name), Some(Secrecy::Always), "{name}");
+        }
+        for name in [
+            "tokens",
+            "max_tokens",
+            "token_type",
+            "nextPageToken",
+            "next_token",
+            "continuation-token",
+            "unexpected token",
+            "accessKeyId",
+        ] {
+            assert_eq!(secrecy(name), None, "{name}");
+        }
+        let own = KeyNames::new(&[SecretKey::new("token")]);
+        assert_eq!(own.secrecy(b"token"), Some(Secrecy::Always));
+        assert_eq!(own.secrecy(b"reset_token"), None);
     }
 }

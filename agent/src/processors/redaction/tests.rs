@@ -396,6 +396,94 @@ fn values_of_named_pairs_go_by_their_name() {
 }
 
 #[test]
+fn values_in_lists_go_by_the_item_before() {
+    let list = |items: &[&'static str]| {
+        let items = items.iter().map(|item| Value::from(*item));
+        Value::Array(items.collect())
+    };
+    let check = |value: Value<'static>, expected: Value<'static>| {
+        let masked = body_of(&redaction("action: mask"), map(vec![("h", value)]));
+        assert_eq!(masked, Some(map(vec![("h", expected)])));
+    };
+    let masks = |items: &[&'static str], at: usize| {
+        let mut expected = items.to_vec();
+        expected[at] = "<key:*>";
+        check(list(items), list(&expected));
+    };
+    let stays = |items: &[&'static str]| check(list(items), list(items));
+    masks(&["Authorization", "Basic x"], 1);
+    masks(&["Host", "a", "Authorization", "token abc"], 3);
+    masks(&["Host", "a", "X-Vault-Token", "s.abc123def4"], 3);
+    masks(&["login", "--password", "hunter", "-v"], 2);
+    stays(&["Authorization", "Content-Type", "X-Requested-With"]);
+    stays(&["password", "name"]);
+    stays(&["--password", "--user"]);
+    stays(&["enter the password", "x y z"]);
+    stays(&["token", "512"]);
+    check(
+        Value::Array(vec![list(&["user", "bob"]), list(&["password", "hunter"])]),
+        Value::Array(vec![list(&["user", "bob"]), list(&["password", "<key:*>"])]),
+    );
+    check(
+        Value::Array(vec![Value::Array(vec![
+            "set-cookie".into(),
+            list(&["a=b"]),
+        ])]),
+        Value::Array(vec![list(&["set-cookie", "<key:*>"])]),
+    );
+    let dropped = body_of(
+        &redaction("action: drop"),
+        map(vec![("h", list(&["Authorization", "Basic x"]))]),
+    );
+    assert_eq!(dropped, Some(map(vec![("h", list(&["Authorization"]))])));
+}
+
+#[test]
+fn values_of_token_go_if_they_look_like_secrets() {
+    let body = |token: &'static str| {
+        map(vec![
+            ("token", token.into()),
+            ("max_tokens", Value::Int(4_096)),
+            ("token_type", "bearer".into()),
+            (
+                "user.resetToken",
+                "550e8400-e29b-41d4-a716-446655440000".into(),
+            ),
+            (
+                "nextPageToken",
+                "550e8400-e29b-41d4-a716-446655440000".into(),
+            ),
+        ])
+    };
+    let expected = |token: &'static str| {
+        map(vec![
+            ("token", token.into()),
+            ("max_tokens", Value::Int(4_096)),
+            ("token_type", "bearer".into()),
+            ("user.resetToken", "<key:*>".into()),
+            (
+                "nextPageToken",
+                "550e8400-e29b-41d4-a716-446655440000".into(),
+            ),
+        ])
+    };
+    let chain = redaction("action: mask");
+    assert_eq!(
+        body_of(&chain, body("abc123def456")),
+        Some(expected("<key:*>"))
+    );
+    assert_eq!(
+        body_of(&chain, body("IDENTIFIER")),
+        Some(expected("IDENTIFIER"))
+    );
+    let own = redaction("keys: [token]");
+    let Some(Value::Map(entries)) = body_of(&own, body("IDENTIFIER")) else {
+        panic!("a map")
+    };
+    assert_eq!(find(&entries, "token"), Some(&"<key:*>".into()));
+}
+
+#[test]
 fn own_keys_are_whole_keys() {
     let body = || {
         map(vec![
@@ -654,6 +742,24 @@ fn hostile_texts_take_linear_work() {
         "authorization: bearer ",
         "secret: \u{1b}[",
         "-----BEGIN PRIVATE KEY-----",
+        "<password>",
+        "<password><",
+        "<password><a>",
+        "<password><a>x</a>",
+        "<password><![CDATA[",
+        "<token><![CDATA[",
+        "<token>x",
+        "&lt;password&gt;",
+        "<a name=\"password\" ",
+        "<name>password</name><value>",
+        "\"password\",",
+        "[\"password\",\"",
+        "[\"authorization\",[",
+        "token=",
+        "token=[",
+        "token=\"",
+        "token='x ",
+        "\\u003cpassword\\u003e",
     ] {
         // Work that grows with the square would take minutes.
         let text = part.repeat((1 << 17) / part.len());
@@ -681,6 +787,10 @@ fn secrets() -> impl Strategy<Value = String> {
         Just("Cookie: a=b; c".to_owned()),
         Just("password=[\"x\"".to_owned()),
         Just("dbPassword:\t'".to_owned()),
+        Just("<password>x</password>".to_owned()),
+        Just("<add key=\"ApiKey\" value=\"x".to_owned()),
+        Just("[\"Authorization\",\"Basic x\"]".to_owned()),
+        Just("token=abc123def456".to_owned()),
         Just(key("ghp_", 36)),
         "[ -~]{0,12}",
         "[0-9 .:@+-]{0,20}",

@@ -1,5 +1,7 @@
 //! Redaction of records: every text they hold, at any depth.
 
+mod list;
+
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::ops::Range;
@@ -9,7 +11,8 @@ use vervet_wire::protobuf::{Field, Reader, Writer};
 
 use super::KEY_RULE;
 use super::detector::Detector;
-use super::names::{KeyNames, SecretKey};
+use super::judged;
+use super::names::{KeyNames, Secrecy, SecretKey};
 use super::scan::{Found, Scanner};
 
 /// Keys shorter than this hold nothing that is looked for in keys (bytes).
@@ -76,7 +79,7 @@ impl Redactor {
         let key = path
             .strip_suffix("\"]")
             .and_then(|path| path.rsplit('"').next());
-        if key.is_some_and(|key| self.is_secret_key(key)) {
+        if key.is_some_and(|key| self.is_secret(key, &Value::from(text))) {
             let mut cover = String::new();
             self.scanner.cover(KEY_RULE, text, &mut cover);
             return cover;
@@ -200,7 +203,7 @@ impl Redactor {
         if attribute.key.len() >= KEY_BYTES_MIN {
             self.mask(&mut attribute.key, rules);
         }
-        match self.is_secret_key(&attribute.key) {
+        match self.is_secret(&attribute.key, &attribute.value) {
             true => self.whole(attribute, rules),
             false => self.value(&mut attribute.value, rules),
         }
@@ -224,13 +227,17 @@ impl Redactor {
 
     /// The value of a pair whose name is in an entry beside it: `{"name": "authorization", "value": "..."}`.
     fn pair(&self, entries: &mut Vec<KeyValue<'_>>, rules: &mut Vec<usize>) {
-        let is_named = entries.iter().any(|entry| {
-            let name = matches!(entry.key.as_ref(), "name" | "key" | "header");
-            name && matches!(&entry.value, Value::String(name) if self.is_secret_key(name))
+        let names = entries.iter().filter_map(|entry| {
+            let is_name = matches!(entry.key.as_ref(), "name" | "key" | "header");
+            is_name.then(|| entry.value.as_str()).flatten()
         });
-        if is_named {
+        let secrecies: Vec<_> = names.filter_map(|name| self.secrecy(name)).collect();
+        if !secrecies.is_empty() {
             entries.retain_mut(|entry| {
-                entry.key != "value" || matches!(self.whole(entry, rules), Fate::Stays)
+                let is_value = entry.key == "value";
+                let is = |secrecy: &Secrecy| is_secret_by(*secrecy, &entry.value);
+                let goes = is_value && secrecies.iter().any(is);
+                !goes || matches!(self.whole(entry, rules), Fate::Stays)
             });
         }
     }
@@ -246,8 +253,14 @@ impl Redactor {
         }
     }
 
-    fn is_secret_key(&self, key: &str) -> bool {
-        self.keys.matches(key.as_bytes())
+    fn secrecy(&self, key: &str) -> Option<Secrecy> {
+        self.keys.secrecy(key.as_bytes())
+    }
+
+    /// Whether a value goes because of its key.
+    fn is_secret(&self, key: &str, value: &Value<'_>) -> bool {
+        let secrecy = self.secrecy(key);
+        secrecy.is_some_and(|secrecy| is_secret_by(secrecy, value))
     }
 
     fn value(&self, value: &mut Value<'_>, rules: &mut Vec<usize>) -> Fate {
@@ -275,7 +288,7 @@ impl Redactor {
                 None => Fate::Stays,
             },
             Value::Array(values) => {
-                values.retain_mut(|value| matches!(self.value(value, rules), Fate::Stays));
+                self.list(values, false, rules);
                 Fate::Stays
             }
             Value::Map(entries) => {
@@ -373,6 +386,18 @@ impl Redactor {
             }
             *rest = Cow::Owned(out);
         }
+    }
+}
+
+fn is_secret_by(secrecy: Secrecy, value: &Value<'_>) -> bool {
+    match (secrecy, value) {
+        (Secrecy::Always, _) => true,
+        (Secrecy::Judged, Value::String(text)) => judged::looks_secret(text.as_bytes(), true),
+        (Secrecy::Judged, Value::Array(values)) => {
+            let mut texts = values.iter().filter_map(Value::as_str);
+            texts.any(|text| judged::looks_secret(text.as_bytes(), true))
+        }
+        (Secrecy::Judged, _) => false,
     }
 }
 

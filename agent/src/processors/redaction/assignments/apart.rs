@@ -1,9 +1,10 @@
 //! Values that stand apart from their keys, without a sign between: those of options on a command line (`--password x`,
-//! `"--password", "x"`), and those of pairs in JSON (`{"name": "authorization", "value": "x"}`).
+//! `"--password", "x"`), those of pairs in JSON (`{"name": "authorization", "value": "x"}`), those of lists
+//! (`["Authorization", "Basic x"]`), and those in markup.
 
 use std::ops::Range;
 
-use super::{Key, gap, value};
+use super::{Key, gap, items, markup, value};
 
 /// Longest name of an option before its last words (bytes).
 const NAME_BYTES_MAX: usize = 64;
@@ -44,31 +45,34 @@ const WORDS: [&[u8]; 30] = [
 ];
 
 /// The value of the key `name`, behind which stand `quotes`.
-pub(super) fn value(text: &[u8], name: Range<usize>, quotes: Range<usize>) -> Option<Range<usize>> {
+pub(super) fn value(
+    text: &[u8],
+    name: Range<usize>,
+    quotes: Range<usize>,
+    is_judged: bool,
+) -> Option<Range<usize>> {
     let marks = text.get(quotes.clone())?;
-    let rest = text.get(quotes.end..)?;
-    match rest.first()? {
+    let behind = gap(text, quotes.end);
+    let is_item = text.get(behind) == Some(&b',');
+    match text.get(quotes.end)? {
         b' ' | b'\t' if marks.is_empty() && is_option(text, name.start) => {
-            operand(text, gap(text, quotes.end))
+            operand(text, behind, is_judged)
         }
-        b',' if marks.ends_with(b"\"") || marks.ends_with(b"'") => {
-            let next = gap(text, quotes.end + 1);
-            let opened = next + marks.len();
-            if text.get(next..opened)? != marks {
-                return None;
+        _ if is_item && (marks.ends_with(b"\"") || marks.ends_with(b"'")) => {
+            let next = gap(text, behind + 1);
+            let opened = text.get(next..)?.strip_prefix(marks);
+            if let Some((word, behind)) = opened.and_then(|item| item.split_at_checked(VALUE.len()))
+                && word.eq_ignore_ascii_case(VALUE)
+                && let Some(behind) = behind.strip_prefix(marks)
+            {
+                return of_pair(text, gap(text, text.len() - behind.len()), is_judged);
             }
-            let (word, behind) = text.get(opened..)?.split_at_checked(VALUE.len())?;
-            match word.eq_ignore_ascii_case(VALUE) {
-                true => {
-                    let behind = behind.strip_prefix(marks)?;
-                    let at = text.len() - behind.len();
-                    of_pair(text, gap(text, at))
-                }
-                false if is_option(text, name.start) => assigned(text, next, b'='),
-                false => None,
+            match opened {
+                Some(_) if is_option(text, name.start) => assigned(text, next, b'=', is_judged),
+                _ => items::value(text, name, marks, next, is_judged),
             }
         }
-        _ => None,
+        _ => markup::value(text, name, quotes, is_judged),
     }
 }
 
@@ -84,7 +88,7 @@ fn is_option(text: &[u8], at: usize) -> bool {
 }
 
 /// What follows an option: neither another one, nor a name of something else, nor a sentence.
-fn operand(text: &[u8], at: usize) -> Option<Range<usize>> {
+fn operand(text: &[u8], at: usize, is_judged: bool) -> Option<Range<usize>> {
     let rest = text.get(at..)?;
     if matches!(
         rest,
@@ -106,22 +110,23 @@ fn operand(text: &[u8], at: usize) -> Option<Range<usize>> {
     if ends && WORDS.iter().any(|known| word.eq_ignore_ascii_case(known)) {
         return None;
     }
-    assigned(text, at, b'=')
+    assigned(text, at, b'=', is_judged)
 }
 
-fn of_pair(text: &[u8], at: usize) -> Option<Range<usize>> {
+fn of_pair(text: &[u8], at: usize, is_judged: bool) -> Option<Range<usize>> {
     match text.get(at)? {
-        b':' => assigned(text, gap(text, at + 1), b':'),
+        b':' => assigned(text, gap(text, at + 1), b':', is_judged),
         _ => None,
     }
 }
 
-fn assigned(text: &[u8], at: usize, sign: u8) -> Option<Range<usize>> {
+pub(super) fn assigned(text: &[u8], at: usize, sign: u8, is_judged: bool) -> Option<Range<usize>> {
     let key = Key {
         is_header: false,
         is_cookie: false,
         is_quoted: true,
         sign,
+        is_judged,
     };
     value::after(text, at, key)
 }

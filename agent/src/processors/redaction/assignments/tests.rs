@@ -1,8 +1,9 @@
 use super::*;
 
 fn check(text: &str, expected: &str) {
-    let keys = super::super::KEYS_DEFAULT.map(SecretKey::new);
-    let assignments = Assignments::new(&keys).expect("built").expect("keys");
+    let assignments = Assignments::new(&SecretKey::defaults())
+        .expect("built")
+        .expect("keys");
     let mut covered = text.as_bytes().to_vec();
     assignments.find(text.as_bytes(), |place| covered[place].fill(b'*'));
     assert_eq!(String::from_utf8_lossy(&covered), expected, "{text}");
@@ -14,6 +15,22 @@ fn covers(text: &str) {
     let middle = text[start..=end].replace('~', "hunter2zz");
     let whole = |middle: &str| format!("{}{middle}{}", &text[..start], &text[end + 1..]);
     check(&whole(&middle), &whole(&"*".repeat(middle.len())));
+}
+
+/// What stands between `«` and `»` is covered, and nothing else.
+fn covers_marked(text: &str) {
+    let (mut plain, mut expected) = (String::new(), String::new());
+    let mut is_inside = false;
+    for letter in text.chars() {
+        match letter {
+            '«' | '»' => is_inside = letter == '«',
+            _ => {
+                plain.push(letter);
+                expected.push(if is_inside { '*' } else { letter });
+            }
+        }
+    }
+    check(&plain, &expected);
 }
 
 fn stays(text: &str) {
@@ -246,6 +263,140 @@ fn values_are_found_in_what_languages_and_attackers_write() {
         r#"{"h":[{"Key":"X-Api-Key","Value":"***"},{"Name":"Set-Cookie","Value":"*****"}]}"#,
     );
     for text in ["token: 5", "unexpected token: x", "maxTokens=7"] {
+        stays(text);
+    }
+}
+
+#[test]
+fn values_are_found_in_markup() {
+    for text in [
+        "<user>bob</user><password>«hunter2zz»</password>",
+        "<password>\n  «hunter2zz»\n</password>",
+        "<wsse:Password Type=\"http://x/#PasswordText\">«hunter2zz»</wsse:Password>",
+        "<db.password>«hunter2zz»</db.password>",
+        "<ns2:userPassword xmlns:ns2=\"urn:x\">«hunter2 and zz»</ns2:userPassword>",
+        "<password><![CDATA[«hunter2<&zz»]]></password>",
+        "<password><value>«hunter2zz»</value></password>",
+        "<secret><a>«x</a><b>y</b>»</secret><x>1</x>",
+        "&lt;password&gt;«hunter2zz»&lt;/password&gt;",
+        "&lt;ClientSecret a=&quot;b&quot;&gt;«hunter2zz»&lt;/ClientSecret&gt;",
+        r#"{"body":"\u003cpassword\u003e«hunter2zz»\u003c/password\u003e"}"#,
+        r#"{"body":"\u003Cpassword\u003E«hunter2zz»\u003C/password\u003E"}"#,
+        r#"{"body":"<a>\n<password>«hunter2zz»</password>\n</a>"}"#,
+        r#"<add key="ApiKey" value="«hunter2zz»"/>"#,
+        r#"<add name="Password" type="string" value='«hunter2zz»' />"#,
+        r#"{"m":"<add key=\"ApiKey\" value=\"«hunter2zz»\"/>"}"#,
+        r#"<input type="password" name="p" value="«hunter2zz»">"#,
+        r#"<property name="db.password" value="«hunter2zz»"/>"#,
+        r#"<property name="password">«hunter2zz»</property>"#,
+        r#"<entry key="javax.persistence.jdbc.password">«hunter2zz»</entry>"#,
+        "<name>fs.s3a.secret.key</name>\n  <value>«hunter2zz»</value>",
+        "<key>Password</key>\n\t<string>«hunter2zz»</string>",
+        "<tr><td class=\"e\">DB_PASSWORD</td><td class=\"v\">«hunter2zz»</td></tr>",
+        "<td>SECRET_KEY</td><td class=\"code\"><pre>«hunter2zz»</pre></td>",
+        "key=db.password value=«hunter2zz» by=bob",
+        "<soap><password>«hunter2zz»",
+        r#"{"body":"<soap><password>«hunter2zz»","cut":true}"#,
+    ] {
+        covers_marked(text);
+    }
+    for text in [
+        "usage: login <user> <password> [<secret>]",
+        "usage: login <password> where password is one of them",
+        "redis://<user>:<password>@<host>/0",
+        "<password/><user>bob</user>",
+        "<password></password><user>bob</user>",
+        "<password xsi:nil=\"true\"/><user>bob</user>",
+        "<password><key:*></password>",
+        "<label for=\"password\">Your word</label>",
+        "<input name=\"password\"><span>Show it</span>",
+        "<button name=\"password\">Change it</button>",
+        "<a id=\"password\">Forgot?</a>",
+        "<authorization><deny users=\"?\"/></authorization>",
+        "<h1>Password</h1><p>Reset it here</p>",
+        "<add key=\"Theme\" value=\"hunter2zz\"/>",
+        "Vec<Secret> is a Vec<Password>",
+        "a password > 8 and a secret < 20",
+        "&lt;password&gt; is what you type",
+    ] {
+        stays(text);
+    }
+}
+
+#[test]
+fn values_are_found_in_lists_of_headers() {
+    for text in [
+        r#"["Authorization","«Basic hunter2zz»"]"#,
+        r#"[["authorization","«Bearer hunter2zz»"]]"#,
+        r#"[["host","a"],["authorization","«hunter2zz»"],["accept","*/*"]]"#,
+        r#"{"rawHeaders":["Host","a","Authorization","«token hunter2zz»","Accept","*/*"]}"#,
+        r#"["Host","a","X-Api-Key","«hunter2zz12345»","Accept","b"]"#,
+        r#"["Host","a","Cookie","«a=hunter2zz; b=c»"]"#,
+        r#"{"m":"[\"Authorization\",\"«Basic hunter2zz»\"]"}"#,
+        "[(b'host', b'a'), (b'authorization', b'«Basic hunter2zz»')]",
+        "[('user', 'bob'), ('password', '«hunter2zz»')]",
+        r#"[["user","bob"],["password","«hunter2zz»"]]"#,
+        r#"[ "Authorization" , "«Basic hunter2zz»" ]"#,
+        r#"[["set-cookie",["«a=hunter2zz»"]],["a","b"]]"#,
+    ] {
+        covers_marked(text);
+    }
+    for text in [
+        r#"["Authorization","Content-Type","X-Requested-With"]"#,
+        r#"{"redact":["authorization","cookie","set-cookie"]}"#,
+        r#"["authorization","x-b3-traceid","content-md5"]"#,
+        r#"["authorization","*"]"#,
+        r#"{"required":["password","name"]}"#,
+        r#"{"grant_types":["password","refresh_token"]}"#,
+        r#"["password","oauth2"]"#,
+        r#"["id","password","created_at","address1"]"#,
+        r#"{"type":"password","user":"bob1234x"}"#,
+        r#"{"a":"authorization","b":"not for you"}"#,
+        r#"["Authorization","<key:*>"]"#,
+        "invalid field 'password', 'name' is missing",
+    ] {
+        stays(text);
+    }
+}
+
+#[test]
+fn values_that_look_like_secrets_are_found_behind_keys_of_more() {
+    for text in [
+        "token=«hunter2zz12345» user=bob",
+        r#"{"token":"«hunter2zz12345»","user":"bob"}"#,
+        "X-Vault-Token: «s.hunter2zz12345»",
+        "X-Vault-Token:[«hunter2zz12345»]",
+        r#"{"X-Gitlab-Token":["«hunter2zz12345»"]}"#,
+        "NPM_TOKEN=«npm_hunter2zz123» npm publish",
+        "<token>«hunter2zz12345»</token>",
+        "login --token «hunter2zz12345» --user bob",
+        "AccountName=shop;AccountKey=«hunter2zz1234==»;EndpointSuffix=x",
+        "Endpoint=sb://x/;SharedAccessKey=«hunter2zz1234=»",
+        r#"["Host","a","X-Vault-Token","«hunter2zz12345»"]"#,
+        r#"{"token":"«550e8400-hunter2zz»"}"#,
+    ] {
+        covers_marked(text);
+    }
+    check(r#"{"token":"123456"}"#, r#"{"token":"******"}"#);
+    for text in [
+        "tokens: 512",
+        "token=512 max_tokens=4096",
+        "max_token=125000",
+        "token_type: bearer",
+        r#"{"token_type":"bearer","tokens":512,"token":7}"#,
+        r#"{"usage":{"prompt_tokens":125000,"completion_tokens":"3500000"}}"#,
+        "Unexpected token: hunter2zz1",
+        r#"SyntaxError: Unexpected token '<', "<!DOCTYPE "... is not valid JSON"#,
+        r#"{"nextPageToken":"hunter2zz123","page_token":"hunter2zz123"}"#,
+        "token: IDENTIFIER at 12:34",
+        "token=expired user=bob",
+        "token: user-service-v2",
+        "token: com.shop.auth.TokenProvider2",
+        "access_key=primary",
+        "token=[<key:*>]",
+        r#"{"token":"<jwt:*>"}"#,
+        "token: [] token={} token=",
+    ] {
         stays(text);
     }
 }

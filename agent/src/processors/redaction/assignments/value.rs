@@ -25,6 +25,9 @@ pub(super) fn after(text: &[u8], at: usize, key: Key) -> Option<Range<usize>> {
     let value = match text.get(mark_at)? {
         mark @ (b'"' | b'\'') => quoted(text, *mark, mark_at > at, mark_at + 1, key),
         b'\n' | b'\r' if mark_at == at => next_line(text, at)?,
+        // Of a list one item is judged: what is not found out to be secret must not be read to a far end.
+        b'[' if mark_at == at && key.is_judged => first_item(text, at, key)?,
+        b'[' | b'{' | b'(' if key.is_judged => return None,
         b'[' | b'{' | b'(' if mark_at == at => group(text, at)?,
         _ => plain(text, at, key)?,
     };
@@ -123,6 +126,17 @@ fn quoted_end(text: &[u8], mark: u8, is_nested: bool, start: usize) -> usize {
         return start + at;
     }
     text.len()
+}
+
+/// The first item of a list, which is a text.
+fn first_item(text: &[u8], bracket: usize, key: Key) -> Option<Range<usize>> {
+    let at = gap(text, bracket + 1);
+    let mark_at = at + slashes(text, at);
+    match text.get(mark_at)? {
+        mark @ (b'"' | b'\'') => Some(quoted(text, *mark, mark_at > at, mark_at + 1, key)),
+        b'[' | b'{' | b'(' | b'<' | b'\n' | b'\r' => None,
+        _ => plain(text, at, key),
+    }
 }
 
 /// What stands in brackets; to the end of the text where they are not closed.

@@ -1,0 +1,171 @@
+//! Values of keys that hold secrets, but also counts, names and states: `token=9f86d081884c7d65`, `token: 512`,
+//! `token: IDENTIFIER`. A value goes if it looks like a secret: one word without the shape of a number, an address, a date or
+//! words of a language.
+
+/// Shortest value that may be a secret (bytes).
+const SECRET_BYTES_MIN: usize = 8;
+/// Shortest number in quotes that may be a one-time code (digits).
+const CODE_DIGITS_MIN: usize = 6;
+/// Shortest value without digits that may be a secret (bytes): a word is not so long.
+const LETTERS_MIN: usize = 20;
+/// Longest number with a unit behind it (bytes).
+const MEASURE_BYTES_MAX: usize = 12;
+/// Digits that words end in: `service-2`, `v12`.
+const WORD_DIGITS_MAX: usize = 2;
+/// Digits that are a part of a name by themselves, such as a year.
+const PART_DIGITS_MAX: usize = 4;
+/// What tokens are of that are no secrets: pages of answers, and what parsers read.
+const OTHERS: [&[u8]; 10] = [
+    b"page",
+    b"next",
+    b"continuation",
+    b"continue",
+    b"sync",
+    b"skip",
+    b"cursor",
+    b"cancellation",
+    b"expected",
+    b"illegal",
+];
+
+/// Whether the word before a key says that it is no secret's: `next_page_`, `unexpected `.
+pub(super) fn is_of_something_else(before: &[u8]) -> bool {
+    let is_between = |byte: &u8| matches!(byte, b'_' | b'-' | b'.' | b' ');
+    let word = match before.split_last() {
+        Some((last, rest)) if is_between(last) => rest,
+        _ => before,
+    };
+    OTHERS.iter().any(|other| {
+        let at = word.len().checked_sub(other.len());
+        at.and_then(|at| word.get(at..))
+            .is_some_and(|end| end.eq_ignore_ascii_case(other))
+    })
+}
+
+/// Whether a value looks like a secret. A number does only in quotes, where codes stand.
+pub(super) fn looks_secret(value: &[u8], is_quoted: bool) -> bool {
+    let digits = value.iter().filter(|byte| byte.is_ascii_digit()).count();
+    if digits == value.len() {
+        return is_quoted && digits >= CODE_DIGITS_MIN;
+    }
+    let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-.~+/=:|%!*@$#,".contains(byte);
+    if value.len() < SECRET_BYTES_MIN || !value.iter().all(is_part) || is_place(value) {
+        return false;
+    }
+    if digits == 0 {
+        return value.len() >= LETTERS_MIN && is_random(value);
+    }
+    !is_measure(value) && !is_wordy(value)
+}
+
+/// A path, an address or a placeholder: `/run/token1`, `https://...`, `$TOKEN_1`, `%TOKEN_1%`.
+fn is_place(value: &[u8]) -> bool {
+    matches!(value.first(), Some(b'/' | b'.' | b'$' | b'#' | b'%'))
+        || memchr::memmem::find(value, b"://").is_some()
+}
+
+/// A number with a unit, a date or an address: no letters among its digits.
+fn is_measure(value: &[u8]) -> bool {
+    let is_number = |byte: &&u8| byte.is_ascii_digit() || b".,:-/+%".contains(byte);
+    let number = value.iter().take_while(is_number).count();
+    let unit = value.get(number..).unwrap_or_default();
+    let begins = value.first().is_some_and(u8::is_ascii_digit);
+    let is_unit = unit.iter().all(u8::is_ascii_alphabetic) && value.len() <= MEASURE_BYTES_MAX;
+    begins && (unit.is_empty() || is_unit)
+}
+
+/// Words and small numbers with signs between: `user-service-v2`.
+fn is_wordy(value: &[u8]) -> bool {
+    value
+        .split(|byte| !byte.is_ascii_alphanumeric())
+        .all(is_word)
+}
+
+fn is_word(part: &[u8]) -> bool {
+    let letters = part
+        .iter()
+        .take_while(|byte| byte.is_ascii_alphabetic())
+        .count();
+    let (word, rest) = part.split_at_checked(letters).unwrap_or_default();
+    let rest_max = match word.is_empty() {
+        true => PART_DIGITS_MAX,
+        false => WORD_DIGITS_MAX,
+    };
+    rest.len() <= rest_max && rest.iter().all(u8::is_ascii_digit) && !is_random(word)
+}
+
+/// Letters as no word has them: far too many in one piece, or capitals all over.
+fn is_random(text: &[u8]) -> bool {
+    const CAPITALS_APART: usize = 5;
+    if !text
+        .iter()
+        .all(|byte| byte.is_ascii_alphabetic() || b"+/=".contains(byte))
+    {
+        return false;
+    }
+    let rises = text.windows(2).filter(|pair| {
+        matches!(pair, [before, next] if before.is_ascii_lowercase() && next.is_ascii_uppercase())
+    });
+    let rises = rises.count();
+    let is_one_case = rises == 0 && text.len() > LETTERS_MIN;
+    is_one_case || (text.len() >= SECRET_BYTES_MIN && rises * CAPITALS_APART > text.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_look_like_secrets() {
+        for value in [
+            "9f86d081884c7d65",
+            "abc123def456",
+            "550e8400-e29b-41d4-a716-446655440000",
+            "s.4zKx9QmW2pLr8Tn",
+            "dQw4w9WgXcQ",
+            "MTIzNDU2Nzg5MDEyMzQ1Njc4OTA=",
+            "fcm:APA91bHun4MxP5egoKMwt2KZ",
+            "abcdefghijklmnopqrstuvwxyz",
+            "KxQzWmPlRtNvBcDsFgHjYu",
+            "aKxQzWmPlRtNvBcDsFgHjYu",
+            "aKxbQzcWmdPlfRtgNvhBcj",
+        ] {
+            assert!(looks_secret(value.as_bytes(), false), "{value}");
+        }
+        assert!(looks_secret(b"123456", true));
+    }
+
+    #[test]
+    fn counts_names_and_states_do_not() {
+        for value in [
+            "512",
+            "1250000",
+            "12500ms",
+            "1,250,000",
+            "87.5%",
+            "2024-11-27",
+            "10.0.0.1:8080",
+            "bearer",
+            "IDENTIFIER",
+            "expired",
+            "LEFT_PAREN",
+            "user-service-v2",
+            "shop-2024-11",
+            "com.shop.auth.TokenProvider",
+            "ClientCredentialsTokenProvider",
+            "/var/run/secrets/token1",
+            "https://auth.shop.example/token2",
+            "$TOKEN_1234",
+            "is not valid 4 you",
+            "a1b2",
+            "",
+        ] {
+            assert!(!looks_secret(value.as_bytes(), false), "{value}");
+            let is_number = value.bytes().all(|byte| byte.is_ascii_digit());
+            assert!(
+                is_number || !looks_secret(value.as_bytes(), true),
+                "{value}"
+            );
+        }
+    }
+}
