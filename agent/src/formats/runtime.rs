@@ -2,7 +2,8 @@
 //!
 //! CRI (containerd, CRI-O): `<time> <stdout|stderr> <P|F> <content>`. Docker's `json-file`:
 //! `{"log":"<content>\n","stream":"stdout","time":"<time>"}`, with `attrs` when the daemon is told to add labels;
-//! a `log` that does not end in a line feed goes on in the next line of its stream.
+//! a `log` that does not end in a line feed goes on in the next line of its stream. The same object written by another program,
+//! with spaces or in another order, is read, too.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -10,6 +11,9 @@ use std::ops::Range;
 use vervet_wire::otlp::Value;
 
 use super::{json, timestamp};
+
+/// Longest key of Docker's (bytes).
+const DOCKER_KEY_BYTES_MAX: usize = 6;
 
 /// Which runtime's lines are expected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -118,42 +122,102 @@ fn split_cri(line: &[u8]) -> Option<RuntimeLine> {
     })
 }
 
+/// The parts of a line of Docker's.
+#[derive(Default)]
+struct DockerParts<'l> {
+    /// Where the inside of the string `log` is.
+    log: Option<Range<usize>>,
+    stream: Option<&'static str>,
+    time_unix_nano: Option<u64>,
+    /// The text of the object `attrs`.
+    labels: Option<Value<'l>>,
+}
+
 fn split_docker(line: &[u8]) -> Option<RuntimeLine> {
-    const BEGINNING: &[u8] = br#"{"log":""#;
-    const STREAM: &[u8] = br#","stream":""#;
-    const TIME: &[u8] = br#","time":""#;
-    const ATTRIBUTES: &[u8] = br#","attrs":"#;
-    let start = BEGINNING.len();
-    line.strip_prefix(BEGINNING)?;
-    let end = start + json::string_end(line.get(start..)?)?;
-    let raw = line.get(start..end)?;
-    let rest = line.get(end + 1..)?.strip_prefix(STREAM)?;
-    let (stream, rest) = match rest.strip_prefix(br#"stdout""#) {
-        Some(rest) => ("stdout", rest),
-        None => ("stderr", rest.strip_prefix(br#"stderr""#)?),
-    };
-    let (labels, rest) = match rest.strip_prefix(ATTRIBUTES) {
-        Some(rest) => {
-            let text = std::str::from_utf8(rest).ok()?;
-            let (labels, end) = json::value_at(text)?;
-            (Some(Box::new(label_pairs(&labels)?)), rest.get(end..)?)
-        }
-        None => (None, rest),
-    };
-    let (time, time_end) = timestamp::take(rest.strip_prefix(TIME)?)?;
-    if rest.get(TIME.len() + time_end..) != Some(br#""}"#) {
-        return None;
-    }
+    let parts = docker_parts(line)?;
+    let log = parts.log?;
+    let raw = line.get(log.clone())?;
     let content = without_line_feed(raw);
-    let content_end = start + content.map_or(raw.len(), <[u8]>::len);
+    let content_end = log.start + content.map_or(raw.len(), <[u8]>::len);
+    let labels = match parts.labels {
+        Some(labels) => Some(Box::new(label_pairs(&labels)?)),
+        None => None,
+    };
     Some(RuntimeLine {
-        time_unix_nano: time.unix_nano,
-        stream,
+        time_unix_nano: parts.time_unix_nano?,
+        stream: parts.stream?,
         partial: content.is_none(),
-        escaped: memchr::memchr(b'\\', line.get(start..content_end)?).is_some(),
-        content: start..content_end,
+        escaped: memchr::memchr(b'\\', line.get(log.start..content_end)?).is_some(),
+        content: log.start..content_end,
         labels,
     })
+}
+
+/// Reads an object that holds what Docker writes and nothing else; other JSON is left at its first other key.
+fn docker_parts(line: &[u8]) -> Option<DockerParts<'_>> {
+    let mut parts = DockerParts::default();
+    let mut rest = space(line.strip_prefix(b"{")?);
+    loop {
+        rest = rest.strip_prefix(b"\"")?;
+        let key = rest.get(
+            ..rest
+                .iter()
+                .take(DOCKER_KEY_BYTES_MAX + 1)
+                .position(|b| *b == b'"')?,
+        )?;
+        rest = space(space(rest.get(key.len() + 1..)?).strip_prefix(b":")?);
+        let is_new = match key {
+            b"attrs" => {
+                let text = std::str::from_utf8(rest).ok()?;
+                let (labels, end) = json::value_at(text)?;
+                rest = rest.get(end..)?;
+                parts.labels.replace(labels).is_none()
+            }
+            b"log" | b"stream" | b"time" => {
+                let value = rest.strip_prefix(b"\"")?;
+                let end = json::string_end(value)?;
+                let start = line.len() - value.len();
+                let text = value.get(..end)?;
+                rest = value.get(end + 1..)?;
+                match key {
+                    b"log" => parts.log.replace(start..start + end).is_none(),
+                    b"stream" => parts.stream.replace(stream(text)?).is_none(),
+                    _ => {
+                        let (time, time_end) = timestamp::take(text)?;
+                        let is_whole = time_end == text.len();
+                        is_whole && parts.time_unix_nano.replace(time.unix_nano).is_none()
+                    }
+                }
+            }
+            _ => false,
+        };
+        if !is_new {
+            return None;
+        }
+        rest = space(rest);
+        match rest.split_first()? {
+            (b',', behind) => rest = space(behind),
+            (b'}', behind) if space(behind).is_empty() => return Some(parts),
+            _ => return None,
+        }
+    }
+}
+
+fn stream(text: &[u8]) -> Option<&'static str> {
+    match text {
+        b"stdout" => Some("stdout"),
+        b"stderr" => Some("stderr"),
+        _ => None,
+    }
+}
+
+/// Behind white space as JSON has it.
+#[inline]
+fn space(text: &[u8]) -> &[u8] {
+    match text.first() {
+        Some(b' ' | b'\t' | b'\r' | b'\n') => text.trim_ascii_start(),
+        _ => text,
+    }
 }
 
 /// The inside of a JSON string without the escaped line feed (and carriage return) at its end; `None` when

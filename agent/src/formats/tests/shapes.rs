@@ -334,6 +334,37 @@ fn docker_lines() {
     assert_eq!(partial(r"whole\n"), Some(false));
     assert_eq!(partial("half"), Some(true));
     assert_eq!(partial(r"a backslash and an n: \\n"), Some(true));
+    // The same object as other programs write it.
+    for line in [
+        r#"{"log": "tab\there\n", "stream": "stderr", "time": "2024-01-02T03:04:05.678Z"}"#,
+        r#"{ "log" : "tab\there\n" , "stream" : "stderr" , "time" : "2024-01-02T03:04:05.678Z" }"#,
+        r#"{"time":"2024-01-02T03:04:05.678Z","stream":"stderr","log":"tab\there\n"}"#,
+        r#"{"stream": "stderr", "attrs": {}, "log": "tab\there\n", "time": "2024-01-02T03:04:05.678Z"} "#,
+    ] {
+        auto(
+            line,
+            TIME,
+            "unknown",
+            "tab\there",
+            &[("log.iostream", "stderr")],
+        );
+        assert_eq!(
+            Runtime::Docker.split(line.as_bytes()).map(|l| l.partial),
+            Some(false)
+        );
+    }
+    for line in [
+        r#"{"log": "x", "stream": "stdout"}"#,
+        r#"{"log": "x", "stream": "stdout", "time": "soon"}"#,
+        r#"{"log": "x", "stream": "stdout", "time": "2024-01-02T03:04:05Z", "level": 1}"#,
+        r#"{"log": "x", "log": "y", "stream": "stdout", "time": "2024-01-02T03:04:05Z"}"#,
+        r#"{"log": "x", "stream": "stdout", "time": "2024-01-02T03:04:05Z"} x"#,
+        r#"{"log": {}, "stream": "stdout", "time": "2024-01-02T03:04:05Z"}"#,
+        r#"{"log": "x""#,
+        r#"{"#,
+    ] {
+        assert_eq!(Runtime::Docker.split(line.as_bytes()), None, "{line}");
+    }
     // Only the shape that Docker writes is Docker's.
     auto(
         r#"{"log":"x","stream":"other","time":"2024-01-02T03:04:05.678Z"}"#,
