@@ -116,6 +116,7 @@ impl RunningAgent {
         let view = self.parts.view();
         let now = view.clock.now();
         match &result {
+            Ok(changes) if changes.is_empty() => view.reloads.unchanged(now, changes.to_string()),
             Ok(changes) => view.reloads.succeeded(now, changes.to_string()),
             Err(error) => view.reloads.refused(now, [with_causes(error)]),
         }

@@ -5,9 +5,11 @@
 //! substitutions. A key nobody knows is a mistake, and the answer names the nearest known one.
 
 mod cases;
+mod conflicts;
 mod error;
 mod faults;
 mod hide;
+mod host;
 mod lint;
 mod mistakes;
 mod read;
@@ -25,6 +27,7 @@ pub(crate) use cases::time_unix_nano;
 pub use cases::{Dropped, ExpectSpec, InputSpec, TestCase, TestSpec};
 pub(crate) use error::unknown;
 pub use error::{ConfigError, Problem};
+pub use host::Detected;
 pub use lint::Checked;
 pub use mistakes::Mistakes;
 pub(crate) use read::filter_of;
@@ -66,6 +69,8 @@ pub struct AgentConfig {
     pub disk_bytes: u64,
     /// Put on everything the agent itself makes, and on received OTLP where the key is absent.
     pub resource: Vec<(String, String)>,
+    /// What of it is found out where it is not given. Default: the host's name.
+    pub resource_detection: Vec<Detected>,
     pub receivers: BTreeMap<String, ReceiverConfig>,
     pub processors: BTreeMap<String, ProcessorConfig>,
     pub exporters: BTreeMap<String, ExporterConfig>,
@@ -112,7 +117,10 @@ impl AgentConfig {
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let file = path.display().to_string();
         match std::fs::read_to_string(path) {
-            Ok(text) => Self::parse(&file, &text, &SystemSources),
+            Ok(text) => {
+                let config = Self::parse(&file, &text, &SystemSources)?;
+                Ok(config.with_host_name(&SystemSources))
+            }
             Err(error) => Err(ConfigError {
                 file,
                 problems: vec![Problem {
@@ -124,7 +132,7 @@ impl AgentConfig {
         }
     }
 
-    /// Reads a configuration from text; `file` is the name used in errors.
+    /// Reads a configuration from text; `file` is the name used in errors. Nothing is found out about the machine.
     ///
     /// # Errors
     /// All mistakes found.

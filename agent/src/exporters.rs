@@ -29,7 +29,7 @@ mod sender;
 pub mod settings;
 mod split;
 mod standing;
-mod tls;
+pub(crate) mod tls;
 mod trouble;
 
 pub(crate) use engine::{CURSOR_PREFIX, Exporter, ExporterParts, cursor_name};

@@ -47,6 +47,8 @@ pub(crate) struct Reloads(Arc<Mutex<Last>>);
 struct Last {
     at: UnixNanos,
     succeeded_at: UnixNanos,
+    /// When the last one that changed something was taken over.
+    in_use_since: UnixNanos,
     changes: Option<String>,
     errors: Vec<String>,
 }
@@ -54,6 +56,14 @@ struct Last {
 impl Reloads {
     /// A configuration has been taken over.
     pub(crate) fn succeeded(&self, now: UnixNanos, changes: String) {
+        let mut last = self.0.lock();
+        (last.at, last.succeeded_at, last.in_use_since) = (now, now, now);
+        last.changes = Some(changes);
+        last.errors.clear();
+    }
+
+    /// One that says what the one at work says has been read, `changes` in words.
+    pub(crate) fn unchanged(&self, now: UnixNanos, changes: String) {
         let mut last = self.0.lock();
         (last.at, last.succeeded_at) = (now, now);
         last.changes = Some(changes);
@@ -80,7 +90,7 @@ impl Reloads {
             successful: last.errors.is_empty(),
             at: text(last.at),
             ago_seconds: now.since(last.at).as_secs(),
-            in_use_since: text(last.succeeded_at),
+            in_use_since: text(last.in_use_since),
             changes: last.changes.clone(),
             errors: last.errors.clone(),
         }
@@ -94,7 +104,7 @@ impl Reloads {
             1 => String::new(),
             count => format!(" (and {} more)", count - 1),
         };
-        let (at, since) = (text(last.at), text(last.succeeded_at));
+        let (at, since) = (text(last.at), text(last.in_use_since));
         Some(format!(
             "configuration: the reload at {at} was refused, that of {since} is at work: {first}{more}"
         ))
@@ -112,7 +122,7 @@ fn bounded(error: String) -> String {
 }
 
 /// To the millisecond: a person reads it.
-fn text(at: UnixNanos) -> String {
+pub(crate) fn text(at: UnixNanos) -> String {
     let nanos = u64::try_from(at.0).unwrap_or(0);
     time_text(nanos - nanos % 1_000_000)
 }
@@ -138,7 +148,7 @@ impl Collector for Reloads {
             ),
             (
                 "config_last_reload_success_timestamp_seconds",
-                "When the configuration at work was loaded",
+                "When the configuration was last loaded with success",
                 seconds(succeeded_at),
             ),
         ];
@@ -177,10 +187,15 @@ mod tests {
                 && warning.ends_with("a.yaml:3: one (and 1 more)"),
             "{warning}"
         );
-        reloads.succeeded(seconds(300), "nothing".to_owned());
+        reloads.unchanged(seconds(300), "nothing changed".to_owned());
         let status = reloads.status(seconds(301));
         assert_eq!((status.successful, reloads.warning()), (true, None));
-        assert_eq!(status.changes.as_deref(), Some("nothing"));
+        assert_eq!(status.changes.as_deref(), Some("nothing changed"));
+        assert_eq!(status.in_use_since, "1970-01-01T00:01:40Z");
+        assert_eq!(status.at, "1970-01-01T00:05:00Z");
+        reloads.succeeded(seconds(400), "resource: changed".to_owned());
+        let status = reloads.status(seconds(401));
+        assert_eq!(status.in_use_since, "1970-01-01T00:06:40Z");
     }
 
     #[test]

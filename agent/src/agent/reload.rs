@@ -8,8 +8,9 @@ use crate::config::AgentConfig;
 use crate::config::shapes::Shapes;
 
 /// Sections whose changes are taken over by replacing parts; any other needs a restart.
-const CHANGEABLE: [&str; 8] = [
+const CHANGEABLE: [&str; 9] = [
     "resource",
+    "resource_detection",
     "receivers",
     "processors",
     "exporters",
@@ -86,7 +87,14 @@ fn needing_restart(old: &Shapes, new: &Shapes) -> Vec<String> {
 impl Changes {
     fn between(old: &Shapes, new: &Shapes) -> Self {
         let diffs = NAMED.map(|section| (section, Diff::between(old, new, section)));
-        let settings = ["resource", "admin", "give_up", "tests"].into_iter();
+        let settings = [
+            "resource",
+            "resource_detection",
+            "admin",
+            "give_up",
+            "tests",
+        ];
+        let settings = settings.into_iter();
         Self {
             sections: diffs
                 .into_iter()
@@ -131,7 +139,7 @@ impl Diff {
 impl fmt::Display for Changes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.is_empty() {
-            return f.write_str("nothing");
+            return f.write_str("nothing changed");
         }
         let mut texts: Vec<String> = Vec::new();
         for (section, diff) in &self.sections {

@@ -242,7 +242,11 @@ impl Shared {
 /// Everything a receiver is made from: its own settings, the resource, and its pipelines with their processors.
 pub(super) fn receiver_shape(config: &AgentConfig, name: &str) -> Shape {
     let shapes = &config.shapes;
-    let mut parts = vec![shapes.entry("receivers", name), shapes.section("resource")];
+    let mut parts = vec![
+        shapes.entry("receivers", name),
+        shapes.section("resource"),
+        shapes.section("resource_detection"),
+    ];
     for pipeline in config
         .pipelines
         .iter()

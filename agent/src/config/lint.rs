@@ -1,6 +1,7 @@
 //! A look at a configuration together with the machine it is to run on: what reading it alone cannot tell.
 //!
-//! Everything found here is a warning: the machine that validates need not be the one that runs.
+//! What is found here is a warning: the machine that validates need not be the one that runs. But a certificate or key that cannot
+//! be used is a mistake: with it the exporter does not start.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -11,6 +12,10 @@ use super::hide::Hidden;
 use super::substitute::Sources;
 use super::yaml::{Node, Value, parse};
 use super::{AgentConfig, ConfigError, SystemSources, substitute};
+use crate::exporters::tls;
+
+/// Settings that name certificates and keys.
+const TLS_FILES: [&str; 3] = ["ca_file", "cert_file", "key_file"];
 
 /// A configuration that can run, and what is odd about it.
 #[derive(Debug, Clone)]
@@ -24,19 +29,47 @@ impl AgentConfig {
     /// Reads a configuration file and looks at what it refers to.
     ///
     /// # Errors
-    /// The file cannot be read, or what it says cannot be used.
+    /// The file cannot be read, or what it says or names cannot be used.
     pub fn check(path: &Path) -> Result<Checked, ConfigError> {
-        let config = Self::load(path)?;
-        let mut warnings = config.warnings.clone();
+        let loaded = Self::load(path);
+        let mut seen = Seen::default();
         // It has just been read; if it is gone now, there is nothing more to say of it.
         if let Some((root, hidden)) = tree(path, &SystemSources) {
-            files(&root, &mut Vec::new(), &mut warnings);
-            warnings.extend(disk(&root, &config));
-            warnings.iter_mut().for_each(|warning| hidden.hide(warning));
+            seen.files(&root, &mut Vec::new());
+            if let Ok(config) = &loaded {
+                seen.warnings.extend(config.warnings.iter().cloned());
+                seen.warnings.extend(disk(&root, config));
+            }
+            let all = seen.warnings.iter_mut().chain(&mut seen.mistakes);
+            all.for_each(|problem| hidden.hide(problem));
         }
-        warnings.sort_by_key(|warning| warning.line);
-        Ok(Checked { config, warnings })
+        let Seen {
+            mut warnings,
+            mistakes,
+        } = seen;
+        let (config, mut problems) = match loaded {
+            Ok(config) => (Some(config), mistakes),
+            Err(error) => (None, [error.problems, mistakes].concat()),
+        };
+        match config {
+            Some(config) if problems.is_empty() => {
+                warnings.sort_by_key(|warning| warning.line);
+                Ok(Checked { config, warnings })
+            }
+            _ => {
+                problems.sort_by_key(|problem| problem.line);
+                let file = path.display().to_string();
+                Err(ConfigError { file, problems })
+            }
+        }
     }
+}
+
+/// What was found of the files that the configuration names.
+#[derive(Default)]
+struct Seen {
+    warnings: Vec<Problem>,
+    mistakes: Vec<Problem>,
 }
 
 fn tree(path: &Path, sources: &dyn Sources) -> Option<(Node, Hidden)> {
@@ -47,28 +80,45 @@ fn tree(path: &Path, sources: &dyn Sources) -> Option<(Node, Hidden)> {
     Some((root, hidden))
 }
 
-/// Settings called `..._file` name files that are read when the agent starts.
-fn files(node: &Node, path: &mut Vec<String>, warnings: &mut Vec<Problem>) {
-    match &node.value {
-        Value::Scalar { .. } => {}
-        Value::List(items) => items.iter().for_each(|item| files(item, path, warnings)),
-        Value::Map(entries) => {
-            for (key, value) in entries {
-                path.push(key.name.clone());
-                if let Value::Scalar { text, .. } = &value.value
-                    && key.name.ends_with("_file")
-                    && !value.is_null()
-                    && let Some(why) = unreadable(Path::new(text))
-                {
-                    warnings.push(Problem {
-                        line: Some(value.line),
-                        path: path.clone(),
-                        message: format!("{text} {why}"),
-                    });
+impl Seen {
+    /// Settings called `..._file` name files that are read when the agent starts.
+    fn files(&mut self, node: &Node, path: &mut Vec<String>) {
+        match &node.value {
+            Value::Scalar { .. } => {}
+            Value::List(items) => items.iter().for_each(|item| self.files(item, path)),
+            Value::Map(entries) => {
+                for (key, value) in entries {
+                    path.push(key.name.clone());
+                    if let Value::Scalar { text, .. } = &value.value
+                        && key.name.ends_with("_file")
+                        && !text.is_empty()
+                        && !value.is_null()
+                    {
+                        self.file(&key.name, Path::new(text), (value.line, path));
+                    }
+                    self.files(value, path);
+                    path.pop();
                 }
-                files(value, path, warnings);
-                path.pop();
             }
+        }
+    }
+
+    fn file(&mut self, setting: &str, file: &Path, (line, path): (usize, &[String])) {
+        let of_tls = TLS_FILES.contains(&setting);
+        let why = unreadable(file).map(|why| format!("{} {why}", file.display()));
+        let why = why.or_else(|| {
+            let checked = of_tls.then(|| tls::check(setting, file));
+            Some(checked?.err()?.to_string())
+        });
+        let Some(message) = why else { return };
+        let problem = Problem {
+            line: Some(line),
+            path: path.to_vec(),
+            message,
+        };
+        match of_tls {
+            true => self.mistakes.push(problem),
+            false => self.warnings.push(problem),
         }
     }
 }

@@ -10,9 +10,11 @@ use std::path::PathBuf;
 use serde::de::DeserializeOwned;
 
 use super::cases;
+use super::conflicts;
 use super::error::{Problem, unknown};
 use super::faults::{Unread, read_all};
 use super::hide::Hidden;
+use super::host::Detected;
 use super::shapes::Shapes;
 use super::spec::{AdminSpec, Auth, LimitsSpec, MemoryLimit, TelemetrySpec};
 use super::substitute::{Sources, substitute};
@@ -22,10 +24,11 @@ use crate::exporters::settings::{DeadLetterConfig, DeadLetterSpec};
 use crate::processors::k8sattributes::K8sAttributesConfig;
 use crate::processors::{ProcessorConfig, ProcessorSpec};
 
-const SECTIONS: [&str; 12] = [
+const SECTIONS: [&str; 13] = [
     "data_dir",
     "limits",
     "resource",
+    "resource_detection",
     "receivers",
     "processors",
     "exporters",
@@ -48,6 +51,20 @@ pub(super) fn read(text: &str, sources: &dyn Sources) -> Result<AgentConfig, Vec
     substitute(&mut root, sources, &mut reader.problems, &mut hidden);
     hidden.add_secrets(&root);
     let config = reader.config(&root);
+    let mut conflicts = conflicts::of_text(&root);
+    if let Some(config) = &config {
+        conflicts.extend(conflicts::of_parts(&root, config));
+    }
+    // What is wrong by itself has been told in other words.
+    conflicts.retain(|conflict| {
+        let quoted = conflict.message.split('`').nth(1);
+        let is_same = |told: &Problem| {
+            let names_it = quoted.is_some_and(|quoted| told.message.contains(quoted));
+            told.line == conflict.line && names_it
+        };
+        !reader.problems.iter().any(is_same)
+    });
+    reader.problems.extend(conflicts);
     match config {
         Some(config) if reader.problems.is_empty() => Ok(config),
         _ => {
@@ -88,6 +105,7 @@ impl Reader {
         let limits: LimitsSpec = self.section(sections, "limits").unwrap_or_default();
         let resource: BTreeMap<String, String> =
             self.section(sections, "resource").unwrap_or_default();
+        let resource_detection = self.section(sections, "resource_detection");
         let receivers = self.components(sections, "receivers", component::receiver);
         let exporters = self.components(sections, "exporters", component::exporter);
         let dead_letter = self.dead_letter(sections);
@@ -111,6 +129,7 @@ impl Reader {
             memory_bytes,
             disk_bytes,
             resource: resource.into_iter().collect(),
+            resource_detection: resource_detection.unwrap_or_else(|| vec![Detected::Host]),
             receivers: values(receivers),
             processors,
             exporters: values(exporters),

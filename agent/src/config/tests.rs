@@ -1,3 +1,4 @@
+mod conflicts;
 mod faults;
 
 use std::collections::HashMap;
@@ -78,7 +79,7 @@ fn every_setting_of_the_example_is_read() {
 fn unknown_keys_name_the_nearest_known_one_with_file_and_line() {
     check(
         "data_dir: /tmp\nrecievers: {}\n",
-        "agent.yaml:2: unknown key `recievers`; did you mean `receivers`? (known: data_dir, limits, resource, \
+        "agent.yaml:2: unknown key `recievers`; did you mean `receivers`? (known: data_dir, limits, resource, resource_detection, \
          receivers, processors, exporters, dead_letter, give_up, pipelines, admin, telemetry, tests)",
     );
     check(
@@ -179,4 +180,38 @@ fn a_file_that_holds_nothing_is_a_mistake() {
             "{text:?}: {message}"
         );
     }
+}
+
+#[test]
+fn the_name_of_the_host_is_found_out_unless_it_is_given_or_unwanted() {
+    let host = |text: &str, variables: &[(&'static str, &'static str)]| {
+        let rest = "receivers: {otlp: {type: otlp, grpc: 127.0.0.1:1}}\nexporters: {main: {type: debug}}\n\
+                    pipelines: {logs: {from: [otlp], to: [main]}}\n";
+        let text = format!("{text}{rest}");
+        let sources = Fixed(variables.iter().copied().collect());
+        let config = AgentConfig::parse("f", &text, &sources).expect("valid");
+        let config = config.with_host_name(&sources);
+        let mut resource = config.resource.into_iter();
+        resource
+            .find(|(key, _)| key == "host.name")
+            .map(|(_, name)| name)
+    };
+    let machine = rustix::system::uname();
+    let machine = machine.nodename().to_str().expect("text");
+    assert_eq!(host("", &[]).as_deref(), Some(machine));
+    assert_eq!(
+        host("resource: {host.name: n1}\n", &[]).as_deref(),
+        Some("n1")
+    );
+    assert_eq!(host("resource_detection: []\n", &[]), None);
+    // In a pod the machine's name is the pod's.
+    let pod = ("KUBERNETES_SERVICE_HOST", "10.0.0.1");
+    assert_eq!(host("", &[pod]), None);
+    assert_eq!(host("", &[pod, ("NODE_NAME", "n2")]).as_deref(), Some("n2"));
+    let error = AgentConfig::parse("f", "resource_detection: [hst]\n", &sources());
+    let error = error.expect_err("invalid").to_string();
+    assert!(
+        error.contains("f:1: resource_detection: unknown value `hst`; did you mean `host`?"),
+        "{error}"
+    );
 }

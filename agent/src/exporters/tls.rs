@@ -1,4 +1,4 @@
-//! Certificates and keys from files. They are read when the exporter starts.
+//! Certificates and keys from files. They are read when the exporter starts, and looked at by `validate`.
 
 use std::path::{Path, PathBuf};
 
@@ -25,6 +25,18 @@ pub(super) struct TlsFiles {
     pub(super) authorities: Option<Vec<u8>>,
     /// The client's certificate chain and key.
     pub(super) identity: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+/// Whether the file that a setting (`ca_file`, `cert_file`, `key_file`) names can be used. Blocks.
+///
+/// # Errors
+/// It cannot be read or is not what it should be.
+pub(crate) fn check(setting: &str, path: &Path) -> Result<(), OpenError> {
+    let read = match setting {
+        "key_file" => pem(path, "private key", &KEY_MARKS),
+        _ => pem(path, "certificate", &[CERTIFICATE_MARK]),
+    };
+    read.map(|_bytes| ())
 }
 
 /// Reads what the configuration names. Blocks.

@@ -19,7 +19,7 @@ fn a_valid_configuration_is_summed_up_and_oddities_are_warned_of() {
     let (code, out, err) = validate(
         "data_dir: DIR/data\nreceivers:\n  files: {type: filelog, include: [/a]}\n  host: {type: hostmetrics}\n\
          processors:\n  r: {type: resource, set: {a: b}}\nexporters:\n  main:\n    type: otlp\n    \
-         endpoint: https://a:1\n    ca_file: DIR/none.pem\npipelines:\n  logs: {from: [files], via: [r], to: [main]}\n\
+         endpoint: https://a:1\n    auth: {bearer_token_file: DIR/none}\npipelines:\n  logs: {from: [files], via: [r], to: [main]}\n\
          limits: {disk: 1MiB}\ntests: [{input: {body: a}, expect: {body: a}}]\n",
     );
     assert_eq!(code, Some(0), "{err}");
@@ -36,13 +36,44 @@ fn a_valid_configuration_is_summed_up_and_oddities_are_warned_of() {
         "{err}"
     );
     assert!(
-        lines[1].contains("agent.yaml:11: warning: exporters.main.ca_file: "),
+        lines[1].contains("agent.yaml:11: warning: exporters.main.auth.bearer_token_file: "),
         "{err}"
     );
     assert!(
-        lines[1].contains("none.pem cannot be read: No such file"),
+        lines[1].contains("none cannot be read: No such file"),
         "{err}"
     );
+}
+
+#[test]
+fn certificates_and_keys_that_cannot_be_used_are_mistakes() {
+    let (code, out, err) = validate(
+        "data_dir: DIR/data\nreceivers:\n  files: {type: filelog, include: [/a]}\nexporters:\n  main:\n    type: otlp\n    \
+         endpoint: https://a:1\n    ca_file: DIR/none.pem\n    cert_file: DIR/agent.yaml\n    key_file: DIR\n    \
+         timeout: 0s\npipelines:\n  logs: {from: [files], to: [main]}\n",
+    );
+    assert_eq!((code, out.as_str()), (Some(78), ""), "{err}");
+    let lines: Vec<&str> = err.lines().collect();
+    let expected = [
+        (
+            "agent.yaml:8: exporters.main.ca_file: ",
+            "none.pem cannot be read: No such file",
+        ),
+        (
+            "agent.yaml:9: exporters.main.cert_file: ",
+            "holds no certificate",
+        ),
+        ("agent.yaml:10: exporters.main.key_file: ", "is not a file"),
+        ("agent.yaml:11: exporters.main: timeout must be longer", ""),
+        ("cannot be used: 4 mistakes", ""),
+    ];
+    assert_eq!(lines.len(), expected.len(), "{err}");
+    for (line, (place, why)) in lines.iter().zip(expected) {
+        assert!(
+            line.contains(place) && line.contains(why),
+            "{line}\n{place}{why}"
+        );
+    }
 }
 
 #[test]

@@ -117,7 +117,8 @@ async fn a_refused_reload_stays_in_the_status_until_one_succeeds() {
     agent.reload(same).await.expect("taken over");
     let status = agent.status();
     assert!(status.config.successful && gauge(&agent, "1.0"));
-    assert_eq!(status.config.changes.as_deref(), Some("nothing"));
+    assert_eq!(status.config.changes.as_deref(), Some("nothing changed"));
+    assert_eq!(status.config.in_use_since, started.in_use_since);
     assert_eq!(status.warnings, [""; 0]);
     agent.shutdown(DEADLINE).await;
 }

@@ -11,7 +11,7 @@ fn warnings(text: &str) -> Vec<String> {
 }
 
 /// Lines of the error text, each of which must be there; nothing else may.
-fn check_lines(text: &str, expected: &[&str]) {
+pub(super) fn check_lines(text: &str, expected: &[&str]) {
     let error = AgentConfig::parse("f", text, &sources()).expect_err("invalid");
     let text = error.to_string();
     let lines: Vec<&str> = text.lines().collect();
