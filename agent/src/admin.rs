@@ -4,6 +4,8 @@
 mod status;
 mod tap;
 
+#[cfg(test)]
+pub(crate) use status::LOSS_IS_RECENT;
 pub(crate) use status::SelfView;
 pub use status::{ExporterStatus, Status};
 

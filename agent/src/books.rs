@@ -75,6 +75,8 @@ pub(crate) struct Books {
     /// Locked while `exporters` is.
     bookless: Mutex<BTreeMap<String, AllGone>>,
     ages: Mutex<Ages>,
+    /// When `on_full: drop_oldest` last took something from an exporter.
+    evicted_at: Mutex<BTreeMap<String, UnixNanos>>,
     clock: Arc<dyn Clock>,
 }
 
@@ -170,6 +172,7 @@ impl Books {
             exporters: Mutex::default(),
             bookless: Mutex::default(),
             ages: Mutex::default(),
+            evicted_at: Mutex::default(),
             clock,
         }
     }
@@ -288,6 +291,17 @@ impl Books {
                     .insert(gone);
             }
         }
+    }
+
+    /// `on_full: drop_oldest` takes something from the exporter, now.
+    pub(crate) fn note_eviction(&self, exporter: &str) {
+        let now = self.clock.now();
+        self.evicted_at.lock().insert(exporter.to_owned(), now);
+    }
+
+    /// When it last did; `None` when it did not since the process started.
+    pub(crate) fn evicted_at(&self, exporter: &str) -> Option<UnixNanos> {
+        self.evicted_at.lock().get(exporter).copied()
     }
 
     /// An account in which so much is `settled` is stored: the exporter never comes to that again.

@@ -1,4 +1,5 @@
-//! The command line. Exit codes: 0 done, 1 failed at run time, 2 wrong usage, 78 invalid configuration.
+//! The command line. Exit codes: 0 done, 1 failed at run time, 2 wrong usage, 78 invalid configuration; those of `status` are its
+//! verdict.
 
 mod admin;
 mod buffer;
@@ -43,6 +44,7 @@ enum Command {
     /// Run the tests in a configuration
     Test(explain::TestArgs),
     /// Show the books, the buffer and the files of a running agent
+    #[command(after_help = status::EXIT_CODES)]
     Status(status::StatusArgs),
     /// Show what a running agent is about to store, live
     Tap(tap::TapArgs),
@@ -71,7 +73,7 @@ pub fn main() -> ExitCode {
         Command::Explain(args) => explain::explain(args),
         Command::Test(args) => explain::test(&args),
         Command::Tap(args) => in_runtime(tap::tap(args)),
-        Command::Status(args) => in_runtime(status::status(args)),
+        Command::Status(args) => in_runtime_or(status::EXIT_NOT_ASKED, status::status(args)),
         Command::Buffer(args) => buffer::run(args),
     }
 }
@@ -87,6 +89,13 @@ fn with_config(path: &Path, then: impl FnOnce(AgentConfig) -> ExitCode) -> ExitC
 }
 
 fn in_runtime(work: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
+    in_runtime_or(EXIT_RUNTIME, async {
+        work.await.map(|()| ExitCode::SUCCESS)
+    })
+}
+
+/// The exit code of `work`, or `failed`.
+fn in_runtime_or(failed: u8, work: impl Future<Output = anyhow::Result<ExitCode>>) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
@@ -100,10 +109,10 @@ fn in_runtime(work: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
         Err(error) => Err(error.into()),
     };
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             complain(&format!("{error:#}"));
-            ExitCode::from(EXIT_RUNTIME)
+            ExitCode::from(failed)
         }
     }
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use vervet_journal::{CursorStats, Journal, OnFull};
-use vervet_model::Clock;
+use vervet_model::{Clock, UnixNanos};
 
 use crate::books::{BookLine, Books, PipelineLine, ReceiverLine};
 use crate::budget::{MemoryUse, MemoryWatch};
@@ -23,13 +23,15 @@ use crate::health::{Stages, Want};
 use crate::kubernetes::{PodDirectory, SourceStatus};
 use crate::metrics::AgentMetrics;
 use crate::receivers::filelog::progress::FilesStatus;
-use crate::reloads::{ReloadStatus, Reloads};
+use crate::reloads::{self, ReloadStatus, Reloads};
 use crate::tap::TapHub;
 
 /// The reason that books give for what `on_full: drop_oldest` took.
 const EVICTED: &str = "evicted_by_drop_oldest";
 /// The reason that books give for what cannot be read.
 const DAMAGED: &str = "lost_to_damage";
+/// How long a loss for lack of room is worth a warning. What was lost stays told beside the exporter.
+pub(crate) const LOSS_IS_RECENT: Duration = Duration::from_secs(3_600);
 /// A destination that has not answered for so long is worth a warning.
 const SLOW_ANSWER: Duration = Duration::from_secs(2);
 
@@ -110,6 +112,11 @@ pub struct ExporterStatus {
     pub behind_bytes: u64,
     /// Batches taken from it because the disk budget was used up, since the process started.
     pub dropped_batches: u64,
+    /// Records that `on_full: drop_oldest` took from it, since the exporter exists.
+    pub evicted_records: u64,
+    /// When it last did (RFC 3339); absent when it did not since the process started.
+    pub last_evicted: Option<String>,
+    pub last_evicted_ago_seconds: Option<u64>,
     /// How long the oldest record that it has not settled has been in the buffer.
     pub oldest_age_seconds: Option<u64>,
 }
@@ -175,6 +182,12 @@ impl SelfView {
             status.behind_batches = cursor.lag_records;
             status.behind_bytes = held_bytes(exporter).unwrap_or(cursor.lag_bytes);
             status.dropped_batches = cursor.dropped_records;
+            let own = books.iter().filter(|line| line.exporter == exporter);
+            let evicted = own.filter_map(|line| line.dropped.get(EVICTED));
+            status.evicted_records = evicted.map(|gone| gone.records).sum();
+            let last = self.books.evicted_at(exporter);
+            status.last_evicted = last.map(reloads::text);
+            status.last_evicted_ago_seconds = last.map(|at| self.clock.now().since(at).as_secs());
             status.oldest_age_seconds = self.books.oldest_age(exporter).map(|age| age.as_secs());
             status.unanswered_seconds = self.unanswered(exporter).map(|waited| waited.as_secs());
             Some(status)
@@ -240,7 +253,13 @@ impl SelfView {
         ))
     }
 
-    /// Records that are gone from the buffer and were not delivered.
+    /// When the latest loss for lack of room was, if that is not long ago.
+    fn recently_evicted(&self, exporter: &str) -> Option<UnixNanos> {
+        let last = self.books.evicted_at(exporter)?;
+        (self.clock.now().since(last) < LOSS_IS_RECENT).then_some(last)
+    }
+
+    /// Records that are gone from the buffer and were not delivered: to damage, or for lack of room not long ago.
     fn lost(&self) -> Vec<String> {
         let mut by_loss: BTreeMap<(String, &str), u64> = BTreeMap::new();
         for line in self.books.lines() {
@@ -250,15 +269,18 @@ impl SelfView {
             }
         }
         let lost = by_loss.into_iter().filter(|(_, records)| *records > 0);
-        let told = lost.map(|((name, loss), records)| {
+        let told = lost.filter_map(|((name, loss), records)| {
             let records = count(&records.to_string());
-            match loss {
-                DAMAGED => format!(
+            if loss == DAMAGED {
+                return Some(format!(
                     "exporter {name}: {records} records lost to damage of the buffer; what is left of them: \
                      `vervet-agent buffer export --quarantine`"
-                ),
-                _ => format!("exporter {name}: {records} records dropped for lack of room on disk (on_full: drop_oldest)"),
+                ));
             }
+            let last = reloads::text(self.recently_evicted(&name)?);
+            Some(format!(
+                "exporter {name}: {records} records dropped for lack of room on disk (on_full: drop_oldest), last at {last}"
+            ))
         });
         told.collect()
     }
@@ -322,6 +344,9 @@ impl ExporterStatus {
             behind_batches: 0,
             behind_bytes: 0,
             dropped_batches: 0,
+            evicted_records: 0,
+            last_evicted: None,
+            last_evicted_ago_seconds: None,
             oldest_age_seconds: None,
         };
         if let Some(standing) = standing {

@@ -117,6 +117,11 @@ pub(crate) fn tell_of_evictions(
 }
 
 fn tell(books: &Books, appending: &Mutex<Totals>, evicted: &Evicted) {
+    let exporters = || {
+        let cursors = evicted.cursors.iter();
+        cursors.filter_map(|cursor| cursor.strip_prefix(CURSOR_PREFIX))
+    };
+    exporters().for_each(|exporter| books.note_eviction(exporter));
     let before = |record: &Record| {
         let decoded = decode(record.payload.clone()).ok();
         decoded.map(|(header, _)| header.before)
@@ -129,10 +134,8 @@ fn tell(books: &Books, appending: &Mutex<Totals>, evicted: &Evicted) {
         None => Some(*appending.lock()),
     };
     let Some(to) = to else { return };
-    for cursor in &evicted.cursors {
-        if let Some(exporter) = cursor.strip_prefix(CURSOR_PREFIX) {
-            let loss = Loss::Evicted;
-            books.gone(exporter, Gone { from, to, loss });
-        }
+    for exporter in exporters() {
+        let loss = Loss::Evicted;
+        books.gone(exporter, Gone { from, to, loss });
     }
 }

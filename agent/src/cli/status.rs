@@ -1,7 +1,10 @@
-//! `vervet-agent status`: what a running agent says of itself, as tables or as the JSON it is made from.
+//! `vervet-agent status`: what a running agent says of itself, as tables or as the JSON it is made from. The exit code is the
+//! verdict: 0 when data flows, [`EXIT_NOT_WELL`] when it does not, [`EXIT_NOT_ASKED`] when nobody could be asked.
 
 mod render;
 mod verdict;
+
+use std::process::ExitCode;
 
 use clap::Args;
 use serde_json::Value;
@@ -11,6 +14,9 @@ use super::{admin, say};
 use crate::printable::printable_json;
 
 const STATUS_BYTES_MAX: usize = 16 << 20;
+const EXIT_NOT_WELL: u8 = 1;
+pub(super) const EXIT_NOT_ASKED: u8 = 2;
+pub(super) const EXIT_CODES: &str = "Exit code: 0 data flows, warnings or not; 1 NOT WELL; 2 the agent cannot be asked, or wrong usage";
 
 #[derive(Debug, Args)]
 pub(super) struct StatusArgs {
@@ -21,7 +27,7 @@ pub(super) struct StatusArgs {
     json: bool,
 }
 
-pub(super) async fn status(args: StatusArgs) -> anyhow::Result<()> {
+pub(super) async fn status(args: StatusArgs) -> anyhow::Result<ExitCode> {
     let answer = args.admin.get("/api/vervet/v1/status").await?;
     let body = admin::body(answer, STATUS_BYTES_MAX).await?;
     let status: Value = serde_json::from_slice(&body)?;
@@ -29,5 +35,8 @@ pub(super) async fn status(args: StatusArgs) -> anyhow::Result<()> {
         true => say(&printable_json(&format!("{status:#}\n")))?,
         false => say(&render::status(&status))?,
     }
-    Ok(())
+    Ok(match verdict::is_well(&status) {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::from(EXIT_NOT_WELL),
+    })
 }

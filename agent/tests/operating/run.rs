@@ -75,8 +75,9 @@ fn status_is_text_or_json_and_says_when_nobody_answers() {
     let config = place.configure(CONFIG);
     let mut agent = place.start(&config);
     let admin = place.admin_address();
-    let text = place.vervet(&["status", "--admin", &admin]);
-    let text = String::from_utf8_lossy(&text.stdout).into_owned();
+    let shown = place.vervet(&["status", "--admin", &admin]);
+    assert_eq!(shown.status.code(), Some(0));
+    let text = String::from_utf8_lossy(&shown.stdout).into_owned();
     assert!(
         text.contains("data flows") && text.contains("books\n  exporter  signal"),
         "{text}"
@@ -87,7 +88,10 @@ fn status_is_text_or_json_and_says_when_nobody_answers() {
     agent.signal("INT");
     assert_eq!(agent.wait(), Some(0));
     let nobody = place.vervet(&["status", "--admin", &admin]);
-    assert_eq!(nobody.status.code(), Some(1));
+    assert_eq!(nobody.status.code(), Some(2));
+    let help = place.vervet(&["status", "--help"]);
+    let help = String::from_utf8_lossy(&help.stdout).into_owned();
+    assert!(help.contains("Exit code: 0 data flows"), "{help}");
     let error = String::from_utf8_lossy(&nobody.stderr).into_owned();
     assert!(error.contains("no agent answers at"), "{error}");
 }
@@ -104,15 +108,19 @@ fn an_outage_is_told_by_the_address_of_the_configuration() {
     std::fs::write(place.path("a.txt"), "one\n").expect("written");
     let mut agent = place.start(&config);
     place.wait_for_log("agent started");
-    let status = || {
-        let status = place.vervet(&["status", "--config", &path]);
-        String::from_utf8_lossy(&status.stdout).into_owned()
-    };
+    let asked = || place.vervet(&["status", "--config", &path]);
+    let status = || String::from_utf8_lossy(&asked().stdout).into_owned();
     super::program::wait_until("the reason", || {
         let text = status();
         text.contains("NOT WELL:\n  ! exporter main: retrying for ")
             && text.contains("last error ")
             && text.contains("refused")
+    });
+    assert_eq!(asked().status.code(), Some(1));
+    agent.signal("HUP");
+    super::program::wait_until("nothing changed", || {
+        let text = status();
+        text.contains("; read again at ") && text.contains(" ago): nothing changed\n")
     });
     // A bad configuration stays in the status, and its address is found in it all the same.
     place.configure(&text.replace("include", "inclde"));
@@ -126,7 +134,10 @@ fn an_outage_is_told_by_the_address_of_the_configuration() {
     agent.signal("TERM");
     assert_eq!(agent.wait(), Some(0));
     let nobody = place.vervet(&["status", "--config", &path]);
-    assert_eq!(nobody.status.code(), Some(1));
+    assert_eq!(nobody.status.code(), Some(2));
+    let help = place.vervet(&["status", "--help"]);
+    let help = String::from_utf8_lossy(&help.stdout).into_owned();
+    assert!(help.contains("Exit code: 0 data flows"), "{help}");
     let error = String::from_utf8_lossy(&nobody.stderr).into_owned();
     assert_eq!(error.lines().count(), 1, "{error}");
     let start = format!("start it with `vervet-agent run --config {path}`");

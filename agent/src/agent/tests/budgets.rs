@@ -5,7 +5,10 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
+use vervet_model::{Clock as _, ManualClock, SystemClock};
+
 use super::*;
+use crate::admin::LOSS_IS_RECENT;
 use crate::budget::MemoryKind;
 use crate::buffer::Amount;
 use crate::buffer::tests::full_disk::FullDisk;
@@ -88,7 +91,12 @@ async fn a_full_disk_budget_drops_the_oldest_and_counts_it_to_the_byte() {
     let mut collector = TestCollector::start();
     collector.die();
     let config = small(dir.path(), &collector.endpoint(), "drop_oldest");
-    let agent = start(config, AgentOptions::default()).await;
+    let clock = Arc::new(ManualClock::new(SystemClock.now()));
+    let options = AgentOptions {
+        clock: clock.clone(),
+        ..AgentOptions::default()
+    };
+    let agent = start(config, options).await;
     for number in 0..BATCHES {
         send_line(&agent, number)
             .await
@@ -109,6 +117,19 @@ async fn a_full_disk_budget_drops_the_oldest_and_counts_it_to_the_byte() {
         warnings.iter().any(|warning| warning.starts_with(&told)),
         "{warnings:?}"
     );
+    // Once it is long ago it is a fact, and no warning any more.
+    clock.advance(LOSS_IS_RECENT - Duration::from_secs(1));
+    let is_told = |agent: &RunningAgent| {
+        let warnings = agent.status().warnings;
+        warnings.iter().any(|warning| warning.starts_with(&told))
+    };
+    assert!(is_told(&agent));
+    clock.advance(Duration::from_secs(1));
+    assert!(!is_told(&agent));
+    let exporter = &agent.status().exporters[0];
+    assert_eq!(exporter.evicted_records, taken);
+    assert_eq!(exporter.last_evicted_ago_seconds, Some(3_600));
+    assert!(exporter.last_evicted.is_some());
     assert_balanced(&agent);
     collector.come_back();
     wait_until("the rest", || logs_book(&agent).held.is_zero()).await;

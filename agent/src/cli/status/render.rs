@@ -251,7 +251,11 @@ mod tests {
                     "last_error": {"ago_seconds": 1, "status": "Unavailable", "message": "Connection refused\u{1b}"},
                     "unanswered_seconds": 12, "behind_batches": 1200, "behind_bytes": 3072, "oldest_age_seconds": 12,
                 },
-                {"exporter": "b", "state": "ok", "since": "2026-01-31T07:00:00Z", "for_seconds": 3612, "attempts": 0},
+                {
+                    "exporter": "b", "state": "ok", "since": "2026-01-31T07:00:00Z", "for_seconds": 3612, "attempts": 0,
+                    "evicted_records": 1200, "last_evicted": "2026-01-31T06:00:00Z", "last_evicted_ago_seconds": 7212,
+                },
+                {"exporter": "c", "state": "ok", "evicted_records": 7, "last_evicted": null},
                 {"exporter": "gone", "state": null, "behind_batches": 2, "behind_bytes": 10},
             ],
             "config": {
@@ -275,6 +279,10 @@ mod tests {
                 behind 1,200 batches (3.0 KiB), the oldest for 12s, no answer for 12s
           b     ok for 1h 12s (since 2026-01-31T07:00:00Z)
                 nothing behind
+                1,200 records dropped for lack of room on disk, last at 2026-01-31T06:00:00Z (2h 12s ago)
+          c     ok
+                nothing behind
+                7 records dropped for lack of room on disk, none since the agent was started
           gone  not configured any more, its backlog is kept
                 behind 2 batches (about 10 B)
 

@@ -8,6 +8,12 @@ use crate::printable::printable;
 /// The sections told here.
 pub(super) const TOLD: [&str; 4] = ["complaints", "warnings", "exporters", "config"];
 
+/// Whether data flows.
+pub(super) fn is_well(status: &Value) -> bool {
+    let complaints = status.get("complaints").and_then(Value::as_array);
+    complaints.is_some_and(Vec::is_empty)
+}
+
 pub(super) fn verdict(status: &Map<String, Value>, out: &mut String) {
     let complaints = lines(status, "complaints", '!');
     let warnings = lines(status, "warnings", '~');
@@ -81,7 +87,25 @@ fn told(exporter: &Value) -> Vec<String> {
         lines.push(format!("last error {ago} ago: {status}: {message}"));
     }
     lines.push(behind(exporter));
+    lines.extend(dropped(exporter));
     lines
+}
+
+/// What `on_full: drop_oldest` took, whenever that was.
+fn dropped(exporter: &Value) -> Option<String> {
+    let records = number(exporter, "evicted_records").filter(|records| *records > 0.0)?;
+    let when = match number(exporter, "last_evicted_ago_seconds") {
+        Some(ago) => format!(
+            "last at {} ({} ago)",
+            text(exporter, "last_evicted"),
+            seconds(ago)
+        ),
+        None => "none since the agent was started".to_owned(),
+    };
+    let records = count(&format!("{records:.0}"));
+    Some(format!(
+        "{records} records dropped for lack of room on disk, {when}"
+    ))
 }
 
 fn behind(exporter: &Value) -> String {
@@ -105,10 +129,6 @@ fn behind(exporter: &Value) -> String {
     if let Some(waited) = number(exporter, "unanswered_seconds") {
         line += &format!(", no answer for {}", seconds(waited));
     }
-    let dropped = figure("dropped_batches");
-    if dropped > 0.0 {
-        line += &format!(", {dropped:.0} batches dropped for lack of room");
-    }
     line
 }
 
@@ -127,7 +147,13 @@ pub(super) fn config(status: &Map<String, Value>, out: &mut String) {
     out.push_str("\nconfiguration\n");
     if errors.is_empty() {
         let changes = text(config, "changes");
-        out.push_str(&format!("  at work since {since} ({ago} ago): {changes}\n"));
+        let line = match at == since {
+            true => format!("  at work since {since} ({ago} ago): {changes}\n"),
+            false => {
+                format!("  at work since {since}; read again at {at} ({ago} ago): {changes}\n")
+            }
+        };
+        out.push_str(&line);
         return;
     }
     out.push_str(&format!(
