@@ -60,6 +60,13 @@ pub enum ExplainError {
     /// By its annotation.
     #[error("no line of {path} is read: its pod asks for that (vervet.dev/exclude)")]
     Excluded { path: String },
+    /// Its globs match, but the file on this machine is none that it reads.
+    #[error("receiver `{receiver}` does not read {path}: {why}")]
+    Refused {
+        receiver: String,
+        path: String,
+        why: String,
+    },
     #[error(transparent)]
     Chain(#[from] ChainError),
     #[error("the receiver's settings cannot be used: {0}")]
@@ -328,6 +335,11 @@ impl<'c> Explainer<'c> {
                 .path
                 .as_deref()
                 .filter(|path| !reads_path(config, path));
+            let path = origin.path.as_deref();
+            let path = path.filter(|path| reads_path(config, path));
+            if let Some(refused) = path.and_then(|path| refused(name, config, path)) {
+                return Err(refused);
+            }
             let by = match foreign {
                 Some(path) => format!("named by --receiver; its globs do not match {path}"),
                 None => "named by --receiver".to_owned(),
@@ -335,11 +347,20 @@ impl<'c> Explainer<'c> {
             return Ok(Chosen { name, config, by });
         }
         if let Some(path) = &origin.path {
+            let mut first_refused = None;
             let mut reading = receivers
                 .iter()
-                .filter(|(_, config)| reads_path(config, path));
+                .filter(|(_, config)| reads_path(config, path))
+                .filter(|(name, config)| {
+                    let refused = refused(name, config, path);
+                    let is_read = refused.is_none();
+                    first_refused = first_refused.take().or(refused);
+                    is_read
+                });
             let Some((name, config)) = reading.next() else {
-                return Err(ExplainError::NobodyReads { path: path.clone() });
+                let nobody = ExplainError::NobodyReads { path: path.clone() };
+                drop(reading);
+                return Err(first_refused.unwrap_or(nobody));
             };
             let others: Vec<&str> = reading.map(|(name, _)| name.as_str()).collect();
             let by = match others.is_empty() {
@@ -375,6 +396,19 @@ impl<'c> Explainer<'c> {
         }
         Err(ExplainError::NoReceiver)
     }
+}
+
+/// That a receiver whose globs match a file does not read it.
+fn refused(name: &str, config: &ReceiverConfig, path: &str) -> Option<ExplainError> {
+    let ReceiverConfig::Filelog(filelog) = config else {
+        return None;
+    };
+    let why = filelog.refusal(Path::new(path))?;
+    Some(ExplainError::Refused {
+        receiver: name.to_owned(),
+        path: path.to_owned(),
+        why,
+    })
 }
 
 fn kind_of(config: &ReceiverConfig) -> &'static str {

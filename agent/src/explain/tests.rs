@@ -337,3 +337,50 @@ fn a_test_may_say_in_which_file_a_line_or_record_stands() {
         assert!(result.passed(), "{result:?}");
     }
 }
+
+#[test]
+fn a_link_that_the_receiver_refuses_is_told_with_the_reason() {
+    let dir = tempfile::tempdir().expect("folder");
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    std::fs::create_dir(path("logs")).expect("made");
+    std::fs::create_dir(path("other")).expect("made");
+    std::fs::write(path("other/secret.log"), "x\n").expect("written");
+    std::fs::write(path("logs/real.log"), "x\n").expect("written");
+    std::os::unix::fs::symlink(path("other/secret.log"), path("logs/link.log")).expect("linked");
+    std::os::unix::fs::symlink(path("logs/real.log"), path("logs/inner.log")).expect("linked");
+    let explain = |roots: &str, receiver: Option<&str>, name: &str| {
+        let text = format!(
+            "receivers: {{files: {{type: filelog, include: ['{}'], link_roots: [{roots}]}}}}\n\
+             exporters: {{main: {{type: debug}}}}\npipelines: {{logs: {{from: [files], to: [main]}}}}\n",
+            path("logs/*.log")
+        );
+        let config = AgentConfig::parse("f", &text, &SystemSources).expect("valid");
+        let clock = Arc::new(ManualClock::new(UnixNanos(1)));
+        let explainer = Explainer::new(&config, clock, Secrets::Hide).expect("built");
+        let origin = Origin {
+            receiver: receiver.map(str::to_owned),
+            path: Some(path(name)),
+        };
+        let ways = explainer.text(&origin, b"a line");
+        ways.map(|ways| ways.len())
+            .map_err(|error| error.to_string())
+    };
+    for receiver in [None, Some("files")] {
+        let error = explain("", receiver, "logs/link.log").expect_err("refused");
+        let expected = format!(
+            "receiver `files` does not read {}: it leads to {}, which is not below {}; `link_roots` names folders",
+            path("logs/link.log"),
+            path("other/secret.log"),
+            path("logs")
+        );
+        assert!(error.starts_with(&expected), "{error}\n{expected}");
+    }
+    let allowed = format!("'{}'", path("other"));
+    assert_eq!(explain(&allowed, None, "logs/link.log"), Ok(1));
+    for name in ["logs/real.log", "logs/inner.log", "logs/absent.log"] {
+        assert_eq!(explain("", None, name), Ok(1), "{name}");
+    }
+    std::fs::create_dir(path("logs/folder.log")).expect("made");
+    let error = explain("", None, "logs/folder.log").expect_err("a folder");
+    assert!(error.ends_with("it is no regular file"), "{error}");
+}

@@ -54,6 +54,11 @@ impl FilelogConfig {
         self.patterns.match_path(path)
     }
 
+    /// Why it does not read the file at `path` although its globs match; `None` when it does, or no such file is here.
+    pub(crate) fn refusal(&self, path: &Path) -> Option<String> {
+        self.patterns.refusal(path)
+    }
+
     /// The resource of the records of a file, before processors; without a path, what is known without it.
     pub(crate) fn resource_of(
         &self,

@@ -40,6 +40,11 @@ impl LinkRoots {
         Ok(())
     }
 
+    /// The folders, those of the globs first.
+    pub(super) fn folders(&self) -> impl Iterator<Item = &Path> {
+        self.own.iter().chain(&self.others).map(PathBuf::as_path)
+    }
+
     /// Whether what `path` leads to lies below one of the roots, which may themselves be links.
     pub(super) fn allow(&self, path: &Path) -> bool {
         let Ok(target) = std::fs::canonicalize(path) else {

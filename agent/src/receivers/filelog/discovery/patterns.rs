@@ -1,5 +1,6 @@
 //! Globs, taken apart at their slashes.
 
+use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
@@ -61,6 +62,29 @@ impl Patterns {
     /// Whether the file that `path` leads to may be read: it lies where a link may lead, or no link is on the way.
     pub(super) fn may_lead(&self, path: &Path) -> bool {
         self.links.allow(path)
+    }
+
+    /// Why a file that globs name is not read, as it is on this machine; `None` when it is, or is not there.
+    pub(in crate::receivers::filelog) fn refusal(&self, path: &Path) -> Option<String> {
+        let metadata = std::fs::metadata(path).ok()?;
+        if !metadata.is_file() {
+            return Some("it is no regular file".to_owned());
+        }
+        if self.may_lead(path) {
+            return None;
+        }
+        let target = std::fs::canonicalize(path).ok()?;
+        let folders: BTreeSet<String> = self
+            .links
+            .folders()
+            .map(|folder| folder.display().to_string())
+            .collect();
+        let folders: Vec<String> = folders.into_iter().collect();
+        Some(format!(
+            "it leads to {}, which is not below {}; `link_roots` names folders that links may lead to",
+            target.display(),
+            folders.join(" or ")
+        ))
     }
 
     pub(super) fn excludes(&self, path: &Path) -> bool {
