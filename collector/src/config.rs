@@ -154,8 +154,12 @@ impl TryFrom<CollectorSpec> for CollectorConfig {
         };
         let promote = promote::promote_config(store.promote, &mut mistakes);
         let notify = NotifyConfig::try_from(spec.alerting);
-        let notify = notify.map_err(|error| format!("alerting: {error}"));
-        let notify = mistakes.note(&["alerting"], notify);
+        let notify = notify.map_err(|errors| {
+            for error in errors.0 {
+                mistakes.demand(false, &["alerting"], format!("alerting: {error}"));
+            }
+        });
+        let notify = notify.ok();
         let mut address = |name: &str, text: &str| {
             let address = listen_address(text, spec.auth);
             mistakes.note(

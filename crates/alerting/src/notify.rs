@@ -27,7 +27,9 @@ pub use ledger::{LedgerEntry, Outcome};
 pub(crate) use message::text_map;
 pub use message::{MessageAlert, Notification};
 pub use route::{NotifyConfig, RouteConfig};
-pub use spec::{NotifySpec, NotifySpecError, ReceiverSpec, RouteSpec, WebhookSpec};
+pub use spec::{
+    NotifySpec, NotifySpecError, NotifySpecErrors, ReceiverSpec, RouteSpec, WebhookSpec,
+};
 
 use crate::seams::BoxFuture;
 

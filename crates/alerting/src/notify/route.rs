@@ -6,7 +6,9 @@ use std::time::Duration;
 use vervet_model::{Labels, Matcher};
 
 use super::Integration;
-use super::spec::{NotifySpec, NotifySpecError, ReceiverSpec, RouteSpec, parse_matcher};
+use super::spec::{
+    NotifySpec, NotifySpecError, NotifySpecErrors, ReceiverSpec, RouteSpec, parse_matcher,
+};
 use crate::duration::PromDuration;
 
 const GROUP_BY: [&str; 3] = ["alertname", "service_name", "deployment_environment_name"];
@@ -57,45 +59,43 @@ impl Default for NotifyConfig {
 }
 
 impl TryFrom<NotifySpec> for NotifyConfig {
-    type Error = NotifySpecError;
+    type Error = NotifySpecErrors;
 
-    fn try_from(spec: NotifySpec) -> Result<Self, NotifySpecError> {
-        check_receivers(&spec.receivers)?;
+    fn try_from(spec: NotifySpec) -> Result<Self, NotifySpecErrors> {
+        let mut errors = Vec::new();
+        check_receivers(&spec.receivers, &mut errors);
         if !spec.route.matchers.is_empty() {
-            return Err(NotifySpecError::RootMatchers);
+            errors.push(NotifySpecError::RootMatchers);
         }
         if spec.route.receiver.is_none() {
-            return Err(NotifySpecError::NoReceiver);
+            errors.push(NotifySpecError::NoReceiver);
         }
-        let root = resolve(&spec.route, &Inherited::default(), None, &spec.receivers)?;
-        Ok(Self {
-            root: Arc::new(root),
-        })
+        let root = route(&spec, &spec.route, None, &mut errors);
+        match errors.is_empty() {
+            true => Ok(Self {
+                root: Arc::new(root),
+            }),
+            false => Err(NotifySpecErrors(errors)),
+        }
     }
 }
 
-fn check_receivers(receivers: &[ReceiverSpec]) -> Result<(), NotifySpecError> {
+fn check_receivers(receivers: &[ReceiverSpec], errors: &mut Vec<NotifySpecError>) {
     for (index, receiver) in receivers.iter().enumerate() {
-        if receivers
-            .iter()
-            .take(index)
-            .any(|earlier| earlier.name == receiver.name)
-        {
-            return Err(NotifySpecError::DuplicateReceiver(receiver.name.clone()));
+        let mut earlier = receivers.iter().take(index);
+        if earlier.any(|earlier| earlier.name == receiver.name) {
+            errors.push(NotifySpecError::DuplicateReceiver(receiver.name.clone()));
         }
         for webhook in &receiver.webhook_configs {
-            if !["http://", "https://"]
-                .iter()
-                .any(|scheme| webhook.url.starts_with(scheme))
-            {
-                return Err(NotifySpecError::Url {
+            let mut schemes = ["http://", "https://"].iter();
+            if !schemes.any(|scheme| webhook.url.starts_with(scheme)) {
+                errors.push(NotifySpecError::Url {
                     receiver: receiver.name.clone(),
                     url: webhook.url.clone(),
                 });
             }
         }
     }
-    Ok(())
 }
 
 /// What a child takes over from its parent.
@@ -121,31 +121,36 @@ impl Default for Inherited {
 }
 
 impl Inherited {
-    fn overlaid(&self, spec: &RouteSpec) -> Result<Self, NotifySpecError> {
-        let interval = |own: Option<PromDuration>, inherited: Duration, name| match own {
-            Some(own) if own.0.is_zero() => Err(NotifySpecError::ZeroInterval(name)),
-            Some(own) => Ok(own.0),
-            None => Ok(inherited),
+    fn overlaid(&self, spec: &RouteSpec, errors: &mut Vec<NotifySpecError>) -> Self {
+        let mut interval = |own: Option<PromDuration>, inherited: Duration, name| match own {
+            Some(own) if own.0.is_zero() => {
+                errors.push(NotifySpecError::ZeroInterval(name));
+                inherited
+            }
+            Some(own) => own.0,
+            None => inherited,
         };
+        let group_interval = interval(spec.group_interval, self.group_interval, "group_interval");
+        let repeat_interval = interval(
+            spec.repeat_interval,
+            self.repeat_interval,
+            "repeat_interval",
+        );
         let group_by = match &spec.group_by {
             Some(names) if names.iter().any(|name| name == "...") => None,
             Some(names) => Some(names.clone()),
             None => self.group_by.clone(),
         };
-        Ok(Self {
+        Self {
             receiver: spec
                 .receiver
                 .clone()
                 .unwrap_or_else(|| self.receiver.clone()),
             group_by,
             group_wait: spec.group_wait.map_or(self.group_wait, |wait| wait.0),
-            group_interval: interval(spec.group_interval, self.group_interval, "group_interval")?,
-            repeat_interval: interval(
-                spec.repeat_interval,
-                self.repeat_interval,
-                "repeat_interval",
-            )?,
-        })
+            group_interval,
+            repeat_interval,
+        }
     }
 
     fn route(
@@ -182,33 +187,38 @@ impl Inherited {
     }
 }
 
-fn resolve(
+/// The route and those below it; `parent` is the one above with its key. Every mistake is noted, what is wrong is left out.
+fn route(
+    all: &NotifySpec,
     spec: &RouteSpec,
-    parent: &Inherited,
-    parent_key: Option<&str>,
-    receivers: &[ReceiverSpec],
-) -> Result<RouteConfig, NotifySpecError> {
-    let own = parent.overlaid(spec)?;
-    if !receivers
-        .iter()
-        .any(|receiver| receiver.name == own.receiver)
+    parent: Option<(&Inherited, &str)>,
+    errors: &mut Vec<NotifySpecError>,
+) -> RouteConfig {
+    let default = Inherited::default();
+    let (inherited, parent_key) = parent.unzip();
+    let own = inherited.unwrap_or(&default).overlaid(spec, errors);
+    let mut known = all.receivers.iter();
+    // An inherited one has been told.
+    if let Some(name) = &spec.receiver
+        && !known.any(|receiver| receiver.name == *name)
     {
-        return Err(NotifySpecError::UnknownReceiver(own.receiver));
+        errors.push(NotifySpecError::UnknownReceiver(name.clone()));
     }
-    let matchers: Vec<Matcher> = spec
-        .matchers
-        .iter()
-        .map(|text| parse_matcher(text))
-        .collect::<Result<_, _>>()?;
+    let mut matchers: Vec<Matcher> = Vec::new();
+    for text in &spec.matchers {
+        match parse_matcher(text) {
+            Ok(matcher) => matchers.push(matcher),
+            Err(error) => errors.push(error),
+        }
+    }
     let texts: Vec<String> = matchers.iter().map(Matcher::to_string).collect();
     let own_key = format!("{{{}}}", texts.join(","));
     let key = parent_key.map_or(own_key.clone(), |parent| format!("{parent}/{own_key}"));
-    let children = spec
-        .routes
-        .iter()
-        .map(|child| resolve(child, &own, Some(&key), receivers).map(Arc::new))
-        .collect::<Result<_, _>>()?;
-    Ok(own.route(key, matchers, spec.go_on, children, receivers))
+    let mut children = Vec::new();
+    for child in &spec.routes {
+        children.push(Arc::new(route(all, child, Some((&own, &key)), errors)));
+    }
+    own.route(key, matchers, spec.go_on, children, &all.receivers)
 }
 
 /// Adds the deepest routes that match; false when the route itself does not.

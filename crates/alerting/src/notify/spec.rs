@@ -1,5 +1,7 @@
 //! The notification settings as written in configuration, in Alertmanager's words.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use vervet_model::{MatchOp, Matcher, MatcherError};
 
@@ -110,6 +112,22 @@ pub enum NotifySpecError {
     #[error(transparent)]
     MatcherRegex(#[from] MatcherError),
 }
+
+/// All that is invalid in notification settings, at least one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotifySpecErrors(pub Vec<NotifySpecError>);
+
+impl fmt::Display for NotifySpecErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, error) in self.0.iter().enumerate() {
+            let between = if index > 0 { "; " } else { "" };
+            write!(f, "{between}{error}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for NotifySpecErrors {}
 
 /// Reads one matcher: name, operator, value with or without double quotes.
 pub(super) fn parse_matcher(text: &str) -> Result<Matcher, NotifySpecError> {

@@ -212,6 +212,24 @@ fn invalid_settings_are_refused() {
     ] {
         assert_eq!(spec(yaml).expect_err("invalid"), expected);
     }
+    let all = spec(
+        "route: {receiver: a, group_interval: 0s, matchers: [x=y], routes: [{receiver: b, matchers: [oops, 'n=~\"(\"']}, {repeat_interval: 0s}]}\n\
+         receivers: [{name: c, webhook_configs: [{url: ftp://x}]}, {name: c}]\n",
+    );
+    let all = all.expect_err("invalid");
+    for part in [
+        "the webhook of receiver \"c\"",
+        "two receivers are named \"c\"",
+        "the root route takes every alert",
+        "group_interval of a route is 0",
+        "names the receiver \"a\"",
+        "names the receiver \"b\"",
+        "\"oops\" is not a matcher",
+        "repeat_interval of a route is 0",
+    ] {
+        assert!(all.contains(part), "{part}\n{all}");
+    }
+    assert_eq!(all.matches("names the receiver").count(), 2, "{all}");
     assert!(
         spec("route: {reciever: a}\n")
             .expect_err("unknown key")
