@@ -6,7 +6,7 @@
 //! transaction together with the journal position, so that neither a crash nor a replay counts twice.
 
 mod exceptions;
-mod hints;
+pub(crate) mod hints;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -117,8 +117,7 @@ impl Derive {
     /// The next requests and the last sequence of them, when they are in memory.
     fn held(&self) -> Option<(Vec<Sequenced>, u64)> {
         let requests = self.recent.take_after(self.cursor.committed())?;
-        let (last, _envelope) = requests.back()?;
-        let last = *last;
+        let last = requests.back()?.sequence;
         Some((requests.into(), last))
     }
 
@@ -131,7 +130,11 @@ impl Derive {
         let parsed = |record| {
             let envelope = Envelope::parse(record)
                 .inspect_err(|error| tracing::error!(%error, "journal record skipped"));
-            Some((record.sequence, envelope.ok()?))
+            Some(Sequenced {
+                sequence: record.sequence,
+                envelope: envelope.ok()?,
+                may_report: None,
+            })
         };
         Ok(Some((records.iter().filter_map(parsed).collect(), last)))
     }
@@ -139,10 +142,8 @@ impl Derive {
     fn apply(&self, requests: &[Sequenced], last: u64) -> anyhow::Result<()> {
         let applied = self.errors.applied_sequence()?;
         let mut occurrences = Vec::new();
-        for (sequence, envelope) in requests {
-            if *sequence > applied {
-                self.extract(envelope, &mut occurrences);
-            }
+        for request in requests.iter().filter(|request| request.sequence > applied) {
+            self.extract(request, &mut occurrences);
         }
         if occurrences.is_empty() {
             return Ok(());
@@ -155,7 +156,12 @@ impl Derive {
         Ok(())
     }
 
-    fn extract(&self, envelope: &Envelope, occurrences: &mut Vec<Occurrence>) {
+    fn extract(&self, request: &Sequenced, occurrences: &mut Vec<Occurrence>) {
+        let Sequenced {
+            envelope,
+            may_report,
+            ..
+        } = request;
         let received_at = envelope.received_at;
         // Bodies in the journal were decoded before they were appended; one that does not decode has
         // been reported by then.
@@ -168,15 +174,24 @@ impl Derive {
         }
         let _ = match envelope.signal {
             Signal::Metrics => Ok(()),
-            Signal::Logs => otlp::for_each_message(&body, |resource, scope, message| {
-                // A record that cannot be read was refused by itself.
-                if hints::log_may_report(message)?
-                    && let Ok(record) = LogRecord::read(message)
-                {
-                    occurrences.extend(exceptions::of_log(resource, scope, &record, received_at));
-                }
-                Ok(())
-            }),
+            Signal::Logs if may_report.as_ref().is_some_and(Vec::is_empty) => Ok(()),
+            Signal::Logs => {
+                let mut may_report = may_report.as_ref().map(|rows| rows.iter().peekable());
+                let mut number = 0;
+                otlp::for_each_message(&body, |resource, scope, message| {
+                    let is_hinted = match &mut may_report {
+                        Some(rows) => rows.next_if_eq(&&number).is_some(),
+                        None => hints::log_may_report(message)?,
+                    };
+                    number += 1;
+                    // A record that cannot be read was refused by itself.
+                    if is_hinted && let Ok(record) = LogRecord::read(message) {
+                        let found = exceptions::of_log(resource, scope, &record, received_at);
+                        occurrences.extend(found);
+                    }
+                    Ok(())
+                })
+            }
             Signal::Traces => otlp::for_each_message(&body, |resource, _, message| {
                 let outline = SpanOutline::read(message, exceptions::EVENT)?;
                 if matches!(outline.kind, SpanKind::Server | SpanKind::Consumer) {

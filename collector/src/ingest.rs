@@ -29,6 +29,7 @@ use vervet_model::{Clock, Signal, SystemClock, UnixNanos};
 use vervet_store::{DecodeOptions, Decoded, Store};
 use vervet_wire::{Accepted, OtlpRequest, OtlpSink, Refusal, RefusedRequest, Room, Source};
 
+use crate::derive::hints::logs_that_may_report;
 use crate::derived::Derived;
 use crate::metrics::Metrics;
 use crate::start::Own;
@@ -53,6 +54,8 @@ pub(crate) struct Pending {
     pub(crate) request: OtlpRequest,
     pub(crate) received_at: UnixNanos,
     pub(crate) decoded: Decoded,
+    /// See [`Sequenced`].
+    may_report: Option<Vec<u32>>,
     pub(crate) done: oneshot::Sender<Result<Accepted, Refusal>>,
     /// Held until it is in the head, even if nobody waits for the answer any more.
     room: BudgetRoom,
@@ -137,15 +140,18 @@ impl Ingest {
                 Refusal::Invalid(format!("malformed OTLP {signal} request: {error}"))
             })?;
             room.grow_to(held + decoded.memory_bytes())?;
-            Ok((decoded, room))
+            let may_report = logs_that_may_report(&decoded);
+            Ok((decoded, may_report, room))
         });
         let decoding = decoding.await;
-        let (decoded, room) = decoding.map_err(|error| unavailable(&error.to_string()))??;
+        let (decoded, may_report, room) =
+            decoding.map_err(|error| unavailable(&error.to_string()))??;
         let (done, answer) = oneshot::channel();
         let pending = Pending {
             request,
             received_at,
             decoded,
+            may_report,
             done,
             room,
         };

@@ -3,6 +3,7 @@
 //! Nearly all records report none, so most of the work of this consumer would be to decode what it throws away. A
 //! record passes when [`super::exceptions::of_log`] could find something in it; what passes is decoded and looked at.
 
+use vervet_store::Decoded;
 use vervet_wire::DecodeError;
 use vervet_wire::protobuf::{Field, Reader};
 
@@ -11,6 +12,12 @@ const RECORD_BODY: u32 = 5;
 const RECORD_ATTRIBUTES: u32 = 6;
 const VALUE_STRING: u32 = 1;
 const ENTRY_KEY: u32 = 1;
+
+/// The numbers of the log records of a request that may report an exception, ascending. `None` when its columns do not
+/// tell.
+pub(crate) fn logs_that_may_report(decoded: &Decoded) -> Option<Vec<u32>> {
+    decoded.logs_with(b'\n', names_an_error)
+}
 
 /// Whether a `LogRecord` message may report an exception.
 ///

@@ -9,7 +9,7 @@ use vervet_journal::{Entry, Journal, JournalError};
 use vervet_store::{AppliedSource, Store};
 use vervet_wire::{Accepted, Refusal};
 
-use super::{Envelope, HeadRoom, Pending, Recent, is_repeat, unavailable};
+use super::{Envelope, HeadRoom, Pending, Recent, Sequenced, is_repeat, unavailable};
 use crate::health::Health;
 use crate::metrics::Metrics;
 
@@ -58,7 +58,7 @@ impl Committer {
     }
 
     fn commit(&self, group: Vec<Pending>) {
-        let group = self.without_repeats(group);
+        let mut group = self.without_repeats(group);
         if group.is_empty() {
             return;
         }
@@ -83,9 +83,12 @@ impl Committer {
             .journal_finished(appended.as_ref().err().map(|error| error as _));
         match appended {
             Ok(sequences) => {
-                for (sequence, pending) in sequences.clone().zip(&group) {
-                    let envelope = Envelope::new(&pending.request, pending.received_at);
-                    self.recent.push(sequence, envelope);
+                for (sequence, pending) in sequences.clone().zip(&mut group) {
+                    self.recent.push(Sequenced {
+                        sequence,
+                        envelope: Envelope::new(&pending.request, pending.received_at),
+                        may_report: pending.may_report.take(),
+                    });
                 }
                 for (sequence, pending) in sequences.zip(group) {
                     self.apply(sequence, pending);

@@ -12,6 +12,7 @@ mod histograms;
 mod known_series;
 pub(crate) mod labels;
 pub(crate) mod logs;
+mod look;
 mod metrics;
 mod names;
 mod outline;

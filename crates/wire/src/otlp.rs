@@ -7,6 +7,7 @@
 
 mod logs;
 mod metrics;
+mod number;
 pub(crate) mod schema;
 mod traces;
 mod value;
@@ -18,6 +19,7 @@ pub use metrics::{
     MetricsWriter, Number, NumberPoint, SummaryPoint, Temporality, for_each_metric,
     write_resource_metrics,
 };
+pub use number::NumberText;
 pub use traces::{
     Link, Span, SpanEvent, SpanKind, SpanOutline, SpansWriter, StatusCode, for_each_span,
     write_resource_spans,

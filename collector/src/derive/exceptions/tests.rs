@@ -1,7 +1,9 @@
-use vervet_wire::otlp::SpanEvent;
+use vervet_model::Signal;
+use vervet_store::DecodeOptions;
+use vervet_wire::otlp::{SpanEvent, write_resource_logs};
 use vervet_wire::protobuf::Writer;
 
-use super::super::hints::log_may_report;
+use super::super::hints::{log_may_report, logs_that_may_report};
 use super::*;
 
 const STACK: &str = "TypeError: x is not a function\n    at handler (/app/src/cart.js:10:5)\n    at run (/app/src/server.js:3:1)";
@@ -23,6 +25,17 @@ fn log(record: LogRecord<'_>) -> Option<Occurrence> {
     record.write(&mut Writer::new(&mut message));
     let may_report = log_may_report(&message).expect("well-formed");
     assert!(may_report || found.is_none(), "overlooked: {record:?}");
+    let mut request = Vec::new();
+    write_resource_logs(&mut request, &resource(), &Scope::default(), |out| {
+        out.push(&record);
+    });
+    let decoded = vervet_store::decode(Signal::Logs, &request, &DecodeOptions::default(), NOW);
+    let hints = logs_that_may_report(&decoded.expect("well-formed"));
+    assert_eq!(
+        hints,
+        Some(Vec::from_iter(may_report.then_some(0))),
+        "{record:?}"
+    );
     found
 }
 

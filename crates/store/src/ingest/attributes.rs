@@ -2,12 +2,11 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, MapBuilder, StringBuilder};
 use vervet_model::UnixNanos;
-use vervet_wire::otlp::{KeyValue, Resource, Value};
+use vervet_wire::otlp::{KeyValue, NumberText, Resource, Value};
 
 use super::seen_keys::SeenKeys;
 use super::{DecodeOptions, adjustment};
@@ -18,9 +17,6 @@ const UNKNOWN_SERVICE: &str = "unknown_service";
 
 /// The older name of `deployment.environment.name`, which many SDKs still send.
 const OLD_ENVIRONMENT: &str = "deployment.environment";
-
-/// The longest text of a 64-bit integer (bytes).
-const INTEGER_DIGITS_MAX: usize = 20;
 
 pub(super) type TextMapBuilder = MapBuilder<StringBuilder, StringBuilder>;
 
@@ -158,21 +154,15 @@ fn append_value(
     adjusted: &mut Tally,
 ) -> usize {
     let before = builder.values_slice().len();
-    match value {
-        Value::Int(number) if options.attribute_value_bytes_max >= INTEGER_DIGITS_MAX => {
-            // Writing to memory cannot fail; the empty text ends the value.
-            let _ = write!(builder, "{number}");
-            builder.append_value("");
-        }
-        value => {
-            let text = value.to_text();
-            let cut = truncated(&text, options.attribute_value_bytes_max);
-            if cut.len() < text.len() {
-                adjusted.add(adjustment::ATTRIBUTE_TRUNCATED, 1);
-            }
-            builder.append_value(cut);
-        }
+    let mut number = NumberText::default();
+    let text = number
+        .of(value)
+        .map_or_else(|| value.to_text(), Cow::Borrowed);
+    let cut = truncated(&text, options.attribute_value_bytes_max);
+    if cut.len() < text.len() {
+        adjusted.add(adjustment::ATTRIBUTE_TRUNCATED, 1);
     }
+    builder.append_value(cut);
     builder.values_slice().len() - before
 }
 

@@ -186,7 +186,10 @@ fn gather_map(maps: &[&MapArray], runs: &[Run], rows: usize) -> Result<MapArray,
         .collect();
     let texts = texts.ok_or_else(no_text)?;
     let mut lengths = Vec::with_capacity(rows);
-    let (mut keys, mut values) = (StringBuilder::new(), StringBuilder::new());
+    let (mut keys, mut values) = (
+        Vec::with_capacity(runs.len()),
+        Vec::with_capacity(runs.len()),
+    );
     for run in runs {
         let (Some(map), Some((own_keys, own_values))) =
             (maps.get(run.batch), texts.get(run.batch).copied())
@@ -199,12 +202,32 @@ fn gather_map(maps: &[&MapArray], runs: &[Run], rows: usize) -> Result<MapArray,
         };
         let (from, to) = (offset(run.from), offset(run.to));
         let length = to.saturating_sub(from);
-        keys.append_array(&own_keys.slice(from, length))?;
-        values.append_array(&own_values.slice(from, length))?;
+        keys.push(own_keys.slice(from, length));
+        values.push(own_values.slice(from, length));
         lengths.extend((run.from..run.to).map(|row| offset(row + 1) - offset(row)));
     }
-    let entries: [ArrayRef; 2] = [Arc::new(keys.finish()), Arc::new(values.finish())];
+    let entries: [ArrayRef; 2] = [Arc::new(joined(&keys)?), Arc::new(joined(&values)?)];
     map_like(first, entries, lengths, None)
+}
+
+/// The texts of all parts, in room that is taken once.
+fn joined(parts: &[StringArray]) -> Result<StringArray, ArrowError> {
+    let texts = parts.iter().map(|part| part.len()).sum();
+    let ends = |part: &StringArray| {
+        Some((
+            *part.value_offsets().first()?,
+            *part.value_offsets().last()?,
+        ))
+    };
+    let bytes = parts
+        .iter()
+        .filter_map(ends)
+        .map(|(from, to)| usize::try_from(to - from).unwrap_or(0));
+    let mut joined = StringBuilder::with_capacity(texts, bytes.sum());
+    for part in parts {
+        joined.append_array(part)?;
+    }
+    Ok(joined.finish())
 }
 
 fn no_text() -> ArrowError {

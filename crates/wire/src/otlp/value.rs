@@ -1,8 +1,8 @@
 //! Attribute values.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 
+use super::number::NumberText;
 use crate::protobuf::{DecodeError, Reader, Writer, varint_width};
 use crate::{LIST_ITEMS_MAX, NESTING_MAX};
 
@@ -110,8 +110,10 @@ impl<'a> Value<'a> {
             Self::Empty => Cow::Borrowed(""),
             Self::String(text) => Cow::Borrowed(text),
             Self::Bool(value) => Cow::Borrowed(if *value { "true" } else { "false" }),
-            Self::Int(value) => Cow::Owned(value.to_string()),
-            Self::Double(value) => Cow::Owned(value.to_string()),
+            Self::Int(_) | Self::Double(_) => {
+                let mut text = NumberText::default();
+                Cow::Owned(text.of(self).unwrap_or_default().to_owned())
+            }
             Self::Bytes(bytes) => Cow::Owned(hex::encode(bytes)),
             Self::Array(_) | Self::Map(_) => {
                 let mut out = String::new();
@@ -125,12 +127,8 @@ impl<'a> Value<'a> {
     pub fn write_json(&self, out: &mut String) {
         match self {
             Self::Empty => out.push_str("null"),
-            Self::Bool(_) | Self::Int(_) => out.push_str(&self.to_text()),
-            Self::Double(value) if value.is_finite() => {
-                // Writing to a String cannot fail.
-                let _ = write!(out, "{value}");
-            }
-            Self::Double(_) => out.push_str("null"),
+            Self::Double(value) if !value.is_finite() => out.push_str("null"),
+            Self::Bool(_) | Self::Int(_) | Self::Double(_) => out.push_str(&self.to_text()),
             Self::String(text) => write_json_string(out, text),
             Self::Bytes(_) => write_json_string(out, &self.to_text()),
             Self::Array(values) => {
@@ -228,32 +226,54 @@ pub(super) fn read_key_value(message: &[u8]) -> Result<KeyValue<'_>, DecodeError
     }
 }
 
-/// An attribute as it is nearly always written: a short key, a short text, and nothing else.
+/// An attribute as it is nearly always written: a short key, then a short text or a number, and nothing else.
 #[inline]
 fn read_plain(message: &[u8]) -> Option<KeyValue<'_>> {
     const KEY: u8 = 0x0a;
     const VALUE: u8 = 0x12;
     const STRING: u8 = 0x0a;
+    const BOOL: u8 = 0x10;
+    const INT: u8 = 0x18;
+    const DOUBLE: u8 = 0x21;
     /// A length of one byte.
     const SHORT_MAX: u8 = 0x7f;
     let [KEY, key_bytes @ ..=SHORT_MAX, rest @ ..] = message else {
         return None;
     };
     let (key, value) = rest.split_at_checked(usize::from(*key_bytes))?;
-    let [
-        VALUE,
-        bytes @ ..=SHORT_MAX,
-        STRING,
-        text_bytes @ ..=SHORT_MAX,
-        string @ ..,
-    ] = value
-    else {
+    let [VALUE, value_bytes @ ..=SHORT_MAX, value @ ..] = value else {
         return None;
     };
-    let fits = string.len() == usize::from(*text_bytes) && string.len() + 2 == usize::from(*bytes);
-    fits.then(|| KeyValue {
+    if value.len() != usize::from(*value_bytes) {
+        return None;
+    }
+    let value = match value {
+        [STRING, bytes @ ..=SHORT_MAX, string @ ..] if string.len() == usize::from(*bytes) => {
+            Value::String(text(string))
+        }
+        [INT, varint @ ..] => Value::Int(whole_varint(varint)?.cast_signed()),
+        [DOUBLE, bits @ ..] => Value::Double(f64::from_le_bytes(bits.try_into().ok()?)),
+        [BOOL, bit @ 0..=1] => Value::Bool(*bit == 1),
+        _ => return None,
+    };
+    Some(KeyValue {
         key: text(key),
-        value: Value::String(text(string)),
+        value,
+    })
+}
+
+/// The number that all of `bytes` are; those of ten bytes, which are negative mostly, are left to [`Reader`].
+fn whole_varint(bytes: &[u8]) -> Option<u64> {
+    const BYTES_MAX: usize = 9;
+    let (last @ ..=0x7f, before) = bytes.split_last()? else {
+        return None;
+    };
+    if bytes.len() > BYTES_MAX {
+        return None;
+    }
+    let higher = before.iter().rev();
+    higher.fold(Some(u64::from(*last)), |value, byte| {
+        (byte & 0x80 != 0).then(|| value.map(|value| value << 7 | u64::from(byte & 0x7f)))?
     })
 }
 
@@ -389,3 +409,6 @@ pub(super) fn write_value(w: &mut Writer<'_>, value: &Value<'_>) {
         Value::Bytes(bytes) => w.bytes_always(7, bytes),
     }
 }
+
+#[cfg(test)]
+mod tests;
