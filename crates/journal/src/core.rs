@@ -11,6 +11,7 @@ use crate::config::JournalConfig;
 use crate::format::segment_file_name;
 use crate::fs::{FileSystem, JournalFile};
 use crate::journal::{Evicted, EvictionListener, Listener, Record};
+use crate::open_file::OpenFiles;
 use crate::quarantine::{CorruptRange, quarantine_range};
 use crate::scan;
 use crate::stats::JournalStats;
@@ -23,6 +24,7 @@ pub(crate) struct Core {
     /// Highest durable sequence. Written after the table, so what it promises can be read.
     last_sequence: AtomicU64,
     pub(crate) counters: Counters,
+    pub(crate) open_files: OpenFiles,
     listeners: RwLock<Vec<Arc<Listener>>>,
     on_eviction: RwLock<Option<Arc<EvictionListener>>>,
     pub(crate) poisoned: AtomicBool,
@@ -55,6 +57,7 @@ impl Core {
             table: Mutex::new(table),
             last_sequence: AtomicU64::new(last_sequence),
             counters: Counters::default(),
+            open_files: OpenFiles::default(),
             listeners: RwLock::default(),
             on_eviction: RwLock::default(),
             poisoned: AtomicBool::new(false),
@@ -96,7 +99,9 @@ impl Core {
         !taken.is_empty()
     }
 
+    /// Deletes a segment that is not in the table any more.
     fn delete(&self, first: u64) {
+        self.open_files.close(first);
         let path = self.segment_path(first);
         if let Err(error) = self.fs.remove(&path) {
             // It comes back at the next opening and is deleted then.
@@ -146,7 +151,7 @@ impl Core {
         drop(table);
         let read = |(first, end): (u64, u64)| {
             let file = self.fs.open_read(&self.segment_path(first)).ok()?;
-            scan::first_record(file, first, end).ok()?
+            scan::first_record(&*file, first, end).ok()?
         };
         (own.and_then(read), next.and_then(read))
     }

@@ -223,7 +223,7 @@ impl Inspector {
         let len = len.map_err(|error| JournalError::io("read", &segment.path, error))?;
         let mut walk = Walk::new(segment);
         let version = walk.header(&*file, len)?;
-        walk.records(file, len, each)?;
+        walk.records(&*file, len, each)?;
         walk.end(version, len, each)?;
         Ok(true)
     }
@@ -236,7 +236,7 @@ impl Inspector {
         let failed = |error| JournalError::io("read", &segment.path, error);
         let file = self.fs.open_read(&segment.path).map_err(failed)?;
         let len = file.len().map_err(failed)?;
-        first_record(file, segment.first, len).map_err(failed)
+        first_record(&*file, segment.first, len).map_err(failed)
     }
 
     /// The records in a quarantined range of a segment, as far as their headers can be read.
@@ -344,6 +344,10 @@ impl<'s> Walk<'s> {
                 let is_young = self.segment.is_last
                     && len <= SEGMENT_HEADER_BYTES
                     && self.segment.acknowledged < self.segment.first;
+                if is_young && len == 0 {
+                    // The header comes with the first append.
+                    return Ok(None);
+                }
                 let mut damage = self.damage(0, bytes, read.err());
                 damage.is_unfinished = is_young;
                 self.open.push(damage);
@@ -354,14 +358,13 @@ impl<'s> Walk<'s> {
 
     fn records<E: From<JournalError>>(
         &mut self,
-        file: Arc<dyn JournalFile>,
+        file: &dyn JournalFile,
         len: u64,
         each: &mut dyn FnMut(Item) -> Result<(), E>,
     ) -> Result<(), E> {
-        let mut scanner =
-            Scanner::new(file, self.segment.first, SEGMENT_HEADER_BYTES.min(len), len);
+        let mut scanner = Scanner::new(self.segment.first, SEGMENT_HEADER_BYTES.min(len), len);
         loop {
-            match scanner.next() {
+            match scanner.next(file) {
                 Ok(None) => return Ok(()),
                 Ok(Some(Found::Corrupt { offset, end })) => {
                     let damage = self.damage(offset, end - offset, None);

@@ -84,6 +84,7 @@ mod fs;
 mod group;
 mod inspect;
 mod journal;
+mod open_file;
 mod quarantine;
 mod recovery;
 mod repair;

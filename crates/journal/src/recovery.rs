@@ -26,7 +26,7 @@ use crate::fs::{FileSystem, JournalFile};
 use crate::quarantine::{CorruptRange, quarantine_range};
 use crate::stats::{Gap, LostEnd, RecoveryReport};
 use crate::table::{Segment, Table};
-use crate::writer::Writer;
+use crate::writer::{Writer, create_segment};
 
 use segment::{ScannedSegment, scan_segment};
 
@@ -286,7 +286,7 @@ impl Recovery {
         }
     }
 
-    /// Cuts the torn tail, restores the header if need be, and makes what remains durable. `None` when the
+    /// Cuts the torn tail, restores the header of records that lack it, and makes what remains durable. `None` when the
     /// writer must start a segment of its own: behind bytes that cannot be read, behind records of version 1, or behind
     /// some that the segment itself does not tell to be durable.
     fn reopen_last(&mut self, mut scanned: ScannedSegment) -> Result<Option<Active>, JournalError> {
@@ -306,7 +306,10 @@ impl Recovery {
             self.quarantine_cut(&scanned, len_before);
         }
         let file = Arc::clone(&scanned.file);
-        let len = scanned.segment.disk_bytes.max(SEGMENT_HEADER_BYTES);
+        let len = match scanned.is_bare() {
+            true => 0,
+            false => scanned.segment.disk_bytes.max(SEGMENT_HEADER_BYTES),
+        };
         self.end = Some((path.clone(), len));
         self.report.torn_bytes = len_before.saturating_sub(scanned.segment.disk_bytes);
         let is_current = scanned.version == Some(SEGMENT_VERSION);
@@ -317,7 +320,7 @@ impl Recovery {
             SEGMENT_VERSION_1
         };
         let mut repaired = file.set_len(len);
-        if scanned.version != Some(version) {
+        if len > 0 && scanned.version != Some(version) {
             let header = encode_segment_header(first, version);
             repaired = repaired.and_then(|()| write_all_at(&*file, &header, 0));
         }
@@ -334,23 +337,17 @@ impl Recovery {
 
     fn start_segment(&mut self, first: u64) -> Result<Active, JournalError> {
         let path = self.config.dir.join(segment_file_name(first));
-        let created = || {
-            let file = self.fs.create_new(&path)?;
-            write_all_at(&*file, &encode_segment_header(first, SEGMENT_VERSION), 0)?;
-            file.sync()?;
-            self.fs.sync_dir(&self.config.dir)?;
-            Ok(file)
-        };
-        let file = created().map_err(|error| {
+        let created = create_segment(&*self.fs, &self.config.dir, first);
+        let file = created.map_err(|error| {
             // Best effort: an empty last segment is also what recovery can start from.
             self.fs.remove(&path).ok();
             JournalError::io("create", &path, error)
         })?;
-        self.table.push(Segment::empty(first, SEGMENT_HEADER_BYTES));
+        self.table.push(Segment::empty(first, 0));
         Ok(Active {
             file,
             first,
-            len: SEGMENT_HEADER_BYTES,
+            len: 0,
         })
     }
 

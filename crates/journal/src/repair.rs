@@ -167,7 +167,7 @@ impl SegmentRepair<'_> {
             removed.push(Removed { damage, copy });
         }
         if lacks_header || !removed.is_empty() {
-            self.rewrite(source).map_err(failed)?;
+            self.rewrite(&*source).map_err(failed)?;
         }
         Ok(removed)
     }
@@ -192,7 +192,7 @@ impl SegmentRepair<'_> {
     }
 
     /// Writes the intact records anew.
-    fn rewrite(&self, source: Arc<dyn JournalFile>) -> io::Result<()> {
+    fn rewrite(&self, source: &dyn JournalFile) -> io::Result<()> {
         let temporary = self.segment.path.with_extension("seg.tmp");
         if let Err(error) = self.fs.remove(&temporary)
             && error.kind() != io::ErrorKind::NotFound
@@ -209,15 +209,15 @@ impl SegmentRepair<'_> {
         self.fs.sync_dir(self.dir)
     }
 
-    fn write(&self, source: Arc<dyn JournalFile>, path: &Path) -> io::Result<()> {
+    fn write(&self, source: &dyn JournalFile, path: &Path) -> io::Result<()> {
         let first = self.segment.first;
         let target = self.fs.create_new(path)?;
         write_all_at(&*target, &encode_segment_header(first, SEGMENT_VERSION), 0)?;
         let len = source.len()?;
-        let mut scanner = Scanner::new(source, first, SEGMENT_HEADER_BYTES.min(len), len);
+        let mut scanner = Scanner::new(first, SEGMENT_HEADER_BYTES.min(len), len);
         let mut at = SEGMENT_HEADER_BYTES;
         // What cannot be read ends it, as it ends reading.
-        while let Ok(Some(found)) = scanner.next() {
+        while let Ok(Some(found)) = scanner.next(source) {
             if let Found::Record { offset, header } = found {
                 write_all_at(&*target, &header.encode(first), at)?;
                 write_all_at(

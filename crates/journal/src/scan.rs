@@ -1,11 +1,10 @@
 //! Reads the records of one segment in order and finds the next one behind a corrupt range.
 //!
-//! In: a file, the segment's first sequence, a byte range. Out: valid records and the corrupt
+//! In: a file at each call, the segment's first sequence, a byte range. Out: valid records and the corrupt
 //! ranges between them. Memory: one window of 256 KiB, or of one record where that is larger. A
 //! length is believed only after the header's checksum and the range have agreed with it.
 
 use std::io;
-use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -38,12 +37,12 @@ enum Parsed {
 
 /// The first intact record of the segment that starts at sequence `first`, before byte `end`.
 pub(crate) fn first_record(
-    file: Arc<dyn JournalFile>,
+    file: &dyn JournalFile,
     first: u64,
     end: u64,
 ) -> io::Result<Option<Record>> {
-    let mut scanner = Scanner::new(file, first, SEGMENT_HEADER_BYTES.min(end), end);
-    while let Some(found) = scanner.next()? {
+    let mut scanner = Scanner::new(first, SEGMENT_HEADER_BYTES.min(end), end);
+    while let Some(found) = scanner.next(file)? {
         if let Found::Record { offset, header } = found {
             let payload = Bytes::copy_from_slice(scanner.payload(offset, &header));
             let (sequence, kind) = (header.sequence, header.kind);
@@ -57,8 +56,9 @@ pub(crate) fn first_record(
     Ok(None)
 }
 
+/// A place in a segment and what was read ahead of it. The file is given anew with each step, so that a scanner keeps
+/// none open.
 pub(crate) struct Scanner {
-    file: Arc<dyn JournalFile>,
     first: u64,
     offset: u64,
     end: u64,
@@ -68,12 +68,10 @@ pub(crate) struct Scanner {
 }
 
 impl Scanner {
-    /// Scans `file` from byte `offset` to byte `end`, as part of the segment that starts at
-    /// sequence `first`.
-    pub(crate) fn new(file: Arc<dyn JournalFile>, first: u64, offset: u64, end: u64) -> Self {
+    /// Scans from byte `offset` to byte `end` of the segment that starts at sequence `first`.
+    pub(crate) fn new(first: u64, offset: u64, end: u64) -> Self {
         let previous = first.saturating_sub(1);
         Self {
-            file,
             first,
             offset,
             end,
@@ -104,13 +102,20 @@ impl Scanner {
         self.end = self.end.max(end);
     }
 
-    /// The next record or corrupt range; `None` at the end.
-    pub(crate) fn next(&mut self) -> io::Result<Option<Found>> {
+    /// Forgets what was read and is of no more use.
+    pub(crate) fn shrink(&mut self) {
+        if self.offset >= self.end {
+            self.window = Vec::new();
+        }
+    }
+
+    /// The next record or corrupt range of the segment, which is `file`; `None` at the end.
+    pub(crate) fn next(&mut self, file: &dyn JournalFile) -> io::Result<Option<Found>> {
         let offset = self.offset;
         if offset >= self.end {
             return Ok(None);
         }
-        let found = match self.parse(offset)? {
+        let found = match self.parse(file, offset)? {
             Parsed::Good(header) => {
                 self.previous = header.sequence;
                 self.offset = offset + header.record_bytes();
@@ -129,7 +134,7 @@ impl Scanner {
             },
             Parsed::NoHeader => Found::Corrupt {
                 offset,
-                end: self.find_record(offset + 1)?,
+                end: self.find_record(file, offset + 1)?,
             },
         };
         let Found::Corrupt { end, .. } = found else {
@@ -162,9 +167,9 @@ impl Scanner {
     }
 
     /// First place from `at` on where a valid record starts, or the end.
-    fn find_record(&mut self, mut at: u64) -> io::Result<u64> {
+    fn find_record(&mut self, file: &dyn JournalFile, mut at: u64) -> io::Result<u64> {
         while at + RECORD_HEADER_BYTES <= self.end {
-            match self.parse(at)? {
+            match self.parse(file, at)? {
                 Parsed::Good(_) => return Ok(at),
                 // An intact header is believed, which also keeps this search linear.
                 Parsed::BadPayload(header) => at += header.record_bytes(),
@@ -175,11 +180,11 @@ impl Scanner {
         Ok(self.end)
     }
 
-    fn parse(&mut self, at: u64) -> io::Result<Parsed> {
+    fn parse(&mut self, file: &dyn JournalFile, at: u64) -> io::Result<Parsed> {
         if self.end - at < RECORD_HEADER_BYTES {
             return Ok(Parsed::NoHeader);
         }
-        self.fill(at, RECORD_HEADER_BYTES)?;
+        self.fill(file, at, RECORD_HEADER_BYTES)?;
         let decoded = RecordHeader::decode(self.slice(at, RECORD_HEADER_BYTES), self.first);
         let Some(header) = decoded.filter(|header| header.sequence > self.previous) else {
             return Ok(Parsed::NoHeader);
@@ -187,7 +192,7 @@ impl Scanner {
         if header.record_bytes() > self.end - at {
             return Ok(Parsed::CutOff);
         }
-        self.fill(at, header.record_bytes())?;
+        self.fill(file, at, header.record_bytes())?;
         let intact = crc32c::crc32c(self.payload(at, &header)) == header.payload_crc;
         Ok(if intact {
             Parsed::Good(header)
@@ -197,14 +202,14 @@ impl Scanner {
     }
 
     /// Makes the window cover `bytes` bytes from `at`, which must lie before the end.
-    fn fill(&mut self, at: u64, bytes: u64) -> io::Result<()> {
+    fn fill(&mut self, file: &dyn JournalFile, at: u64, bytes: u64) -> io::Result<()> {
         if !self.slice(at, bytes).is_empty() {
             return Ok(());
         }
         let ahead = bytes.max(WINDOW_BYTES).min(self.end - at);
-        if self.load(at, ahead).is_err() {
+        if self.load(file, at, ahead).is_err() {
             // A bad sector further on must not take the readable bytes before it along.
-            self.load(at, bytes)?;
+            self.load(file, at, bytes)?;
         }
         if (self.window.len() as u64) < bytes {
             return Err(io::ErrorKind::UnexpectedEof.into());
@@ -212,7 +217,7 @@ impl Scanner {
         Ok(())
     }
 
-    fn load(&mut self, at: u64, bytes: u64) -> io::Result<()> {
+    fn load(&mut self, file: &dyn JournalFile, at: u64, bytes: u64) -> io::Result<()> {
         let bytes = usize::try_from(bytes).map_err(io::Error::other)?;
         // What it has of the place already is not read again.
         let had = match at == self.window_start && self.window.len() < bytes {
@@ -226,7 +231,7 @@ impl Scanner {
         self.window.resize(bytes, 0);
         self.window_start = at;
         let rest = self.window.get_mut(had..).unwrap_or_default();
-        let read = read_full_at(&*self.file, rest, at + had as u64);
+        let read = read_full_at(file, rest, at + had as u64);
         self.window.truncate(had + *read.as_ref().unwrap_or(&0));
         read.map(drop)
     }

@@ -81,6 +81,14 @@ impl Table {
         self.segments.push_back(segment);
     }
 
+    /// The active segment has a header of `bytes`, durably.
+    pub(crate) fn begin(&mut self, bytes: u64) {
+        if let Some(active) = self.segments.back_mut() {
+            active.readable_bytes = bytes;
+            active.disk_bytes = bytes;
+        }
+    }
+
     /// The active segment has become durable up to `bytes` and `last`, with `records` more.
     pub(crate) fn publish(&mut self, bytes: u64, last: u64, records: u64) {
         if let Some(active) = self.segments.back_mut() {

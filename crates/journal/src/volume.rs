@@ -1,6 +1,6 @@
 //! How often `OnFull::DropOldest` may take segments for a volume that is full.
 //!
-//! What a segment frees may go to other programs, or stay taken while a reader has the file open. So after appends that took
+//! What a segment frees may go to other programs, or stay taken while one of them has the file open or linked. So after appends that took
 //! segments and found no room all the same, 1, 2, 4 ... [`PAUSE_MAX`] appends fail without taking any.
 
 /// Appends that fail between two that take segments in vain.

@@ -1,12 +1,13 @@
 //! Writes appends to the active segment, closes it when it is full, and keeps the disk budget.
 //!
 //! In: encoded requests, one after the other. Out: bytes in the active segment, and after
-//! `sync` their publication to readers. A request that cannot be written whole is cut away again.
+//! `sync` their publication to readers. A segment begins as a file without a byte, which takes no room; its header is written,
+//! and synced, before the first request: so what nobody needs any more can be let go of on a volume that is full. A request that cannot be written whole is cut away again.
 //! A failed sync or a failed cut leaves unknown bytes on disk, so it ends all appends until `mend` has cut them away.
 
 use std::io;
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -14,9 +15,11 @@ use crate::acknowledged::AcknowledgedFile;
 use crate::config::SyncPolicy;
 use crate::core::Core;
 use crate::error::JournalError;
-use crate::format::{SEGMENT_HEADER_BYTES, SEGMENT_VERSION, encode_segment_header};
-use crate::fs::JournalFile;
+use crate::format::{
+    SEGMENT_HEADER_BYTES, SEGMENT_VERSION, encode_segment_header, segment_file_name,
+};
 use crate::fs::exact::write_all_at;
+use crate::fs::{FileSystem, JournalFile};
 use crate::request::Request;
 use crate::scan::{Found, Scanner};
 use crate::table::Segment;
@@ -104,6 +107,7 @@ impl Writer {
         if self.must_rotate(request.bytes()) {
             self.rotate()?;
         }
+        self.begin_segment()?;
         let after_sync = self.unsynced_records == 0;
         let sequences = request.number(self.next_sequence, self.first, after_sync);
         if let Err(error) = write_all_at(&*self.file, request.encoded(), self.len) {
@@ -173,11 +177,10 @@ impl Writer {
         self.file.sync()?;
         // Bytes whose writing failed count as clean: only the disk knows what it has.
         self.file.forget_cached()?;
-        let file = Arc::clone(&self.file);
         let from = SEGMENT_HEADER_BYTES.min(self.durable_len);
-        let mut scanner = Scanner::new(file, self.first, from, self.durable_len);
+        let mut scanner = Scanner::new(self.first, from, self.durable_len);
         let mut records = 0;
-        while let Some(found) = scanner.next()? {
+        while let Some(found) = scanner.next(&*self.file)? {
             records += u64::from(matches!(found, Found::Record { .. }));
         }
         let expected = self.core.table.lock().active_records();
@@ -209,7 +212,8 @@ impl Writer {
             });
         }
         loop {
-            let header = if self.must_rotate(needed_bytes) {
+            let needs_header = self.len == 0 || self.must_rotate(needed_bytes);
+            let header = if needs_header {
                 SEGMENT_HEADER_BYTES
             } else {
                 0
@@ -264,10 +268,10 @@ impl Writer {
     /// Starts the next segment unless the active one is empty.
     pub(crate) fn close_segment(&mut self) -> Result<(), JournalError> {
         self.check_poison()?;
-        match self.first == self.next_sequence {
-            true => Ok(()),
-            false => self.rotate(),
+        if self.first != self.next_sequence {
+            self.rotate()?;
         }
+        self.begin_segment()
     }
 
     /// Closes the active segment and starts the next one.
@@ -275,31 +279,36 @@ impl Writer {
         self.sync()?;
         let first = self.next_sequence;
         let path = self.core.segment_path(first);
-        let file = match self.create_segment(first) {
+        let file = match create_segment(&*self.core.fs, &self.core.config.dir, first) {
             Ok(file) => file,
             Err(error) => {
                 self.undo_creation(first)?;
                 return Err(self.failed("create", path, error));
             }
         };
-        self.core
-            .table
-            .lock()
-            .push(Segment::empty(first, SEGMENT_HEADER_BYTES));
+        self.core.table.lock().push(Segment::empty(first, 0));
         self.file = file;
         self.first = first;
-        self.len = SEGMENT_HEADER_BYTES;
-        self.durable_len = SEGMENT_HEADER_BYTES;
+        self.len = 0;
+        self.durable_len = 0;
         self.core.delete_released();
         Ok(())
     }
 
-    fn create_segment(&self, first: u64) -> io::Result<Arc<dyn JournalFile>> {
-        let file = self.core.fs.create_new(&self.core.segment_path(first))?;
-        write_all_at(&*file, &encode_segment_header(first, SEGMENT_VERSION), 0)?;
-        file.sync()?;
-        self.core.fs.sync_dir(&self.core.config.dir)?;
-        Ok(file)
+    /// Writes the header, durably, if it is not there yet.
+    fn begin_segment(&mut self) -> Result<(), JournalError> {
+        if self.len > 0 {
+            return Ok(());
+        }
+        let header = encode_segment_header(self.first, SEGMENT_VERSION);
+        if let Err(error) = write_all_at(&*self.file, &header, 0).and_then(|()| self.file.sync()) {
+            self.cut_back()?;
+            return Err(self.failed("write", self.path(), error));
+        }
+        self.len = SEGMENT_HEADER_BYTES;
+        self.durable_len = SEGMENT_HEADER_BYTES;
+        self.core.table.lock().begin(SEGMENT_HEADER_BYTES);
+        Ok(())
     }
 
     /// Removes what a failed creation has left. A leftover would claim sequences that go on in
@@ -351,6 +360,17 @@ impl Writer {
             }),
         }
     }
+}
+
+/// Makes the file of a segment, durably. It takes no room before something is written to it.
+pub(crate) fn create_segment(
+    fs: &dyn FileSystem,
+    dir: &Path,
+    first: u64,
+) -> io::Result<Arc<dyn JournalFile>> {
+    let file = fs.create_new(&dir.join(segment_file_name(first)))?;
+    fs.sync_dir(dir)?;
+    Ok(file)
 }
 
 impl Drop for Writer {

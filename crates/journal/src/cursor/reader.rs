@@ -1,4 +1,7 @@
-//! Reads durable records in order across segments, through its own file handle.
+//! Reads durable records in order across segments.
+//!
+//! At most one file is open, and whoever deletes it closes it ([`OpenFile`]): its room comes back though nobody reads on. The
+//! place in it stays, with what was read ahead.
 
 use std::sync::Arc;
 
@@ -7,6 +10,7 @@ use crate::error::JournalError;
 use crate::format::SEGMENT_HEADER_BYTES;
 use crate::fs::JournalFile;
 use crate::journal::Record;
+use crate::open_file::OpenFile;
 use crate::quarantine::CorruptRange;
 use crate::scan::{Found, Scanner};
 
@@ -14,13 +18,15 @@ pub(super) struct Reader {
     core: Arc<Core>,
     /// Everything up to here has been returned or skipped.
     position: u64,
+    file: Arc<OpenFile>,
     open: Option<OpenSegment>,
     /// A record that did not fit into the last answer.
     ahead: Option<Record>,
 }
 
 struct OpenSegment {
-    file: Arc<dyn JournalFile>,
+    /// While a call reads.
+    file: Option<Arc<dyn JournalFile>>,
     scanner: Scanner,
     last: u64,
 }
@@ -28,9 +34,11 @@ struct OpenSegment {
 impl Reader {
     /// Reads on after sequence `position`.
     pub(super) fn new(core: Arc<Core>, position: u64) -> Self {
+        let file = core.open_files.add();
         Self {
             core,
             position,
+            file,
             open: None,
             ahead: None,
         }
@@ -43,6 +51,15 @@ impl Reader {
     }
 
     pub(super) fn read(&mut self, bytes_max: usize) -> Result<Vec<Record>, JournalError> {
+        let records = self.read_open(bytes_max);
+        if let Some(open) = &mut self.open {
+            open.file = None;
+            open.scanner.shrink();
+        }
+        records
+    }
+
+    fn read_open(&mut self, bytes_max: usize) -> Result<Vec<Record>, JournalError> {
         let mut records = Vec::new();
         let mut bytes = 0_usize;
         loop {
@@ -71,18 +88,22 @@ impl Reader {
 
     fn next_record(&mut self) -> Result<Option<Record>, JournalError> {
         while self.open_segment()? {
-            let Some(open) = &mut self.open else {
+            let Some(OpenSegment {
+                file: Some(file),
+                scanner,
+                last,
+            }) = &mut self.open
+            else {
                 return Ok(None);
             };
-            let first = open.scanner.first();
-            let found = open
-                .scanner
-                .next()
+            let first = scanner.first();
+            let found = scanner
+                .next(&**file)
                 .map_err(|error| JournalError::io("read", &self.core.segment_path(first), error))?;
             match found {
                 Some(Found::Record { header, .. }) if header.sequence <= self.position => {}
                 Some(Found::Record { offset, header }) => {
-                    let payload = open.scanner.take_payload(offset, &header);
+                    let payload = scanner.take_payload(offset, &header);
                     self.position = header.sequence;
                     let (sequence, kind) = (header.sequence, header.kind);
                     return Ok(Some(Record {
@@ -93,10 +114,10 @@ impl Reader {
                 }
                 Some(Found::Corrupt { offset, end }) => {
                     let range = CorruptRange { first, offset, end };
-                    self.core.met_corrupt_range(Some(&*open.file), range);
+                    self.core.met_corrupt_range(Some(&**file), range);
                 }
                 // The records up to `last` that were not found are lost to a corrupt range.
-                None => self.position = self.position.max(open.last),
+                None => self.position = self.position.max(*last),
             }
         }
         Ok(None)
@@ -108,30 +129,35 @@ impl Reader {
         let Some((first, last, end)) = self.locate() else {
             return Ok(false);
         };
-        if let Some(open) = self
-            .open
-            .as_mut()
-            .filter(|open| open.scanner.first() == first)
-        {
-            open.scanner.extend_to(end);
-            open.last = last;
+        drop(self.open.take_if(|open| open.scanner.first() != first));
+        let open = self.open.get_or_insert_with(|| OpenSegment {
+            file: None,
+            scanner: Scanner::new(first, SEGMENT_HEADER_BYTES, end),
+            last,
+        });
+        open.scanner.extend_to(end);
+        open.last = last;
+        if open.file.is_some() {
+            return Ok(true);
+        }
+        if let Some(file) = self.file.of(first) {
+            open.file = Some(file);
             return Ok(true);
         }
         let path = self.core.segment_path(first);
-        let file = match self.core.fs.open_read(&path) {
-            Ok(file) => file,
-            // Taken from this cursor since `locate`; the next round finds what follows.
-            Err(_) if self.locate().is_none_or(|(now, ..)| now != first) => {
-                return self.open_segment();
-            }
-            Err(error) => return Err(JournalError::io("open", &path, error)),
-        };
-        let scanner = Scanner::new(Arc::clone(&file), first, SEGMENT_HEADER_BYTES, end);
-        self.open = Some(OpenSegment {
-            file,
-            scanner,
-            last,
-        });
+        let opened = self.core.fs.open_read(&path);
+        if let Ok(file) = &opened {
+            self.file.keep(first, Arc::clone(file));
+        }
+        // Looked at when the file is within reach of whoever deletes it: if it is gone since, nobody else closes it.
+        if self.locate().is_none_or(|(now, ..)| now != first) {
+            self.file.close(first);
+            return self.open_segment();
+        }
+        let file = opened.map_err(|error| JournalError::io("open", &path, error))?;
+        if let Some(open) = &mut self.open {
+            open.file = Some(file);
+        }
         Ok(true)
     }
 

@@ -112,9 +112,9 @@ pub(super) fn scan_segment(
 impl ScannedSegment {
     fn read_records(&mut self, from: u64, len: u64, previous: u64) {
         let file = Arc::clone(&self.file);
-        let mut scanner = Scanner::new(file, self.segment.first, from, len).after(previous);
+        let mut scanner = Scanner::new(self.segment.first, from, len).after(previous);
         loop {
-            match scanner.next() {
+            match scanner.next(&*file) {
                 Ok(None) => return,
                 Ok(Some(Found::Corrupt { offset, end })) => {
                     self.torn.get_or_insert(self.whole);
@@ -180,6 +180,11 @@ impl ScannedSegment {
     /// longer, or another recovery, which may know less, would cut them.
     pub(super) fn needs_successor(&self) -> bool {
         self.told_durable || self.told_whole
+    }
+
+    /// Whether it has neither a record nor a header: the writer begins it anew.
+    pub(super) fn is_bare(&self) -> bool {
+        self.segment.records == 0 && self.version.is_none()
     }
 
     fn add_corrupt(&mut self, offset: u64, end: u64) {

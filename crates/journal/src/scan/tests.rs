@@ -30,9 +30,9 @@ fn scan(bytes: &[u8]) -> Vec<Seen> {
     let path = dir.path().join("segment");
     std::fs::write(&path, bytes).unwrap();
     let file = OsFileSystem.open_read(&path).unwrap();
-    let mut scanner = Scanner::new(file, 1, 0, bytes.len() as u64);
+    let mut scanner = Scanner::new(1, 0, bytes.len() as u64);
     let mut seen = Vec::new();
-    while let Some(found) = scanner.next().unwrap() {
+    while let Some(found) = scanner.next(&*file).unwrap() {
         seen.push(match found {
             Found::Record { header, .. } => Seen::Record(header.sequence),
             Found::Corrupt { offset, end } => Seen::Corrupt(offset, end),
@@ -102,9 +102,10 @@ fn a_promised_length_beyond_the_file_allocates_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("segment");
     std::fs::write(&path, bytes).unwrap();
-    let mut scanner = Scanner::new(OsFileSystem.open_read(&path).unwrap(), 1, 0, 24);
+    let file = OsFileSystem.open_read(&path).unwrap();
+    let mut scanner = Scanner::new(1, 0, 24);
     assert_eq!(
-        scanner.next().unwrap(),
+        scanner.next(&*file).unwrap(),
         Some(Found::Corrupt { offset: 0, end: 24 })
     );
     assert!(

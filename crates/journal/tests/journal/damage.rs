@@ -343,7 +343,8 @@ fn an_end_that_was_acknowledged_and_is_gone_is_told_at_every_length() {
         let (journal, report) = open(dir.path());
         assert!(report.found_damage());
         let end = report.lost_end.unwrap();
-        let left = 32 + (kept - 2) * 84;
+        // A piece of a header is not kept.
+        let left = if len < 32 { 0 } else { 32 + (kept - 2) * 84 };
         assert_eq!(
             (end.segment.clone(), end.bytes, end.after, end.through),
             (path.clone(), left, kept, 4),

@@ -37,7 +37,7 @@ fn a_full_volume_leaves_nothing_of_the_append_behind() {
 }
 
 #[test]
-fn a_full_volume_at_a_segment_border_leaves_the_old_segment_in_use() {
+fn a_full_volume_at_a_segment_border_costs_nothing() {
     let disk = Disk::default();
     let (journal, _) = boot(&disk);
     fill(&journal, 2);
@@ -136,6 +136,86 @@ fn an_active_segment_that_nobody_needs_makes_room_on_a_full_volume() {
         !report.found_damage() && report.gaps.is_empty(),
         "{report:?}"
     );
+}
+
+/// On a volume of which one segment is all: nothing comes back from it while somebody has it open.
+#[test]
+fn what_everybody_has_read_gives_its_room_back_at_once() {
+    let disk = Disk::default();
+    let (journal, _) = Journal::open_with(JournalConfig::new("/j"), disk.mount()).unwrap();
+    let mut cursors = ["main", "second"].map(|name| journal.cursor(name).unwrap());
+    for round in 0..3 {
+        disk.faults(|faults| faults.volume_bytes = Some(1_000));
+        while append(&journal, &[b'x'; 60]).is_ok() {}
+        let last = journal.last_sequence();
+        for cursor in &mut cursors {
+            assert!(!drain(cursor).is_empty(), "round {round}");
+            cursor.commit(last, b"").unwrap();
+        }
+        assert_eq!(append(&journal, &[b'y'; 60]).unwrap(), last + 1);
+        assert!(!disk.holds_removed());
+    }
+}
+
+/// As a cursor whose destination is away for long: it has read, and reads no more.
+#[test]
+fn what_is_taken_gives_its_room_back_though_somebody_was_reading_it() {
+    let (disk, journal, mut cursor) = full_volume(OnFull::DropOldest);
+    assert_eq!(cursor.read(60).unwrap().len(), 1);
+    let failed = journal.stats().failed_appends;
+    for _ in 0..50 {
+        append(&journal, &[b'x'; 60]).unwrap();
+    }
+    assert_eq!(journal.stats().failed_appends, failed);
+    assert!(!disk.holds_removed());
+    assert_eq!(drain(&mut cursor).last().unwrap().0, 150);
+}
+
+/// The new segment has no room for so much as its header before the old one is gone.
+#[test]
+fn a_volume_without_a_byte_left_goes_on_once_all_was_acknowledged() {
+    let disk = Disk::default();
+    let (journal, _) = Journal::open_with(JournalConfig::new("/j"), disk.mount()).unwrap();
+    let mut cursor = journal.cursor("main").unwrap();
+    for _ in 0..9 {
+        append(&journal, &[b'x'; 60]).unwrap();
+    }
+    cursor.commit(9, b"").unwrap();
+    disk.fill_but(0);
+    assert_eq!(append(&journal, &[b'y'; 60]).unwrap(), 10);
+    assert_eq!(drain(&mut cursor).len(), 1);
+    disk.crash(1);
+    let (journal, report) = boot(&disk);
+    assert!(
+        !report.found_damage() && report.gaps.is_empty(),
+        "{report:?}"
+    );
+    assert_eq!(journal.last_sequence(), 10);
+}
+
+#[test]
+fn a_journal_of_which_only_an_empty_segment_is_left_opens_on_a_full_volume() {
+    let disk = Disk::default();
+    let (journal, _) = boot(&disk);
+    let mut cursor = journal.cursor("main").unwrap();
+    fill(&journal, 2);
+    cursor.commit(2, b"").unwrap();
+    // Nothing fits any more, whatever goes: the next segment stays without its header.
+    disk.faults(|faults| faults.room = Some(0));
+    assert!(append(&journal, &[b'x'; 60]).unwrap_err().is_retryable());
+    drop((journal, cursor));
+    let (journal, report) = boot(&disk);
+    assert!(
+        !report.found_damage() && report.gaps.is_empty(),
+        "{report:?}"
+    );
+    assert_eq!(journal.stats().disk_bytes, 0);
+    disk.faults(|faults| faults.room = None);
+    fill(&journal, 2);
+    disk.crash(1);
+    let (journal, report) = boot(&disk);
+    assert!(!report.found_damage(), "{report:?}");
+    assert_eq!(sequences(&mut journal.cursor("main").unwrap()), [3, 4]);
 }
 
 #[test]

@@ -177,6 +177,8 @@ fn a_full_disk_and_a_full_budget_lose_only_what_a_cursor_lets_go() {
         "full",
         vec![
             (2, (0..300_u16).prop_map(Step::Room).boxed()),
+            (2, (0..300_u16).prop_map(Step::FillBut).boxed()),
+            (3, Just(Step::Settle).boxed()),
             (1, (1..50_u8).prop_map(Step::ShortWrites).boxed()),
             (
                 2,

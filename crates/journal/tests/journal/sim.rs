@@ -52,7 +52,7 @@ struct BadSector {
 pub(crate) struct Faults {
     /// Bytes that may still be written before ENOSPC.
     pub(crate) room: Option<u64>,
-    /// Bytes that all files may hold together; what is removed gives room back.
+    /// Bytes that all files may hold together; what is removed and not open gives room back.
     pub(crate) volume_bytes: Option<u64>,
     /// Every write takes at most this many bytes.
     pub(crate) write_bytes_max: Option<usize>,
@@ -67,11 +67,14 @@ pub(crate) struct Faults {
     pub(crate) sync_duration: std::time::Duration,
 }
 
-#[derive(Default, Clone)]
+#[derive(Default)]
 struct Inode {
     live: Vec<u8>,
     durable: Vec<u8>,
     unsynced: Vec<Change>,
+    /// Shared with every handle: a file that was removed keeps its bytes as long as one is open.
+    open: Arc<()>,
+    is_segment: bool,
 }
 
 #[derive(Clone)]
@@ -278,7 +281,8 @@ impl Disk {
         let fails = faults.fail_syncs
             || faults.fail_change_after.is_some()
             || faults.power_cut_after.is_some();
-        faults.room.is_none() && !fails && state.bad_sectors.is_empty()
+        let is_full = faults.room.is_some() || faults.volume_bytes.is_some();
+        !is_full && !fails && state.bad_sectors.is_empty()
     }
 
     /// Whether the power is out.
@@ -296,14 +300,44 @@ impl Disk {
         names.collect()
     }
 
+    /// Lets nothing more fit than is held now, and `more` bytes.
+    pub(crate) fn fill_but(&self, more: usize) {
+        let mut state = self.0.lock();
+        let bytes = state.held_bytes() + more;
+        state.faults.volume_bytes = Some(bytes as u64);
+    }
+
+    /// What would fit on the volume if all segments went; `None` unless its size is all that may go wrong.
+    pub(crate) fn room_beside_segments(&self) -> Option<usize> {
+        let state = self.0.lock();
+        let faults = &state.faults;
+        let fails = faults.room.is_some()
+            || faults.fail_syncs
+            || faults.fail_change_after.is_some()
+            || faults.power_cut_after.is_some();
+        let volume_bytes = faults.volume_bytes.filter(|_| !fails)?;
+        let kept = state.held_bytes() - state.segment_bytes();
+        Some(usize::try_from(volume_bytes).unwrap().saturating_sub(kept))
+    }
+
+    /// Handles of segments, those of removed ones included.
+    pub(crate) fn open_segments(&self) -> usize {
+        let state = self.0.lock();
+        let segments = state.inodes.iter().filter(|inode| inode.is_segment);
+        segments.map(Inode::handles).sum()
+    }
+
+    /// Whether somebody has a file open that was removed.
+    pub(crate) fn holds_removed(&self) -> bool {
+        let state = self.0.lock();
+        let named: BTreeSet<usize> = state.live.files.values().copied().collect();
+        let mut inodes = state.inodes.iter().enumerate();
+        inodes.any(|(at, inode)| inode.handles() > 0 && !named.contains(&at))
+    }
+
     /// Bytes of all segments.
     pub(crate) fn segment_bytes(&self) -> u64 {
-        let state = self.0.lock();
-        state
-            .live
-            .segments()
-            .map(|(_, inode)| state.inodes[inode].live.len() as u64)
-            .sum()
+        self.0.lock().segment_bytes() as u64
     }
 }
 
@@ -318,6 +352,10 @@ impl Names {
 }
 
 impl Inode {
+    fn handles(&self) -> usize {
+        Arc::strong_count(&self.open) - 1
+    }
+
     fn keep_first(&mut self, dice: &mut Dice) {
         let kept = dice.roll(self.unsynced.len());
         let torn = self.unsynced.get(kept).cloned();
@@ -361,6 +399,7 @@ struct SimFile {
     boot: u64,
     inode: usize,
     is_segment: bool,
+    _open: Arc<()>,
 }
 
 fn power_is_out() -> io::Error {
@@ -390,6 +429,20 @@ impl State {
             None => {}
         }
         Ok(())
+    }
+
+    /// Bytes of all files that have a name or are open.
+    fn held_bytes(&self) -> usize {
+        let named: BTreeSet<usize> = self.live.files.values().copied().collect();
+        let held = self.inodes.iter().enumerate();
+        let held = held.filter(|(at, inode)| named.contains(at) || inode.handles() > 0);
+        held.map(|(_, inode)| inode.live.len()).sum()
+    }
+
+    fn segment_bytes(&self) -> usize {
+        let segments = self.live.segments();
+        let bytes = segments.map(|(_, inode)| self.inodes[inode].live.len());
+        bytes.sum()
     }
 
     fn change_name(&mut self, change: NameChange) {
@@ -424,13 +477,16 @@ impl State {
 }
 
 impl SimFs {
-    fn open(&self, path: &Path, inode: usize) -> Arc<dyn JournalFile> {
-        let is_segment = path.extension().is_some_and(|extension| extension == "seg");
+    fn open(&self, state: &State, inode: usize) -> Arc<dyn JournalFile> {
+        let Inode {
+            is_segment, open, ..
+        } = &state.inodes[inode];
         Arc::new(SimFile {
             disk: self.disk.clone(),
             boot: self.boot,
             inode,
-            is_segment,
+            is_segment: *is_segment,
+            _open: Arc::clone(open),
         })
     }
 }
@@ -476,10 +532,13 @@ impl FileSystem for SimFs {
         if !state.live.has_folder(path.parent().unwrap()) {
             return Err(io::ErrorKind::NotFound.into());
         }
-        state.inodes.push(Inode::default());
+        state.inodes.push(Inode {
+            is_segment: path.extension().is_some_and(|extension| extension == "seg"),
+            ..Inode::default()
+        });
         let inode = state.inodes.len() - 1;
         state.change_name(NameChange::Set(path.to_path_buf(), inode));
-        Ok(self.open(path, inode))
+        Ok(self.open(&state, inode))
     }
 
     fn open_write(&self, path: &Path) -> io::Result<Arc<dyn JournalFile>> {
@@ -490,7 +549,7 @@ impl FileSystem for SimFs {
         let state = self.disk.0.lock();
         state.check_boot(self.boot)?;
         let inode = *state.live.files.get(path).ok_or(io::ErrorKind::NotFound)?;
-        Ok(self.open(path, inode))
+        Ok(self.open(&state, inode))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -588,8 +647,7 @@ impl JournalFile for SimFile {
             }
         }
         if let Some(volume_bytes) = state.faults.volume_bytes {
-            let held = state.live.files.values();
-            let held: usize = held.map(|inode| state.inodes[*inode].live.len()).sum();
+            let held = state.held_bytes();
             let free = usize::try_from(volume_bytes).unwrap().saturating_sub(held);
             let inside = state.inodes[self.inode].live.len() - usize::try_from(offset).unwrap();
             take = take.min(inside + free);

@@ -19,6 +19,8 @@ pub(super) enum Step {
     Append(Vec<u16>),
     Read(usize, u16),
     Commit(usize, u8),
+    /// Everybody reads and commits all there is.
+    Settle,
     Rewind(usize),
     /// Whether the reader loses its oldest records when the budget is used up.
     Policy(usize, bool),
@@ -27,6 +29,8 @@ pub(super) enum Step {
     /// Creates a cursor that nobody reads, or removes it.
     ToggleThird,
     Room(u16),
+    /// Nothing more than this fits on the volume, unless something goes.
+    FillBut(u16),
     ShortWrites(u8),
     Heal,
     FailedSync,
@@ -124,10 +128,29 @@ impl World {
     }
 
     pub(super) fn run(&mut self, step: &Step) {
+        self.take(step);
+        assert!(
+            !self.disk.holds_removed(),
+            "what goes gives its room back at once"
+        );
+        let open = self.disk.open_segments();
+        assert!(
+            open <= 1 + READERS.len(),
+            "one of the writer, one of each reader: {open}"
+        );
+    }
+
+    fn take(&mut self, step: &Step) {
         match step {
             Step::Append(lengths) => self.append(lengths),
             Step::Read(reader, bytes_max) => self.read(*reader, *bytes_max),
             Step::Commit(reader, share) => self.commit(*reader, *share),
+            Step::Settle => {
+                for reader in 0..READERS.len() {
+                    self.read(reader, u16::MAX);
+                    self.commit(reader, u8::MAX);
+                }
+            }
             Step::Rewind(reader) => {
                 let cursor = &mut self.running.as_mut().unwrap().cursors[*reader];
                 cursor.rewind();
@@ -142,6 +165,7 @@ impl World {
             Step::Room(room) => self
                 .disk
                 .faults(|faults| faults.room = Some(u64::from(*room))),
+            Step::FillBut(more) => self.disk.fill_but(usize::from(*more)),
             Step::ShortWrites(bytes) => {
                 self.disk
                     .faults(|faults| faults.write_bytes_max = Some(usize::from(*bytes)));
@@ -440,6 +464,7 @@ impl World {
         // A fault that strikes once is over when it has struck.
         let was_healthy = self.disk.is_healthy();
         let before = journal.stats();
+        let must_fit = self.must_fit(&payloads);
         let segments = self.segments();
         match append_all(journal, &payloads) {
             Ok(range) => {
@@ -473,6 +498,9 @@ impl World {
                     "full, though nobody holds it up: {before:?}"
                 );
             }
+            Err(JournalError::NoSpace { .. }) if must_fit => {
+                panic!("no room on the volume, though nobody needs what takes it: {before:?}")
+            }
             // Nothing of it may ever be seen.
             Err(error) => assert!(
                 !was_healthy
@@ -483,6 +511,17 @@ impl World {
         }
         self.note_drops(&segments);
         self.check_figures();
+    }
+
+    /// Whether the volume has room for an append once all that everybody has settled is gone.
+    fn must_fit(&self, payloads: &[Vec<u8>]) -> bool {
+        let last = self.acknowledged.keys().next_back().copied().unwrap_or(0);
+        let cursors = &self.running.as_ref().unwrap().cursors;
+        let is_settled = self.third == BTreeSet::from([None])
+            && cursors.iter().all(|cursor| cursor.committed() >= last);
+        let records: usize = payloads.iter().map(|payload| 24 + payload.len()).sum();
+        let room = self.disk.room_beside_segments();
+        is_settled && !self.inexact && room.is_some_and(|room| room >= 32 + records)
     }
 
     /// What was undecided is decided: nothing of it may ever be seen.
