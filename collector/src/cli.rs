@@ -1,8 +1,9 @@
-//! The commands that look after a store: `verify`, `backup`, `restore`, `status`, `query`. Each exits 0 when all is well, 1 when it is not or the
+//! The commands that look after a store: `verify`, `journal`, `backup`, `restore`, `status`, `query`. Each exits 0 when all is well, 1 when it is not or the
 //! command failed, 78 when the configuration is invalid.
 
 mod backup;
 mod human;
+mod journal;
 mod place;
 mod progress;
 mod remote;
@@ -25,6 +26,8 @@ const EXIT_CONFIG: u8 = 78;
 pub enum Operate {
     /// Check every byte of the data, also beside a running collector.
     Verify(verify::VerifyArgs),
+    /// Look into the journal, or repair it.
+    Journal(journal::JournalArgs),
     /// Copy everything to a folder or an object store, also beside a running collector.
     Backup(backup::BackupArgs),
     /// Bring a backup back into an empty folder.
@@ -40,6 +43,7 @@ impl Operate {
     pub fn run(self) -> ExitCode {
         let result = match self {
             Self::Verify(args) => verify::run(&args),
+            Self::Journal(args) => journal::run(&args),
             Self::Backup(args) => backup::run(&args),
             Self::Restore(args) => backup::run_restore(&args),
             Self::Status(args) => remote::status(&args),

@@ -60,7 +60,7 @@ pub(super) fn run(args: BufferArgs) -> ExitCode {
     match args.command {
         Command::Ls(args) => at(&args.place, |dir| ls::run(dir, args.json)),
         Command::Verify(args) => at(&args.place, verify::run),
-        Command::Repair(args) => at(&args.place, repair::run),
+        Command::Repair(args) => at(&args.place, |dir| repair::run(dir, args.dry_run)),
         Command::Export(args) => at(&args.place, |dir| export::run(dir, &args.selection)),
     }
 }

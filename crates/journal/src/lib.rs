@@ -13,6 +13,8 @@
 //!   cut away what the sync was for.
 //! - A segment is deleted when every cursor has let go of it and it is not the active one. Without
 //!   a cursor nothing is deleted. [`OnFull::DropOldest`] takes what a cursor has under way last.
+//! - What is deleted gives its room back at once: a cursor keeps at most one file open, and deleting closes it. A segment begins
+//!   as an empty file, so that the one before it can go before anything is written; its header is synced before its first record.
 //! - Opening succeeds on any content: a torn tail of the last segment is cut, other damage is
 //!   copied to `quarantine/`, skipped, counted and reported.
 //! - One process at a time: an exclusive lock on the file `lock`.
@@ -91,8 +93,10 @@ mod repair;
 mod request;
 mod scan;
 mod stats;
+mod survey;
 mod sync_thread;
 mod table;
+mod tell;
 mod volume;
 mod writer;
 
@@ -107,3 +111,4 @@ pub use inspect::{CursorView, Damage, Inspector, Item, Salvaged, SegmentView};
 pub use journal::{Entry, Evicted, EvictionListener, Journal, Listener, Record};
 pub use repair::{Removed, RepairReport, repair};
 pub use stats::{CursorStats, Gap, JournalStats, LostEnd, QuarantinedRange, RecoveryReport};
+pub use survey::{Survey, SurveyedSegment};

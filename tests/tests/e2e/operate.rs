@@ -255,6 +255,53 @@ async fn sql_names_the_segments_that_it_could_not_read() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_damaged_journal_is_inspected_repaired_and_costs_its_request_only() {
+    let _turn = turn().await;
+    let dir = tempfile::tempdir().unwrap();
+    let options = CollectorOptions {
+        limits: "{flush_interval: 1h}".to_owned(),
+        ..CollectorOptions::new(dir.path())
+    };
+    let mut collector = Collector::start(options).await;
+    for first in [0, 100, 200] {
+        send(&collector, first..first + 100).await;
+    }
+    let data = collector.data_dir();
+    let place = ["--data-dir", text(&data)];
+    let journal = |command: &[&'static str]| [&["journal"], command, &place].concat();
+    let seen = done(&journal(&["inspect"]), None).await;
+    assert!(
+        seen.contains("3 requests in 1 segments: no damage"),
+        "{seen}"
+    );
+    let refused = run(&journal(&["repair"]), None).await;
+    assert_eq!(refused.status.code(), Some(1));
+    let stderr = String::from_utf8(refused.stderr).unwrap();
+    assert!(stderr.contains("stop it first"), "{stderr}");
+    collector.program.kill();
+    let segment = data.join("journal/00000000000000000001.seg");
+    let mut bytes = std::fs::read(&segment).unwrap();
+    let mut places = bytes.windows(10);
+    let at = places.position(|place| place == b"record 150").unwrap();
+    bytes[at] ^= 1;
+    std::fs::write(&segment, &bytes).unwrap();
+    for command in [&["inspect"][..], &["repair", "--dry-run"]] {
+        let output = run(&journal(command), None).await;
+        assert_eq!(output.status.code(), Some(1), "{command:?}");
+    }
+    assert!(std::fs::read(&segment).unwrap() == bytes, "nothing changed");
+    let told = done(&journal(&["repair"]), None).await;
+    assert!(
+        told.contains("sequence 2 is lost; taken out, kept as")
+            && told.ends_with("1 requests known to be lost, 0 of them are in files\n"),
+        "{told}"
+    );
+    done(&journal(&["inspect", "--json"]), None).await;
+    collector.start_again().await;
+    assert_eq!(count(&collector).await.0, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn sql_is_answered_in_each_form_and_changes_nothing() {
     let _turn = turn().await;
     let dir = tempfile::tempdir().unwrap();

@@ -202,7 +202,7 @@ impl<W: Write> Export<'_, W> {
                     Item::Damage(damage) if damage.is_unfinished => {}
                     Item::Damage(damage) => {
                         self.failed += 1;
-                        complain(&super::verify::describe(&damage));
+                        complain(&damage);
                     }
                 }
                 Ok(())

@@ -117,10 +117,10 @@ fn a_buffer_in_use_is_listed_verified_and_exported_and_not_repaired() {
         (true, vec![3, 4, 5, 6]),
         "two are settled and gone"
     );
-    let refused = repair::run(dir.path()).expect_err("in use");
+    let refused = repair::run(dir.path(), false).expect_err("in use");
     assert!(refused.to_string().contains("stop it first"), "{refused}");
     drop(journal);
-    assert!(repair::run(dir.path()).expect("repairs what is not broken"));
+    assert!(repair::run(dir.path(), false).expect("repairs what is not broken"));
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn damage_is_found_taken_out_kept_aside_and_exported_from_there() {
     assert!(!verify::run(dir.path()).expect("reads"));
     let (whole, text) = exported(dir.path(), &["--format", "text"]);
     assert_eq!((whole, numbers(&text)), (false, vec![4, 5, 6]));
-    assert!(repair::run(dir.path()).expect("repairs"));
+    assert!(repair::run(dir.path(), false).expect("repairs"));
     assert!(
         verify::run(dir.path()).expect("reads"),
         "the damage is gone"
