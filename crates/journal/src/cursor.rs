@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::config::OnFull;
 use crate::core::Core;
-use crate::cursor_file::{self, Loaded, StoredCursor};
+use crate::cursor_file::{self, CursorFile, Loaded, StoredCursor};
 use crate::error::JournalError;
 use crate::journal::Record;
 use crate::table::CursorEntry;
@@ -17,7 +17,7 @@ use reader::Reader;
 /// holding its uncommitted segments on disk.
 pub struct Cursor {
     core: Arc<Core>,
-    name: String,
+    file: CursorFile,
     stored: StoredCursor,
     reader: Reader,
 }
@@ -27,15 +27,16 @@ impl Cursor {
     pub(crate) fn open(core: &Arc<Core>, name: &str) -> Result<Self, JournalError> {
         cursor_file::check_name(name)?;
         let created_at = register(core, name)?;
+        let mut file = CursorFile::new(name);
         let stored = match created_at {
-            Some(committed) => create(core, name, committed),
+            Some(committed) => create(core, &mut file, committed),
             None => load(core, name),
         };
         let stored = stored.inspect_err(|_| unregister(core, name, created_at.is_some()))?;
         let reader = Reader::new(Arc::clone(core), stored.committed);
         Ok(Self {
             core: Arc::clone(core),
-            name: name.to_owned(),
+            file,
             stored,
             reader,
         })
@@ -44,7 +45,7 @@ impl Cursor {
     /// Its name.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.name
+        self.file.name()
     }
 
     /// Highest committed sequence; 0 when none.
@@ -92,11 +93,11 @@ impl Cursor {
             });
         }
         let dir = &self.core.config.dir;
-        cursor_file::store(&*self.core.fs, dir, &self.name, through, state)?;
+        self.file.store(&*self.core.fs, dir, through, state)?;
         self.stored.committed = through;
         state.clone_into(&mut self.stored.state);
         self.reader.skip_to(through);
-        self.core.table.lock().release(&self.name, through);
+        self.core.table.lock().release(self.file.name(), through);
         self.core.delete_released();
         Ok(())
     }
@@ -104,7 +105,7 @@ impl Cursor {
     /// What an append does when the disk budget is used up by this cursor. Not stored: set it
     /// after each opening. Until then, and by default, `Block`.
     pub fn set_policy(&mut self, policy: OnFull) {
-        if let Some(entry) = self.core.table.lock().cursors.get_mut(&self.name) {
+        if let Some(entry) = self.core.table.lock().cursors.get_mut(self.file.name()) {
             entry.on_full = policy;
         }
     }
@@ -114,7 +115,7 @@ impl Cursor {
     /// Under `DropOldest`: what lies behind the committed record up to `through` is under way, and is taken only when
     /// there is nothing else to take, and no other cursor whose moving on could change that. Not stored: set it after each opening. It outlives the handle.
     pub fn hold(&self, through: u64) {
-        if let Some(entry) = self.core.table.lock().cursors.get_mut(&self.name) {
+        if let Some(entry) = self.core.table.lock().cursors.get_mut(self.file.name()) {
             entry.held = through;
         }
     }
@@ -128,7 +129,7 @@ impl Cursor {
 
 impl Drop for Cursor {
     fn drop(&mut self) {
-        if let Some(entry) = self.core.table.lock().cursors.get_mut(&self.name) {
+        if let Some(entry) = self.core.table.lock().cursors.get_mut(self.file.name()) {
             entry.open = false;
         }
     }
@@ -137,7 +138,7 @@ impl Drop for Cursor {
 impl std::fmt::Debug for Cursor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Cursor")
-            .field("name", &self.name)
+            .field("name", &self.name())
             .field("committed", &self.stored.committed)
             .finish_non_exhaustive()
     }
@@ -159,6 +160,10 @@ pub(crate) fn remove(core: &Core, name: &str) -> Result<(), JournalError> {
     // The file goes first: a cursor on disk that is not in the table would hold nothing.
     let path = cursor_file::path(&core.config.dir, name);
     let removed = core.fs.remove(&path);
+    // Best effort: without its cursor it goes at the next opening.
+    let _leftover = core
+        .fs
+        .remove(&cursor_file::temporary_path(&core.config.dir, name));
     removed
         .and_then(|()| core.fs.sync_dir(&cursor_file::folder(&core.config.dir)))
         .map_err(|error| JournalError::io("remove", &path, error))?;
@@ -202,8 +207,12 @@ fn unregister(core: &Core, name: &str, created: bool) {
     }
 }
 
-fn create(core: &Core, name: &str, committed: u64) -> Result<StoredCursor, JournalError> {
-    cursor_file::store(&*core.fs, &core.config.dir, name, committed, &[])?;
+fn create(
+    core: &Core,
+    file: &mut CursorFile,
+    committed: u64,
+) -> Result<StoredCursor, JournalError> {
+    file.store(&*core.fs, &core.config.dir, committed, &[])?;
     Ok(StoredCursor {
         committed,
         state: Vec::new(),

@@ -1,5 +1,9 @@
 //! Cursor files: `cursors/<name>.cur`, replaced whole at each commit (temporary file, sync,
-//! rename, folder sync), so a crash leaves the old or the new one.
+//! exchange, folder sync), so a crash leaves the old or the new one.
+//!
+//! What a commit has replaced stays as the temporary file and is written over by the next: so a commit needs no room on a full
+//! volume, and what it lets go of can be deleted. It is written over only after a sync of the folder has made sure that
+//! no power cut brings it back as the cursor. Where files cannot be exchanged, each commit makes a new one.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -58,11 +62,11 @@ pub(crate) fn parse_file_name(file_name: &str) -> Option<&str> {
         .filter(|name| check_name(name).is_ok())
 }
 
-/// Whether the file is what an interrupted commit leaves.
-pub(crate) fn is_temporary(file_name: &str) -> bool {
+/// The name of the cursor whose temporary file it is.
+pub(crate) fn parse_temporary(file_name: &str) -> Option<&str> {
     file_name
         .strip_suffix(TEMPORARY_SUFFIX)
-        .is_some_and(|name| check_name(name).is_ok())
+        .filter(|name| check_name(name).is_ok())
 }
 
 pub(crate) fn load(fs: &dyn FileSystem, path: &Path) -> io::Result<Loaded> {
@@ -78,30 +82,68 @@ pub(crate) fn load(fs: &dyn FileSystem, path: &Path) -> io::Result<Loaded> {
     Ok(decode(&bytes))
 }
 
-/// Replaces the cursor's file, durably and atomically.
-pub(crate) fn store(
-    fs: &dyn FileSystem,
-    dir: &Path,
-    name: &str,
-    committed: u64,
-    state: &[u8],
-) -> Result<(), JournalError> {
-    let bytes = encode(committed, state)?;
-    let path = path(dir, name);
-    let temporary = folder(dir).join(format!("{name}{TEMPORARY_SUFFIX}"));
-    let stored = write_temporary(fs, &temporary, &bytes)
-        .and_then(|()| fs.rename(&temporary, &path))
-        .and_then(|()| fs.sync_dir(&folder(dir)));
-    stored.map_err(|error| {
-        // Best effort: a leftover is replaced by the next commit and removed at the next opening.
-        fs.remove(&temporary).ok();
-        JournalError::io("commit", &path, error)
-    })
+/// The file of a cursor, as its consumer replaces it.
+pub(crate) struct CursorFile {
+    name: String,
+    /// The temporary file is what the last commit has replaced for good.
+    has_spare: bool,
+}
+
+impl CursorFile {
+    pub(crate) fn new(name: &str) -> Self {
+        let name = name.to_owned();
+        Self {
+            name,
+            has_spare: false,
+        }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Replaces the file, durably and atomically.
+    pub(crate) fn store(
+        &mut self,
+        fs: &dyn FileSystem,
+        dir: &Path,
+        committed: u64,
+        state: &[u8],
+    ) -> Result<(), JournalError> {
+        let bytes = encode(committed, state)?;
+        let path = path(dir, &self.name);
+        let temporary = temporary_path(dir, &self.name);
+        let had_spare = std::mem::take(&mut self.has_spare);
+        let written = match had_spare {
+            true => write_over(fs, &temporary, &bytes),
+            false => write_temporary(fs, &temporary, &bytes),
+        };
+        let written = written.map_err(|error| JournalError::io("commit", &path, error));
+        if had_spare && matches!(written, Err(JournalError::NoSpace { .. })) {
+            // It has grown; what there is of it is room for one that has not.
+            self.has_spare = true;
+            return written;
+        }
+        let replaced = written.and_then(|()| {
+            let replaced = fs.exchange(&temporary, &path);
+            let replaced = replaced.and_then(|is_kept| fs.sync_dir(&folder(dir)).map(|()| is_kept));
+            replaced.map_err(|error| JournalError::io("commit", &path, error))
+        });
+        // Best effort: a leftover is replaced by the next commit.
+        let replaced = replaced.inspect_err(|_| drop(fs.remove(&temporary)));
+        self.has_spare = replaced?;
+        Ok(())
+    }
+}
+
+/// Where an interrupted commit leaves something, and a completed one what it has replaced.
+pub(crate) fn temporary_path(dir: &Path, name: &str) -> PathBuf {
+    folder(dir).join(format!("{name}{TEMPORARY_SUFFIX}"))
 }
 
 /// Writes a file of so many bytes and removes it. What a crash leaves of it looks like an interrupted commit and goes as such.
 pub(crate) fn probe(fs: &dyn FileSystem, dir: &Path, bytes: usize) -> Result<(), JournalError> {
-    let path = folder(dir).join(format!("probe{TEMPORARY_SUFFIX}"));
+    let path = temporary_path(dir, "probe");
     let written = write_temporary(fs, &path, &vec![0; bytes]);
     let removed = fs.remove(&path);
     written
@@ -118,6 +160,15 @@ fn write_temporary(fs: &dyn FileSystem, path: &Path, bytes: &[u8]) -> io::Result
         created => created?,
     };
     write_all_at(&*file, bytes, 0)?;
+    file.sync()
+}
+
+fn write_over(fs: &dyn FileSystem, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let Ok(file) = fs.open_write(path) else {
+        return write_temporary(fs, path, bytes);
+    };
+    write_all_at(&*file, bytes, 0)?;
+    file.set_len(bytes.len() as u64)?;
     file.sync()
 }
 

@@ -30,6 +30,11 @@ pub trait FileSystem: Send + Sync + 'static {
     fn open_read(&self, path: &Path) -> io::Result<Arc<dyn JournalFile>>;
     /// Replaces `to` by `from` atomically.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Replaces `to` by `from` atomically, as `rename` does, and gives what was `to` the name `from`, where the file system
+    /// can do that: whether it could. By default it cannot.
+    fn exchange(&self, from: &Path, to: &Path) -> io::Result<bool> {
+        self.rename(from, to).map(|()| false)
+    }
     /// Removes a file.
     fn remove(&self, path: &Path) -> io::Result<()>;
     /// Makes creations, renames and removals in the folder durable.

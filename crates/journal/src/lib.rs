@@ -29,7 +29,7 @@
 //! lock                         empty, locked while open
 //! 00000000000000000001.seg     segment, named by its first sequence in 20 digits
 //! acknowledged                 up to where appends were acknowledged, written over in place
-//! cursors/NAME.cur             one per cursor, replaced by rename
+//! cursors/NAME.cur             one per cursor, replaced by an exchange with NAME.cur.tmp, which stays as room for the next
 //! quarantine/FIRST-OFFSET-BYTES.bin   a corrupt range of segment FIRST; NAME.cur: a corrupt cursor
 //! ```
 //!

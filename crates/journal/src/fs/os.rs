@@ -7,7 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
-use rustix::fs::Advice;
+use rustix::fs::{Advice, CWD, RenameFlags, renameat_with};
 
 use super::{FileEntry, FileSystem, JournalFile};
 
@@ -70,6 +70,14 @@ impl FileSystem for OsFileSystem {
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         std::fs::rename(from, to)
+    }
+
+    fn exchange(&self, from: &Path, to: &Path) -> io::Result<bool> {
+        match renameat_with(CWD, from, CWD, to, RenameFlags::EXCHANGE) {
+            Ok(()) => Ok(true),
+            // There is none yet, or it cannot be done here; what else is wrong the renaming says.
+            Err(_) => self.rename(from, to).map(|()| false),
+        }
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {

@@ -1,6 +1,6 @@
 //! The cursors as recovery finds them.
 
-use crate::cursor_file::{self, Loaded};
+use crate::cursor_file::{self, CursorFile, Loaded};
 use crate::error::JournalError;
 use crate::format::CURSOR_VERSION;
 use crate::quarantine::quarantine_file;
@@ -16,11 +16,19 @@ impl Recovery {
             .fs
             .list(&folder)
             .map_err(|error| JournalError::io("list", &folder, error))?;
-        for entry in entries {
+        let is_cursor = |name: &str| {
+            let names = entries
+                .iter()
+                .filter_map(|entry| cursor_file::parse_file_name(&entry.name));
+            names.into_iter().any(|cursor| cursor == name)
+        };
+        for entry in &entries {
             let path = folder.join(&entry.name);
-            if cursor_file::is_temporary(&entry.name) {
-                // An interrupted commit; the next commit would replace it as well.
-                self.fs.remove(&path).ok();
+            if let Some(name) = cursor_file::parse_temporary(&entry.name) {
+                // It is room for the next commit of its cursor, which makes it anew.
+                if !is_cursor(name) {
+                    self.fs.remove(&path).ok();
+                }
                 continue;
             }
             match cursor_file::parse_file_name(&entry.name).filter(|_| entry.is_file) {
@@ -69,7 +77,7 @@ impl Recovery {
         let released = self.table.oldest_sequence() - 1;
         let path = cursor_file::path(dir, name);
         let moved = quarantine_file(&*self.fs, dir, &path, &format!("{name}.cur"));
-        let stored = cursor_file::store(&*self.fs, dir, name, released, &[]);
+        let stored = CursorFile::new(name).store(&*self.fs, dir, released, &[]);
         if let Err(error) = moved {
             tracing::warn!(%error, cursor = name, "cannot move the corrupt cursor file aside");
         }

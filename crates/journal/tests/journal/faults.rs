@@ -144,6 +144,10 @@ fn what_everybody_has_read_gives_its_room_back_at_once() {
     let disk = Disk::default();
     let (journal, _) = Journal::open_with(JournalConfig::new("/j"), disk.mount()).unwrap();
     let mut cursors = ["main", "second"].map(|name| journal.cursor(name).unwrap());
+    fill(&journal, 1);
+    for cursor in &mut cursors {
+        cursor.commit(1, b"").unwrap();
+    }
     for round in 0..3 {
         disk.faults(|faults| faults.volume_bytes = Some(1_000));
         while append(&journal, &[b'x'; 60]).is_ok() {}
@@ -191,6 +195,49 @@ fn a_volume_without_a_byte_left_goes_on_once_all_was_acknowledged() {
         "{report:?}"
     );
     assert_eq!(journal.last_sequence(), 10);
+}
+
+/// Neither the position of a cursor nor the next segment has room of its own.
+#[test]
+fn a_volume_without_a_byte_left_takes_a_commit_and_goes_on() {
+    let disk = Disk::default();
+    let (journal, _) = Journal::open_with(JournalConfig::new("/j"), disk.mount()).unwrap();
+    let mut cursors = ["main", "second"].map(|name| journal.cursor(name).unwrap());
+    for round in 0..5_u64 {
+        for _ in 0..9 {
+            append(&journal, &[b'x'; 60]).unwrap();
+        }
+        if round > 0 {
+            disk.fill_but(0);
+            assert!(append(&journal, &[b'x'; 60]).unwrap_err().is_retryable());
+        }
+        let last = journal.last_sequence();
+        for cursor in &mut cursors {
+            cursor.commit(last, b"state").unwrap();
+            if round == 0 {
+                // Of the one before it comes the room for the next.
+                cursor.commit(last, b"state").unwrap();
+            } else {
+                let grown = cursor.commit(last, b"a state that has grown");
+                assert!(matches!(grown, Err(JournalError::NoSpace { .. })));
+                cursor.commit(last, b"state").unwrap();
+            }
+        }
+        append(&journal, &[b'y'; 60]).unwrap();
+        disk.faults(|faults| faults.volume_bytes = None);
+    }
+    disk.crash(1);
+    let (journal, report) = boot(&disk);
+    assert!(!report.found_damage(), "{report:?}");
+    let mut cursor = journal.cursor("second").unwrap();
+    assert_eq!((cursor.state(), cursor.committed()), (&b"state"[..], 49));
+    assert_eq!(drain(&mut cursor).len(), 1);
+    cursor.commit(50, b"").unwrap();
+    drop(cursor);
+    journal.remove_cursor("second").unwrap();
+    drop(journal);
+    let (_journal, report) = boot(&disk);
+    assert!(report.ignored_files.is_empty(), "{report:?}");
 }
 
 #[test]

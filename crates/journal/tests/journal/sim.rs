@@ -88,6 +88,8 @@ enum NameChange {
     MakeFolder(PathBuf),
     Set(PathBuf, usize),
     Rename(PathBuf, PathBuf, usize),
+    /// Two names, and what each is afterwards.
+    Exchange([(PathBuf, usize); 2]),
     Remove(PathBuf),
 }
 
@@ -103,6 +105,7 @@ impl Names {
                 self.files.remove(from);
                 self.files.insert(to.clone(), *inode);
             }
+            NameChange::Exchange(names) => self.files.extend(names.clone()),
             NameChange::Remove(path) => drop(self.files.remove(path)),
         }
     }
@@ -130,6 +133,7 @@ impl NameChange {
         match self {
             Self::MakeFolder(path) | Self::Set(path, _) | Self::Remove(path) => inside(path),
             Self::Rename(from, to, _) => inside(from) || inside(to),
+            Self::Exchange(names) => names.iter().any(|(path, _)| inside(path)),
         }
     }
 }
@@ -562,6 +566,21 @@ impl FileSystem for SimFs {
             inode,
         ));
         Ok(())
+    }
+
+    fn exchange(&self, from: &Path, to: &Path) -> io::Result<bool> {
+        let mut state = self.disk.0.lock();
+        let files = &state.live.files;
+        let Some((one, other)) = files.get(from).copied().zip(files.get(to).copied()) else {
+            drop(state);
+            return self.rename(from, to).map(|()| false);
+        };
+        state.change(self.boot)?;
+        state.change_name(NameChange::Exchange([
+            (from.to_path_buf(), other),
+            (to.to_path_buf(), one),
+        ]));
+        Ok(true)
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
