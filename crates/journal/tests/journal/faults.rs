@@ -393,6 +393,44 @@ fn a_failed_commit_leaves_the_cursor_where_it_was() {
     assert_eq!((cursor.committed(), cursor.state()), (1, b"one".as_slice()));
 }
 
+/// A commit fails at any point, and the power goes at any point of the next: a cursor stands at one of the three.
+#[test]
+fn what_a_failed_commit_may_not_have_replaced_is_not_written_over() {
+    const STATES: [[u8; 100]; 3] = [[b'a'; 100], [b'b'; 100], [b'c'; 100]];
+    // Changes of a commit, and one more; seeds of what a power cut keeps.
+    for (failing, cut, seed) in (0..6).flat_map(|failing| {
+        (1..7).flat_map(move |cut| (0..40).map(move |seed| (failing, cut, seed)))
+    }) {
+        let disk = Disk::default();
+        let (journal, _) = boot(&disk);
+        fill(&journal, 3);
+        let mut cursor = journal.cursor("main").unwrap();
+        for _ in 0..2 {
+            cursor.commit(1, &STATES[0]).unwrap();
+        }
+        disk.faults(|faults| faults.fail_change_after = Some(failing));
+        let outcome = cursor.commit(2, &STATES[1]);
+        disk.faults(|faults| {
+            faults.fail_change_after = None;
+            faults.power_cut_after = Some(cut);
+        });
+        let _may_fail = cursor.commit(3, &STATES[2]);
+        drop((journal, cursor));
+        disk.crash(seed);
+        let (journal, report) = boot(&disk);
+        let case = format!("failing {failing}, cut {cut}, seed {seed}");
+        assert!(!report.found_damage(), "{case}: {report:?}");
+        let cursor = journal.cursor("main").unwrap();
+        let stored = STATES.iter().position(|state| cursor.state() == state);
+        assert_eq!(
+            stored.map(|at| at as u64 + 1),
+            Some(cursor.committed()),
+            "{case}"
+        );
+        assert!(outcome.is_err() || cursor.committed() >= 2, "{case}");
+    }
+}
+
 #[test]
 fn interval_sync_loses_only_what_was_not_synced() {
     let disk = Disk::default();
