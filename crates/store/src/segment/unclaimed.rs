@@ -18,8 +18,8 @@ pub const UNCLAIMED_FOLDER: &str = "unclaimed";
 pub const UNCLAIMED_KEPT: Duration = Duration::from_secs(14 * 86_400);
 /// More files of one start than a crash leaves.
 const LEFTOVERS_MAX: usize = 20;
-/// How long so many are kept whatever their size.
-const UNTOUCHED: Duration = Duration::from_secs(86_400);
+/// How long so many are kept whatever their size: over a weekend.
+const UNTOUCHED: Duration = Duration::from_secs(3 * 86_400);
 
 /// Segments that were deleted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
