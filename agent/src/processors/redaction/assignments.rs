@@ -195,7 +195,8 @@ fn value_of(text: &[u8], name: Range<usize>, is_judged: bool) -> Option<Range<us
         sign: *sign,
         is_judged,
     };
-    value::after(text, gap(text, at), key)
+    let at = markup::behind_closing(text, gap(text, at));
+    value::after(text, at, key)
 }
 
 /// Passes over white space and colours.

@@ -59,9 +59,8 @@ impl SecretKey {
 
 /// The keys that are looked for.
 pub(super) struct KeyNames {
-    keys: Vec<PlainKey>,
-    /// The last bytes of the keys: most names are told apart by theirs.
-    ends: [bool; 256],
+    /// By their last byte: most names are told apart by theirs.
+    by_end: Vec<Vec<PlainKey>>,
 }
 
 struct PlainKey {
@@ -82,18 +81,15 @@ impl KeyNames {
                 is_judged: key.is_judged,
             }
         };
-        let keys: Vec<_> = keys
-            .iter()
-            .map(plain)
-            .filter(|key| !key.name.is_empty())
-            .collect();
-        let mut ends = [false; 256];
-        for end in keys.iter().filter_map(|key| key.name.last()) {
-            if let Some(slot) = ends.get_mut(usize::from(*end)) {
-                *slot = true;
+        let mut by_end: Vec<Vec<PlainKey>> = Vec::new();
+        by_end.resize_with(1 + usize::from(u8::MAX), Vec::new);
+        for key in keys.iter().map(plain) {
+            let end = key.name.last().map(|end| usize::from(*end));
+            if let Some(keys) = end.and_then(|end| by_end.get_mut(end)) {
+                keys.push(key);
             }
         }
-        Self { keys, ends }
+        Self { by_end }
     }
 
     /// What the last words of a name say of its value; `None` when they are no key.
@@ -103,12 +99,9 @@ impl KeyNames {
     }
 
     fn of_end(&self, name: &[u8]) -> Option<Secrecy> {
-        let last = name.last().map_or(0, u8::to_ascii_lowercase);
-        if !self.ends.get(usize::from(last)).is_some_and(|end| *end) {
-            return None;
-        }
+        let last = name.last()?.to_ascii_lowercase();
         let mut found = None;
-        for key in &self.keys {
+        for key in self.by_end.get(usize::from(last))? {
             let Some(at) = ends_in(name, &key.name) else {
                 continue;
             };

@@ -30,6 +30,8 @@ const ELEMENT_BYTES_MAX: usize = 4096;
 const NAMING: [&[u8]; 6] = [b"name", b"key", b"id", b"type", b"property", b"header"];
 /// Elements whose text is the name of what the next one holds.
 const NAMING_ELEMENTS: [&[u8]; 7] = [b"name", b"key", b"td", b"th", b"dt", b"header", b"string"];
+/// Elements that hold the value of the element around them, and nothing for people.
+const VALUE_ELEMENTS: [&[u8]; 3] = [b"value", b"string", b"![CDATA"];
 /// Elements of forms, whose text is for people.
 const FORM: [&[u8]; 9] = [
     b"input",
@@ -69,6 +71,18 @@ pub(super) fn value(
     }
     let marks = text.get(quotes.clone())?;
     attribute(text, before.strip_suffix(marks)?, quotes.end, is_judged)
+}
+
+/// Behind a closing tag at `at`, and the space after it, if one is there: `<b>password:</b> x`.
+pub(super) fn behind_closing(text: &[u8], at: usize) -> usize {
+    let rest = text.get(at..).unwrap_or_default();
+    let behind = ANGLES.into_iter().find_map(|(open, close)| {
+        let name = rest.strip_prefix(open)?.strip_prefix(b"/")?;
+        let name_at = text.len() - name.len();
+        let behind = text.get(name_end(text, name_at)..)?.strip_prefix(close)?;
+        Some(text.len() - behind.len())
+    });
+    behind.map_or(at, |behind| gap(text, behind))
 }
 
 /// Where the name begins whose last words begin at `at`.
@@ -218,14 +232,20 @@ fn next_element(text: &[u8], at: usize, angles: Angles, is_judged: bool) -> Opti
     let from = text.len() - closing.len();
     let end = name_end(text, from);
     let element = text.get(from..end)?;
+    let behind = text.get(end..)?.strip_prefix(close)?;
+    let behind_tag = text.len() - behind.len();
+    // `<b>Password</b>: x`
+    let sign = gap(text, behind_tag);
+    if let Some(kind @ (b':' | b'=')) = text.get(sign) {
+        return apart::assigned(text, gap(text, sign + 1), *kind, is_judged);
+    }
     if !NAMING_ELEMENTS
         .iter()
         .any(|known| element.eq_ignore_ascii_case(known))
     {
         return None;
     }
-    let behind = text.get(end..)?.strip_prefix(close)?;
-    let next = space(text, text.len() - behind.len());
+    let next = space(text, behind_tag);
     let tag = text.get(next..)?.strip_prefix(open)?;
     if tag.first() == Some(&b'/') {
         return None;
@@ -275,8 +295,10 @@ fn attribute(text: &[u8], before: &[u8], behind: usize, is_judged: bool) -> Opti
     let is_form = FORM.iter().any(|known| element.eq_ignore_ascii_case(known));
     let holds = matches!(naming, b"name" | b"key" | b"Name" | b"Key") && !is_form;
     let at = behind + end + angles.1.len();
-    let is_direct = !text.get(space(text, at)..)?.starts_with(angles.0)
-        || text.get(at..)?.starts_with(b"<![CDATA[");
+    let is_direct = match text.get(space(text, at)..)?.strip_prefix(angles.0) {
+        Some(child) => VALUE_ELEMENTS.iter().any(|known| child.starts_with(known)),
+        None => true,
+    };
     (holds && is_direct && end < rest.len() && !tag.ends_with(b"/"))
         .then(|| content(text, at, angles, element, is_judged))?
 }
