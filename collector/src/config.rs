@@ -22,7 +22,7 @@ use std::time::Duration;
 use vervet_agent::budget::allowed_bytes;
 use vervet_agent::config::substitute::SystemSources;
 use vervet_agent::config::{ConfigError, Mistakes, Problem, listen_address, read_checked};
-use vervet_alerting::NotifyConfig;
+use vervet_alerting::{NotifyConfig, NotifySpec};
 use vervet_store::PromoteConfig;
 
 pub use spec::CollectorSpec;
@@ -153,13 +153,7 @@ impl TryFrom<CollectorSpec> for CollectorConfig {
             })
         };
         let promote = promote::promote_config(store.promote, &mut mistakes);
-        let notify = NotifyConfig::try_from(spec.alerting);
-        let notify = notify.map_err(|errors| {
-            for error in errors.0 {
-                mistakes.demand(false, &["alerting"], format!("alerting: {error}"));
-            }
-        });
-        let notify = notify.ok();
+        let notify = notify_config(spec.alerting, &mut mistakes);
         let mut address = |name: &str, text: &str| {
             let address = listen_address(text, spec.auth);
             mistakes.note(
@@ -211,6 +205,18 @@ impl TryFrom<CollectorSpec> for CollectorConfig {
             }),
         )
     }
+}
+
+/// Where alerts are sent; every mistake is noted.
+fn notify_config(spec: NotifySpec, mistakes: &mut Mistakes) -> Option<NotifyConfig> {
+    let errors = match NotifyConfig::try_from(spec) {
+        Ok(config) => return Some(config),
+        Err(errors) => errors.0,
+    };
+    for error in errors {
+        mistakes.demand(false, &["alerting"], format!("alerting: {error}"));
+    }
+    None
 }
 
 /// Listeners (API, OTLP/gRPC, OTLP/HTTP) must not want one address.
