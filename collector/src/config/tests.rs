@@ -140,7 +140,7 @@ fn mistakes_name_line_and_nearest_key() {
 fn all_mistakes_are_told_at_once_with_their_lines() {
     let text = "http:\n  listen: 0.0.0.0:7420\notlp:\n  grpc: nowhere\nlimits:\n  haed: 1MiB\n  head: much\n  head_max: 1MiB\n\
                 store:\n  compaction:\n    files_min: 1\n    rate: 0\n  promote:\n    usage_percent: 101\n    logs:\n    \
-                - key: a\n    - key: a\nalerting:\n  route:\n    receiver: a\n    routes: [{receiver: b}]\n";
+                - key: a\n    - key: a\nalerting:\n  route:\n    receiver: team-x\n    routes: [{receiver: team-y}]\n";
     let error = CollectorConfig::parse("c", text).expect_err("invalid");
     let lines: Vec<(usize, &str)> = error
         .problems
@@ -156,8 +156,8 @@ fn all_mistakes_are_told_at_once_with_their_lines() {
         (12, "store.compaction.rate must not be 0"),
         (14, "store.promote.usage_percent: 101 is more than 100"),
         (17, "store.promote.logs: a is named twice"),
-        (20, "alerting: a route names the receiver \"a\""),
-        (21, "alerting: a route names the receiver \"b\""),
+        (20, "alerting: a route names the receiver \"team-x\""),
+        (21, "alerting: a route names the receiver \"team-y\""),
     ];
     assert_eq!(lines.len(), expected.len(), "{error}");
     for ((line, message), (expected_line, expected)) in lines.iter().zip(expected) {
