@@ -16,7 +16,7 @@ use datafusion::logical_expr::{
 use crate::columns::Columns;
 use crate::columns::attributes::Attributes;
 use crate::segment::unpack_column;
-use crate::tables::packed::{companion, packed_columns};
+use crate::tables::packed::{companion, number_companion, packed_columns};
 use crate::tables::{Layout, Table, column};
 
 /// The table with whole attributes or values. Without further columns it is that already.
@@ -47,7 +47,7 @@ fn whole_columns(frame: DataFrame, layout: &Layout) -> Result<DataFrame> {
     }
     let by_name = |name: &str| Expr::Column(Column::from_name(name));
     let unpack = ScalarUDF::new_from_impl(Whole {
-        signature: Signature::any(2, Volatility::Immutable),
+        signature: Signature::any(3, Volatility::Immutable),
     });
     let schema = layout.schema();
     let columns = schema.fields().iter().map(|field| {
@@ -55,8 +55,8 @@ fn whole_columns(frame: DataFrame, layout: &Layout) -> Result<DataFrame> {
         if !packed.contains(&name) {
             return by_name(name);
         }
-        let parts = vec![by_name(name), by_name(&companion(name))];
-        unpack.call(parts).alias(name)
+        let parts = [name, &companion(name), &number_companion(name)];
+        unpack.call(parts.map(by_name).to_vec()).alias(name)
     });
     frame.select(columns.collect::<Vec<_>>())
 }
@@ -87,7 +87,7 @@ fn rebuilt(layout: &Layout, data_type: &DataType) -> Expr {
     ScalarUDF::new_from_impl(function).call(arguments)
 }
 
-/// A column and its companion as one column.
+/// A column and its companions as one column.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Whole {
     signature: Signature,
@@ -108,9 +108,12 @@ impl ScalarUDFImpl for Whole {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         match ColumnarValue::values_to_arrays(&args.args)?.as_slice() {
-            [values, packed] => Ok(ColumnarValue::Array(unpack_column(values, packed)?)),
+            [values, packed, numbers] => {
+                let whole = unpack_column(values, packed, Some(numbers))?;
+                Ok(ColumnarValue::Array(whole))
+            }
             _ => Err(DataFusionError::Internal(
-                "a column and its companion are expected".to_owned(),
+                "a column and its companions are expected".to_owned(),
             )),
         }
     }

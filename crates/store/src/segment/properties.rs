@@ -4,7 +4,11 @@
 //! the row group is encoded as follows. Texts are plain: zstd finds more in them with the lengths in between than
 //! without. Doubles are plain too, because most were decimal numbers once and share most of their bytes; a
 //! stream per byte takes twice as much of those. Ids are random bytes, with their lengths, all the same, apart. Integers are
-//! differences, or a stream for each byte where the first rows say that this is smaller.
+//! differences, or plain where the first rows say that this is smaller: DuckDB reads streams of bytes of doubles only, which is
+//! why numbers of packed values are doubles.
+//!
+//! In ids, digits, times and integers of logs and spans zstd finds nothing but that some bytes are more frequent than others. Where it looks
+//! for more, it finds by chance what takes more room: they have the least level always.
 
 mod integers;
 
@@ -20,7 +24,7 @@ use parquet::schema::types::ColumnPath;
 
 use super::ROW_GROUP_ROWS_MAX;
 use super::index::FilterKind;
-use crate::tables::packed::{PREFIX, companion, packed_columns};
+use crate::tables::packed::{PREFIX, companion, number_companion, packed_columns};
 use crate::tables::{Layout, PromotedKind, Table, column, map_fields};
 
 /// How much work compression is worth.
@@ -38,7 +42,7 @@ impl Effort {
     /// Level 1 makes less of texts of this kind than level 3 does, in half the time.
     fn zstd_level(self) -> i32 {
         match self {
-            Self::Least | Self::Quick => 1,
+            Self::Least | Self::Quick => LEVEL_LEAST,
             Self::Thorough => 9,
         }
     }
@@ -51,6 +55,7 @@ impl Effort {
     }
 }
 
+const LEVEL_LEAST: i32 = 1;
 /// Tests have pages enough that some are skipped.
 const DATA_PAGE_ROWS_MAX: usize = if cfg!(test) { 16 } else { 20_000 };
 /// Values that a column takes before it looks whether a page is full.
@@ -68,8 +73,8 @@ const SAMPLE_PAGE_ROWS_MAX: usize = ROW_GROUP_ROWS_MAX;
 const SAMPLE_PAGE_BYTES_MAX: usize = 1 << 20;
 /// What a dictionary without repetitions costs in vain, at most.
 const DICTIONARY_BYTES_MAX: usize = 64 << 10;
-/// The same for integers that lie far apart, which take less without one sooner.
-const APART_DICTIONARY_BYTES_MAX: usize = 8 << 10;
+/// The same for integers that lie far apart: 256 of them have indexes of whole bytes, more take less as they are.
+const APART_DICTIONARY_BYTES_MAX: usize = 2 << 10;
 const CREATED_BY: &str = concat!("vervet ", env!("CARGO_PKG_VERSION"));
 
 /// `sample` are the first rows of the segment, which say what serves them.
@@ -98,15 +103,17 @@ pub(super) fn writer_properties(
         builder
             // Bounds of what is left of a value are not those of the value.
             .set_column_statistics_enabled(ColumnPath::from(name), EnabledStatistics::None)
-            // That a row group has no digits at all is worth knowing.
+            // That a row group has no digits or numbers at all is worth knowing.
             .set_column_statistics_enabled(companion(name).into(), EnabledStatistics::Chunk)
+            .set_column_statistics_enabled(number_companion(name).into(), EnabledStatistics::Chunk)
     });
     let builder = shorten_pages(builder, layout);
+    let builder = compress_least(builder, layout)?;
     let apart = promoted_integers(layout).filter(|name| {
         let values = sample.and_then(|rows| rows.column_by_name(name)?.as_primitive_opt());
         values.is_some_and(integers::lie_apart)
     });
-    Ok(apart.fold(builder, split_bytes).build())
+    Ok(apart.fold(builder, leave_plain).build())
 }
 
 fn shorten_pages(builder: WriterPropertiesBuilder, layout: &Layout) -> WriterPropertiesBuilder {
@@ -124,6 +131,27 @@ fn shorten_pages(builder: WriterPropertiesBuilder, layout: &Layout) -> WriterPro
         let path = ColumnPath::from(field.name().as_str());
         builder.set_column_data_page_size_limit(path, bytes_max)
     })
+}
+
+/// Samples repeat each other, so for them more work is worth it.
+fn compress_least(
+    builder: WriterPropertiesBuilder,
+    layout: &Layout,
+) -> Result<WriterPropertiesBuilder, ParquetError> {
+    if !matches!(layout.table(), Table::Logs | Table::Spans) {
+        return Ok(builder);
+    }
+    let level = Compression::ZSTD(ZstdLevel::try_new(LEVEL_LEAST)?);
+    let schema = layout.file_schema();
+    let fields = schema.fields().iter().filter(|field| {
+        let data_type = field.data_type();
+        let is_number = field.name().starts_with(PREFIX) && *data_type == DataType::Float64;
+        let is_integer = matches!(data_type, DataType::Binary | DataType::Int64);
+        field.name() == column::TIME || is_number || is_integer
+    });
+    Ok(fields.fold(builder, |builder, field| {
+        builder.set_column_compression(ColumnPath::from(field.name().as_str()), level)
+    }))
 }
 
 /// Dictionary, then plain, unless something else is known to be smaller.
@@ -147,8 +175,10 @@ fn encode_column(builder: WriterPropertiesBuilder, field: &Arc<Field>) -> Writer
         (column::DIVISOR, _) => {
             builder.set_column_statistics_enabled(path, EnabledStatistics::None)
         }
-        // Integers of doubles lie far apart, and their high bytes are the same.
-        (name, DataType::Int64) if name.starts_with(PREFIX) => split_bytes(builder, name),
+        // Numbers lie far apart, and their high bytes are the same.
+        (name, DataType::Float64) if name.starts_with(PREFIX) => builder
+            .set_column_dictionary_page_size_limit(path.clone(), APART_DICTIONARY_BYTES_MAX)
+            .set_column_encoding(path, Encoding::BYTE_STREAM_SPLIT),
         (_, DataType::Int64) => builder.set_column_encoding(path, Encoding::DELTA_BINARY_PACKED),
         // Trace and span ids: random bytes, hardly ever twice, so the bounds of a page are of no use.
         (_, DataType::Binary) => only(builder, &path, Encoding::DELTA_LENGTH_BYTE_ARRAY)
@@ -177,12 +207,11 @@ fn promoted_integers(layout: &Layout) -> impl Iterator<Item = &str> {
     integers.map(|column| column.name.as_str())
 }
 
-/// A stream for each byte, for integers that lie far apart.
-fn split_bytes(builder: WriterPropertiesBuilder, name: &str) -> WriterPropertiesBuilder {
+fn leave_plain(builder: WriterPropertiesBuilder, name: &str) -> WriterPropertiesBuilder {
     let path = ColumnPath::from(name);
     builder
         .set_column_dictionary_page_size_limit(path.clone(), APART_DICTIONARY_BYTES_MAX)
-        .set_column_encoding(path, Encoding::BYTE_STREAM_SPLIT)
+        .set_column_encoding(path, Encoding::PLAIN)
 }
 
 fn map_paths(field: &Field) -> Vec<ColumnPath> {

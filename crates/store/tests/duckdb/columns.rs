@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use vervet_store::catalog::{Catalog as _, Commit, SqliteCatalog};
-use vervet_store::segment::write_segment;
+use vervet_store::segment::{write_compacted, write_segment};
 use vervet_store::tables::{Layout, Promoted, PromotedKind, Table};
 
 use crate::oracle::DuckDb;
@@ -76,6 +76,60 @@ const KEYS: [(&str, PromotedKind); 4] = [
     ("cached", PromotedKind::Boolean),
     ("Region", PromotedKind::Text),
 ];
+
+/// Every value is another, so that no dictionary holds them, in a file as flushed and in one that is kept.
+#[test]
+fn values_of_a_wide_range_are_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let catalog = SqliteCatalog::open(dir.path()).unwrap();
+    let layout = layout(&KEYS);
+    commit(dir.path(), &catalog, &layout, &[log(0, Vec::new())]);
+    let Some(mut duckdb) = DuckDb::attach("values_of_a_wide_range_are_read", dir.path()) else {
+        return;
+    };
+    let mut seed = Seed(31);
+    let mut wide = |bits: usize| {
+        let shift = seed.below(bits);
+        i64::try_from(seed.next() >> 40).unwrap() >> shift
+    };
+    let (mut rows, mut expect) = (Vec::new(), Vec::new());
+    for n in 1..=10_000 {
+        let (count, micros, page, sent) = (wide(23), wide(23), wide(20), wide(14));
+        #[expect(clippy::cast_precision_loss, reason = "24 bits")]
+        let took = micros as f64 / 1_000.0;
+        let path = format!("/orders/{:08}?page={page}", micros * 5);
+        let body = format!(
+            "order {:010x} of {sent} items: {page} waiting",
+            micros * count
+        );
+        let pair = |key: &str, value: String| (key.to_owned(), value);
+        let attributes = vec![
+            pair("status", count.to_string()),
+            pair("took.ms", took.to_string()),
+            pair("Region", path.clone()),
+        ];
+        let row = log(n, attributes);
+        expect.push(json!([body, count, micros, true, path]));
+        rows.push(LogRow { body, ..row });
+    }
+    let (flushed, kept) = rows.split_at(5_000);
+    commit(dir.path(), &catalog, &layout, flushed);
+    let kept = [Ok(rows::logs(kept))];
+    let kept = write_compacted(&dir.path().join("data"), &layout, DAY, kept).unwrap();
+    let add = Commit {
+        add: vec![(Table::Logs, kept)],
+        ..Commit::default()
+    };
+    catalog.commit(&add).unwrap();
+    let sql = "SELECT body, attr_status, CAST(round(attr_took_ms * 1000) AS BIGINT) AS micros, \
+        attr_took_ms = micros / 1000, attr_region FROM logs WHERE attr_status IS NOT NULL ORDER BY time";
+    assert_eq!(duckdb.rows(sql), expect);
+    let sql = "SELECT count(packed_body), count(packed_number_body), count(packed_number_attr_took_ms), \
+        count(packed_number_attr_region) FROM logs_packed";
+    for count in duckdb.row(sql).as_array().unwrap() {
+        assert!(count.as_u64().unwrap() > 9_000, "{count}");
+    }
+}
 
 #[test]
 fn columns_are_added_while_duckdb_is_attached() {

@@ -229,6 +229,61 @@ fn bodies_read_back_to_the_byte() {
         "{packed} of {} bodies are packed",
         all.len()
     );
+    let numbers = duckdb.number("SELECT count(packed_number_body) FROM logs_packed");
+    assert!(numbers > 500, "{numbers} bodies have a number");
+}
+
+/// A store as version 6 wrote it, whose texts have no numbers.
+const VERSION_6: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/version-6");
+
+#[test]
+fn texts_of_an_earlier_version_are_in_the_view_beside_new_ones() {
+    let dir = tempfile::tempdir().unwrap();
+    let packed = std::fs::read(format!("{VERSION_6}/catalog.sqlite.zst")).unwrap();
+    let old = zstd::decode_all(packed.as_slice()).unwrap();
+    std::fs::write(dir.path().join("catalog.sqlite"), old).unwrap();
+    for file in [
+        "4fb8f857-d500-468f-a867-0dd6e864e139",
+        "efeb66a9-3695-4980-888e-13beaa6b4b34",
+    ] {
+        let file = format!("data/logs/day=20000/{file}.parquet");
+        let to = dir.path().join(&file);
+        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+        std::fs::copy(format!("{VERSION_6}/{file}"), to).unwrap();
+    }
+    let catalog = SqliteCatalog::open(dir.path()).unwrap();
+    let test = "texts_of_an_earlier_version_are_in_the_view_beside_new_ones";
+    let Some(mut duckdb) = DuckDb::attach(test, dir.path()) else {
+        return;
+    };
+    let bodies = |number: i64| LogRow {
+        body: format!("order {number:010x} shipped {} items", number * number),
+        ..log("new", i64::from(DAY) * DAY_NS + number)
+    };
+    let logs: Vec<LogRow> = (0..100).map(bodies).collect();
+    store(dir.path(), &catalog, &[(Table::Logs, rows::logs(&logs))]);
+    let expect: Vec<_> = logs.iter().map(|row| json!([row.body])).collect();
+    let new = "SELECT body FROM logs WHERE service_name = 'new' ORDER BY time";
+    assert_eq!(duckdb.rows(new), expect);
+    let old = "FROM logs WHERE service_name = 'api'";
+    let like = "regexp_full_match(body, 'order [0-9a-f]{10} shipped [0-9]+ items in [0-9]+ days')
+        AND regexp_full_match(attr_url_path, '/orders/[0-9]{8}.page=[0-9]+')"
+        .replace('\n', " ");
+    assert_eq!(
+        duckdb.number(&format!("SELECT count(*) {old} AND {like}")),
+        400
+    );
+    assert_eq!(
+        duckdb.row(&format!(
+            "SELECT body, attr_url_path {old} ORDER BY time DESC LIMIT 1"
+        )),
+        json!([
+            "order 9876b81d65 shipped 1 items in 399 days",
+            "/orders/46497979?page=1"
+        ])
+    );
+    let numbers = duckdb.number("SELECT count(packed_number_body) FROM logs_packed");
+    assert!((50..=100).contains(&numbers), "{numbers}");
 }
 
 /// Texts with numbers and ids, and some that look like packed ones.

@@ -16,7 +16,7 @@ use super::{copy_database, sqlite, sync_folder, views};
 const FIRST_VERSION: i64 = 1;
 
 /// The SQL that leads to each version after the first. Steps are added at the end and never changed.
-const STEPS: [(i64, &str); 5] = [
+const STEPS: [(i64, &str); 6] = [
     (2, FILE_CHECKSUMS),
     (3, include_str!("migrations/0003_promoted_columns.sql")),
     (4, include_str!("migrations/0004_packed_samples.sql")),
@@ -25,17 +25,25 @@ const STEPS: [(i64, &str); 5] = [
         PACKED_TEXTS,
         include_str!("migrations/0006_packed_texts.sql"),
     ),
+    // All it does follows from the columns there are.
+    (PACKED_NUMBERS, ""),
 ];
 
 /// The step that makes a view whose SQL depends on the columns there are.
 const PACKED_TEXTS: i64 = 6;
+/// The step that adds columns for numbers of packed texts.
+const PACKED_NUMBERS: i64 = 7;
 
 /// Further SQL of a step, for a catalog that readers may have open.
-const STEPS_OF_OPEN: [(i64, &str); 2] = [
+const STEPS_OF_OPEN: [(i64, &str); 3] = [
     (4, include_str!("migrations/0004_new_snapshot.sql")),
     (
         PACKED_TEXTS,
         include_str!("migrations/0006_new_snapshot.sql"),
+    ),
+    (
+        PACKED_NUMBERS,
+        include_str!("migrations/0007_new_snapshot.sql"),
     ),
 ];
 
@@ -90,6 +98,7 @@ fn step(transaction: &Transaction<'_>, version: i64, sql: &str) -> Result<(), Ca
     run(transaction, version, sql)?;
     match version {
         PACKED_TEXTS => views::create(transaction),
+        PACKED_NUMBERS => views::add_numbers(transaction),
         _ => Ok(()),
     }
 }

@@ -91,7 +91,7 @@ pub(super) fn add(
         None => {}
     }
     layout::insert_column(transaction, table, &column.field(), None, snapshot.0)?;
-    views::add_companion(transaction, table, column, snapshot)?;
+    views::add_companions(transaction, table, column, snapshot)?;
     transaction
         .prepare("INSERT INTO vervet_promoted_column VALUES (?1, ?2, ?3, ?4)")
         .and_then(|mut statement| {

@@ -18,7 +18,7 @@ use super::condition::Prepared;
 use crate::catalog::DataFile;
 use crate::segment::{SegmentError, SegmentFolder, WrittenFile, unpack, write_sorted};
 use crate::tables::Layout;
-use crate::tables::packed::companion;
+use crate::tables::packed::with_companions;
 
 /// What a condition means for a file.
 pub(super) enum Outcome {
@@ -46,9 +46,8 @@ pub(super) fn without(
     let mut stays: Vec<BooleanArray> = Vec::new();
     for batch in open(file, |builder| {
         let schema = builder.parquet_schema();
-        let companions: Vec<String> = names.iter().map(|name| companion(name)).collect();
-        let read = names.iter().chain(&companions).map(String::as_str);
-        let mask = ProjectionMask::columns(schema, read);
+        let read = with_companions(names.iter().map(String::as_str));
+        let mask = ProjectionMask::columns(schema, read.iter().map(String::as_str));
         builder.with_projection(mask)
     })? {
         let batch = batch.map_err(|error| input_error(&file.path, error.into()))?;

@@ -16,7 +16,7 @@ use super::page_index::rows_of;
 use super::segment::{Segment, Texts};
 use crate::StoreError;
 use crate::tables::Table;
-use crate::tables::packed::companion;
+use crate::tables::packed::{companion, number_companion};
 
 /// Byte strings that pages are searched for, at most; for more of them rows are compared.
 pub(super) const PAGE_SEARCHES_MAX: usize = 4;
@@ -290,12 +290,14 @@ impl<'s> Rows<'s> {
         self.has(&companion(name))
     }
 
-    /// The digits of a column, for some of the rows left, by their number among these.
+    /// The digits of a column, for some of the rows left, by their number among these, and the numbers, where the column has
+    /// any and they are asked for.
     pub(crate) fn digits(
         &self,
         name: &str,
         which: impl Iterator<Item = usize>,
-    ) -> Result<ArrayRef, StoreError> {
+        with_numbers: bool,
+    ) -> Result<(ArrayRef, Option<ArrayRef>), StoreError> {
         let Place::Group { segment, group } = self.place else {
             return Err(StoreError::Columns {
                 table: self.table.name(),
@@ -311,14 +313,16 @@ impl<'s> Rows<'s> {
                 }))
             }
         };
-        let companion = companion(name);
-        let names = [companion.as_str()];
+        let (digits, numbers) = (companion(name), number_companion(name));
+        let names = [digits.as_str(), numbers.as_str()];
+        let names = names.get(..=usize::from(with_numbers));
         let chosen = Some(selection(&chosen));
-        let batch = segment.read_packed(group, Some(&names), chosen, Texts::Plain)?;
-        let column = batch.column_by_name(&companion).cloned();
-        column.ok_or(StoreError::Columns {
+        let batch = segment.read_packed(group, names, chosen, Texts::Plain)?;
+        let digits = batch.column_by_name(&digits).cloned();
+        let digits = digits.ok_or(StoreError::Columns {
             table: self.table.name(),
-        })
+        })?;
+        Ok((digits, batch.column_by_name(&numbers).cloned()))
     }
 
     /// That what was read of these rows cannot be.

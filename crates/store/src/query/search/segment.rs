@@ -33,7 +33,7 @@ use crate::segment::index::IndexError;
 use crate::segment::index::cube::Cube;
 use crate::segment::unpack;
 use crate::tables::column;
-use crate::tables::packed::companion;
+use crate::tables::packed::with_companions;
 
 /// How texts of few values are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -168,13 +168,11 @@ impl Segment {
         selection: Option<RowSelection>,
         texts: Texts,
     ) -> Result<RecordBatch, StoreError> {
-        let companions = |names: &[&str]| names.iter().map(|name| companion(name)).collect();
-        let companions: Option<Vec<String>> = names.map(companions);
-        let both = names.zip(companions.as_ref()).map(|(names, companions)| {
-            let companions = companions.iter().map(String::as_str);
-            names.iter().copied().chain(companions).collect::<Vec<_>>()
-        });
-        let batch = self.read_packed(group, both.as_deref(), selection, texts)?;
+        let all = names.map(|names| with_companions(names.iter().copied()));
+        let all: Option<Vec<&str>> = all
+            .as_ref()
+            .map(|all| all.iter().map(String::as_str).collect());
+        let batch = self.read_packed(group, all.as_deref(), selection, texts)?;
         unpack(&batch).map_err(|source| self.input.error(source.into()))
     }
 

@@ -4,46 +4,26 @@
 //! depends on their digits. Digits are read only for rows of the last kind, and compared where they stand; texts are put
 //! together only for regular expressions.
 
+mod form;
+
 use std::collections::BTreeSet;
 
-use arrow::array::{Array, AsArray, BinaryArray, StringArray};
+use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, Float64Array, StringArray};
 use arrow::buffer::{BooleanBuffer, MutableBuffer};
 use arrow::datatypes::Int32Type;
 use memchr::memmem::Finder;
 use parquet::errors::ParquetError;
 
+use self::form::{Ends, Form, Verdict};
 use super::rows::{PAGE_SEARCHES_MAX, Rows};
 use super::text::TextTest;
 use crate::StoreError;
 use crate::segment::index::token::is_word_byte;
-use crate::segment::unpack_text;
-use crate::tables::packed::{DIGITS_MAX, LENGTH_BASE, MARK, companion};
+use crate::segment::{number_of, unpack_text};
+use crate::tables::packed::{MARK, companion};
 
-/// Places of a template that a searched text may stand at; with more the texts are put together.
-const PLACES_MAX: usize = 256;
 /// Fewer bytes stand in most pages by chance.
 const PATTERN_BYTES_MIN: usize = 4;
-
-/// What a template tells of its texts.
-#[derive(Debug, PartialEq, Eq)]
-enum Verdict {
-    All(bool),
-    /// Those whose digits are as one of these says.
-    AnyOf(Vec<Digits>),
-    /// They have to be put together.
-    Each,
-}
-
-/// Some digits of a text, by their number, which must have these values.
-type Digits = Vec<(usize, u8)>;
-
-/// A byte of a template's texts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Cell {
-    Byte(u8),
-    /// Any hexadecimal digit; they are numbered.
-    Digit(usize),
-}
 
 /// A template that was asked.
 struct Asked {
@@ -52,6 +32,8 @@ struct Asked {
     itself: bool,
     /// Digits of each text.
     digits: usize,
+    /// Whether a number belongs in each text.
+    has_number: bool,
 }
 
 /// Leaves the rows of pages whose digits may fulfil the condition, where the templates say that no other row does. So
@@ -145,14 +127,13 @@ pub(super) fn mask(
     }
     if !open.is_empty() {
         let which = open.iter().map(|(row, _key)| *row);
-        let digits = rows.digits(name, which)?;
-        let digits = digits.as_binary_opt::<i32>();
-        let digits = digits.filter(|digits| digits.len() == open.len());
-        let digits = digits.ok_or(StoreError::Columns {
+        let (digits, numbers) = rows.digits(name, which, templates.need_numbers(&keys_open))?;
+        let packed = Packed::new(&digits, numbers.as_ref(), open.len());
+        let packed = packed.ok_or(StoreError::Columns {
             table: rows.table().name(),
         })?;
         templates
-            .decide(&open, digits, bytes)
+            .decide(&open, packed, bytes)
             .ok_or_else(|| rows.damaged(damaged()))?;
     }
     Ok(Some(BooleanBuffer::new(mask.into(), 0, count)))
@@ -160,6 +141,28 @@ pub(super) fn mask(
 
 fn damaged() -> ParquetError {
     ParquetError::General("a packed value does not fit its companion".to_owned())
+}
+
+/// What was taken out of the texts of some rows.
+#[derive(Clone, Copy)]
+struct Packed<'a> {
+    digits: &'a BinaryArray,
+    numbers: Option<&'a Float64Array>,
+}
+
+impl<'a> Packed<'a> {
+    /// `None` when the columns are others.
+    fn new(digits: &'a ArrayRef, numbers: Option<&'a ArrayRef>, rows: usize) -> Option<Self> {
+        let digits = digits.as_binary_opt().filter(|digits| digits.len() == rows);
+        let numbers = numbers.map(|numbers| numbers.as_primitive_opt());
+        Some(Self {
+            digits: digits?,
+            numbers: match numbers {
+                None => None,
+                Some(numbers) => Some(numbers?),
+            },
+        })
+    }
 }
 
 struct Templates<'t> {
@@ -204,7 +207,7 @@ impl<'t> Templates<'t> {
                 return None;
             }
             for place in places {
-                let bytes = packed_run(place);
+                let bytes = place.packed_run();
                 if bytes.len() < PATTERN_BYTES_MIN {
                     return None;
                 }
@@ -217,22 +220,42 @@ impl<'t> Templates<'t> {
         (!patterns.is_empty()).then_some(patterns)
     }
 
+    /// Whether the numbers of texts of these templates are needed to decide.
+    fn need_numbers(&self, keys: &[usize]) -> bool {
+        let asked = keys.iter().filter_map(|key| self.asked.get(*key)?.as_ref());
+        asked
+            .filter(|asked| asked.has_number)
+            .any(|asked| match &asked.verdict {
+                Verdict::All(_) => false,
+                Verdict::AnyOf(places) => places.iter().any(|place| place.number.is_some()),
+                Verdict::Each => true,
+            })
+    }
+
     /// Sets the bits of those rows that fulfil the condition. `None` when digits and templates do not fit.
-    fn decide(&self, open: &[(usize, usize)], digits: &BinaryArray, mask: &mut [u8]) -> Option<()> {
+    fn decide(&self, open: &[(usize, usize)], packed: Packed<'_>, mask: &mut [u8]) -> Option<()> {
         let mut text = Vec::new();
         for (index, (row, key)) in open.iter().enumerate() {
             let asked = self.asked.get(*key)?.as_ref()?;
-            let holds = if digits.is_null(index) {
+            let holds = if packed.digits.is_null(index) {
                 asked.itself
             } else {
-                let digits = digits.value(index);
+                let digits = packed.digits.value(index);
+                let number = number_of(packed.numbers, index);
                 match &asked.verdict {
                     Verdict::All(holds) => *holds,
                     Verdict::AnyOf(_) if digits.len() != asked.digits.div_ceil(2) => return None,
-                    Verdict::AnyOf(places) => places.iter().any(|place| fits(place, digits)),
+                    Verdict::AnyOf(places) => {
+                        let mut holds = false;
+                        for place in places {
+                            holds |= place.fits(digits, number)?;
+                        }
+                        holds
+                    }
                     Verdict::Each => {
+                        let template = self.values.value(*key).as_bytes();
                         text.clear();
-                        unpack_text(self.values.value(*key).as_bytes(), digits, &mut text)?;
+                        unpack_text(template, (digits, number), &mut text)?;
                         self.test.holds(std::str::from_utf8(&text).ok()?)
                     }
                 }
@@ -245,50 +268,30 @@ impl<'t> Templates<'t> {
     }
 }
 
-/// The bytes that the first digits of these, as far as they follow each other, fill.
-fn packed_run(digits: &Digits) -> Vec<u8> {
-    let first = digits.first().map_or(0, |(at, _value)| *at);
-    let run = digits.iter().zip(first..);
-    let run = run.take_while(|((at, _value), next)| at == next);
-    let values: Vec<u8> = run.map(|((_at, value), _next)| *value).collect();
-    let pairs = values.get(first % 2..).unwrap_or_default();
-    pairs
-        .chunks_exact(2)
-        .map(|pair| pair.iter().fold(0, |byte, value| byte << 4 | value))
-        .collect()
-}
-
-/// Whether packed digits have these values.
-fn fits(expected: &Digits, digits: &[u8]) -> bool {
-    expected.iter().all(|(at, value)| {
-        let pair = digits.get(at / 2).copied();
-        pair.is_some_and(|pair| *value == if at % 2 == 0 { pair >> 4 } else { pair & 15 })
-    })
-}
-
 fn ask(test: &TextTest, template: &str, is_packed: bool) -> Asked {
     let itself = test.holds(template);
-    let known = |verdict| Asked {
+    let known = |verdict, has_number| Asked {
         verdict,
         itself,
         digits: 0,
+        has_number,
     };
     if !is_packed || !template.contains(MARK) {
-        return known(Verdict::All(itself));
+        return known(Verdict::All(itself), false);
     }
-    let Some(cells) = cells(template.as_bytes()) else {
-        return known(Verdict::Each);
+    let Some(form) = Form::new(template.as_bytes()) else {
+        return known(Verdict::Each, true);
     };
     let verdict = match test {
-        TextTest::Equals(text) => literal(&cells, text.as_bytes(), Ends::Whole),
-        TextTest::Contains(finder) => literal(&cells, finder.needle(), Ends::Any),
+        TextTest::Equals(text) => form.holds(text.as_bytes(), Ends::Whole),
+        TextTest::Contains(finder) => form.holds(finder.needle(), Ends::Any),
         TextTest::Word(word, _finder) if word.bytes().all(is_word_byte) => {
-            literal(&cells, word.as_bytes(), Ends::Word)
+            form.holds(word.as_bytes(), Ends::Word)
         }
         TextTest::Word(..) => Verdict::Each,
         TextTest::Regex { literals, .. } => {
             let is_possible =
-                |text: &String| literal(&cells, text.as_bytes(), Ends::Any) != Verdict::All(false);
+                |text: &String| form.holds(text.as_bytes(), Ends::Any) != Verdict::All(false);
             match literals.iter().all(is_possible) {
                 true => Verdict::Each,
                 false => Verdict::All(false),
@@ -302,101 +305,8 @@ fn ask(test: &TextTest, template: &str, is_packed: bool) -> Asked {
             verdict => verdict,
         },
         itself,
-        digits: cells
-            .iter()
-            .filter(|cell| matches!(cell, Cell::Digit(_)))
-            .count(),
-    }
-}
-
-/// The texts of a template, byte by byte. `None` when it is no template.
-fn cells(template: &[u8]) -> Option<Vec<Cell>> {
-    let mut cells = Vec::with_capacity(template.len());
-    let mut digits = 0;
-    let mut bytes = template.iter();
-    while let Some(byte) = bytes.next() {
-        if *byte != MARK as u8 {
-            cells.push(Cell::Byte(*byte));
-            continue;
-        }
-        let length = usize::from(bytes.next()?.checked_sub(LENGTH_BASE)?);
-        if !(1..=DIGITS_MAX).contains(&length) {
-            return None;
-        }
-        cells.extend((digits..digits + length).map(Cell::Digit));
-        digits += length;
-    }
-    Some(cells)
-}
-
-/// What has to be around a searched text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ends {
-    Any,
-    Word,
-    /// Nothing.
-    Whole,
-}
-
-/// Whether texts hold `needle`.
-fn literal(cells: &[Cell], needle: &[u8], ends: Ends) -> Verdict {
-    if needle.is_empty() {
-        return Verdict::Each;
-    }
-    let in_word = |at: Option<usize>| match at.and_then(|at| cells.get(at)) {
-        None => false,
-        Some(Cell::Byte(byte)) => is_word_byte(*byte),
-        Some(Cell::Digit(_)) => true,
-    };
-    let mut places = Vec::new();
-    for (start, window) in cells.windows(needle.len()).enumerate() {
-        let end = start + needle.len();
-        let is_alone = match ends {
-            Ends::Any => true,
-            Ends::Word => !in_word(start.checked_sub(1)) && !in_word(Some(end)),
-            Ends::Whole => window.len() == cells.len(),
-        };
-        let Some(digits) = place(window, needle).filter(|_digits| is_alone) else {
-            continue;
-        };
-        if digits.is_empty() {
-            return Verdict::All(true);
-        }
-        if places.len() == PLACES_MAX {
-            return Verdict::Each;
-        }
-        places.push(digits);
-    }
-    match places.is_empty() {
-        true => Verdict::All(false),
-        false => Verdict::AnyOf(places),
-    }
-}
-
-/// The digits with which the cells are `needle`.
-fn place(cells: &[Cell], needle: &[u8]) -> Option<Digits> {
-    let could_be = |(cell, byte): (&Cell, &u8)| match cell {
-        Cell::Byte(known) => known == byte,
-        Cell::Digit(_) => nibble(*byte).is_some(),
-    };
-    if !cells.iter().zip(needle).all(could_be) {
-        return None;
-    }
-    let digits = cells
-        .iter()
-        .zip(needle)
-        .filter_map(|(cell, byte)| match cell {
-            Cell::Byte(_) => None,
-            Cell::Digit(at) => Some((*at, nibble(*byte)?)),
-        });
-    Some(digits.collect())
-}
-
-fn nibble(byte: u8) -> Option<u8> {
-    match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
+        digits: form.digits(),
+        has_number: form.has_number(),
     }
 }
 

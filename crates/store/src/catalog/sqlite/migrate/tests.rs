@@ -12,6 +12,10 @@ use crate::tables::{Promoted, PromotedKind, Table};
 /// A store of two runs of version 1 with two flushes of logs, spans and samples.
 const VERSION_1: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/version-1");
 
+/// A store of version 6 with two flushes of logs, whose texts have digits apart but no numbers.
+const VERSION_6: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/version-6");
+const VERSION_6_ROWS: u64 = 400;
+
 fn restore(fixture: &str, dir: &Path) {
     let packed = std::fs::read(Path::new(fixture).join("catalog.sqlite.zst")).unwrap();
     let catalog = zstd::decode_all(packed.as_slice()).unwrap();
@@ -216,7 +220,7 @@ fn columns_that_were_promoted_before_get_their_companions() {
         rows
     };
     let expect = packed();
-    assert_eq!(expect.len(), 3 + 3, "{expect:#?}");
+    assert_eq!(expect.len(), 3 + 6, "{expect:#?}");
     Connection::open(&path)
         .unwrap()
         .execute_batch(
@@ -228,4 +232,66 @@ fn columns_that_were_promoted_before_get_their_companions() {
         .unwrap();
     SqliteCatalog::open(dir.path()).unwrap();
     assert_eq!(packed(), expect);
+}
+
+/// What the records of [`VERSION_6`] say.
+fn packed_texts(number: u64) -> (String, String) {
+    let id = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let count = id >> (24 + number % 40);
+    let body = format!(
+        "order {:010x} shipped {count} items in {number} days",
+        id >> 24
+    );
+    let page = count % 1_000;
+    let path = format!("/orders/{}?page={page}", 10_000_000 + id % 90_000_000);
+    (body, path)
+}
+
+#[tokio::test]
+async fn texts_of_version_6_whose_numbers_are_among_their_digits_are_read() {
+    let dir = tempfile::tempdir().unwrap();
+    restore(VERSION_6, dir.path());
+    assert_eq!(version(&dir.path().join(CATALOG_FILE)), 6);
+    let store = crate::Store::open(crate::StoreConfig::new(dir.path())).unwrap();
+    let new = ["order 00c0ffee00 shipped 17 items in 5 days"; 2];
+    let new = new.map(|body| (500, 9, body));
+    let check = async |expect: &[String]| {
+        let sql = "SELECT body, attributes['url.path'] AS path, attr_took FROM logs
+            WHERE attr_url_path IS NOT NULL ORDER BY time";
+        let found = store.sql(sql, 1_000).await.unwrap();
+        let texts = |column: usize| {
+            let texts = found.iter().flat_map(move |batch| {
+                let texts = batch.column(column).as_string::<i32>().iter();
+                texts
+                    .map(|text| text.unwrap().to_owned())
+                    .collect::<Vec<_>>()
+            });
+            texts.collect::<Vec<String>>()
+        };
+        let (bodies, paths): (Vec<_>, Vec<_>) = (0..VERSION_6_ROWS).map(packed_texts).unzip();
+        assert_eq!((texts(0), texts(1)), (bodies, paths));
+        let sql = "SELECT body FROM logs WHERE attr_url_path IS NULL";
+        let others = store.sql(sql, 10).await.unwrap();
+        let others = others
+            .iter()
+            .flat_map(|batch| batch.column(0).as_string::<i32>().iter());
+        let others: Vec<String> = others.map(|text| text.unwrap().to_owned()).collect();
+        assert_eq!(others, expect);
+    };
+    check(&[]).await;
+    store.apply(3, crate::fixtures::logs("api", &new), None);
+    store.flush().unwrap();
+    let new = new.map(|(_, _, body)| body.to_owned());
+    check(&new).await;
+    let views = || -> Vec<String> {
+        let catalog = Connection::open(dir.path().join(CATALOG_FILE)).unwrap();
+        let mut sql = catalog
+            .prepare("SELECT sql FROM ducklake_view WHERE view_name = 'logs'")
+            .unwrap();
+        let sql = sql.query_map([], |row| row.get(0)).unwrap();
+        sql.map(Result::unwrap).collect()
+    };
+    assert!(views().iter().all(|sql| sql.contains("packed_number_body")));
+    let with_path = |sql: &&String| sql.contains("packed_number_attr_url_path");
+    assert_eq!(views().iter().filter(with_path).count(), 1);
 }
