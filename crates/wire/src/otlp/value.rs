@@ -271,9 +271,9 @@ fn whole_varint(bytes: &[u8]) -> Option<u64> {
     if bytes.len() > BYTES_MAX {
         return None;
     }
-    let higher = before.iter().rev();
-    higher.fold(Some(u64::from(*last)), |value, byte| {
-        (byte & 0x80 != 0).then(|| value.map(|value| value << 7 | u64::from(byte & 0x7f)))?
+    let mut higher = before.iter().rev();
+    higher.try_fold(u64::from(*last), |value, byte| {
+        (byte & 0x80 != 0).then(|| value << 7 | u64::from(byte & 0x7f))
     })
 }
 
