@@ -116,7 +116,9 @@ impl Seen {
             path: path.to_vec(),
             message,
         };
-        match of_tls {
+        // The others read theirs whenever they need it.
+        let of_processor = path.first().is_some_and(|block| block == "processors");
+        match of_tls && !of_processor {
             true => self.mistakes.push(problem),
             false => self.warnings.push(problem),
         }

@@ -122,6 +122,9 @@ fn split_cri(line: &[u8]) -> Option<RuntimeLine> {
     })
 }
 
+/// How Docker begins its lines.
+const DOCKER_BEGIN: &[u8] = b"{\"log\":\"";
+
 /// The parts of a line of Docker's.
 #[derive(Default)]
 struct DockerParts<'l> {
@@ -146,7 +149,8 @@ fn split_docker(line: &[u8]) -> Option<RuntimeLine> {
     Some(RuntimeLine {
         time_unix_nano: parts.time_unix_nano?,
         stream: parts.stream?,
-        partial: content.is_none(),
+        // Others who write such objects leave the line feed out.
+        partial: content.is_none() && line.starts_with(DOCKER_BEGIN),
         escaped: memchr::memchr(b'\\', line.get(log.start..content_end)?).is_some(),
         content: log.start..content_end,
         labels,

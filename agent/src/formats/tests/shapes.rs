@@ -353,6 +353,10 @@ fn docker_lines() {
             Some(false)
         );
     }
+    // Line by line, not in pieces.
+    let stripped = r#"{"time":"2024-01-02T03:04:05Z","stream":"stdout","log":"x"}"#;
+    let stripped = Runtime::Docker.split(stripped.as_bytes());
+    assert_eq!(stripped.map(|line| line.partial), Some(false));
     for line in [
         r#"{"log": "x", "stream": "stdout"}"#,
         r#"{"log": "x", "stream": "stdout", "time": "soon"}"#,

@@ -2,6 +2,8 @@
 //! `token: IDENTIFIER`. A value goes if it looks like a secret: one word without the shape of a number, an address, a date or
 //! words of a language.
 
+use super::names;
+
 /// Shortest value that may be a secret (bytes).
 const SECRET_BYTES_MIN: usize = 8;
 /// Shortest number in quotes that may be a one-time code (digits).
@@ -15,7 +17,7 @@ const WORD_DIGITS_MAX: usize = 2;
 /// Digits that are a part of a name by themselves, such as a year.
 const PART_DIGITS_MAX: usize = 4;
 /// What tokens are of that are no secrets: pages of answers, and what parsers read.
-const OTHERS: [&[u8]; 10] = [
+const OTHERS: [&[u8]; 11] = [
     b"page",
     b"next",
     b"continuation",
@@ -25,6 +27,7 @@ const OTHERS: [&[u8]; 10] = [
     b"cursor",
     b"cancellation",
     b"expected",
+    b"unexpected",
     b"illegal",
 ];
 
@@ -37,8 +40,10 @@ pub(super) fn is_of_something_else(before: &[u8]) -> bool {
     };
     OTHERS.iter().any(|other| {
         let at = word.len().checked_sub(other.len());
-        at.and_then(|at| word.get(at..))
-            .is_some_and(|end| end.eq_ignore_ascii_case(other))
+        at.is_some_and(|at| {
+            let end = word.get(at..).unwrap_or_default();
+            end.eq_ignore_ascii_case(other) && names::begins_word(word, at)
+        })
     })
 }
 

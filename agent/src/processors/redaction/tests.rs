@@ -756,6 +756,7 @@ const HOSTILE: &[&str] = &[
     "\"password\",",
     "[\"password\",\"",
     "[\"authorization\",[",
+    "[-,\"--cookie\",",
     "token=",
     "token=[",
     "token=\"",

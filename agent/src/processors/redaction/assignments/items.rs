@@ -25,7 +25,10 @@ pub(super) fn value(
         _ => return None,
     };
     let item = unprefixed_item(text.get(next..)?);
-    let is_list = item.starts_with(b"[") && lists::HEADERS.iter().any(|h| lists::ends_in(key, h));
+    let is_option = key.starts_with(b"--");
+    let is_list = !is_option
+        && item.starts_with(b"[")
+        && lists::HEADERS.iter().any(|h| lists::ends_in(key, h));
     if !is_list && !item.starts_with(marks) {
         return None;
     }

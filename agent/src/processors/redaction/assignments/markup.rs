@@ -252,6 +252,13 @@ fn next_element(text: &[u8], at: usize, angles: Angles, is_judged: bool) -> Opti
     }
     let name_at = next + open.len();
     let name = text.get(name_at..name_end(text, name_at))?;
+    // The heads of a table's columns stand side by side.
+    let are_heads = [element, name]
+        .iter()
+        .all(|cell| cell.eq_ignore_ascii_case(b"th"));
+    if are_heads {
+        return None;
+    }
     content(text, next, angles, name, is_judged)
 }
 

@@ -324,6 +324,7 @@ fn values_are_found_in_markup() {
         "Vec<Secret> is a Vec<Password>",
         "a password > 8 and a secret < 20",
         "&lt;password&gt; is what you type",
+        "<tr><th>Password</th><th>Last login</th></tr>",
     ] {
         stays(text);
     }
@@ -380,6 +381,10 @@ fn values_that_look_like_secrets_are_found_behind_keys_of_more() {
         "Endpoint=sb://x/;SharedAccessKey=«hunter2zz1234=»",
         r#"["Host","a","X-Vault-Token","«hunter2zz12345»"]"#,
         r#"{"token":"«550e8400-hunter2zz»"}"#,
+        "token=Token{token='«hunter2zz12345»'}",
+        "token=AccessToken(token=«hunter2zz12345», exp=1)",
+        "async_token=«hunter2zz12345»",
+        "homepage_token=«hunter2zz12345»",
     ] {
         covers_marked(text);
     }

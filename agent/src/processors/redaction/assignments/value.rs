@@ -225,6 +225,12 @@ fn plain(text: &[u8], start: usize, key: Key) -> Option<Range<usize>> {
         return Some(start..header_end(text, start));
     }
     let mut end = word_end(text, start);
+    if key.is_judged {
+        // What stands in brackets has names of its own: `token=Token{token=x}`.
+        let word = text.get(start..end).unwrap_or_default();
+        let bracket = word.iter().position(|byte| b"({[".contains(byte));
+        end = bracket.map_or(end, |at| start + at);
+    }
     while key.is_cookie && text.get(end) == Some(&b';') {
         let next = gap(text, end + 1);
         let further = word_end(text, next);
