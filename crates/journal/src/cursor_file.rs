@@ -167,6 +167,10 @@ fn write_over(fs: &dyn FileSystem, path: &Path, bytes: &[u8]) -> io::Result<()> 
     let Ok(file) = fs.open_write(path) else {
         return write_temporary(fs, path, bytes);
     };
+    if file.links()? > 1 {
+        // A backup holds it by another name.
+        return write_temporary(fs, path, bytes);
+    }
     write_all_at(&*file, bytes, 0)?;
     file.set_len(bytes.len() as u64)?;
     file.sync()

@@ -61,6 +61,10 @@ pub trait JournalFile: Send + Sync {
     fn forget_cached(&self) -> io::Result<()> {
         Ok(())
     }
+    /// How many names the file has. One by default.
+    fn links(&self) -> io::Result<u64> {
+        Ok(1)
+    }
     /// Whether the file is empty.
     fn is_empty(&self) -> io::Result<bool> {
         Ok(self.len()? == 0)

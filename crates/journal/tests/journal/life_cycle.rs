@@ -494,3 +494,49 @@ fn interval_sync_happens_by_itself() {
         std::thread::yield_now();
     }
 }
+
+#[test]
+fn a_commit_leaves_the_files_alone_that_a_backup_has_linked() {
+    let dir = tempfile::tempdir().unwrap();
+    let backup = tempfile::tempdir_in(dir.path()).unwrap();
+    let (journal, _) = open(&dir.path().join("journal"));
+    fill(&journal, 9);
+    let mut cursor = journal.cursor("main").unwrap();
+    for committed in 1..3 {
+        cursor.commit(committed, b"before").unwrap();
+    }
+    let folder = dir.path().join("journal/cursors");
+    let linked = ["main.cur", "main.cur.tmp"].map(|name| {
+        let copy = backup.path().join(name);
+        std::fs::hard_link(folder.join(name), &copy).unwrap();
+        let bytes = std::fs::read(&copy).unwrap();
+        (copy, bytes)
+    });
+    for committed in 3..7 {
+        cursor.commit(committed, b"after").unwrap();
+    }
+    for (copy, bytes) in linked {
+        assert_eq!(std::fs::read(&copy).unwrap(), bytes, "{}", copy.display());
+    }
+}
+
+#[test]
+fn cursors_are_seen_whole_while_they_are_committed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (journal, _) = open(dir.path());
+    fill(&journal, 9);
+    let mut cursor = journal.cursor("main").unwrap();
+    cursor.commit(1, &[b'a'; 4_000]).unwrap();
+    let inspector = vervet_journal::Inspector::open(dir.path()).unwrap();
+    let looker = std::thread::spawn(move || {
+        for _ in 0..200 {
+            for cursor in inspector.cursors().unwrap() {
+                assert!(cursor.stored.is_some());
+            }
+        }
+    });
+    while !looker.is_finished() {
+        cursor.commit(1, &[b'b'; 4_000]).unwrap();
+    }
+    looker.join().unwrap();
+}
