@@ -8,12 +8,15 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use parking_lot::Mutex;
+use rustix::io::Errno;
 
 use crate::tables::Table;
 use crate::{Store, StoreError};
 
 /// Damaged segments that are remembered.
 const SEGMENTS_MAX: usize = 1_000;
+/// What the operating system says for want of descriptors or memory.
+const WANT: [Errno; 3] = [Errno::MFILE, Errno::NFILE, Errno::NOMEM];
 
 /// A segment that could not be read. Answers leave its rows out and say so, or fail.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,16 +62,22 @@ fn is_of_the_file(error: &StoreError) -> bool {
 /// Whether an error has its cause in the process, which has no descriptor or memory to open a file.
 #[cfg(feature = "sql")]
 pub(super) fn is_caused_by_want(error: &(dyn std::error::Error + 'static)) -> bool {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    let mut io = causes.filter_map(|error| error.downcast_ref::<std::io::Error>());
-    io.any(is_for_want)
+    let mut causes = std::iter::successors(Some(error), |error| error.source());
+    causes.any(|error| match error.downcast_ref::<std::io::Error>() {
+        Some(error) => is_for_want(error),
+        // Errors of footers come as text only.
+        None => {
+            let text = error.to_string();
+            let is_named =
+                |errno: &Errno| text.contains(&format!("(os error {})", errno.raw_os_error()));
+            WANT.iter().any(is_named)
+        }
+    })
 }
 
 /// Whether the process has no descriptor or memory to open a file.
 fn is_for_want(error: &std::io::Error) -> bool {
-    use rustix::io::Errno;
-    let want = [Errno::MFILE, Errno::NFILE, Errno::NOMEM];
-    Errno::from_io_error(error).is_some_and(|errno| want.contains(&errno))
+    Errno::from_io_error(error).is_some_and(|errno| WANT.contains(&errno))
 }
 
 impl Store {

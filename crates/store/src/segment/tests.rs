@@ -311,7 +311,9 @@ fn unclaimed_segments_take_no_more_than_their_room_the_oldest_go_first() {
     write();
     assert_eq!(start(61, room).forgotten_by_size, Forgotten::default());
     write();
-    let forgotten = start(62, room).forgotten_by_size;
+    // What was just moved stays.
+    assert_eq!(start(62, room).forgotten_by_size, Forgotten::default());
+    let forgotten = start(3_700, room).forgotten_by_size;
     assert_eq!(forgotten, Forgotten { files: 1, bytes });
     assert_eq!(unclaimed(&store), (2, bytes * 2));
     let folder = |seconds: i64| {
@@ -339,7 +341,13 @@ fn what_a_wrong_catalog_left_unclaimed_is_kept_for_days_whatever_its_size() {
         settle_orphans(&data, &HashSet::new(), started, 0).unwrap()
     };
     assert_eq!(start(60).moved, 21);
-    assert_eq!(start(2 * 86_400).forgotten_by_size, Forgotten::default());
+    let file = write_segment(&data, &Layout::fixed(Table::Samples), 7, &batch).unwrap();
+    let days = Duration::from_secs(2 * 86_400);
+    let started = SystemClock.now().saturating_add(days);
+    let settled = settle_orphans(&data, &HashSet::new(), started, file.bytes).unwrap();
+    // Nor does it take the room of others.
+    assert_eq!((settled.moved, settled.forgotten_by_size.files), (1, 0));
+    assert_eq!(start(2 * 86_400).forgotten_by_size.files, 1);
     assert_eq!(unclaimed(&store).0, 21);
     assert_eq!(start(3 * 86_400 + 60).forgotten_by_size.files, 21);
     assert_eq!(unclaimed(&store), (0, 0));

@@ -3,7 +3,8 @@
 //!
 //! They go when they have lain there for [`UNCLAIMED_KEPT`], or when all of them take more than a limit, the oldest first.
 //! What was moved aside in large numbers is no leftover of a crash but comes of a wrong catalog: it is not deleted for its
-//! size within [`UNTOUCHED`], so that there is time to see the alert. Without such, the limit holds after every start.
+//! size within [`UNTOUCHED`], so that there is time to see the alert, and does not count; nor does what was moved within
+//! [`JUST_MOVED`]. The limit holds for the others, after every start.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -20,6 +21,8 @@ pub const UNCLAIMED_KEPT: Duration = Duration::from_secs(14 * 86_400);
 const LEFTOVERS_MAX: usize = 20;
 /// How long so many are kept whatever their size: over a weekend.
 const UNTOUCHED: Duration = Duration::from_secs(3 * 86_400);
+/// How long everything is kept whatever its size: what a start moves it does not delete.
+const JUST_MOVED: Duration = Duration::from_secs(3_600);
 
 /// Segments that were deleted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -66,16 +69,20 @@ pub(super) fn forget_old(unclaimed: &Path, started: UnixNanos) -> Forgotten {
 /// Deletes the oldest of them until they take no more than `bytes_max`.
 pub(super) fn forget_more(unclaimed: &Path, started: UnixNanos, bytes_max: u64) -> Forgotten {
     let mut forgotten = Forgotten::default();
-    let mut left = bytes(&files(unclaimed));
-    let mut by_age: Vec<(UnixNanos, PathBuf)> = folders(unclaimed)
-        .filter_map(|folder| Some((modified(&folder).ok()?, folder)))
+    let mut by_age: Vec<_> = folders(unclaimed)
+        .filter_map(|folder| Some((modified(&folder).ok()?, files(&folder), folder)))
+        .filter(|(moved, files, _)| {
+            let kept = match files.len() > LEFTOVERS_MAX {
+                true => UNTOUCHED,
+                false => JUST_MOVED,
+            };
+            started.since(*moved) >= kept
+        })
+        .map(|(moved, files, folder)| (moved, folder, files))
         .collect();
     by_age.sort();
-    for (moved, folder) in by_age {
-        let files = files(&folder);
-        if files.len() > LEFTOVERS_MAX && started.since(moved) < UNTOUCHED {
-            continue;
-        }
+    let mut left: u64 = by_age.iter().map(|(_, _, files)| bytes(files)).sum();
+    for (_moved, folder, files) in by_age {
         for (path, bytes) in files {
             if left <= bytes_max {
                 return forgotten;

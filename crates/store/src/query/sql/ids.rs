@@ -320,9 +320,14 @@ fn is_pattern(operator: Operator) -> bool {
 
 fn parse(text: &str, id: &Expr) -> Result<Vec<u8>> {
     let name = id.to_string();
-    let lengths: &[usize] = if name.contains(column::SPAN_ID) {
+    let own = match id {
+        // A table may have any name.
+        Expr::Column(column) => &column.name,
+        _ => &name,
+    };
+    let lengths: &[usize] = if own.contains(column::SPAN_ID) {
         &[SPAN_ID_BYTES]
-    } else if name.contains(column::TRACE_ID) {
+    } else if own.contains(column::TRACE_ID) {
         &[TRACE_ID_BYTES]
     } else {
         &[TRACE_ID_BYTES, SPAN_ID_BYTES]

@@ -267,7 +267,8 @@ impl Reader {
                 }
                 continue;
             };
-            // A damaged file may bring its reader to panic; the statement must go on without it all the same.
+            // A damaged file may bring its reader to panic, but so may what the statement computes of its rows: the
+            // statement fails, and no file is blamed.
             let next = AssertUnwindSafe(stream.next()).catch_unwind().await;
             let failed = match next {
                 Ok(Some(Ok(batch))) => {
@@ -282,7 +283,13 @@ impl Reader {
                     continue;
                 }
                 Ok(Some(Err(error))) => error,
-                Err(_panic) => ParquetError::General("the reader panicked".to_owned()).into(),
+                Err(_panic) => {
+                    let path = file.as_ref().map(|file| file.path.display().to_string());
+                    let path = path.unwrap_or_else(|| "memory".to_owned());
+                    self.current = None;
+                    let why = format!("a panic with the rows of {path}");
+                    return Some((Err(DataFusionError::Execution(why)), self));
+                }
             };
             let file = file.take();
             self.current = None;

@@ -221,6 +221,11 @@ async fn a_text_that_no_id_can_equal_is_an_error_that_says_what_is_expected() {
         assert!(error.is_user_error(), "{condition}: {error:?}");
         assert!(error.to_string().contains(said), "{condition}: {error}");
     }
+    let a2 = hex_of(0xa2, 16);
+    let alias = format!(
+        "WITH span_ids AS (SELECT * FROM spans) SELECT 1 FROM span_ids WHERE trace_id = '{a2}'"
+    );
+    assert!(store.sql(&alias, 10).await.is_ok());
     let using = "SELECT 1 FROM spans JOIN (SELECT body AS trace_id FROM logs) l USING (trace_id)";
     let error = store.sql(using, 10).await.unwrap_err().to_string();
     assert!(error.contains("cannot be joined"), "{error}");
