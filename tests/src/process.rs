@@ -18,6 +18,8 @@ const LINES_SHOWN: usize = 40;
 const POLL_INTERVAL: Duration = Duration::from_millis(25);
 /// A drain may take this long after SIGTERM.
 const TERMINATE_WITHIN: Duration = Duration::from_secs(60);
+/// For the last lines of a program that has ended.
+const REST_WITHIN: Duration = Duration::from_secs(5);
 
 /// The program of that name beside this test: `target/<profile>/`, or the folder `VERVET_BIN_DIR`.
 ///
@@ -145,6 +147,7 @@ impl Program {
         let deadline = Instant::now() + within;
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
+                self.output.wait_for_end(Instant::now() + REST_WITHIN);
                 return status;
             }
             assert!(Instant::now() < deadline, "{} does not end", self.name);
@@ -168,6 +171,13 @@ impl Output {
             output.lines.lock().open_streams -= 1;
             output.changed.notify_all();
         });
+    }
+
+    /// What a program wrote last is read a moment after it ended. A child of it may hold the streams open for longer.
+    fn wait_for_end(&self, deadline: Instant) {
+        let mut lines = self.lines.lock();
+        while lines.open_streams > 0 && !self.changed.wait_until(&mut lines, deadline).timed_out() {
+        }
     }
 
     fn push(&self, line: String) {
