@@ -20,6 +20,8 @@ const MAGIC: [u8; 8] = *b"VRVTCURS";
 const HEADER_BYTES: usize = 28;
 const CRC_OFFSET: usize = 24;
 const NAME_BYTES_MAX: usize = 64;
+/// How often a cursor is read that is damaged at first.
+const LOOKS: usize = 4;
 const SUFFIX: &str = ".cur";
 const TEMPORARY_SUFFIX: &str = ".cur.tmp";
 
@@ -80,6 +82,18 @@ pub(crate) fn load(fs: &dyn FileSystem, path: &Path) -> io::Result<Loaded> {
     let read = read_full_at(&*file, &mut bytes, 0)?;
     bytes.truncate(read);
     Ok(decode(&bytes))
+}
+
+/// As [`load`], by another program than the cursor's: what it reads while there are two commits is written over meanwhile,
+/// and the next look finds a file that is whole.
+pub(crate) fn load_from_outside(fs: &dyn FileSystem, path: &Path) -> io::Result<Loaded> {
+    for _ in 1..LOOKS {
+        match load(fs, path)? {
+            Loaded::Corrupt => {}
+            found => return Ok(found),
+        }
+    }
+    load(fs, path)
 }
 
 /// The file of a cursor, as its consumer replaces it.

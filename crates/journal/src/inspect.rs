@@ -24,9 +24,6 @@ use crate::journal::Record;
 use crate::quarantine;
 use crate::scan::{Found, Scanner, first_record};
 
-/// How often a cursor is read that is damaged at first.
-const CURSOR_LOOKS: usize = 4;
-
 /// A journal's folder, seen from outside.
 #[derive(Clone)]
 pub struct Inspector {
@@ -173,7 +170,7 @@ impl Inspector {
                 continue;
             };
             let path = cursor_file::path(&self.dir, name);
-            let stored = match self.load_cursor(&path) {
+            let stored = match cursor_file::load_from_outside(&*self.fs, &path) {
                 Ok(Loaded::Intact(stored)) => Some((stored.committed, stored.state)),
                 Ok(Loaded::Corrupt) => None,
                 Ok(Loaded::Newer { version }) => {
@@ -194,18 +191,6 @@ impl Inspector {
         }
         cursors.sort_unstable_by(|one, other| one.name.cmp(&other.name));
         Ok(cursors)
-    }
-
-    /// Reads a cursor. What is read while its consumer commits twice is written over meanwhile; the next look finds a file
-    /// that is whole.
-    fn load_cursor(&self, path: &Path) -> io::Result<Loaded> {
-        for _ in 1..CURSOR_LOOKS {
-            match cursor_file::load(&*self.fs, path) {
-                Ok(Loaded::Corrupt) => {}
-                found => return found,
-            }
-        }
-        cursor_file::load(&*self.fs, path)
     }
 
     /// Files of the quarantine: copies of corrupt ranges and cursors.
