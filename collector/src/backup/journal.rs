@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use vervet_journal::{Inspector, Item, JournalError};
@@ -55,8 +56,15 @@ pub(super) fn refresh_copies(from: &Path, to: &Path) -> anyhow::Result<()> {
             continue;
         };
         let original = from.join(name);
-        let grown = std::fs::metadata(&original).is_ok_and(|found| found.len() > segment.bytes);
-        if grown {
+        let (Ok(found), Ok(staged)) = (
+            std::fs::metadata(&original),
+            std::fs::metadata(&segment.path),
+        ) else {
+            continue;
+        };
+        // A link grows by itself, and copying a file onto itself would empty it.
+        let is_link = (found.dev(), found.ino()) == (staged.dev(), staged.ino());
+        if !is_link && found.len() > segment.bytes {
             std::fs::copy(&original, &segment.path)?;
         }
     }
