@@ -39,11 +39,16 @@ pub(super) fn link(from: &Path, to: &Path) -> anyhow::Result<()> {
 /// A second name where the file system has such, else a copy.
 pub(super) fn link_or_copy(from: &Path, to: &Path) -> io::Result<()> {
     match std::fs::hard_link(from, to) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            std::fs::copy(from, to).map(|_bytes| ())
-        }
+        Err(error) if error.kind() != io::ErrorKind::NotFound => copy(from, to),
         linked => linked,
     }
+}
+
+/// A file of its own: what had the name `to` may be another name of `from`, and written into it would empty both.
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    let part = to.with_extension("part");
+    std::fs::copy(from, &part)?;
+    std::fs::rename(&part, to)
 }
 
 /// Copies again what cannot be a link and may have grown.
@@ -62,10 +67,10 @@ pub(super) fn refresh_copies(from: &Path, to: &Path) -> anyhow::Result<()> {
         ) else {
             continue;
         };
-        // A link grows by itself, and copying a file onto itself would empty it.
+        // A link grows by itself.
         let is_link = (found.dev(), found.ino()) == (staged.dev(), staged.ino());
         if !is_link && found.len() > segment.bytes {
-            std::fs::copy(&original, &segment.path)?;
+            copy(&original, &segment.path)?;
         }
     }
     Ok(())
@@ -99,4 +104,23 @@ pub(super) fn survey(dir: &Path) -> anyhow::Result<Staged> {
         })?;
     }
     Ok(staged)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_copy_over_a_second_name_leaves_the_file_whole() {
+        let dir = tempfile::tempdir().expect("folder");
+        let [live, staged] = ["live.seg", "staged.seg"].map(|name| dir.path().join(name));
+        fs::write(&live, b"records").expect("written");
+        fs::hard_link(&live, &staged).expect("linked");
+        copy(&live, &staged).expect("copied");
+        assert_eq!(fs::read(&live).expect("read"), b"records");
+        fs::write(&live, b"records and more").expect("written");
+        assert_eq!(fs::read(&staged).expect("read"), b"records");
+    }
 }
