@@ -7,11 +7,12 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::error::JournalError;
 use crate::format::{CURSOR_VERSION, SEQUENCE_LIMIT, read_u32, read_u64};
-use crate::fs::FileSystem;
 use crate::fs::exact::{read_full_at, write_all_at};
+use crate::fs::{FileSystem, JournalFile};
 
 /// Largest `state` of a commit: 16 MiB.
 pub const CURSOR_STATE_BYTES_MAX: u32 = 16 << 20;
@@ -178,13 +179,11 @@ fn write_temporary(fs: &dyn FileSystem, path: &Path, bytes: &[u8]) -> io::Result
 }
 
 fn write_over(fs: &dyn FileSystem, path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let Ok(file) = fs.open_write(path) else {
+    // What a backup holds by another name stays as it is.
+    let is_own = |file: &Arc<dyn JournalFile>| file.links().is_ok_and(|links| links == 1);
+    let Some(file) = fs.open_write(path).ok().filter(is_own) else {
         return write_temporary(fs, path, bytes);
     };
-    if file.links()? > 1 {
-        // A backup holds it by another name.
-        return write_temporary(fs, path, bytes);
-    }
     write_all_at(&*file, bytes, 0)?;
     file.set_len(bytes.len() as u64)?;
     file.sync()

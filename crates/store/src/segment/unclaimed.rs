@@ -78,11 +78,10 @@ pub(super) fn forget_more(unclaimed: &Path, started: UnixNanos, bytes_max: u64) 
             };
             started.since(*moved) >= kept
         })
-        .map(|(moved, files, folder)| (moved, folder, files))
         .collect();
-    by_age.sort();
-    let mut left: u64 = by_age.iter().map(|(_, _, files)| bytes(files)).sum();
-    for (_moved, folder, files) in by_age {
+    by_age.sort_by(|(one, _, a), (other, _, b)| (one, a).cmp(&(other, b)));
+    let mut left: u64 = by_age.iter().map(|(_, files, _)| bytes(files)).sum();
+    for (_moved, files, folder) in by_age {
         for (path, bytes) in files {
             if left <= bytes_max {
                 return forgotten;

@@ -22,6 +22,7 @@ use datafusion::logical_expr::{
 use datafusion::scalar::ScalarValue;
 
 use super::hex::is_bytes;
+use super::shape::is_regex;
 use crate::tables::column;
 
 /// Bytes of a trace id and of a span id.
@@ -305,17 +306,14 @@ fn is_comparison(operator: Operator) -> bool {
 }
 
 fn is_pattern(operator: Operator) -> bool {
-    matches!(
+    let is_like = matches!(
         operator,
-        Operator::RegexMatch
-            | Operator::RegexIMatch
-            | Operator::RegexNotMatch
-            | Operator::RegexNotIMatch
-            | Operator::LikeMatch
+        Operator::LikeMatch
             | Operator::ILikeMatch
             | Operator::NotLikeMatch
             | Operator::NotILikeMatch
-    )
+    );
+    is_like || is_regex(operator)
 }
 
 fn parse(text: &str, id: &Expr) -> Result<Vec<u8>> {

@@ -159,7 +159,7 @@ impl Walk {
             Expr::Cast(Cast { field, .. }) | Expr::TryCast(TryCast { field, .. }) => {
                 is_small(field.data_type())
             }
-            Expr::BinaryExpr(it) if is_pattern(it.op) => is_constant(&it.right),
+            Expr::BinaryExpr(it) if is_regex(it.op) => is_constant(&it.right),
             Expr::SimilarTo(it) => is_constant(&it.pattern),
             Expr::ScalarFunction(it) => {
                 let second = it.args.get(1);
@@ -183,7 +183,7 @@ impl Walk {
     }
 }
 
-fn is_pattern(operator: Operator) -> bool {
+pub(super) fn is_regex(operator: Operator) -> bool {
     matches!(
         operator,
         Operator::RegexMatch
