@@ -20,6 +20,8 @@ pub struct Cursor {
     file: CursorFile,
     stored: StoredCursor,
     reader: Reader,
+    /// The last record that was returned.
+    returned: u64,
 }
 
 impl Cursor {
@@ -37,6 +39,7 @@ impl Cursor {
         Ok(Self {
             core: Arc::clone(core),
             file,
+            returned: stored.committed,
             stored,
             reader,
         })
@@ -67,12 +70,27 @@ impl Cursor {
     /// # Errors
     /// `Io` when a segment cannot be read; the read position stays before the failing record.
     pub fn read(&mut self, bytes_max: usize) -> Result<Vec<Record>, JournalError> {
-        self.reader.read(bytes_max)
+        let records = self.reader.read(bytes_max)?;
+        match records.last() {
+            Some(last) => self.returned = last.sequence,
+            None => self.let_go_of_damage(),
+        }
+        Ok(records)
+    }
+
+    /// Of what lies behind the last committed record nothing can be read: it is not waited for.
+    fn let_go_of_damage(&self) {
+        let (committed, passed) = (self.stored.committed, self.reader.position());
+        if self.returned <= committed && committed < passed {
+            self.core.table.lock().release(self.file.name(), passed);
+            self.core.delete_released();
+        }
     }
 
     /// Moves the read position back behind the committed record.
     pub fn rewind(&mut self) {
         self.reader = Reader::new(Arc::clone(&self.core), self.stored.committed);
+        self.returned = self.stored.committed;
     }
 
     /// Stores `through` as the committed sequence, with `state` (at most 16 MiB) beside it: both

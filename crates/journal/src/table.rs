@@ -43,12 +43,17 @@ pub(crate) struct Table {
 }
 
 impl CursorEntry {
+    /// Damage may have left nothing of a segment to wait for.
+    fn needs(&self, segment: &Segment) -> bool {
+        self.released < segment.last && segment.records > 0
+    }
+
     fn lets_go(&self, segment: &Segment) -> bool {
-        self.released >= segment.last || self.on_full == OnFull::DropOldest
+        !self.needs(segment) || self.on_full == OnFull::DropOldest
     }
 
     fn holds(&self, segment: &Segment) -> bool {
-        self.released < segment.last && self.held >= segment.first
+        self.needs(segment) && self.held >= segment.first
     }
 }
 
@@ -225,7 +230,11 @@ impl Table {
         };
         let mut losers = Vec::new();
         for (name, cursor) in &mut self.cursors {
-            if cursor.released >= segment.last {
+            if at == 0 && segment.records == 0 {
+                // Its bytes were counted when the damage was found.
+                cursor.released = cursor.released.max(segment.last);
+            }
+            if !cursor.needs(&segment) {
                 continue;
             }
             let (records, bytes) = segment.beyond(cursor.released);

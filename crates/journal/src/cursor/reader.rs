@@ -44,6 +44,11 @@ impl Reader {
         }
     }
 
+    /// Everything up to here has been returned, or cannot be.
+    pub(super) fn position(&self) -> u64 {
+        self.position
+    }
+
     /// Reads on after sequence `through`, unless reading has come further.
     pub(super) fn skip_to(&mut self, through: u64) {
         self.position = self.position.max(through);

@@ -459,3 +459,60 @@ fn what_the_last_append_noted_is_known_although_it_is_lost() {
         assert_eq!(report.note, b"after two", "length {len}");
     }
 }
+
+/// Cuts nothing, but leaves no record of this segment whole.
+fn spoil(path: &Path) {
+    let mut bytes = std::fs::read(path).unwrap();
+    bytes[32..].fill(0xff);
+    std::fs::write(path, bytes).unwrap();
+}
+
+/// Segments of 200 bytes, and room for five of them.
+fn open_small(dir: &Path) -> Journal {
+    let config = vervet_journal::JournalConfig {
+        disk_bytes_max: 1000,
+        ..config(dir)
+    };
+    Journal::open(config).unwrap().0
+}
+
+#[test]
+fn segments_that_damage_has_emptied_do_not_fill_the_budget() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = open_small(dir.path());
+    drop(journal.cursor("main").unwrap());
+    fill(&journal, 8);
+    drop(journal);
+    segment_files(dir.path())
+        .iter()
+        .for_each(|path| spoil(path));
+    let journal = open_small(dir.path());
+    let mut cursor = journal.cursor("main").unwrap();
+    fill(&journal, 10);
+    let held = append(&journal, &[b'x'; 60]);
+    assert!(matches!(held, Err(JournalError::Full { .. })), "{held:?}");
+    assert_eq!(sequences(&mut cursor), (9..=18).collect::<Vec<_>>());
+    let stats = journal.stats();
+    assert_eq!((stats.cursors[0].dropped_records, stats.segments), (0, 5));
+}
+
+#[test]
+fn a_damaged_end_is_let_go_of_by_who_has_settled_what_is_before_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = open_small(dir.path());
+    let mut cursor = journal.cursor("main").unwrap();
+    fill(&journal, 4);
+    let path = &segment_files(dir.path())[1];
+    let len = std::fs::metadata(path).unwrap().len();
+    flip(path, usize::try_from(len).unwrap() - 1);
+    assert_eq!(sequences(&mut cursor), [1, 2, 3]);
+    let behind = |journal: &Journal| journal.stats().cursors[0].lag_records;
+    // Until they are settled, a restart wants them again.
+    assert_eq!(behind(&journal), 4);
+    cursor.commit(3, b"").unwrap();
+    assert_eq!(sequences(&mut cursor), [0_u64; 0]);
+    assert_eq!(
+        (behind(&journal), journal.stats().quarantined_ranges),
+        (0, 1)
+    );
+}
