@@ -11,10 +11,11 @@ use crate::eval::{
     Charge, Evaluated, Evaluator, Grid, Pool, Query, RangeSource, Track, merge_same_labels,
     whole_millis,
 };
+use crate::features::Features;
 use crate::native::HistogramSeries;
 use crate::queryable::{Queryable, Sample, Series};
 use crate::stack::with_room;
-use crate::syntax::{Bounds, Node, ValueType, parse_query};
+use crate::syntax::{Bounds, Edges, Node, ValueType, parse_query};
 use crate::value::{InstantSample, QueryOutput, Value};
 
 /// Limits and defaults of an engine.
@@ -36,6 +37,8 @@ pub struct EngineOptions {
     pub steps_max: usize,
     /// Wall clock time of one query.
     pub timeout: Duration,
+    /// The experimental parts of the language that are understood.
+    pub features: Features,
 }
 
 impl Default for EngineOptions {
@@ -49,6 +52,7 @@ impl Default for EngineOptions {
             series_max: 1_000_000,
             steps_max: 11_000,
             timeout: Duration::from_secs(120),
+            features: Features::default(),
         }
     }
 }
@@ -110,7 +114,7 @@ impl Engine {
             end: time,
             step: 0,
         };
-        let node = parse_query(query, bounds)?;
+        let node = parse_query(query, bounds, self.options.features)?;
         let state = Query::new(storage, &*self.clock, &self.options, self.charge());
         let evaluator = Evaluator::new(&state, Grid::instant(time))?;
         let (value, histograms) = if node.value_type() == ValueType::Matrix {
@@ -150,7 +154,7 @@ impl Engine {
             end: grid.end,
             step: grid.step,
         };
-        let node = parse_query(query, bounds)?;
+        let node = parse_query(query, bounds, self.options.features)?;
         let value_type = node.value_type();
         if !matches!(value_type, ValueType::Scalar | ValueType::Vector) {
             return Err(QueryError::InvalidParameter(format!(
@@ -226,12 +230,19 @@ fn range_value(
     node: &Node,
     time: i64,
 ) -> Result<(Vec<Series>, Vec<HistogramSeries>), QueryError> {
-    let source = evaluator.eval_range_source(node)?;
+    let mut source = evaluator.eval_range_source(node)?;
     let end = source.shift.reference(time);
-    let mut tracks = source.tracks;
+    let mut tracks = std::mem::take(&mut source.tracks);
     for track in &mut tracks {
-        let (floats, histograms) = RangeSource::window(track, end, source.range);
-        let (floats, histograms) = (floats.to_vec(), histograms.to_vec());
+        let (floats, histograms) = match source.edges {
+            Edges::Sampled => {
+                let (floats, histograms) = RangeSource::window(track, end, source.range);
+                (floats.to_vec(), histograms.to_vec())
+            }
+            Edges::Anchored | Edges::Smoothed => {
+                evaluator.with_edges(&source, track, end, node.position)
+            }
+        };
         (track.samples, track.histograms) = (floats, histograms);
     }
     tracks.retain(|track| !track.is_empty());

@@ -10,6 +10,7 @@ mod aggregate;
 mod binary;
 mod budget;
 mod call;
+mod edges;
 mod group;
 mod histogram;
 mod histogram_windows;
@@ -177,7 +178,10 @@ impl<'q> Evaluator<'q> {
         match &node.expr {
             Expr::Number(value) => Ok(Evaluated::Scalar(vec![*value; self.grid.len()])),
             Expr::Text(text) => Ok(Evaluated::Text(text.clone())),
-            Expr::Vector(selector) => self.eval_selector(selector).map(Evaluated::Vector),
+            Expr::Vector(selector) => {
+                let tracks = self.eval_selector(selector, node.position);
+                tracks.map(Evaluated::Vector)
+            }
             Expr::Matrix { .. } | Expr::Subquery(_) => Err(QueryError::Execution(
                 "a range vector has no value at a step".to_owned(),
             )),

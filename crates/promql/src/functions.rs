@@ -1,11 +1,13 @@
 //! The function table: names, argument and result types. What each function computes is in `eval`.
 
 mod dates;
+mod edges;
 mod windows;
 
-use crate::syntax::ValueType;
+use crate::syntax::{Edges, ValueType};
 
 pub(crate) use dates::DatePart;
+pub(crate) use edges::{EdgedRange, Source, Timed, around, float_at, fraction};
 pub(crate) use windows::{Sampled, Window, WindowFunction, seconds};
 
 /// A function of the language.
@@ -128,6 +130,29 @@ impl Function {
                 ValueType::Text
             }
             _ => ValueType::Vector,
+        }
+    }
+
+    /// If ranges with such edges are not for this function: the functions that they are for.
+    pub(crate) fn refuses(self, edges: Edges) -> Option<&'static str> {
+        let window = match self {
+            Self::Window(window) => Some(window),
+            _ => None,
+        };
+        let changes = matches!(
+            window,
+            Some(WindowFunction::Rate | WindowFunction::Increase | WindowFunction::Delta)
+        );
+        let compares = matches!(
+            window,
+            Some(WindowFunction::Changes | WindowFunction::Resets)
+        );
+        match edges {
+            Edges::Anchored if !changes && !compares => {
+                Some("changes, delta, increase, rate, resets")
+            }
+            Edges::Smoothed if !changes => Some("delta, increase, rate"),
+            _ => None,
         }
     }
 

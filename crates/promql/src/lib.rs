@@ -4,9 +4,9 @@
 //! with Prometheus 3 semantics, or a [`QueryError`] that says whose fault it is. The engine does no I/O of
 //! its own and keeps no state; it evaluates on the calling thread, or beside it when a query nests deeply.
 //!
-//! The language is that of Prometheus 3 with native histograms. Its experimental functions and aggregations
-//! are on, except `info`; `anchored`, `smoothed`, arithmetic on durations and the histogram operators `</` and
-//! `>/` are not there. The metric name is removed at the end of a query, not by each function.
+//! The language is that of Prometheus 3 with native histograms. What Prometheus has behind flags is behind
+//! [`Features`] here; `info`, and the histogram operators `</` and `>/` are not there. The metric name is removed at
+//! the end of a query, not by each function.
 //!
 //! Invariants: each selector of a query reads the store once, for the whole time range; what the engine
 //! does not support is an error, never a wrong answer. Limits are in [`EngineOptions`].
@@ -14,6 +14,7 @@
 mod engine;
 mod error;
 mod eval;
+mod features;
 mod format;
 mod functions;
 mod histogram;
@@ -27,6 +28,7 @@ mod value;
 pub use engine::{Engine, EngineOptions};
 pub use error::{ErrorType, MemoryError, Position, QueryError};
 pub use eval::Charge;
+pub use features::Features;
 pub use format::format_value;
 pub use native::{
     CUSTOM_SCHEMA, HistogramSample, HistogramSeries, Incompatible, NativeHistogram, ResetHint,

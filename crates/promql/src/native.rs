@@ -29,6 +29,17 @@ pub enum ResetHint {
     Gauge,
 }
 
+impl ResetHint {
+    /// What is known of a sum of two histograms.
+    pub(crate) fn joined(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Gauge, _) | (_, Self::Gauge) => Self::Gauge,
+            (one, two) if one == two => one,
+            _ => Self::Unknown,
+        }
+    }
+}
+
 /// A histogram at one moment.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct NativeHistogram {
@@ -169,11 +180,7 @@ impl NativeHistogram {
     pub fn plus(&self, other: &Self) -> Result<(Self, bool), Incompatible> {
         let (mut a, mut b) = (self.clone(), other.clone());
         let reconciled = align(&mut a, &mut b)?;
-        a.reset_hint = match (self.reset_hint, other.reset_hint) {
-            (ResetHint::Gauge, _) | (_, ResetHint::Gauge) => ResetHint::Gauge,
-            (a, b) if a == b => a,
-            _ => ResetHint::Unknown,
-        };
+        a.reset_hint = self.reset_hint.joined(other.reset_hint);
         a.add_aligned(&b, 1.0);
         Ok((a.compacted(), reconciled))
     }
@@ -218,8 +225,9 @@ impl NativeHistogram {
     pub(crate) fn is_reset_after(&self, previous: &Self) -> bool {
         match self.reset_hint {
             ResetHint::Reset => return true,
-            ResetHint::NotReset | ResetHint::Gauge => return false,
-            ResetHint::Unknown => {}
+            ResetHint::NotReset => return false,
+            // A gauge that is used as a counter is treated as one.
+            ResetHint::Unknown | ResetHint::Gauge => {}
         }
         if self.count < previous.count
             || self.has_custom_bounds() != previous.has_custom_bounds()

@@ -1,18 +1,21 @@
 //! The query as the evaluator wants it: types checked, durations in milliseconds, matchers compiled,
 //! `@ start()` resolved, and every node with its position in the text.
 //!
-//! In: query text, read by `promql-parser`. That parser keeps no positions, so `tokens` scans the text a
-//! second time and `lower` walks both side by side. Limits: [`QUERY_TOKENS_MAX`] tokens and
-//! [`QUERY_DEPTH_MAX`] nested expressions, which bounds the stack of everything that recurses later.
+//! In: query text, read by `promql-parser`. That parser knows a part of the language only: `plain` rewrites the rest,
+//! with `durations`. It keeps no positions either, so `tokens` scans the text a second time and `lower` walks both
+//! side by side. Limits: [`QUERY_TOKENS_MAX`] tokens and [`QUERY_DEPTH_MAX`] nested expressions, which bounds the
+//! stack of everything that recurses later.
 
+mod durations;
 mod lower;
 mod modifiers;
+mod plain;
 mod selector;
 mod tokens;
 
 use vervet_model::Matcher;
 
-use crate::error::Position;
+use crate::error::{Position, QueryError};
 use crate::functions::Function;
 
 pub(crate) use lower::{Bounds, parse_query};
@@ -23,6 +26,13 @@ pub(crate) use tokens::token_count;
 pub const QUERY_TOKENS_MAX: usize = 4096;
 /// Expressions nested in one another, at most.
 pub const QUERY_DEPTH_MAX: usize = 512;
+
+fn parse_error(message: &str, position: Position) -> QueryError {
+    QueryError::Parse {
+        message: message.to_owned(),
+        position: Some(position),
+    }
+}
 
 /// An expression and where it begins.
 #[derive(Debug, Clone)]
@@ -109,10 +119,40 @@ impl TimeShift {
     }
 }
 
+/// Where a range takes the values at its edges from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Edges {
+    /// Nowhere: only the samples inside count, and functions may extrapolate.
+    Sampled,
+    /// The value at the start is that of the last sample before it.
+    Anchored,
+    /// The values at both ends are interpolated between the samples before and after.
+    Smoothed,
+}
+
+impl Edges {
+    /// What a modifier says.
+    pub(crate) fn of_word(word: &str) -> Option<Self> {
+        [Self::Anchored, Self::Smoothed]
+            .into_iter()
+            .find(|edges| word.eq_ignore_ascii_case(edges.as_str()))
+    }
+
+    /// As in a query.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Sampled => "",
+            Self::Anchored => "anchored",
+            Self::Smoothed => "smoothed",
+        }
+    }
+}
+
 #[derive(Debug, Clone)]
 pub(crate) struct Selector {
     pub(crate) matchers: Vec<Matcher>,
     pub(crate) shift: TimeShift,
+    pub(crate) edges: Edges,
 }
 
 #[derive(Debug, Clone)]

@@ -7,11 +7,11 @@ use std::time::Duration;
 use proptest::prelude::*;
 use vervet_model::{Labels, UnixMillis};
 use vervet_promql::{
-    Engine, EngineOptions, Queryable, QueryableError, STALE_NAN, Sample, SelectRequest, Series,
-    Value,
+    Engine, EngineOptions, Features, Queryable, QueryableError, STALE_NAN, Sample, SelectRequest,
+    Series, Value,
 };
 
-const QUERIES: [&str; 30] = [
+const QUERIES: [&str; 37] = [
     "m",
     "m offset 45s",
     "m @ 200 + m",
@@ -26,6 +26,13 @@ const QUERIES: [&str; 30] = [
     "quantile_over_time(0.7, m[3m])",
     "max_over_time(rate(m[1m])[3m:20s])",
     "min_over_time(m[2m:] @ end())",
+    "increase(m[1m] anchored)",
+    "rate(m[90s] smoothed offset 20s)",
+    "delta(m[1m] smoothed @ 150)",
+    "changes(m[2m] anchored)",
+    "resets(m[30s] anchored) + 1",
+    "m smoothed",
+    "sum(m smoothed offset (1m / 4)) by (g)",
     "sum by (g) (m)",
     "avg without (i) (m)",
     "stddev by (g) (m)",
@@ -141,7 +148,10 @@ proptest! {
 
     #[test]
     fn range_queries_equal_instant_queries(store in stores(), start in 0_i64..400_000, step in 1_i64..90) {
-        let engine = Engine::new(EngineOptions::default());
+        let engine = Engine::new(EngineOptions {
+            features: Features::all(),
+            ..EngineOptions::default()
+        });
         let step_millis = step * 1_000;
         let end = start + 6 * step_millis;
         for query in QUERIES {

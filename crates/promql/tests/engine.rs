@@ -5,8 +5,8 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use vervet_model::{Clock, Labels, MatchOp, UnixMillis, UnixNanos};
 use vervet_promql::{
-    Engine, EngineOptions, ErrorType, QueryError, Queryable, QueryableError, Sample, SelectRequest,
-    Series, Value, parse_selector,
+    Engine, EngineOptions, ErrorType, Features, QueryError, Queryable, QueryableError, Sample,
+    SelectRequest, Series, Value, parse_selector,
 };
 
 /// Answers every selector with the same series and remembers what it was asked.
@@ -157,8 +157,7 @@ fn samples_that_the_store_returned_are_counted() {
 fn what_is_not_supported_is_named_with_its_place() {
     for (query, expected) in [
         ("1 +\n info(up)", "2:2: not supported: function info"),
-        ("rate(up[5m] anchored)", "1:13: not supported: anchored"),
-        ("up[5m * 2]", "1:7: not supported: duration expressions"),
+        ("up </ 2", "1:5: not supported: the histogram operator </"),
         (
             r#"{a="1" or b="2"}"#,
             "1:1: not supported: `or` between label matchers",
@@ -166,6 +165,103 @@ fn what_is_not_supported_is_named_with_its_place() {
     ] {
         assert_eq!(error_of(query).to_string(), expected);
     }
+}
+
+#[test]
+fn what_is_switched_off_is_named_with_its_place() {
+    let nothing = Features {
+        experimental_functions: false,
+        fill_modifiers: false,
+        ..Features::default()
+    };
+    for (query, flag, expected) in [
+        (
+            "up[5m * 2]",
+            "promql-duration-expr",
+            "1:4: parse error: experimental duration expression is not enabled",
+        ),
+        (
+            "up offset (1m)",
+            "promql-duration-expr",
+            "1:11: parse error: experimental duration expression is not enabled",
+        ),
+        (
+            "rate(up[5m] anchored)",
+            "promql-extended-range-selectors",
+            "1:13: parse error: anchored modifier is experimental and not enabled",
+        ),
+        (
+            "up Smoothed",
+            "promql-extended-range-selectors",
+            "1:4: parse error: smoothed modifier is experimental and not enabled",
+        ),
+        (
+            "1 + sum(mad_over_time(up[5m]))",
+            "promql-experimental-functions",
+            "1:9: parse error: function \"mad_over_time\" is not enabled",
+        ),
+        (
+            "limitk(1, up)",
+            "promql-experimental-functions",
+            "1:1: parse error: aggregation \"limitk\" is not enabled",
+        ),
+        (
+            "up + fill(0) up",
+            "promql-binop-fill-modifiers",
+            "1:1: parse error: binop fill modifiers are experimental and not enabled",
+        ),
+    ] {
+        let answer = |features: Features| {
+            let options = EngineOptions {
+                features,
+                ..EngineOptions::default()
+            };
+            Engine::new(options).instant(&Recorder::default(), query, UnixMillis(0))
+        };
+        let error = answer(nothing).expect_err("it is off");
+        assert_eq!(error.to_string(), expected);
+        assert_eq!(error.error_type(), ErrorType::BadData);
+        let mut features = nothing;
+        assert!(features.enable(flag), "{flag}");
+        answer(features).expect("it is on");
+    }
+    assert!(!Features::default().enable("exemplar-storage"));
+    let mut all = Features::default();
+    for flag in [
+        "promql-duration-expr",
+        "promql-extended-range-selectors",
+        "type-and-unit-labels",
+        "use-start-timestamps",
+    ] {
+        assert!(all.enable(flag), "{flag}");
+    }
+    assert_eq!(all, Features::all());
+}
+
+#[test]
+fn ranges_with_edges_read_one_lookback_more() {
+    let store = Recorder::default();
+    let engine = Engine::new(EngineOptions {
+        features: Features::all(),
+        ..EngineOptions::default()
+    });
+    let query = "rate(a[2m] anchored) + rate(b[2m] smoothed offset 1m) + c smoothed";
+    range(&engine, &store, query).expect("valid");
+    let windows: Vec<(i64, i64)> = store
+        .requests
+        .lock()
+        .iter()
+        .map(|(_, start, end)| (*start, *end))
+        .collect();
+    assert_eq!(
+        windows,
+        [
+            // (600s - 2m - 5m, 1200s], then both ends farther by 5m, a minute earlier; then (600s - 5m, 1200s + 5m].
+            (180_001, 1_200_000),
+            (120_001, 1_440_000),
+            (300_001, 1_500_000),
+        ]
+    );
 }
 
 #[test]
@@ -183,6 +279,17 @@ fn invalid_queries_are_bad_data_and_do_not_panic() {
         "up[99999999999999y]",
         "up[5000000000ms]",
         "up[0]",
+        "up[5m:1e300]",
+        "up[5m:99999999999y]",
+        "up[5m:-1s]",
+        "up[5m] smoothed anchored",
+        "anchored",
+        "up[",
+        "up[:",
+        "up[5m:",
+        "up offset -",
+        "up offset (",
+        "offset (",
         "ln(5)",
         r#"up{a=~"("}"#,
         r#"topk("x", up)"#,
@@ -294,12 +401,19 @@ fn reading_a_query_never_panics() {
         Just("offset".to_owned()),
         Just("by".to_owned()),
         Just("start".to_owned()),
+        Just("step()".to_owned()),
+        Just("min_of".to_owned()),
+        Just("smoothed".to_owned()),
+        Just("info".to_owned()),
         "[-+*/%^@()\\[\\]{}<>=!~,:\"'`#.]",
         "[0-9]{1,20}(ms|s|m|h|d|w|y|e[0-9]{1,3})?",
         "\\PC{0,3}",
     ];
     let query = prop::collection::vec(word, 0..12).prop_map(|words| words.join(" "));
-    let engine = Engine::new(EngineOptions::default());
+    let engine = Engine::new(EngineOptions {
+        features: Features::all(),
+        ..EngineOptions::default()
+    });
     let store = Recorder::default();
     proptest!(ProptestConfig::with_cases(2_000), |(query in query)| {
         // Both outcomes are fine; what matters is that there is one.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use libfuzzer_sys::fuzz_target;
 use vervet_model::{Labels, UnixMillis};
 use vervet_promql::{
-    Engine, EngineOptions, Queryable, QueryableError, Sample, SelectRequest, Series, parse_selector,
+    Engine, EngineOptions, Features, Queryable, QueryableError, Sample, SelectRequest, Series, parse_selector,
 };
 
 struct Store;
@@ -31,6 +31,7 @@ fuzz_target!(|query: &str| {
     let engine = Engine::new(EngineOptions {
         samples_max: 100_000,
         timeout: Duration::from_secs(5),
+        features: Features::all(),
         ..EngineOptions::default()
     });
     let _selector = parse_selector(query);

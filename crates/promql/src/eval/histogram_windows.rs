@@ -72,7 +72,7 @@ impl Evaluator<'_> {
         }
     }
 
-    fn warn_mix(&self, window: &MixedWindow<'_>) {
+    pub(crate) fn warn_mix(&self, window: &MixedWindow<'_>) {
         self.query.warn(
             &format!(
                 "encountered a mix of histograms and floats for metric name {:?}",
@@ -82,7 +82,7 @@ impl Evaluator<'_> {
         );
     }
 
-    fn warn_schemas(&self, window: &MixedWindow<'_>) {
+    pub(crate) fn warn_schemas(&self, window: &MixedWindow<'_>) {
         self.query.warn(
             &format!(
                 "vector contains a mix of histograms with exponential and custom buckets schemas \
@@ -94,7 +94,12 @@ impl Evaluator<'_> {
     }
 
     /// Warns when histograms are used as what they say they are not.
-    fn warn_kind(&self, window: &MixedWindow<'_>, used: &[HistogramSample], counter: bool) {
+    pub(crate) fn warn_kind(
+        &self,
+        window: &MixedWindow<'_>,
+        used: &[HistogramSample],
+        counter: bool,
+    ) {
         let gauge = |sample: &HistogramSample| sample.histogram.reset_hint == ResetHint::Gauge;
         let what = if counter && used.iter().any(gauge) {
             "counter"

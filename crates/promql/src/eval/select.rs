@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::error::QueryError;
+use crate::error::{Position, QueryError};
 use crate::eval::memory::SAMPLE_BYTES;
 use crate::eval::{Element, Evaluator, Grid, Track};
 use crate::native::{HistogramSample, NativeHistogram, ResetHint};
 use crate::queryable::{Sample, is_stale};
-use crate::syntax::{Expr, Node, Selector, Subquery, TimeShift};
+use crate::syntax::{Edges, Expr, Node, Selector, Subquery, TimeShift};
 
 const NEWEST: &str = "the newest samples at every step";
 
@@ -18,6 +18,10 @@ pub(crate) struct RangeSource {
     /// Milliseconds.
     pub(crate) range: i64,
     pub(crate) shift: TimeShift,
+    pub(crate) edges: Edges,
+    /// How far before and after each range there are samples too (milliseconds).
+    pub(crate) before: i64,
+    pub(crate) after: i64,
 }
 
 impl RangeSource {
@@ -83,7 +87,14 @@ fn newest(track: &Track, floats: usize, histograms: usize, after: i64) -> Option
 
 impl Evaluator<'_> {
     /// At each step the newest sample within the lookback, unless it marks the series as stale.
-    pub(crate) fn eval_selector(&self, selector: &Selector) -> Result<Vec<Track>, QueryError> {
+    pub(crate) fn eval_selector(
+        &self,
+        selector: &Selector,
+        position: Position,
+    ) -> Result<Vec<Track>, QueryError> {
+        if selector.edges == Edges::Smoothed {
+            return self.eval_smoothed(selector, position);
+        }
         self.eval_newest(selector, |_, element| element)
     }
 
@@ -94,7 +105,7 @@ impl Evaluator<'_> {
         pick: impl Fn(i64, Element) -> Element,
     ) -> Result<Vec<Track>, QueryError> {
         let lookback = self.query.lookback();
-        let mut tracks = self.select_window(selector, lookback)?;
+        let mut tracks = self.select_window(selector, lookback, 0)?;
         let memory = &self.query.memory;
         let work = self.grid.len().saturating_mul(SAMPLE_BYTES);
         let _work = memory.hold(work, NEWEST)?;
@@ -124,15 +135,46 @@ impl Evaluator<'_> {
         Ok(tracks)
     }
 
-    /// Reads what a selector needs over the whole grid when each step looks back by `lookback`.
-    fn select_window(&self, selector: &Selector, lookback: i64) -> Result<Vec<Track>, QueryError> {
+    /// Reads what a selector needs over the whole grid when each step looks back and ahead so far.
+    fn select_window(
+        &self,
+        selector: &Selector,
+        back: i64,
+        ahead: i64,
+    ) -> Result<Vec<Track>, QueryError> {
         if self.grid.len() == 0 {
             return Ok(Vec::new());
         }
         let first = selector.shift.reference(self.grid.start);
         let last = selector.shift.reference(self.grid.end);
-        let start = first.saturating_sub(lookback).saturating_add(1);
-        self.query.select(selector, start, last)
+        let start = first.saturating_sub(back).saturating_add(1);
+        self.query
+            .select(selector, start, last.saturating_add(ahead))
+    }
+
+    /// The samples behind a range selector, or with a range of zero behind a smoothed instant selector.
+    pub(crate) fn select_range(
+        &self,
+        selector: &Selector,
+        range: i64,
+    ) -> Result<RangeSource, QueryError> {
+        let (before, after) = self.reach(selector.edges);
+        let back = before.saturating_add(range);
+        let mut tracks = self.select_window(selector, back, after)?;
+        for track in &mut tracks {
+            track.samples.retain(|sample| !is_stale(sample.value));
+            track
+                .histograms
+                .retain(|sample| !sample.histogram.is_stale());
+        }
+        Ok(RangeSource {
+            tracks,
+            range,
+            shift: selector.shift,
+            edges: selector.edges,
+            before,
+            after,
+        })
     }
 
     /// The samples behind an expression whose type is known to be a range vector.
@@ -146,20 +188,7 @@ impl Evaluator<'_> {
 
     fn range_source(&self, node: &Node) -> Result<RangeSource, QueryError> {
         match node.bare() {
-            Expr::Matrix { selector, range } => {
-                let mut tracks = self.select_window(selector, *range)?;
-                for track in &mut tracks {
-                    track.samples.retain(|sample| !is_stale(sample.value));
-                    track
-                        .histograms
-                        .retain(|sample| !sample.histogram.is_stale());
-                }
-                Ok(RangeSource {
-                    tracks,
-                    range: *range,
-                    shift: selector.shift,
-                })
-            }
+            Expr::Matrix { selector, range } => self.select_range(selector, *range),
             Expr::Subquery(subquery) => self.eval_subquery(subquery),
             _ => Err(QueryError::Parse {
                 message: format!(
@@ -200,6 +229,9 @@ impl Evaluator<'_> {
             tracks,
             range: subquery.range,
             shift: subquery.shift,
+            edges: Edges::Sampled,
+            before: 0,
+            after: 0,
         })
     }
 }

@@ -12,7 +12,7 @@ use crate::eval::{Element, Evaluator, Track};
 use crate::format::format_message;
 use crate::functions::{Window, WindowFunction};
 use crate::queryable::Sample;
-use crate::syntax::{Expr, Node, ValueType};
+use crate::syntax::{Edges, Expr, Node, ValueType};
 
 /// A step may visit very many samples, so the deadline is looked at within a series too.
 const STEPS_PER_DEADLINE_CHECK: usize = 64;
@@ -75,6 +75,7 @@ impl Evaluator<'_> {
     ) -> Result<Track, QueryError> {
         let mut at_step = vec![f64::NAN; params.len()];
         let (mut from, mut to) = (0, 0);
+        let name = track.labels.metric_name();
         let drop_name = track.drop_name || !function.keeps_name();
         let mut result = Track::floats(track.labels.clone(), drop_name, Vec::new());
         for (index, step) in self.grid.times().enumerate() {
@@ -83,13 +84,15 @@ impl Evaluator<'_> {
             }
             let end = source.shift.reference(step);
             let start = end.saturating_sub(source.range);
+            let start = start.saturating_sub(source.before);
+            let last = end.saturating_add(source.after);
             let reached = |at: usize, time: i64| {
                 track
                     .samples
                     .get(at)
                     .is_some_and(|sample| sample.timestamp <= time)
             };
-            while reached(to, end) {
+            while reached(to, last) {
                 to += 1;
             }
             while reached(from, start) {
@@ -104,16 +107,17 @@ impl Evaluator<'_> {
                 range: source.range,
                 step,
             };
-            let histograms = histograms_within(&track.histograms, start, end);
-            let element = if histograms.is_empty() {
+            let mixed = MixedWindow {
+                floats: window,
+                histograms: histograms_within(&track.histograms, start, last),
+                name,
+                position,
+            };
+            let element = if source.edges != Edges::Sampled {
+                self.apply_with_edges(function, source, &mixed)
+            } else if mixed.histograms.is_empty() {
                 function.apply(&window, &at_step).map(Element::Float)
             } else {
-                let mixed = MixedWindow {
-                    floats: window,
-                    histograms,
-                    name: track.labels.metric_name(),
-                    position,
-                };
                 self.apply_to_histograms(function, &mixed, &at_step)
             };
             if let Some(element) = element {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::math::KahanSum;
-use crate::native::{Incompatible, NativeHistogram, ResetHint, align, slot};
+use crate::native::{Incompatible, NativeHistogram, align, slot};
 
 /// A running sum: the value, and what rounding took from it, in the same layout.
 struct Running {
@@ -54,11 +54,7 @@ impl Running {
                 add_one(slot(value, *index), slot(lost, *index), *count);
             }
         }
-        value.reset_hint = match (value.reset_hint, other.reset_hint) {
-            (ResetHint::Gauge, _) | (_, ResetHint::Gauge) => ResetHint::Gauge,
-            (a, b) if a == b => a,
-            _ => ResetHint::Unknown,
-        };
+        value.reset_hint = value.reset_hint.joined(other.reset_hint);
         Ok(())
     }
 

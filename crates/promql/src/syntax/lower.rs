@@ -4,12 +4,15 @@ use promql_parser::parser as parsed;
 use promql_parser::parser::Expr as Parsed;
 
 use crate::error::{Position, QueryError};
+use crate::features::Features;
 use crate::functions::Function;
 use crate::syntax::modifiers::{aggregate_op, binary_op, grouping, matching, millis, time_shift};
+use crate::syntax::plain::plain;
 use crate::syntax::selector::matchers_of;
 use crate::syntax::tokens::Tokens;
 use crate::syntax::{
-    Aggregate, AggregateOp, Binary, Expr, Node, QUERY_DEPTH_MAX, Selector, Subquery, ValueType,
+    Aggregate, AggregateOp, Binary, Edges, Expr, Node, QUERY_DEPTH_MAX, Selector, Subquery,
+    ValueType, parse_error,
 };
 
 /// First and last step of the whole query and the time between steps, for `@ start()`, `end()` and the like
@@ -38,22 +41,34 @@ impl Bounds {
 /// Reads a query.
 ///
 /// # Errors
-/// The text is invalid, or uses a part of the language that is not supported.
-pub(crate) fn parse_query(query: &str, bounds: Bounds) -> Result<Node, QueryError> {
+/// The text is invalid, or uses a part of the language that is not supported or not switched on.
+pub(crate) fn parse_query(
+    query: &str,
+    bounds: Bounds,
+    features: Features,
+) -> Result<Node, QueryError> {
     let tokens = Tokens::scan(query)?;
-    let tree = parsed::parse(query).map_err(|message| tokens.explain(message))?;
+    let plain = plain(&tokens, bounds, features)?;
+    let tree = parsed::parse(&plain.text).map_err(|message| tokens.explain(message))?;
     let mut lowering = Lowering {
         tokens,
         bounds,
+        features,
         depth: 0,
     };
     let (node, invariant) = lowering.lower(&tree)?;
+    if let Some(index) = lowering.tokens.unmet(&plain.edges) {
+        let word = lowering.tokens.text_at(index);
+        let message = format!("{word} modifier must follow a selector");
+        return Err(parse_error(&message, lowering.tokens.position_at(index)));
+    }
     Ok(wrap_if(node, invariant))
 }
 
 struct Lowering<'q> {
     tokens: Tokens<'q>,
     bounds: Bounds,
+    features: Features,
     depth: usize,
 }
 
@@ -89,8 +104,8 @@ impl Lowering<'_> {
             }
             Parsed::VectorSelector(selector) => {
                 self.skip_selector();
-                self.tokens.skip_time_modifiers();
-                let selector = self.selector(selector, position)?;
+                let edges = self.tokens.skip_modifiers()?;
+                let selector = self.selector(selector, edges, position)?;
                 let invariant = selector.shift.at.is_some();
                 (Expr::Vector(selector), invariant)
             }
@@ -129,9 +144,11 @@ impl Lowering<'_> {
     fn selector(
         &self,
         selector: &parsed::VectorSelector,
+        edges: Edges,
         position: Position,
     ) -> Result<Selector, QueryError> {
         Ok(Selector {
+            edges,
             matchers: matchers_of(selector).map_err(|error| locate(error, position))?,
             shift: time_shift(selector.offset.as_ref(), selector.at.as_ref(), self.bounds)?,
         })
@@ -144,8 +161,8 @@ impl Lowering<'_> {
     ) -> Result<(Expr, bool), QueryError> {
         self.skip_selector();
         self.tokens.skip_group();
-        self.tokens.skip_time_modifiers();
-        let selector = self.selector(&matrix.vs, position)?;
+        let edges = self.tokens.skip_modifiers()?;
+        let selector = self.selector(&matrix.vs, edges, position)?;
         let invariant = selector.shift.at.is_some();
         let range = positive(millis(matrix.range)?, position)?;
         Ok((Expr::Matrix { selector, range }, invariant))
@@ -159,7 +176,15 @@ impl Lowering<'_> {
         let (inner, invariant) = self.lower(&subquery.expr)?;
         expect_type(&inner, ValueType::Vector, "subquery")?;
         self.tokens.skip_group();
-        self.tokens.skip_time_modifiers();
+        let modifiers = self.tokens.position();
+        let edges = self.tokens.skip_modifiers()?;
+        if edges != Edges::Sampled {
+            let message = format!(
+                "{} modifier is not supported for subqueries",
+                edges.as_str()
+            );
+            return Err(parse_error(&message, modifiers));
+        }
         let shift = time_shift(subquery.offset.as_ref(), subquery.at.as_ref(), self.bounds)?;
         let step = match subquery.step {
             Some(step) => Some(positive(millis(step)?, position)?),
@@ -188,6 +213,10 @@ impl Lowering<'_> {
         let Some(function) = Function::by_name(name) else {
             return Err(unsupported(format!("function {name}"), position));
         };
+        if call.func.experimental && !self.features.experimental_functions {
+            let message = format!("function {name:?} is not enabled");
+            return Err(parse_error(&message, position));
+        }
         self.tokens.advance();
         self.tokens.take("(");
         let mut args = Vec::with_capacity(call.args.args.len());
@@ -199,6 +228,7 @@ impl Lowering<'_> {
             self.tokens.take(",");
         }
         self.tokens.take(")");
+        check_edges(function, name, &args)?;
         let invariant = function.is_invariant() && args.iter().all(|(_, invariant)| *invariant);
         let args = wrap_unless(invariant, args);
         Ok((Expr::Call { function, args }, invariant))
@@ -215,6 +245,12 @@ impl Lowering<'_> {
                 position,
             ));
         };
+        if matches!(op, AggregateOp::Limitk | AggregateOp::LimitRatio)
+            && !self.features.experimental_functions
+        {
+            let message = format!("aggregation {:?} is not enabled", op.as_str());
+            return Err(parse_error(&message, position));
+        }
         self.tokens.advance();
         self.skip_grouping();
         self.tokens.take("(");
@@ -272,7 +308,12 @@ impl Lowering<'_> {
         }
         let invariant = lhs.1 && rhs.1;
         let matching = matching(binary.modifier.as_ref());
-        if (matching.fill_left.is_some() || matching.fill_right.is_some()) && op.is_set() {
+        let fills = matching.fill_left.is_some() || matching.fill_right.is_some();
+        if fills && !self.features.fill_modifiers {
+            let message = "binop fill modifiers are experimental and not enabled";
+            return Err(parse_error(message, position));
+        }
+        if fills && op.is_set() {
             return Err(unsupported("fill with a set operator".to_owned(), position));
         }
         let lowered = Binary {
@@ -303,6 +344,21 @@ impl Lowering<'_> {
             }
         }
     }
+}
+
+/// Not every function makes sense of a range with values at its edges.
+fn check_edges(function: Function, name: &str, args: &[(Node, bool)]) -> Result<(), QueryError> {
+    for (arg, _) in args {
+        if let Expr::Matrix { selector, .. } = arg.bare()
+            && let Some(others) = function.refuses(selector.edges)
+        {
+            let edges = selector.edges.as_str();
+            return Err(QueryError::Execution(format!(
+                "{edges} modifier can only be used with: {others} - not with {name}"
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn param_type(op: AggregateOp) -> ValueType {

@@ -2,12 +2,12 @@
 //! `promql-parser` sees the text: it panics on a duration that overflows and drops one it cannot hold.
 
 use crate::error::{Position, QueryError};
-use crate::syntax::QUERY_TOKENS_MAX;
+use crate::syntax::{Edges, QUERY_TOKENS_MAX, parse_error};
 
 /// What `promql-parser` says when it cannot say anything.
 const UNLOCATED: &str = "invalid promql query";
 /// Longest duration in a query, in seconds: the range of a 64-bit count of nanoseconds.
-const DURATION_SECONDS_MAX: f64 = 9_223_372_036.0;
+pub(crate) const DURATION_SECONDS_MAX: f64 = 9_223_372_036.0;
 /// Seconds of each unit of a duration.
 const UNITS: [(&str, f64); 7] = [
     ("ms", 0.001),
@@ -25,6 +25,8 @@ pub(crate) struct Tokens<'q> {
     query: &'q str,
     all: Vec<(usize, &'q str)>,
     next: usize,
+    /// The modifiers of edges that were met, by index.
+    edges: Vec<usize>,
 }
 
 impl<'q> Tokens<'q> {
@@ -32,9 +34,13 @@ impl<'q> Tokens<'q> {
     /// The query has too many tokens, or a duration out of range.
     pub(crate) fn scan(query: &'q str) -> Result<Self, QueryError> {
         let mut all = Vec::new();
-        let mut offset = 0;
+        let (mut offset, mut in_brackets) = (0, false);
         while let Some(rest) = query.get(offset..).filter(|rest| !rest.is_empty()) {
-            let length = token_length(rest);
+            let length = match rest.as_bytes().first() {
+                Some(b':') if in_brackets => 1,
+                _ => token_length(rest),
+            };
+            in_brackets = (in_brackets || rest.starts_with('[')) && !rest.starts_with(']');
             if let Some(text) = rest.get(..length)
                 && !text.starts_with(|first: char| first.is_whitespace() || first == '#')
             {
@@ -52,6 +58,7 @@ impl<'q> Tokens<'q> {
             query,
             all,
             next: 0,
+            edges: Vec::new(),
         };
         tokens.check_durations()?;
         Ok(tokens)
@@ -59,12 +66,39 @@ impl<'q> Tokens<'q> {
 
     /// The text of the next token; empty at the end.
     pub(crate) fn peek(&self) -> &'q str {
-        self.all.get(self.next).map_or("", |(_, text)| text)
+        self.text_at(self.next)
     }
 
     pub(crate) fn position(&self) -> Position {
-        let offset = self.all.get(self.next).map(|(offset, _)| *offset);
-        Position::of(self.query, offset.unwrap_or(self.query.len()))
+        self.position_at(self.next)
+    }
+
+    pub(crate) fn query(&self) -> &'q str {
+        self.query
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    /// The text of the token at an index; empty after the last.
+    pub(crate) fn text_at(&self, index: usize) -> &'q str {
+        self.all.get(index).map_or("", |(_, text)| text)
+    }
+
+    pub(crate) fn position_at(&self, index: usize) -> Position {
+        Position::of(self.query, self.start_of(index))
+    }
+
+    /// The byte offset of the token at an index, or the length of the query.
+    pub(crate) fn start_of(&self, index: usize) -> usize {
+        let offset = self.all.get(index).map(|(offset, _)| *offset);
+        offset.unwrap_or(self.query.len())
+    }
+
+    /// The byte offset after the token at an index.
+    pub(crate) fn end_of(&self, index: usize) -> usize {
+        self.start_of(index) + self.text_at(index).len()
     }
 
     pub(crate) fn advance(&mut self) {
@@ -99,22 +133,41 @@ impl<'q> Tokens<'q> {
         }
     }
 
-    /// Steps over `offset` and `@` modifiers.
-    pub(crate) fn skip_time_modifiers(&mut self) {
+    /// Steps over the modifiers of a selector; the answer is what they say of the edges of ranges.
+    ///
+    /// # Errors
+    /// Modifiers of edges exclude one another.
+    pub(crate) fn skip_modifiers(&mut self) -> Result<Edges, QueryError> {
+        let mut edges = Edges::Sampled;
         loop {
-            if self.take("offset") {
+            if self.take("offset") || self.take("@") {
                 self.skip_signs();
-                self.advance();
-            } else if self.take("@") {
-                self.skip_signs();
-                self.advance();
+                if self.peek() != "(" {
+                    self.advance();
+                }
                 if self.peek() == "(" {
                     self.skip_group();
                 }
+            } else if let Some(found) = Edges::of_word(self.peek()) {
+                if edges != Edges::Sampled && edges != found {
+                    return Err(parse_error(
+                        "anchored and smoothed modifiers cannot be used together",
+                        self.position(),
+                    ));
+                }
+                edges = found;
+                self.edges.push(self.next);
+                self.advance();
             } else {
-                return;
+                return Ok(edges);
             }
         }
+    }
+
+    /// The first of some modifiers of edges that [`Tokens::skip_modifiers`] has not met.
+    pub(crate) fn unmet(&self, edges: &[usize]) -> Option<usize> {
+        let met = |index: &&usize| self.edges.contains(index);
+        edges.iter().find(|index| !met(index)).copied()
     }
 
     pub(crate) fn skip_signs(&mut self) {
@@ -126,32 +179,15 @@ impl<'q> Tokens<'q> {
     /// The error for a text that the parser rejects with a message: where a part of the language is used that
     /// it does not know, the error names it.
     pub(crate) fn explain(&self, message: String) -> QueryError {
-        let mut in_brackets = false;
         let mut previous = "";
         for (offset, text) in &self.all {
-            match *text {
-                "[" => in_brackets = true,
-                "]" => in_brackets = false,
-                _ => {}
+            if *text == "/" && matches!(previous, "<" | ">") {
+                return QueryError::Unsupported {
+                    what: format!("the histogram operator {previous}/"),
+                    position: Some(Position::of(self.query, *offset)),
+                };
             }
-            let what = match *text {
-                "anchored" | "smoothed" if is_selector_end(previous) => text.to_string(),
-                "+" | "-" | "*" | "/" | "%" | "^" | "(" if in_brackets => {
-                    "duration expressions".to_owned()
-                }
-                "(" if previous == "offset" => "duration expressions".to_owned(),
-                "/" if matches!(previous, "<" | ">") => {
-                    format!("the histogram operator {previous}/")
-                }
-                _ => {
-                    previous = text;
-                    continue;
-                }
-            };
-            return QueryError::Unsupported {
-                what,
-                position: Some(Position::of(self.query, *offset)),
-            };
+            previous = text;
         }
         let (fault, offset) = self.find_fault().unwrap_or_default();
         let message = if message == UNLOCATED && !fault.is_empty() {
@@ -198,20 +234,16 @@ impl<'q> Tokens<'q> {
     }
 
     fn check_durations(&self) -> Result<(), QueryError> {
-        let mut in_brackets = false;
         let mut previous = "";
-        for (offset, text) in &self.all {
-            match *text {
-                "[" => in_brackets = true,
-                "]" => in_brackets = false,
-                _ => {}
-            }
-            let as_duration = in_brackets || previous.eq_ignore_ascii_case("offset");
+        for (index, (offset, text)) in self.all.iter().enumerate() {
+            let next = self.text_at(index + 1);
+            let alone = matches!(previous, "[" | ":") && matches!(next, "]" | ":" | "");
+            let as_duration = alone || previous.eq_ignore_ascii_case("offset");
             if !duration_fits(text, as_duration) {
-                return Err(QueryError::Parse {
-                    message: format!("duration out of range: {text}"),
-                    position: Some(Position::of(self.query, *offset)),
-                });
+                return Err(parse_error(
+                    &format!("duration out of range: {text}"),
+                    Position::of(self.query, *offset),
+                ));
             }
             if !matches!(*text, "+" | "-") {
                 previous = text;
@@ -234,19 +266,26 @@ fn is_literal(token: &str) -> bool {
     token.starts_with(|first: char| first.is_ascii_digit() || matches!(first, '"' | '\'' | '`'))
 }
 
-/// Whether a selector may end with a token.
-fn is_selector_end(token: &str) -> bool {
-    matches!(token, "]" | "}" | ")")
-        || token.ends_with(|last: char| last.is_ascii_alphanumeric() || last == '_')
-}
-
 /// Whether a token is no duration, or one that the parser can hold.
 fn duration_fits(text: &str, as_duration: bool) -> bool {
     if let Ok(number) = text.parse::<f64>() {
         return !as_duration || (0.0..DURATION_SECONDS_MAX).contains(&number);
     }
+    match duration_parts(text) {
+        Some(parts) => parts.is_some_and(|seconds| seconds < DURATION_SECONDS_MAX),
+        None => true,
+    }
+}
+
+/// The seconds of a duration with units such as `1h30m`; `None` where a text is something else, or too long.
+pub(crate) fn duration_seconds(text: &str) -> Option<f64> {
+    duration_parts(text).flatten()
+}
+
+/// As [`duration_seconds`], but a duration with a part that the parser cannot hold is `Some(None)`.
+fn duration_parts(text: &str) -> Option<Option<f64>> {
     if !text.starts_with(|first: char| first.is_ascii_digit()) {
-        return true;
+        return None;
     }
     let (mut rest, mut seconds) = (text, 0.0);
     while !rest.is_empty() {
@@ -254,16 +293,14 @@ fn duration_fits(text: &str, as_duration: bool) -> bool {
             .find(|next: char| !next.is_ascii_digit())
             .unwrap_or(rest.len());
         let (number, tail) = rest.split_at(digits);
-        let Some((unit, scale)) = UNITS.iter().find(|(unit, _)| tail.starts_with(unit)) else {
-            return true;
-        };
+        let (unit, scale) = UNITS.iter().find(|(unit, _)| tail.starts_with(unit))?;
         let Ok(number) = number.parse::<u32>() else {
-            return false;
+            return Some(None);
         };
         seconds += f64::from(number) * scale;
         rest = tail.strip_prefix(unit).unwrap_or_default();
     }
-    seconds < DURATION_SECONDS_MAX
+    Some(Some(seconds))
 }
 
 /// The byte length of the token at the front of a non-empty text.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use vervet_model::UnixMillis;
-use vervet_promql::{Engine, EngineOptions, HistogramSample, Sample};
+use vervet_promql::{Engine, EngineOptions, Features, HistogramSample, Sample};
 
 use crate::check::{self, Expectation};
 use crate::classic::Classic;
@@ -27,7 +27,10 @@ pub(crate) enum When {
 pub(crate) fn run(text: &str) -> Tally {
     let lines: Vec<&str> = text.lines().collect();
     let mut runner = Runner {
-        engine: Engine::new(EngineOptions::default()),
+        engine: Engine::new(EngineOptions {
+            features: Features::all(),
+            ..EngineOptions::default()
+        }),
         storage: Storage::default(),
         tally: Tally::default(),
     };

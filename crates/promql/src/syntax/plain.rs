@@ -1,0 +1,204 @@
+//! The query in the part of the language that `promql-parser` reads.
+//!
+//! In: the tokens of a query. Out: a text where arithmetic on durations is done, and where `anchored` and
+//! `smoothed` are left out; `lower` finds these among the tokens again. All else stays as it is.
+
+use crate::error::QueryError;
+use crate::features::Features;
+use crate::syntax::durations::{Arithmetic, is_duration_function};
+use crate::syntax::lower::Bounds;
+use crate::syntax::tokens::Tokens;
+use crate::syntax::{Edges, parse_error};
+
+/// Words after which an expression begins, so that what follows is no modifier of a selector.
+const OPERATOR_WORDS: [&str; 12] = [
+    "and",
+    "or",
+    "unless",
+    "atan2",
+    "bool",
+    "by",
+    "without",
+    "on",
+    "ignoring",
+    "group_left",
+    "group_right",
+    "offset",
+];
+
+#[derive(Debug)]
+pub(crate) struct Plain {
+    pub(crate) text: String,
+    /// The tokens `anchored` and `smoothed` that were left out, by index.
+    pub(crate) edges: Vec<usize>,
+}
+
+/// Rewrites a query.
+///
+/// # Errors
+/// Arithmetic on durations or the modifiers of edges are faulty, or not switched on.
+pub(crate) fn plain(
+    tokens: &Tokens<'_>,
+    bounds: Bounds,
+    features: Features,
+) -> Result<Plain, QueryError> {
+    let mut rewriting = Rewriting {
+        tokens,
+        bounds,
+        features,
+        copied: 0,
+        plain: Plain {
+            text: String::new(),
+            edges: Vec::new(),
+        },
+    };
+    let (mut index, mut braces) = (0, 0_usize);
+    while index < tokens.len() {
+        match tokens.text_at(index) {
+            "{" => braces += 1,
+            "}" => braces = braces.saturating_sub(1),
+            _ if braces > 0 => {}
+            "[" => index = rewriting.brackets(index)?,
+            word if tokens.follows_selector(index) => {
+                if word.eq_ignore_ascii_case("offset") {
+                    index = rewriting.offset(index)?;
+                } else if Edges::of_word(word).is_some() {
+                    rewriting.edges(index)?;
+                }
+            }
+            _ => {}
+        }
+        index += 1;
+    }
+    rewriting.copy_to(tokens.query().len());
+    Ok(rewriting.plain)
+}
+
+struct Rewriting<'t, 'q> {
+    tokens: &'t Tokens<'q>,
+    bounds: Bounds,
+    features: Features,
+    /// Bytes of the query that are done.
+    copied: usize,
+    plain: Plain,
+}
+
+impl Rewriting<'_, '_> {
+    fn copy_to(&mut self, offset: usize) {
+        let between = self.tokens.query().get(self.copied..offset);
+        self.plain.text.push_str(between.unwrap_or_default());
+        self.copied = offset;
+    }
+
+    /// Puts a text in the place of some tokens.
+    fn replace(&mut self, first: usize, end: usize, text: &str) {
+        self.copy_to(self.tokens.start_of(first));
+        self.plain.text.push(' ');
+        self.plain.text.push_str(text);
+        self.plain.text.push(' ');
+        self.copied = self.tokens.end_of(end.saturating_sub(1));
+    }
+
+    /// Rewrites what is between brackets, of which the first is a token, and returns the last token that is done.
+    fn brackets(&mut self, open: usize) -> Result<usize, QueryError> {
+        let mut ends = (open..self.tokens.len()).filter(|at| self.tokens.text_at(*at) == "]");
+        let Some(close) = ends.next() else {
+            return Ok(open);
+        };
+        let colon = (open..close).find(|at| self.tokens.text_at(*at) == ":");
+        let range_end = colon.unwrap_or(close);
+        self.duration(open + 1, range_end)?;
+        if let Some(colon) = colon {
+            self.duration(colon + 1, close)?;
+        }
+        Ok(close)
+    }
+
+    /// Does the arithmetic of a range or step; a single token is left to the parser.
+    fn duration(&mut self, first: usize, end: usize) -> Result<(), QueryError> {
+        if end.saturating_sub(first) < 2 {
+            return Ok(());
+        }
+        self.check_arithmetic(first)?;
+        let millis = Arithmetic::new(self.tokens, self.bounds, first, end).whole()?;
+        self.replace(first, end, &duration_text(millis));
+        Ok(())
+    }
+
+    /// Does the arithmetic of an offset, whose keyword is a token, and returns the last token that is done.
+    fn offset(&mut self, keyword: usize) -> Result<usize, QueryError> {
+        let first = keyword + 1;
+        let signed = matches!(self.tokens.text_at(first), "+" | "-");
+        let operand = first + usize::from(signed);
+        let word = self.tokens.text_at(operand);
+        let call = is_duration_function(word) && self.tokens.text_at(operand + 1) == "(";
+        if word != "(" && !call {
+            return Ok(keyword);
+        }
+        self.check_arithmetic(first)?;
+        let arithmetic = Arithmetic::new(self.tokens, self.bounds, first, self.tokens.len());
+        let (millis, end) = arithmetic.offset()?;
+        self.replace(first, end, &duration_text(millis));
+        Ok(end.saturating_sub(1))
+    }
+
+    fn check_arithmetic(&self, first: usize) -> Result<(), QueryError> {
+        if self.features.duration_expressions {
+            return Ok(());
+        }
+        Err(parse_error(
+            "experimental duration expression is not enabled",
+            self.tokens.position_at(first),
+        ))
+    }
+
+    fn edges(&mut self, index: usize) -> Result<(), QueryError> {
+        let word = self.tokens.text_at(index).to_ascii_lowercase();
+        let position = self.tokens.position_at(index);
+        if !self.features.extended_range_selectors {
+            let message = format!("{word} modifier is experimental and not enabled");
+            return Err(parse_error(&message, position));
+        }
+        if self.tokens.text_at(index + 1) == "[" {
+            let message = format!("no {word} modifier allowed before range");
+            return Err(parse_error(&message, position));
+        }
+        self.replace(index, index + 1, "");
+        self.plain.edges.push(index);
+        Ok(())
+    }
+}
+
+impl Tokens<'_> {
+    /// Whether the token at an index comes where a selector has just ended.
+    fn follows_selector(&self, index: usize) -> bool {
+        let Some(previous) = index.checked_sub(1).map(|index| self.text_at(index)) else {
+            return false;
+        };
+        let word = previous.ends_with(|last: char| last.is_ascii_alphanumeric() || last == '_');
+        let operator = OPERATOR_WORDS
+            .iter()
+            .any(|operator| previous.eq_ignore_ascii_case(operator));
+        matches!(previous, "]" | "}" | ")") || (word && !operator)
+    }
+}
+
+/// A duration as the parser reads it whatever its length.
+fn duration_text(millis: i64) -> String {
+    const DAY: u64 = 86_400_000;
+    let size = millis.unsigned_abs();
+    if size == 0 {
+        return "0".to_owned();
+    }
+    let mut text = if millis < 0 { "-" } else { "" }.to_owned();
+    let parts = [
+        (size / DAY, "d"),
+        (size % DAY / 1000, "s"),
+        (size % 1000, "ms"),
+    ];
+    for (count, unit) in parts.iter().filter(|(count, _)| *count > 0) {
+        text.push_str(&count.to_string());
+        text.push_str(unit);
+    }
+    text
+}
