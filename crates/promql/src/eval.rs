@@ -14,6 +14,7 @@ mod edges;
 mod group;
 mod histogram;
 mod histogram_windows;
+mod info;
 mod labels;
 mod matching;
 pub(crate) mod memory;

@@ -156,8 +156,10 @@ fn samples_that_the_store_returned_are_counted() {
 #[test]
 fn what_is_not_supported_is_named_with_its_place() {
     for (query, expected) in [
-        ("1 +\n info(up)", "2:2: not supported: function info"),
-        ("up </ 2", "1:5: not supported: the histogram operator </"),
+        (
+            "1 +\n up </ 2",
+            "2:6: not supported: the histogram operator </",
+        ),
         (
             r#"{a="1" or b="2"}"#,
             "1:1: not supported: `or` between label matchers",

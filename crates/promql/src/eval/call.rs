@@ -61,6 +61,7 @@ impl Evaluator<'_> {
             Function::SortByLabel { descending } => {
                 self.eval_sort_by_label(arg(0)?, args.get(1..).unwrap_or_default(), descending)?
             }
+            Function::Info => self.eval_info(arg(0)?, args.get(1))?,
             Function::LabelReplace => self.eval_label_replace(args)?,
             Function::LabelJoin => self.eval_label_join(args)?,
             Function::HistogramQuantile => self.eval_histogram_quantile(arg(0)?, arg(1)?)?,

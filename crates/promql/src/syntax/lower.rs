@@ -7,7 +7,7 @@ use crate::error::{Position, QueryError};
 use crate::features::Features;
 use crate::functions::Function;
 use crate::syntax::modifiers::{aggregate_op, binary_op, grouping, matching, millis, time_shift};
-use crate::syntax::plain::plain;
+use crate::syntax::plain::{INFO_MARK, plain};
 use crate::syntax::selector::matchers_of;
 use crate::syntax::tokens::Tokens;
 use crate::syntax::{
@@ -221,9 +221,12 @@ impl Lowering<'_> {
         self.tokens.take("(");
         let mut args = Vec::with_capacity(call.args.args.len());
         for (index, arg) in call.args.args.iter().enumerate() {
-            let lowered = self.lower(arg)?;
+            let mut lowered = self.lower(arg)?;
             let expected = function.argument_type(index);
             expect_type(&lowered.0, expected, &format!("call to function {name:?}"))?;
+            if matches!(function, Function::Info) && index == 1 {
+                lowered = label_selector(lowered.0)?;
+            }
             args.push(lowered);
             self.tokens.take(",");
         }
@@ -344,6 +347,18 @@ impl Lowering<'_> {
             }
         }
     }
+}
+
+/// The selector that `info` takes has matchers only, and is no value of its own.
+fn label_selector(mut node: Node) -> Lowered {
+    if let Expr::Vector(selector) = &mut node.expr
+        && let Some((mark, wanted)) = selector.matchers.split_first()
+        && mark.name == INFO_MARK
+    {
+        selector.matchers = wanted.to_vec();
+        return Ok((node, true));
+    }
+    Err(parse_error("expected label selectors only", node.position))
 }
 
 /// Not every function makes sense of a range with values at its edges.

@@ -1,7 +1,9 @@
 //! The query in the part of the language that `promql-parser` reads.
 //!
-//! In: the tokens of a query. Out: a text where arithmetic on durations is done, and where `anchored` and
-//! `smoothed` are left out; `lower` finds these among the tokens again. All else stays as it is.
+//! In: the tokens of a query. Out: a text where arithmetic on durations is done, where `anchored` and `smoothed` are
+//! left out (`lower` finds them among the tokens again), and where the selector that `info` takes begins with a
+//! matcher of [`INFO_MARK`], because the parser wants at least one that does not match the empty text. All else stays
+//! as it is.
 
 use crate::error::QueryError;
 use crate::features::Features;
@@ -26,6 +28,9 @@ const OPERATOR_WORDS: [&str; 12] = [
     "offset",
 ];
 
+/// The label of the matcher that is added to the selector of `info`.
+pub(crate) const INFO_MARK: &str = "__info__";
+
 #[derive(Debug)]
 pub(crate) struct Plain {
     pub(crate) text: String,
@@ -47,6 +52,7 @@ pub(crate) fn plain(
         bounds,
         features,
         copied: 0,
+        label_selectors: Vec::new(),
         plain: Plain {
             text: String::new(),
             edges: Vec::new(),
@@ -55,10 +61,17 @@ pub(crate) fn plain(
     let (mut index, mut braces) = (0, 0_usize);
     while index < tokens.len() {
         match tokens.text_at(index) {
-            "{" => braces += 1,
+            "{" => {
+                braces += 1;
+                rewriting.mark(index);
+            }
             "}" => braces = braces.saturating_sub(1),
             _ if braces > 0 => {}
             "[" => index = rewriting.brackets(index)?,
+            "info" if tokens.text_at(index + 1) == "(" => {
+                let second = tokens.second_argument(index + 1);
+                rewriting.label_selectors.extend(second);
+            }
             word if tokens.follows_selector(index) => {
                 if word.eq_ignore_ascii_case("offset") {
                     index = rewriting.offset(index)?;
@@ -80,6 +93,8 @@ struct Rewriting<'t, 'q> {
     features: Features,
     /// Bytes of the query that are done.
     copied: usize,
+    /// The braces of selectors that `info` takes, by index.
+    label_selectors: Vec<usize>,
     plain: Plain,
 }
 
@@ -88,6 +103,15 @@ impl Rewriting<'_, '_> {
         let between = self.tokens.query().get(self.copied..offset);
         self.plain.text.push_str(between.unwrap_or_default());
         self.copied = offset;
+    }
+
+    /// Adds the matcher to the selector whose brace is a token, if `info` takes it.
+    fn mark(&mut self, brace: usize) {
+        if self.label_selectors.contains(&brace) {
+            self.copy_to(self.tokens.end_of(brace));
+            self.plain.text.push_str(INFO_MARK);
+            self.plain.text.push_str("=\"1\",");
+        }
     }
 
     /// Puts a text in the place of some tokens.
@@ -170,6 +194,23 @@ impl Rewriting<'_, '_> {
 }
 
 impl Tokens<'_> {
+    /// The first token of the second argument of the call whose parenthesis is a token.
+    fn second_argument(&self, open: usize) -> Option<usize> {
+        let mut depth = 0_usize;
+        for index in open..self.len() {
+            match self.text_at(index) {
+                "(" | "[" | "{" => depth += 1,
+                ")" | "]" | "}" => depth = depth.saturating_sub(1),
+                "," if depth == 1 => return Some(index + 1),
+                _ => {}
+            }
+            if depth == 0 {
+                return None;
+            }
+        }
+        None
+    }
+
     /// Whether the token at an index comes where a selector has just ended.
     fn follows_selector(&self, index: usize) -> bool {
         let Some(previous) = index.checked_sub(1).map(|index| self.text_at(index)) else {

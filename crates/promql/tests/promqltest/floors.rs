@@ -10,7 +10,7 @@ const FLOORS: [(&str, usize); 21] = [
     ("fill-modifier.test", 27),
     ("functions.test", 270),
     ("histograms.test", 179),
-    ("info.test", 0),
+    ("info.test", 35),
     ("limit.test", 37),
     ("literals.test", 25),
     ("name_label_dropping.test", 23),
