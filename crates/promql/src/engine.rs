@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use vervet_model::{Clock, Labels, METRIC_NAME, SystemClock, UnixMillis};
+use vervet_model::{Clock, Labels, SystemClock, UnixMillis};
 
 use crate::error::QueryError;
 use crate::eval::memory::SAMPLE_BYTES;
 use crate::eval::{
     Charge, Evaluated, Evaluator, Grid, Pool, Query, RangeSource, Track, merge_same_labels,
-    whole_millis,
+    whole_millis, without_metric,
 };
 use crate::features::Features;
 use crate::native::HistogramSeries;
@@ -281,10 +281,10 @@ fn instant_value(
     Ok((value, histograms))
 }
 
-/// Takes away the metric names that functions have dropped, and joins what is then one series.
+/// Takes away the names (types, units) of metrics that functions have dropped, and joins what is then one series.
 fn finished(mut tracks: Vec<Track>, query: &Query<'_>) -> Result<Vec<Track>, QueryError> {
     for track in tracks.iter_mut().filter(|track| track.drop_name) {
-        track.labels = track.labels.filter(|name| name != METRIC_NAME);
+        track.labels = without_metric(&track.labels);
         track.drop_name = false;
     }
     merge_same_labels(tracks, &query.memory)

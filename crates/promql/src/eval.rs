@@ -28,6 +28,7 @@ use vervet_model::Labels;
 
 pub(crate) use aggregate::merge_same_labels;
 pub(crate) use budget::{Query, whole_millis};
+pub(crate) use labels::without_metric;
 pub use memory::Charge;
 pub(crate) use memory::Pool;
 pub(crate) use select::RangeSource;

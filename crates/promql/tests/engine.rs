@@ -240,6 +240,67 @@ fn what_is_switched_off_is_named_with_its_place() {
     assert_eq!(all, Features::all());
 }
 
+/// Two series, of which one says that it is a counter.
+struct Typed;
+
+impl Queryable for Typed {
+    fn select(&self, request: &SelectRequest<'_>) -> Result<Vec<Series>, QueryableError> {
+        let series = [("done", "counter"), ("open_total", "gauge")].map(|(name, kind)| Series {
+            labels: Labels::from_pairs([("__name__", name), ("__type__", kind)]),
+            samples: [0, 60_000]
+                .map(|timestamp| Sample {
+                    timestamp,
+                    value: timestamp as f64,
+                })
+                .to_vec(),
+        });
+        let matching = |series: &Series| {
+            let mut matchers = request.matchers.iter();
+            matchers.all(|matcher| matcher.matches_labels(&series.labels))
+        };
+        Ok(series.into_iter().filter(matching).collect())
+    }
+}
+
+#[test]
+fn the_type_of_a_metric_says_whether_it_is_a_counter() {
+    for (type_and_unit_labels, query, expected) in [
+        (
+            false,
+            "rate(done[5m])",
+            Some(
+                "metric might not be a counter, name does not end in _total/_sum/_count/_bucket: \
+                 \"done\" (1:6)",
+            ),
+        ),
+        (false, "rate(open_total[5m])", None),
+        (true, "rate(done[5m])", None),
+        (
+            true,
+            "rate(open_total[5m])",
+            Some(
+                "metric might not be a counter, __type__ label is not set to \"counter\" or \
+                 \"histogram\", got \"gauge\": \"open_total\" (1:6)",
+            ),
+        ),
+    ] {
+        let engine = Engine::new(EngineOptions {
+            features: Features {
+                type_and_unit_labels,
+                ..Features::default()
+            },
+            ..EngineOptions::default()
+        });
+        let output = engine.instant(&Typed, query, UnixMillis(60_000));
+        let infos = output.expect("valid").infos;
+        let expected: Vec<String> = expected
+            .iter()
+            .map(|text| format!("PromQL info: {text}"))
+            .collect();
+        assert_eq!(infos, expected, "{query}");
+    }
+}
+
 #[test]
 fn ranges_with_edges_read_one_lookback_more() {
     let store = Recorder::default();

@@ -10,6 +10,7 @@ use crate::engine::EngineOptions;
 use crate::error::{Position, QueryError};
 use crate::eval::Track;
 use crate::eval::memory::{Charge, entry_bytes, tracks_bytes};
+use crate::features::Features;
 use crate::queryable::{Queryable, QueryableError, Sample, SelectLimits, SelectRequest};
 use crate::syntax::Selector;
 
@@ -46,6 +47,10 @@ impl<'q> Query<'q> {
             warnings: RefCell::default(),
             infos: RefCell::default(),
         }
+    }
+
+    pub(crate) fn features(&self) -> Features {
+        self.options.features
     }
 
     /// How far an instant selector looks back (milliseconds).

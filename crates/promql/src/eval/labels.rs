@@ -4,12 +4,21 @@ use std::cmp::Ordering;
 
 use regex::RegexBuilder;
 use vervet_model::matcher::REGEX_SIZE_BYTES_MAX;
-use vervet_model::{Label, LabelsBuilder, METRIC_NAME};
+use vervet_model::{Label, Labels, LabelsBuilder, METRIC_NAME};
 
 use crate::error::QueryError;
 use crate::eval::memory::text_bytes;
 use crate::eval::{Evaluator, Track, merge_same_labels};
 use crate::syntax::{Expr, Node};
+
+/// What a series is of: its labels for this are no longer true of what functions make of it.
+pub(crate) const METRIC_TYPE: &str = "__type__";
+const METRIC_UNIT: &str = "__unit__";
+
+/// Labels without the name, the type and the unit of a metric.
+pub(crate) fn without_metric(labels: &Labels) -> Labels {
+    labels.filter(|name| !matches!(name, METRIC_NAME | METRIC_TYPE | METRIC_UNIT))
+}
 
 impl Evaluator<'_> {
     pub(crate) fn eval_label_replace(&self, args: &[Node]) -> Result<Vec<Track>, QueryError> {

@@ -5,10 +5,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use vervet_model::{Labels, LabelsBuilder, METRIC_NAME};
+use vervet_model::{Labels, LabelsBuilder};
 
 use crate::error::QueryError;
 use crate::eval::group::{Numbering, Steps, key_labels};
+use crate::eval::labels::without_metric;
 use crate::eval::memory::{
     Charge, FIRST_SAMPLE_BYTES, Held, SAMPLE_BYTES, SPARE, TRACK_BYTES, entry_bytes, walk_bytes,
 };
@@ -317,7 +318,7 @@ impl Join<'_> {
         let mut labels = base.clone();
         let arithmetic = self.binary.op.is_arithmetic();
         if arithmetic {
-            labels = labels.filter(|name| name != METRIC_NAME);
+            labels = without_metric(&labels);
         }
         if matching.cardinality == Cardinality::OneToOne {
             labels = labels

@@ -6,6 +6,7 @@ use vervet_model::{Labels, LabelsBuilder, METRIC_NAME, MatchOp, Matcher};
 
 use crate::error::{Position, QueryError};
 use crate::eval::histogram_windows::MixedWindow;
+use crate::eval::labels::METRIC_TYPE;
 use crate::eval::memory::SAMPLE_BYTES;
 use crate::eval::select::{RangeSource, histograms_within};
 use crate::eval::{Element, Evaluator, Track};
@@ -56,7 +57,7 @@ impl Evaluator<'_> {
                 continue;
             }
             if function.wants_counter() && !result.samples.is_empty() {
-                self.hint_counter(track.labels.metric_name(), range_node.position);
+                self.hint_counter(&track.labels, range_node.position);
             }
             self.query.charge(result.len())?;
             memory.grow(result.bytes(), WINDOWS)?;
@@ -165,9 +166,24 @@ impl Evaluator<'_> {
         }
     }
 
-    fn hint_counter(&self, name: &str, position: Position) {
+    fn hint_counter(&self, labels: &Labels, position: Position) {
+        let name = labels.metric_name();
+        if name.is_empty() {
+            return;
+        }
+        let metric_type = labels.get(METRIC_TYPE).unwrap_or_default();
+        let by_type = self.query.features().type_and_unit_labels;
+        if by_type && !matches!(metric_type, "counter" | "histogram") {
+            self.query.info(
+                &format!(
+                    "metric might not be a counter, __type__ label is not set to \"counter\" or \
+                     \"histogram\", got {metric_type:?}: {name:?}"
+                ),
+                position,
+            );
+        }
         let likely = COUNTER_SUFFIXES.iter().any(|suffix| name.ends_with(suffix));
-        if !name.is_empty() && !likely {
+        if !by_type && !likely {
             self.query.info(
                 &format!(
                     "metric might not be a counter, name does not end in \

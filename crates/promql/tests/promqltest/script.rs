@@ -28,7 +28,11 @@ pub(crate) fn run(text: &str) -> Tally {
     let lines: Vec<&str> = text.lines().collect();
     let mut runner = Runner {
         engine: Engine::new(EngineOptions {
-            features: Features::all(),
+            features: Features {
+                // The scripts' counters are known by their names.
+                type_and_unit_labels: false,
+                ..Features::all()
+            },
             ..EngineOptions::default()
         }),
         storage: Storage::default(),
