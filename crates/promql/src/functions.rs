@@ -2,12 +2,14 @@
 
 mod dates;
 mod edges;
+mod starts;
 mod windows;
 
 use crate::syntax::{Edges, ValueType};
 
 pub(crate) use dates::DatePart;
 pub(crate) use edges::{EdgedRange, Source, Timed, around, float_at, fraction};
+pub(crate) use starts::{Starts, overlaps};
 pub(crate) use windows::{Sampled, Window, WindowFunction, seconds};
 
 /// A function of the language.
@@ -43,6 +45,7 @@ pub(crate) enum Function {
     SortByLabel {
         descending: bool,
     },
+    StartTimestamp,
     Time,
     Timestamp,
     Vector,
@@ -96,6 +99,7 @@ impl Function {
             "sort_desc" => Self::Sort { descending: true },
             "sort_by_label" => Self::SortByLabel { descending: false },
             "sort_by_label_desc" => Self::SortByLabel { descending: true },
+            "start_timestamp" => Self::StartTimestamp,
             "time" => Self::Time,
             "timestamp" => Self::Timestamp,
             "vector" => Self::Vector,

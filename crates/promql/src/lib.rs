@@ -34,7 +34,8 @@ pub use native::{
     CUSTOM_SCHEMA, HistogramSample, HistogramSeries, Incompatible, NativeHistogram, ResetHint,
 };
 pub use queryable::{
-    Queryable, QueryableError, STALE_NAN, Sample, SelectLimits, SelectRequest, Series, is_stale,
+    Queryable, QueryableError, STALE_NAN, Sample, SelectLimits, SelectRequest, Series, StartSeries,
+    StartTime, is_stale,
 };
 pub use syntax::{QUERY_DEPTH_MAX, QUERY_TOKENS_MAX, parse_selector};
 pub use value::{InstantSample, QueryOutput, Value};

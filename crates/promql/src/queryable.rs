@@ -30,6 +30,22 @@ pub struct Series {
     pub samples: Vec<Sample>,
 }
 
+/// Since when a counter had counted, as of a sample ("start timestamp").
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StartTime {
+    /// Of the sample: milliseconds since the Unix epoch.
+    pub timestamp: i64,
+    /// Milliseconds since the Unix epoch; zero is the same as no start.
+    pub start: i64,
+}
+
+/// A label set with the starts of its samples, sorted by time, at most one per timestamp.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StartSeries {
+    pub labels: Labels,
+    pub starts: Vec<StartTime>,
+}
+
 /// What one `select` may return. A store that would exceed it should stop early with the matching error;
 /// the engine checks again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +89,18 @@ pub trait Queryable: Send + Sync {
         &self,
         _request: &SelectRequest<'_>,
     ) -> Result<Vec<HistogramSeries>, QueryableError> {
+        Ok(Vec::new())
+    }
+
+    /// The starts of the samples and native histograms that these two return, as far as they are known. It is asked
+    /// only with `use-start-timestamps`. A store without them need not implement it.
+    ///
+    /// # Errors
+    /// As [`Queryable::select`].
+    fn select_starts(
+        &self,
+        _request: &SelectRequest<'_>,
+    ) -> Result<Vec<StartSeries>, QueryableError> {
         Ok(Vec::new())
     }
 }

@@ -6,13 +6,15 @@ use parking_lot::Mutex;
 use vervet_model::{Clock, Labels, MatchOp, UnixMillis, UnixNanos};
 use vervet_promql::{
     Engine, EngineOptions, ErrorType, Features, QueryError, Queryable, QueryableError, Sample,
-    SelectRequest, Series, Value, parse_selector,
+    SelectRequest, Series, StartSeries, Value, parse_selector,
 };
 
 /// Answers every selector with the same series and remembers what it was asked.
 #[derive(Default)]
 struct Recorder {
     requests: Mutex<Vec<(String, i64, i64)>>,
+    /// Windows of requests for start timestamps.
+    starts: Mutex<Vec<(i64, i64)>>,
     series: usize,
     samples: i64,
 }
@@ -33,6 +35,14 @@ impl Queryable for Recorder {
                 .collect(),
         };
         Ok((0..self.series).map(series).collect())
+    }
+
+    fn select_starts(
+        &self,
+        request: &SelectRequest<'_>,
+    ) -> Result<Vec<StartSeries>, QueryableError> {
+        self.starts.lock().push((request.start.0, request.end.0));
+        Ok(Vec::new())
     }
 }
 
@@ -299,6 +309,36 @@ fn the_type_of_a_metric_says_whether_it_is_a_counter() {
             .collect();
         assert_eq!(infos, expected, "{query}");
     }
+}
+
+#[test]
+fn start_timestamps_are_read_for_counters_only_and_with_their_flag() {
+    let asked = |start_timestamps, query| {
+        let store = Recorder {
+            series: 1,
+            samples: 20,
+            ..Recorder::default()
+        };
+        let features = Features {
+            start_timestamps,
+            ..Features::default()
+        };
+        let engine = Engine::new(EngineOptions {
+            features,
+            ..EngineOptions::default()
+        });
+        range(&engine, &store, query).expect("valid");
+        store.starts.into_inner()
+    };
+    let counters = "rate(m[2m]) + resets(m[3m] offset 1m) + delta(m[4m]) + rate(m[5m:1m])";
+    assert_eq!(asked(false, counters), []);
+    // (600s - 2m, 1200s] and (600s - 3m - 1m, 1200s - 1m].
+    assert_eq!(
+        asked(true, counters),
+        [(480_001, 1_200_000), (360_001, 1_140_000)]
+    );
+    assert_eq!(asked(false, "start_timestamp(m)"), []);
+    assert_eq!(asked(true, "start_timestamp(m)"), [(300_001, 1_200_000)]);
 }
 
 #[test]

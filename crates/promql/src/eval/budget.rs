@@ -11,7 +11,7 @@ use crate::error::{Position, QueryError};
 use crate::eval::Track;
 use crate::eval::memory::{Charge, entry_bytes, tracks_bytes};
 use crate::features::Features;
-use crate::queryable::{Queryable, QueryableError, Sample, SelectLimits, SelectRequest};
+use crate::queryable::{Queryable, QueryableError, Sample, SelectLimits, SelectRequest, StartTime};
 use crate::syntax::Selector;
 
 const READING: &str = "the samples that a selector reads";
@@ -72,17 +72,7 @@ impl<'q> Query<'q> {
     ) -> Result<Vec<Track>, QueryError> {
         self.check_deadline()?;
         let before = self.memory.loose();
-        let request = SelectRequest {
-            matchers: &selector.matchers,
-            start: UnixMillis(start),
-            end: UnixMillis(end),
-            limits: SelectLimits {
-                series_max: self.options.series_max,
-                samples_max: self.samples_left(),
-                deadline: self.deadline,
-            },
-            memory: &self.memory,
-        };
+        let request = self.request(selector, start, end);
         let series = self.storage.select(&request);
         let series = series.map_err(|error| self.read_error(error))?;
         if series.len() > self.options.series_max {
@@ -102,6 +92,49 @@ impl<'q> Query<'q> {
         let read = before.saturating_add(tracks_bytes(&tracks));
         self.memory.settle(read, READING)?;
         Ok(tracks)
+    }
+
+    /// Reads when the counters of some series had begun, in the same window, in the order of the series.
+    pub(crate) fn select_starts(
+        &self,
+        selector: &Selector,
+        (start, end): (i64, i64),
+        tracks: &[Track],
+    ) -> Result<Vec<Vec<StartTime>>, QueryError> {
+        self.check_deadline()?;
+        let before = self.memory.loose();
+        let found = self
+            .storage
+            .select_starts(&self.request(selector, start, end));
+        let found = found.map_err(|error| self.read_error(error))?;
+        let entries = entry_bytes::<Labels, Vec<StartTime>>() * found.len();
+        let _known = self.memory.hold(entries, READING)?;
+        let mut known: HashMap<Labels, Vec<StartTime>> = found
+            .into_iter()
+            .map(|series| (series.labels, series.starts))
+            .collect();
+        let starts: Vec<Vec<StartTime>> = tracks
+            .iter()
+            .map(|track| known.remove(&track.labels).unwrap_or_default())
+            .collect();
+        let held: usize = starts.iter().map(Vec::capacity).sum();
+        let bytes = held * size_of::<StartTime>() + starts.len() * size_of::<Vec<StartTime>>();
+        self.memory.settle(before.saturating_add(bytes), READING)?;
+        Ok(starts)
+    }
+
+    fn request<'r>(&'r self, selector: &'r Selector, start: i64, end: i64) -> SelectRequest<'r> {
+        SelectRequest {
+            matchers: &selector.matchers,
+            start: UnixMillis(start),
+            end: UnixMillis(end),
+            limits: SelectLimits {
+                series_max: self.options.series_max,
+                samples_max: self.samples_left(),
+                deadline: self.deadline,
+            },
+            memory: &self.memory,
+        }
     }
 
     /// A store that only knows a number of samples stops at that which the memory has room for.

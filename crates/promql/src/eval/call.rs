@@ -52,6 +52,7 @@ impl Evaluator<'_> {
             Function::Window(window) => self.eval_window_function(window, args)?,
             Function::Absent => self.eval_absent(arg(0)?)?,
             Function::AbsentOverTime => self.eval_absent_over_time(arg(0)?)?,
+            Function::StartTimestamp => self.eval_start_timestamp(arg(0)?)?,
             Function::Timestamp => self.eval_timestamp(arg(0)?)?,
             Function::Clamp => self.eval_clamp(arg(0)?, Some(arg(1)?), Some(arg(2)?))?,
             Function::ClampMin => self.eval_clamp(arg(0)?, Some(arg(1)?), None)?,

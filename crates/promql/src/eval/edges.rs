@@ -8,10 +8,10 @@
 use std::sync::Arc;
 
 use crate::error::{Position, QueryError};
-use crate::eval::histogram_windows::MixedWindow;
+use crate::eval::histogram_windows::{MixedWindow, Place};
 use crate::eval::{Element, Evaluator, RangeSource, Track};
 use crate::functions::{
-    EdgedRange, Source, Timed, Window, WindowFunction, around, float_at, fraction, seconds,
+    EdgedRange, Source, Starts, Timed, Window, WindowFunction, around, float_at, fraction, seconds,
 };
 use crate::native::{HistogramSample, Incompatible, NativeHistogram, ResetHint};
 use crate::queryable::Sample;
@@ -39,10 +39,13 @@ impl RangeSource {
                 end,
                 range: self.range,
                 step: end,
+                starts: Starts::default(),
             },
             histograms,
-            name: track.labels.metric_name(),
-            position,
+            place: Place {
+                name: track.labels.metric_name(),
+                position,
+            },
         }
     }
 }
@@ -101,7 +104,7 @@ impl Evaluator<'_> {
             Source::One(sample) => !gauge(sample),
             Source::Between(before, after) => !gauge(before) && !gauge(after),
         };
-        match self.histogram_at(source, time, counter, window.position) {
+        match self.histogram_at(source, time, counter, window.place.position) {
             Ok(histogram) => Some(Element::Histogram(histogram)),
             Err(Incompatible) => {
                 self.warn_schemas(window);
@@ -210,7 +213,7 @@ impl Evaluator<'_> {
         window: &MixedWindow<'_>,
         counter: bool,
     ) -> Result<NativeHistogram, Incompatible> {
-        let position = window.position;
+        let position = window.place.position;
         let left = range.left(bounding).ok_or(Incompatible)?;
         let left = self.histogram_at(left, range.start, counter, position)?;
         let right = range.right(bounding).ok_or(Incompatible)?;

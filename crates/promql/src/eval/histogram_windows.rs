@@ -12,7 +12,13 @@ use crate::native::{HistogramSample, Incompatible, NativeHistogram, ResetHint, m
 pub(crate) struct MixedWindow<'w> {
     pub(crate) floats: Window<'w>,
     pub(crate) histograms: &'w [HistogramSample],
-    /// The metric, for messages.
+    pub(crate) place: Place<'w>,
+}
+
+/// What messages speak of.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place<'w> {
+    /// Of the metric.
     pub(crate) name: &'w str,
     pub(crate) position: Position,
 }
@@ -55,17 +61,25 @@ impl Evaluator<'_> {
                 .elements()
                 .last()
                 .map(|(time, _)| Element::Float(seconds(time))),
-            WindowFunction::Changes => Some(Element::Float(window.count_steps(changed))),
-            WindowFunction::Resets => Some(Element::Float(window.count_steps(is_reset))),
+            WindowFunction::Changes => Some(Element::Float(
+                window.count_steps(|(_, before), (_, after)| changed(before, after)),
+            )),
+            WindowFunction::Resets => {
+                let starts = window.floats.starts;
+                let resets = window.count_steps(|before, after| {
+                    starts.is_reset(before.0, after.0) || is_reset(&before.1, &after.1)
+                });
+                Some(Element::Float(resets))
+            }
             _ => {
                 let value = function.apply(&window.floats, params)?;
                 self.query.info(
                     &format!(
                         "ignored histograms in a range containing both floats and histograms for \
                          metric name {:?}",
-                        window.name
+                        window.place.name
                     ),
-                    window.position,
+                    window.place.position,
                 );
                 Some(Element::Float(value))
             }
@@ -76,9 +90,9 @@ impl Evaluator<'_> {
         self.query.warn(
             &format!(
                 "encountered a mix of histograms and floats for metric name {:?}",
-                window.name
+                window.place.name
             ),
-            window.position,
+            window.place.position,
         );
     }
 
@@ -87,9 +101,9 @@ impl Evaluator<'_> {
             &format!(
                 "vector contains a mix of histograms with exponential and custom buckets schemas \
                  for metric name {:?}",
-                window.name
+                window.place.name
             ),
-            window.position,
+            window.place.position,
         );
     }
 
@@ -111,9 +125,9 @@ impl Evaluator<'_> {
         self.query.warn(
             &format!(
                 "this native histogram metric is not a {what}: {:?}",
-                window.name
+                window.place.name
             ),
-            window.position,
+            window.place.position,
         );
     }
 
@@ -125,36 +139,43 @@ impl Evaluator<'_> {
         per_second: bool,
     ) -> Option<Element> {
         let samples = window.histograms;
-        let [first, .., last] = samples else {
+        let (first, last) = (samples.first()?, samples.last()?);
+        let began = window.floats.began(counter, first.timestamp);
+        if samples.len() < 2 && began.is_none() {
+            return None;
+        }
+        let Ok((change, reconciled)) = window.change(counter) else {
+            self.warn_schemas(window);
             return None;
         };
-        match histogram_change(samples, counter) {
-            Ok((change, reconciled)) => {
-                let ends: Vec<HistogramSample> = if counter {
-                    samples.to_vec()
-                } else {
-                    vec![first.clone(), last.clone()]
-                };
-                self.warn_kind(window, &ends, counter);
-                if reconciled {
-                    self.reconciled("subtraction", window.position);
-                }
-                let start = first.histogram.count;
-                let sampled = Sampled {
-                    first: first.timestamp,
-                    last: last.timestamp,
-                    count: samples.len(),
-                    zero: (counter && change.count > 0.0 && start >= 0.0)
-                        .then(|| start / change.count),
-                };
-                let factor = window.floats.extrapolation(sampled, per_second);
-                Some(Element::Histogram(Arc::new(change.scaled(factor))))
-            }
-            Err(Incompatible) => {
-                self.warn_schemas(window);
-                None
-            }
+        let ends: Vec<HistogramSample> = if counter {
+            samples.to_vec()
+        } else {
+            vec![first.clone(), last.clone()]
+        };
+        self.warn_kind(window, &ends, counter);
+        if reconciled {
+            self.reconciled("subtraction", window.place.position);
         }
+        let start = first.histogram.count;
+        let sampled = Sampled {
+            first: first.timestamp,
+            last: last.timestamp,
+            count: samples.len(),
+            began,
+            zero: (counter && change.count > 0.0 && start >= 0.0).then(|| start / change.count),
+        };
+        let factor = window.floats.extrapolation(sampled, per_second);
+        let change = match began {
+            Some(_) => change.plus(&first.histogram).map(|(change, _)| change),
+            None => Ok(change),
+        };
+        let Ok(mut change) = change else {
+            self.warn_schemas(window);
+            return None;
+        };
+        change.reset_hint = ResetHint::Gauge;
+        Some(Element::Histogram(Arc::new(change.scaled(factor))))
     }
 
     /// `irate` and `idelta`: the change between the last two samples.
@@ -176,13 +197,13 @@ impl Evaluator<'_> {
             (Element::Histogram(_), Element::Histogram(_)) => {
                 let from = window.histograms.len().saturating_sub(2);
                 let pair = window.histograms.get(from..)?;
-                let Ok((change, reconciled)) = last_change_of(pair, rate) else {
+                let Ok((change, reconciled)) = window.last_change(pair, rate) else {
                     self.warn_schemas(window);
                     return None;
                 };
                 self.warn_kind(window, pair, rate);
                 if reconciled {
-                    self.reconciled("subtraction", window.position);
+                    self.reconciled("subtraction", window.place.position);
                 }
                 let change = if rate {
                     change.divided(elapsed)
@@ -217,7 +238,7 @@ impl Evaluator<'_> {
             Ok(result) => {
                 let (histogram, reconciled) = result?;
                 if reconciled {
-                    self.reconciled("aggregation", window.position);
+                    self.reconciled("aggregation", window.place.position);
                 }
                 Some(Element::Histogram(Arc::new(histogram)))
             }
@@ -236,24 +257,43 @@ impl Evaluator<'_> {
     }
 }
 
-/// The change over a window, resets of a counter included.
-fn histogram_change(
-    samples: &[HistogramSample],
-    counter: bool,
-) -> Result<(NativeHistogram, bool), Incompatible> {
-    let (Some(first), Some(last)) = (samples.first(), samples.last()) else {
-        return Err(Incompatible);
-    };
-    let coarsest = samples.iter().map(|sample| sample.histogram.schema).min();
-    let (mut change, mut reconciled) = last.histogram.minus(&first.histogram)?;
-    if counter {
-        for (before, after) in samples.iter().zip(samples.iter().skip(1)) {
-            if after.histogram.is_reset_after(&before.histogram) {
-                let (sum, also) = change.plus(&before.histogram)?;
-                (change, reconciled) = (sum, reconciled || also);
-            }
+impl MixedWindow<'_> {
+    /// Whether a counter began anew between two histograms.
+    fn is_reset(&self, before: &HistogramSample, after: &HistogramSample) -> bool {
+        let starts = self.floats.starts;
+        starts.is_reset(before.timestamp, after.timestamp)
+            || after.histogram.is_reset_after(&before.histogram)
+    }
+
+    /// The change of histograms over the window, resets of a counter included.
+    fn change(&self, counter: bool) -> Result<(NativeHistogram, bool), Incompatible> {
+        let (Some(first), Some(last)) = (self.histograms.first(), self.histograms.last()) else {
+            return Err(Incompatible);
+        };
+        let pairs = self.histograms.iter().zip(self.histograms.iter().skip(1));
+        let mut lost = pairs
+            .filter(|(before, after)| counter && self.is_reset(before, after))
+            .map(|(before, _)| before)
+            .peekable();
+        // A counter that begins anew after the first sample has nothing to do with it, whatever its layout.
+        let alone = lost
+            .next_if(|before| before.timestamp == first.timestamp)
+            .is_some();
+        let counted = self
+            .histograms
+            .get(usize::from(alone)..)
+            .unwrap_or_default();
+        let (mut change, mut reconciled) = if alone {
+            (NativeHistogram::clone(&last.histogram), false)
+        } else {
+            last.histogram.minus(&first.histogram)?
+        };
+        for before in lost {
+            let (sum, also) = change.plus(&before.histogram)?;
+            (change, reconciled) = (sum, reconciled || also);
         }
-        if let Some(schema) = coarsest.filter(|_| !change.has_custom_bounds()) {
+        let coarsest = counted.iter().map(|sample| sample.histogram.schema).min();
+        if let Some(schema) = coarsest.filter(|_| counter && !change.has_custom_bounds()) {
             let empty = NativeHistogram {
                 schema,
                 zero_threshold: change.zero_threshold,
@@ -261,27 +301,26 @@ fn histogram_change(
             };
             change = change.plus(&empty)?.0;
         }
-    }
-    change.reset_hint = ResetHint::Gauge;
-    Ok((change, reconciled))
-}
-
-fn last_change_of(
-    pair: &[HistogramSample],
-    rate: bool,
-) -> Result<(NativeHistogram, bool), Incompatible> {
-    let [before, last] = pair else {
-        return Err(Incompatible);
-    };
-    if rate && last.histogram.is_reset_after(&before.histogram) {
-        let mut change = NativeHistogram::clone(&last.histogram);
         change.reset_hint = ResetHint::Gauge;
-        return Ok((change, false));
+        Ok((change, reconciled))
     }
-    last.histogram.minus(&before.histogram)
-}
 
-impl MixedWindow<'_> {
+    fn last_change(
+        &self,
+        pair: &[HistogramSample],
+        rate: bool,
+    ) -> Result<(NativeHistogram, bool), Incompatible> {
+        let [before, last] = pair else {
+            return Err(Incompatible);
+        };
+        if rate && self.is_reset(before, last) {
+            let mut change = NativeHistogram::clone(&last.histogram);
+            change.reset_hint = ResetHint::Gauge;
+            return Ok((change, false));
+        }
+        last.histogram.minus(&before.histogram)
+    }
+
     /// Floats and histograms in the order of time.
     fn elements(&self) -> impl Iterator<Item = (i64, Element)> {
         let floats = self.floats.samples.iter();
@@ -297,11 +336,11 @@ impl MixedWindow<'_> {
         all.into_iter()
     }
 
-    fn count_steps(&self, counts: impl Fn(&Element, &Element) -> bool) -> f64 {
+    fn count_steps(&self, counts: impl Fn(&(i64, Element), &(i64, Element)) -> bool) -> f64 {
         let all: Vec<(i64, Element)> = self.elements().collect();
         let pairs = all.iter().zip(all.iter().skip(1));
         pairs
-            .filter(|((_, before), (_, after))| counts(before, after))
+            .filter(|(before, after)| counts(before, after))
             .count() as f64
     }
 }

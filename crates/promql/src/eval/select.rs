@@ -5,8 +5,9 @@ use std::sync::Arc;
 use crate::error::{Position, QueryError};
 use crate::eval::memory::SAMPLE_BYTES;
 use crate::eval::{Element, Evaluator, Grid, Track};
+use crate::functions::seconds;
 use crate::native::{HistogramSample, NativeHistogram, ResetHint};
-use crate::queryable::{Sample, is_stale};
+use crate::queryable::{Sample, StartTime, is_stale};
 use crate::syntax::{Edges, Expr, Node, Selector, Subquery, TimeShift};
 
 const NEWEST: &str = "the newest samples at every step";
@@ -145,11 +146,60 @@ impl Evaluator<'_> {
         if self.grid.len() == 0 {
             return Ok(Vec::new());
         }
+        let (start, end) = self.read_window(selector, back, ahead);
+        self.query.select(selector, start, end)
+    }
+
+    /// The window that a selector reads (milliseconds), both ends inclusive.
+    fn read_window(&self, selector: &Selector, back: i64, ahead: i64) -> (i64, i64) {
         let first = selector.shift.reference(self.grid.start);
         let last = selector.shift.reference(self.grid.end);
         let start = first.saturating_sub(back).saturating_add(1);
-        self.query
-            .select(selector, start, last.saturating_add(ahead))
+        (start, last.saturating_add(ahead))
+    }
+
+    /// When the counters behind a range selector had begun, as far as that is wanted and known; in the order of the
+    /// series.
+    pub(crate) fn select_starts(
+        &self,
+        node: &Node,
+        source: &RangeSource,
+    ) -> Result<Vec<Vec<StartTime>>, QueryError> {
+        match node.bare() {
+            Expr::Matrix { selector, range }
+                if self.query.features().start_timestamps && !source.tracks.is_empty() =>
+            {
+                let back = source.before.saturating_add(*range);
+                let window = self.read_window(selector, back, source.after);
+                self.query.select_starts(selector, window, &source.tracks)
+            }
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// At each step when the counter had begun, as of the newest sample (seconds; zero where it is not known). Of
+    /// what is no selector nothing is known.
+    pub(crate) fn eval_start_timestamp(&self, node: &Node) -> Result<Vec<Track>, QueryError> {
+        let Expr::Vector(selector) = node.bare() else {
+            return Ok(Vec::new());
+        };
+        if !self.query.features().start_timestamps {
+            return Ok(Vec::new());
+        }
+        let mut tracks = self.eval_newest(selector, |time, _| Element::Float(time as f64))?;
+        let window = self.read_window(selector, self.query.lookback(), 0);
+        let starts = self.query.select_starts(selector, window, &tracks)?;
+        for (track, starts) in tracks.iter_mut().zip(&starts) {
+            track.drop_name = true;
+            for sample in &mut track.samples {
+                // The value is the time of a sample.
+                let at = starts.partition_point(|start| (start.timestamp as f64) < sample.value);
+                let found = starts.get(at);
+                let found = found.filter(|start| start.timestamp as f64 == sample.value);
+                sample.value = found.map_or(0.0, |found| seconds(found.start));
+            }
+        }
+        Ok(tracks)
     }
 
     /// The samples behind a range selector, or with a range of zero behind a smoothed instant selector.

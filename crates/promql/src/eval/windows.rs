@@ -5,13 +5,13 @@ use std::collections::HashSet;
 use vervet_model::{Labels, LabelsBuilder, METRIC_NAME, MatchOp, Matcher};
 
 use crate::error::{Position, QueryError};
-use crate::eval::histogram_windows::MixedWindow;
+use crate::eval::histogram_windows::{MixedWindow, Place};
 use crate::eval::labels::METRIC_TYPE;
 use crate::eval::memory::SAMPLE_BYTES;
 use crate::eval::select::{RangeSource, histograms_within};
 use crate::eval::{Element, Evaluator, Track};
 use crate::format::format_message;
-use crate::functions::{Window, WindowFunction};
+use crate::functions::{Starts, Window, WindowFunction, overlaps};
 use crate::queryable::Sample;
 use crate::syntax::{Edges, Expr, Node, ValueType};
 
@@ -43,16 +43,29 @@ impl Evaluator<'_> {
             .collect::<Result<Vec<_>, _>>()?;
         self.check_params(function, &params, &scalars)?;
         let source = self.eval_range_source(range_node)?;
+        let starts = if function.asks_for_starts() {
+            self.select_starts(range_node, &source)?
+        } else {
+            Vec::new()
+        };
         let memory = &self.query.memory;
         let work = self.grid.len().saturating_mul(SAMPLE_BYTES);
         let _work = memory.hold(work, WINDOWS)?;
         let list = source.tracks.len() * size_of::<Track>();
         memory.grow(list, WINDOWS)?;
         let mut results = Vec::with_capacity(source.tracks.len());
-        for track in &source.tracks {
+        for (index, track) in source.tracks.iter().enumerate() {
             self.query.check_deadline()?;
-            let result =
-                self.apply_to_track(function, &source, track, &params, range_node.position)?;
+            let starts = starts.get(index).map(Vec::as_slice).unwrap_or_default();
+            let place = Place {
+                name: track.labels.metric_name(),
+                position: range_node.position,
+            };
+            if function.wants_counter() && overlaps(starts) {
+                self.warn_overlap(place);
+            }
+            let starts = Starts(starts);
+            let result = self.apply_to_track(function, &source, (track, starts), &params, place)?;
             if result.is_empty() {
                 continue;
             }
@@ -70,13 +83,12 @@ impl Evaluator<'_> {
         &self,
         function: WindowFunction,
         source: &RangeSource,
-        track: &Track,
+        (track, starts): (&Track, Starts<'_>),
         params: &[Vec<f64>],
-        position: Position,
+        place: Place<'_>,
     ) -> Result<Track, QueryError> {
         let mut at_step = vec![f64::NAN; params.len()];
         let (mut from, mut to) = (0, 0);
-        let name = track.labels.metric_name();
         let drop_name = track.drop_name || !function.keeps_name();
         let mut result = Track::floats(track.labels.clone(), drop_name, Vec::new());
         for (index, step) in self.grid.times().enumerate() {
@@ -107,12 +119,12 @@ impl Evaluator<'_> {
                 end,
                 range: source.range,
                 step,
+                starts,
             };
             let mixed = MixedWindow {
                 floats: window,
                 histograms: histograms_within(&track.histograms, start, last),
-                name,
-                position,
+                place,
             };
             let element = if source.edges != Edges::Sampled {
                 self.apply_with_edges(function, source, &mixed)
@@ -164,6 +176,16 @@ impl Evaluator<'_> {
                 position,
             );
         }
+    }
+
+    fn warn_overlap(&self, place: Place<'_>) {
+        self.query.warn(
+            &format!(
+                "start timestamp overlaps with the sample before for metric name {:?}",
+                place.name
+            ),
+            place.position,
+        );
     }
 
     fn hint_counter(&self, labels: &Labels, position: Position) {

@@ -1,5 +1,6 @@
 //! Functions of a range vector: one number from the samples of one series in one window.
 
+use crate::functions::Starts;
 use crate::math::{KahanSum, Mean, Variance, linear_regression, quantile};
 use crate::queryable::Sample;
 
@@ -41,6 +42,8 @@ pub(crate) struct Window<'s> {
     pub(crate) range: i64,
     /// The time of evaluation, which `offset` and `@` move away from `end`.
     pub(crate) step: i64,
+    /// Of all samples of the series, floats or histograms.
+    pub(crate) starts: Starts<'s>,
 }
 
 impl WindowFunction {
@@ -81,6 +84,14 @@ impl WindowFunction {
         matches!(self, Self::First | Self::Last)
     }
 
+    /// Whether the function asks when a counter began.
+    pub(crate) fn asks_for_starts(self) -> bool {
+        matches!(
+            self,
+            Self::Rate | Self::Increase | Self::Irate | Self::Resets
+        )
+    }
+
     /// Whether the function is meant for counters only.
     pub(crate) fn wants_counter(self) -> bool {
         matches!(self, Self::Rate | Self::Increase)
@@ -97,16 +108,19 @@ impl WindowFunction {
             Self::Rate => extrapolated(window, true, true),
             Self::Increase => extrapolated(window, true, false),
             Self::Delta => extrapolated(window, false, false),
-            Self::Irate => last_change(samples, true),
-            Self::Idelta => last_change(samples, false),
+            Self::Irate => last_change(window, true),
+            Self::Idelta => last_change(window, false),
             Self::Deriv => regression(samples, first.timestamp).map(|(slope, _)| slope),
             Self::PredictLinear => regression(samples, window.step)
                 .map(|(slope, intercept)| slope * param(0) + intercept),
             Self::DoubleExponentialSmoothing => smoothed(samples, param(0), param(1)),
             Self::Changes => Some(count_steps(samples, |before, after| {
+                let (before, after) = (before.value, after.value);
                 before != after && !(before.is_nan() && after.is_nan())
             })),
-            Self::Resets => Some(count_steps(samples, |before, after| after < before)),
+            Self::Resets => Some(count_steps(samples, |before, after| {
+                window.is_reset(before, after)
+            })),
             Self::Avg => {
                 let mut mean = Mean::default();
                 values().for_each(|value| mean.add(value));
@@ -145,24 +159,31 @@ pub(crate) fn seconds(millis: i64) -> f64 {
 
 /// `rate`, `increase` and `delta`: the change over the window, extended to the window's ends when the first
 /// and last samples lie near enough to them (within 1.1 of the mean distance between samples; otherwise by
-/// half of it), but for counters never to before the moment when the counter was zero.
+/// half of it), but for counters never to before the moment when the counter was zero. Where it is known that this
+/// moment lies in the window, the change begins there.
 fn extrapolated(window: &Window<'_>, counter: bool, per_second: bool) -> Option<f64> {
-    let [first, .., last] = window.samples else {
+    let (first, last) = (window.samples.first()?, window.samples.last()?);
+    let began = window.began(counter, first.timestamp);
+    if window.samples.len() < 2 && began.is_none() {
         return None;
-    };
+    }
     let mut change = last.value - first.value;
     if counter {
         let pairs = window.samples.iter().zip(window.samples.iter().skip(1));
         change += pairs
-            .filter(|(before, after)| after.value < before.value)
+            .filter(|(before, after)| window.is_reset(**before, **after))
             .fold(0.0, |resets, (before, _)| resets + before.value);
     }
     let sampled = Sampled {
         first: first.timestamp,
         last: last.timestamp,
         count: window.samples.len(),
+        began,
         zero: (counter && change > 0.0 && first.value >= 0.0).then(|| first.value / change),
     };
+    if began.is_some() {
+        change += first.value;
+    }
     Some(change * window.extrapolation(sampled, per_second))
 }
 
@@ -173,15 +194,33 @@ pub(crate) struct Sampled {
     pub(crate) first: i64,
     pub(crate) last: i64,
     pub(crate) count: usize,
+    /// When a counter is known to have been zero, in the window and before the first sample (milliseconds).
+    pub(crate) began: Option<i64>,
     /// How long before the first sample a counter was zero, as a multiple of the sampled time.
     pub(crate) zero: Option<f64>,
 }
 
 impl Window<'_> {
+    /// Whether a counter began anew between two samples.
+    fn is_reset(&self, before: Sample, after: Sample) -> bool {
+        after.value < before.value || self.starts.is_reset(before.timestamp, after.timestamp)
+    }
+
+    /// When a counter is known to have been zero, in the window and before its first sample (milliseconds).
+    pub(crate) fn began(&self, counter: bool, first: i64) -> Option<i64> {
+        let start = self.end.saturating_sub(self.range);
+        self.starts
+            .zero_within(start, first)
+            .filter(|_zero| counter)
+    }
+
     /// The factor that extends a change between the first and last sample to the window.
     pub(crate) fn extrapolation(&self, sampled: Sampled, per_second: bool) -> f64 {
-        let covered = seconds(sampled.last - sampled.first);
-        let mean_distance = covered / sampled.count.saturating_sub(1) as f64;
+        let mut covered = seconds(sampled.last - sampled.first);
+        let mean_distance = match sampled.count {
+            0 | 1 => 0.0,
+            count => covered / (count - 1) as f64,
+        };
         let threshold = mean_distance * 1.1;
         let bounded = |distance: f64| {
             if distance >= threshold {
@@ -195,6 +234,9 @@ impl Window<'_> {
         if let Some(zero) = sampled.zero {
             to_start = to_start.min(covered * zero);
         }
+        if let Some(began) = sampled.began {
+            (covered, to_start) = (seconds(sampled.last - began), 0.0);
+        }
         let factor = (covered + to_start + to_end) / covered;
         if per_second {
             factor / seconds(self.range)
@@ -205,8 +247,8 @@ impl Window<'_> {
 }
 
 /// `irate` and `idelta`: the change between the last two samples.
-fn last_change(samples: &[Sample], rate: bool) -> Option<f64> {
-    let [.., before, last] = samples else {
+fn last_change(window: &Window<'_>, rate: bool) -> Option<f64> {
+    let [.., before, last] = window.samples else {
         return None;
     };
     let elapsed = last.timestamp - before.timestamp;
@@ -216,7 +258,7 @@ fn last_change(samples: &[Sample], rate: bool) -> Option<f64> {
     if !rate {
         return Some(last.value - before.value);
     }
-    let change = if last.value < before.value {
+    let change = if window.is_reset(*before, *last) {
         last.value
     } else {
         last.value - before.value
@@ -250,11 +292,11 @@ fn smoothed(samples: &[Sample], smoothing: f64, trend_factor: f64) -> Option<f64
     Some(level)
 }
 
-fn count_steps(samples: &[Sample], counts: impl Fn(f64, f64) -> bool) -> f64 {
+fn count_steps(samples: &[Sample], counts: impl Fn(Sample, Sample) -> bool) -> f64 {
     samples
         .iter()
         .zip(samples.iter().skip(1))
-        .filter(|(before, after)| counts(before.value, after.value))
+        .filter(|(before, after)| counts(**before, **after))
         .count() as f64
 }
 

@@ -19,7 +19,7 @@ const FLOORS: [(&str, usize); 21] = [
     ("range_queries.test", 5),
     ("selectors.test", 29),
     ("staleness.test", 13),
-    ("start_timestamps.test", 1),
+    ("start_timestamps.test", 14),
     ("subquery.test", 26),
     ("trig_functions.test", 18),
     ("type_and_unit.test", 29),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use vervet_model::UnixMillis;
-use vervet_promql::{Engine, EngineOptions, Features, HistogramSample, Sample};
+use vervet_promql::{Engine, EngineOptions, Features, HistogramSample, Sample, StartTime};
 
 use crate::check::{self, Expectation};
 use crate::classic::Classic;
@@ -96,7 +96,11 @@ impl Runner {
         let mut classic = Classic::default();
         for series in block {
             match parse_line(series) {
-                Ok(series) if series.start_timestamps => {}
+                Ok(series) if series.starts.is_some() => {
+                    let offsets = series.starts.unwrap_or_default();
+                    self.storage
+                        .add_starts(series.labels, begun(&offsets, step));
+                }
                 Ok(series) => {
                     let (samples, histograms) = placed(&series, step);
                     if convert {
@@ -175,6 +179,16 @@ fn placed(series: &SeriesLine, step: i64) -> (Vec<Sample>, Vec<HistogramSample>)
         }
     }
     (samples, histograms)
+}
+
+/// When counters began, as of samples at multiples of the step.
+fn begun(offsets: &[Option<i64>], step: i64) -> Vec<StartTime> {
+    let at = |(index, offset): (i64, &Option<i64>)| {
+        let timestamp = index * step;
+        let start = timestamp + (*offset)?;
+        Some(StartTime { timestamp, start })
+    };
+    (0_i64..).zip(offsets).filter_map(at).collect()
 }
 
 /// Splits `instant at 5m query` or `range from 0 to 5m step 1m query`.

@@ -3,6 +3,8 @@
 use vervet_model::{Labels, LabelsBuilder, METRIC_NAME};
 use vervet_promql::{NativeHistogram, ResetHint, STALE_NAN};
 
+use crate::script::parse_millis;
+
 /// One place in a sequence of points.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Point {
@@ -15,8 +17,8 @@ pub(crate) enum Point {
 pub(crate) struct SeriesLine {
     pub(crate) labels: Labels,
     pub(crate) points: Vec<Point>,
-    /// The line holds start timestamps instead of samples.
-    pub(crate) start_timestamps: bool,
+    /// Instead of samples: when counters began, in milliseconds from each sample.
+    pub(crate) starts: Option<Vec<Option<i64>>>,
 }
 
 pub(crate) fn parse_line(line: &str) -> Result<SeriesLine, String> {
@@ -30,15 +32,15 @@ pub(crate) fn parse_line(line: &str) -> Result<SeriesLine, String> {
     if rest.starts_with('{') && !rest.starts_with("{{") {
         rest = parse_labels(&rest[1..], &mut labels)?;
     }
-    let start_timestamps = rest.starts_with("@st");
-    let points = match rest.strip_prefix("@st") {
-        Some(_timestamps) => Vec::new(),
+    let starts = rest.strip_prefix("@st").map(parse_starts).transpose()?;
+    let points = match starts {
+        Some(_) => Vec::new(),
         None => parse_points(rest)?,
     };
     Ok(SeriesLine {
         labels: labels.build(),
         points,
-        start_timestamps,
+        starts,
     })
 }
 
@@ -94,6 +96,30 @@ pub(crate) fn parse_string(text: &str) -> Result<(String, &str), String> {
         }
     }
     Err(format!("a string without an end: {text}"))
+}
+
+/// Reads distances from samples such as `_ -30s-1mx2 0`.
+fn parse_starts(text: &str) -> Result<Vec<Option<i64>>, String> {
+    let mut starts = Vec::new();
+    for word in text.split_whitespace() {
+        let (sequence, count) = match word.rsplit_once('x') {
+            Some((sequence, count)) => (sequence, count.parse::<i64>().ok()),
+            None => (word, Some(0)),
+        };
+        let count = count.ok_or_else(|| format!("no count in {word:?}"))?;
+        if sequence == "_" {
+            starts.extend((0..count.max(1)).map(|_| None));
+            continue;
+        }
+        let (start, step) = split_sequence(sequence);
+        let start = parse_millis(start)?;
+        let step = match step.strip_prefix('+').unwrap_or(step) {
+            "" => 0,
+            step => parse_millis(step)?,
+        };
+        starts.extend((0..=count).map(|index| Some(start + index * step)));
+    }
+    Ok(starts)
 }
 
 pub(crate) fn parse_points(text: &str) -> Result<Vec<Point>, String> {

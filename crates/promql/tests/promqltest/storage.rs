@@ -5,12 +5,14 @@ use std::collections::{HashMap, HashSet};
 use vervet_model::Labels;
 use vervet_promql::{
     HistogramSample, HistogramSeries, Queryable, QueryableError, Sample, SelectRequest, Series,
+    StartSeries, StartTime,
 };
 
 #[derive(Debug, Default)]
 pub(crate) struct Storage {
     series: Vec<Stored>,
     index: HashMap<Labels, usize>,
+    starts: Vec<StartSeries>,
 }
 
 #[derive(Debug)]
@@ -52,6 +54,10 @@ impl Storage {
         stored.histograms.extend(histograms);
         stored.samples.sort_by_key(|sample| sample.timestamp);
         stored.histograms.sort_by_key(|sample| sample.timestamp);
+    }
+
+    pub(crate) fn add_starts(&mut self, labels: Labels, starts: Vec<StartTime>) {
+        self.starts.push(StartSeries { labels, starts });
     }
 
     fn matching(&self, request: &SelectRequest<'_>) -> impl Iterator<Item = &Stored> {
@@ -96,5 +102,26 @@ impl Queryable for Storage {
         };
         let all = self.matching(request).map(within);
         Ok(all.filter(|series| !series.samples.is_empty()).collect())
+    }
+
+    fn select_starts(
+        &self,
+        request: &SelectRequest<'_>,
+    ) -> Result<Vec<StartSeries>, QueryableError> {
+        let window = request.start.0..=request.end.0;
+        let matches = |series: &&StartSeries| {
+            let mut matchers = request.matchers.iter();
+            matchers.all(|matcher| matcher.matches_labels(&series.labels))
+        };
+        let within = |series: &StartSeries| StartSeries {
+            labels: series.labels.clone(),
+            starts: series
+                .starts
+                .iter()
+                .copied()
+                .filter(|start| window.contains(&start.timestamp))
+                .collect(),
+        };
+        Ok(self.starts.iter().filter(matches).map(within).collect())
     }
 }
