@@ -179,6 +179,55 @@ fn what_is_not_supported_is_named_with_its_place() {
     }
 }
 
+/// A query, the flag that it needs, and what is said without.
+const SWITCHED: [(&str, &str, &str); 9] = [
+    (
+        "up[5m * 2]",
+        "promql-duration-expr",
+        "1:4: parse error: experimental duration expression is not enabled",
+    ),
+    (
+        "up offset (1m)",
+        "promql-duration-expr",
+        "1:11: parse error: experimental duration expression is not enabled",
+    ),
+    (
+        "rate(up[5m] anchored)",
+        "promql-extended-range-selectors",
+        "1:13: parse error: anchored modifier is experimental and not enabled",
+    ),
+    (
+        "up Smoothed",
+        "promql-extended-range-selectors",
+        "1:4: parse error: smoothed modifier is experimental and not enabled",
+    ),
+    (
+        "1 + sum(mad_over_time(up[5m]))",
+        "promql-experimental-functions",
+        "1:9: parse error: function \"mad_over_time\" is not enabled",
+    ),
+    (
+        "end() - 1",
+        "promql-experimental-functions",
+        "1:1: parse error: function \"end\" is not enabled",
+    ),
+    (
+        "info(up)",
+        "promql-experimental-functions",
+        "1:1: parse error: function \"info\" is not enabled",
+    ),
+    (
+        "limitk(1, up)",
+        "promql-experimental-functions",
+        "1:1: parse error: aggregation \"limitk\" is not enabled",
+    ),
+    (
+        "up + fill(0) up",
+        "promql-binop-fill-modifiers",
+        "1:1: parse error: binop fill modifiers are experimental and not enabled",
+    ),
+];
+
 #[test]
 fn what_is_switched_off_is_named_with_its_place() {
     let nothing = Features {
@@ -186,43 +235,7 @@ fn what_is_switched_off_is_named_with_its_place() {
         fill_modifiers: false,
         ..Features::default()
     };
-    for (query, flag, expected) in [
-        (
-            "up[5m * 2]",
-            "promql-duration-expr",
-            "1:4: parse error: experimental duration expression is not enabled",
-        ),
-        (
-            "up offset (1m)",
-            "promql-duration-expr",
-            "1:11: parse error: experimental duration expression is not enabled",
-        ),
-        (
-            "rate(up[5m] anchored)",
-            "promql-extended-range-selectors",
-            "1:13: parse error: anchored modifier is experimental and not enabled",
-        ),
-        (
-            "up Smoothed",
-            "promql-extended-range-selectors",
-            "1:4: parse error: smoothed modifier is experimental and not enabled",
-        ),
-        (
-            "1 + sum(mad_over_time(up[5m]))",
-            "promql-experimental-functions",
-            "1:9: parse error: function \"mad_over_time\" is not enabled",
-        ),
-        (
-            "limitk(1, up)",
-            "promql-experimental-functions",
-            "1:1: parse error: aggregation \"limitk\" is not enabled",
-        ),
-        (
-            "up + fill(0) up",
-            "promql-binop-fill-modifiers",
-            "1:1: parse error: binop fill modifiers are experimental and not enabled",
-        ),
-    ] {
+    for (query, flag, expected) in SWITCHED {
         let answer = |features: Features| {
             let options = EngineOptions {
                 features,

@@ -12,8 +12,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 use vervet_model::{Labels, UnixMillis};
 use vervet_promql::{
-    Engine, EngineOptions, ErrorType, MemoryError, QueryError, QueryOutput, Queryable,
-    QueryableError, Sample, SelectRequest, Series,
+    Engine, EngineOptions, ErrorType, Features, MemoryError, QueryError, QueryOutput, Queryable,
+    QueryableError, Sample, SelectRequest, Series, StartSeries, StartTime,
 };
 
 const MIB: usize = 1 << 20;
@@ -98,12 +98,34 @@ impl Queryable for Stored {
         let all = self.0.iter().map(cut);
         Ok(all.filter(|series| !series.samples.is_empty()).collect())
     }
+
+    fn select_starts(
+        &self,
+        request: &SelectRequest<'_>,
+    ) -> Result<Vec<StartSeries>, QueryableError> {
+        let window = request.start.0..=request.end.0;
+        let starts = |series: &Series| StartSeries {
+            labels: series.labels.clone(),
+            starts: series
+                .samples
+                .iter()
+                .map(|sample| sample.timestamp)
+                .filter(|timestamp| window.contains(timestamp))
+                .map(|timestamp| StartTime {
+                    timestamp,
+                    start: 1,
+                })
+                .collect(),
+        };
+        Ok(self.0.iter().map(starts).collect())
+    }
 }
 
 fn engine(memory_max: usize, memory_together_max: usize) -> Engine {
     Engine::new(EngineOptions {
         memory_max,
         memory_together_max,
+        features: Features::all(),
         ..EngineOptions::default()
     })
 }
@@ -130,7 +152,7 @@ fn refused(error: &QueryError) -> MemoryError {
     }
 }
 
-const SHAPES: [&str; 26] = [
+const SHAPES: [&str; 31] = [
     "m_total",
     "-m_total",
     "m_total > 50",
@@ -157,6 +179,11 @@ const SHAPES: [&str; 26] = [
     "histogram_quantile(0.9, m_total)",
     "sort_desc(round(clamp(m_total, 10, 20), 5))",
     "m_total @ 60",
+    "m_total smoothed",
+    "rate(m_total[5m] smoothed)",
+    "increase(m_total[5m] anchored)",
+    "info(m_total)",
+    "start_timestamp(m_total)",
 ];
 
 proptest! {

@@ -22,7 +22,7 @@ const TARGET_INFO: &str = "target_info";
 const ANY_INFO: &str = ".+_info";
 /// A list of values to look for is given to the store if it is at most so long (bytes); otherwise the store returns
 /// more than is needed.
-const PATTERN_BYTES_MAX: usize = 16 << 10;
+const PATTERN_BYTES_MAX: usize = 2 << 10;
 const JOINING: &str = "the info series of a vector";
 
 /// What to take from which info metrics.
@@ -68,8 +68,14 @@ impl Wanted {
     }
 }
 
-/// Info series of one metric and one target; the value of a sample is the time of the original sample.
-type Candidates<'i> = Vec<&'i Track>;
+/// The info series of one metric and one target; the value of a sample is the time of the original sample.
+struct Candidates<'i> {
+    metric: &'i str,
+    series: Vec<&'i Track>,
+}
+
+/// What one of them takes: lists that grow make room for four.
+const CANDIDATE_BYTES: usize = 4 * (size_of::<Candidates<'_>>() + size_of::<&Track>());
 
 impl Evaluator<'_> {
     pub(crate) fn eval_info(
@@ -87,17 +93,21 @@ impl Evaluator<'_> {
         let memory = &self.query.memory;
         let list = infos.len() + enriched.len();
         let _lists = memory.hold(list * size_of::<Track>() * SPARE, JOINING)?;
-        let mut targets: HashMap<Labels, BTreeMap<&str, Candidates<'_>>> = HashMap::new();
+        let mut targets: HashMap<Labels, Vec<Candidates<'_>>> = HashMap::new();
         let mut held = memory.hold(0, JOINING)?;
         for info in &infos {
             let target = target_of(&info.labels);
-            held.grow(
-                labels_bytes(&target) + entry_bytes::<Labels, Candidates<'_>>(),
-                JOINING,
-            )?;
+            let entry = labels_bytes(&target) + entry_bytes::<Labels, Vec<Candidates<'_>>>();
+            held.grow(entry + CANDIDATE_BYTES, JOINING)?;
             let metrics = targets.entry(target).or_default();
-            let metric = metrics.entry(info.labels.metric_name()).or_default();
-            metric.push(info);
+            let metric = info.labels.metric_name();
+            match metrics.iter_mut().find(|known| known.metric == metric) {
+                Some(known) => known.series.push(info),
+                None => metrics.push(Candidates {
+                    metric,
+                    series: vec![info],
+                }),
+            }
         }
         let mut results = sources;
         for track in enriched {
@@ -157,7 +167,7 @@ impl Evaluator<'_> {
         &self,
         wanted: &Wanted,
         track: Track,
-        metrics: &BTreeMap<&str, Candidates<'_>>,
+        metrics: &[Candidates<'_>],
         results: &mut Vec<Track>,
     ) -> Result<(), QueryError> {
         let memory = &self.query.memory;
@@ -172,8 +182,8 @@ impl Evaluator<'_> {
         });
         for (time, element) in elements.chain(histograms) {
             let chosen = metrics
-                .values()
-                .map(|candidates| newest(candidates, time))
+                .iter()
+                .map(|candidates| newest(&candidates.series, time))
                 .collect::<Result<Vec<_>, _>>()?;
             if wanted.needs_info() && chosen.iter().all(Option::is_none) {
                 continue;
@@ -182,8 +192,10 @@ impl Evaluator<'_> {
                 part.push(time, element);
                 continue;
             }
-            let infos = metrics.values().zip(&chosen);
-            let infos = infos.filter_map(|(candidates, index)| candidates.get((*index)?).copied());
+            let infos = metrics
+                .iter()
+                .zip(&chosen)
+                .filter_map(|(candidates, index)| candidates.series.get((*index)?).copied());
             let labels = with_labels(wanted, &track.labels, infos)?;
             let mut part = Track::floats(labels, track.drop_name, Vec::new());
             part.push(time, element);
@@ -197,7 +209,7 @@ impl Evaluator<'_> {
 }
 
 /// The candidate with the newest sample at a step.
-fn newest(candidates: &Candidates<'_>, step: i64) -> Result<Option<usize>, QueryError> {
+fn newest(candidates: &[&Track], step: i64) -> Result<Option<usize>, QueryError> {
     let mut best: Option<(usize, f64)> = None;
     for (index, track) in candidates.iter().enumerate() {
         let at = track

@@ -205,6 +205,10 @@ impl Lowering<'_> {
         position: Position,
     ) -> Result<(Expr, bool), QueryError> {
         let name = call.func.name;
+        if call.func.experimental && !self.features.experimental_functions {
+            let message = format!("function {name:?} is not enabled");
+            return Err(parse_error(&message, position));
+        }
         if let Some(value) = self.bounds.of_function(name) {
             self.tokens.advance();
             self.tokens.skip_group();
@@ -213,10 +217,6 @@ impl Lowering<'_> {
         let Some(function) = Function::by_name(name) else {
             return Err(unsupported(format!("function {name}"), position));
         };
-        if call.func.experimental && !self.features.experimental_functions {
-            let message = format!("function {name:?} is not enabled");
-            return Err(parse_error(&message, position));
-        }
         self.tokens.advance();
         self.tokens.take("(");
         let mut args = Vec::with_capacity(call.args.args.len());
