@@ -18,8 +18,7 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
-use vervet_wire::{Accepted, BODY_BYTES_MAX, OtlpRequest, OtlpSink, Refusal, grpc};
+use vervet_wire::{Accepted, BODY_BYTES_MAX, OtlpRequest, OtlpSink, Refusal, grpc, listen};
 
 pub use totals::{Sample, Totals};
 
@@ -65,19 +64,18 @@ pub fn run(listen: SocketAddr) -> anyhow::Result<()> {
 async fn serve(listen: SocketAddr) -> anyhow::Result<()> {
     let sink = Counting::default();
     let cannot = || format!("cannot listen on {listen}");
-    let incoming = TcpIncoming::bind(listen).map_err(|error| anyhow::anyhow!(error.to_string()));
-    let incoming = incoming.with_context(cannot)?;
+    let grpc = TcpListener::bind(listen).await.with_context(cannot)?;
     let http = TcpListener::bind((listen.ip(), 0))
         .await
         .with_context(cannot)?;
-    let grpc_address = incoming.local_addr()?;
+    let grpc_address = grpc.local_addr()?;
     {
         let mut out = std::io::stdout().lock();
         writeln!(out, "grpc {grpc_address}\nhttp {}", http.local_addr()?)?;
         out.flush()?;
     }
     tokio::select! {
-        served = Server::builder().add_routes(grpc::routes(&sink, BODY_BYTES_MAX)).serve_with_incoming(incoming) => {
+        served = Server::builder().add_routes(grpc::routes(&sink, BODY_BYTES_MAX)).serve_with_incoming(listen::grpc(grpc)) => {
             served.context("the gRPC server failed")
         }
         never = answer_all(http, sink.clone()) => never,

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use axum::Router;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::server::TcpIncoming;
+use vervet_wire::listen;
 
 /// Streams that one HTTP/2 connection may have open.
 const STREAMS_PER_CONNECTION_MAX: u32 = 256;
@@ -27,7 +27,7 @@ pub(crate) async fn bind(what: &str, address: SocketAddr) -> anyhow::Result<TcpL
 
 /// Serves HTTP until shutdown.
 pub(crate) async fn serve_http(listener: TcpListener, router: Router, shutdown: CancellationToken) {
-    let served = axum::serve(listener, router)
+    let served = axum::serve(listen::http(listener), router)
         .with_graceful_shutdown(shutdown.cancelled_owned())
         .await;
     if let Err(error) = served {
@@ -45,7 +45,7 @@ pub(crate) async fn serve_grpc(
         .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .add_routes(routes)
-        .serve_with_incoming_shutdown(TcpIncoming::from(listener), shutdown.cancelled_owned())
+        .serve_with_incoming_shutdown(listen::grpc(listener), shutdown.cancelled_owned())
         .await;
     if let Err(error) = served {
         tracing::error!(%error, "the OTLP/gRPC listener failed");

@@ -379,7 +379,8 @@ async fn serve_admin(
     router: Router,
     stop: tokio_util::sync::CancellationToken,
 ) {
-    let served = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
+    let served = axum::serve(vervet_wire::listen::http(listener), router)
+        .with_graceful_shutdown(stop.cancelled_owned());
     if let Err(error) = served.await {
         tracing::error!(%error, "admin listener failed");
     }

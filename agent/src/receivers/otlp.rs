@@ -14,10 +14,9 @@ use bytes::Bytes;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
 use vervet_model::Signal;
 use vervet_wire::{
-    Accepted, DecodeError, OtlpRequest, OtlpSink, Refusal, RefusedRequest, Room, grpc, http,
+    Accepted, DecodeError, OtlpRequest, OtlpSink, Refusal, RefusedRequest, Room, grpc, http, listen,
 };
 
 use crate::budget::{MemoryBudget, MemoryKind, MemoryPermit};
@@ -128,7 +127,7 @@ async fn serve_grpc(
     let served = Server::builder()
         .timeout(REQUEST_TIMEOUT)
         .add_routes(grpc::routes(sink, body_bytes_max))
-        .serve_with_incoming_shutdown(TcpIncoming::from(listener), shutdown)
+        .serve_with_incoming_shutdown(listen::grpc(listener), shutdown)
         .await;
     if let Err(error) = served {
         tracing::error!(%error, "otlp grpc listener failed");
@@ -147,7 +146,7 @@ async fn serve_http(
     if let Ok(address) = listener.local_addr() {
         router = http::guard::telemetry(router, address, None, sink.clone());
     }
-    let served = axum::serve(listener, router)
+    let served = axum::serve(listen::http(listener), router)
         .with_graceful_shutdown(shutdown)
         .await;
     if let Err(error) = served {

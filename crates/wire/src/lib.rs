@@ -13,6 +13,7 @@
 pub mod compress;
 pub mod grpc;
 pub mod http;
+pub mod listen;
 pub mod otlp;
 pub mod protobuf;
 pub mod receiver;
