@@ -307,6 +307,27 @@ async fn a_full_disk_is_waited_out_without_loss() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_there_is_no_room_for_together_is_stored_in_parts() {
+    const BATCH_BYTES: usize = 600 << 10;
+    const BATCHES: u64 = 1 + crate::pipeline::SOURCE_BATCHES_MAX as u64;
+    let dir = tempfile::tempdir().expect("folder");
+    let disk = Arc::new(FullDisk::default());
+    let fs = Arc::clone(&disk) as Arc<dyn FileSystem>;
+    let mut running = start(dir.path(), 64 << 20, fs);
+    // All but the first wait in the queue, and are taken from there together.
+    disk.is_full.store(true, Ordering::SeqCst);
+    for offset in 1..=BATCHES {
+        let batch = batch(BATCH_BYTES, vec![position(offset)]);
+        running.sender.send(batch).await.expect("open");
+    }
+    let room = BATCH_BYTES + BATCH_BYTES / 2;
+    disk.write_bytes_max.store(room, Ordering::SeqCst);
+    disk.is_full.store(false, Ordering::SeqCst);
+    running.wait_for_sequence(BATCHES).await;
+    running.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_batch_over_the_limit_is_dropped_counted_and_holds_up_nothing() {
     let dir = tempfile::tempdir().expect("folder");
     let mut running = start(dir.path(), 1 << 20, Arc::new(OsFileSystem));

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use vervet_journal::{FileEntry, FileSystem, JournalFile, OsFileSystem};
 
@@ -12,12 +12,15 @@ use vervet_journal::{FileEntry, FileSystem, JournalFile, OsFileSystem};
 pub(crate) struct FullDisk {
     pub(crate) is_full: Arc<AtomicBool>,
     pub(crate) fails_syncs: Arc<AtomicBool>,
+    /// There is no room for more at once; 0 for any.
+    pub(crate) write_bytes_max: Arc<AtomicUsize>,
 }
 
 struct File {
     inner: Arc<dyn JournalFile>,
     is_full: Arc<AtomicBool>,
     fails_syncs: Arc<AtomicBool>,
+    write_bytes_max: Arc<AtomicUsize>,
 }
 
 fn check(is_full: &AtomicBool) -> io::Result<()> {
@@ -33,6 +36,7 @@ impl FullDisk {
             inner,
             is_full: Arc::clone(&self.is_full),
             fails_syncs: Arc::clone(&self.fails_syncs),
+            write_bytes_max: Arc::clone(&self.write_bytes_max),
         })
     }
 }
@@ -74,7 +78,10 @@ impl JournalFile for File {
     }
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
         check(&self.is_full)?;
-        self.inner.write_at(bytes, offset)
+        match self.write_bytes_max.load(Ordering::SeqCst) {
+            max if max > 0 && bytes.len() > max => Err(io::ErrorKind::StorageFull.into()),
+            _ => self.inner.write_at(bytes, offset),
+        }
     }
     fn set_len(&self, len: u64) -> io::Result<()> {
         self.inner.set_len(len)
