@@ -67,6 +67,8 @@ pub(super) struct TailedFile {
     pub(super) open: Option<Box<OpenFile>>,
     /// The descriptor of the first look, until the file is read: it may be deleted before.
     pub(super) first_look: Option<File>,
+    /// How it began then; empty where nothing is looked for by it.
+    pub(super) unread_prefix: Prefix,
 }
 
 /// What is needed to read a file.
@@ -129,6 +131,7 @@ impl TailedFile {
             gone_at: None,
             open: None,
             first_look: None,
+            unread_prefix: Prefix::default(),
         }
     }
 

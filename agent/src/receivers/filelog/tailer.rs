@@ -65,6 +65,8 @@ pub(super) struct Tailer {
     /// How many files have the descriptor of their first look.
     first_looks: usize,
     live: PrefixIndex,
+    /// Plain files of which nothing has been read, by how they began at their first look.
+    unread_by_prefix: PrefixIndex,
     pasts: Pasts,
     /// Folders in which the rest of a file is to be looked for.
     searches: HashSet<PathBuf>,
@@ -174,6 +176,7 @@ impl Tailer {
             open_max: reading::open_files_max(),
             first_looks: 0,
             live: PrefixIndex::default(),
+            unread_by_prefix: PrefixIndex::default(),
             pasts: Pasts::new(resume),
             searches: HashSet::new(),
             unread: Unread::default(),
@@ -383,6 +386,7 @@ impl Tailer {
         self.counts.files.dec();
         self.first_looks -= usize::from(file.first_look.take().is_some());
         self.live.remove(file.prefix(), id);
+        self.forget_beginning(&mut file);
         self.open.retain(|open| *open != id);
         let recent = file.open.as_ref().map(|open| open.recent().to_vec());
         file.close();

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::Tailer;
-use crate::receivers::filelog::content;
+use crate::receivers::filelog::content::{self, Compression};
 use crate::receivers::filelog::file::TailedFile;
 use crate::receivers::filelog::identity::{FileId, Mark, Prefix, TAIL_BYTES};
 use crate::receivers::filelog::pasts::{Candidate, Kinship, Past, ends_with};
@@ -31,7 +31,8 @@ impl Tailer {
         file.copy_of = live.map(|(original, _)| original);
         if file.copy_of.is_none() {
             // Nothing has been read of that one: only their beginnings can be compared.
-            file.copy_of = self.unread_original(file.id, &candidate);
+            let named = self.unread_original(file.id, &candidate);
+            file.copy_of = named.or_else(|| self.unread_deleted(file.id, &candidate));
             if file.copy_of.is_some() {
                 return Ok(());
             }
@@ -110,6 +111,45 @@ impl Tailer {
                 || Prefix::of(&candidate.beginning).fits(&beginning);
             alike.then_some(original)
         })
+    }
+
+    /// A file that has been deleted before anything was read of it, and that begins as the candidate does. It is read
+    /// through the descriptor of its first look.
+    fn unread_deleted(&mut self, id: FileId, candidate: &Candidate<'_>) -> Option<FileId> {
+        let unread = self.unread_by_prefix.find(&candidate.beginning);
+        let alike = unread.chain(self.live.find(&candidate.beginning));
+        alike.filter(|twin| *twin != id).find(|twin| {
+            let Some(file) = self.files.get_mut(twin) else {
+                return false;
+            };
+            let names = [&file.path, file.origin()];
+            let is_related = names
+                .iter()
+                .any(|name| is_rotation_of(candidate.path, name));
+            file.mark.offset == 0
+                && file.copy_of.is_none()
+                && file.compression.is_none()
+                && is_related
+                && file.has_descriptor()
+                && matches!(file.look(), Ok(Some(look)) if look.deleted)
+        })
+    }
+
+    /// So that a copy that is read first knows the original, also one that is deleted by then.
+    pub(super) fn learn_beginning(&mut self, file: &mut TailedFile, opened: &std::fs::File) {
+        self.forget_beginning(file);
+        if let Ok(None) = Compression::of(opened)
+            && let Ok(prefix) = content::prefix(opened, None)
+        {
+            file.unread_prefix = prefix;
+            self.unread_by_prefix.insert(prefix, file.id);
+        }
+    }
+
+    /// Something is read of it, or it is over.
+    pub(super) fn forget_beginning(&mut self, file: &mut TailedFile) {
+        let prefix = std::mem::take(&mut file.unread_prefix);
+        self.unread_by_prefix.remove(prefix, file.id);
     }
 
     /// Whether a copy beside the file holds what was read of it, and more.

@@ -298,6 +298,7 @@ impl Tailer {
         self.counts
             .open_files
             .set(i64::try_from(self.open.len()).unwrap_or(0));
+        self.forget_beginning(file);
         self.live.insert(file.prefix(), file.id);
         Ok(true)
     }
@@ -308,10 +309,16 @@ impl Tailer {
 
     /// Keeps a descriptor for a file that is to be read, if there is room for it.
     pub(super) fn keep_first_look(&mut self, file: &mut TailedFile, opened: Option<std::fs::File>) {
-        if !self.is_full() && file.first_look.is_none() {
-            self.first_looks += usize::from(opened.is_some());
-            file.first_look = opened;
+        if self.is_full() || file.first_look.is_some() {
+            return;
         }
+        if let Some(opened) = &opened
+            && !file.is_known()
+        {
+            self.learn_beginning(file, opened);
+        }
+        self.first_looks += usize::from(opened.is_some());
+        file.first_look = opened;
     }
 
     fn take_first_look(&mut self, file: &mut TailedFile) -> Option<std::fs::File> {

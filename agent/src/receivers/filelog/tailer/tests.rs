@@ -186,6 +186,33 @@ fn a_copy_deleted_before_its_original_is_cut_is_read_in_its_place() {
 }
 
 #[test]
+fn a_compressed_copy_read_before_its_deleted_original_is_not_read_twice() {
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path().join("app.log.7");
+    let copy = folder.path().join("app.log.7.gz");
+    let mut hand = Hand::new(&folder.path().join("app.log*"), Vec::new());
+    write(&path, 0..30);
+    write_gzip(&path, &copy);
+    hand.look();
+    fs::remove_file(&path).expect("removed");
+    let found = hand.tailer.files.iter();
+    let mut found = found.filter(|(_, file)| file.path == copy);
+    let id = *found.next().expect("found").0;
+    hand.tailer.turn(id, Instant::now());
+    assert_eq!(hand.read(), lines(0..30));
+    hand.look();
+    hand.tailer.files.values_mut().for_each(|file| {
+        // As if that had been long ago.
+        file.grown_at -= Duration::from_secs(60);
+        file.gone_at = file.gone_at.map(|at| at - Duration::from_secs(60));
+    });
+    hand.tailer.look_at_open();
+    assert_eq!(hand.read(), [""; 0]);
+    let left: Vec<_> = hand.tailer.files.values().map(|file| &file.path).collect();
+    assert_eq!(left, [&copy]);
+}
+
+#[test]
 fn an_idle_file_keeps_no_descriptor_of_its_first_look() {
     let folder = tempfile::tempdir().expect("folder");
     let path = folder.path().join("app.log");
