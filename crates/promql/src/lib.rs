@@ -5,8 +5,7 @@
 //! its own and keeps no state; it evaluates on the calling thread, or beside it when a query nests deeply.
 //!
 //! The language is that of Prometheus 3 with native histograms. What Prometheus has behind flags is behind
-//! [`Features`] here; the histogram operators `</` and `>/` are not there. The metric name is removed at the end of a
-//! query, not by each function.
+//! [`Features`] here. The metric name is removed at the end of a query, not by each function.
 //!
 //! Invariants: each selector of a query reads the store once, for the whole time range; what the engine
 //! does not support is an error, never a wrong answer. Limits are in [`EngineOptions`].

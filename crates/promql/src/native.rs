@@ -5,6 +5,7 @@
 
 mod stats;
 mod sum;
+mod trim;
 
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use crate::queryable::is_stale;
 
 pub(crate) use stats::Quantile;
 pub(crate) use sum::{mean, total};
+pub(crate) use trim::Keep;
 
 /// The schema of histograms with custom bounds.
 pub const CUSTOM_SCHEMA: i32 = -53;

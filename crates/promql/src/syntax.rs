@@ -231,9 +231,26 @@ pub(crate) enum BinaryOp {
     And,
     Or,
     Unless,
+    /// The observations of a histogram below a value.
+    TrimUpper,
+    /// Those above it.
+    TrimLower,
 }
 
 impl BinaryOp {
+    /// The operators that the parser does not know, and what it reads instead.
+    pub(crate) fn trim(text: &str) -> Option<(Self, &'static str)> {
+        match text {
+            "</" => Some((Self::TrimUpper, "<")),
+            ">/" => Some((Self::TrimLower, ">")),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn is_trim(self) -> bool {
+        matches!(self, Self::TrimUpper | Self::TrimLower)
+    }
+
     /// As in a query.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
@@ -253,6 +270,8 @@ impl BinaryOp {
             Self::And => "and",
             Self::Or => "or",
             Self::Unless => "unless",
+            Self::TrimUpper => "</",
+            Self::TrimLower => ">/",
         }
     }
 
@@ -273,7 +292,7 @@ impl BinaryOp {
     }
 
     pub(crate) fn is_arithmetic(self) -> bool {
-        !self.is_comparison() && !self.is_set()
+        !self.is_comparison() && !self.is_set() && !self.is_trim()
     }
 }
 

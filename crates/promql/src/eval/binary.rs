@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::error::QueryError;
 use crate::eval::{Element, Evaluated, Evaluator, Track};
-use crate::native::NativeHistogram;
+use crate::native::{Keep, NativeHistogram};
 use crate::queryable::Sample;
 use crate::syntax::{Binary, BinaryOp};
 
@@ -93,7 +93,9 @@ impl Evaluator<'_> {
         lhs: &Element,
         rhs: &Element,
     ) -> Option<Outcome> {
-        if let (Element::Float(lhs), Element::Float(rhs)) = (lhs, rhs) {
+        if let (Element::Float(lhs), Element::Float(rhs)) = (lhs, rhs)
+            && !binary.op.is_trim()
+        {
             return Some(apply(binary.op, *lhs, *rhs));
         }
         let position = binary.lhs.position;
@@ -108,6 +110,12 @@ impl Evaluator<'_> {
                 return Some(Outcome::of(
                     NativeHistogram::clone(histogram).divided(*divisor),
                 ));
+            }
+            (BinaryOp::TrimUpper, Element::Histogram(histogram), Element::Float(limit)) => {
+                return Some(Outcome::of(histogram.trimmed(*limit, Keep::Below)));
+            }
+            (BinaryOp::TrimLower, Element::Histogram(histogram), Element::Float(limit)) => {
+                return Some(Outcome::of(histogram.trimmed(*limit, Keep::Above)));
             }
             (BinaryOp::Equal, Element::Histogram(lhs), Element::Histogram(rhs)) => {
                 return Some(Outcome::Holds(lhs.same_observations(rhs)));
@@ -198,5 +206,7 @@ fn apply(op: BinaryOp, lhs: f64, rhs: f64) -> Outcome {
         BinaryOp::LessEqual => Outcome::Holds(lhs <= rhs),
         // Set operators never look at values.
         BinaryOp::And | BinaryOp::Or | BinaryOp::Unless => Outcome::Holds(true),
+        // Numbers cannot be trimmed.
+        BinaryOp::TrimUpper | BinaryOp::TrimLower => Outcome::Value(f64::NAN),
     }
 }

@@ -89,7 +89,7 @@ impl NativeHistogram {
 
     /// A bucket with the bounds that interpolation uses: the zero bucket of a one-sided histogram and the
     /// lowest custom bucket begin (or end) at zero.
-    fn effective(&self, mut span: Span) -> Span {
+    pub(super) fn effective(&self, mut span: Span) -> Span {
         if self.has_custom_bounds() {
             if span.lower == f64::NEG_INFINITY && span.upper > 0.0 {
                 span.lower = 0.0;
@@ -132,7 +132,7 @@ impl NativeHistogram {
     }
 
     /// The share of a bucket that lies below a value inside it.
-    fn share_below(&self, span: Span, value: f64) -> f64 {
+    pub(super) fn share_below(&self, span: Span, value: f64) -> f64 {
         let Span { lower, upper, .. } = span;
         if lower == f64::NEG_INFINITY {
             return 1.0;

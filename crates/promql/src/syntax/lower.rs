@@ -11,8 +11,8 @@ use crate::syntax::plain::{INFO_MARK, plain};
 use crate::syntax::selector::matchers_of;
 use crate::syntax::tokens::Tokens;
 use crate::syntax::{
-    Aggregate, AggregateOp, Binary, Edges, Expr, Node, QUERY_DEPTH_MAX, Selector, Subquery,
-    ValueType, parse_error,
+    Aggregate, AggregateOp, Binary, BinaryOp, Edges, Expr, Node, QUERY_DEPTH_MAX, Selector,
+    Subquery, ValueType, parse_error,
 };
 
 /// First and last step of the whole query and the time between steps, for `@ start()`, `end()` and the like
@@ -294,7 +294,8 @@ impl Lowering<'_> {
         position: Position,
     ) -> Result<(Expr, bool), QueryError> {
         let lhs = self.lower(&binary.lhs)?;
-        let Some(op) = binary_op(binary.op.id()) else {
+        let trim = BinaryOp::trim(self.tokens.peek()).map(|(op, _)| op);
+        let Some(op) = trim.or_else(|| binary_op(binary.op.id())) else {
             return Err(unsupported(format!("operator {}", binary.op), position));
         };
         self.tokens.advance();
@@ -308,6 +309,20 @@ impl Lowering<'_> {
             if !matches!(side.value_type(), ValueType::Scalar | ValueType::Vector) {
                 expect_type(side, ValueType::Vector, "binary expression")?;
             }
+        }
+        let return_bool = binary
+            .modifier
+            .as_ref()
+            .is_some_and(|modifier| modifier.return_bool);
+        if return_bool && op.is_trim() {
+            let message = "bool modifier can only be used on comparison operators";
+            return Err(parse_error(message, position));
+        }
+        if value_type == ValueType::Scalar && op.is_trim() {
+            return Err(QueryError::Execution(format!(
+                "operator {:?} not allowed for Scalar operations",
+                op.as_str()
+            )));
         }
         let invariant = lhs.1 && rhs.1;
         let matching = matching(binary.modifier.as_ref());
@@ -323,10 +338,7 @@ impl Lowering<'_> {
             op,
             lhs: wrap_if(lhs.0, lhs.1 && !invariant),
             rhs: wrap_if(rhs.0, rhs.1 && !invariant),
-            return_bool: binary
-                .modifier
-                .as_ref()
-                .is_some_and(|modifier| modifier.return_bool),
+            return_bool,
             matching,
             value_type,
         };

@@ -1,7 +1,7 @@
 //! The query in the part of the language that `promql-parser` reads.
 //!
 //! In: the tokens of a query. Out: a text where arithmetic on durations is done, where `anchored` and `smoothed` are
-//! left out (`lower` finds them among the tokens again), and where the selector that `info` takes begins with a
+//! left out (`lower` finds them among the tokens again, as the operators that trim histograms), and where the selector that `info` takes begins with a
 //! matcher of [`INFO_MARK`], because the parser wants at least one that does not match the empty text. All else stays
 //! as it is.
 
@@ -10,7 +10,7 @@ use crate::features::Features;
 use crate::syntax::durations::{Arithmetic, is_duration_function};
 use crate::syntax::lower::Bounds;
 use crate::syntax::tokens::Tokens;
-use crate::syntax::{Edges, parse_error};
+use crate::syntax::{BinaryOp, Edges, parse_error};
 
 /// Words after which an expression begins, so that what follows is no modifier of a selector.
 const OPERATOR_WORDS: [&str; 12] = [
@@ -68,6 +68,9 @@ pub(crate) fn plain(
             "}" => braces = braces.saturating_sub(1),
             _ if braces > 0 => {}
             "[" => index = rewriting.brackets(index)?,
+            text if let Some((_, plain)) = BinaryOp::trim(text) => {
+                rewriting.replace(index, index + 1, plain);
+            }
             "info" if tokens.text_at(index + 1) == "(" => {
                 let second = tokens.second_argument(index + 1);
                 rewriting.label_selectors.extend(second);

@@ -179,16 +179,6 @@ impl<'q> Tokens<'q> {
     /// The error for a text that the parser rejects with a message: where a part of the language is used that
     /// it does not know, the error names it.
     pub(crate) fn explain(&self, message: String) -> QueryError {
-        let mut previous = "";
-        for (offset, text) in &self.all {
-            if *text == "/" && matches!(previous, "<" | ">") {
-                return QueryError::Unsupported {
-                    what: format!("the histogram operator {previous}/"),
-                    position: Some(Position::of(self.query, *offset)),
-                };
-            }
-            previous = text;
-        }
         let (fault, offset) = self.find_fault().unwrap_or_default();
         let message = if message == UNLOCATED && !fault.is_empty() {
             fault
@@ -228,7 +218,21 @@ impl<'q> Tokens<'q> {
         }
         let unfinished = matches!(
             previous,
-            "+" | "-" | "*" | "/" | "%" | "^" | "==" | "!=" | ">" | "<" | ">=" | "<=" | "," | "@"
+            "+" | "-"
+                | "*"
+                | "/"
+                | "%"
+                | "^"
+                | "=="
+                | "!="
+                | ">"
+                | "<"
+                | ">="
+                | "<="
+                | "</"
+                | ">/"
+                | ","
+                | "@"
         );
         unfinished.then(|| ("unexpected end of input".to_owned(), Some(self.query.len())))
     }
@@ -318,7 +322,7 @@ fn token_length(text: &str) -> usize {
         _ if first.is_ascii_digit() || first == '.' => number_length(text),
         _ => {
             let pair = text.get(..2).unwrap_or_default();
-            if matches!(pair, "==" | "!=" | "<=" | ">=" | "=~" | "!~") {
+            if matches!(pair, "==" | "!=" | "<=" | ">=" | "=~" | "!~" | "</" | ">/") {
                 2
             } else {
                 first.len_utf8()
