@@ -21,10 +21,10 @@ pub(crate) fn format_plain(value: f64) -> String {
     }
 }
 
-/// The shortest text as messages have it: an exponent below 1e-4 and from 1e21 on.
+/// The shortest text as messages have it: an exponent below 1e-4 and from 1e6 on.
 pub(crate) fn format_message(value: f64) -> String {
     let size = value.abs();
-    if size.is_finite() && size != 0.0 && !(1e-4..1e21).contains(&size) {
+    if size.is_finite() && size != 0.0 && !(1e-4..1e6).contains(&size) {
         return scientific(value);
     }
     format_plain(value)
@@ -71,5 +71,15 @@ mod tests {
             assert_eq!(format_value(value), text);
         }
         assert_eq!(format_plain(1e21), "1000000000000000000000");
+        for (value, text) in [
+            (999_999.5, "999999.5"),
+            (1_250_000.0, "1.25e+06"),
+            (0.00012, "0.00012"),
+            (0.000012, "1.2e-05"),
+        ] {
+            assert_eq!(format_message(value), text);
+        }
+        assert_eq!(format_open_metrics(1e6), "1e+06");
+        assert_eq!(format_open_metrics(2.0), "2.0");
     }
 }

@@ -5,6 +5,7 @@
 
 mod stats;
 mod sum;
+mod text;
 mod trim;
 
 use std::sync::Arc;
@@ -32,6 +33,14 @@ pub enum ResetHint {
 }
 
 impl ResetHint {
+    /// Whether two histograms of a sum contradict one another.
+    pub(crate) fn contradicts(self, other: Self) -> bool {
+        matches!(
+            (self, other),
+            (Self::Reset, Self::NotReset) | (Self::NotReset, Self::Reset)
+        )
+    }
+
     /// What is known of a sum of two histograms.
     pub(crate) fn joined(self, other: Self) -> Self {
         match (self, other) {

@@ -7,6 +7,7 @@ use vervet_model::{Labels, LabelsBuilder, METRIC_NAME};
 
 use crate::error::QueryError;
 use crate::eval::group::{Numbering, key_labels};
+use crate::eval::histogram_windows::Place;
 use crate::eval::memory::{Charge, SAMPLE_BYTES, SPARE, TRACK_BYTES, entry_bytes, text_bytes};
 use crate::eval::{Evaluator, Track};
 use crate::format::format_plain;
@@ -150,6 +151,7 @@ impl Evaluator<'_> {
                 total(&histograms)
             } {
                 Ok(Some((histogram, reconciled))) => {
+                    self.warn_contradiction(&histograms, aggregate.expr.position);
                     if reconciled {
                         self.reconciled("aggregation", aggregate.expr.position);
                     }
@@ -159,11 +161,10 @@ impl Evaluator<'_> {
                     });
                 }
                 Ok(None) => {}
-                Err(Incompatible) => self.query.warn(
-                    "vector contains a mix of histograms with exponential and custom buckets \
-                     schemas",
-                    aggregate.expr.position,
-                ),
+                Err(Incompatible) => self.warn_schemas(Place {
+                    name: group.metric_of_histograms(),
+                    position: aggregate.expr.position,
+                }),
             }
         }
         results
@@ -238,16 +239,6 @@ impl Evaluator<'_> {
         let mut results = Vec::new();
         for group in groups {
             self.query.check_deadline()?;
-            if group
-                .members
-                .iter()
-                .any(|track| !track.histograms.is_empty())
-            {
-                return Err(QueryError::Unsupported {
-                    what: "count_values of native histograms".to_owned(),
-                    position: Some(aggregate.expr.position),
-                });
-            }
             self.count_values(label, aggregate, &group, &mut results)?;
         }
         merge_same_labels(results, &self.query.memory)
@@ -265,15 +256,20 @@ impl Evaluator<'_> {
         let mut held = memory.hold(self.grid.len().saturating_mul(per_step), COUNTING)?;
         let mut numbering = Numbering::new(memory)?;
         let mut counts: Vec<HashMap<usize, f64>> = vec![HashMap::new(); self.grid.len()];
-        for sample in group.members.iter().flat_map(|track| &track.samples) {
-            let text = format_plain(sample.value);
+        let values = group.members.iter().flat_map(|track| {
+            let floats = track.samples.iter();
+            let floats = floats.map(|sample| (sample.timestamp, format_plain(sample.value)));
+            let histograms = track.histograms.iter();
+            floats.chain(histograms.map(|sample| (sample.timestamp, sample.histogram.to_string())))
+        });
+        for (timestamp, text) in values {
             let known = numbering.len();
             let number = numbering.number(Labels::from_pairs([("", &text)]))?;
             if numbering.len() > known {
                 // The text stays: it becomes a label.
                 memory.keep(2 * text_bytes(&text), COUNTING)?;
             }
-            if let Some(at_step) = counts.get_mut(self.grid.index(sample.timestamp)) {
+            if let Some(at_step) = counts.get_mut(self.grid.index(timestamp)) {
                 let full = at_step.len() == at_step.capacity();
                 *at_step.entry(number).or_default() += 1.0;
                 if full {
@@ -309,6 +305,13 @@ impl Evaluator<'_> {
 }
 
 impl Group {
+    /// The name of a metric with histograms.
+    fn metric_of_histograms(&self) -> &str {
+        let mut members = self.members.iter().rev();
+        let found = members.find(|track| !track.histograms.is_empty());
+        found.map_or("", |track| track.labels.metric_name())
+    }
+
     fn into_track(self, samples: Vec<Sample>) -> Track {
         Track::floats(self.labels, self.drop_name, samples)
     }

@@ -98,59 +98,70 @@ impl Evaluator<'_> {
         {
             return Some(apply(binary.op, *lhs, *rhs));
         }
-        let position = binary.lhs.position;
-        let sum = match (binary.op, lhs, rhs) {
+        Some(match (binary.op, lhs, rhs) {
             (BinaryOp::Mul, Element::Histogram(histogram), Element::Float(factor))
             | (BinaryOp::Mul, Element::Float(factor), Element::Histogram(histogram)) => {
-                return Some(Outcome::of(
-                    NativeHistogram::clone(histogram).scaled(*factor),
-                ));
+                Outcome::of(NativeHistogram::clone(histogram).scaled(*factor))
             }
             (BinaryOp::Div, Element::Histogram(histogram), Element::Float(divisor)) => {
-                return Some(Outcome::of(
-                    NativeHistogram::clone(histogram).divided(*divisor),
-                ));
+                Outcome::of(NativeHistogram::clone(histogram).divided(*divisor))
             }
             (BinaryOp::TrimUpper, Element::Histogram(histogram), Element::Float(limit)) => {
-                return Some(Outcome::of(histogram.trimmed(*limit, Keep::Below)));
+                Outcome::of(histogram.trimmed(*limit, Keep::Below))
             }
             (BinaryOp::TrimLower, Element::Histogram(histogram), Element::Float(limit)) => {
-                return Some(Outcome::of(histogram.trimmed(*limit, Keep::Above)));
+                Outcome::of(histogram.trimmed(*limit, Keep::Above))
             }
             (BinaryOp::Equal, Element::Histogram(lhs), Element::Histogram(rhs)) => {
-                return Some(Outcome::Holds(lhs.same_observations(rhs)));
+                Outcome::Holds(lhs.same_observations(rhs))
             }
             (BinaryOp::NotEqual, Element::Histogram(lhs), Element::Histogram(rhs)) => {
-                return Some(Outcome::Holds(!lhs.same_observations(rhs)));
+                Outcome::Holds(!lhs.same_observations(rhs))
             }
-            (BinaryOp::Add, Element::Histogram(lhs), Element::Histogram(rhs)) => lhs.plus(rhs),
-            (BinaryOp::Sub, Element::Histogram(lhs), Element::Histogram(rhs)) => lhs.minus(rhs),
+            (BinaryOp::Add | BinaryOp::Sub, Element::Histogram(lhs), Element::Histogram(rhs)) => {
+                Outcome::of(self.combine_histograms(binary, lhs, rhs)?)
+            }
             _ => {
+                let (op, lhs, rhs) = (binary.op.as_str(), kind(lhs), kind(rhs));
                 self.query.info(
                     &format!(
-                        "incompatible sample types encountered for binary operator {:?}: {} {} {}",
-                        binary.op.as_str(),
-                        kind(lhs),
-                        binary.op.as_str(),
-                        kind(rhs)
+                        "incompatible sample types encountered for binary operator {op:?}: \
+                         {lhs} {op} {rhs}"
                     ),
-                    position,
+                    binary.lhs.position,
                 );
                 return None;
             }
+        })
+    }
+
+    /// The sum or difference of two histograms; `None`, with a warning, when their layouts do not go together.
+    fn combine_histograms(
+        &self,
+        binary: &Binary,
+        lhs: &NativeHistogram,
+        rhs: &NativeHistogram,
+    ) -> Option<NativeHistogram> {
+        let position = binary.lhs.position;
+        let (result, operation) = match binary.op {
+            BinaryOp::Add => (lhs.plus(rhs), "addition"),
+            _ => (lhs.minus(rhs), "subtraction"),
         };
-        let Ok((histogram, reconciled)) = sum else {
+        let Ok((histogram, reconciled)) = result else {
+            let op = binary.op.as_str();
             self.query.warn(
-                "vector contains a mix of histograms with exponential and custom buckets schemas",
+                &format!("incompatible bucket layout encountered for binary operator {op}"),
                 position,
             );
             return None;
         };
-        if reconciled {
-            let addition = binary.op == BinaryOp::Add;
-            self.reconciled(if addition { "addition" } else { "subtraction" }, position);
+        if lhs.reset_hint.contradicts(rhs.reset_hint) {
+            self.contradiction(operation, position);
         }
-        Some(Outcome::of(histogram))
+        if reconciled {
+            self.reconciled(operation, position);
+        }
+        Some(histogram)
     }
 }
 

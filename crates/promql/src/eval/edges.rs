@@ -107,7 +107,7 @@ impl Evaluator<'_> {
         match self.histogram_at(source, time, counter, window.place.position) {
             Ok(histogram) => Some(Element::Histogram(histogram)),
             Err(Incompatible) => {
-                self.warn_schemas(window);
+                self.warn_schemas(window.place);
                 None
             }
         }
@@ -201,7 +201,7 @@ impl Evaluator<'_> {
             self.change_within(range, bounding, window, counter)
         };
         if change.is_err() {
-            self.warn_schemas(window);
+            self.warn_schemas(window.place);
         }
         change.ok()
     }

@@ -96,14 +96,36 @@ impl Evaluator<'_> {
         );
     }
 
-    pub(crate) fn warn_schemas(&self, window: &MixedWindow<'_>) {
+    pub(crate) fn warn_schemas(&self, place: Place<'_>) {
         self.query.warn(
             &format!(
                 "vector contains a mix of histograms with exponential and custom buckets schemas \
                  for metric name {:?}",
-                window.place.name
+                place.name
             ),
-            window.place.position,
+            place.position,
+        );
+    }
+
+    /// Warns when of histograms that are added one says that its counter began anew and another that it did not.
+    pub(crate) fn warn_contradiction(
+        &self,
+        histograms: &[Arc<NativeHistogram>],
+        position: Position,
+    ) {
+        let says = |hint| {
+            let mut all = histograms.iter();
+            all.any(|histogram| histogram.reset_hint == hint)
+        };
+        if says(ResetHint::Reset) && says(ResetHint::NotReset) {
+            self.contradiction("aggregation", position);
+        }
+    }
+
+    pub(crate) fn contradiction(&self, operation: &str, position: Position) {
+        self.query.warn(
+            &format!("conflicting counter resets during histogram {operation}"),
+            position,
         );
     }
 
@@ -145,7 +167,7 @@ impl Evaluator<'_> {
             return None;
         }
         let Ok((change, reconciled)) = window.change(counter) else {
-            self.warn_schemas(window);
+            self.warn_schemas(window.place);
             return None;
         };
         let ends: Vec<HistogramSample> = if counter {
@@ -171,7 +193,7 @@ impl Evaluator<'_> {
             None => Ok(change),
         };
         let Ok(mut change) = change else {
-            self.warn_schemas(window);
+            self.warn_schemas(window.place);
             return None;
         };
         change.reset_hint = ResetHint::Gauge;
@@ -198,7 +220,7 @@ impl Evaluator<'_> {
                 let from = window.histograms.len().saturating_sub(2);
                 let pair = window.histograms.get(from..)?;
                 let Ok((change, reconciled)) = window.last_change(pair, rate) else {
-                    self.warn_schemas(window);
+                    self.warn_schemas(window.place);
                     return None;
                 };
                 self.warn_kind(window, pair, rate);
@@ -237,13 +259,14 @@ impl Evaluator<'_> {
         match result {
             Ok(result) => {
                 let (histogram, reconciled) = result?;
+                self.warn_contradiction(&all, window.place.position);
                 if reconciled {
                     self.reconciled("aggregation", window.place.position);
                 }
                 Some(Element::Histogram(Arc::new(histogram)))
             }
             Err(Incompatible) => {
-                self.warn_schemas(window);
+                self.warn_schemas(window.place);
                 None
             }
         }
