@@ -8,6 +8,7 @@
 //! | `VERVET_HOURS` | 10 | the time that log records are spread over |
 //! | `VERVET_RUNS` | 25 | times that each request is made, 0 for none; fewer of those that take long, at least 3 |
 //! | `VERVET_ONLY` | | requests are made whose name holds this |
+//! | `VERVET_COLD` | 1 | whether each request is made cold first; 0 leaves a profile of warm ones |
 //! | `VERVET_MERGE` | 1 | whether files are merged, and asked again |
 //! | `VERVET_KEEP` | | a folder that is kept, and asked as it is when it has been filled before |
 //! | `VERVET_WORK_DIR` | `.` | where a folder is made that is not kept |
