@@ -23,6 +23,7 @@ use vervet_agent::budget::allowed_bytes;
 use vervet_agent::config::substitute::SystemSources;
 use vervet_agent::config::{ConfigError, Mistakes, Problem, listen_address, read_checked};
 use vervet_alerting::{NotifyConfig, NotifySpec};
+use vervet_promql::Features;
 use vervet_store::PromoteConfig;
 
 pub use spec::CollectorSpec;
@@ -39,6 +40,7 @@ pub struct CollectorConfig {
     pub otlp_grpc: SocketAddr,
     pub otlp_http: SocketAddr,
     pub limits: Limits,
+    pub promql: Features,
     /// Attributes that get columns of their own.
     pub promote: PromoteConfig,
     pub upkeep: UpkeepSettings,
@@ -195,6 +197,7 @@ impl TryFrom<CollectorSpec> for CollectorConfig {
                 data_dir: spec.data_dir,
                 environment: spec.environment,
                 limits,
+                promql: features(&spec.promql.features),
                 promote,
                 upkeep,
                 rules_dir: spec.rules.dir,
@@ -205,6 +208,19 @@ impl TryFrom<CollectorSpec> for CollectorConfig {
             }),
         )
     }
+}
+
+fn features(named: &[spec::PromqlFeature]) -> Features {
+    let mut features = Features::default();
+    for feature in named {
+        match feature {
+            spec::PromqlFeature::PromqlDurationExpr => features.duration_expressions = true,
+            spec::PromqlFeature::PromqlExtendedRangeSelectors => {
+                features.extended_range_selectors = true;
+            }
+        }
+    }
+    features
 }
 
 /// Where alerts are sent; every mistake is noted.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use vervet_model::{Labels, Matcher, UnixMillis};
 use vervet_promql::{
-    Engine, EngineOptions, QueryError, QueryOutput, Queryable, QueryableError, Sample,
+    Engine, EngineOptions, Features, QueryError, QueryOutput, Queryable, QueryableError, Sample,
     SelectRequest, Series,
 };
 use vervet_store::{SampleLimits, Store, StoreError};
@@ -33,13 +33,14 @@ pub(crate) struct QueryService {
 }
 
 impl QueryService {
-    pub(crate) fn new(store: Store, limits: &Limits) -> Self {
+    pub(crate) fn new(store: Store, limits: &Limits, features: Features) -> Self {
         let options = EngineOptions {
             timeout: limits.query_timeout,
             samples_max: limits.query_samples,
             memory_max: limits.query_memory_bytes,
             memory_together_max: limits.query_memory_bytes.saturating_mul(QUERIES_MEMORY),
             series_max: limits.query_series,
+            features,
             ..EngineOptions::default()
         };
         let permits = Arc::new(Semaphore::new(limits.queries));

@@ -112,7 +112,7 @@ impl Collector {
         let committer = tokio::task::spawn_blocking(move || committer.run());
         let consumers = CancellationToken::new();
         let workers = spawn_workers(opened, &own, (head, recent), &config, &consumers);
-        let queries = QueryService::new(store.clone(), &config.limits);
+        let queries = QueryService::new(store.clone(), &config.limits, config.promql);
         let (alerts, rule_errors) = open_rules(&config, &queries, &ingest, &own.metrics).await?;
         let sources = CancellationToken::new();
         let rules = spawn_rules(&alerts, &own, &ingest, &sources);

@@ -19,6 +19,7 @@ pub struct CollectorSpec {
     /// `disabled` lets listeners leave the loopback interface without authentication.
     pub auth: Option<Auth>,
     pub limits: LimitsSpec,
+    pub promql: PromqlSpec,
     pub store: StoreSpec,
     pub rules: RulesSpec,
     pub alerting: NotifySpec,
@@ -35,6 +36,7 @@ impl Default for CollectorSpec {
             otlp: OtlpSpec::default(),
             auth: None,
             limits: LimitsSpec::default(),
+            promql: PromqlSpec::default(),
             store: StoreSpec::default(),
             rules: RulesSpec::default(),
             alerting: NotifySpec::default(),
@@ -89,6 +91,24 @@ pub struct LimitsSpec {
     pub series: Option<usize>,
     pub query_memory: Option<ByteSize>,
     pub query_timeout: Option<HumanDuration>,
+}
+
+/// The language of metric queries and rules.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PromqlSpec {
+    /// Experimental parts that are off by default.
+    pub features: Vec<PromqlFeature>,
+}
+
+/// As Prometheus names them.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PromqlFeature {
+    /// Arithmetic on durations: `rate(x[5m * 2])`.
+    PromqlDurationExpr,
+    /// `anchored` and `smoothed`.
+    PromqlExtendedRangeSelectors,
 }
 
 /// How telemetry is stored.

@@ -72,11 +72,27 @@ fn everything_can_be_set() {
 }
 
 #[test]
+fn experimental_parts_of_the_query_language_are_switched_on_by_name() {
+    let off = CollectorConfig::parse("c.yaml", "").expect("valid").promql;
+    assert!(!off.duration_expressions && !off.extended_range_selectors);
+    let text = "promql: {features: [promql-duration-expr, promql-extended-range-selectors]}\n";
+    let on = CollectorConfig::parse("c.yaml", text)
+        .expect("valid")
+        .promql;
+    assert!(on.duration_expressions && on.extended_range_selectors);
+    assert_eq!(on.start_timestamps, off.start_timestamps);
+}
+
+#[test]
 fn mistakes_name_line_and_nearest_key() {
     for (text, words) in [
         (
             "data_dir: /d\nlimits:\n  haed: 1MiB\n",
             &["c.yaml:3", "haed", "head"][..],
+        ),
+        (
+            "promql:\n  features: [promql-duration-exp]\n",
+            &["c.yaml:2", "promql-duration-expr"],
         ),
         ("http: {listen: 0.0.0.0:7420}\n", &["http.listen", "auth"]),
         (

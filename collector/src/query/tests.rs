@@ -12,7 +12,8 @@ fn service(dir: &tempfile::TempDir, query_memory_bytes: usize) -> QueryService {
         query_memory_bytes,
         ..Limits::default()
     };
-    QueryService::new(Store::open(StoreConfig::new(dir.path())).unwrap(), &limits)
+    let store = Store::open(StoreConfig::new(dir.path())).unwrap();
+    QueryService::new(store, &limits, Features::default())
 }
 
 #[tokio::test]

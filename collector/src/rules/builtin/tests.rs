@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use vervet_model::{Signal, UnixNanos};
-use vervet_promql::Value;
+use vervet_promql::{Features, Value};
 use vervet_store::{DecodeOptions, Store, StoreConfig};
 use vervet_wire::otlp::{KeyValue, LogRecord, Resource, Scope, write_resource_logs};
 
@@ -90,7 +90,7 @@ async fn the_rule_about_crashes_fires_at_three_lines_in_five_minutes_and_ends() 
         ],
     );
     log(&store, 3, "calm", &twice);
-    let service = QueryService::new(store, &Limits::default());
+    let service = QueryService::new(store, &Limits::default(), Features::default());
     let loaded = shipped().expect("embedded");
     let mut rules = loaded.groups.iter().flat_map(|group| &group.rules);
     let rule = rules
