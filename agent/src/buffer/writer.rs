@@ -28,8 +28,6 @@ use crate::metrics::AgentMetrics;
 use crate::pipeline::{BatchQueue, PipelineError, Queued, signed};
 
 const GROUP_BYTES_MAX: usize = 2 << 20;
-/// Where there is no room for more.
-const GROUP_BYTES_MIN: usize = 512 << 10;
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(1);
 const RETRY_INTERVAL: Duration = Duration::from_millis(100);
 /// Between two looks whether a full volume has room again while nothing waits for it.
@@ -64,9 +62,6 @@ pub(crate) struct BufferWriter {
     next_checkpoint: Instant,
     pending: VecDeque<Queued>,
     segment_bytes_max: usize,
-    /// Of the next group: half as much after each attempt that found no room, as there may be room for less, and twice as
-    /// much after each that did.
-    group_bytes_max: usize,
     failed_attempts: u64,
     parts: WriterParts,
 }
@@ -88,7 +83,6 @@ impl BufferWriter {
             next_checkpoint: Instant::now() + CHECKPOINT_INTERVAL,
             pending: VecDeque::new(),
             segment_bytes_max: buffer.segment_bytes_max,
-            group_bytes_max: GROUP_BYTES_MAX,
             failed_attempts: 0,
             parts,
         }
@@ -198,6 +192,10 @@ impl BufferWriter {
                     checkpointed = true;
                     self.checkpoint().await;
                 }
+                // There may be room for less.
+                Err(JournalError::Full { .. } | JournalError::NoSpace { .. }) if count > 1 => {
+                    count = 1;
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -256,8 +254,7 @@ impl BufferWriter {
     /// What one append may copy: no more than is reserved for copies in any case.
     fn group_bytes_max(&self) -> usize {
         let reserve = usize::try_from(self.parts.memory.reserve()).unwrap_or(usize::MAX);
-        let most = reserve.min(self.segment_bytes_max);
-        most.min(self.group_bytes_max)
+        GROUP_BYTES_MAX.min(reserve).min(self.segment_bytes_max)
     }
 
     /// A batch over the reserve is copied all the same, with as much of its bytes accounted for as there is: those who
@@ -299,7 +296,6 @@ impl BufferWriter {
         drop(intake);
         drop(checkpoints);
         self.through = last;
-        self.group_bytes_max = (self.group_bytes_max * 2).min(GROUP_BYTES_MAX);
         self.failed_attempts = 0;
         self.parts.health.moved();
         self.parts.booked.send_replace(last);
@@ -328,7 +324,6 @@ impl BufferWriter {
             tracing::warn!(%error, "buffer takes nothing at the moment, receivers wait");
         }
         self.failed_attempts += 1;
-        self.group_bytes_max = (self.group_bytes_max / 2).max(GROUP_BYTES_MIN);
         self.parts.health.waits_for(match error {
             JournalError::Full { .. } => Want::Budget,
             JournalError::NoSpace { .. } => Want::Volume,

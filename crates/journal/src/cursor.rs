@@ -65,7 +65,7 @@ impl Cursor {
 
     /// The next durable records after the read position, which moves behind them: at least one
     /// if any is there, then as many as fit in `bytes_max` payload bytes. Empty when caught up.
-    /// Corrupt ranges are skipped and counted.
+    /// Corrupt ranges are skipped and counted; those behind all that is committed are let go of.
     ///
     /// # Errors
     /// `Io` when a segment cannot be read; the read position stays before the failing record.
@@ -78,11 +78,17 @@ impl Cursor {
         Ok(records)
     }
 
-    /// Of what lies behind the last committed record nothing can be read: it is not waited for.
+    /// What was passed over behind the last committed record cannot be read: it is not waited for.
     fn let_go_of_damage(&self) {
-        let (committed, passed) = (self.stored.committed, self.reader.position());
-        if self.returned <= committed && committed < passed {
-            self.core.table.lock().release(self.file.name(), passed);
+        let committed = self.stored.committed;
+        let passed = self.reader.passed().filter(|passed| committed < *passed);
+        if self.returned <= committed
+            && let Some(passed) = passed
+        {
+            self.core
+                .table
+                .lock()
+                .release_passed(self.file.name(), passed);
             self.core.delete_released();
         }
     }
@@ -117,6 +123,7 @@ impl Cursor {
         self.reader.skip_to(through);
         self.core.table.lock().release(self.file.name(), through);
         self.core.delete_released();
+        self.let_go_of_damage();
         Ok(())
     }
 

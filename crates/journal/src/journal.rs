@@ -187,7 +187,7 @@ impl Journal {
     }
 
     /// Opens the named cursor, or creates it at the oldest record on disk. Once created it holds
-    /// segments until it commits beyond them or is removed.
+    /// segments until it commits beyond them, is removed, or has committed all that can be read.
     ///
     /// # Errors
     /// `CursorName`, `CursorInUse`, `NoSpace`, `Io`.

@@ -44,7 +44,7 @@ pub struct JournalStats {
 pub struct CursorStats {
     /// Its name.
     pub name: String,
-    /// Highest committed sequence; 0 when none.
+    /// All up to here is of no more use to it: committed, dropped, or lost to damage behind that. 0 when none.
     pub committed: u64,
     /// Records on disk after the committed one.
     pub lag_records: u64,

@@ -43,9 +43,9 @@ pub(crate) struct Table {
 }
 
 impl CursorEntry {
-    /// Damage may have left nothing of a segment to wait for.
+    /// Damage may have left nothing of a segment to wait for. What the disk did not give may come back with the next opening.
     fn needs(&self, segment: &Segment) -> bool {
-        self.released < segment.last && segment.records > 0
+        self.released < segment.last && (segment.records > 0 || segment.is_unreadable())
     }
 
     fn lets_go(&self, segment: &Segment) -> bool {
@@ -69,6 +69,11 @@ impl Segment {
         }
     }
 
+    /// Whether the disk did not give all of it when the journal was opened.
+    fn is_unreadable(&self) -> bool {
+        self.readable_bytes < self.disk_bytes
+    }
+
     /// Records and bytes after sequence `released`; in proportion inside the segment.
     fn beyond(&self, released: u64) -> (u64, u64) {
         if released < self.first {
@@ -83,6 +88,10 @@ impl Segment {
 
 impl Table {
     pub(crate) fn push(&mut self, segment: Segment) {
+        // Of one that cannot be read only this tells how far it goes.
+        if let Some(before) = self.segments.back_mut().filter(|old| old.is_unreadable()) {
+            before.last = before.last.max(segment.first.saturating_sub(1));
+        }
         self.segments.push_back(segment);
     }
 
@@ -263,6 +272,23 @@ impl Table {
     pub(crate) fn release(&mut self, name: &str, through: u64) {
         if let Some(cursor) = self.cursors.get_mut(name) {
             cursor.released = cursor.released.max(through);
+        }
+    }
+
+    /// What the cursor has passed over without finding a record is released, unless the disk may give it after all.
+    pub(crate) fn release_passed(&mut self, name: &str, passed: u64) {
+        let Some(cursor) = self.cursors.get_mut(name) else {
+            return;
+        };
+        let behind = self
+            .segments
+            .iter()
+            .filter(|segment| segment.first <= passed);
+        if !behind
+            .into_iter()
+            .any(|segment| segment.is_unreadable() && cursor.released < segment.last)
+        {
+            cursor.released = cursor.released.max(passed);
         }
     }
 

@@ -181,6 +181,8 @@ pub(super) fn gone(
         },
     });
     let mut gone: Vec<Gone> = gaps.collect();
+    // Before the journal may let go of it.
+    let is_there = cursor.is_on_disk(cursor.committed() + 1);
     let next = cursor.read(1)?.into_iter().next();
     cursor.rewind();
     let before = match next {
@@ -189,7 +191,7 @@ pub(super) fn gone(
     };
     if let Some(to) = before {
         // Only what may be given up for lack of room can have been.
-        let is_damaged = !may_have_lost || cursor.is_on_disk(cursor.committed() + 1);
+        let is_damaged = !may_have_lost || is_there;
         gone.push(Gone {
             from: account.settled(),
             to,

@@ -44,9 +44,9 @@ impl Reader {
         }
     }
 
-    /// Everything up to here has been returned, or cannot be.
-    pub(super) fn position(&self) -> u64 {
-        self.position
+    /// Everything up to here has been returned or cannot be; `None` while a record lies ready.
+    pub(super) fn passed(&self) -> Option<u64> {
+        self.ahead.is_none().then_some(self.position)
     }
 
     /// Reads on after sequence `through`, unless reading has come further.

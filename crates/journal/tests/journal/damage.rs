@@ -509,10 +509,24 @@ fn a_damaged_end_is_let_go_of_by_who_has_settled_what_is_before_it() {
     let behind = |journal: &Journal| journal.stats().cursors[0].lag_records;
     // Until they are settled, a restart wants them again.
     assert_eq!(behind(&journal), 4);
+    cursor.commit(2, b"").unwrap();
+    assert_eq!(behind(&journal), 2);
     cursor.commit(3, b"").unwrap();
-    assert_eq!(sequences(&mut cursor), [0_u64; 0]);
-    assert_eq!(
-        (behind(&journal), journal.stats().quarantined_ranges),
-        (0, 1)
-    );
+    let quarantined = journal.stats().quarantined_ranges;
+    assert_eq!((behind(&journal), quarantined), (0, 1));
+    fill_from(&journal, 5);
+    assert_eq!(drain(&mut cursor).len(), 1);
+}
+
+#[test]
+fn a_record_that_lies_ready_is_not_taken_for_damage() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = open_small(dir.path());
+    let mut cursor = journal.cursor("main").unwrap();
+    fill(&journal, 2);
+    // The second does not fit into the answer, but has been read.
+    assert_eq!(cursor.read(100).unwrap().len(), 1);
+    cursor.commit(1, b"").unwrap();
+    assert_eq!(journal.stats().cursors[0].lag_records, 1);
+    assert_eq!(sequences(&mut cursor), [2]);
 }

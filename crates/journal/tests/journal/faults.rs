@@ -373,6 +373,29 @@ fn an_unreadable_end_is_given_up_and_numbering_goes_on() {
 }
 
 #[test]
+fn what_the_disk_does_not_give_at_the_moment_is_not_deleted_to_make_room() {
+    let disk = Disk::default();
+    let small = || JournalConfig {
+        disk_bytes_max: 600,
+        ..config(Path::new("/j"))
+    };
+    let open = || Journal::open_with(small(), disk.mount()).unwrap().0;
+    let journal = open();
+    let mut cursor = journal.cursor("main").unwrap();
+    fill(&journal, 4);
+    cursor.commit(2, b"").unwrap();
+    drop((journal, cursor));
+    disk.faults(|faults| faults.unreadable_from = Some(0));
+    let journal = open();
+    disk.faults(|faults| faults.unreadable_from = None);
+    while append(&journal, &[b'x'; 60]).is_ok() {}
+    drop(journal);
+    let journal = open();
+    let read = drain(&mut journal.cursor("main").unwrap());
+    assert_eq!(read[0].0, 3, "{read:?}");
+}
+
+#[test]
 fn a_failed_commit_leaves_the_cursor_where_it_was() {
     let disk = Disk::default();
     let (journal, _) = boot(&disk);

@@ -122,16 +122,15 @@ impl Tailer {
             let Some(file) = self.files.get_mut(twin) else {
                 return false;
             };
+            let is_unread = file.mark.offset == 0 && file.has_descriptor();
+            if !is_unread || file.copy_of.is_some() || file.compression.is_some() {
+                return false;
+            }
+            let is_deleted = matches!(file.look(), Ok(Some(look)) if look.deleted);
             let names = [&file.path, file.origin()];
-            let is_related = names
-                .iter()
-                .any(|name| is_rotation_of(candidate.path, name));
-            file.mark.offset == 0
-                && file.copy_of.is_none()
-                && file.compression.is_none()
-                && is_related
-                && file.has_descriptor()
-                && matches!(file.look(), Ok(Some(look)) if look.deleted)
+            is_deleted
+                && names.iter().any(|name| is_copy_of(candidate.path, name))
+                && file.begins_as(&candidate.beginning)
         })
     }
 
