@@ -13,7 +13,7 @@ pub struct Features {
     /// `promql-extended-range-selectors`: `anchored` and `smoothed`. Off by default.
     pub extended_range_selectors: bool,
     /// `type-and-unit-labels`: the label `__type__`, not the name, says what is a counter. Off by default. On or
-    /// off, `__type__` and `__unit__` are dropped together with the name.
+    /// off, `__type__` and `__unit__` are dropped with the name, and like it do not decide what belongs together.
     pub type_and_unit_labels: bool,
     /// `use-start-timestamps`: `rate` and its like know when a counter began. Off by default.
     pub start_timestamps: bool,

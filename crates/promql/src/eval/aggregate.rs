@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use vervet_model::{Labels, LabelsBuilder, METRIC_NAME};
+use vervet_model::{Labels, LabelsBuilder};
 
 use crate::error::QueryError;
 use crate::eval::group::{Numbering, key_labels};
 use crate::eval::histogram_windows::Place;
+use crate::eval::labels::is_of_metric;
 use crate::eval::memory::{Charge, SAMPLE_BYTES, SPARE, TRACK_BYTES, entry_bytes, text_bytes};
 use crate::eval::{Evaluator, Track};
 use crate::format::format_plain;
@@ -285,8 +286,8 @@ impl Evaluator<'_> {
             let mut labels = LabelsBuilder::from_labels(&group.labels);
             let value = value.iter().next().map(|label| Arc::clone(&label.value));
             labels.set(Arc::clone(&name), value.unwrap_or_default());
-            let keeps_name = aggregate.labels.iter().any(|name| name == METRIC_NAME);
-            let drop_name = group.drop_name && label != METRIC_NAME && keeps_name;
+            let keeps_name = aggregate.labels.iter().any(|name| is_of_metric(name));
+            let drop_name = group.drop_name && !is_of_metric(label) && keeps_name;
             let track = Track::floats(labels.build(), drop_name, samples);
             memory.grow(track.bytes() + TRACK_BYTES, COUNTING)?;
             results.push(track);

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use vervet_model::{Labels, METRIC_NAME};
+use vervet_model::Labels;
 
 use crate::error::QueryError;
+use crate::eval::labels::is_of_metric;
 use crate::eval::memory::{Charge, Held, entry_bytes, labels_bytes};
 use crate::eval::{Element, Track};
 
@@ -13,7 +14,7 @@ use crate::eval::{Element, Track};
 const NUMBER_BYTES: usize = entry_bytes::<Labels, usize>() + 2 * size_of::<Labels>();
 const WHAT: &str = "the groups that series belong to";
 
-/// The part of a label set that decides, with the metric name only where it is asked for.
+/// The part of a label set that decides, with the name, type and unit of the metric only where they are listed.
 pub(crate) fn key_labels(labels: &Labels, only_listed: bool, listed: &[String]) -> Labels {
     if only_listed {
         if listed.is_empty() {
@@ -21,7 +22,7 @@ pub(crate) fn key_labels(labels: &Labels, only_listed: bool, listed: &[String]) 
         }
         labels.filter(|name| listed.iter().any(|label| label == name))
     } else {
-        labels.filter(|name| name != METRIC_NAME && !listed.iter().any(|label| label == name))
+        labels.filter(|name| !is_of_metric(name) && !listed.iter().any(|label| label == name))
     }
 }
 

@@ -15,9 +15,14 @@ use crate::syntax::{Expr, Node};
 pub(crate) const METRIC_TYPE: &str = "__type__";
 const METRIC_UNIT: &str = "__unit__";
 
+/// Whether a label says what a series is of: the name, the type or the unit of its metric.
+pub(crate) fn is_of_metric(label: &str) -> bool {
+    matches!(label, METRIC_NAME | METRIC_TYPE | METRIC_UNIT)
+}
+
 /// Labels without the name, the type and the unit of a metric.
 pub(crate) fn without_metric(labels: &Labels) -> Labels {
-    labels.filter(|name| !matches!(name, METRIC_NAME | METRIC_TYPE | METRIC_UNIT))
+    labels.filter(|name| !is_of_metric(name))
 }
 
 impl Evaluator<'_> {
