@@ -342,7 +342,10 @@ fn start_timestamps_are_read_for_counters_only_and_with_their_flag() {
         asked(true, counters),
         [(480_001, 1_200_000), (360_001, 1_140_000)]
     );
-    assert_eq!(asked(false, "start_timestamp(m)"), []);
+    assert_eq!(
+        error_of("1 + start_timestamp(m)").to_string(),
+        "1:5: parse error: function \"start_timestamp\" is not enabled"
+    );
     assert_eq!(asked(true, "start_timestamp(m)"), [(300_001, 1_200_000)]);
 }
 

@@ -183,9 +183,6 @@ impl Evaluator<'_> {
         let Expr::Vector(selector) = node.bare() else {
             return Ok(Vec::new());
         };
-        if !self.query.features().start_timestamps {
-            return Ok(Vec::new());
-        }
         let mut tracks = self.eval_newest(selector, |time, _| Element::Float(time as f64))?;
         let window = self.read_window(selector, self.query.lookback(), 0);
         let starts = self.query.select_starts(selector, window, &tracks)?;

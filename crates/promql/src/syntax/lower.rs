@@ -2,6 +2,7 @@
 
 use promql_parser::parser as parsed;
 use promql_parser::parser::Expr as Parsed;
+use promql_parser::parser::token::TokenType;
 
 use crate::error::{Position, QueryError};
 use crate::features::Features;
@@ -12,7 +13,7 @@ use crate::syntax::selector::matchers_of;
 use crate::syntax::tokens::Tokens;
 use crate::syntax::{
     Aggregate, AggregateOp, Binary, BinaryOp, Edges, Expr, Node, QUERY_DEPTH_MAX, Selector,
-    Subquery, ValueType, parse_error,
+    Subquery, TimeShift, ValueType, parse_error,
 };
 
 /// First and last step of the whole query and the time between steps, for `@ start()`, `end()` and the like
@@ -31,7 +32,7 @@ impl Bounds {
             "start" => self.start,
             "end" => self.end,
             "step" => self.step,
-            "range" => self.end - self.start,
+            "range" => self.end.saturating_sub(self.start),
             _ => return None,
         };
         Some(millis as f64 / 1000.0)
@@ -205,7 +206,8 @@ impl Lowering<'_> {
         position: Position,
     ) -> Result<(Expr, bool), QueryError> {
         let name = call.func.name;
-        if call.func.experimental && !self.features.experimental_functions {
+        let needs_starts = name == "start_timestamp" && !self.features.start_timestamps;
+        if needs_starts || (call.func.experimental && !self.features.experimental_functions) {
             let message = format!("function {name:?} is not enabled");
             return Err(parse_error(&message, position));
         }
@@ -294,12 +296,8 @@ impl Lowering<'_> {
         position: Position,
     ) -> Result<(Expr, bool), QueryError> {
         let lhs = self.lower(&binary.lhs)?;
-        let trim = BinaryOp::trim(self.tokens.peek()).map(|(op, _)| op);
-        let Some(op) = trim.or_else(|| binary_op(binary.op.id())) else {
-            return Err(unsupported(format!("operator {}", binary.op), position));
-        };
-        self.tokens.advance();
-        self.skip_matching();
+        let op = self.operator(binary.op)?;
+        let says_bool = self.skip_matching();
         let rhs = self.lower(&binary.rhs)?;
         let value_type = match (lhs.0.value_type(), rhs.0.value_type()) {
             (ValueType::Scalar, ValueType::Scalar) => ValueType::Scalar,
@@ -310,19 +308,16 @@ impl Lowering<'_> {
                 expect_type(side, ValueType::Vector, "binary expression")?;
             }
         }
-        let return_bool = binary
-            .modifier
-            .as_ref()
-            .is_some_and(|modifier| modifier.return_bool);
-        if return_bool && op.is_trim() {
+        if says_bool && op.is_trim() {
             let message = "bool modifier can only be used on comparison operators";
             return Err(parse_error(message, position));
         }
         if value_type == ValueType::Scalar && op.is_trim() {
-            return Err(QueryError::Execution(format!(
+            let message = format!(
                 "operator {:?} not allowed for Scalar operations",
                 op.as_str()
-            )));
+            );
+            return Err(parse_error(&message, position));
         }
         let invariant = lhs.1 && rhs.1;
         let matching = matching(binary.modifier.as_ref());
@@ -338,22 +333,40 @@ impl Lowering<'_> {
             op,
             lhs: wrap_if(lhs.0, lhs.1 && !invariant),
             rhs: wrap_if(rhs.0, rhs.1 && !invariant),
-            return_bool,
+            return_bool: says_bool,
             matching,
             value_type,
         };
         Ok((Expr::Binary(Box::new(lowered)), invariant))
     }
 
-    fn skip_matching(&mut self) {
-        self.tokens.take("bool");
+    /// The operator at the next token, which must be the one that the parser has read: to it `</` is `<`.
+    fn operator(&mut self, parsed: TokenType) -> Result<BinaryOp, QueryError> {
+        let (text, position) = (self.tokens.peek(), self.tokens.position());
+        let Some(read) = binary_op(parsed.id()) else {
+            return Err(unsupported(format!("operator {parsed}"), position));
+        };
+        let (op, plain) = BinaryOp::trim(text).unwrap_or((read, text));
+        if !plain.eq_ignore_ascii_case(read.as_str()) {
+            let what = format!("a query with {text:?} where the parser reads {parsed}");
+            return Err(unsupported(what, position));
+        }
+        self.tokens.advance();
+        Ok(op)
+    }
+
+    /// Steps over what an operator says of results and matching; the answer is whether it says `bool`.
+    fn skip_matching(&mut self) -> bool {
+        let says_bool = self.tokens.take("bool");
         let clauses = ["on", "ignoring", "group_left", "group_right"];
         let fills = ["fill", "fill_left", "fill_right"];
-        while clauses
-            .iter()
-            .chain(&fills)
-            .any(|word| self.tokens.take(word))
-        {
+        loop {
+            // Metrics may be called so too.
+            let may_fill = self.tokens.peek_second() == "(";
+            let fill = may_fill && fills.iter().any(|word| self.tokens.take(word));
+            if !fill && !clauses.iter().any(|word| self.tokens.take(word)) {
+                return says_bool;
+            }
             if self.tokens.peek() == "(" {
                 self.tokens.skip_group();
             }
@@ -361,9 +374,15 @@ impl Lowering<'_> {
     }
 }
 
-/// The selector that `info` takes has matchers only, and is no value of its own.
+/// The selector that `info` takes has matchers only, no modifiers, and is no value of its own.
 fn label_selector(mut node: Node) -> Lowered {
+    let unshifted = TimeShift {
+        offset: 0,
+        at: None,
+    };
     if let Expr::Vector(selector) = &mut node.expr
+        && selector.shift == unshifted
+        && selector.edges == Edges::Sampled
         && let Some((mark, wanted)) = selector.matchers.split_first()
         && mark.name == INFO_MARK
     {
@@ -452,3 +471,6 @@ fn locate(error: QueryError, position: Position) -> QueryError {
         other => other,
     }
 }
+
+#[cfg(test)]
+mod tests;

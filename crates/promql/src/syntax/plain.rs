@@ -1,9 +1,8 @@
 //! The query in the part of the language that `promql-parser` reads.
 //!
-//! In: the tokens of a query. Out: a text where arithmetic on durations is done, where `anchored` and `smoothed` are
-//! left out (`lower` finds them among the tokens again, as the operators that trim histograms), and where the selector that `info` takes begins with a
-//! matcher of [`INFO_MARK`], because the parser wants at least one that does not match the empty text. All else stays
-//! as it is.
+//! In: the tokens of a query. Out: its text, in which arithmetic on durations is done, `anchored` and `smoothed` are
+//! left out, an operator that trims histograms is a comparison, and the selector of `info` begins with a matcher of
+//! [`INFO_MARK`] (the parser wants one that does not match the empty text). `lower` reads the tokens as they were.
 
 use crate::error::QueryError;
 use crate::features::Features;
@@ -12,17 +11,14 @@ use crate::syntax::lower::Bounds;
 use crate::syntax::tokens::Tokens;
 use crate::syntax::{BinaryOp, Edges, parse_error};
 
-/// Words after which an expression begins, so that what follows is no modifier of a selector.
-const OPERATOR_WORDS: [&str; 12] = [
+/// Words after which an expression begins, so that what follows is no modifier of a selector. After `by` and the like
+/// there is a parenthesis, unless a metric is called so.
+const OPERATOR_WORDS: [&str; 8] = [
     "and",
     "or",
     "unless",
     "atan2",
     "bool",
-    "by",
-    "without",
-    "on",
-    "ignoring",
     "group_left",
     "group_right",
     "offset",
@@ -69,7 +65,12 @@ pub(crate) fn plain(
             _ if braces > 0 => {}
             "[" => index = rewriting.brackets(index)?,
             text if let Some((_, plain)) = BinaryOp::trim(text) => {
+                // With `bool` the parser takes numbers too; `lower` has a better reason to refuse them.
+                let said = tokens.text_at(index + 1).eq_ignore_ascii_case("bool");
                 rewriting.replace(index, index + 1, plain);
+                if !said {
+                    rewriting.plain.text.push_str("bool ");
+                }
             }
             "info" if tokens.text_at(index + 1) == "(" => {
                 let second = tokens.second_argument(index + 1);

@@ -69,6 +69,11 @@ impl<'q> Tokens<'q> {
         self.text_at(self.next)
     }
 
+    /// The text of the token after the next.
+    pub(crate) fn peek_second(&self) -> &'q str {
+        self.text_at(self.next + 1)
+    }
+
     pub(crate) fn position(&self) -> Position {
         self.position_at(self.next)
     }
