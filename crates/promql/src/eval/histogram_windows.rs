@@ -378,10 +378,14 @@ fn changed(before: &Element, after: &Element) -> bool {
     }
 }
 
+/// Whether `resets` counts a pair. A counter that becomes a gauge, or a gauge that becomes a counter, is one.
 fn is_reset(before: &Element, after: &Element) -> bool {
+    let gauge = |histogram: &NativeHistogram| histogram.reset_hint == ResetHint::Gauge;
     match (before, after) {
         (Element::Float(before), Element::Float(after)) => after < before,
-        (Element::Histogram(before), Element::Histogram(after)) => after.is_reset_after(before),
+        (Element::Histogram(before), Element::Histogram(after)) => {
+            gauge(before) != gauge(after) || after.is_reset_after(before)
+        }
         _ => true,
     }
 }
