@@ -133,6 +133,65 @@ fn limits_end_a_query() {
     );
 }
 
+/// A target and many info metrics of it.
+struct Target(usize);
+
+impl Queryable for Target {
+    fn select(&self, request: &SelectRequest<'_>) -> Result<Vec<Series>, QueryableError> {
+        let infos = (0..self.0).map(|index| format!("x{index}"));
+        let series = |name: String| Series {
+            labels: Labels::from_pairs([
+                ("__name__", name.as_str()),
+                ("instance", "i"),
+                ("job", "j"),
+                ("zone", if name == "up" { "" } else { "a" }),
+            ]),
+            samples: vec![Sample {
+                timestamp: 0,
+                value: 1.0,
+            }],
+        };
+        let all = std::iter::once("up".to_owned()).chain(infos).map(series);
+        let matching = |series: &Series| {
+            let mut matchers = request.matchers.iter();
+            matchers.all(|matcher| matcher.matches_labels(&series.labels))
+        };
+        Ok(all.filter(matching).collect())
+    }
+}
+
+#[test]
+fn joining_many_info_metrics_looks_at_the_deadline() {
+    let looks = |infos: usize, query: &str| {
+        let clock = std::sync::Arc::new(SlowClock(Mutex::new(0)));
+        let options = EngineOptions {
+            timeout: Duration::from_secs(1 << 30),
+            ..EngineOptions::default()
+        };
+        let engine = Engine::with_clock(options, std::sync::Arc::clone(&clock) as _);
+        let output = engine.instant(&Target(infos), query, UnixMillis(60_000));
+        let value = output.expect("in time").value;
+        (value, *clock.0.lock())
+    };
+    let joining = |infos: usize| {
+        let (value, all) = looks(infos, "info(up, {__name__=~\"x.+\"})");
+        let (_, reading) = looks(infos, "{__name__=~\"x.+\"}");
+        (value, all - reading)
+    };
+    let (_, few) = joining(10);
+    let (value, many) = joining(20_000);
+    let Value::Vector(vector) = value else {
+        panic!("a vector");
+    };
+    let labels: Vec<String> = vector.iter().map(|one| one.labels.to_string()).collect();
+    assert_eq!(
+        labels,
+        [r#"{__name__="up", instance="i", job="j", zone="a"}"#]
+    );
+    // Once in a thousand series, where they are sorted and where their labels are taken.
+    assert!(many - few >= 30, "{few} looks for few, {many} for many");
+}
+
 #[test]
 fn a_query_over_its_deadline_times_out() {
     let options = EngineOptions {

@@ -12,8 +12,9 @@ use std::time::Duration;
 use proptest::prelude::*;
 use vervet_model::{Labels, UnixMillis};
 use vervet_promql::{
-    Engine, EngineOptions, ErrorType, Features, MemoryError, QueryError, QueryOutput, Queryable,
-    QueryableError, Sample, SelectRequest, Series, StartSeries, StartTime,
+    Engine, EngineOptions, ErrorType, Features, HistogramSample, HistogramSeries, MemoryError,
+    NativeHistogram, QueryError, QueryOutput, Queryable, QueryableError, Sample, SelectRequest,
+    Series, StartSeries, StartTime,
 };
 
 const MIB: usize = 1 << 20;
@@ -303,6 +304,102 @@ fn answers_that_are_kept_stop_others_until_they_are_dropped() {
     drop(kept);
     range(&engine, &store, "m_total", 60).expect("there is room again");
     assert_eq!(engine.memory_used(), 0);
+}
+
+/// A target with many info metrics, of one of which another series is the newest every minute.
+struct Target {
+    metrics: usize,
+    minutes: i64,
+}
+
+impl Queryable for Target {
+    fn select(&self, request: &SelectRequest<'_>) -> Result<Vec<Series>, QueryableError> {
+        let series = |name: &str, version: String, minutes: std::ops::Range<i64>| Series {
+            labels: Labels::from_pairs([
+                ("__name__", name),
+                ("instance", "i"),
+                ("job", "j"),
+                ("version", &version),
+            ]),
+            samples: minutes
+                .map(|minute| Sample {
+                    timestamp: minute * MINUTE,
+                    value: 1.0,
+                })
+                .collect(),
+        };
+        let idle =
+            (0..self.metrics).map(|metric| series(&format!("x{metric}_info"), String::new(), 0..1));
+        let changing = (0..self.minutes)
+            .map(|minute| series("x_info", format!("v{minute}"), minute..minute + 1));
+        let up = series("up", String::new(), 0..self.minutes);
+        let matching = |series: &Series| {
+            let mut matchers = request.matchers.iter();
+            matchers.all(|matcher| matcher.matches_labels(&series.labels))
+        };
+        let all = idle.chain(changing).chain(std::iter::once(up));
+        Ok(all.filter(matching).collect())
+    }
+}
+
+#[test]
+fn combinations_of_info_series_are_charged() {
+    let store = Target {
+        metrics: 2_000,
+        minutes: 300,
+    };
+    let engine = engine(usize::MAX, usize::MAX);
+    let query = "info(up, {__name__=~\"x.*_info\"})";
+    let (output, seen) = peak_of(|| range(&engine, &store, query, store.minutes));
+    let combinations = store.metrics * usize::try_from(store.minutes).expect("positive");
+    assert!(seen > combinations * size_of::<usize>(), "{seen} allocated");
+    check(query, output, seen);
+}
+
+/// One series of native histograms with many buckets, one an hour.
+struct Buckets;
+
+impl Queryable for Buckets {
+    fn select(&self, _request: &SelectRequest<'_>) -> Result<Vec<Series>, QueryableError> {
+        Ok(Vec::new())
+    }
+
+    fn select_histograms(
+        &self,
+        _request: &SelectRequest<'_>,
+    ) -> Result<Vec<HistogramSeries>, QueryableError> {
+        let at = |hour: i64| HistogramSample {
+            timestamp: hour * 60 * MINUTE,
+            histogram: std::sync::Arc::new(NativeHistogram {
+                positive: (0..640).map(|bucket| (bucket, hour as f64)).collect(),
+                ..NativeHistogram::default()
+            }),
+        };
+        Ok(vec![HistogramSeries {
+            labels: Labels::from_pairs([("__name__", "m")]),
+            samples: (0..25).map(at).collect(),
+        }])
+    }
+}
+
+#[test]
+fn histograms_between_samples_are_refused_before_they_are_made() {
+    let engine = Engine::new(EngineOptions {
+        memory_max: 2 * MIB,
+        lookback_delta: Duration::from_secs(7_200),
+        features: Features::all(),
+        ..EngineOptions::default()
+    });
+    let (outcome, seen) = peak_of(|| range(&engine, &Buckets, "m smoothed", 24 * 60));
+    let error = outcome.expect_err("too many histograms");
+    assert!(
+        matches!(refused(&error), MemoryError::Query { .. }),
+        "{error}"
+    );
+    assert!(seen <= 2 * 2 * MIB, "{seen} were allocated");
+    // Where all steps share a histogram, it counts once.
+    let early = range(&engine, &Buckets, "m smoothed @ 0", 24 * 60).expect("one histogram");
+    assert_eq!(early.histograms.len(), 1);
 }
 
 /// Panics when it is asked a second time, with memory of the first answer held.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use crate::error::{Position, QueryError};
 use crate::eval::histogram_windows::{MixedWindow, Place};
+use crate::eval::memory::{SAMPLE_BYTES, histogram_bytes};
 use crate::eval::{Element, Evaluator, RangeSource, Track};
 use crate::functions::{
     EdgedRange, Source, Starts, Timed, Window, WindowFunction, around, float_at, fraction, seconds,
@@ -69,17 +70,27 @@ impl Evaluator<'_> {
     ) -> Result<Vec<Track>, QueryError> {
         let source = self.select_range(selector, 0)?;
         let memory = &self.query.memory;
+        let floats = self.grid.len().saturating_mul(SAMPLE_BYTES);
         let mut results = Vec::with_capacity(source.tracks.len());
         for track in &source.tracks {
             self.query.check_deadline()?;
+            let mut work = memory.hold(floats, SMOOTHED)?;
             let mut smoothed = Track::floats(track.labels.clone(), track.drop_name, Vec::new());
             for step in self.grid.times() {
                 let time = selector.shift.reference(step);
                 let window = source.window_around(track, time, position);
-                if let Some(element) = self.smoothed_at(&window, time) {
-                    smoothed.push(step, element);
+                let Some(element) = self.smoothed_at(&window, time) else {
+                    continue;
+                };
+                if let Element::Histogram(histogram) = &element {
+                    let last = smoothed.histograms.last();
+                    if last.is_none_or(|last| !Arc::ptr_eq(&last.histogram, histogram)) {
+                        work.grow(histogram_bytes(histogram), SMOOTHED)?;
+                    }
                 }
+                smoothed.push(step, element);
             }
+            drop(work);
             self.query.charge(smoothed.len())?;
             memory.grow(smoothed.bytes() + size_of::<Track>(), SMOOTHED)?;
             if !smoothed.is_empty() {

@@ -4,14 +4,16 @@
 //! info series belong together when they agree on the labels that identify a target. At each step the newest
 //! sample decides which info series of a metric counts. A label that the series has itself stays as it is.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap, btree_map};
 
-use vervet_model::{Labels, LabelsBuilder, METRIC_NAME, MatchOp, Matcher};
+use vervet_model::{Label, Labels, LabelsBuilder, METRIC_NAME, MatchOp, Matcher};
 
 use crate::error::QueryError;
 use crate::eval::group::key_labels;
-use crate::eval::memory::{SPARE, entry_bytes, labels_bytes};
-use crate::eval::{Element, Evaluator, Track, merge_same_labels};
+use crate::eval::labels::is_of_metric;
+use crate::eval::memory::{Held, SPARE, entry_bytes, labels_bytes};
+use crate::eval::{Element, Evaluator, Query, Track, merge_same_labels};
 use crate::syntax::{Edges, Expr, Node, Selector, TimeShift};
 
 /// The labels that identify a target.
@@ -68,14 +70,47 @@ impl Wanted {
     }
 }
 
-/// The info series of one metric and one target; the value of a sample is the time of the original sample.
-struct Candidates<'i> {
-    metric: &'i str,
-    series: Vec<&'i Track>,
+/// The info series of one target by metric; the value of a sample is the time of the original sample.
+type Metrics<'i> = BTreeMap<&'i str, Vec<&'i Track>>;
+
+/// What a tree takes for its first entry: a node has room for eleven.
+const fn node_bytes<K, V>() -> usize {
+    12 * size_of::<(K, V)>()
 }
 
-/// What one of them takes: lists that grow make room for four.
-const CANDIDATE_BYTES: usize = 4 * (size_of::<Candidates<'_>>() + size_of::<&Track>());
+/// What one more info series takes: nodes are at least half full, lists that grow make room for four.
+const CANDIDATE_BYTES: usize = SPARE * size_of::<(&str, Vec<&Track>)>() + 4 * size_of::<&Track>();
+
+/// Which info series of each metric counts at a step, if any does.
+type Chosen = Vec<Option<usize>>;
+
+/// What one more label from an info series takes while a label set is built.
+const TAKEN_BYTES: usize = SPARE * (size_of::<(&str, &str)>() + size_of::<Label>());
+
+/// Looks at the clock once in so many series, labels and steps.
+const WORK_UNCHECKED_MAX: usize = 1024;
+
+/// Ends a query in the midst of much work when its time is over.
+struct Pace<'q> {
+    query: &'q Query<'q>,
+    unchecked: usize,
+}
+
+impl<'q> Pace<'q> {
+    fn new(query: &'q Query<'q>) -> Self {
+        let unchecked = 0;
+        Self { query, unchecked }
+    }
+
+    fn work(&mut self, amount: usize) -> Result<(), QueryError> {
+        self.unchecked = self.unchecked.saturating_add(amount);
+        if self.unchecked < WORK_UNCHECKED_MAX {
+            return Ok(());
+        }
+        self.unchecked = 0;
+        self.query.check_deadline()
+    }
+}
 
 impl Evaluator<'_> {
     pub(crate) fn eval_info(
@@ -93,22 +128,8 @@ impl Evaluator<'_> {
         let memory = &self.query.memory;
         let list = infos.len() + enriched.len();
         let _lists = memory.hold(list * size_of::<Track>() * SPARE, JOINING)?;
-        let mut targets: HashMap<Labels, Vec<Candidates<'_>>> = HashMap::new();
         let mut held = memory.hold(0, JOINING)?;
-        for info in &infos {
-            let target = target_of(&info.labels);
-            let entry = labels_bytes(&target) + entry_bytes::<Labels, Vec<Candidates<'_>>>();
-            held.grow(entry + CANDIDATE_BYTES, JOINING)?;
-            let metrics = targets.entry(target).or_default();
-            let metric = info.labels.metric_name();
-            match metrics.iter_mut().find(|known| known.metric == metric) {
-                Some(known) => known.series.push(info),
-                None => metrics.push(Candidates {
-                    metric,
-                    series: vec![info],
-                }),
-            }
-        }
+        let targets = self.by_target(&infos, &mut held)?;
         let mut results = sources;
         for track in enriched {
             self.query.check_deadline()?;
@@ -119,6 +140,31 @@ impl Evaluator<'_> {
             }
         }
         merge_same_labels(results, memory)
+    }
+
+    /// The info series by target and metric; what the tables take is added to what is held.
+    fn by_target<'i>(
+        &self,
+        infos: &'i [Track],
+        held: &mut Held<'_>,
+    ) -> Result<HashMap<Labels, Metrics<'i>>, QueryError> {
+        let mut pace = Pace::new(self.query);
+        let mut targets: HashMap<Labels, Metrics<'i>> = HashMap::new();
+        for info in infos {
+            pace.work(1)?;
+            held.grow(CANDIDATE_BYTES, JOINING)?;
+            let metrics = match targets.entry(target_of(&info.labels)) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => {
+                    let entry = labels_bytes(new.key()) + entry_bytes::<Labels, Metrics<'_>>();
+                    held.grow(entry + node_bytes::<&str, Vec<&Track>>(), JOINING)?;
+                    new.insert(Metrics::new())
+                }
+            };
+            let metric = info.labels.metric_name();
+            metrics.entry(metric).or_default().push(info);
+        }
+        Ok(targets)
     }
 
     /// The info series of all targets in a vector, at the times that the vector is read at.
@@ -167,11 +213,16 @@ impl Evaluator<'_> {
         &self,
         wanted: &Wanted,
         track: Track,
-        metrics: &[Candidates<'_>],
+        metrics: &Metrics<'_>,
         results: &mut Vec<Track>,
     ) -> Result<(), QueryError> {
         let memory = &self.query.memory;
-        let mut parts: BTreeMap<Vec<Option<usize>>, Track> = BTreeMap::new();
+        let mut pace = Pace::new(self.query);
+        let candidates = metrics.values().map(Vec::len).sum();
+        let chosen_bytes = metrics.len() * size_of::<Option<usize>>();
+        let mut held = memory.hold(chosen_bytes + node_bytes::<Chosen, Track>(), JOINING)?;
+        memory.grow(track.lists_bytes(), JOINING)?;
+        let mut parts: BTreeMap<Chosen, Track> = BTreeMap::new();
         let elements = track
             .samples
             .iter()
@@ -181,10 +232,11 @@ impl Evaluator<'_> {
             (sample.timestamp, Element::Histogram(histogram))
         });
         for (time, element) in elements.chain(histograms) {
+            pace.work(candidates)?;
             let chosen = metrics
-                .iter()
-                .map(|candidates| newest(&candidates.series, time))
-                .collect::<Result<Vec<_>, _>>()?;
+                .values()
+                .map(|series| newest(series, time))
+                .collect::<Result<Chosen, _>>()?;
             if wanted.needs_info() && chosen.iter().all(Option::is_none) {
                 continue;
             }
@@ -192,17 +244,17 @@ impl Evaluator<'_> {
                 part.push(time, element);
                 continue;
             }
+            held.grow(chosen_bytes + SPARE * size_of::<(Chosen, Track)>(), JOINING)?;
             let infos = metrics
-                .iter()
+                .values()
                 .zip(&chosen)
-                .filter_map(|(candidates, index)| candidates.series.get((*index)?).copied());
-            let labels = with_labels(wanted, &track.labels, infos)?;
+                .filter_map(|(series, index)| series.get((*index)?).copied());
+            let labels = with_labels(wanted, &track.labels, infos, (&mut pace, &mut held))?;
             let mut part = Track::floats(labels, track.drop_name, Vec::new());
             part.push(time, element);
             memory.grow(part.bytes() + size_of::<Track>() * SPARE, JOINING)?;
             parts.insert(chosen, part);
         }
-        memory.grow(track.lists_bytes(), JOINING)?;
         results.extend(parts.into_values());
         Ok(())
     }
@@ -240,25 +292,31 @@ fn with_labels<'i>(
     wanted: &Wanted,
     own: &Labels,
     infos: impl Iterator<Item = &'i Track>,
+    (pace, held): (&mut Pace<'_>, &mut Held<'_>),
 ) -> Result<Labels, QueryError> {
     let mut taken: BTreeMap<&str, &str> = BTreeMap::new();
     let mut labels = LabelsBuilder::from_labels(own);
     for label in infos.flat_map(|info| &info.labels) {
-        if *label.name == *METRIC_NAME || !wanted.takes(&label.name) {
+        pace.work(1)?;
+        if is_of_metric(&label.name) || !wanted.takes(&label.name) {
             continue;
         }
-        if taken
-            .get(&*label.name)
-            .is_some_and(|value| **value != *label.value)
-        {
-            return Err(QueryError::Execution(format!(
-                "conflicting label: {}",
-                label.name
-            )));
-        }
-        if own.get(&label.name).is_none() {
-            taken.insert(&label.name, &label.value);
-            labels.set(label.name.clone(), label.value.clone());
+        // A builder compares a new label with all others.
+        let others = taken.len();
+        match taken.entry(&label.name) {
+            btree_map::Entry::Occupied(known) if **known.get() != *label.value => {
+                return Err(QueryError::Execution(format!(
+                    "conflicting label: {}",
+                    label.name
+                )));
+            }
+            btree_map::Entry::Vacant(new) if own.get(&label.name).is_none() => {
+                pace.work(others)?;
+                held.grow(TAKEN_BYTES, JOINING)?;
+                new.insert(&label.value);
+                labels.set(label.name.clone(), label.value.clone());
+            }
+            _ => {}
         }
     }
     Ok(labels.build())

@@ -281,7 +281,8 @@ fn histograms_bytes(histograms: &[HistogramSample]) -> usize {
     bytes
 }
 
-fn histogram_bytes(histogram: &NativeHistogram) -> usize {
+/// A histogram of its own, with its buckets.
+pub(crate) fn histogram_bytes(histogram: &NativeHistogram) -> usize {
     size_of::<NativeHistogram>()
         + COUNTERS_BYTES
         + ALLOCATION_BYTES
