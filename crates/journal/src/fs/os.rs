@@ -1,7 +1,7 @@
 //! The operating system's files.
 
 use std::any::Any;
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{DirEntry, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
@@ -41,15 +41,7 @@ impl FileSystem for OsFileSystem {
 
     fn list(&self, dir: &Path) -> io::Result<Vec<FileEntry>> {
         std::fs::read_dir(dir)?
-            .map(|entry| {
-                let entry = entry?;
-                let metadata = entry.metadata()?;
-                Ok(FileEntry {
-                    name: entry.file_name().to_string_lossy().into_owned(),
-                    len: metadata.len(),
-                    is_file: metadata.is_file(),
-                })
-            })
+            .filter_map(|entry| describe(entry).transpose())
             .collect()
     }
 
@@ -103,6 +95,20 @@ impl FileSystem for OsFileSystem {
     }
 }
 
+/// `None` when it has been deleted since it was listed.
+fn describe(entry: io::Result<DirEntry>) -> io::Result<Option<FileEntry>> {
+    let entry = entry?;
+    let metadata = match entry.metadata() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        metadata => metadata?,
+    };
+    Ok(Some(FileEntry {
+        name: entry.file_name().to_string_lossy().into_owned(),
+        len: metadata.len(),
+        is_file: metadata.is_file(),
+    }))
+}
+
 fn open(options: &mut OpenOptions, path: &Path) -> io::Result<Arc<dyn JournalFile>> {
     Ok(Arc::new(OsFile(options.mode(FILE_MODE).open(path)?)))
 }
@@ -137,5 +143,28 @@ impl JournalFile for OsFile {
 
     fn forget_cached(&self) -> io::Result<()> {
         Ok(rustix::fs::fadvise(&self.0, 0, None, Advice::DontNeed)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_listed_while_its_files_are_deleted() {
+        const FILES: usize = 20_000;
+        let dir = tempfile::tempdir().unwrap();
+        let path = |number: usize| dir.path().join((number % 50).to_string());
+        std::thread::scope(|scope| {
+            let writer = scope.spawn(|| {
+                for number in 0..FILES {
+                    std::fs::write(path(number), b"").unwrap();
+                    std::fs::remove_file(path(number + 25)).ok();
+                }
+            });
+            while !writer.is_finished() {
+                OsFileSystem.list(dir.path()).unwrap();
+            }
+        });
     }
 }
