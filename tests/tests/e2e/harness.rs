@@ -12,6 +12,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use rand::Rng as _;
 use tokio::sync::{Mutex, MutexGuard};
 use vervet_model::{Clock as _, SystemClock};
 
@@ -79,10 +80,15 @@ pub(crate) fn now_nanos() -> i64 {
     SystemClock.now().0
 }
 
-/// An address on loopback that nobody listens on at the moment.
+/// An address on loopback that nobody listens on at the moment. Its port is none that the kernel gives to clients, who
+/// would take it while its program is down.
 pub(crate) fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    listener.local_addr().unwrap()
+    const PORTS: std::ops::Range<u16> = 20_000..32_000;
+    let free = (0..100).find_map(|_| {
+        let address = (Ipv4Addr::LOCALHOST, rand::rng().random_range(PORTS));
+        TcpListener::bind(address).ok()?.local_addr().ok()
+    });
+    free.expect("one of a hundred is free")
 }
 
 /// A path below the folder of the tests.

@@ -146,16 +146,6 @@ impl TailedFile {
         self.open.is_some() || self.first_look.is_some()
     }
 
-    /// Whether it begins like `beginning`, as far as both go.
-    pub(super) fn begins_as(&self, beginning: &[u8]) -> bool {
-        let opened = self.open.as_ref().map(|open| open.file());
-        let Some(opened) = opened.or(self.first_look.as_ref()) else {
-            return false;
-        };
-        content::beginning(opened, None)
-            .is_ok_and(|own| Prefix::of(&own).fits(beginning) || Prefix::of(beginning).fits(&own))
-    }
-
     /// Whether anything is known of what it holds.
     pub(super) fn is_known(&self) -> bool {
         self.mark.prefix.bytes > 0 || self.mark.offset > 0

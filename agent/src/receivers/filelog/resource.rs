@@ -4,6 +4,7 @@ use std::path::Path;
 
 use vervet_wire::otlp::{KeyValue, Resource, Value};
 
+use super::rotated::bare;
 use crate::processors::Origin;
 
 /// The resource of a file's records: configured attributes, then what the path tells.
@@ -93,34 +94,46 @@ impl<'a> PodPath<'a> {
     }
 }
 
-/// A file's name without extension and without what rotation adds: `app` for `app.log`, `app.log.1`,
-/// `app.2024-01-02.log` and `app-20240102.log`.
+/// Characters of a date, at least: shorter numbers tell replicas apart.
+const DATE_CHARS: usize = 8;
+const SEPARATORS: [char; 2] = ['-', '_'];
+const EXTENSIONS: [&str; 8] = ["log", "txt", "json", "jsonl", "ndjson", "out", "err", "old"];
+
+/// A file's name without extension and without what rotation adds: `app` for `app.log`, `app.log.1`, `app.log.2.gz`,
+/// `app.2024-01-02.log`, `app-20240102.log` and `2024-01-02-app.log`.
 fn stem(name: &str) -> &str {
-    let is_date = |text: &str| {
-        !text.is_empty()
-            && text
-                .bytes()
-                .all(|byte| byte.is_ascii_digit() || matches!(byte, b'-' | b'_'))
+    let mut stem = bare(name);
+    while let Some(shorter) = without_extension(stem).or_else(|| without_date(stem)) {
+        stem = shorter;
+    }
+    stem
+}
+
+fn in_date(c: char) -> bool {
+    c.is_ascii_digit() || SEPARATORS.contains(&c)
+}
+
+fn without_extension(name: &str) -> Option<&str> {
+    let (head, extension) = name.rsplit_once('.')?;
+    let is_counter = !extension.is_empty() && extension.chars().all(in_date);
+    (!head.is_empty() && (is_counter || EXTENSIONS.contains(&extension))).then_some(head)
+}
+
+/// Without a date behind or before it.
+fn without_date(name: &str) -> Option<&str> {
+    let (before, behind) = (
+        name.trim_end_matches(in_date),
+        name.trim_start_matches(in_date),
+    );
+    let is_date = |rest: &str, date: &str| {
+        !rest.is_empty() && date.trim_matches(SEPARATORS).len() >= DATE_CHARS
     };
-    let mut stem = name;
-    while let Some((head, extension)) = stem.rsplit_once('.') {
-        let droppable = is_date(extension)
-            || matches!(
-                extension,
-                "log" | "txt" | "json" | "jsonl" | "ndjson" | "out" | "err" | "old"
-            );
-        if head.is_empty() || !droppable {
-            break;
-        }
-        stem = head;
+    let last = name.get(before.len()..)?;
+    if last.starts_with(SEPARATORS) && is_date(before, last) {
+        return Some(before);
     }
-    const DATE_DIGITS: usize = 8;
-    match stem.split_once('-') {
-        Some((head, rest)) if !head.is_empty() && is_date(rest) && rest.len() >= DATE_DIGITS => {
-            head
-        }
-        _ => stem,
-    }
+    let first = name.get(..name.len() - behind.len())?;
+    (first.ends_with(SEPARATORS) && is_date(behind, first)).then_some(behind)
 }
 
 #[cfg(test)]
@@ -169,6 +182,15 @@ mod tests {
             ("app.log.1", "app"),
             ("app.2024-01-02.log", "app"),
             ("app-20240102.log", "app"),
+            ("app.log.2.gz", "app"),
+            ("app-2026-11-28.log.gz", "app"),
+            ("app.log-20261128.gz", "app"),
+            ("app.log.bak", "app"),
+            ("app.log~", "app"),
+            ("app__2026-11-28_00-00-00.log", "app"),
+            ("2026-11-28-app.log", "app"),
+            ("2026-11-28.log", "2026-11-28"),
+            ("worker-12.log", "worker-12"),
             ("app-2.log", "app-2"),
             ("syslog", "syslog"),
             (".log", ".log"),

@@ -85,7 +85,7 @@ fn without_endings(name: &str) -> impl Iterator<Item = &str> {
 }
 
 /// The name without all of that.
-fn bare(name: &str) -> &str {
+pub(super) fn bare(name: &str) -> &str {
     without_endings(name).last().unwrap_or(name)
 }
 

@@ -191,15 +191,17 @@ impl Trace {
 
     fn next_frame(self, shape: &Shape<'_>) -> Option<Self> {
         let text = shape.text;
-        let belongs = shape.indented && is_frame(text)
-            || matches!(text, b"}" | b"]" | b"},")
+        let is_bracket = matches!(text, b"}" | b"]" | b"},");
+        let belongs = shape.indented && (is_frame(text) || is_bracket)
             || starts_with_any(text, &[b"Caused by: ", b"Node.js v", b"(Use `node "]);
-        if belongs || (self == Self::Header && shape.indented && !shape.blank) {
+        if belongs || (self == Self::Header && shape.is_part()) {
             return Some(Self::Frames);
         }
         match self {
             Self::Frames | Self::FramesBlank if shape.blank => Some(Self::FramesBlank),
-            Self::Frames if shape.indented => Some(Self::Frames),
+            // What an error holds ends at the margin.
+            Self::Frames | Self::FramesBlank if is_bracket => Some(Self::FramesBlank),
+            Self::Frames if shape.is_part() => Some(Self::Frames),
             _ => None,
         }
     }
@@ -211,7 +213,7 @@ impl Trace {
         match self {
             Self::PythonFrames if shape.blank || shape.indented => Some(self),
             Self::PythonFrames => is_python_exception(shape.line).then_some(Self::PythonDone),
-            Self::PythonDone if shape.indented && !shape.blank => Some(self),
+            Self::PythonDone if shape.is_part() => Some(self),
             Self::PythonChained if shape.blank => Some(self),
             Self::PythonDone | Self::PythonBlank if shape.blank => Some(Self::PythonBlank),
             _ => {

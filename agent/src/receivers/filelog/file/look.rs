@@ -85,4 +85,14 @@ impl TailedFile {
         self.mark.prefix = Prefix::of(&beginning);
         Ok(false)
     }
+
+    /// Whether it begins like `beginning`, as far as both go.
+    pub(in super::super) fn begins_as(&self, beginning: &[u8]) -> bool {
+        let opened = self.open.as_ref().map(|open| open.file());
+        let Some(opened) = opened.or(self.first_look.as_ref()) else {
+            return false;
+        };
+        content::beginning(opened, None)
+            .is_ok_and(|own| Prefix::of(&own).fits(beginning) || Prefix::of(beginning).fits(&own))
+    }
 }

@@ -105,6 +105,21 @@ fn statements_of_several_lines_are_one_record() {
 }
 
 #[test]
+fn what_is_indented_by_one_column_or_stands_behind_an_error_is_a_record_of_its_own() {
+    let error = " \u{2a2f} Error: no card\n    at pay (/app/r.js:1:2) {\n  digest: '1'\n}";
+    let requests = [" GET /item/1 200 in 3ms", " GET /item/2 200 in 4ms"];
+    let text = format!("{error}\n{}\n{}\n{error}\n", requests[0], requests[1]);
+    assert_eq!(
+        split(&text, "auto"),
+        [error, requests[0], requests[1], error]
+    );
+    let java = "ERROR x\njava.lang.Exception: gone\n\tat a.B.c(B.java:1)";
+    for next in ["   {\"level\":50}", "  2026-11-28 10:00:00 next", " next"] {
+        assert_eq!(split(&format!("{java}\n{next}\n"), "auto"), [java, next]);
+    }
+}
+
+#[test]
 fn what_is_no_trace_is_not_swallowed() {
     check(&["ERROR: x", "a.b.c", "Stack of plates", "#0 is a channel"]);
     check(&["fine", "java.io.IOException: told without a reason"]);

@@ -24,6 +24,8 @@ const ROTATED_IDLE: Duration = Duration::from_secs(60);
 const DELETED_IDLE: Duration = Duration::from_secs(5);
 /// After this long without growth a file no glob finds is at its end: a last line without line feed counts.
 const END_AFTER: Duration = Duration::from_secs(1);
+/// The same for one that was renamed to what a glob finds too.
+const RENAMED_END_AFTER: Duration = Duration::from_secs(5);
 
 /// How many files a receiver may have open.
 pub(super) fn open_files_max() -> usize {
@@ -132,7 +134,14 @@ impl Tailer {
         let waits = self.unread.queued.contains(&id)
             // For the end of the file it repeats.
             || (file.copy_of.is_some() && file.first_look.is_some());
-        let Some(gone_at) = file.gone_at.filter(|_| !waits) else {
+        if waits {
+            return;
+        }
+        let Some(gone_at) = file.gone_at else {
+            let is_rotated = file.path.as_os_str() != file.first_name.as_str();
+            if is_rotated && now.duration_since(file.grown_at) > RENAMED_END_AFTER {
+                self.sink.take_rest(file, now);
+            }
             return;
         };
         let quiet = now

@@ -18,6 +18,17 @@ pub(super) struct Shape<'l> {
     pub(super) indented: bool,
 }
 
+impl Shape<'_> {
+    /// Indented as what belongs to a trace is, by two columns at least (Next.js indents all its lines by one), and no record
+    /// of its own.
+    pub(super) fn is_part(&self) -> bool {
+        let is_deep = self.line.starts_with(b"  ") || self.line.first() == Some(&b'\t');
+        let is_record = self.text.starts_with(b"{\"")
+            || (begins_record(self.text) && !self.text.starts_with(b"{"));
+        is_deep && !self.blank && !is_record
+    }
+}
+
 /// Text that a logger begins a record with.
 #[inline]
 pub(super) fn begins_record(line: &[u8]) -> bool {

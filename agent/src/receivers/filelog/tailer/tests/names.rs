@@ -246,6 +246,22 @@ fn files_that_are_no_forms_of_one_another_are_all_read() {
 }
 
 #[test]
+fn the_end_of_a_renamed_file_is_read_though_a_glob_still_finds_it() {
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path().join("app.log");
+    fs::write(&path, "first line\nlast").expect("written");
+    let mut hand = Hand::new(&folder.path().join("app.log*"), Vec::new());
+    assert_eq!(hand.look_and_read(), ["first line"]);
+    rename(folder.path(), "app.log", "app.log.1");
+    fs::write(&path, "next line\n").expect("written");
+    assert_eq!(hand.look_and_read(), ["next line"]);
+    hand.pass_time();
+    assert_eq!(hand.look_and_read(), ["last"]);
+    hand.pass_time();
+    assert_eq!(hand.look_and_read(), [""; 0]);
+}
+
+#[test]
 fn what_is_deleted_goes_first_but_keeps_nobody_waiting() {
     let folder = tempfile::tempdir().expect("folder");
     let (large, small) = (
