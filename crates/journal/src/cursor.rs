@@ -73,24 +73,21 @@ impl Cursor {
         let records = self.reader.read(bytes_max)?;
         match records.last() {
             Some(last) => self.returned = last.sequence,
-            None => self.let_go_of_damage(),
+            None => self.delete_released(),
         }
         Ok(records)
     }
 
-    /// What was passed over behind the last committed record cannot be read: it is not waited for.
-    fn let_go_of_damage(&self) {
-        let committed = self.stored.committed;
-        let passed = self.reader.passed().filter(|passed| committed < *passed);
-        if self.returned <= committed
-            && let Some(passed) = passed
-        {
-            self.core
-                .table
-                .lock()
-                .release_passed(self.file.name(), passed);
-            self.core.delete_released();
+    /// Deletes the segments that no cursor needs. What this one passed over behind its last committed record cannot be read:
+    /// it is not waited for.
+    fn delete_released(&self) {
+        let settled = self.returned <= self.stored.committed;
+        let passed = self.reader.passed().filter(|_| settled).unwrap_or(0);
+        if passed > self.stored.committed {
+            let mut table = self.core.table.lock();
+            table.release_passed(self.file.name(), passed);
         }
+        self.core.delete_released();
     }
 
     /// Moves the read position back behind the committed record.
@@ -122,8 +119,7 @@ impl Cursor {
         state.clone_into(&mut self.stored.state);
         self.reader.skip_to(through);
         self.core.table.lock().release(self.file.name(), through);
-        self.core.delete_released();
-        self.let_go_of_damage();
+        self.delete_released();
         Ok(())
     }
 

@@ -280,14 +280,11 @@ impl Table {
         let Some(cursor) = self.cursors.get_mut(name) else {
             return;
         };
-        let behind = self
+        let mut passed_over = self
             .segments
             .iter()
-            .filter(|segment| segment.first <= passed);
-        if !behind
-            .into_iter()
-            .any(|segment| segment.is_unreadable() && cursor.released < segment.last)
-        {
+            .take_while(|segment| segment.first <= passed);
+        if !passed_over.any(|segment| segment.is_unreadable() && cursor.needs(segment)) {
             cursor.released = cursor.released.max(passed);
         }
     }

@@ -315,31 +315,33 @@ impl Evaluator<'_> {
             self.warn_mix(&window);
             return (Vec::new(), Vec::new());
         }
-        let bounding = range.bounding(floats);
-        let edge = |source: Option<Source<'_, Sample>>, timestamp| {
-            source.map(|source| Sample {
-                timestamp,
-                value: float_at(source, timestamp, false),
-            })
-        };
-        let left = edge(range.left(bounding), range.start);
-        let right = edge(range.right(bounding), range.end);
-        let inside = range.inside(bounding).iter().copied();
-        let floats = left.into_iter().chain(inside).chain(right).collect();
-        let bounding = range.bounding(histograms);
-        let edge = |source: Option<Source<'_, HistogramSample>>, timestamp| {
-            let histogram = self.histogram_at(source?, timestamp, false, position);
+        let floats = edged(range, floats, |source, timestamp| {
+            let value = float_at(source, timestamp, false);
+            Some(Sample { timestamp, value })
+        });
+        let histograms = edged(range, histograms, |source, timestamp| {
+            let histogram = self.histogram_at(source, timestamp, false, position).ok()?;
             Some(HistogramSample {
                 timestamp,
-                histogram: histogram.ok()?,
+                histogram,
             })
-        };
-        let left = edge(range.left(bounding), range.start);
-        let right = edge(range.right(bounding), range.end);
-        let inside = range.inside(bounding).iter().cloned();
-        let histograms = left.into_iter().chain(inside).chain(right).collect();
+        });
         (floats, histograms)
     }
+}
+
+/// The samples inside a range, between what is at its edges.
+fn edged<T: Timed + Clone>(
+    range: EdgedRange,
+    samples: &[T],
+    at: impl Fn(Source<'_, T>, i64) -> Option<T>,
+) -> Vec<T> {
+    let bounding = range.bounding(samples);
+    let edge = |source: Option<Source<'_, T>>, time| source.and_then(|source| at(source, time));
+    let left = edge(range.left(bounding), range.start);
+    let right = edge(range.right(bounding), range.end);
+    let inside = range.inside(bounding).iter().cloned();
+    left.into_iter().chain(inside).chain(right).collect()
 }
 
 /// From the last sample at or before a start on, and the part of that before the start.

@@ -23,8 +23,11 @@ impl Shape<'_> {
     /// of its own.
     pub(super) fn is_part(&self) -> bool {
         let is_deep = self.line.starts_with(b"  ") || self.line.first() == Some(&b'\t');
-        let is_record = self.text.starts_with(b"{\"")
-            || (begins_record(self.text) && !self.text.starts_with(b"{"));
+        // What an error holds may begin with a brace, JSON begins with this.
+        let is_record = match self.text.first() {
+            Some(b'{') => self.text.starts_with(b"{\""),
+            _ => begins_record(self.text),
+        };
         is_deep && !self.blank && !is_record
     }
 }
