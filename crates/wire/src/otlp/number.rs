@@ -2,7 +2,8 @@
 
 use super::Value;
 
-/// The text of a number as `Display` writes it, in a part of the time and without memory of its own.
+/// The shortest text that reads back as the number, in `Display`'s form, in a part of its time and without memory of
+/// its own. Where two shortest texts are equally near, this takes the one with an even last digit.
 #[derive(Default)]
 pub struct NumberText {
     integer: itoa::Buffer,
@@ -78,11 +79,24 @@ mod tests {
         assert_eq!(NumberText::default().of(&Value::Bool(true)), None);
     }
 
+    #[test]
+    fn of_two_texts_equally_near_the_even_one_is_written() {
+        for (quarters, expected) in [(1_u64, "1125899906842625.2"), (3, "1125899906842625.8")] {
+            // In quarters, 2^50 + 1 and some take 53 bits.
+            let number = (((1_u64 << 50) + 1) * 4 + quarters) as f64 / 4.0;
+            assert_eq!(text(Value::Double(number)), expected);
+        }
+    }
+
     proptest! {
         #[test]
-        fn doubles_are_written_as_display_does(bits in any::<u64>(), cents in any::<i32>()) {
+        fn doubles_are_written_in_the_form_and_length_of_display(bits in any::<u64>(), cents in any::<i32>()) {
             for number in [f64::from_bits(bits), f64::from(cents) / 100.0] {
-                prop_assert_eq!(text(Value::Double(number)), number.to_string());
+                let (text, display) = (text(Value::Double(number)), number.to_string());
+                prop_assert_eq!(text.len(), display.len(), "{} {}", text, display);
+                prop_assert_eq!(text.find('.'), display.find('.'), "{} {}", text, display);
+                let read: f64 = text.parse().expect("a number");
+                prop_assert!(read == number || (read.is_nan() && number.is_nan()), "{} {}", text, display);
             }
         }
     }
