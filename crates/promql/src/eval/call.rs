@@ -245,18 +245,22 @@ fn histogram_stats(mut tracks: Vec<Track>, stat: HistogramStat) -> Vec<Track> {
     tracks
 }
 
-/// The larger number; NaN if either is.
+/// The larger number; NaN if either is, unless the other is infinite: nothing is larger.
 fn go_max(a: f64, b: f64) -> f64 {
-    if a.is_nan() || b.is_nan() {
+    if a == f64::INFINITY || b == f64::INFINITY {
+        f64::INFINITY
+    } else if a.is_nan() || b.is_nan() {
         f64::NAN
     } else {
         a.max(b)
     }
 }
 
-/// The smaller number; NaN if either is.
+/// The smaller number; NaN if either is, unless the other is infinite: nothing is smaller.
 fn go_min(a: f64, b: f64) -> f64 {
-    if a.is_nan() || b.is_nan() {
+    if a == f64::NEG_INFINITY || b == f64::NEG_INFINITY {
+        f64::NEG_INFINITY
+    } else if a.is_nan() || b.is_nan() {
         f64::NAN
     } else {
         a.min(b)
