@@ -2,7 +2,9 @@
 
 pub mod guard;
 mod json;
+pub mod remote_write;
 pub(crate) mod router;
+pub(crate) mod snappy;
 
 pub use router::{JSON_BYTES_MAX, router};
 

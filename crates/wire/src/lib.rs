@@ -1,9 +1,9 @@
-//! OTLP on the wire.
+//! OTLP and Prometheus remote write on the wire.
 //!
 //! In: request bodies of OTLP/gRPC and OTLP/HTTP (protobuf or JSON, gzip or zstd), as untrusted bytes.
 //! Out: one uncompressed protobuf body per request, and borrowed views over it ([`otlp`]) from which the
 //! store fills its columns and the agent's pipelines read. The same types encode: what the agent collects
-//! is written straight to protobuf, no intermediate tree of messages.
+//! is written straight to protobuf, no intermediate tree of messages. [`remote_write`] reads Prometheus's own protocol.
 //!
 //! Limits, all checked before memory is taken: a body at most [`BODY_BYTES_MAX`] before and after
 //! decompression, [`REQUEST_ITEMS_MAX`] records in it, [`DECODED_BYTES_MAX`] for a decoded record, [`NESTING_MAX`] levels of
@@ -17,6 +17,7 @@ pub mod listen;
 pub mod otlp;
 pub mod protobuf;
 pub mod receiver;
+pub mod remote_write;
 mod room;
 
 pub use protobuf::DecodeError;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use vervet_model::Signal;
 
-use crate::http::decompress;
+use crate::http::{decompress, snappy};
 use crate::room::{Room, Unlimited};
 
 /// Metadata key: an agent's identity, stable per data directory.
@@ -84,16 +84,19 @@ impl OtlpRequest {
 pub enum Coding {
     Zstd = 1,
     Gzip = 2,
+    /// Of remote write only.
+    Snappy = 3,
 }
 
 impl Coding {
-    const ALL: [Self; 2] = [Self::Zstd, Self::Gzip];
+    const ALL: [Self; 3] = [Self::Zstd, Self::Gzip, Self::Snappy];
 
     /// The name in HTTP's `Content-Encoding` and in gRPC.
     pub fn name(self) -> &'static str {
         match self {
             Self::Zstd => "zstd",
             Self::Gzip => "gzip",
+            Self::Snappy => "snappy",
         }
     }
 
@@ -121,7 +124,10 @@ impl Received {
     /// # Errors
     /// They are damaged, or the body is larger than `bytes_max`.
     pub fn decompress(&self, bytes_max: usize) -> Result<Bytes, Refusal> {
-        decompress(self.bytes.clone(), self.coding.name(), bytes_max)
+        match self.coding {
+            Coding::Snappy => snappy::decompress(&self.bytes, bytes_max),
+            other => decompress(self.bytes.clone(), other.name(), bytes_max),
+        }
     }
 }
 
@@ -178,6 +184,7 @@ impl Refusal {
 pub enum Protocol {
     Grpc,
     Http,
+    RemoteWrite,
 }
 
 impl Protocol {
@@ -186,6 +193,7 @@ impl Protocol {
         match self {
             Self::Grpc => "grpc",
             Self::Http => "http",
+            Self::RemoteWrite => "remote_write",
         }
     }
 }

@@ -32,7 +32,7 @@ pub(crate) const CONVERSIONS_MAX: usize = 4;
 /// Largest JSON body, after decompression. It may take four times its length as protobuf.
 pub const JSON_BYTES_MAX: usize = 8 << 20;
 /// A body has to arrive within this.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The OTLP/HTTP endpoints in front of `sink`. Bodies over `body_bytes_max` (JSON: over [`JSON_BYTES_MAX`]
 /// if that is less), before or after decompression, are answered with 413 and never held in memory. A body
@@ -193,7 +193,7 @@ pub(crate) struct Form {
 }
 
 /// Reads the body, asking for room before a piece of it is kept. A refusal comes with the word for it in metrics.
-async fn read_body(
+pub(super) async fn read_body(
     headers: &HeaderMap,
     body: Body,
     (bytes_max, timeout): (usize, Duration),
@@ -262,17 +262,7 @@ pub(crate) async fn convert(
             room,
         });
     }
-    let stopping = || Refusal::Unavailable {
-        reason: "the receiver is stopping".to_owned(),
-        retry_after: Duration::from_secs(1),
-    };
-    let permit = Arc::clone(conversions)
-        .acquire_owned()
-        .await
-        .map_err(|_closed| stopping())?;
-    let work = tokio::task::spawn_blocking(move || {
-        // Held until the work is done, even if nobody waits for it any more.
-        let _permit = permit;
+    in_turn(conversions, move || {
         let came = body.clone();
         let mut body = decompress_within(body, &form.content_encoding, form.bytes_max, &mut *room)?;
         let received = worth_keeping(&form, came, body.len());
@@ -284,6 +274,27 @@ pub(crate) async fn convert(
             received,
             room,
         })
+    })
+    .await
+}
+
+/// Does the work on a blocking thread, once it has one of the `conversions`.
+pub(super) async fn in_turn<T: Send + 'static>(
+    conversions: &Arc<Semaphore>,
+    work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
+    let stopping = || Refusal::Unavailable {
+        reason: "the receiver is stopping".to_owned(),
+        retry_after: Duration::from_secs(1),
+    };
+    let permit = Arc::clone(conversions)
+        .acquire_owned()
+        .await
+        .map_err(|_closed| stopping())?;
+    let work = tokio::task::spawn_blocking(move || {
+        // Held until the work is done, even if nobody waits for it any more.
+        let _permit = permit;
+        work()
     });
     work.await.unwrap_or_else(|error| match error.is_panic() {
         true => Err(Refusal::Invalid("the body cannot be converted".to_owned())),
@@ -308,7 +319,7 @@ fn present<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
         .map(|value| value.to_str().unwrap_or_default())
 }
 
-fn text<'h>(headers: &'h HeaderMap, name: &str) -> &'h str {
+pub(super) fn text<'h>(headers: &'h HeaderMap, name: &str) -> &'h str {
     present(headers, name).unwrap_or_default()
 }
 

@@ -20,6 +20,10 @@ pub enum DecodeError {
     TooMany { max: usize },
     #[error("too many records: the request holds more than {max} groups, records and points")]
     TooManyItems { max: usize },
+    #[error("a label refers to symbol {reference} of {symbols}")]
+    Symbol { reference: u64, symbols: usize },
+    #[error("a series has a label without a value")]
+    OddLabels,
     #[error("too many values: a record takes more than {max} bytes once it is decoded")]
     TooHeavy { max: usize },
     #[error("field {field} stands twice although it holds one message")]
