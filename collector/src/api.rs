@@ -122,6 +122,8 @@ pub(crate) fn router(context: Context, ingest: Ingest, otlp_body_bytes_max: usiz
         .fallback(ui::serve)
         .layer(DefaultBodyLimit::max(QUERY_BODY_BYTES_MAX))
         .with_state(Arc::new(context));
-    let all = http::router(ingest, otlp_body_bytes_max).merge(api);
+    let all = http::router(ingest.clone(), otlp_body_bytes_max)
+        .merge(http::remote_write::router(ingest, otlp_body_bytes_max))
+        .merge(api);
     http::guard::site(all, listen, known_as.as_deref())
 }

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use vervet_error_groups::{ErrorStore, GroupChangeKind, Occurrence};
 use vervet_journal::Cursor;
 use vervet_model::{Clock, Signal, SystemClock};
+use vervet_store::Format;
 use vervet_wire::otlp::{self, LogRecord, Resource, Span, SpanKind, SpanOutline, StatusCode};
 
 use crate::derived::{Derived, RequestStatus};
@@ -170,9 +171,12 @@ impl Derive {
         };
         if let Some(source) = &envelope.source {
             self.derived
-                .agent_host(source.agent(), || host_name(envelope.signal, &body));
+                .agent_host(source.agent(), || host_name(envelope.format, &body));
         }
-        let _ = match envelope.signal {
+        let Format::Otlp(signal) = envelope.format else {
+            return;
+        };
+        let _ = match signal {
             Signal::Metrics => Ok(()),
             Signal::Logs if may_report.as_ref().is_some_and(Vec::is_empty) => Ok(()),
             Signal::Logs => {
@@ -214,15 +218,18 @@ impl Derive {
 }
 
 /// `host.name` of the first resource of a request, empty when it has none.
-fn host_name(signal: Signal, body: &[u8]) -> String {
+fn host_name(format: Format, body: &[u8]) -> String {
     let mut host = None;
     let mut take = |resource: &Resource<'_>| {
         host.get_or_insert_with(|| resource.str("host.name").to_owned());
     };
-    let _ = match signal {
-        Signal::Logs => otlp::for_each_log(body, |resource, _, _| take(resource)),
-        Signal::Metrics => otlp::for_each_metric(body, |resource, _, _| take(resource)),
-        Signal::Traces => otlp::for_each_span(body, |resource, _, _| take(resource)),
+    let _ = match format {
+        Format::Otlp(Signal::Logs) => otlp::for_each_log(body, |resource, _, _| take(resource)),
+        Format::Otlp(Signal::Metrics) => {
+            otlp::for_each_metric(body, |resource, _, _| take(resource))
+        }
+        Format::Otlp(Signal::Traces) => otlp::for_each_span(body, |resource, _, _| take(resource)),
+        Format::RemoteWrite(_) => Ok(()),
     };
     host.unwrap_or_default()
 }

@@ -18,6 +18,7 @@ mod committer;
 mod envelope;
 mod recent;
 mod replay;
+mod request;
 mod room;
 
 use std::sync::Arc;
@@ -27,6 +28,7 @@ use tokio::sync::{mpsc, oneshot};
 use vervet_journal::Journal;
 use vervet_model::{Clock, Signal, SystemClock, UnixNanos};
 use vervet_store::{DecodeOptions, Decoded, Store};
+use vervet_wire::http::remote_write::{WriteRequest, WriteSink, Written};
 use vervet_wire::{Accepted, OtlpRequest, OtlpSink, Refusal, RefusedRequest, Room, Source};
 
 use crate::derive::hints::logs_that_may_report;
@@ -39,6 +41,7 @@ pub(crate) use committer::Committer;
 pub(crate) use envelope::Envelope;
 pub(crate) use recent::{Recent, Sequenced};
 pub(crate) use replay::replay;
+pub(crate) use request::{Kept, Request};
 pub(crate) use room::HeadRoom;
 
 /// Requests that may wait for the committer.
@@ -51,17 +54,17 @@ const INTERNAL: &str = "internal";
 
 /// A decoded request on its way to the journal.
 pub(crate) struct Pending {
-    pub(crate) request: OtlpRequest,
+    pub(crate) request: Request,
     pub(crate) received_at: UnixNanos,
     pub(crate) decoded: Decoded,
     /// See [`Sequenced`].
     may_report: Option<Vec<u32>>,
-    pub(crate) done: oneshot::Sender<Result<Accepted, Refusal>>,
+    pub(crate) done: oneshot::Sender<Result<Kept, Refusal>>,
     /// Held until it is in the head, even if nobody waits for the answer any more.
     room: BudgetRoom,
 }
 
-/// Takes OTLP requests of any protocol. Cloning shares the queue.
+/// Takes requests of any protocol. Cloning shares the queue.
 #[derive(Clone)]
 pub(crate) struct Ingest {
     store: Store,
@@ -112,32 +115,31 @@ impl Ingest {
         &self.store
     }
 
-    async fn store_request(
-        &self,
-        request: OtlpRequest,
-        mut room: BudgetRoom,
-    ) -> Result<Accepted, Refusal> {
+    async fn store_request(&self, request: Request, room: Box<dyn Room>) -> Result<Kept, Refusal> {
+        let (format, signal) = (request.format, request.format.signal());
+        self.metrics.received(signal, request.body.len());
+        let room = room.into_any().downcast::<BudgetRoom>();
+        let mut room = room.map_or_else(|_another| self.budget.room(), |room| *room);
         if let Some(source) = &request.source {
             self.derived.agent_seen(source.agent(), SystemClock.now());
-            if is_repeat(&self.store, source, request.signal) {
-                self.metrics.repeated(request.signal);
-                return Ok(Accepted::default());
+            if is_repeat(&self.store, source, signal) {
+                self.metrics.repeated(signal);
+                return Ok(Kept::default());
             }
         }
         let held = request.held_bytes();
         room.set(held)?;
         self.head.wait().await?;
         let received_at = SystemClock.now();
-        let (store, body, signal, options) = (
+        let (store, body, options) = (
             self.store.clone(),
             request.body.clone(),
-            request.signal,
             Arc::clone(&self.options),
         );
         let decoding = tokio::task::spawn_blocking(move || {
-            let decoded = store.decode(signal, &body, &options, received_at);
+            let decoded = store.decode(format, &body, &options, received_at);
             let decoded = decoded.map_err(|error| {
-                Refusal::Invalid(format!("malformed OTLP {signal} request: {error}"))
+                Refusal::Invalid(format!("malformed {format} request: {error}"))
             })?;
             room.grow_to(held + decoded.memory_bytes())?;
             let may_report = logs_that_may_report(&decoded);
@@ -184,11 +186,8 @@ impl OtlpSink for Ingest {
         request: OtlpRequest,
         room: Box<dyn Room>,
     ) -> Result<Accepted, Refusal> {
-        let signal = request.signal;
-        self.metrics.received(signal, request.body.len());
-        let room = room.into_any().downcast::<BudgetRoom>();
-        let room = room.map_or_else(|_another| self.budget.room(), |room| *room);
-        self.store_request(request, room).await
+        let kept = self.store_request(request.into(), room).await?;
+        Ok(kept.accepted)
     }
 
     fn refused(&self, request: RefusedRequest) {
@@ -198,6 +197,16 @@ impl OtlpSink for Ingest {
         let protocol = request.protocol.as_str();
         self.metrics
             .refused(request.signal, protocol, request.reason);
+    }
+}
+
+impl WriteSink for Ingest {
+    async fn write(&self, request: WriteRequest, room: Box<dyn Room>) -> Result<Written, Refusal> {
+        let kept = self.store_request(request.into(), room).await?;
+        Ok(Written {
+            samples: kept.stored,
+            message: kept.accepted.message,
+        })
     }
 }
 

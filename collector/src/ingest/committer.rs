@@ -7,9 +7,9 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 use vervet_journal::{Entry, Journal, JournalError};
 use vervet_store::{AppliedSource, Store};
-use vervet_wire::{Accepted, Refusal};
+use vervet_wire::Refusal;
 
-use super::{Envelope, HeadRoom, Pending, Recent, Sequenced, is_repeat, unavailable};
+use super::{Envelope, HeadRoom, Kept, Pending, Recent, Sequenced, is_repeat, unavailable};
 use crate::health::Health;
 use crate::metrics::Metrics;
 
@@ -74,7 +74,7 @@ impl Committer {
             .iter()
             .zip(&parts)
             .map(|(pending, parts)| Entry {
-                kind: pending.request.signal as u8,
+                kind: pending.request.format.to_u8(),
                 parts,
             })
             .collect();
@@ -125,14 +125,14 @@ impl Committer {
         let mut seen = HashSet::new();
         let mut fresh = Vec::with_capacity(group.len());
         for pending in group {
-            let signal = pending.request.signal;
+            let signal = pending.request.format.signal();
             let repeated = pending.request.source.as_ref().is_some_and(|source| {
                 is_repeat(&self.store, source, signal)
                     || !seen.insert((source.agent().to_owned(), signal, source.sequence))
             });
             if repeated {
                 self.metrics.repeated(signal);
-                answer(pending.done, Ok(Accepted::default()));
+                answer(pending.done, Ok(Kept::default()));
             } else {
                 fresh.push(pending);
             }
@@ -148,7 +148,7 @@ impl Committer {
             room,
             ..
         } = pending;
-        let signal = request.signal;
+        let signal = request.format.signal();
         let rejected = decoded.rejected.clone();
         for (adjustment, count) in &decoded.adjusted {
             self.metrics.adjusted(signal, adjustment, *count);
@@ -160,7 +160,11 @@ impl Committer {
         });
         let applied = self.store.apply(sequence, decoded, source);
         self.metrics.stored(signal, applied.stored);
-        let mut accepted = Accepted::default();
+        let mut kept = Kept {
+            stored: applied.stored,
+            ..Kept::default()
+        };
+        let accepted = &mut kept.accepted;
         for (reason, count) in rejected.into_iter().chain(applied.rejected) {
             self.metrics.rejected(signal, reason, count);
             accepted.rejected += count;
@@ -172,11 +176,11 @@ impl Committer {
             accepted.message.push_str(&format!("{count} {reason}"));
         }
         drop((request, room));
-        answer(done, Ok(accepted));
+        answer(done, Ok(kept));
     }
 }
 
 /// A sender that hung up does not wait for the answer any more; what it sent is kept all the same.
-fn answer(done: oneshot::Sender<Result<Accepted, Refusal>>, result: Result<Accepted, Refusal>) {
+fn answer(done: oneshot::Sender<Result<Kept, Refusal>>, result: Result<Kept, Refusal>) {
     let _hung_up = done.send(result);
 }

@@ -1,4 +1,4 @@
-//! What the collector's journal holds per request. The record's kind is the signal.
+//! What the collector's journal holds per request. The record's kind is its format (see [`Format`]).
 //!
 //! ```text
 //! version        1 byte    1, or 2 when the body is compressed
@@ -7,9 +7,9 @@
 //! agent_id       n bytes
 //! sequence       8 bytes   little endian, the agent's journal sequence, 0 when none
 //! of version 2:
-//!   coding       1 byte    1 zstd, 2 gzip
+//!   coding       1 byte    1 zstd, 2 gzip, 3 snappy
 //!   body_len     4 bytes   little endian, before compression
-//! body           the rest  the OTLP export request, protobuf, as it came
+//! body           the rest  the request, protobuf, as it came
 //! ```
 //!
 //! A body that came compressed was decompressed before it is appended, so it can be again; writing it as it came takes
@@ -17,8 +17,11 @@
 
 use bytes::{Buf, Bytes};
 use vervet_journal::Record;
-use vervet_model::{Signal, UnixNanos};
-use vervet_wire::{Coding, OtlpRequest, Received, Refusal, Source};
+use vervet_model::UnixNanos;
+use vervet_store::Format;
+use vervet_wire::{Coding, Received, Refusal, Source};
+
+use super::Request;
 
 const VERSION_PLAIN: u8 = 1;
 const VERSION_COMPRESSED: u8 = 2;
@@ -26,7 +29,7 @@ const VERSION_COMPRESSED: u8 = 2;
 /// One journal record, taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Envelope {
-    pub(crate) signal: Signal,
+    pub(crate) format: Format,
     pub(crate) received_at: UnixNanos,
     pub(crate) source: Option<Source>,
     pub(crate) body: Body,
@@ -77,9 +80,9 @@ pub(crate) struct EnvelopeError {
 
 impl Envelope {
     /// What is read back from the journal of a request; the body is shared and uncompressed.
-    pub(crate) fn new(request: &OtlpRequest, received_at: UnixNanos) -> Self {
+    pub(crate) fn new(request: &Request, received_at: UnixNanos) -> Self {
         Self {
-            signal: request.signal,
+            format: request.format,
             received_at,
             source: request.source.clone(),
             body: Body::Plain(request.body.clone()),
@@ -87,7 +90,7 @@ impl Envelope {
     }
 
     /// The bytes that stand before the body, and the body as it is appended.
-    pub(crate) fn parts(request: &OtlpRequest, received_at: UnixNanos) -> (Vec<u8>, &[u8]) {
+    pub(crate) fn parts(request: &Request, received_at: UnixNanos) -> (Vec<u8>, &[u8]) {
         let length = u32::try_from(request.body.len()).ok();
         let compressed = request.received.as_ref().zip(length);
         let version = match compressed {
@@ -103,7 +106,7 @@ impl Envelope {
         (header, &received.bytes)
     }
 
-    fn header(version: u8, request: &OtlpRequest, received_at: UnixNanos) -> Vec<u8> {
+    fn header(version: u8, request: &Request, received_at: UnixNanos) -> Vec<u8> {
         let (agent_id, sequence) = match &request.source {
             Some(source) => (source.agent_id.as_str(), source.sequence),
             None => ("", 0),
@@ -160,7 +163,7 @@ impl Envelope {
             Body::Plain(rest)
         };
         Some(Self {
-            signal: Signal::from_u8(record.kind)?,
+            format: Format::from_u8(record.kind)?,
             received_at,
             source,
             body,
@@ -170,6 +173,7 @@ impl Envelope {
 
 #[cfg(test)]
 mod tests {
+    use vervet_model::Signal;
     use vervet_wire::compress::{Compression, Compressor};
 
     use super::*;
@@ -193,8 +197,8 @@ mod tests {
             bytes: packed.bytes().clone(),
         });
         assert_eq!(received.is_some(), compression != Compression::None);
-        let request = OtlpRequest {
-            signal: Signal::Traces,
+        let request = Request {
+            format: Signal::Traces.into(),
             body: body.clone(),
             source: source.clone(),
             received,
@@ -242,7 +246,7 @@ mod tests {
             sequence: 3,
         };
         let expected = Envelope {
-            signal: Signal::Traces,
+            format: Signal::Traces.into(),
             received_at: UnixNanos(7),
             source: Some(source),
             body: Body::Plain(Bytes::from_static(b"body")),

@@ -98,7 +98,7 @@ mod tests {
         Sequenced {
             sequence,
             envelope: Envelope {
-                signal: Signal::Logs,
+                format: Signal::Logs.into(),
                 received_at: UnixNanos(1),
                 source: None,
                 body: Body::Plain(vec![0; bytes].into()),

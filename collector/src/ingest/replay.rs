@@ -56,7 +56,7 @@ pub(crate) fn replay(
             replayed.records += decoded.records;
             let source = envelope.source.as_ref().map(|source| AppliedSource {
                 agent_id: &source.agent_id,
-                signal: envelope.signal,
+                signal: envelope.format.signal(),
                 sequence: source.sequence,
             });
             store.apply(record.sequence, decoded, source);
@@ -69,6 +69,6 @@ pub(crate) fn replay(
 
 fn decode(store: &Store, envelope: &Envelope, options: &DecodeOptions) -> Option<Decoded> {
     let body = envelope.body.protobuf().ok()?;
-    let decoded = store.decode(envelope.signal, &body, options, envelope.received_at);
+    let decoded = store.decode(envelope.format, &body, options, envelope.received_at);
     decoded.ok()
 }

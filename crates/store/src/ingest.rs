@@ -1,4 +1,4 @@
-//! Turns an OTLP export request into columns and samples.
+//! Turns an OTLP export request, or one of Prometheus remote write, into columns and samples.
 //!
 //! In: the uncompressed protobuf body of one request, untrusted. Out: one [`Decoded`]: a record batch of
 //! logs or spans, or series with their samples. [`decode`] touches nothing else, so requests are decoded in
@@ -16,6 +16,8 @@ mod look;
 mod metrics;
 mod names;
 mod outline;
+mod remote_write;
+mod samples;
 mod seen_keys;
 mod shared_maps;
 mod spans;
@@ -28,6 +30,7 @@ use std::time::Duration;
 use arrow::array::RecordBatch;
 use vervet_model::{Signal, UnixNanos};
 use vervet_wire::DecodeError;
+use vervet_wire::remote_write::Version;
 
 use crate::catalog::MetricMetadata;
 use labels::{LabelSets, SetPlace};
@@ -93,11 +96,14 @@ pub mod reason {
     pub const DELTA_TEMPORALITY: &str = "delta_temporality";
     pub const EXPONENTIAL_HISTOGRAM: &str = "exponential_histogram";
     pub const INTERNAL: &str = "internal";
+    /// A label without a name, twice in a series, or not UTF-8.
+    pub const INVALID_LABEL: &str = "invalid_label";
     pub const INVALID_HISTOGRAM: &str = "invalid_histogram";
     pub const INVALID_METRIC_NAME: &str = "invalid_metric_name";
     pub const INVALID_SPAN_ID: &str = "invalid_span_id";
     pub const INVALID_TRACE_ID: &str = "invalid_trace_id";
     pub const LABEL_TOO_LONG: &str = "label_too_long";
+    pub const NATIVE_HISTOGRAM: &str = "native_histogram";
     /// A body or an attribute nested deeper than [`vervet_wire::NESTING_MAX`].
     pub const NESTED_TOO_DEEPLY: &str = "nested_too_deeply";
     pub const REQUEST_TOO_LARGE: &str = "request_too_large";
@@ -116,6 +122,8 @@ pub mod adjustment {
     pub const ATTRIBUTES_DROPPED: &str = "attributes_dropped";
     pub const ATTRIBUTE_TRUNCATED: &str = "attribute_truncated";
     pub const BODY_TRUNCATED: &str = "body_truncated";
+    /// Exemplars are not kept; their samples are.
+    pub const EXEMPLARS_DROPPED: &str = "exemplars_dropped";
     pub const TIMESTAMP_REPLACED: &str = "timestamp_replaced";
 }
 
@@ -182,7 +190,7 @@ pub(crate) struct DecodedMetrics {
 
 impl DecodedMetrics {
     /// Memory of a metric's metadata, which are short texts.
-    const METADATA_BYTES: usize = 512;
+    pub(super) const METADATA_BYTES: usize = 512;
 
     fn memory_bytes(&self) -> usize {
         self.samples.capacity() * size_of::<DecodedSample>()
@@ -228,30 +236,90 @@ pub(crate) fn refusal_of(error: DecodeError) -> Result<&'static str, DecodeError
     }
 }
 
-/// Decodes one export request of `signal`. Pure: call it from any thread.
+/// How a request is written. The numbers stand in journals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Format {
+    Otlp(Signal),
+    RemoteWrite(Version),
+}
+
+impl Format {
+    const ALL: [Self; 5] = [
+        Self::Otlp(Signal::Logs),
+        Self::Otlp(Signal::Metrics),
+        Self::Otlp(Signal::Traces),
+        Self::RemoteWrite(Version::V1),
+        Self::RemoteWrite(Version::V2),
+    ];
+
+    /// What is in a request.
+    pub fn signal(self) -> Signal {
+        match self {
+            Self::Otlp(signal) => signal,
+            Self::RemoteWrite(_) => Signal::Metrics,
+        }
+    }
+
+    /// Its number: that of the signal, or one that no signal has.
+    pub fn to_u8(self) -> u8 {
+        match self {
+            Self::Otlp(signal) => signal as u8,
+            Self::RemoteWrite(Version::V1) => 16,
+            Self::RemoteWrite(Version::V2) => 17,
+        }
+    }
+
+    /// The format of that number.
+    pub fn from_u8(number: u8) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|format| format.to_u8() == number)
+    }
+}
+
+impl From<Signal> for Format {
+    fn from(signal: Signal) -> Self {
+        Self::Otlp(signal)
+    }
+}
+
+impl std::fmt::Display for Format {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Otlp(signal) => write!(f, "OTLP {signal}"),
+            Self::RemoteWrite(Version::V1) => f.write_str("remote write 1.0"),
+            Self::RemoteWrite(Version::V2) => f.write_str("remote write 2.0"),
+        }
+    }
+}
+
+/// Decodes one request. Pure: call it from any thread.
 ///
 /// # Errors
 /// The request is malformed and nothing of it can be used.
 pub fn decode(
-    signal: Signal,
+    format: impl Into<Format>,
     body: &[u8],
     options: &DecodeOptions,
     received_at: UnixNanos,
 ) -> Result<Decoded, DecodeError> {
-    decode_with(None, signal, body, options, received_at)
+    decode_with(None, format.into(), body, options, received_at)
 }
 
 /// As [`decode`]; the series in `known` are those of the store that the request is applied to.
 pub(crate) fn decode_with(
     known: Option<&KnownSeries>,
-    signal: Signal,
+    format: Format,
     body: &[u8],
     options: &DecodeOptions,
     received_at: UnixNanos,
 ) -> Result<Decoded, DecodeError> {
-    match signal {
-        Signal::Logs => logs::decode(body, options, received_at),
-        Signal::Traces => spans::decode(body, options, received_at),
-        Signal::Metrics => metrics::decode(known, body, options, received_at),
+    match format {
+        Format::Otlp(Signal::Logs) => logs::decode(body, options, received_at),
+        Format::Otlp(Signal::Traces) => spans::decode(body, options, received_at),
+        Format::Otlp(Signal::Metrics) => metrics::decode(known, body, options, received_at),
+        Format::RemoteWrite(version) => {
+            remote_write::decode(known, version, body, options, received_at)
+        }
     }
 }

@@ -30,7 +30,7 @@ pub mod verify;
 
 pub use error::StoreError;
 pub use flush::{FlushReport, PromoteConfig, PromoteKey};
-pub use ingest::{DecodeOptions, Decoded, decode};
+pub use ingest::{DecodeOptions, Decoded, Format, decode};
 pub use maintain::{Cancel, UpkeepConfig};
 pub use query::damaged::DamagedSegment;
 pub use query::filter::{Comparison, Field, Filter, Test};

@@ -25,7 +25,7 @@ use crate::commit::Committer;
 use crate::flush::{Flusher, PromoteConfig};
 use crate::head::View;
 use crate::head::series::SeriesIndex;
-use crate::ingest::{DecodeOptions, Decoded, KnownSeries, decode_with};
+use crate::ingest::{DecodeOptions, Decoded, Format, KnownSeries, decode_with};
 use crate::maintain::{Upkeep, UpkeepConfig};
 use crate::query::Searcher;
 use crate::query::search::page_cache::PageCacheStats;
@@ -228,14 +228,14 @@ impl Store {
     /// The request is malformed and nothing of it can be used.
     pub fn decode(
         &self,
-        signal: Signal,
+        format: impl Into<Format>,
         body: &[u8],
         options: &DecodeOptions,
         received_at: UnixNanos,
     ) -> Result<Decoded, DecodeError> {
         decode_with(
             Some(&self.0.known_series),
-            signal,
+            format.into(),
             body,
             options,
             received_at,

@@ -2,8 +2,9 @@
 
 use vervet_wire::otlp::{HistogramPoint, SummaryPoint};
 
-use super::metrics::{Decoder, Family, STALE_NAN};
+use super::metrics::{Decoder, STALE_NAN};
 use super::reason;
+use super::samples::Family;
 
 /// Explicit bounds of one histogram point. Each becomes a series; points with more are refused.
 pub(super) const BUCKETS_MAX: usize = 1_000;

@@ -5,42 +5,29 @@
 mod known;
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
 
-use vervet_model::{METRIC_NAME, Signal, UnixNanos, fingerprint};
+use vervet_model::{METRIC_NAME, UnixNanos};
 use vervet_wire::DecodeError;
 use vervet_wire::otlp::{
     KeyValue, Metric, MetricData, NumberPoint, PROMETHEUS_SCOPE, Resource, Temporality,
     for_each_message,
 };
 
-use super::attributes::{Tally, in_range, same_resource, truncated, wire_time};
+use super::attributes::{same_resource, wire_time};
 use super::known_series::{KnownSeries, SeriesKey};
 use super::labels::LabelBuffer;
 use super::names::{NameKind, label_name, metric_name};
+use super::samples::{Family, Samples};
 use super::target::Target;
-use super::{
-    Content, DecodeOptions, Decoded, DecodedMetrics, DecodedSample, DecodedSeries, SampleSeries,
-    reason,
-};
-use crate::catalog::MetricMetadata;
-use crate::head::series::IdHashing;
+use super::{DecodeOptions, Decoded, reason};
 use known::Known;
 
 /// The value that marks the end of a series: a NaN told from others by its bits.
 pub(super) const STALE_NAN: f64 = f64::from_bits(0x7ff0_0000_0000_0002);
 
-/// Memory of a sample and of a series besides its texts.
-const SAMPLE_BYTES: usize = 24;
-const SERIES_BYTES: usize = 64;
-const LABEL_BYTES: usize = 64;
-
 /// A point may have some more attributes than labels, when they are empty or become the same label. With more of them
 /// than this times the labels allowed, nobody looks which.
 const ATTRIBUTES_PER_LABEL_MAX: usize = 4;
-
-/// Longest help text kept (bytes).
-const HELP_BYTES_MAX: usize = 4096;
 
 pub(super) fn decode(
     known: Option<&KnownSeries>,
@@ -49,20 +36,12 @@ pub(super) fn decode(
     received_at: UnixNanos,
 ) -> Result<Decoded, DecodeError> {
     let mut decoder = Decoder {
-        options,
-        received_at,
         known: known.map(|series| Known::new(series, options)),
         key: None,
         target: None,
-        out: DecodedMetrics::default(),
-        series: HashMap::default(),
+        out: Samples::new(options, received_at),
         point_labels: LabelBuffer::default(),
         sample_labels: LabelBuffer::default(),
-        hashed: Vec::new(),
-        metadata: BTreeMap::new(),
-        rejected: Tally::default(),
-        bytes: 0,
-        records: 0,
     };
     for_each_message(body, |resource, scope, message| {
         let scraped = scope.name == PROMETHEUS_SCOPE;
@@ -75,31 +54,14 @@ pub(super) fn decode(
 }
 
 pub(super) struct Decoder<'o, 'a> {
-    pub(super) options: &'o DecodeOptions,
-    received_at: UnixNanos,
     known: Option<Known<'o>>,
     /// What the series of the next sample is to be remembered by.
     key: Option<SeriesKey>,
     target: Option<(Resource<'a>, Target)>,
-    out: DecodedMetrics,
-    series: HashMap<u64, u32, IdHashing>,
+    out: Samples<'o>,
     /// The labels of the point that is looked at, and those of one of its samples.
     point_labels: LabelBuffer,
     sample_labels: LabelBuffer,
-    hashed: Vec<u8>,
-    metadata: BTreeMap<String, MetricMetadata>,
-    rejected: Tally,
-    bytes: usize,
-    records: u64,
-}
-
-/// What the samples of a metric share.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Family<'m> {
-    pub(super) name: &'m str,
-    /// The Prometheus type: `counter`, `gauge`, `histogram` or `summary`.
-    pub(super) kind: &'static str,
-    pub(super) unit: &'m str,
 }
 
 /// A point that passed: its time. Its labels, without a name, are in the decoder.
@@ -125,21 +87,21 @@ impl<'a> Decoder<'_, 'a> {
         let points = metric.data.points() as u64;
         let (kind, name_kind) = match kind(&metric.data) {
             Ok(kind) => kind,
-            Err(reason) => return self.rejected.add(reason, points),
+            Err(reason) => return self.out.reject(reason, points),
         };
         let name = match self.family_name(scraped, &metric.name, &metric.unit, name_kind) {
             Ok(name) => name,
-            Err(reason) => return self.rejected.add(reason, points),
+            Err(reason) => return self.out.reject(reason, points),
         };
         let family = Family {
             name: &name,
             kind,
             unit: &metric.unit,
         };
-        let before = self.records;
+        let before = self.out.records();
         self.push_points(scraped, family, &metric.data);
-        if self.records > before {
-            self.note_metadata(family, &metric.description);
+        if self.out.records() > before {
+            self.out.note_metadata(family, &metric.description);
         }
     }
 
@@ -159,7 +121,7 @@ impl<'a> Decoder<'_, 'a> {
         if name.is_empty() {
             return Err(reason::INVALID_METRIC_NAME);
         }
-        if name.len() > self.options.label_value_bytes_max {
+        if name.len() > self.out.options.label_value_bytes_max {
             return Err(reason::LABEL_TOO_LONG);
         }
         Ok(name)
@@ -171,28 +133,21 @@ impl<'a> Decoder<'_, 'a> {
             MetricData::Gauge(points) | MetricData::Sum { points, .. } => {
                 for point in points {
                     let result = self.push_number(scraped, family, point);
-                    self.count(result);
+                    self.out.count(result);
                 }
             }
             MetricData::Histogram { points, .. } => {
                 for point in points {
                     let result = self.push_histogram(scraped, family, point);
-                    self.count(result);
+                    self.out.count(result);
                 }
             }
             MetricData::Summary(points) => {
                 for point in points {
                     let result = self.push_summary(scraped, family, point);
-                    self.count(result);
+                    self.out.count(result);
                 }
             }
-        }
-    }
-
-    fn count(&mut self, result: Result<(), &'static str>) {
-        match result {
-            Ok(()) => self.records += 1,
-            Err(reason) => self.rejected.add(reason, 1),
         }
     }
 
@@ -214,14 +169,8 @@ impl<'a> Decoder<'_, 'a> {
 
     /// The time of a point, if it may be added.
     fn time_ms(&self, time_unix_nano: u64) -> Result<i64, &'static str> {
-        if self.bytes > self.options.decoded_bytes_max {
-            return Err(reason::REQUEST_TOO_LARGE);
-        }
-        let time = wire_time(time_unix_nano).unwrap_or(self.received_at);
-        if !in_range(time, self.options, self.received_at) {
-            return Err(reason::TIMESTAMP_OUT_OF_RANGE);
-        }
-        Ok(time.to_millis().0)
+        let time = wire_time(time_unix_nano).unwrap_or(self.out.received_at);
+        self.out.time_ms(time)
     }
 
     fn note_time(&mut self, scraped: bool, time_ms: i64) {
@@ -238,7 +187,7 @@ impl<'a> Decoder<'_, 'a> {
         time_unix_nano: u64,
     ) -> Result<Point, &'static str> {
         let time_ms = self.time_ms(time_unix_nano)?;
-        let attributes_max = self.options.labels_per_series_max;
+        let attributes_max = self.out.options.labels_per_series_max;
         if attributes.len() > attributes_max.saturating_mul(ATTRIBUTES_PER_LABEL_MAX) {
             return Err(reason::TOO_MANY_LABELS);
         }
@@ -247,7 +196,7 @@ impl<'a> Decoder<'_, 'a> {
         } else {
             translated(&mut self.point_labels, self.target.as_ref(), attributes);
         }
-        self.check()?;
+        self.out.check(&mut self.point_labels)?;
         self.note_time(scraped, time_ms);
         Ok(Point { time_ms })
     }
@@ -268,51 +217,8 @@ impl<'a> Decoder<'_, 'a> {
             labels.set(name, value);
         }
         labels.sort();
-        let id = fingerprint(labels.iter(), &mut self.hashed);
-        let series = match self.series.get(&id) {
-            Some(series) => *series,
-            None => self.add_series(id, family),
-        };
-        self.bytes += SAMPLE_BYTES;
-        self.out.samples.push(DecodedSample {
-            series: SampleSeries::Listed(series),
-            time_ms: point.time_ms,
-            value,
-        });
-    }
-
-    fn add_series(&mut self, id: u64, family: Family<'_>) -> u32 {
-        let labels = &self.sample_labels;
-        // Samples are bounded by `decoded_bytes_max`, far below 2^32 series.
-        let index = u32::try_from(self.out.series.len()).unwrap_or(u32::MAX);
-        self.bytes += SERIES_BYTES + labels.len() * LABEL_BYTES + labels.text_bytes();
-        let labels = self.out.labels.push(labels);
-        self.out.series.push(DecodedSeries {
-            id,
-            labels,
-            kind: family.kind,
-            unit: family.unit.to_owned(),
-            key: self.key.take(),
-        });
-        self.series.insert(id, index);
-        index
-    }
-
-    /// Puts the labels of a point into order, when they keep to the limits.
-    fn check(&mut self) -> Result<(), &'static str> {
-        self.point_labels.sort();
-        let labels = &self.point_labels;
-        if labels.len() >= self.options.labels_per_series_max {
-            return Err(reason::TOO_MANY_LABELS);
-        }
-        let too_long = labels.iter().any(|(name, value)| {
-            name.len() > self.options.label_name_bytes_max
-                || value.len() > self.options.label_value_bytes_max
-        });
-        if too_long {
-            return Err(reason::LABEL_TOO_LONG);
-        }
-        Ok(())
+        self.out
+            .push(labels, family, &mut self.key, point.time_ms, value);
     }
 
     /// Reads the resource when it is not that of the metric before.
@@ -325,7 +231,7 @@ impl<'a> Decoder<'_, 'a> {
         if let Some(known) = &mut self.known {
             known.enter(resource);
         }
-        let target = Target::new(resource, self.options);
+        let target = Target::new(resource, self.out.options);
         self.target = Some((resource.clone(), target));
     }
 
@@ -343,36 +249,17 @@ impl<'a> Decoder<'_, 'a> {
         let Some(time_ms) = target.latest_ms else {
             return;
         };
-        if target.info_labels(&mut self.point_labels) && self.check().is_ok() {
+        let has_labels = target.info_labels(&mut self.point_labels);
+        if has_labels && self.out.check(&mut self.point_labels).is_ok() {
             let point = Point { time_ms };
             self.sample(family, family.name, &point, None, 1.0);
-            self.note_metadata(family, "Target metadata");
-        }
-    }
-
-    fn note_metadata(&mut self, family: Family<'_>, help: &str) {
-        if !self.metadata.contains_key(family.name) {
-            let metadata = MetricMetadata {
-                metric: family.name.to_owned(),
-                kind: family.kind.to_owned(),
-                help: truncated(help, HELP_BYTES_MAX).to_owned(),
-                unit: family.unit.to_owned(),
-            };
-            self.metadata.insert(family.name.to_owned(), metadata);
+            self.out.note_metadata(family, "Target metadata");
         }
     }
 
     fn finish(mut self) -> Decoded {
         self.push_target_info();
-        self.out.metadata = self.metadata.into_values().collect();
-        Decoded {
-            signal: Signal::Metrics,
-            records: self.records,
-            rejected: self.rejected.into_vec(),
-            adjusted: Vec::new(),
-            received_at: self.received_at,
-            content: Content::Metrics(self.out),
-        }
+        self.out.finish()
     }
 }
 

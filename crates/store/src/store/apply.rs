@@ -13,6 +13,9 @@ use crate::ingest::{
 };
 use crate::tables::Table;
 
+/// Metrics whose type, help and unit are kept; of further ones these are not.
+const METADATA_MAX: usize = 100_000;
+
 impl Inner {
     pub(super) fn apply(
         &self,
@@ -218,6 +221,10 @@ impl Inner {
         let mut known = self.metadata.write();
         let mut progress = active.progress.lock();
         for new in changed {
+            // Of metrics without a sample, which remote write may describe, there is no other bound.
+            if known.len() >= METADATA_MAX && !known.contains_key(&new.metric) {
+                continue;
+            }
             known.insert(new.metric.clone(), new.clone());
             progress.metadata.insert(new.metric.clone(), new);
         }

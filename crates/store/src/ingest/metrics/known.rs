@@ -6,10 +6,11 @@ use vervet_wire::DecodeError;
 use vervet_wire::otlp::{NumberPoint, Resource};
 use vervet_wire::protobuf::Writer;
 
-use super::{Decoder, Family, SAMPLE_BYTES, STALE_NAN, kind};
+use super::{Decoder, STALE_NAN, kind};
 use crate::ingest::known_series::{self, KnownSeries, Prefix};
 use crate::ingest::outline::{MetricOutline, PointOutline};
-use crate::ingest::{DecodeOptions, DecodedSample, SampleSeries};
+use crate::ingest::samples::Family;
+use crate::ingest::{DecodeOptions, SampleSeries};
 
 /// The series that are known, and the hashes of what is being decoded.
 pub(super) struct Known<'o> {
@@ -71,7 +72,7 @@ impl<'a> Decoder<'_, 'a> {
         ];
         let prefix = known_series::joined(&shared, &mut known.scratch);
         let slots = known.series.read();
-        let before = self.records;
+        let before = self.out.records();
         metric.for_each_point(|message| {
             known.scratch.clear();
             known.scratch.extend_from_slice(&prefix);
@@ -84,12 +85,12 @@ impl<'a> Decoder<'_, 'a> {
                 self.push_number(scraped, family, &NumberPoint::read(message)?)
             };
             self.key = None;
-            self.count(result);
+            self.out.count(result);
             Ok(())
         })?;
         drop(slots);
-        if self.records > before {
-            self.note_metadata(family, &lossy(metric.description));
+        if self.out.records() > before {
+            self.out.note_metadata(family, &lossy(metric.description));
         }
         Ok(true)
     }
@@ -108,12 +109,7 @@ impl<'a> Decoder<'_, 'a> {
         } else {
             point.value.as_f64()
         };
-        self.bytes += SAMPLE_BYTES;
-        self.out.samples.push(DecodedSample {
-            series: SampleSeries::Known(slot),
-            time_ms,
-            value,
-        });
+        self.out.push_of(SampleSeries::Known(slot), time_ms, value);
         Ok(())
     }
 }

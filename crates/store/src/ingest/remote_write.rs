@@ -1,0 +1,194 @@
+//! Series of Prometheus remote write into samples. Names and labels are final.
+//!
+//! Of a series that is known, the labels are hashed and not looked at further.
+
+use vervet_model::{METRIC_NAME, UnixMillis, UnixNanos};
+use vervet_wire::DecodeError;
+use vervet_wire::remote_write::{Item, Kind, Metadata, Sample, Series, Version, for_each};
+
+use super::known_series::{self, KnownSeries, Prefix, SeriesKey};
+use super::labels::LabelBuffer;
+use super::samples::{Family, Samples};
+use super::{DecodeOptions, Decoded, SampleSeries, adjustment, reason};
+
+/// Told apart from the keys of series that came by OTLP.
+const PROTOCOL: &[u8] = b"remote write";
+
+pub(super) fn decode(
+    known: Option<&KnownSeries>,
+    version: Version,
+    body: &[u8],
+    options: &DecodeOptions,
+    received_at: UnixNanos,
+) -> Result<Decoded, DecodeError> {
+    let mut decoder = Decoder {
+        known: known.map(|series| Known::new(series, options)),
+        out: Samples::new(options, received_at),
+        labels: LabelBuffer::default(),
+        scratch: Vec::new(),
+    };
+    for_each(version, body, |item| match item {
+        Item::Series(series) => decoder.push(series),
+        Item::Metadata(name, metadata) => decoder.note(name, metadata),
+    })?;
+    Ok(decoder.out.finish())
+}
+
+struct Decoder<'o> {
+    known: Option<Known<'o>>,
+    out: Samples<'o>,
+    labels: LabelBuffer,
+    scratch: Vec<u8>,
+}
+
+struct Known<'o> {
+    series: &'o KnownSeries,
+    prefix: Prefix,
+}
+
+impl<'o> Known<'o> {
+    fn new(series: &'o KnownSeries, options: &DecodeOptions) -> Self {
+        let prefix = series.prefix(options);
+        let prefix = known_series::joined(&[&prefix, PROTOCOL], &mut Vec::new());
+        Self { series, prefix }
+    }
+
+    /// The key of a series, and its slot if it is known.
+    fn find(&self, series: &Series<'_>, scratch: &mut Vec<u8>) -> (SeriesKey, Option<u32>) {
+        scratch.clear();
+        scratch.extend_from_slice(&self.prefix);
+        for (name, value) in &series.labels {
+            for text in [name, value] {
+                scratch.extend_from_slice(&(text.len() as u64).to_le_bytes());
+                scratch.extend_from_slice(text);
+            }
+        }
+        let key = known_series::key(scratch);
+        let slot = self.series.read().get(&key).copied();
+        (key, slot)
+    }
+}
+
+impl Decoder<'_> {
+    fn push(&mut self, series: &Series<'_>) {
+        self.out.reject(reason::NATIVE_HISTOGRAM, series.histograms);
+        self.out
+            .adjust(adjustment::EXEMPLARS_DROPPED, series.exemplars);
+        if series.samples.is_empty() {
+            return;
+        }
+        let found = match &self.known {
+            Some(known) => Some(known.find(series, &mut self.scratch)),
+            None => None,
+        };
+        let place = match found {
+            Some((_key, Some(slot))) => Ok(SampleSeries::Known(slot)),
+            _ => self.listed(series, found.map(|(key, _unknown)| key)),
+        };
+        match place {
+            Ok(place) => {
+                for sample in &series.samples {
+                    let pushed = self.push_sample(place, *sample);
+                    self.out.count(pushed);
+                }
+            }
+            Err(reason) => self.out.reject(reason, series.samples.len() as u64),
+        }
+        if let Some(metadata) = series.metadata
+            && let Some((_, name)) = series
+                .labels
+                .iter()
+                .find(|(name, _)| *name == METRIC_NAME.as_bytes())
+        {
+            self.note(family_name(name, metadata.kind), metadata);
+        }
+    }
+
+    /// The place of a series that is not known yet.
+    fn listed(
+        &mut self,
+        series: &Series<'_>,
+        mut key: Option<SeriesKey>,
+    ) -> Result<SampleSeries, &'static str> {
+        self.out.room()?;
+        if series.labels.len() > self.out.options.labels_per_series_max {
+            return Err(reason::TOO_MANY_LABELS);
+        }
+        self.labels.clear();
+        let mut name = "";
+        for (label, value) in &series.labels {
+            let label = std::str::from_utf8(label).map_err(|_| reason::INVALID_LABEL)?;
+            let value = std::str::from_utf8(value).map_err(|_| reason::INVALID_LABEL)?;
+            let stands_twice = self.labels.iter().any(|(known, _)| known == label);
+            if label.is_empty() || stands_twice {
+                return Err(reason::INVALID_LABEL);
+            }
+            if label == METRIC_NAME {
+                name = value;
+            } else {
+                self.labels.set(label, value);
+            }
+        }
+        if name.is_empty() {
+            return Err(reason::INVALID_METRIC_NAME);
+        }
+        if name.len() > self.out.options.label_value_bytes_max {
+            return Err(reason::LABEL_TOO_LONG);
+        }
+        self.out.check(&mut self.labels)?;
+        self.labels.set(METRIC_NAME, name);
+        self.labels.sort();
+        let metadata = series.metadata.unwrap_or_default();
+        let family = Family {
+            name,
+            kind: metadata.kind.as_str(),
+            unit: std::str::from_utf8(metadata.unit).unwrap_or_default(),
+        };
+        let place = self.out.series_of(&self.labels, family, &mut key);
+        Ok(SampleSeries::Listed(place))
+    }
+
+    fn push_sample(&mut self, place: SampleSeries, sample: Sample) -> Result<(), &'static str> {
+        let time = UnixMillis(sample.time_ms).to_nanos();
+        let time_ms = self.out.time_ms(time)?;
+        self.out.push_of(place, time_ms, sample.value);
+        Ok(())
+    }
+
+    /// Notes what a metric is, as far as the request says anything of it.
+    fn note(&mut self, name: &[u8], metadata: Metadata<'_>) {
+        if metadata == Metadata::default() {
+            return;
+        }
+        let texts = [name, metadata.unit, metadata.help].map(std::str::from_utf8);
+        let [Ok(name), Ok(unit), Ok(help)] = texts else {
+            return;
+        };
+        let family = Family {
+            name,
+            kind: metadata.kind.as_str(),
+            unit,
+        };
+        let fits = !name.is_empty()
+            && name.len() <= self.out.options.label_value_bytes_max
+            && unit.len() <= self.out.options.label_value_bytes_max;
+        if fits && self.out.room().is_ok() {
+            self.out.note_metadata(family, help);
+        }
+    }
+}
+
+/// The name that a metric's type is known by: version 2.0 says it of each of its series.
+fn family_name(series: &[u8], kind: Kind) -> &[u8] {
+    let suffixes: &[&[u8]] = match kind {
+        Kind::Histogram | Kind::GaugeHistogram | Kind::Summary => &[b"_bucket", b"_sum", b"_count"],
+        _ => &[],
+    };
+    let mut stripped = suffixes
+        .iter()
+        .filter_map(|suffix| series.strip_suffix(*suffix));
+    stripped.next().unwrap_or(series)
+}
+
+#[cfg(test)]
+mod tests;
