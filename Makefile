@@ -58,7 +58,7 @@ test: test-tools web
 	@VERVET_DUCKDB_PYTHON="$(PYTHON_ENV)/bin/python" .ci/tests
 
 test-tools: run-tools
-	@$(INSTALL) --or-skip chromium python git promtool
+	@$(INSTALL) --or-skip chromium python git promtool prometheus-node-exporter
 	@$(MAKE) --silent --no-print-directory tests/node-service/node_modules/.installed \
 		|| $(INSTALL) skip "tests/node-service" "its npm packages cannot be installed"
 	@$(MAKE) --silent --no-print-directory tests/browser/node_modules/.installed \

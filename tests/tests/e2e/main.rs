@@ -2,7 +2,7 @@
 //!
 //! Each test starts the programs it needs as child processes on free ports with a data folder of its own.
 //! Tests run one at a time ([`harness::turn`]), because several of them measure. What the machine lacks
-//! (Node, Python with DuckDB, Chromium, promtool, the right to mount) is reported as `skipped: <test>: <reason>`,
+//! (Node, Python with DuckDB, Chromium, promtool, Prometheus, the right to mount) is reported as `skipped: <test>: <reason>`,
 //! and fails with `CI=true`.
 
 #![expect(
@@ -16,6 +16,7 @@ mod bad_input;
 mod browser;
 mod crash_agent;
 mod crash_collector;
+mod differential;
 mod duckdb;
 mod full_disk;
 mod harness;
