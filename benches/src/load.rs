@@ -9,6 +9,7 @@
 
 mod agent;
 pub mod alone;
+mod beside;
 mod collector;
 mod http;
 mod idle;
@@ -49,6 +50,8 @@ pub struct Scale {
     /// From the first read of all idle files to the measurement, and how long that is.
     pub idle_settle: Duration,
     pub idle_window: Duration,
+    /// What both hold when the collector is compared with Prometheus.
+    pub hours: i64,
 }
 
 impl Scale {
@@ -64,6 +67,7 @@ impl Scale {
         idle_files: 20_000,
         idle_settle: Duration::from_secs(15),
         idle_window: Duration::from_secs(30),
+        hours: 24,
     };
     pub const QUICK: Self = Self {
         log_records: 100_000,
@@ -77,6 +81,7 @@ impl Scale {
         idle_files: 2_000,
         idle_settle: Duration::from_secs(3),
         idle_window: Duration::from_secs(5),
+        hours: 2,
     };
 }
 
@@ -97,6 +102,8 @@ pub enum Part {
     Collector,
     /// Of the collector, only logs over OTLP/gRPC: for comparing two builds, in turn.
     Logs,
+    /// The collector beside a Prometheus, with the same samples and queries. Not part of a whole run.
+    Prometheus,
 }
 
 impl Bench {
@@ -122,6 +129,9 @@ impl Bench {
         }
         if only == Some(Part::Logs) {
             figures.extend(self.run_signal(Signal::Logs, &progress)?);
+        }
+        if only == Some(Part::Prometheus) {
+            figures.extend(beside::measure(self, &progress).context("beside Prometheus")?);
         }
         Ok(figures)
     }

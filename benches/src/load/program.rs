@@ -106,8 +106,13 @@ impl Program {
 
     /// Waits until `GET address/readyz` is answered with success.
     pub(super) fn wait_ready(&mut self, address: SocketAddr) -> anyhow::Result<()> {
+        self.wait_until(|| get(address, "/readyz").is_ok())
+    }
+
+    /// Waits until a running program is as it should be.
+    pub(super) fn wait_until(&mut self, is_ready: impl Fn() -> bool) -> anyhow::Result<()> {
         let started = Instant::now();
-        while get(address, "/readyz").is_err() {
+        while !is_ready() {
             self.ensure_running()?;
             if started.elapsed() > START_TIMEOUT {
                 bail!(

@@ -17,7 +17,7 @@ pub(super) struct Collector {
     pub(super) program: Program,
     pub(super) data_dir: PathBuf,
     pub(super) grpc: SocketAddr,
-    http: SocketAddr,
+    pub(super) http: SocketAddr,
 }
 
 impl Collector {
