@@ -31,7 +31,7 @@ use crate::metrics::AgentMetrics;
 use crate::processors::{
     Chain, ChainError, ExplainedStep, Origin as Said, ProcessorConfig, Secrets,
 };
-use crate::receivers::filelog::{FilelogConfig, ReadRecord, container_of};
+use crate::receivers::filelog::{FilelogConfig, ReadRecord};
 use cover::Cover;
 pub(crate) use pods::read_pods;
 
@@ -231,13 +231,13 @@ impl<'c> Explainer<'c> {
         text: &[u8],
     ) -> Result<Vec<Way>, ExplainError> {
         let mut ways = Vec::new();
-        let policy = self.policy(path);
+        let policy = self.policy(filelog, path);
         if let Some(path) = path.filter(|_| policy.exclude) {
             let path = path.to_owned();
             return Err(ExplainError::Excluded { path });
         }
         let format = policy.format.as_deref();
-        let pod = path.and_then(|path| self.pod_of(path));
+        let pod = path.and_then(|path| self.pod_of(filelog, path));
         let each = |read: ReadRecord<'_>| {
             let scope = Scope {
                 name: "vervet.filelog".into(),

@@ -107,6 +107,7 @@ impl Reader {
             self.section(sections, "resource").unwrap_or_default();
         let resource_detection = self.section(sections, "resource_detection");
         let receivers = self.components(sections, "receivers", component::receiver);
+        self.warn_of_pods_elsewhere(sections, &receivers);
         let exporters = self.components(sections, "exporters", component::exporter);
         let dead_letter = self.dead_letter(sections);
         let processors = self.components(sections, "processors", component::processor);

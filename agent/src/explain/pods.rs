@@ -2,7 +2,7 @@
 
 use globset::GlobSet;
 
-use super::{Explainer, Key, LogPolicy, container_of};
+use super::{Explainer, FilelogConfig, Key, LogPolicy};
 use crate::config::AgentConfig;
 use crate::kubernetes::{PodDirectory, PodFileError};
 use crate::processors::ProcessorConfig;
@@ -28,16 +28,16 @@ impl Explainer<'_> {
     }
 
     /// How the pod wants the file to be read.
-    pub(super) fn policy(&self, path: Option<&str>) -> LogPolicy {
-        match path.and_then(container_of) {
+    pub(super) fn policy(&self, filelog: &FilelogConfig, path: Option<&str>) -> LogPolicy {
+        match path.and_then(|path| filelog.container_of(path)) {
             Some((uid, container)) if self.asks_for_pods() => self.pods.log_policy(uid, container),
             _ => LogPolicy::default(),
         }
     }
 
     /// What is known of the pod that a path names, in words; `None` for other paths.
-    pub(super) fn pod_of(&self, path: &str) -> Option<String> {
-        let (uid, _container) = container_of(path)?;
+    pub(super) fn pod_of(&self, filelog: &FilelogConfig, path: &str) -> Option<String> {
+        let (uid, _container) = filelog.container_of(path)?;
         if !self.asks_for_pods() {
             return Some("told by the path; no k8sattributes processor is on the way".to_owned());
         }

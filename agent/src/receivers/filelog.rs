@@ -22,6 +22,7 @@ mod framing;
 mod identity;
 mod lines;
 mod pasts;
+mod pod_roots;
 pub mod progress;
 mod resource;
 mod rotated;
@@ -44,7 +45,7 @@ pub use encoding::EncodingSpec;
 pub(crate) use explain::ReadRecord;
 use framing::Framing;
 pub use framing::{MultilineSpec, OnLongLine};
-pub(crate) use resource::container_of;
+pub use pod_roots::PodRoots;
 use tailer::Tailer;
 
 /// What is read of one file before others get their turn (bytes).
@@ -67,6 +68,10 @@ pub struct FilelogSpec {
     /// `/var/lib/docker/containers` when a glob is below `/var/log`.
     #[serde(default)]
     pub link_roots: Option<Vec<String>>,
+    /// Folders of the kubelet: only a path below them tells a pod. Default: `/var/log/pods`, also below `/host`, `/hostfs`
+    /// and `/rootfs`.
+    #[serde(default)]
+    pub pod_roots: PodRoots,
     /// How lines are read. Default `auto`.
     #[serde(default)]
     pub format: FormatSpec,

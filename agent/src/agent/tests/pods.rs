@@ -28,7 +28,7 @@ impl Node {
         let dir = self.dir.path().display();
         let text = format!(
             "data_dir: {dir}/data\n\
-             receivers:\n  otlp: {{type: otlp, grpc: 127.0.0.1:0}}\n  pods: {{type: filelog, include: ['{dir}/pods/*/*/*.log']}}\n\
+             receivers:\n  otlp: {{type: otlp, grpc: 127.0.0.1:0}}\n  pods: {{type: filelog, include: ['{dir}/pods/*/*/*.log'], pod_roots: ['{dir}/pods']}}\n\
              processors:\n  k8s: {{type: k8sattributes, {settings}}}\n\
              exporters:\n  out: {{type: file, path: '{dir}/out.jsonl'}}\n\
              pipelines:\n  logs: {{from: [otlp, pods], via: [k8s], to: [out]}}\n\

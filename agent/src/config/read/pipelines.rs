@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use vervet_model::Signal;
 
-use super::super::PipelineConfig;
 use super::super::error::{Problem, unknown};
 use super::super::references::{self, Known};
 use super::super::spec::PipelineSpec;
 use super::super::yaml::{Key, Node, Value, from_node};
+use super::super::{PipelineConfig, ReceiverConfig};
 use super::{Reader, find};
 use crate::processors::ProcessorConfig;
 
@@ -78,6 +78,27 @@ impl Reader {
         for (section, names) in lists {
             let unused = references::unused(sections, section, used.clone(), names);
             self.warnings.extend(unused);
+        }
+    }
+
+    /// Files that look like those of pods, but lie in none of the kubelet's folders.
+    pub(super) fn warn_of_pods_elsewhere(
+        &mut self,
+        sections: &[(Key, Node)],
+        receivers: &BTreeMap<String, Option<ReceiverConfig>>,
+    ) {
+        for (name, receiver) in receivers {
+            let Some(ReceiverConfig::Filelog(filelog)) = receiver else {
+                continue;
+            };
+            if let Some(glob) = filelog.pods_elsewhere() {
+                let line = find(sections, "receivers").map_or(1, |node| key_line(node, name));
+                let message = format!(
+                    "the files of `{glob}` tell no pod, because they are not below /var/log/pods; `pod_roots` names the kubelet's folder"
+                );
+                let warning = Problem::at(line, message).inside(name);
+                self.warnings.push(warning.inside("receivers"));
+            }
         }
     }
 

@@ -129,6 +129,29 @@ fn components_without_a_pipeline_are_warned_of() {
 }
 
 #[test]
+fn pods_in_other_folders_are_warned_of() {
+    let with = |settings: &str| {
+        let receiver = format!("  files: {{type: filelog, {settings}}}\n");
+        warnings(&format!("receivers:\n{receiver}{REST}"))
+    };
+    let elsewhere = "include: ['/mnt/node/var/log/pods/*/*/*.log']";
+    assert_eq!(
+        with(elsewhere),
+        [
+            "2: receivers.files: the files of `/mnt/node/var/log/pods/*/*/*.log` tell no pod, because they are not below \
+             /var/log/pods; `pod_roots` names the kubelet's folder"
+        ]
+    );
+    for settings in [
+        &format!("{elsewhere}, pod_roots: [/mnt/node/var/log/pods]"),
+        &format!("{elsewhere}, pod_roots: []"),
+        "include: ['/var/log/pods/*/*/*.log', '/host/var/log/pods/*/*/*.log', '/srv/pods/*.log']",
+    ] {
+        assert!(with(settings).is_empty(), "{settings}");
+    }
+}
+
+#[test]
 fn tests_are_read_and_checked_like_everything_else() {
     let config = |tests: &str| {
         format!("receivers:\n  files: {{type: filelog, include: [/a]}}\n{REST}tests:\n{tests}")

@@ -10,7 +10,7 @@ use vervet_wire::otlp::{KeyValue, LogRecord, Resource};
 use super::framing::Framing;
 use super::lines::{Lines, Record};
 use super::sink::with_record;
-use super::{EncodingSpec, FilelogConfig, FilelogSpec, resource};
+use super::{EncodingSpec, FilelogConfig, FilelogSpec, PodRoots, resource};
 use crate::formats::{FormatSpec, LogFormat};
 use crate::processors::Origin;
 
@@ -59,6 +59,20 @@ impl FilelogConfig {
         self.patterns.refusal(path)
     }
 
+    /// The pod's uid and the container's name, when a file's path tells them.
+    pub(crate) fn container_of<'p>(&self, path: &'p str) -> Option<(&'p str, &'p str)> {
+        let pod = self.spec.pod_roots.pod_of(path)?;
+        Some((pod.uid, pod.container))
+    }
+
+    /// A glob of files that are named like those of pods, in a folder that is not taken for the kubelet's.
+    pub(crate) fn pods_elsewhere(&self) -> Option<&str> {
+        let mut globs = self.spec.include.iter().map(String::as_str);
+        let is_elsewhere =
+            |glob: &&str| glob.contains("/log/pods/") && !self.spec.pod_roots.hold(Path::new(glob));
+        globs.find(|glob| self.spec.pod_roots == PodRoots::default() && is_elsewhere(glob))
+    }
+
     /// The resource of the records of a file, before processors; without a path, what is known without it.
     pub(crate) fn resource_of(
         &self,
@@ -67,7 +81,8 @@ impl FilelogConfig {
     ) -> Resource<'static> {
         let service = self.spec.service_name.as_deref();
         if let Some(path) = path {
-            return resource::of_file(path, configured, service);
+            let pod = self.spec.pod_roots.pod_of(path);
+            return resource::of_file(path, pod, configured, service);
         }
         let pair = |(key, value): &(String, String)| KeyValue::new(key.clone(), value.clone());
         let mut attributes: Vec<_> = configured.iter().map(pair).collect();

@@ -4,12 +4,14 @@ use std::path::Path;
 
 use vervet_wire::otlp::{KeyValue, Resource, Value};
 
+use super::pod_roots::PodPath;
 use super::rotated::bare;
 use crate::processors::Origin;
 
-/// The resource of a file's records: configured attributes, then what the path tells.
+/// The resource of a file's records: configured attributes, then what the path tells; `pod` is the one it names.
 pub(super) fn of_file(
     path: &str,
+    pod: Option<PodPath<'_>>,
     configured: &[(String, String)],
     service_name: Option<&str>,
 ) -> Resource<'static> {
@@ -19,7 +21,6 @@ pub(super) fn of_file(
             attributes.push(KeyValue::new(key.to_owned(), value.to_owned()));
         }
     };
-    let pod = PodPath::parse(path);
     let name = Path::new(path)
         .file_name()
         .map(|name| name.to_string_lossy())
@@ -55,42 +56,6 @@ pub(super) fn origin(configured: &[(String, String)], service_name: Option<&str>
     let is_named = configured.iter().any(|(key, _)| key == "service.name");
     Origin::File {
         service_is_guess: service_name.is_none() && !is_named,
-    }
-}
-
-/// The pod's uid and the container's name, when the path tells them.
-pub(crate) fn container_of(path: &str) -> Option<(&str, &str)> {
-    PodPath::parse(path).map(|pod| (pod.uid, pod.container))
-}
-
-/// `/var/log/pods/<namespace>_<pod>_<uid>/<container>/<restarts>.log`
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct PodPath<'a> {
-    namespace: &'a str,
-    pod: &'a str,
-    uid: &'a str,
-    container: &'a str,
-    restarts: Option<i64>,
-}
-
-impl<'a> PodPath<'a> {
-    fn parse(path: &'a str) -> Option<Self> {
-        let (_, below) = path.split_once("/pods/")?;
-        let mut parts = below.split('/');
-        let (pod, container, file) = (parts.next()?, parts.next()?, parts.next()?);
-        if parts.next().is_some() {
-            return None;
-        }
-        let mut names = pod.split('_');
-        let (namespace, pod, uid) = (names.next()?, names.next()?, names.next()?);
-        let restarts = file.split('.').next()?.parse().ok();
-        Some(Self {
-            namespace,
-            pod,
-            uid,
-            container,
-            restarts,
-        })
     }
 }
 
@@ -139,11 +104,18 @@ fn without_date(name: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::receivers::filelog::pod_roots::PodRoots;
 
     #[test]
     fn pod_paths_tell_the_container() {
         let path = "/var/log/pods/shop_web-7d4b9c_0f-1a/next/3.log";
-        let resource = of_file(path, &[("host.name".to_owned(), "n1".to_owned())], None);
+        let pod = PodRoots::default().pod_of(path);
+        let resource = of_file(
+            path,
+            pod,
+            &[("host.name".to_owned(), "n1".to_owned())],
+            None,
+        );
         let expected = [
             ("host.name", "n1"),
             ("service.name", "next"),
@@ -165,14 +137,19 @@ mod tests {
     fn configuration_wins_over_the_path() {
         let configured = [("service.name".to_owned(), "mine".to_owned())];
         assert_eq!(
-            of_file("/x/app.log", &configured, None).str("service.name"),
+            of_file("/x/app.log", None, &configured, None).str("service.name"),
             "mine"
         );
         assert_eq!(
-            of_file("/x/app.log", &[], Some("named")).str("service.name"),
+            of_file("/x/app.log", None, &[], Some("named")).str("service.name"),
             "named"
         );
-        assert_eq!(of_file("/x/app.log", &configured, None).attributes.len(), 3);
+        assert_eq!(
+            of_file("/x/app.log", None, &configured, None)
+                .attributes
+                .len(),
+            3
+        );
     }
 
     #[test]

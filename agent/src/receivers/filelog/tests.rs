@@ -44,6 +44,7 @@ pub(super) fn spec(include: &Path) -> FilelogSpec {
         include: vec![include.to_string_lossy().into_owned()],
         exclude: Vec::new(),
         link_roots: None,
+        pod_roots: PodRoots::default(),
         format: FormatSpec::default(),
         multiline: MultilineSpec::default(),
         encoding: EncodingSpec::default(),
@@ -413,7 +414,12 @@ async fn container_lines_are_joined_per_stream() {
         "2024-01-02T03:04:05.000000007Z stderr F other",
     ];
     append(&path, lines.join("\n") + "\n");
-    let mut running = start(spec(&path), Vec::new());
+    let pods = directory.path().join("pods");
+    let spec = FilelogSpec {
+        pod_roots: PodRoots::try_from(vec![pods.to_string_lossy().into_owned()]).expect("valid"),
+        ..spec(&path)
+    };
+    let mut running = start(spec, Vec::new());
     running.until_count(4).await;
     let trace =
         "TypeError: x is not a function\n    at run (/app/a.js:1:2)\n    at main (/app/b.js:3:4)";

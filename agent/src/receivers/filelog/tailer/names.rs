@@ -21,7 +21,7 @@ enum Known {
     Another,
 }
 
-/// Where container runtimes keep links to the files below `/var/log/pods`.
+/// Where container runtimes keep links to the files of pods.
 const CONTAINER_LINKS: &str = "/var/log/containers";
 
 impl Tailer {
@@ -118,7 +118,7 @@ impl Tailer {
             Known::Same(past) => Some(past),
             Known::Another | Known::Nothing => None,
         };
-        let name = first_name(&path);
+        let name = self.first_name(&path);
         // A file keeps the name it was first read under.
         let first_name = past
             .as_ref()
@@ -154,6 +154,15 @@ impl Tailer {
         if !self.unread.queued.contains(&id) {
             self.forget_first_look(id);
         }
+    }
+
+    /// The name that a file's resource tells of. The runtime's links to container logs say less than what they lead to.
+    fn first_name(&self, path: &Path) -> String {
+        let is_link = path.starts_with(CONTAINER_LINKS);
+        let pods = &self.config.spec.pod_roots;
+        let target = is_link.then(|| pods.behind(path)).flatten();
+        let name = target.as_deref().unwrap_or(path);
+        name.to_string_lossy().into_owned()
     }
 
     /// What was read of that file before; not of another one that had its inode.
@@ -211,14 +220,6 @@ fn open_as(id: FileId, path: &Path) -> Option<File> {
     let opened = content::open(path).ok()?;
     let metadata = opened.metadata().ok()?;
     ((metadata.dev(), metadata.ino()) == id).then_some(opened)
-}
-
-/// The name that a file's resource tells of. The runtime's links to container logs say less than what they lead to.
-fn first_name(path: &Path) -> String {
-    let is_link = path.starts_with(CONTAINER_LINKS);
-    let target = is_link.then(|| std::fs::canonicalize(path).ok()).flatten();
-    let name = target.as_deref().unwrap_or(path);
-    name.to_string_lossy().into_owned()
 }
 
 fn complain(complaint: &Complaint) {

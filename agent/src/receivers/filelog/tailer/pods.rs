@@ -35,7 +35,7 @@ impl Tailer {
         };
         let is_first = open.generation.is_none();
         let mut framing = None;
-        if let Some((uid, container)) = resource::container_of(&file.first_name) {
+        if let Some((uid, container)) = self.config.container_of(&file.first_name) {
             if is_first && pods.known(uid) == Presence::Pending {
                 self.held.push(file.id);
                 return Ok(false);
@@ -81,7 +81,9 @@ impl Tailer {
 
     pub(super) fn resource_of(&self, file: &TailedFile) -> vervet_wire::otlp::Resource<'static> {
         let service = self.config.spec.service_name.as_deref();
-        let mut resource = resource::of_file(&file.first_name, &self.context.resource, service);
+        let path = &file.first_name;
+        let pod = self.config.spec.pod_roots.pod_of(path);
+        let mut resource = resource::of_file(path, pod, &self.context.resource, service);
         let origin = resource::origin(&self.context.resource, service);
         self.context.chains.logs.resource_of(&mut resource, origin);
         resource

@@ -13,6 +13,15 @@ fn container_file(directory: &Path, uid: &str) -> PathBuf {
     path
 }
 
+/// Reads the files of containers below `pods`, which stands for the kubelet's folder.
+fn spec_of_pods(directory: &Path) -> FilelogSpec {
+    let root = directory.join("pods").to_string_lossy().into_owned();
+    FilelogSpec {
+        pod_roots: PodRoots::try_from(vec![root]).expect("valid"),
+        ..spec(&directory.join("pods/*/*/*.log"))
+    }
+}
+
 fn pod(uid: &str, annotations: serde_json::Value) -> serde_json::Value {
     json!({
         "metadata": {
@@ -33,8 +42,8 @@ async fn a_new_pod_is_waited_for_and_its_file_kept_open_meanwhile() {
     let path = container_file(directory.path(), "uid-1");
     append(&path, cri("first words"));
     let pods = PodsDouble::new(WAIT);
-    let pattern = directory.path().join("pods/*/*/*.log");
-    let mut running = start_with(spec(&pattern), Vec::new(), pods.directory.clone());
+    let spec = spec_of_pods(directory.path());
+    let mut running = start_with(spec, Vec::new(), pods.directory.clone());
     let held = async {
         while !running.metric("vervet_agent_filelog_open_files{receiver=\"files\"} 1") {
             tokio::task::yield_now().await;
@@ -61,8 +70,8 @@ async fn annotations_exclude_a_pod_and_name_a_format() {
     for uid in ["uid-1", "uid-2", "uid-3"] {
         append(&container_file(directory.path(), uid), &line);
     }
-    let pattern = directory.path().join("pods/*/*/*.log");
-    let mut running = start_with(spec(&pattern), Vec::new(), pods.directory.clone());
+    let spec = spec_of_pods(directory.path());
+    let mut running = start_with(spec, Vec::new(), pods.directory.clone());
     running.until_count(2).await;
     append(&container_file(directory.path(), "uid-1"), &line);
     append(&container_file(directory.path(), "uid-3"), cri("last"));
@@ -70,5 +79,20 @@ async fn annotations_exclude_a_pod_and_name_a_format() {
     let mut bodies = running.bodies();
     bodies.sort_unstable();
     assert_eq!(bodies, ["last", "said", "{\"level\":50,\"msg\":\"said\"}"]);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_folder_of_anybody_that_looks_like_a_pods_is_no_pods() {
+    let (directory, _) = directory();
+    let pods = PodsDouble::new(WAIT);
+    pods.put(pod("uid-1", json!({"vervet.dev/exclude": "true"})));
+    append(&container_file(directory.path(), "uid-1"), "forged\n");
+    let spec = spec(&directory.path().join("**/*.log"));
+    let mut running = start_with(spec, Vec::new(), pods.directory.clone());
+    running.until_count(1).await;
+    // Not named by the folder of a container, but by the file.
+    let service = running.seen.first().map(|seen| seen.service.as_str());
+    assert_eq!(service, Some("0"));
     running.stop().await;
 }
