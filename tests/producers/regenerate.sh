@@ -9,7 +9,7 @@
 # the tests with INSTA_UPDATE=always and look at what changed in the snapshots.
 set -euo pipefail
 
-all=(pino winston bunyan next python zap slog klog tracing logback log4j2 nginx postgres ruby php syslog container)
+all=(pino winston bunyan console next python zap slog klog tracing logback log4j2 nginx postgres ruby php syslog container)
 here=$(cd "$(dirname "$0")" && pwd)
 fixtures=$here/../../agent/tests/fixtures/producers
 work=${VERVET_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/vervet}/producers
@@ -45,6 +45,7 @@ node_records() {
 pino() { node_records pino; }
 winston() { node_records winston; }
 bunyan() { node_records bunyan; }
+console() { node_records console; }
 
 next() {
     enter next

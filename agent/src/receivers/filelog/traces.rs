@@ -2,10 +2,11 @@
 //!
 //! A small state per record tells what may follow. Traces of JavaScript, Java, .NET, Python, Go, Rust, Ruby and PHP are
 //! known, alone or below the line with which a logger reports them, statements of several lines in PostgreSQL's
-//! log, and private keys. A line that begins like a new record, with `{` or a date, never continues one; a line that looks like nothing
+//! log, printed values of several lines, and private keys. A line that begins like a new record, with `{` or a date, never continues one; a line that looks like nothing
 //! of the trace ends it and begins a record of its own.
 
 mod shapes;
+mod values;
 
 use std::borrow::Cow;
 
@@ -16,6 +17,7 @@ use shapes::{
     is_go_function, is_go_symbol, is_goroutine, is_node_location, is_php_frame,
     is_python_exception, is_python_header, is_ruby_frame, is_zap, starts_with_any,
 };
+use values::{Open, may_open, next_to_end};
 
 /// How far a trace has been read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -61,6 +63,14 @@ pub(super) enum Trace {
     RubyCaret,
     RubyFrames,
     PhpFrames,
+    /// A value that is printed over several lines,
+    Value(Open),
+    /// to the line that closes it.
+    ValueEnd {
+        /// Nothing stands behind the bracket.
+        is_whole: bool,
+        is_failure: bool,
+    },
     /// A statement of several lines.
     Postgres,
     /// A private key in PEM: one record, so that it can be recognised and redacted as a whole,
@@ -72,17 +82,33 @@ pub(super) enum Trace {
 impl Trace {
     /// Whether the record reports a failure, if it tells no level.
     pub(super) fn is_failure(self) -> bool {
-        !matches!(
-            self,
-            Self::None | Self::Postgres | Self::DotnetConsole | Self::KeyBlock | Self::KeyBlockDone
-        )
+        match self {
+            Self::Value(open) => open.is_failure,
+            Self::ValueEnd { is_failure, .. } => is_failure,
+            Self::None | Self::Postgres | Self::DotnetConsole => false,
+            Self::KeyBlock | Self::KeyBlockDone => false,
+            _ => true,
+        }
+    }
+
+    /// Whether the first line alone shows that others follow.
+    pub(super) fn has_begun(self) -> bool {
+        !matches!(self, Self::None | Self::Value(_))
+    }
+
+    /// Whether no line can follow.
+    #[inline]
+    pub(super) fn is_complete(self) -> bool {
+        matches!(self, Self::ValueEnd { is_whole: true, .. })
     }
 
     /// The state after the first line of a record.
     #[inline]
     pub(super) fn begin(line: &[u8]) -> Self {
         match line.first() {
-            Some(b'{') | None => Self::None,
+            None => Self::None,
+            Some(_) if may_open(line) => Self::begin_value(line),
+            Some(b'{') => Self::None,
             Some(_) if begins_key_block(line) => Self::KeyBlock,
             Some(b'T' | b' ') if is_python_header(line) => Self::PythonFrames,
             Some(b'p') if line.starts_with(b"panic: ") => Self::GoPanic,
@@ -104,6 +130,13 @@ impl Trace {
             Some(_) if line.ends_with(b")") && is_ruby_frame(line) => Self::RubyHeader,
             Some(_) => Self::None,
         }
+    }
+
+    fn begin_value(line: &[u8]) -> Self {
+        if line.starts_with(b"panic: ") || line.starts_with(b"fatal error: ") {
+            return Self::GoPanic;
+        }
+        Open::new(line).map_or(Self::None, Self::Value)
     }
 
     /// The state after `line`, or `None` when it begins another record. `first` gives the record's first line.
@@ -140,6 +173,8 @@ impl Trace {
                 self.next_ruby(&shape)
             }
             Self::PhpFrames => (shape.blank || is_php_frame(text)).then_some(self),
+            Self::Value(open) => open.next(&shape),
+            Self::ValueEnd { is_whole, .. } => next_to_end(is_whole, &shape),
             Self::Postgres => (line.first() == Some(&b'\t')).then_some(self),
             Self::KeyBlock if ends_key_block(text) => Some(Self::KeyBlockDone),
             Self::KeyBlock => (shape.blank || in_key_block(text)).then_some(self),

@@ -236,12 +236,12 @@ impl Record {
         self.runtime.as_ref().is_some_and(|line| line.partial)
     }
 
-    /// Whether another line can belong to this record. An object that is closed is complete.
+    /// Whether another line can belong to this record. An object that is closed is complete, a printed value too.
     pub(super) fn may_go_on(&self, framing: &Framing) -> bool {
         self.is_partial()
             || match framing.joining() {
                 Joining::None => false,
-                Joining::Traces => !(self.is_object && self.lines == 1),
+                Joining::Traces => !(self.is_object && self.lines == 1 || self.trace.is_complete()),
                 Joining::Start(_) | Joining::Continue(_) => true,
             }
     }
@@ -261,7 +261,7 @@ impl Record {
     pub(super) fn has_waited(&self, framing: &Framing, now: Instant) -> bool {
         let wait_max = framing.limits().wait_max;
         let waits_long = self.lines > 1
-            || self.trace != Trace::None
+            || self.trace.has_begun()
             || !matches!(framing.joining(), Joining::Traces);
         let wait = if self.is_partial() {
             wait_max.max(PIECE_WAIT)

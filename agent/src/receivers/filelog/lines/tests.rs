@@ -1,4 +1,5 @@
 mod producers;
+mod values;
 
 use proptest::prelude::*;
 

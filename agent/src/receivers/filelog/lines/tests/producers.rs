@@ -86,6 +86,7 @@ fn node_programs() {
     check("winston", 6, 0, &[("", "json")]);
     check("bunyan", 3, 0, &[]);
     check("next", 8, 2, &[("", "plain")]);
+    check("console", 25, 15, &[("", "plain")]);
 }
 
 #[test]
