@@ -3,16 +3,23 @@
 //! Version 1: a built-in rule if one fits; else the type and up to [`FRAMES_COUNTED_MAX`] in-app
 //! frames from the crash outwards, each as module and function; without in-app frames, all frames
 //! but the runtime's; without a stack, the type and the message with placeholders, and for a
-//! failure without a type its logger. Lines, columns, path prefixes and build hashes never count;
+//! failure without a type its logger. Columns, path prefixes and build hashes never count;
 //! a function that calls itself counts once.
+//!
+//! Where the frame nearest the crash has no function, or one that a minifier named, its file counts, and of the frames
+//! behind it those with functions. In a file of the application that no bundler wrote its line counts, too: it is all
+//! that tells two nameless functions of a file apart, and costs a new group when a deploy moves it. Lines of other
+//! frames never count. Where no frame has a function, and where all are the runtime's, the stack says too little,
+//! and the message with placeholders counts.
 
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::message::parameterise;
 use crate::occurrence::Occurrence;
-use crate::stack::{Frame, Language, ParsedStack};
+use crate::stack::{Frame, Language, ParsedStack, is_bundle};
 
+mod nameless;
 mod rules;
 
 #[cfg(test)]
@@ -63,24 +70,19 @@ pub fn fingerprint(occurrence: &Occurrence, stack: Option<&ParsedStack>) -> Fing
     let type_part = Component::new("type", exception_type.as_str());
     let message_part = Component::new("message", parameterise(text));
     let by_message = vec![type_part.clone(), message_part];
-
-    let mut by_frames = vec![type_part];
-    if let Some(stack) = stack {
-        by_frames.extend(
-            counted_frames(stack)
-                .into_iter()
-                .map(|key| Component::new("frame", key)),
-        );
-    }
     let message = hash(&by_message);
-    let top_frame = match by_frames.get(..2) {
-        Some(top) => hash(top),
+    let by_frames = stack.and_then(|stack| by_frames(stack, &type_part, text));
+    let top_frame = match &by_frames {
+        Some((_, top)) => hash(&[type_part, top.clone()]),
         None => message.clone(),
     };
-    let components = match rules::built_in(occurrence, &exception_type, text) {
-        Some(components) => components,
-        None if by_frames.len() > 1 => by_frames,
-        None => with_logger(by_message, &exception_type, &occurrence.logger),
+    let components = match (
+        rules::built_in(occurrence, &exception_type, text),
+        by_frames,
+    ) {
+        (Some(components), _) => components,
+        (None, Some((components, _))) => components,
+        (None, None) => with_logger(by_message, &exception_type, &occurrence.logger),
     };
     Fingerprint {
         version: FINGERPRINT_VERSION,
@@ -128,37 +130,65 @@ fn exception_type(occurrence: &Occurrence, stack: Option<&ParsedStack>) -> Strin
     crate::occurrence::truncated(chosen, crate::occurrence::FIELD_BYTES_MAX).into_owned()
 }
 
-/// The frames that count, as text, from the crash outwards.
-fn counted_frames(stack: &ParsedStack) -> Vec<String> {
-    let in_app: Vec<&Frame> = stack.frames.iter().filter(|frame| frame.in_app).collect();
-    let chosen: Vec<&Frame> = if in_app.is_empty() {
-        let quiet = |frame: &&Frame| !is_runtime_noise(stack.language, frame);
-        stack.frames.iter().filter(quiet).collect()
-    } else {
-        in_app
+/// What a stack groups by, and the frame nearest the crash; `None` when it has no frames.
+fn by_frames(
+    stack: &ParsedStack,
+    type_part: &Component,
+    message: &str,
+) -> Option<(Vec<Component>, Component)> {
+    let frame_part = |key: String| Component::new("frame", key);
+    let (chosen, are_noise) = counted_frames(stack);
+    let top = *chosen.first()?;
+    let named = chosen.iter().filter(|frame| name_of(frame).is_some());
+    let mut components = vec![type_part.clone()];
+    let of_bundle = is_bundle(&top.file);
+    // In a bundle nearly every function is nameless; its callers with names are enough.
+    let is_nameless = name_of(top).is_none() && !of_bundle;
+    if are_noise || is_nameless || named.clone().next().is_none() {
+        let template = nameless::message(message, of_bundle);
+        components.push(Component::new("message", template));
+    }
+    let mut keys: Vec<String> = match name_of(top) {
+        Some(_) => chosen.iter().map(|frame| frame_key(frame)).collect(),
+        None => {
+            let callers = named.map(|frame| frame_key(frame));
+            std::iter::once(top.module.clone()).chain(callers).collect()
+        }
     };
-    let all = stack.frames.iter().collect();
-    let chosen = if chosen.is_empty() { all } else { chosen };
-    let mut keys: Vec<String> = chosen.into_iter().map(frame_key).collect();
     keys.dedup();
     keys.truncate(FRAMES_COUNTED_MAX);
-    keys
+    components.extend(keys.into_iter().map(frame_part));
+    Some((components, frame_part(frame_key(top))))
+}
+
+/// The frames that count, from the crash outwards, and whether they are only the runtime's.
+fn counted_frames(stack: &ParsedStack) -> (Vec<&Frame>, bool) {
+    let frames = || stack.frames.iter();
+    let in_app: Vec<&Frame> = frames().filter(|frame| frame.in_app).collect();
+    if !in_app.is_empty() {
+        return (in_app, false);
+    }
+    let quiet = |frame: &&Frame| !is_runtime_noise(stack.language, frame);
+    let foreign: Vec<&Frame> = frames().filter(quiet).collect();
+    match foreign.is_empty() {
+        true => (frames().collect(), true),
+        false => (foreign, false),
+    }
 }
 
 /// `module function`, without what a minifier chose.
 fn frame_key(frame: &Frame) -> String {
-    let bundled = frame.module.starts_with(".next/") || frame.module.starts_with("_next/");
-    let minified = bundled
-        && frame
-            .function
-            .rsplit('.')
-            .next()
-            .is_none_or(|name| name.len() <= 2);
-    match frame.function.as_str() {
-        "" => frame.module.clone(),
-        _ if minified => frame.module.clone(),
-        function => format!("{} {function}", frame.module),
+    match name_of(frame) {
+        Some(function) => format!("{} {function}", frame.module),
+        None => frame.module.clone(),
     }
+}
+
+/// The function, unless it has no name or one that a minifier gave it.
+fn name_of(frame: &Frame) -> Option<&str> {
+    let last = frame.function.rsplit('.').next().unwrap_or_default();
+    let is_minified = last.len() <= nameless::MINIFIED_LEN_MAX && is_bundle(&frame.file);
+    (!frame.function.is_empty() && !is_minified).then_some(frame.function.as_str())
 }
 
 /// Frames of the language itself, which tell nothing about a failure in a library.

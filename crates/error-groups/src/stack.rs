@@ -18,6 +18,8 @@ mod javascript;
 mod python;
 mod rust;
 
+pub(crate) use javascript::is_bundle;
+
 #[cfg(test)]
 mod tests;
 

@@ -125,6 +125,103 @@ fn library_frames_count_only_without_own_ones() {
     assert_eq!(frames, ["Error", "src/a.js run"]);
 }
 
+/// A failure of one frame.
+fn at(message: &str, place: &str) -> Fingerprint {
+    of("", "", &format!("{message}\n    at {place}"))
+}
+
+#[test]
+fn without_names_of_functions_message_and_file_tell_failures_apart() {
+    let place = "https://shop.example.org/assets/app-3f2a.js:1:2345";
+    let found = at("TypeError: cannot pay order 17", place);
+    let parts: Vec<_> = found
+        .components
+        .iter()
+        .map(|part| part.value.as_str())
+        .collect();
+    assert_eq!(
+        parts,
+        ["TypeError", "cannot pay order <num>", "assets/app.js"]
+    );
+    let same = |message: &str, place: &str| at(message, place).full == found.full;
+    assert!(same("TypeError: cannot pay order 18", place));
+    // The next build, on another host.
+    assert!(same(
+        "TypeError: cannot pay order 18",
+        "https://cdn.example.org/assets/app-91b0.js?v=2:1:999"
+    ));
+    assert!(same(
+        "TypeError: cannot pay order 1",
+        "t (https://shop.example.org/assets/app-77aa.js:1:8)"
+    ));
+    assert!(!same("TypeError: cannot send order 17", place));
+    assert!(!same("RangeError: cannot pay order 17", place));
+    let other_file = "https://shop.example.org/assets/admin-3f2a.js:1:2345";
+    assert!(!same("TypeError: cannot pay order 17", other_file));
+}
+
+#[test]
+fn a_minifiers_names_do_not_count_and_properties_do() {
+    let place = "n (https://shop.example.org/js/app.min.js:1:2)";
+    let same = |a: &str, b: &str| at(a, place).full == at(b, place).full;
+    assert!(same(
+        "TypeError: e.items is not iterable",
+        "TypeError: t.items is not iterable"
+    ));
+    assert!(!same(
+        "TypeError: e.items is not iterable",
+        "TypeError: e.lines is not iterable"
+    ));
+    assert!(same(
+        "TypeError: (0 , r.pay) is not a function",
+        "TypeError: (0 , iX.pay) is not a function"
+    ));
+    let undefined = "TypeError: Cannot read properties of undefined (reading ";
+    let reading = |what: &str| format!("{undefined}'{what}')");
+    assert!(!same(&reading("total"), &reading("items")));
+    assert!(same(&reading("17"), &reading("3")));
+}
+
+#[test]
+fn nameless_functions_of_a_file_are_told_apart_by_their_message_and_callers() {
+    let on = |place: &str| at("Error: no such order", place).full;
+    let here = on("/app/src/routes.js:14:11");
+    assert_eq!(here, on("/home/dev/shop/src/routes.js:14:5"));
+    assert_eq!(here, on("<anonymous> (/app/src/routes.js:14:5)"));
+    assert_eq!(here, on("/app/src/routes.js:40:11"));
+    assert_ne!(here, on("/app/src/orders.js:14:11"));
+    assert_ne!(
+        here,
+        at("Error: no such cart", "/app/src/routes.js:14:11").full
+    );
+    let called_by = |name: &str, line: u32| {
+        on(&format!(
+            "/app/src/routes.js:14:11\n    at {name} (/app/src/server.js:{line}:1)"
+        ))
+    };
+    assert_eq!(called_by("handle", 3), called_by("handle", 90));
+    assert_ne!(called_by("handle", 3), called_by("refuse", 3));
+    let calling = "/app/src/routes.js:14:11\n    at handle (/app/src/server.js:3:1)";
+    assert_ne!(
+        at("Error: no such cart", calling).full,
+        called_by("handle", 3)
+    );
+}
+
+#[test]
+fn frames_of_the_runtime_alone_do_not_make_a_group() {
+    let on = |message: &str| {
+        at(
+            message,
+            "TCPConnectWrap.afterConnect [as oncomplete] (node:net:1611:16)",
+        )
+        .full
+    };
+    let refused = on("Error: connect ECONNREFUSED 10.1.2.3:5432");
+    assert_eq!(refused, on("Error: connect ECONNREFUSED 10.1.2.4:5432"));
+    assert_ne!(refused, on("Error: connect ETIMEDOUT 10.1.2.3:5432"));
+}
+
 #[test]
 fn recursion_depth_does_not_count() {
     let deep = |depth: usize| {
@@ -229,7 +326,7 @@ proptest! {
     }
 
     #[test]
-    fn positions_never_count(line in 1_u32.., column in 1_u32..) {
+    fn positions_of_named_functions_never_count(line in 1_u32.., column in 1_u32..) {
         let text = format!("Error: x\n    at f (/app/src/a.js:{line}:{column})");
         prop_assert_eq!(of("", "", &text).full, of("", "", "Error: x\n    at f (/app/src/a.js:1:1)").full);
     }

@@ -1,7 +1,7 @@
 //! V8 stacks: Node.js, Next.js on the server, and browsers that print `    at f (file:1:2)`.
 
 use super::header;
-use super::paths::{after_last, clean, project_tail, without_build_hash};
+use super::paths::{after_last, clean, project_tail, without_build_hash, without_versions};
 use super::{Exception, Frame, lines_with_offset, split_location};
 
 /// Parts of a path that mark a bundler's or framework's own code.
@@ -160,6 +160,14 @@ fn function_name(function: &str) -> &str {
     }
 }
 
+/// Whether a bundler wrote the file, as far as its name tells: names of functions in it, lines and columns may be others
+/// in the next build.
+pub(crate) fn is_bundle(file: &str) -> bool {
+    const PARTS: [&str; 5] = ["/_next/", ".next/", "/assets/", "/static/", ".min."];
+    let is_served = file.starts_with("http://") || file.starts_with("https://");
+    is_served || file.ends_with("js") && PARTS.iter().any(|part| file.contains(part))
+}
+
 /// What identifies the file, and whether it may be the application's.
 fn module(file: &str) -> (String, bool) {
     if file.starts_with("node:") || file.starts_with("internal/") || is_native(file) {
@@ -178,9 +186,7 @@ fn module(file: &str) -> (String, bool) {
         .or_else(|| path.rfind(".next/").and_then(|at| path.get(at..)));
     let module = match bundled {
         Some(tail) => without_build_hash(tail),
-        None if path.contains("/assets/") || path.contains("/static/") => {
-            without_build_hash(&project_tail(&path))
-        }
+        None if is_bundle(file) => without_build_hash(&project_tail(&without_versions(&path))),
         None => project_tail(&path),
     };
     (module, !foreign && !runtime && path.contains('/'))

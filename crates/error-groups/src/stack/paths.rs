@@ -94,8 +94,8 @@ pub(super) fn after_last<'a>(path: &'a str, marker: &str) -> Option<&'a str> {
         .and_then(|at| path.get(at + marker.len()..))
 }
 
-/// A bundler's file name without the parts that change with each build: `page-3f2a91b0.js` and
-/// `page.3f2a91b0.js` become `page.js`, a numbered chunk becomes `chunk.js`.
+/// A bundler's file name without the parts that change with each build: `page-3f2a91b0.js`, `page.3f2a91b0.js` and
+/// `page-DwTfQxYa.js` become `page.js`, a numbered chunk becomes `chunk.js`.
 pub(super) fn without_build_hash(path: &str) -> String {
     let (folder, name) = match path.rsplit_once('/') {
         Some((folder, name)) => (Some(folder), name),
@@ -105,6 +105,7 @@ pub(super) fn without_build_hash(path: &str) -> String {
         Some((stem, extension)) => (stem, Some(extension)),
         None => (name, None),
     };
+    let stem = before_short_hash(stem).unwrap_or(stem);
     let kept: Vec<&str> = stem
         .split_inclusive(['-', '.', '_'])
         .filter(|part| !is_build_hash(part.trim_end_matches(['-', '.', '_'])))
@@ -125,9 +126,104 @@ pub(super) fn without_build_hash(path: &str) -> String {
     result
 }
 
-/// Digits alone, or six and more letters and digits with at least one digit among them.
+/// Digits alone, six and more letters and digits with at least one digit among them, or four and more hexadecimal digits
+/// of both kinds.
 fn is_build_hash(part: &str) -> bool {
     let digits = part.bytes().filter(u8::is_ascii_digit).count();
     let plain = part.bytes().all(|b| b.is_ascii_alphanumeric());
-    plain && digits > 0 && (digits == part.len() || part.len() >= 6)
+    let hex = part.bytes().all(|b| b.is_ascii_hexdigit());
+    plain && digits > 0 && (digits == part.len() || part.len() >= 6 || hex && part.len() >= 4)
+}
+
+/// What stands before a hash of eight characters at the end, which may have no digit in it, or separators: as Vite and
+/// esbuild write them.
+fn before_short_hash(stem: &str) -> Option<&str> {
+    const HASH_LEN: usize = 8;
+    let at = stem.len().checked_sub(HASH_LEN + 1)?;
+    let (head, tail) = stem.split_at_checked(at)?;
+    let hash = tail.strip_prefix(['-', '.'])?;
+    (!head.is_empty() && is_short_hash(hash)).then_some(head)
+}
+
+fn is_short_hash(text: &str) -> bool {
+    let count = |is: fn(&u8) -> bool| text.bytes().filter(is).count();
+    let (upper, lower) = (count(u8::is_ascii_uppercase), count(u8::is_ascii_lowercase));
+    let digits = count(u8::is_ascii_digit);
+    let separators = count(|byte| matches!(byte, b'-' | b'_'));
+    if upper + lower + digits + separators < text.len() {
+        return false;
+    }
+    // `CartList` is a name: more than one small letter behind each capital.
+    let is_name = || {
+        let words = text.split(|c: char| c.is_ascii_uppercase()).skip(1);
+        text.starts_with(|c: char| c.is_ascii_uppercase()) && words.into_iter().all(|w| w.len() > 1)
+    };
+    match (lower, digits + separators) {
+        (0, _) => separators == 0,
+        (_, 0) => upper > 1 && !is_name(),
+        _ => upper + digits > 1,
+    }
+}
+
+/// Without folders that are named after a build or a version: `/v1.4.2/` and `/3f2a91b0/`.
+pub(super) fn without_versions(path: &str) -> String {
+    let Some((folders, name)) = path.rsplit_once('/') else {
+        return path.to_owned();
+    };
+    let mut kept: Vec<&str> = folders
+        .split('/')
+        .filter(|part| !is_version(part))
+        .collect();
+    kept.push(name);
+    kept.join("/")
+}
+
+fn is_version(part: &str) -> bool {
+    const HASH_LEN_MIN: usize = 7;
+    let number = part.strip_prefix('v').unwrap_or(part);
+    let is_number = number.starts_with(|c: char| c.is_ascii_digit())
+        && number.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    is_number
+        || part.len() >= HASH_LEN_MIN
+            && part.bytes().all(|b| b.is_ascii_hexdigit())
+            && part.bytes().any(|b| b.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_bundles_lose_what_a_build_gives_them() {
+        for (name, expected) in [
+            ("assets/app-3f2a.js", "assets/app.js"),
+            ("assets/index-DwTfQxYa.js", "assets/index.js"),
+            ("assets/index-Bv_K1s-0.js", "assets/index.js"),
+            ("assets/checkout-IZPBUGXC.js", "assets/checkout.js"),
+            ("assets/CartList-DwTfQxYa.js", "assets/CartList.js"),
+            ("static/js/main.073c9b0a.js", "static/js/main.js"),
+            ("js/jquery-3.6.0.min.js", "js/jquery-min.js"),
+            ("js/page-CartList.js", "js/page-CartList.js"),
+            ("js/user-settings.js", "js/user-settings.js"),
+            ("js/my-checkout.js", "js/my-checkout.js"),
+            ("js/app.js", "js/app.js"),
+            ("4821.js", "chunk.js"),
+        ] {
+            assert_eq!(without_build_hash(name), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn folders_of_versions_are_left_out() {
+        for (path, expected) in [
+            ("/v1.4.2/app.js", "/app.js"),
+            ("/builds/3f2a91b0c4/app.js", "/builds/app.js"),
+            ("/2026.11.28/js/app.js", "/js/app.js"),
+            ("/vendor/app.js", "/vendor/app.js"),
+            ("/facade/deadbeef/app.js", "/facade/deadbeef/app.js"),
+            ("app.js", "app.js"),
+        ] {
+            assert_eq!(without_versions(path), expected, "{path}");
+        }
+    }
 }
