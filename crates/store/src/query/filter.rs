@@ -25,9 +25,13 @@ pub enum Field {
     /// An attribute of the record or span itself.
     Attribute(String),
     ResourceAttribute(String),
-    /// An attribute of the record or span, else of its resource, whose key with `.`, `-` and `/` as `_` is
+    /// An attribute of the resource, else of the record or span itself, whose key with `.`, `-` and `/` as `_` is
     /// this name.
     Metadata(String),
+    /// The same, of the record or span itself only.
+    OwnMetadata(String),
+    /// The same, of the resource only.
+    ResourceMetadata(String),
 }
 
 #[derive(Debug, Clone, PartialEq)]

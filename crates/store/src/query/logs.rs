@@ -1,6 +1,7 @@
 //! Log search and log counts.
 
 mod labels;
+mod names;
 mod rows;
 
 use std::time::Duration;
@@ -80,7 +81,8 @@ pub struct LogRow {
     pub labels: Labels,
     pub body: String,
     /// Attributes and remaining resource attributes (dots as underscores), `trace_id`, `span_id`,
-    /// `scope_name`, `event_name`, `observed_time` and `severity_number`, sorted by name.
+    /// `scope_name`, `event_name`, `observed_time` and `severity_number`, sorted by name. An attribute of the record whose name
+    /// is that of a label, of one of these or of a resource attribute has `_extracted` behind its name.
     pub metadata: Vec<(String, String)>,
 }
 

@@ -686,3 +686,88 @@ async fn log_search_filters_by_structured_metadata() {
     search.metadata = vec![Matcher::new("trace_id", MatchOp::Regex, "07.*").unwrap()];
     assert!(store.logs(&search).await.unwrap_err().is_user_error());
 }
+
+/// Two lines of a pod, the first of which says it were of another.
+fn lines_that_pretend() -> Vec<u8> {
+    let mut body = Vec::new();
+    let resource = Resource {
+        attributes: vec![
+            KeyValue::new("service.name", "api"),
+            KeyValue::new("k8s.pod.name", "web-1"),
+            KeyValue::new("log.file.path", "/var/log/api.log"),
+        ],
+    };
+    let forged = [
+        ("log.file.path", "/forged"),
+        ("k8s.pod.name", "forged-1"),
+        ("service.name", "forged"),
+        ("trace_id", "forged-id"),
+        ("order.id", "17"),
+    ];
+    write_resource_logs(&mut body, &resource, &Scope::default(), |writer| {
+        for (second, attributes) in [(1, &forged[..]), (2, &[])] {
+            writer.push(&LogRecord {
+                time_unix_nano: u64::try_from(at(second).0).unwrap(),
+                body: second.to_string().into(),
+                attributes: attributes
+                    .iter()
+                    .map(|(key, value)| KeyValue::new(*key, *value))
+                    .collect(),
+                ..LogRecord::default()
+            });
+        }
+    });
+    body
+}
+
+#[tokio::test]
+async fn what_a_line_says_never_hides_where_it_comes_from() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(&dir);
+    let body = lines_that_pretend();
+    let decoded = decode(Signal::Logs, &body, &DecodeOptions::default(), at(2)).unwrap();
+    store.apply(1, decoded, None);
+    for flushed in [false, true] {
+        if flushed {
+            store.flush().unwrap();
+        }
+        let rows = store.logs(&query(Vec::new(), Vec::new())).await.unwrap();
+        let first = rows.found.iter().find(|row| row.body == "1").unwrap();
+        assert_eq!(first.labels.get("k8s_pod_name"), Some("web-1"));
+        let value = |name: &str| {
+            let found = first.metadata.iter().find(|(known, _)| known == name);
+            found.map(|(_, value)| value.as_str())
+        };
+        assert_eq!(value("log_file_path"), Some("/var/log/api.log"));
+        assert_eq!(value("log_file_path_extracted"), Some("/forged"));
+        assert_eq!(value("k8s_pod_name"), None);
+        assert_eq!(value("k8s_pod_name_extracted"), Some("forged-1"));
+        assert_eq!(value("service_name_extracted"), Some("forged"));
+        assert_eq!(value("trace_id"), None);
+        assert_eq!(value("trace_id_extracted"), Some("forged-id"));
+        let check = async |name: &str, op, value: &str, expect: &[&str]| {
+            let mut search = query(Vec::new(), Vec::new());
+            search.metadata = vec![Matcher::new(name, op, value).unwrap()];
+            let found = found(&store, &search).await;
+            assert_eq!(found, expect, "{name} {op:?} {value}, flushed: {flushed}");
+        };
+        let path = "/var/log/api.log";
+        check("log_file_path", MatchOp::Equal, path, &["2", "1"]).await;
+        check("log_file_path", MatchOp::Equal, "/forged", &[]).await;
+        check("k8s_pod_name", MatchOp::Equal, "forged-1", &[]).await;
+        check("log_file_path_extracted", MatchOp::Equal, "/forged", &["1"]).await;
+        check(
+            "log_file_path_extracted",
+            MatchOp::NotEqual,
+            "/forged",
+            &["2"],
+        )
+        .await;
+        check("log_file_path_extracted", MatchOp::Equal, "", &["2"]).await;
+        check("service_name_extracted", MatchOp::Regex, "forg.*", &["1"]).await;
+        check("trace_id_extracted", MatchOp::Equal, "forged-id", &["1"]).await;
+        // Nothing was hidden, so there is no such name.
+        check("order_id_extracted", MatchOp::Equal, "17", &[]).await;
+        check("order_id", MatchOp::Equal, "17", &["1"]).await;
+    }
+}

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use vervet_model::{Labels, LabelsBuilder, MatchOp, Matcher, SpanId, TraceId};
 
+use super::names::{EXTRACTED, PROPERTIES, is_reserved};
 use super::{GroupBy, LineFilter, LineFilterOp, LogCount, LogCountSeries, LogQuery};
 use crate::StoreError;
 use crate::ingest::logs::{STREAM_COLUMNS, STREAM_LABELS};
@@ -123,8 +124,43 @@ fn metadata_filter(matcher: &Matcher) -> Result<Filter, StoreError> {
             matcher,
             SpanId::from_hex(&matcher.value).map(|id| id.0.to_vec()),
         ),
-        name => Ok(matched(Field::Metadata(name.to_owned()), matcher)),
+        name if PROPERTIES.contains(&name) => Ok(matched(Field::column(name), matcher)),
+        name => Ok(match name.strip_suffix(EXTRACTED) {
+            Some(base) if !base.is_empty() => extracted_filter(base, matcher),
+            _ => matched(Field::Metadata(name.to_owned()), matcher),
+        }),
     }
+}
+
+/// A matcher on the name of an attribute that gave way, unless an attribute is called like that itself.
+fn extracted_filter(base: &str, matcher: &Matcher) -> Filter {
+    let literal = || Field::Metadata(matcher.name.clone());
+    let (hidden, is_hidden) = match is_reserved(base) {
+        true => (Field::Metadata(base.to_owned()), Filter::everything()),
+        false => {
+            let resource = Field::ResourceMetadata(base.to_owned());
+            (
+                Field::OwnMetadata(base.to_owned()),
+                Filter::is(resource, Test::Exists),
+            )
+        }
+    };
+    let mut ways = vec![
+        Filter::All(vec![
+            Filter::is(literal(), Test::Exists),
+            matched(literal(), matcher),
+        ]),
+        Filter::All(vec![
+            Filter::is_not(literal(), Test::Exists),
+            is_hidden.clone(),
+            matched(hidden, matcher),
+        ]),
+    ];
+    if matcher.matches_empty() {
+        let absent = Filter::is_not(literal(), Test::Exists);
+        ways.push(Filter::All(vec![absent, Filter::Not(Box::new(is_hidden))]));
+    }
+    Filter::Any(ways)
 }
 
 fn identifier_filter(matcher: &Matcher, id: Option<Vec<u8>>) -> Result<Filter, StoreError> {

@@ -1,16 +1,14 @@
 //! Batches of rows as log records.
 
-use std::collections::BTreeMap;
-
 use arrow::array::{Array, RecordBatch};
 use vervet_model::{Labels, LabelsBuilder, SpanId, TraceId, UnixNanos};
 
 use super::LogRow;
 use super::labels::{label_column, label_columns};
+use super::names::named;
 use crate::StoreError;
 use crate::columns::attributes::Attributes;
 use crate::columns::{Columns, map_entries};
-use crate::query::search::maps::metadata_name;
 use crate::tables::{Layout, Table, column};
 
 pub(super) fn log_rows(batch: &RecordBatch, layout: &Layout) -> Result<Vec<LogRow>, StoreError> {
@@ -41,21 +39,14 @@ fn labels(columns: Columns<'_>, names: &[&str], row: usize) -> Result<Labels, St
     Ok(labels.build())
 }
 
-/// Everything of a record that is neither label nor body, by name. Of an attribute of the record and one of
-/// its resource with the same name, the record's stays; of several of either, the first by key.
+/// Everything of a record that is neither label nor body, by name.
 fn metadata(
     columns: Columns<'_>,
     attributes: &Attributes<'_>,
     row: usize,
 ) -> Result<Vec<(String, String)>, StoreError> {
-    let mut resource = map_entries(columns.map(column::RESOURCE_ATTRIBUTES)?, row);
-    resource.sort_by(|a, b| b.0.cmp(&a.0));
-    let own = attributes.owned(row).into_iter().rev();
-    let mut all: BTreeMap<String, String> = resource
-        .into_iter()
-        .chain(own)
-        .map(|(key, value)| (metadata_name(&key), value))
-        .collect();
+    let resource = map_entries(columns.map(column::RESOURCE_ATTRIBUTES)?, row);
+    let mut all = named(resource, attributes.owned(row));
     let mut set = |name: &str, value: String| {
         if !value.is_empty() {
             all.insert(name.to_owned(), value);

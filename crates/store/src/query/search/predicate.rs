@@ -75,6 +75,8 @@ impl Source {
             Field::Attribute(key) => Self::Attribute(Attribute::of_record(layout, key)),
             Field::ResourceAttribute(key) => Self::Attribute(Attribute::of_resource(key)),
             Field::Metadata(name) => Self::Attribute(Attribute::metadata(layout, name)),
+            Field::OwnMetadata(name) => Self::Attribute(Attribute::own_metadata(layout, name)),
+            Field::ResourceMetadata(name) => Self::Attribute(Attribute::resource_metadata(name)),
         })
     }
 

@@ -57,7 +57,12 @@ impl Record {
                 assert_eq!(key, "region");
                 self.resource.clone()
             }
+            Field::ResourceMetadata(name) => self.resource.clone().filter(|_| name == "region"),
             Field::Metadata(name) => {
+                let resource = self.value(&Field::ResourceMetadata(name.clone()));
+                resource.or_else(|| self.value(&Field::OwnMetadata(name.clone())))
+            }
+            Field::OwnMetadata(name) => {
                 let named =
                     |(key, _): &&(String, Value<'_>)| key.replace(['.', '-', '/'], "_") == *name;
                 let own = self
@@ -65,8 +70,7 @@ impl Record {
                     .iter()
                     .filter(named)
                     .min_by_key(|(key, _)| key.clone());
-                let own = own.map(|(_, value)| value.to_text().into_owned());
-                own.or_else(|| self.resource.clone().filter(|_| name == "region"))
+                own.map(|(_, value)| value.to_text().into_owned())
             }
         }
     }
@@ -138,13 +142,15 @@ fn record() -> impl Strategy<Value = Record> {
         prop::option::of((0..6_u8).prop_map(|n| Value::from(f64::from(n) / 2.0))),
         prop::option::of(word().prop_map(Value::from)),
         prop::option::weighted(0.1, word().prop_map(Value::from)),
+        prop::option::weighted(0.3, word().prop_map(Value::from)),
     )
-        .prop_map(|(count, ratio, order, other)| {
+        .prop_map(|(count, ratio, order, other, region)| {
             [
                 ("count", count),
                 ("ratio", ratio),
                 ("order.id", order),
                 ("order-id", other),
+                ("region", region),
             ]
             .into_iter()
             .filter_map(|(key, value)| Some((key.to_owned(), value?)))
@@ -214,6 +220,9 @@ fn leaf() -> impl Strategy<Value = Filter> {
         Field::ResourceAttribute("region".to_owned()),
         Field::Metadata("order_id".to_owned()),
         Field::Metadata("region".to_owned()),
+        Field::OwnMetadata("region".to_owned()),
+        Field::OwnMetadata("order_id".to_owned()),
+        Field::ResourceMetadata("region".to_owned()),
         Field::Metadata("none".to_owned()),
         Field::Presence("trace_id".to_owned()),
     ]);

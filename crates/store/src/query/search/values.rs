@@ -20,7 +20,7 @@ use crate::tables::{Layout, PromotedColumn, PromotedKind, PromotedValue, column}
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Attribute {
     pub(crate) key: Key,
-    /// Of the record or span itself, before its resource's.
+    /// Of the record or span itself, behind its resource's.
     own: bool,
     resource: bool,
     /// The columns that may hold it, by key.
@@ -47,6 +47,20 @@ impl Attribute {
     }
 
     pub(crate) fn metadata(layout: &Layout, name: &str) -> Self {
+        Self {
+            resource: true,
+            ..Self::own_metadata(layout, name)
+        }
+    }
+
+    pub(crate) fn resource_metadata(name: &str) -> Self {
+        Self {
+            key: Key::Metadata(name.to_owned()),
+            ..Self::of_resource(name)
+        }
+    }
+
+    pub(crate) fn own_metadata(layout: &Layout, name: &str) -> Self {
         let columns = layout.promoted().columns().iter();
         let mut promoted: Vec<PromotedColumn> = columns
             .filter(|column| metadata_name(&column.key) == name)
@@ -55,7 +69,7 @@ impl Attribute {
         promoted.sort_by(|a, b| a.key.cmp(&b.key));
         Self {
             own: true,
-            resource: true,
+            resource: false,
             promoted,
             key: Key::Metadata(name.to_owned()),
         }
@@ -177,6 +191,10 @@ impl Values<'_> {
     }
 
     pub(crate) fn get(&self, row: usize) -> Option<Cow<'_, str>> {
+        // What the resource says is never hidden by the record.
+        if let Some((_key, text)) = in_map(self.resource.as_ref(), row, self.key) {
+            return Some(Cow::Borrowed(text));
+        }
         // Of several keys the first counts, and of equal ones the one in a column.
         let typed = self
             .promoted
@@ -190,11 +208,7 @@ impl Values<'_> {
                 Some((key, text)) if key < column.key.as_str() => Some(Cow::Borrowed(text)),
                 _ => Some(value.to_text()),
             },
-            (None, Some((_key, text))) => Some(Cow::Borrowed(text)),
-            (None, None) => {
-                let found = in_map(self.resource.as_ref(), row, self.key);
-                found.map(|(_key, text)| Cow::Borrowed(text))
-            }
+            (None, own) => own.map(|(_key, text)| Cow::Borrowed(text)),
         }
     }
 }
