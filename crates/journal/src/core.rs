@@ -34,6 +34,14 @@ pub(crate) struct Core {
     _lock: Box<dyn Any + Send + Sync>,
 }
 
+/// Records around a segment that is taken.
+#[derive(Default)]
+struct Ends {
+    head: Option<Record>,
+    next: Option<Record>,
+    last: Option<Record>,
+}
+
 #[derive(Default)]
 pub(crate) struct Counters {
     pub(crate) appended_records: AtomicU64,
@@ -121,9 +129,9 @@ impl Core {
     pub(crate) fn evict(&self, first: u64) {
         let listener = self.on_eviction.read().clone();
         // Read before the table is locked: that takes a disk.
-        let (head, next) = match &listener {
+        let ends = match &listener {
             Some(_) => self.ends_of(first),
-            None => (None, None),
+            None => Ends::default(),
         };
         let mut table = self.table.lock();
         if table.victim() != Some(first) {
@@ -134,26 +142,36 @@ impl Core {
         if let Some(listener) = listener {
             listener(&Evicted {
                 cursors,
-                head,
-                next,
+                head: ends.head,
+                next: ends.next,
+                last: ends.last,
             });
         }
         drop(table);
         self.delete(first);
     }
 
-    /// The first record of the segment, and the first one behind it.
-    fn ends_of(&self, first: u64) -> (Option<Record>, Option<Record>) {
-        let ends = |segment: &Segment| (segment.first, segment.readable_bytes);
+    /// Reads the records at both sides of the segment's ends.
+    fn ends_of(&self, first: u64) -> Ends {
+        let ends = |segment: &Segment| (segment.first, segment.readable_bytes, segment.last);
         let table = self.table.lock();
         let own = table.segment_for(first).filter(|own| own.first == first);
         let (own, next) = (own.map(ends), table.next_of(first).map(ends));
         drop(table);
-        let read = |(first, end): (u64, u64)| {
-            let file = self.fs.open_read(&self.segment_path(first)).ok()?;
-            scan::first_record(&*file, first, end).ok()?
+        let open = |first: u64| self.fs.open_read(&self.segment_path(first)).ok();
+        let read = |(first, end, _): (u64, u64, u64)| {
+            scan::first_record(&*open(first)?, first, end)
+                .ok()
+                .flatten()
         };
-        (own.and_then(read), next.and_then(read))
+        let (head, next) = (own.and_then(read), next.and_then(read));
+        let is_gap = |last: u64| next.as_ref().is_some_and(|next| next.sequence > last + 1);
+        // All of it is read for that, which nothing but damage or another gap asks for.
+        let last = own.filter(|(.., last)| is_gap(*last));
+        let last = last.and_then(|(first, end, _)| {
+            scan::last_record(&*open(first)?, first, end).ok().flatten()
+        });
+        Ends { head, next, last }
     }
 
     /// A reader has met a corrupt range; it is copied aside and counted unless it is known.

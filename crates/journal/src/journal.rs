@@ -52,6 +52,8 @@ pub struct Evicted {
     pub head: Option<Record>,
     /// The first record behind it; `None` when there is none yet.
     pub next: Option<Record>,
+    /// Its last record, where others are missing between that and `next`: not all that is missing was taken.
+    pub last: Option<Record>,
 }
 
 /// Called for each segment that is taken, before a reader can find out. It must neither block nor call the journal.

@@ -44,16 +44,26 @@ pub(crate) fn first_record(
     let mut scanner = Scanner::new(first, SEGMENT_HEADER_BYTES.min(end), end);
     while let Some(found) = scanner.next(file)? {
         if let Found::Record { offset, header } = found {
-            let payload = Bytes::copy_from_slice(scanner.payload(offset, &header));
-            let (sequence, kind) = (header.sequence, header.kind);
-            return Ok(Some(Record {
-                sequence,
-                kind,
-                payload,
-            }));
+            return Ok(Some(scanner.record(offset, &header)));
         }
     }
     Ok(None)
+}
+
+/// The last intact record of that segment.
+pub(crate) fn last_record(
+    file: &dyn JournalFile,
+    first: u64,
+    end: u64,
+) -> io::Result<Option<Record>> {
+    let mut scanner = Scanner::new(first, SEGMENT_HEADER_BYTES.min(end), end);
+    let mut last = None;
+    while let Some(found) = scanner.next(file)? {
+        if let Found::Record { offset, header } = found {
+            last = Some(scanner.record(offset, &header));
+        }
+    }
+    Ok(last)
 }
 
 /// A place in a segment and what was read ahead of it. The file is given anew with each step, so that a scanner keeps
@@ -85,6 +95,15 @@ impl Scanner {
     pub(crate) fn after(mut self, previous: u64) -> Self {
         self.previous = self.previous.max(previous);
         self
+    }
+
+    /// A copy of the record that was just found.
+    fn record(&self, offset: u64, header: &RecordHeader) -> Record {
+        Record {
+            sequence: header.sequence,
+            kind: header.kind,
+            payload: Bytes::copy_from_slice(self.payload(offset, header)),
+        }
     }
 
     /// First sequence of the segment being read.

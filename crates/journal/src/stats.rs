@@ -13,6 +13,8 @@ pub struct JournalStats {
     pub disk_bytes: u64,
     /// The budget.
     pub disk_bytes_max: u64,
+    /// Bytes of segments that the disk did not give when the journal was opened. They are kept until their room is needed.
+    pub unreadable_bytes: u64,
     /// First sequence still on disk; `last_sequence + 1` when none is.
     pub oldest_sequence: u64,
     /// Highest durable sequence; 0 before the first append.

@@ -175,24 +175,22 @@ impl Table {
         active.is_some_and(|active| released.is_some_and(|released| active.last <= released))
     }
 
-    pub(crate) fn has_closed(&self) -> bool {
-        self.segments.len() > 1
-    }
-
     /// Takes out every closed segment that no cursor needs; returns their first sequences. With
-    /// no cursor at all nothing is taken.
+    /// no cursor at all nothing is taken. What the disk did not give stays until its room is needed: it may come back, and
+    /// cursors have passed it without having had it.
     pub(crate) fn take_released(&mut self) -> Vec<u64> {
         let Some(released) = self.cursors.values().map(|cursor| cursor.released).min() else {
             return Vec::new();
         };
-        let mut taken = Vec::new();
-        while self.has_closed()
-            && self
-                .segments
-                .front()
-                .is_some_and(|old| old.last <= released)
+        let (mut taken, mut at) = (Vec::new(), 0);
+        while at + 1 < self.segments.len()
+            && let Some(old) = self.segments.get(at)
+            && old.last <= released
         {
-            taken.extend(self.segments.pop_front().map(|segment| segment.first));
+            match old.is_unreadable() {
+                true => at += 1,
+                false => taken.extend(self.segments.remove(at).map(|segment| segment.first)),
+            }
         }
         taken
     }
@@ -293,6 +291,8 @@ impl Table {
     pub(crate) fn describe(&self, stats: &mut JournalStats) {
         stats.segments = self.segments.len() as u64;
         stats.disk_bytes = self.disk_bytes();
+        let hidden = |segment: &Segment| segment.disk_bytes - segment.readable_bytes;
+        stats.unreadable_bytes = self.segments.iter().map(hidden).sum();
         stats.oldest_sequence = self.oldest_sequence();
         stats.quarantined_ranges = self.quarantined_ranges;
         stats.quarantined_bytes = self.quarantined_bytes;

@@ -1,8 +1,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use proptest::prelude::*;
-use vervet_journal::{Entry, Inspector, Item, Journal, JournalError, OsFileSystem, repair};
+use vervet_journal::{
+    Entry, Inspector, Item, Journal, JournalConfig, JournalError, OnFull, OsFileSystem, repair,
+};
 
 use crate::support::{append, append_all, config, drain, fill, open, segment_files, sequences};
 
@@ -529,4 +532,35 @@ fn a_record_that_lies_ready_is_not_taken_for_damage() {
     cursor.commit(1, b"").unwrap();
     assert_eq!(journal.stats().cursors[0].lag_records, 1);
     assert_eq!(sequences(&mut cursor), [2]);
+}
+
+#[test]
+fn where_damage_stands_behind_what_is_taken_the_last_record_taken_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let small = || JournalConfig {
+        disk_bytes_max: 700,
+        ..config(dir.path())
+    };
+    let (journal, _) = Journal::open(small()).unwrap();
+    drop(journal.cursor("lossy").unwrap());
+    fill(&journal, 6);
+    drop(journal);
+    let third = &segment_files(dir.path())[2];
+    let mut bytes = std::fs::read(third).unwrap();
+    bytes[32 + 24] ^= 1;
+    std::fs::write(third, bytes).unwrap();
+    let (journal, _) = Journal::open(small()).unwrap();
+    let mut lossy = journal.cursor("lossy").unwrap();
+    lossy.set_policy(OnFull::DropOldest);
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let sink = Arc::clone(&told);
+    journal.set_eviction_listener(Box::new(move |evicted| {
+        let ends = [&evicted.head, &evicted.last, &evicted.next];
+        let ends = ends.map(|record| record.as_ref().map(|record| record.sequence));
+        sink.lock().push(ends);
+    }));
+    fill(&journal, 4);
+    let told = told.lock();
+    assert_eq!(told[0], [Some(1), None, Some(3)]);
+    assert_eq!(told[1], [Some(3), Some(4), Some(6)], "{told:?}");
 }

@@ -2,7 +2,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use vervet_journal::{
-    Cursor, Journal, JournalConfig, JournalError, OnFull, RecoveryReport, SyncPolicy,
+    Cursor, Inspector, Journal, JournalConfig, JournalError, OnFull, RecoveryReport, SyncPolicy,
 };
 
 use crate::sim::Disk;
@@ -513,5 +513,44 @@ fn concurrent_appends_share_syncs() {
             own.eq((0..APPENDS).map(|number| number.to_string())),
             "thread {thread}"
         );
+    }
+}
+
+#[test]
+fn a_last_segment_that_the_disk_does_not_give_at_the_moment_is_kept() {
+    for (appended, commits) in [(0, false), (3, false), (3, true)] {
+        let disk = Disk::default();
+        let open = || {
+            Journal::open_with(config(Path::new("/j")), disk.mount())
+                .unwrap()
+                .0
+        };
+        let journal = open();
+        let mut cursor = journal.cursor("main").unwrap();
+        fill(&journal, 4);
+        cursor.commit(2, b"").unwrap();
+        drop((journal, cursor));
+        disk.faults(|faults| faults.unreadable_from = Some(0));
+        let journal = open();
+        let mut cursor = journal.cursor("main").unwrap();
+        assert_eq!(cursor.read(1_000).unwrap(), []);
+        assert!(journal.stats().unreadable_bytes > 0);
+        disk.faults(|faults| faults.unreadable_from = None);
+        fill(&journal, appended);
+        let read = drain(&mut cursor);
+        if commits {
+            cursor.commit(read.last().unwrap().0, b"").unwrap();
+        }
+        let there = Inspector::open_with("/j", disk.mount()).unwrap();
+        let segments = there.segments().unwrap();
+        let kept = segments.iter().any(|segment| segment.first == 3);
+        assert!(kept, "{appended} {commits}: {segments:?}");
+        drop((journal, cursor));
+        if !commits {
+            let journal = open();
+            let read = drain(&mut journal.cursor("main").unwrap());
+            assert_eq!(read[0].0, 3, "{read:?}");
+            assert_eq!(journal.stats().unreadable_bytes, 0);
+        }
     }
 }
