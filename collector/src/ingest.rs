@@ -115,18 +115,29 @@ impl Ingest {
         &self.store
     }
 
+    /// Notes the agent that sent a request, and tells whether the request was stored before.
+    fn is_known(&self, request: &Request) -> bool {
+        let Some(source) = &request.source else {
+            return false;
+        };
+        self.derived.agent_seen(source.agent(), SystemClock.now());
+        is_repeat(&self.store, source, request.format.signal())
+    }
+
     async fn store_request(&self, request: Request, room: Box<dyn Room>) -> Result<Kept, Refusal> {
         let (format, signal) = (request.format, request.format.signal());
+        let repeated = self.is_known(&request);
+        // An idle agent shows that it lives with an empty request under the identity of its last one: nothing came.
+        if repeated && request.body.is_empty() {
+            return Ok(Kept::default());
+        }
         self.metrics.received(signal, request.body.len());
+        if repeated {
+            self.metrics.repeated(signal);
+            return Ok(Kept::default());
+        }
         let room = room.into_any().downcast::<BudgetRoom>();
         let mut room = room.map_or_else(|_another| self.budget.room(), |room| *room);
-        if let Some(source) = &request.source {
-            self.derived.agent_seen(source.agent(), SystemClock.now());
-            if is_repeat(&self.store, source, signal) {
-                self.metrics.repeated(signal);
-                return Ok(Kept::default());
-            }
-        }
         let held = request.held_bytes();
         room.set(held)?;
         self.head.wait().await?;

@@ -124,6 +124,31 @@ async fn lanes_may_overtake_each_other_and_repeats_are_known_also_after_a_crash(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_sign_of_life_is_no_repeated_request() {
+    let dir = tempfile::tempdir().expect("folder");
+    let collector = Collector::open(dir.path());
+    collector.send(laned(1)).await;
+    let repeated = || {
+        let text = collector.own.metrics.render();
+        let name = "vervet_collector_repeated_requests_total{signal=\"logs\"} ";
+        let mut lines = text.lines();
+        lines.find_map(|line| Some(line.strip_prefix(name)?.to_owned()))
+    };
+    let alive = OtlpRequest {
+        signal: Signal::Logs,
+        received: None,
+        body: Bytes::new(),
+        source: Some(laned(1)),
+    };
+    let accepted = collector.ingest.accept(alive).await.expect("accepted");
+    assert_eq!(accepted, Accepted::default());
+    assert_eq!(repeated(), None);
+    collector.send(laned(1)).await;
+    assert_eq!(repeated().as_deref(), Some("1"));
+    assert_eq!(collector.rows(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_agent_that_learns_lanes_and_forgets_them_stores_nothing_twice_and_loses_nothing() {
     let dir = tempfile::tempdir().expect("folder");
     let mut collector = Collector::open(dir.path());
