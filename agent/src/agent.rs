@@ -24,7 +24,9 @@ use vervet_journal::{FileSystem, JournalError, OsFileSystem};
 use vervet_model::{Clock, SystemClock};
 
 use crate::admin::{self, Status};
+use crate::buffer::blocking;
 use crate::config::AgentConfig;
+use crate::stops::{self, LostLine};
 use parts::Parts;
 
 pub use reload::{Changes, Diff, ReloadError};
@@ -45,6 +47,15 @@ pub struct AgentOptions {
     pub clock: Arc<dyn Clock>,
     /// Files of the disk buffer.
     pub file_system: Arc<dyn FileSystem>,
+}
+
+/// How a stop went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stopped {
+    /// Everything received was stored and sent. What was not sent, but is in the buffer, is sent after the next start.
+    pub all_sent: bool,
+    /// What nobody can get back.
+    pub lost: Vec<LostLine>,
 }
 
 /// An agent at work. Dropping it stops everything without a goodbye, as a crash would.
@@ -132,7 +143,8 @@ impl RunningAgent {
     /// Stops within `deadline` (and a few seconds for the last commit). True when everything received was
     /// stored and sent; otherwise what is in the buffer is sent after the next start.
     pub async fn shutdown(self, deadline: Duration) -> bool {
-        self.shutdown_unless(deadline, std::future::pending()).await
+        let stopped = self.shutdown_unless(deadline, std::future::pending()).await;
+        stopped.all_sent
     }
 
     /// As [`RunningAgent::shutdown`], until `hurry` resolves: then nothing more is sent or taken, what has been taken is
@@ -141,7 +153,7 @@ impl RunningAgent {
         mut self,
         deadline: Duration,
         hurry: impl Future<Output = ()>,
-    ) -> bool {
+    ) -> Stopped {
         let all_sent = tokio::select! {
             biased;
             sent = self.drain(deadline) => Some(sent),
@@ -161,7 +173,19 @@ impl RunningAgent {
         if all_sent.is_none() {
             self.tell_held();
         }
-        all_sent.unwrap_or(false)
+        Stopped {
+            all_sent: all_sent.unwrap_or(false),
+            lost: self.note_lost().await,
+        }
+    }
+
+    /// What is lost for good is said, and remembered for the status after the next start.
+    async fn note_lost(&self) -> Vec<LostLine> {
+        let view = self.parts.view();
+        let lost = stops::lost(&view.metrics.intake().lines());
+        let (stops, now, noted) = (view.stops, view.clock.now(), lost.clone());
+        blocking(move || stops.note(&noted, now)).await;
+        lost
     }
 
     /// Stores and sends what has been received. False when the time is up first, also for what a receiver still held.

@@ -2,17 +2,19 @@
 //! [`intake`] has those of the receivers, [`joined`] makes one equation of both.
 //!
 //! They cover everything since the exporter exists, across restarts: the part that an exporter has settled is stored
-//! as the state of its journal cursor, in one write with the position; the rest follows from the totals in the
-//! journal's records. What leaves the journal without passing the exporter is dropped with reason
+//! as the state of its journal cursor, in one write with the position, and so is what is gone that it has not come to; the
+//! rest follows from the totals in the journal's records. What leaves the journal without passing the exporter is dropped with reason
 //! `evicted_by_drop_oldest` or `lost_to_damage` ([`gone`]).
 
+mod account;
 mod age;
 mod collector;
 mod gone;
 mod intake;
 mod joined;
 
-pub(crate) use collector::BooksCollector;
+pub(crate) use account::Account;
+pub(crate) use collector::{BooksCollector, UNITS};
 pub(crate) use gone::{Gone, Loss};
 pub(crate) use intake::Intake;
 pub use intake::ReceiverLine;
@@ -24,7 +26,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use vervet_model::{Clock, Signal, SystemClock, UnixNanos};
 
 use crate::buffer::{Amount, Totals};
@@ -33,28 +35,6 @@ use crate::pipeline::SignalSet;
 use age::Ages;
 use gone::AllGone;
 use joined::Start;
-
-/// What one exporter has settled, by signal name. Stored as JSON.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Account {
-    #[serde(default)]
-    logs: Settled,
-    #[serde(default)]
-    metrics: Settled,
-    #[serde(default)]
-    traces: Settled,
-    /// Sequence up to which records may have been sent; kept where the buffer may take what was not settled.
-    #[serde(default)]
-    pub(crate) sent_through: u64,
-}
-
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Settled {
-    /// Never meant for this exporter: appended before it existed, or of a signal it is not given.
-    foreign: Amount,
-    delivered: Amount,
-    dropped: BTreeMap<String, Amount>,
-}
 
 /// One line of the books.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -88,65 +68,14 @@ struct Book {
     /// On disk or not: what is gone is taken off when the book is shown.
     held: Held,
     gone: AllGone,
+    /// Whether something is gone that no stored account tells of.
+    is_unsaved: bool,
     start: Start,
 }
 
 /// Counted on its own, so that the equation can be wrong.
 #[derive(Debug, Default)]
 struct Held(BTreeMap<Signal, Amount>);
-
-impl Account {
-    /// The account of an exporter to which everything in `before` is foreign.
-    pub(crate) fn starting_after(before: &Totals) -> Self {
-        let mut account = Self::default();
-        for signal in Signal::ALL {
-            account.of_mut(signal).foreign = before.get(signal);
-        }
-        account
-    }
-
-    fn of(&self, signal: Signal) -> &Settled {
-        match signal {
-            Signal::Logs => &self.logs,
-            Signal::Metrics => &self.metrics,
-            Signal::Traces => &self.traces,
-        }
-    }
-
-    fn of_mut(&mut self, signal: Signal) -> &mut Settled {
-        match signal {
-            Signal::Logs => &mut self.logs,
-            Signal::Metrics => &mut self.metrics,
-            Signal::Traces => &mut self.traces,
-        }
-    }
-}
-
-impl Account {
-    /// All that the exporter has nothing to do with any more.
-    pub(crate) fn settled(&self) -> Totals {
-        let mut settled = Totals::default();
-        for signal in Signal::ALL {
-            settled.add(signal, self.of(signal).total());
-        }
-        settled
-    }
-
-    /// Records of all signals that the exporter has nothing to do with any more.
-    fn settled_records(&self) -> u64 {
-        let of = |signal| self.of(signal).total().records;
-        Signal::ALL.into_iter().map(of).sum()
-    }
-}
-
-impl Settled {
-    fn total(&self) -> Amount {
-        let mut total = self.foreign;
-        total.add(self.delivered);
-        self.dropped.values().for_each(|amount| total.add(*amount));
-        total
-    }
-}
 
 impl Held {
     fn add(&mut self, signal: Signal, amount: Amount) {
@@ -183,7 +112,7 @@ impl Books {
         &self,
         exporter: &str,
         signals: SignalSet,
-        account: Account,
+        mut account: Account,
         appended: &Totals,
     ) {
         let intake = self.intake.lock();
@@ -211,12 +140,23 @@ impl Books {
         };
         let mut gone = gone.unwrap_or_default();
         gone.forget_before(&account.settled());
+        let is_unsaved = !gone.is_empty();
+        for part in std::mem::take(&mut account.gone) {
+            gone.insert(part);
+        }
+        gone.forget_before(&account.settled());
+        if let Some(at) = account.evicted_unix_nano.map(UnixNanos) {
+            let mut evicted = self.evicted_at.lock();
+            let last = evicted.entry(exporter.to_owned()).or_insert(at);
+            *last = (*last).max(at);
+        }
         let book = Book {
             signals,
             account,
             received,
             held,
             gone,
+            is_unsaved,
             start,
         };
         exporters.insert(exporter.to_owned(), book);
@@ -282,7 +222,10 @@ impl Books {
     pub(crate) fn gone(&self, exporter: &str, gone: Gone) {
         let mut exporters = self.exporters.lock();
         match exporters.get_mut(exporter) {
-            Some(book) => book.gone.insert(gone),
+            Some(book) => {
+                let is_behind = gone.to.place() > book.account.settled().place();
+                book.is_unsaved |= book.gone.insert(gone) && is_behind;
+            }
             None => {
                 let mut bookless = self.bookless.lock();
                 bookless
@@ -297,11 +240,23 @@ impl Books {
     pub(crate) fn note_eviction(&self, exporter: &str) {
         let now = self.clock.now();
         self.evicted_at.lock().insert(exporter.to_owned(), now);
+        self.change(exporter, |book| book.is_unsaved = true);
     }
 
-    /// When it last did; `None` when it did not since the process started.
+    /// When it last did, as far as that was stored.
     pub(crate) fn evicted_at(&self, exporter: &str) -> Option<UnixNanos> {
         self.evicted_at.lock().get(exporter).copied()
+    }
+
+    /// Whether something is gone that is to be stored soon: after a crash nobody knows what has taken it.
+    pub(crate) fn is_unsaved(&self, exporter: &str) -> bool {
+        let books = self.exporters.lock();
+        books.get(exporter).is_some_and(|book| book.is_unsaved)
+    }
+
+    /// The account that was to be stored is not.
+    pub(crate) fn not_stored(&self, exporter: &str) {
+        self.change(exporter, |book| book.is_unsaved = true);
     }
 
     /// An account in which so much is `settled` is stored: the exporter never comes to that again.
@@ -327,13 +282,18 @@ impl Books {
         self.change(exporter, |book| book.drop_held(signal, reason, amount));
     }
 
-    /// What the exporter has settled so far.
+    /// What the exporter has settled so far and what is gone, to be stored.
     pub(crate) fn account(&self, exporter: &str) -> Account {
-        let books = self.exporters.lock();
-        books
-            .get(exporter)
-            .map(|book| book.account.clone())
-            .unwrap_or_default()
+        let mut books = self.exporters.lock();
+        let Some(book) = books.get_mut(exporter) else {
+            return Account::default();
+        };
+        book.is_unsaved = false;
+        Account {
+            gone: book.gone.stored(),
+            evicted_unix_nano: self.evicted_at(exporter).map(|at| at.0),
+            ..book.account.clone()
+        }
     }
 
     /// How long the oldest record that an exporter has not settled has been in the disk buffer; `None` when it has

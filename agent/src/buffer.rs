@@ -14,13 +14,14 @@ mod writer;
 
 pub(crate) use gaps::{JournalGap, tell_of_evictions};
 pub(crate) use record::decode;
-#[cfg(test)]
-pub(crate) use record::encode_header;
 pub use record::{Amount, Totals};
+#[cfg(test)]
+pub(crate) use record::{encode_header, note};
 pub(crate) use recovered::log_recovery;
 pub(crate) use stats::BufferCollector;
 pub(crate) use writer::{BufferWriter, WriterParts};
 
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -58,6 +59,21 @@ pub(crate) struct Buffer {
 }
 
 impl Buffer {
+    /// Books what a repair of the journal in `dir` has found `lost`, before nothing tells any more what has taken it.
+    ///
+    /// # Errors
+    /// As [`Buffer::open`]; an exporter's account cannot be stored.
+    pub(crate) fn book_lost(
+        dir: &Path,
+        fs: Arc<dyn FileSystem>,
+        lost: &[RangeInclusive<u64>],
+    ) -> Result<(), JournalError> {
+        let disk_bytes_max = JournalConfig::new(dir).disk_bytes_max;
+        let (buffer, _report) = Self::open(dir, disk_bytes_max, fs)?;
+        let appended = buffer.checkpoints.lock().totals;
+        crate::exporters::book_lost(&buffer.journal, &buffer.gaps, &appended, lost)
+    }
+
     /// Opens the journal in `dir` and brings the positions up to its last record.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! The command line. Exit codes: 0 done, 1 failed at run time, 2 wrong usage, 78 invalid configuration; those of `status` are its
+//! The command line. Exit codes: 0 done, 1 failed at run time, 2 wrong usage, 3 stopped with records lost, 78 invalid configuration; those of `status` are its
 //! verdict.
 
 mod admin;
@@ -20,6 +20,8 @@ use crate::config::AgentConfig;
 use crate::printable::printable_lines;
 
 const EXIT_RUNTIME: u8 = 1;
+/// The agent has stopped as told, but not all that it had taken in is stored or sent, or can be read again.
+const EXIT_LOST: u8 = 3;
 const EXIT_CONFIG: u8 = 78;
 
 #[derive(Debug, Parser)]
@@ -66,7 +68,7 @@ pub fn main() -> ExitCode {
             // Without it the agent takes more memory, and does its work all the same.
             let _as_it_is = crate::allocator::limit_arenas();
             with_config(&args.config, |config| {
-                in_runtime(run::run(&args.config, config))
+                in_runtime_or(EXIT_RUNTIME, run::run(&args.config, config))
             })
         }
         Command::Validate(args) => validate::validate(&args.config),

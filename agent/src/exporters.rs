@@ -19,6 +19,7 @@ mod debug;
 mod describe;
 mod engine;
 mod file;
+mod hints;
 mod lane;
 mod limiter;
 mod metrics;
@@ -32,12 +33,12 @@ mod standing;
 pub(crate) mod tls;
 mod trouble;
 
-pub(crate) use engine::{CURSOR_PREFIX, Exporter, ExporterParts, cursor_name};
+pub(crate) use engine::{CURSOR_PREFIX, Exporter, ExporterParts, book_lost, cursor_name};
 pub(crate) use lane::ALIVE_INTERVAL;
 pub(crate) use metrics::ExporterMetrics;
 pub use sender::OpenError;
 pub(crate) use standing::Standings;
-pub use standing::{ExporterStanding, ExporterState, LastError};
+pub use standing::{ExporterStanding, ExporterState, LastError, LeftOut};
 
 #[cfg(test)]
 mod tests;

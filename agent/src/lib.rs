@@ -30,14 +30,18 @@ pub mod processors;
 pub mod receivers;
 mod reloads;
 mod resource;
+mod stops;
 pub mod tap;
 pub mod telemetry;
 
 pub use admin::{ExporterStatus, Status};
-pub use agent::{Agent, AgentOptions, Changes, Diff, ReloadError, RunningAgent, StartError};
+pub use agent::{
+    Agent, AgentOptions, Changes, Diff, ReloadError, RunningAgent, StartError, Stopped,
+};
 pub use books::{BookLine, PipelineLine, ReceiverLine};
 pub use buffer::{Amount, Totals};
 pub use config::AgentConfig;
-pub use exporters::{ExporterState, LastError, OpenError};
+pub use exporters::{ExporterState, LastError, LeftOut, OpenError};
 pub use health::STUCK_AFTER;
 pub use reloads::ReloadStatus;
+pub use stops::{LostAtStops, LostLine};

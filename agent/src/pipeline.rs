@@ -25,6 +25,7 @@ use crate::buffer::Amount;
 use crate::kubernetes::PodDirectory;
 use crate::metrics::AgentMetrics;
 use crate::processors::Chains;
+use crate::stops::NOT_STORED;
 use crate::tap::TapHub;
 pub use rooms::Rooms;
 
@@ -80,6 +81,30 @@ pub struct Waymark {
     pub back: u32,
     /// Hash of the 64 bytes before the place.
     pub hash: u32,
+}
+
+/// A batch that waits for room: when its receiver ends before there is any, it is lost, and counted.
+struct Unsent<'s> {
+    sender: &'s BatchSender,
+    signal: Signal,
+    amount: Amount,
+    is_lost: bool,
+}
+
+impl Drop for Unsent<'_> {
+    fn drop(&mut self) {
+        if self.is_lost {
+            let Amount { records, bytes } = self.amount;
+            let sender = self.sender;
+            sender.metrics.receiver_dropped(
+                &sender.receiver,
+                self.signal,
+                NOT_STORED,
+                records,
+                bytes,
+            );
+        }
+    }
 }
 
 /// The agent is shutting down; nothing more is taken.
@@ -279,6 +304,14 @@ impl BatchSender {
                 .receiver_dropped(&self.receiver, signal, "no_pipeline", records, bytes);
             return Ok(());
         }
+        let amount = Amount { records, bytes };
+        let mut unsent = Unsent {
+            sender: self,
+            signal,
+            amount,
+            // Files are read again.
+            is_lost: batch.positions.is_empty(),
+        };
         let permit = tokio::select! {
             biased;
             permit = self.budget.acquire(MemoryKind::Source, batch.held_bytes()) => permit,
@@ -286,7 +319,7 @@ impl BatchSender {
         };
         let slot = self.ordinary.reserve().await;
         let slot = slot.map_err(|_closed| PipelineClosed)?;
-        let amount = Amount { records, bytes };
+        unsent.is_lost = false;
         self.metrics.took(&self.receiver, signal, amount);
         slot.send(self.queued(batch, permit, None));
         Ok(())

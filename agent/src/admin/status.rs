@@ -16,7 +16,7 @@ use crate::books::{BookLine, Books, PipelineLine, ReceiverLine};
 use crate::budget::{MemoryUse, MemoryWatch};
 use crate::exporters::dead_letter::{DeadLetters, HeldLetters};
 use crate::exporters::{
-    CURSOR_PREFIX, ExporterStanding, ExporterState, LastError, Standings, cursor_name,
+    CURSOR_PREFIX, ExporterStanding, ExporterState, LastError, LeftOut, Standings, cursor_name,
 };
 use crate::figures::{bytes, count};
 use crate::health::{Stages, Want};
@@ -24,10 +24,13 @@ use crate::kubernetes::{PodDirectory, SourceStatus};
 use crate::metrics::AgentMetrics;
 use crate::receivers::filelog::progress::FilesStatus;
 use crate::reloads::{self, ReloadStatus, Reloads};
+use crate::stops::{LostAtStops, Stops};
 use crate::tap::TapHub;
 
 /// The reason that books give for what `on_full: drop_oldest` took.
 const EVICTED: &str = "evicted_by_drop_oldest";
+/// The reason that books give for what a destination left out of a request it took.
+const LEFT_OUT: &str = "rejected_by_collector";
 /// The reason that books give for what cannot be read.
 const DAMAGED: &str = "lost_to_damage";
 /// How long a loss for lack of room is worth a warning. What was lost stays told beside the exporter.
@@ -49,6 +52,7 @@ pub(crate) struct SelfView {
     pub(crate) reloads: Reloads,
     pub(crate) pods: PodDirectory,
     pub(crate) tap: TapHub,
+    pub(crate) stops: Stops,
     pub(crate) clock: Arc<dyn Clock>,
     /// Cancelled when answers without end must end.
     pub(crate) end: CancellationToken,
@@ -77,6 +81,9 @@ pub struct Status {
     /// What destinations refused for good and is kept, also from earlier; absent when nothing is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dead_letters: Option<HeldLetters>,
+    /// What stops of this agent have lost for good; absent when none has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lost_at_stops: Option<LostAtStops>,
     /// Whether every line below adds up.
     pub balances: bool,
     /// One line per receiver and signal, since the process started.
@@ -102,6 +109,10 @@ pub struct ExporterStatus {
     pub next_attempt: Option<String>,
     pub next_attempt_in_seconds: Option<f64>,
     pub last_error: Option<LastError>,
+    /// Records that the destination left out of requests it took, since the exporter exists.
+    pub left_out_records: u64,
+    /// Of those since the process started: when, and what it said.
+    pub left_out: Option<LeftOut>,
     /// How long something has been there to send and no answer has come.
     pub unanswered_seconds: Option<u64>,
     /// Sequence up to which it has settled and stored that.
@@ -114,7 +125,7 @@ pub struct ExporterStatus {
     pub dropped_batches: u64,
     /// Records that `on_full: drop_oldest` took from it, since the exporter exists.
     pub evicted_records: u64,
-    /// When it last did (RFC 3339); absent when it did not since the process started.
+    /// When it last did (RFC 3339); absent when that is not known.
     pub last_evicted: Option<String>,
     pub last_evicted_ago_seconds: Option<u64>,
     /// How long the oldest record that it has not settled has been in the buffer.
@@ -128,6 +139,8 @@ pub struct BufferStatus {
     pub disk_bytes_max: u64,
     pub segments: u64,
     pub last_sequence: u64,
+    /// Bytes that the disk did not give when the buffer was opened; they are kept.
+    pub unreadable_bytes: u64,
     /// Copies of damaged ranges on disk, also from earlier.
     pub quarantined_bytes: u64,
     /// The volume had no room for the last append.
@@ -152,6 +165,7 @@ impl SelfView {
                 disk_bytes_max: stats.disk_bytes_max,
                 segments: stats.segments,
                 last_sequence: stats.last_sequence,
+                unreadable_bytes: stats.unreadable_bytes,
                 quarantined_bytes: self.journal.quarantine_bytes(),
                 volume_full: stats.volume_full,
                 poisoned: stats.poisoned,
@@ -160,6 +174,7 @@ impl SelfView {
             files: self.metrics.filelog.progress.snapshot(),
             kubernetes: self.pods.status(),
             dead_letters: self.dead_letters.held(),
+            lost_at_stops: self.stops.known(),
             balances: pipelines.iter().all(|line| line.balances)
                 && books.iter().all(BookLine::balances),
             receivers: self.metrics.intake().lines(),
@@ -182,9 +197,13 @@ impl SelfView {
             status.behind_batches = cursor.lag_records;
             status.behind_bytes = held_bytes(exporter).unwrap_or(cursor.lag_bytes);
             status.dropped_batches = cursor.dropped_records;
-            let own = books.iter().filter(|line| line.exporter == exporter);
-            let evicted = own.filter_map(|line| line.dropped.get(EVICTED));
-            status.evicted_records = evicted.map(|gone| gone.records).sum();
+            let dropped = |reason: &str| {
+                let own = books.iter().filter(|line| line.exporter == exporter);
+                let gone = own.filter_map(|line| line.dropped.get(reason));
+                gone.map(|gone| gone.records).sum()
+            };
+            status.evicted_records = dropped(EVICTED);
+            status.left_out_records = dropped(LEFT_OUT);
             let last = self.books.evicted_at(exporter);
             status.last_evicted = last.map(reloads::text);
             status.last_evicted_ago_seconds = last.map(|at| self.clock.now().since(at).as_secs());
@@ -285,6 +304,18 @@ impl SelfView {
         told.collect()
     }
 
+    /// What of the buffer the disk did not give, if anything.
+    fn unreadable(&self) -> Option<String> {
+        let hidden = self.journal.stats().unreadable_bytes;
+        (hidden > 0).then(|| {
+            format!(
+                "buffer: the disk did not give {} when it was opened, exporters go on behind; the files are kept until their \
+                 room is needed: look at the disk, then `vervet-agent buffer verify`",
+                bytes(hidden as f64)
+            )
+        })
+    }
+
     /// What has not moved for [`crate::health::STUCK_AFTER`].
     pub(super) fn stuck(&self) -> Vec<String> {
         let stages = self.stages.complaints().into_iter();
@@ -322,6 +353,10 @@ impl SelfView {
             }
         }
         warnings.extend(self.lost());
+        warnings.extend(self.unreadable());
+        let stops = self.stops.known();
+        let stops = stops.filter(|lost| self.clock.now().since(lost.last_at()) < LOSS_IS_RECENT);
+        warnings.extend(stops.map(|lost| lost.told()));
         warnings.extend(self.metrics.filelog.progress.warnings());
         warnings.extend(self.reloads.warning());
         warnings
@@ -339,6 +374,8 @@ impl ExporterStatus {
             next_attempt: None,
             next_attempt_in_seconds: None,
             last_error: None,
+            left_out_records: 0,
+            left_out: None,
             unanswered_seconds: None,
             committed: 0,
             behind_batches: 0,
@@ -357,6 +394,7 @@ impl ExporterStatus {
             status.next_attempt = standing.next_attempt;
             status.next_attempt_in_seconds = standing.next_attempt_in_seconds;
             status.last_error = standing.last_error;
+            status.left_out = standing.left_out;
         }
         status
     }

@@ -331,6 +331,7 @@ impl Parts {
             reloads: self.shared.reloads.clone(),
             pods: self.pods.clone(),
             tap: self.shared.sender.tap(),
+            stops: self.shared.stops.clone(),
             clock: self.shared.clock.clone(),
             end: self.shared.tokens.admin.clone(),
         }

@@ -30,6 +30,7 @@ use crate::receivers::hostmetrics::{HostmetricsConfig, HostmetricsReceiver};
 use crate::receivers::otlp::{OtlpReceiver, OtlpReceiverConfig};
 use crate::receivers::prometheus::{PrometheusConfig, PrometheusReceiver};
 use crate::reloads::Reloads;
+use crate::stops::Stops;
 
 /// How parts are told to stop, in the order they are used.
 #[derive(Debug, Clone, Default)]
@@ -57,6 +58,7 @@ pub(super) struct Shared {
     pub(super) dead_letters: Arc<DeadLetters>,
     pub(super) exporter_metrics: Arc<ExporterMetrics>,
     pub(super) reloads: Reloads,
+    pub(super) stops: Stops,
     pub(super) tokens: Tokens,
 }
 

@@ -25,6 +25,7 @@ use crate::metrics::AgentMetrics;
 use crate::pipeline::channel_within;
 use crate::processors::ChainError;
 use crate::reloads::Reloads;
+use crate::stops::Stops;
 use crate::telemetry;
 
 /// Batches of files that a segment of the buffer has room for at least, with what one read adds to them.
@@ -65,8 +66,8 @@ pub(super) async fn start(
     options: AgentOptions,
 ) -> Result<RunningAgent, StartError> {
     telemetry::install_tls_provider();
-    let (buffer, agent_id) = open_buffer(&config, &options).await?;
-    let (shared, writer) = assemble(&config, options, buffer, agent_id);
+    let (buffer, agent_id, stops) = open_buffer(&config, &options).await?;
+    let (shared, writer) = assemble(&config, options, buffer, (agent_id, stops));
     let agent_id = Arc::clone(&shared.agent_id);
     let parts = Parts::start(shared, config).await?;
     let memory = parts.view().memory;
@@ -83,7 +84,7 @@ fn assemble(
     config: &AgentConfig,
     options: AgentOptions,
     buffer: Buffer,
-    agent_id: String,
+    (agent_id, stops): (String, Stops),
 ) -> (Shared, BufferWriter) {
     let metrics = Arc::<AgentMetrics>::default();
     let books = Books::new(metrics.intake().clone(), Arc::clone(&options.clock));
@@ -102,6 +103,7 @@ fn assemble(
         exporter_metrics.register(registry);
         registry.register_collector(Box::new(DeadLetterCollector(letters)));
         registry.register_collector(Box::new(reloads.clone()));
+        registry.register_collector(Box::new(stops.clone()));
         registry.register_collector(Box::new(BooksCollector(collectors.0)));
         registry.register_collector(Box::new(BufferCollector(collectors.1)));
         registry.register_collector(Box::new(BudgetCollector(collectors.2)));
@@ -125,6 +127,7 @@ fn assemble(
         dead_letters,
         exporter_metrics,
         reloads,
+        stops,
         tokens,
     };
     let parts = WriterParts {
@@ -143,11 +146,11 @@ fn assemble(
 async fn open_buffer(
     config: &AgentConfig,
     options: &AgentOptions,
-) -> Result<(Buffer, String), StartError> {
+) -> Result<(Buffer, String, Stops), StartError> {
     let (dir, disk_bytes) = (config.data_dir.clone(), config.disk_bytes);
     let fs = Arc::clone(&options.file_system);
     let owned = config.clone();
-    let (buffer, report, agent_id) = blocking(move || {
+    let (buffer, report, agent_id, stops) = blocking(move || {
         let failed = |source| StartError::DataDir {
             path: dir.clone(),
             source,
@@ -156,11 +159,11 @@ async fn open_buffer(
         let (buffer, report) = Buffer::open(&dir.join("buffer"), disk_bytes, fs)?;
         orphans::settle(&owned, &buffer.journal)?;
         let agent_id = agent_id::load(&dir, buffer.is_new).map_err(failed)?;
-        Ok::<_, StartError>((buffer, report, agent_id))
+        Ok::<_, StartError>((buffer, report, agent_id, Stops::open(&dir)))
     })
     .await?;
     log_recovery("buffer", &config.data_dir.join("buffer"), &report);
-    Ok((buffer, agent_id))
+    Ok((buffer, agent_id, stops))
 }
 
 /// Makes the data folder for its owner alone: names of files and their positions are in it. One in use that others may look

@@ -19,9 +19,9 @@ use crate::pipeline::signed;
 pub(crate) struct BooksCollector(pub(crate) Arc<Books>);
 
 type Pick = fn(&BookLine) -> Amount;
-pub(super) type Unit = (&'static str, fn(Amount) -> u64);
+pub(crate) type Unit = (&'static str, fn(Amount) -> u64);
 
-pub(super) const UNITS: [Unit; 2] = [
+pub(crate) const UNITS: [Unit; 2] = [
     ("records", |amount| amount.records),
     ("bytes", |amount| amount.bytes),
 ];

@@ -3,19 +3,23 @@
 //! In: parts of the journal, as what had been appended before and behind them. Out: how much of it an exporter has not
 //! settled, by what has taken it, so that the books show it as dropped at once. It is entered in the account when the
 //! exporter comes to what follows, and known until that account is stored: an exporter that starts again with an older
-//! one comes to it again, and the journal no longer tells what has taken it. A restart of the process finds it out
-//! anew. At most [`PARTS_MAX`] parts that do not touch; of what is beyond them the exporter learns when it comes to it.
+//! one comes to it again, and the journal no longer tells what has taken it. The first [`PARTS_STORED_MAX`] are stored with
+//! the account, so that a restart, which sees nothing but a gap, knows where in it eviction ends and damage begins. At most
+//! [`PARTS_MAX`] parts that do not touch; of what is beyond them the exporter learns when it comes to it.
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
 use vervet_model::Signal;
 
 use crate::buffer::{Amount, Totals};
 
 const PARTS_MAX: usize = 1_024;
+const PARTS_STORED_MAX: usize = 256;
 
 /// What has taken it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Loss {
     /// `on_full: drop_oldest` made room.
     Evicted,
@@ -24,7 +28,7 @@ pub(crate) enum Loss {
 }
 
 /// A part of the journal that is not there any more.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Gone {
     /// All that was appended before it.
     pub(crate) from: Totals,
@@ -47,25 +51,25 @@ impl Loss {
 }
 
 impl AllGone {
-    /// Adds a part; what of it was known already stays as it was.
-    pub(super) fn insert(&mut self, gone: Gone) {
+    /// Adds a part; what of it was known already stays as it was. True when any of it was not.
+    pub(super) fn insert(&mut self, gone: Gone) -> bool {
         let is_known = |part: &&Gone| {
             part.to.place() > gone.from.place() && part.from.place() < gone.to.place()
         };
         let known: Vec<Gone> = self.0.iter().filter(is_known).copied().collect();
-        let mut from = gone.from;
+        let (mut from, mut is_new) = (gone.from, false);
         for part in known {
             let to = part.from;
-            self.add(Gone { from, to, ..gone });
+            is_new |= self.add(Gone { from, to, ..gone });
             from = from.later(part.to);
         }
-        self.add(Gone { from, ..gone });
+        is_new | self.add(Gone { from, ..gone })
     }
 
-    /// Adds a part of which nothing is known.
-    fn add(&mut self, gone: Gone) {
+    /// Adds a part of which nothing is known. False when there is nothing of it, or no room.
+    fn add(&mut self, gone: Gone) -> bool {
         if gone.from.place() >= gone.to.place() {
-            return;
+            return false;
         }
         let at = self
             .0
@@ -76,9 +80,22 @@ impl AllGone {
         let before = at.checked_sub(1).and_then(|at| self.0.get_mut(at));
         if let Some(before) = before.filter(touches) {
             before.to = gone.to;
+            true
         } else if has_room {
             self.0.insert(at, gone);
+            true
+        } else {
+            false
         }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// What is stored of it.
+    pub(super) fn stored(&self) -> Vec<Gone> {
+        self.0.iter().take(PARTS_STORED_MAX).copied().collect()
     }
 
     /// The first part that is not `settled`, as far as it lies before `before`.

@@ -16,9 +16,10 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use serde::Serialize;
 use vervet_model::Signal;
 
+use super::Book;
+use super::account::Settled;
 use super::collector::UNITS;
 use super::intake::Entry;
-use super::{Book, Settled};
 use crate::buffer::Amount;
 use crate::metrics::Labels;
 use crate::pipeline::signed;

@@ -313,3 +313,55 @@ proptest! {
         prop_assert!(logs.held.is_zero(), "{logs:?}");
     }
 }
+
+#[test]
+fn what_is_gone_and_when_is_known_after_a_restart() {
+    let clock = Arc::new(ManualClock::new(UnixNanos(7_000_000_000)));
+    let before = books(&clock);
+    before.open(
+        "main",
+        all_signals(),
+        Account::default(),
+        &Totals::default(),
+    );
+    let mut totals = Totals::default();
+    store(&before, &mut totals, Signal::Logs, 10, false);
+    assert!(!before.is_unsaved("main"));
+    let up_to = |records| {
+        let mut totals = Totals::default();
+        totals.add(Signal::Logs, amount(records));
+        totals
+    };
+    let gone = |from, to, loss| Gone {
+        from: up_to(from),
+        to: up_to(to),
+        loss,
+    };
+    before.note_eviction("main");
+    before.gone("main", gone(2, 5, Loss::Evicted));
+    assert!(before.is_unsaved("main"));
+    let account = before.account("main");
+    assert!(!before.is_unsaved("main"));
+    before.not_stored("main");
+    assert!(before.is_unsaved("main"));
+
+    let stored = serde_json::to_vec(&account).expect("encoded");
+    let account = serde_json::from_slice(&stored).expect("decoded");
+    let after = books(&Arc::new(ManualClock::new(UnixNanos(9_000_000_000))));
+    after.open("main", all_signals(), account, &totals);
+    assert_eq!(after.evicted_at("main"), Some(UnixNanos(7_000_000_000)));
+    // The journal only tells that damage stands beside a gap.
+    after.gone("main", gone(1, 7, Loss::Damage));
+    let lines = after.lines();
+    let logs = lines.iter().find(|line| line.signal == "logs");
+    let dropped = logs.expect("a line").dropped.iter();
+    let dropped: Vec<_> = dropped
+        .map(|(reason, gone)| (&**reason, gone.records))
+        .collect();
+    assert_eq!(
+        dropped,
+        [("evicted_by_drop_oldest", 3), ("lost_to_damage", 3)]
+    );
+    // What was known before is stored; what came with the start is not.
+    assert!(after.is_unsaved("main"));
+}

@@ -5,6 +5,7 @@
 //! exporter learns of the gap when it comes to it.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -18,10 +19,11 @@ use crate::books::{Books, Gone, Loss};
 use crate::exporters::CURSOR_PREFIX;
 
 /// A part of the journal that is missing.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct JournalGap {
     pub(crate) from: Totals,
     pub(crate) to: Totals,
+    pub(crate) sequences: RangeInclusive<u64>,
     /// Whole segments may be missing, and nothing speaks of damage.
     pub(crate) is_between_segments: bool,
 }
@@ -64,6 +66,7 @@ pub(super) fn find(
         Some(JournalGap {
             from,
             to,
+            sequences: gap.after + 1..=gap.before - 1,
             is_between_segments,
         })
     });
@@ -72,9 +75,11 @@ pub(super) fn find(
 
 /// A journal of which nothing is left but that something was acknowledged: no record tells where what is lost began.
 pub(super) fn lost_whole(report: &RecoveryReport, appended: Totals) -> Option<JournalGap> {
-    (report.lost_end.is_some() && report.records == 0).then_some(JournalGap {
+    let end = report.lost_end.as_ref().filter(|_| report.records == 0)?;
+    Some(JournalGap {
         from: Totals::default(),
         to: appended,
+        sequences: end.after + 1..=end.through,
         is_between_segments: false,
     })
 }
@@ -129,9 +134,11 @@ fn tell(books: &Books, appending: &Mutex<Totals>, evicted: &Evicted) {
     let Some(from) = evicted.head.as_ref().and_then(before) else {
         return;
     };
-    let to = match &evicted.next {
-        Some(next) => before(next),
-        None => Some(*appending.lock()),
+    let to = match (&evicted.last, &evicted.next) {
+        // What is missing behind it is missing for another reason.
+        (Some(last), _) => totals_around(last.clone()).map(|(_, after)| after),
+        (None, Some(next)) => before(next),
+        (None, None) => Some(*appending.lock()),
     };
     let Some(to) = to else { return };
     for exporter in exporters() {

@@ -122,7 +122,7 @@ fn index(signal: Signal) -> usize {
 }
 
 /// What is noted beside the journal of all that was ever appended, so that it is known also when the records are lost.
-pub(super) fn note(totals: &Totals) -> Vec<u8> {
+pub(crate) fn note(totals: &Totals) -> Vec<u8> {
     let mut note = Vec::with_capacity(vervet_journal::NOTE_BYTES_MAX);
     put_totals(&mut note, totals);
     note

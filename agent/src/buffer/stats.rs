@@ -46,6 +46,11 @@ impl Collector for BufferCollector {
                 self.0.quarantine_bytes(),
             ),
             (
+                "buffer_unreadable_bytes",
+                "Bytes that the disk did not give when the buffer was opened; they are kept",
+                stats.unreadable_bytes,
+            ),
+            (
                 "buffer_volume_full",
                 "1 when the volume had no room for the last append",
                 stats.volume_full.into(),

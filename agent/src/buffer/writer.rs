@@ -26,6 +26,7 @@ use crate::budget::{MemoryBudget, MemoryKind, MemoryPermit};
 use crate::health::{StageHealth, Want};
 use crate::metrics::AgentMetrics;
 use crate::pipeline::{BatchQueue, PipelineError, Queued, signed};
+use crate::stops::{NOT_STORED, READ_AGAIN};
 
 const GROUP_BYTES_MAX: usize = 2 << 20;
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(1);
@@ -354,12 +355,16 @@ impl BufferWriter {
         while let Some(queued) = self.parts.queue.next().await {
             self.pending.push_back(queued);
         }
-        self.abandon("shutdown");
+        self.abandon();
     }
 
-    /// Gives up on everything pending. Files are read again from their stored positions.
-    fn abandon(&mut self, reason: &'static str) {
+    /// Gives up on everything pending. Files are read again from their stored positions; what scrapes brought is lost.
+    fn abandon(&mut self) {
         for queued in std::mem::take(&mut self.pending) {
+            let reason = match queued.batch.positions.is_empty() {
+                true => NOT_STORED,
+                false => READ_AGAIN,
+            };
             if !queued.is_awaited() {
                 self.count_drop(&queued, reason);
             }

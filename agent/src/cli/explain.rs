@@ -10,7 +10,7 @@ use clap::Args;
 use vervet_model::SystemClock;
 
 use super::{ConfigArgs, EXIT_RUNTIME, complain, say, with_config};
-use crate::config::AgentConfig;
+use crate::config::{AgentConfig, ReceiverConfig};
 use crate::explain::{CaseResult, Explainer, Origin, read_pods, render};
 use crate::kubernetes::PodDirectory;
 use crate::printable::{printable, printable_json};
@@ -81,6 +81,9 @@ fn explained(config: &AgentConfig, args: ExplainArgs) -> anyhow::Result<()> {
     let pods = pods(config, args.pod.as_deref())?;
     let explainer = Explainer::with_pods(config, Arc::new(SystemClock), secrets, pods)?;
     let ways = explainer.text(&origin, &text)?;
+    if let Some(way) = ways.first() {
+        tell_of_globs(config, &way.receiver);
+    }
     match args.json {
         true => {
             let json = format!("{:#}\n", serde_json::to_value(&ways)?);
@@ -89,6 +92,17 @@ fn explained(config: &AgentConfig, args: ExplainArgs) -> anyhow::Result<()> {
         false => say(&render(&ways))?,
     }
     Ok(())
+}
+
+/// What would keep the receiver from reading anything here.
+fn tell_of_globs(config: &AgentConfig, receiver: &str) {
+    if let Some(ReceiverConfig::Filelog(filelog)) = config.receivers.get(receiver) {
+        for glob in filelog.without_files() {
+            complain(&format!(
+                "receiver {receiver}: `{glob}` matches no file yet"
+            ));
+        }
+    }
 }
 
 /// The pods of the saved answer, none without one.

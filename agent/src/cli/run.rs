@@ -2,11 +2,13 @@
 //! configuration again.
 
 use std::path::Path;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
+use super::EXIT_LOST;
 use crate::agent::{Agent, AgentOptions, RunningAgent};
 use crate::config::AgentConfig;
 use crate::telemetry::{self, TelemetryOptions};
@@ -84,7 +86,8 @@ impl Signals {
     }
 }
 
-pub(super) async fn run(path: &Path, config: AgentConfig) -> anyhow::Result<()> {
+/// The exit code tells whether anything is lost for good.
+pub(super) async fn run(path: &Path, config: AgentConfig) -> anyhow::Result<ExitCode> {
     let telemetry = telemetry::init(&TelemetryOptions {
         service_name: "vervet-agent",
         service_version: env!("CARGO_PKG_VERSION"),
@@ -95,7 +98,7 @@ pub(super) async fn run(path: &Path, config: AgentConfig) -> anyhow::Result<()> 
     result
 }
 
-async fn run_until_signal(path: &Path, config: AgentConfig) -> anyhow::Result<()> {
+async fn run_until_signal(path: &Path, config: AgentConfig) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::new()?;
     warn(&config);
     let mut agent = tokio::select! {
@@ -103,7 +106,7 @@ async fn run_until_signal(path: &Path, config: AgentConfig) -> anyhow::Result<()
         // Nothing has been taken yet that would have to be stored or sent.
         () = signals.end() => {
             tracing::info!("told to end before the start was over");
-            return Ok(());
+            return Ok(ExitCode::SUCCESS);
         }
     };
     let (failure, at_once) = loop {
@@ -120,7 +123,7 @@ async fn run_until_signal(path: &Path, config: AgentConfig) -> anyhow::Result<()
         }
     };
     tracing::info!(deadline = ?SHUTDOWN_DEADLINE, "shutting down");
-    let complete = agent
+    let stopped = agent
         .shutdown_unless(SHUTDOWN_DEADLINE, async {
             if !at_once {
                 signals.end().await;
@@ -128,10 +131,12 @@ async fn run_until_signal(path: &Path, config: AgentConfig) -> anyhow::Result<()
             tracing::warn!("told to end a second time, nothing more is sent");
         })
         .await;
+    let complete = stopped.all_sent;
     tracing::info!(complete, "agent stopped");
     match failure {
         Some(failure) => Err(anyhow::anyhow!(failure)),
-        None => Ok(()),
+        None if stopped.lost.is_empty() => Ok(ExitCode::SUCCESS),
+        None => Ok(ExitCode::from(EXIT_LOST)),
     }
 }
 

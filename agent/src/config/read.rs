@@ -19,7 +19,7 @@ use super::shapes::Shapes;
 use super::spec::{AdminSpec, Auth, LimitsSpec, MemoryLimit, TelemetrySpec};
 use super::substitute::{Sources, substitute};
 use super::yaml::{Key, Node, Value, from_node, parse};
-use super::{ADMIN_ADDRESS_DEFAULT, AgentConfig};
+use super::{ADMIN_ADDRESS_DEFAULT, AgentConfig, no_home};
 use crate::exporters::settings::{DeadLetterConfig, DeadLetterSpec};
 use crate::processors::k8sattributes::K8sAttributesConfig;
 use crate::processors::{ProcessorConfig, ProcessorSpec};
@@ -102,6 +102,14 @@ impl Reader {
             }
         }
         let data_dir = self.section::<PathBuf>(sections, "data_dir");
+        if let Some(Err(message)) = data_dir
+            .as_deref()
+            .map(|dir| no_home(&dir.to_string_lossy()))
+        {
+            let line = find(sections, "data_dir").map_or(1, |node| node.line);
+            let problem = Problem::at(line, message);
+            self.problems.push(problem.inside("data_dir"));
+        }
         let limits: LimitsSpec = self.section(sections, "limits").unwrap_or_default();
         let resource: BTreeMap<String, String> =
             self.section(sections, "resource").unwrap_or_default();

@@ -12,10 +12,12 @@
 
 mod grant;
 mod open;
+mod repaired;
 mod source;
 mod window;
 
 pub(crate) use open::{CURSOR_PREFIX, ExporterParts, cursor_name};
+pub(crate) use repaired::book_lost;
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -183,9 +185,11 @@ impl Exporter {
         if self.grant.is_wanted(&self.queues, &self.window, now) {
             return true;
         }
-        self.settled > self.committed
-            && (self.settled_bytes >= self.commit_bytes
-                || now.duration_since(self.committed_at) >= COMMIT_INTERVAL)
+        let is_time = now.duration_since(self.committed_at) >= COMMIT_INTERVAL;
+        match self.settled > self.committed {
+            true => is_time || self.settled_bytes >= self.commit_bytes,
+            false => is_time && self.books.is_unsaved(&self.name),
+        }
     }
 
     fn wants_to_read(&self, booked: u64) -> bool {
@@ -197,7 +201,8 @@ impl Exporter {
         if self.job.is_some() {
             return None;
         }
-        let commit = (self.settled > self.committed).then(|| self.committed_at + COMMIT_INTERVAL);
+        let commits = self.settled > self.committed || self.books.is_unsaved(&self.name);
+        let commit = commits.then(|| self.committed_at + COMMIT_INTERVAL);
         let read = self
             .wants_to_read(*self.booked.borrow())
             .then_some(self.read_not_before);
@@ -256,6 +261,7 @@ impl Exporter {
             }
             Err(error) => {
                 self.grant.failed(self.committed_at + COMMIT_INTERVAL);
+                self.books.not_stored(&self.name);
                 tracing::warn!(%error, exporter = self.name, "progress could not be stored, trying again later");
             }
         }
@@ -336,7 +342,7 @@ impl Exporter {
             let (source, done) = job.await;
             self.end_job(source, done);
         }
-        if self.settled > self.committed
+        if (self.settled > self.committed || self.books.is_unsaved(&self.name))
             && let Some(source) = self.source.take()
         {
             let (through, mut account) = (self.settled, self.books.account(&self.name));

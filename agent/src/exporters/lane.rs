@@ -60,7 +60,7 @@ pub(super) struct Settlement {
 pub(super) struct Fate {
     /// Records refused for good; they are among the dead letters.
     pub(super) refused: u64,
-    /// Records that the destination left out of a request it took.
+    /// Records that the destination left out of a request it took. It does not say which: they are no dead letters.
     pub(super) left_out: u64,
 }
 
@@ -288,9 +288,9 @@ impl Shared {
                 status: "partial success".to_owned(),
                 message: standing::shown(&accepted.message, &self.sender.secrets()),
             };
-            self.standing.refused(&left_out);
+            self.standing.left_out(accepted.rejected, &left_out);
             tracing::error!(exporter = self.name, %signal, records = accepted.rejected, reason = accepted.message,
-                "destination left records out");
+                "destination left records out of a request that it took, it does not say which");
         }
         accepted.rejected
     }

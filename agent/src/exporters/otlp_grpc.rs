@@ -10,6 +10,7 @@ use vervet_wire::grpc::Client;
 use vervet_wire::{Accepted, Source};
 
 use super::credentials::Credentials;
+use super::hints::{self, Peer};
 use super::retry::{Failure, judge_grpc};
 use super::sender::OpenError;
 use super::settings::OtlpExporterConfig;
@@ -22,6 +23,7 @@ const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
 pub(super) struct GrpcSender {
     client: Client,
     credentials: Credentials,
+    peer: Peer,
 }
 
 impl GrpcSender {
@@ -51,6 +53,7 @@ impl GrpcSender {
         Ok(Self {
             client: Client::new(endpoint.connect_lazy(), None),
             credentials: Credentials::open(config)?,
+            peer: Peer::of(&config.endpoint),
         })
     }
 
@@ -66,11 +69,18 @@ impl GrpcSender {
     ) -> Result<Accepted, Failure> {
         let headers = self.credentials.headers().await;
         let answer = self.client.send(signal, body, source, &headers).await;
-        answer.map_err(|status| {
-            if status.code() == Code::Unauthenticated {
-                self.credentials.refused();
+        let status = match answer {
+            Ok(accepted) => {
+                self.peer.answered();
+                return Ok(accepted);
             }
-            judge_grpc(&status)
-        })
+            Err(status) => status,
+        };
+        if status.code() == Code::Unauthenticated {
+            self.credentials.refused();
+        }
+        let failure = judge_grpc(&status);
+        let message = hints::of_grpc(&failure.message, &self.peer).await;
+        Err(Failure { message, ..failure })
     }
 }

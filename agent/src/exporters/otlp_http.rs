@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -18,6 +19,7 @@ use vervet_wire::receiver::{AGENT_ID_KEY, SEQUENCE_KEY};
 use vervet_wire::{Accepted, LANES, Source};
 
 use super::credentials::Credentials;
+use super::hints;
 use super::retry::{Failure, judge_http};
 use super::sender::OpenError;
 use super::settings::OtlpExporterConfig;
@@ -35,6 +37,8 @@ pub(super) struct HttpSender {
     /// Without a slash at its end.
     base: String,
     credentials: Credentials,
+    /// Whether anything was ever answered.
+    was_answered: AtomicBool,
 }
 
 impl HttpSender {
@@ -61,6 +65,7 @@ impl HttpSender {
             client: builder.build().map_err(failed)?,
             base,
             credentials: Credentials::open(config)?,
+            was_answered: AtomicBool::new(false),
         })
     }
 
@@ -98,7 +103,11 @@ impl HttpSender {
             .headers(headers)
             .body(body.bytes().clone());
         let answer = request.send().await;
-        let answer = answer.map_err(|error| Failure::passing("unreachable", causes(&error)))?;
+        let answer = answer.map_err(|error| {
+            let is_new = !self.was_answered.load(Ordering::Relaxed);
+            Failure::passing("unreachable", hints::of_http(&causes(&error), is_new))
+        })?;
+        self.was_answered.store(true, Ordering::Relaxed);
         self.judge(answer).await
     }
 
@@ -112,7 +121,10 @@ impl HttpSender {
             self.credentials.refused();
         }
         let message = message_of(&headers, &body);
-        Err(judge_http(status, &headers, &message, SystemClock.now()))
+        let failure = judge_http(status, &headers, &message, SystemClock.now());
+        let content_type = content_type(&headers);
+        let message = hints::of_http_status(status.as_u16(), content_type, &failure.message);
+        Err(Failure { message, ..failure })
     }
 }
 
@@ -189,6 +201,11 @@ fn accepted(headers: &HeaderMap, body: &[u8]) -> Result<Accepted, Failure> {
             "200",
             "the answer is a web page, not OTLP's",
         ));
+    }
+    // Its status stands elsewhere, and is no good one for a request that is not gRPC's.
+    if content_type(headers).starts_with(hints::GRPC) {
+        let message = hints::of_http_status(200, content_type(headers), "");
+        return Err(Failure::passing("200", message));
     }
     if !is_protobuf(headers) {
         return Ok(Accepted::default());

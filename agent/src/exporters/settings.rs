@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use vervet_wire::compress;
 
-use crate::config::Mistakes;
 use crate::config::secret::Secret;
+use crate::config::{Mistakes, no_home};
 
 const ROTATE_BYTES_DEFAULT: u64 = 64 << 20;
 const ROTATE_BYTES_MIN: u64 = 64 << 10;
@@ -159,6 +159,7 @@ impl TryFrom<FileExporterSpec> for ExporterConfig {
             &["path"],
             format!("path `{}` names no file", spec.path.display()),
         );
+        mistakes.note(&["path"], no_home(&spec.path.to_string_lossy()));
         mistakes.demand(
             rotate_bytes >= ROTATE_BYTES_MIN,
             &["rotate.size"],

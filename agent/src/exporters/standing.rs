@@ -2,8 +2,10 @@
 //!
 //! In: what lanes tell of every attempt. Out: an [`ExporterStanding`] for the status, the metrics and readiness.
 //! An exporter is `retrying` while any request of it has failed and was not answered since, `rejecting` for
-//! [`REJECTING_FOR`] after the destination refused records for good, `draining` once nothing more comes and it sends
+//! [`rejections::REJECTING_FOR`] after the destination refused records for good, `draining` once nothing more comes and it sends
 //! what is left. Memory: one entry per lane and the last error, of at most [`ERROR_BYTES_MAX`] without secrets.
+
+mod rejections;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,9 +23,9 @@ use vervet_model::{Clock, UnixNanos};
 use super::retry::Failure;
 use crate::metrics::Labels;
 use crate::processors::mask_secrets;
+pub use rejections::LeftOut;
+use rejections::Rejections;
 
-/// How long an exporter counts as rejecting after the last refusal.
-const REJECTING_FOR: Duration = Duration::from_secs(60);
 /// What is kept and shown of an error.
 const ERROR_BYTES_MAX: usize = 512;
 /// What of it becomes a label.
@@ -57,6 +59,11 @@ pub struct ExporterStanding {
     pub next_attempt_in_seconds: Option<f64>,
     /// The last error there was, however long ago.
     pub last_error: Option<LastError>,
+    /// What the destination left out of requests it took; absent when nothing was since the process started.
+    pub left_out: Option<LeftOut>,
+    /// What it refuses, while it does.
+    #[serde(skip)]
+    pub(crate) rejections: Vec<String>,
     /// The times behind the texts (nanoseconds since the epoch).
     #[serde(skip)]
     pub(crate) since_unix_nano: i64,
@@ -92,8 +99,7 @@ struct Inner {
     failing: BTreeMap<u64, Failing>,
     /// Nothing is tried before this, as the destination asked.
     hold_until: UnixNanos,
-    /// The first and the last of the refusals that are still held against it.
-    rejecting: Option<(UnixNanos, UnixNanos)>,
+    rejections: Rejections,
     draining_since: Option<UnixNanos>,
     ok_since: UnixNanos,
     last_error: Option<(UnixNanos, String, String)>,
@@ -138,7 +144,7 @@ impl Standing {
         let inner = Inner {
             failing: BTreeMap::new(),
             hold_until: UnixNanos(0),
-            rejecting: None,
+            rejections: Rejections::default(),
             draining_since: None,
             ok_since: clock.now(),
             last_error: None,
@@ -192,8 +198,15 @@ impl Standing {
     pub(super) fn refused(&self, failure: &Failure) {
         let now = self.clock.now();
         let mut inner = self.inner.lock();
-        let first = inner.rejecting(now).unwrap_or(now);
-        inner.rejecting = Some((first, now));
+        inner.rejections.refused(now, failure);
+        inner.note(now, failure);
+    }
+
+    /// The destination left `records` out of a request that it took.
+    pub(super) fn left_out(&self, records: u64, failure: &Failure) {
+        let now = self.clock.now();
+        let mut inner = self.inner.lock();
+        inner.rejections.left_out(now, records, &failure.message);
         inner.note(now, failure);
     }
 
@@ -213,18 +226,11 @@ impl Inner {
         self.last_error = Some((now, failure.status.clone(), failure.message.clone()));
     }
 
-    /// Since when it rejects, if it does.
-    fn rejecting(&self, now: UnixNanos) -> Option<UnixNanos> {
-        let (first, last) = self.rejecting?;
-        (now.since(last) < REJECTING_FOR).then_some(first)
-    }
-
     fn at(&self, now: UnixNanos) -> ExporterStanding {
         let failing = self.failing.values();
         let retrying = failing.clone().map(|failing| failing.since).min();
-        let over = self.rejecting;
-        let over = over.map(|(_, last)| last.saturating_add(REJECTING_FOR));
-        let (state, since) = match (self.draining_since, retrying, self.rejecting(now)) {
+        let (over, rejecting) = (self.rejections.over(), self.rejections.since(now));
+        let (state, since) = match (self.draining_since, retrying, rejecting) {
             (Some(since), ..) => (ExporterState::Draining, since),
             (None, Some(since), _) => (ExporterState::Retrying, since),
             (None, None, Some(since)) => (ExporterState::Rejecting, since),
@@ -253,6 +259,8 @@ impl Inner {
                 message: message.clone(),
                 at_unix_nano: at.0,
             }),
+            left_out: self.rejections.all_left_out(now),
+            rejections: self.rejections.told(now),
             since_unix_nano: since.0,
             next_attempt_unix_nano: next.map(|next| next.0),
         }
@@ -291,10 +299,7 @@ impl ExporterStanding {
                 "retrying for {seconds} s, {} failed attempts, {next}: {error}",
                 self.attempts
             )),
-            ExporterState::Rejecting => Some(format!(
-                "records refused for good since {}, see the dead letters: {error}",
-                self.since
-            )),
+            ExporterState::Rejecting => Some(self.rejections.join("; ")),
             ExporterState::Draining if self.attempts > 0 => Some(format!(
                 "draining for {seconds} s, {} failed attempts, {next}: {error}",
                 self.attempts
@@ -414,7 +419,17 @@ impl Collector for StandingsCollector {
             "exporter_last_error_timestamp_seconds",
             help,
             errors.collect(),
-        )
+        )?;
+        let left_out = all.iter().filter_map(|(name, one)| {
+            let left_out = one.left_out.as_ref()?;
+            let mut labels = of(name);
+            let message = cut(&left_out.message, ERROR_LABEL_BYTES_MAX);
+            labels.push(("message", message));
+            Some((labels, seconds(left_out.at_unix_nano)))
+        });
+        let name = "exporter_last_left_out_timestamp_seconds";
+        let help = "When the destination last left records out of a request it took";
+        gauge(name, help, left_out.collect())
     }
 }
 

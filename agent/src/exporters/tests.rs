@@ -4,6 +4,7 @@ mod authority;
 mod delivery;
 mod destination;
 mod evictions;
+mod hints;
 mod proxy;
 mod refusals;
 mod rig;

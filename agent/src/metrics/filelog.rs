@@ -15,6 +15,7 @@ use super::{Counters, Gauges, Labels, ReceiverMetrics};
 use crate::buffer::Amount;
 use crate::pipeline::signed;
 use crate::receivers::filelog::progress::{FileTotals, FilelogProgress};
+use crate::stops::DELETED;
 
 /// Bytes behind, as the tailers tell.
 #[derive(Debug)]
@@ -200,8 +201,12 @@ impl FilelogCounts {
     pub(crate) fn lost_at_stop(&self, bytes: u64) {
         if bytes > 0 {
             let mut labels = self.receiver.clone();
-            labels.push(("reason", "deleted_at_stop".to_owned()));
+            labels.push(("reason", DELETED.to_owned()));
             self.lost_bytes.get_or_create(&labels).inc_by(bytes);
+            let receiver = self.receiver.first().map(|(_, name)| name.as_str());
+            let (receiver, amount) = (receiver.unwrap_or_default(), Amount { records: 0, bytes });
+            self.receivers
+                .dropped(receiver, Signal::Logs, DELETED, amount);
         }
     }
 

@@ -112,3 +112,35 @@ fn tests_of_a_configuration_pass_or_show_the_difference() {
         Some(78)
     );
 }
+
+#[test]
+fn globs_without_a_file_are_told_by_explain_the_log_and_status() {
+    let place = Place::new();
+    let text_of = CONFIG.replace("['DIR/*.txt']", "['DIR/*.txt', 'DIR/nowhere/*.log']");
+    let config = place.configure(&text_of);
+    let path = config.display().to_string();
+    let explained = place.vervet(&["explain", "--config", &path, "a line"]);
+    let complaints = text(&explained.stderr);
+    assert_eq!(explained.status.code(), Some(0), "{complaints}");
+    assert_eq!(complaints.lines().count(), 2, "{complaints}");
+    assert!(
+        complaints.contains("/nowhere/*.log` matches no file yet"),
+        "{complaints}"
+    );
+    let mut agent = place.start(&config);
+    let line = place.wait_for_log("globs that match no file yet");
+    assert!(line.contains(".txt") && line.contains("nowhere"), "{line}");
+    let admin = place.admin_address();
+    let status = || text(&place.vervet(&["status", "--admin", &admin]).stdout);
+    wait_until("a warning", || {
+        status().contains("~ receiver files: matches no file yet: ")
+    });
+    std::fs::write(place.path("a.txt"), "one\n").expect("written");
+    wait_until("one is found", || {
+        let status = status();
+        !status.contains("~ receiver files") && status.contains("nowhere/*.log")
+    });
+    agent.signal("TERM");
+    agent.signal("INT");
+    assert_eq!(agent.wait(), Some(0));
+}

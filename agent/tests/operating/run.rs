@@ -73,6 +73,7 @@ fn termination_drains_and_a_second_one_ends_at_once() {
 fn status_is_text_or_json_and_says_when_nobody_answers() {
     let place = Place::new();
     let config = place.configure(CONFIG);
+    std::fs::write(place.path("a.txt"), "").expect("written");
     let mut agent = place.start(&config);
     let admin = place.admin_address();
     let shown = place.vervet(&["status", "--admin", &admin]);
@@ -145,4 +146,70 @@ fn an_outage_is_told_by_the_address_of_the_configuration() {
         error.contains(&format!("no agent answers at {address} (")) && error.contains(&start),
         "{error}"
     );
+}
+
+#[test]
+fn what_a_stop_loses_is_its_exit_code_and_known_after_the_next_start() {
+    let place = Place::new();
+    let text = CONFIG
+        .replace(
+            "receivers:",
+            "receivers:\n  host: {type: hostmetrics, interval: 1s}",
+        )
+        .replace(
+            "pipelines:",
+            "pipelines:\n  metrics: {from: [host], to: [main]}",
+        )
+        + "limits: {disk: 1MiB}\n";
+    let config = place.configure(&text);
+    let lines = format!("{}\n", "x".repeat(999)).repeat(1_200);
+    std::fs::write(place.path("a.txt"), lines).expect("written");
+    let mut agent = place.start(&config);
+    let admin = place.admin_address();
+    let status = || {
+        let json = place.vervet(&["status", "--json", "--admin", &admin]);
+        serde_json::from_slice::<serde_json::Value>(&json.stdout).unwrap_or_default()
+    };
+    // The destination is dead, so the buffer is full, and a batch of figures waits for room.
+    super::program::wait_until("figures wait", || {
+        let status = status();
+        let receivers = status["receivers"].as_array().cloned();
+        let mut receivers = receivers.unwrap_or_default().into_iter();
+        let host = receivers.find(|line| line["receiver"] == "host");
+        host.is_some_and(|host| host["waiting"]["records"].as_u64() > Some(0))
+            && status["complaints"]
+                .to_string()
+                .contains("disk budget used up")
+    });
+    agent.signal("TERM");
+    place.wait_for_log("shutting down");
+    agent.signal("INT");
+    assert_eq!(agent.wait(), Some(3));
+    let line = place.wait_for_log("the stop has lost records");
+    assert!(line.contains("host") && line.contains("metrics"), "{line}");
+    let mut agent = place.start(&config);
+    let admin = place.admin_address();
+    let status = || {
+        let json = place.vervet(&["status", "--json", "--admin", &admin]);
+        serde_json::from_slice::<serde_json::Value>(&json.stdout).unwrap_or_default()
+    };
+    super::program::wait_until("it is remembered", || {
+        status()["lost_at_stops"]["stops"] == 1
+    });
+    let told = status();
+    let lost = &told["lost_at_stops"]["lost"][0];
+    assert_eq!(
+        (&lost["receiver"], &lost["reason"]),
+        (&"host".into(), &"shutdown".into())
+    );
+    assert!(lost["amount"]["records"].as_u64() > Some(0), "{lost}");
+    assert!(
+        told["warnings"].to_string().contains("stops have lost"),
+        "{told}"
+    );
+    agent.signal("TERM");
+    place.wait_for_log("shutting down");
+    agent.signal("INT");
+    let code = agent.wait();
+    assert!(matches!(code, Some(0 | 3)), "{code:?}");
 }

@@ -82,6 +82,34 @@ async fn refused_records_are_a_warning_and_the_agent_stays_ready() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_partial_success_left_out_is_told_without_a_word_of_dead_letters_to_look_at() {
+    let dir = tempfile::tempdir().expect("folder");
+    let collector = TestCollector::start();
+    let first = agent(dir.path(), &collector.endpoint()).await;
+    collector.will_answer([Answer::RejectOne]);
+    send(&first, "partly").await.expect("stored");
+    wait_for(&first, ExporterState::Rejecting).await;
+    wait_until("settled", || logs_book(&first).held.is_zero()).await;
+    let status = first.status();
+    let warning = status.warnings.first().expect("a warning");
+    assert!(
+        warning.starts_with("exporter main: the destination left out 1 records")
+            && warning.ends_with("they are in no dead letter: too old"),
+        "{warning}"
+    );
+    assert_eq!(status.dead_letters, None);
+    let exporter = &status.exporters[0];
+    assert_eq!(exporter.left_out_records, 1);
+    let last = exporter.left_out.as_ref().expect("told");
+    assert_eq!((last.records, &*last.message), (1, "too old"));
+    first.shutdown(DEADLINE).await;
+    let again = agent(dir.path(), &collector.endpoint()).await;
+    let exporter = main_exporter(&again);
+    assert_eq!((exporter.left_out_records, exporter.left_out), (1, None));
+    again.shutdown(DEADLINE).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_refused_reload_stays_in_the_status_until_one_succeeds() {
     let dir = tempfile::tempdir().expect("folder");
     let collector = TestCollector::start();

@@ -7,6 +7,7 @@ use clap::Args;
 use vervet_journal::{JournalConfig, JournalError, OsFileSystem, repair};
 
 use super::{FOLDER, Place, inspector, verify};
+use crate::buffer::Buffer;
 use crate::cli::say;
 
 #[derive(Debug, Args)]
@@ -42,6 +43,9 @@ pub(super) fn repaired(data_dir: &Path) -> anyhow::Result<String> {
         out += &format!("{line}\n");
     }
     let lost = report.lost();
+    if !lost.is_empty() {
+        Buffer::book_lost(&data_dir.join(FOLDER), Arc::new(OsFileSystem), &lost)?;
+    }
     let lost: u64 = lost.iter().map(|lost| lost.end() - lost.start() + 1).sum();
     out += &format!(
         "{} damaged ranges mended in place, {} taken out, {lost} batches known to be lost\n",

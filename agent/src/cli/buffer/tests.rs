@@ -1,3 +1,5 @@
+mod booked;
+
 use std::fs;
 use std::path::PathBuf;
 

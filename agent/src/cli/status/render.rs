@@ -255,8 +255,8 @@ mod tests {
                     "exporter": "b", "state": "ok", "since": "2026-01-31T07:00:00Z", "for_seconds": 3612, "attempts": 0,
                     "evicted_records": 1200, "last_evicted": "2026-01-31T06:00:00Z", "last_evicted_ago_seconds": 7212,
                 },
-                {"exporter": "c", "state": "ok", "evicted_records": 7, "last_evicted": null},
-                {"exporter": "gone", "state": null, "behind_batches": 2, "behind_bytes": 10},
+                {"exporter": "c", "state": "ok", "evicted_records": 7, "last_evicted": null, "left_out_records": 1200,
+                 "left_out": {"records": 3, "at": "2026-01-31T06:00:00Z", "ago_seconds": 7212, "message": "too old"}}, {"exporter": "gone", "state": null, "behind_batches": 2, "behind_bytes": 10},
             ],
             "config": {
                 "at": "2026-01-31T08:00:01Z", "ago_seconds": 11, "in_use_since": "2026-01-31T07:00:00Z",
@@ -282,7 +282,8 @@ mod tests {
                 1,200 records dropped for lack of room on disk, last at 2026-01-31T06:00:00Z (2h 12s ago)
           c     ok
                 nothing behind
-                7 records dropped for lack of room on disk, none since the agent was started
+                7 records dropped for lack of room on disk, when is not known
+                1,200 records left out by the destination of requests it took (partial success), last at 2026-01-31T06:00:00Z (2h 12s ago): too old
           gone  not configured any more, its backlog is kept
                 behind 2 batches (about 10 B)
 

@@ -88,6 +88,7 @@ fn told(exporter: &Value) -> Vec<String> {
     }
     lines.push(behind(exporter));
     lines.extend(dropped(exporter));
+    lines.extend(left_out(exporter));
     lines
 }
 
@@ -100,11 +101,30 @@ fn dropped(exporter: &Value) -> Option<String> {
             text(exporter, "last_evicted"),
             seconds(ago)
         ),
-        None => "none since the agent was started".to_owned(),
+        None => "when is not known".to_owned(),
     };
     let records = count(&format!("{records:.0}"));
     Some(format!(
         "{records} records dropped for lack of room on disk, {when}"
+    ))
+}
+
+/// What the destination left out of requests it took, whenever that was.
+fn left_out(exporter: &Value) -> Option<String> {
+    let records = number(exporter, "left_out_records").filter(|records| *records > 0.0)?;
+    let records = count(&format!("{records:.0}"));
+    let last = exporter.get("left_out").filter(|last| last.is_object());
+    let last = match last {
+        Some(last) => format!(
+            "last at {} ({} ago): {}",
+            text(last, "at"),
+            seconds(number(last, "ago_seconds").unwrap_or(0.0)),
+            text(last, "message")
+        ),
+        None => "none since the agent was started".to_owned(),
+    };
+    Some(format!(
+        "{records} records left out by the destination of requests it took (partial success), {last}"
     ))
 }
 

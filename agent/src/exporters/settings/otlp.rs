@@ -9,9 +9,9 @@ use vervet_wire::{LANES, receiver};
 
 use super::super::credentials::bearer;
 use super::{AuthSpec, BearerToken, Compression, OtlpExporterConfig, OtlpExporterSpec, TlsConfig};
-use crate::config::Mistakes;
 use crate::config::secret::Secret;
 use crate::config::units::HumanDuration;
+use crate::config::{Mistakes, no_home};
 
 const TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
 const RETRY_INITIAL_DEFAULT: Duration = Duration::from_millis(500);
@@ -196,6 +196,16 @@ fn tls(spec: &OtlpExporterSpec, uri: Option<&Uri>, mistakes: &mut Mistakes) -> T
         key_file: spec.key_file.clone(),
         server_name: spec.server_name.clone(),
     };
+    let files = [
+        ("ca_file", &tls.ca_file),
+        ("cert_file", &tls.cert_file),
+        ("key_file", &tls.key_file),
+    ];
+    for (name, path) in files {
+        if let Some(path) = path {
+            mistakes.note(&[name], no_home(&path.to_string_lossy()));
+        }
+    }
     mistakes.demand(
         tls.cert_file.is_some() == tls.key_file.is_some(),
         &["cert_file", "key_file"],

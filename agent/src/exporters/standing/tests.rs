@@ -99,6 +99,39 @@ fn refusals_count_for_a_minute_after_the_last_and_retries_come_first() {
 }
 
 #[test]
+fn what_a_destination_left_out_is_told_apart_from_what_became_dead_letters() {
+    let (clock, standing) = standing();
+    let partial = failure("partial success", "too old");
+    standing.left_out(3, &partial);
+    clock.advance(SECOND * 10);
+    standing.left_out(4, &partial);
+    let now = standing.now();
+    assert_eq!((now.state, now.for_seconds), (ExporterState::Rejecting, 10));
+    let trouble = now.trouble().expect("not well");
+    assert_eq!(
+        trouble,
+        "the destination left out 7 records of requests it took, the last at 1970-01-01T00:16:50Z; it does not say \
+         which, so they are in no dead letter: too old"
+    );
+    standing.refused(&failure("InvalidArgument", "bad"));
+    let trouble = standing.now().trouble().expect("not well");
+    assert!(
+        trouble.starts_with(
+            "records refused for good since 1970-01-01T00:16:40Z, see the dead letters: InvalidArgument: bad; the"
+        ),
+        "{trouble}"
+    );
+    clock.advance(SECOND * 60);
+    let now = standing.now();
+    assert_eq!((now.state, now.trouble()), (ExporterState::Ok, None));
+    let left_out = now.left_out.expect("remembered");
+    assert_eq!(
+        (left_out.records, left_out.ago_seconds, &*left_out.message),
+        (7, 60, "too old")
+    );
+}
+
+#[test]
 fn errors_hold_no_secrets_and_are_bounded() {
     let known = ["s3cr3t-token".to_owned(), String::new()];
     for (message, hidden) in [
@@ -127,6 +160,7 @@ fn metrics_tell_the_same() {
     let standings = Standings::default();
     let main = standings.open("main", Arc::clone(&clock) as Arc<dyn Clock>);
     standings.open("other", clock);
+    main.left_out(1, &failure("partial success", "too old"));
     main.failed(1, &failure("Unavailable", "refused"), SECOND, None);
     let metrics = crate::metrics::AgentMetrics::default();
     metrics.register(|registry| {
@@ -141,6 +175,7 @@ fn metrics_tell_the_same() {
         "exporter_failed_attempts{exporter=\"main\"} 1.0",
         "exporter_next_attempt_timestamp_seconds{exporter=\"main\"} 1001.0",
         "exporter_last_error_timestamp_seconds{exporter=\"main\",error=\"Unavailable: refused\"} 1000.0",
+        "exporter_last_left_out_timestamp_seconds{exporter=\"main\",message=\"too old\"} 1000.0",
     ] {
         assert!(
             text.contains(&format!("vervet_agent_{line}\n")),

@@ -10,7 +10,7 @@ mod links;
 mod listing;
 mod patterns;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
@@ -68,6 +68,8 @@ pub(super) struct Discovery {
     dirty: HashSet<PathBuf>,
     everything: bool,
     complained: HashSet<PathBuf>,
+    /// Globs, by their place, that have not named a file yet.
+    unmatched: BTreeSet<usize>,
     look: u64,
 }
 
@@ -82,6 +84,7 @@ struct Look<'d> {
 impl Discovery {
     pub(super) fn new(patterns: Patterns) -> Self {
         Self {
+            unmatched: (0..patterns.include.len()).collect(),
             patterns,
             listings: HashMap::new(),
             names: HashMap::new(),
@@ -108,6 +111,11 @@ impl Discovery {
         self.patterns.match_path(path)
     }
 
+    /// The globs that have not named a file yet, as places among the included ones.
+    pub(super) fn unmatched(&self) -> &BTreeSet<usize> {
+        &self.unmatched
+    }
+
     /// Looks for what has changed.
     pub(super) fn sweep(&mut self) -> Changes {
         self.look += 1;
@@ -122,6 +130,13 @@ impl Discovery {
         }
         look.drop_unvisited();
         let changes = look.finish();
+        if !self.unmatched.is_empty() && !changes.appeared.is_empty() {
+            let named = self.listings.iter();
+            let named = named.filter(|(_, listing)| !listing.matched.is_empty());
+            for ((pattern, _), _) in named {
+                self.unmatched.remove(pattern);
+            }
+        }
         self.dirty.clear();
         self.everything = false;
         changes

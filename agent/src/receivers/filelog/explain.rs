@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use vervet_wire::otlp::{KeyValue, LogRecord, Resource};
 
+use super::discovery::Discovery;
 use super::framing::Framing;
 use super::lines::{Lines, Record};
 use super::sink::with_record;
@@ -52,6 +53,15 @@ impl FilelogConfig {
     /// Whether it reads the file called `path`.
     pub(crate) fn reads(&self, path: &Path) -> bool {
         self.patterns.match_path(path)
+    }
+
+    /// Its globs that match no file on this machine now. Lists folders.
+    pub(crate) fn without_files(&self) -> Vec<&str> {
+        let mut discovery = Discovery::new(self.patterns.clone());
+        discovery.sweep();
+        let unmatched = discovery.unmatched().iter();
+        let globs = unmatched.filter_map(|at| self.spec.include.get(*at));
+        globs.map(String::as_str).collect()
     }
 
     /// Why it does not read the file at `path` although its globs match; `None` when it does, or no such file is here.

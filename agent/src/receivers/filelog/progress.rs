@@ -16,6 +16,8 @@ use crate::health::STUCK_AFTER;
 
 /// Files kept by name of one receiver, at most: those furthest behind.
 pub const FILES_MAX: usize = 100;
+/// Globs named in a warning.
+const GLOBS_TOLD_MAX: usize = 5;
 
 /// One file as its tailer sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +76,16 @@ pub struct FilesStatus {
     pub totals: BTreeMap<String, FileTotals>,
     /// Those furthest behind, the furthest first; at most [`FILES_MAX`].
     pub files: Vec<FileStatus>,
+    /// Globs that match no file yet.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub without_files: Vec<GlobStatus>,
+}
+
+/// A glob that matches no file yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct GlobStatus {
+    pub receiver: String,
+    pub glob: String,
 }
 
 /// The table. Clones share it.
@@ -85,6 +97,9 @@ struct Receiver {
     totals: FileTotals,
     /// Furthest behind first.
     files: Vec<FileStatus>,
+    /// Globs that match no file yet, and of how many.
+    without_files: Vec<String>,
+    globs: usize,
     /// Changes whenever anything was read.
     offsets: u64,
     /// Since when there are bytes behind and nothing is read.
@@ -132,6 +147,16 @@ impl FilelogProgress {
         (known.totals, known.files, known.offsets) = (totals, files, offsets);
     }
 
+    /// Of so many `globs` of a receiver these match no file yet.
+    pub fn waits_for(&self, receiver: &str, without_files: Vec<String>, globs: usize) {
+        let mut receivers = self.0.lock();
+        if without_files.is_empty() && !receivers.contains_key(receiver) {
+            return;
+        }
+        let known = receivers.entry(receiver.to_owned()).or_default();
+        (known.without_files, known.globs) = (without_files, globs);
+    }
+
     /// Forgets a receiver that has ended.
     pub fn remove(&self, receiver: &str) {
         self.0.lock().remove(receiver);
@@ -154,9 +179,17 @@ impl FilelogProgress {
         let totals = receivers
             .iter()
             .map(|(name, receiver)| (name.clone(), receiver.totals));
+        let without_files = receivers.iter().flat_map(|(name, receiver)| {
+            let globs = receiver.without_files.iter();
+            globs.map(|glob| GlobStatus {
+                receiver: name.clone(),
+                glob: glob.clone(),
+            })
+        });
         FilesStatus {
             totals: totals.collect(),
             files,
+            without_files: without_files.take(FILES_MAX).collect(),
         }
     }
 
@@ -169,17 +202,41 @@ impl FilelogProgress {
             .collect()
     }
 
-    /// The receivers that hold the only descriptors of bytes they have not read yet.
+    /// The receivers that have found no file, and those that hold the only descriptors of bytes they have not read yet.
     pub(crate) fn warnings(&self) -> Vec<String> {
+        let mut warnings = self.without_files();
         let totals = self.totals().into_iter();
         let held = totals.filter(|(_, totals)| totals.lost_by_stop_bytes > 0);
-        held.map(|(name, totals)| {
+        let held = held.map(|(name, totals)| {
             format!(
                 "receiver {name}: a stop now would lose {} of deleted files, not read yet",
                 bytes(totals.lost_by_stop_bytes as f64)
             )
-        })
-        .collect()
+        });
+        warnings.extend(held);
+        warnings
+    }
+
+    /// The receivers of whose globs none has matched a file yet. Of several globs some may be for other machines.
+    fn without_files(&self) -> Vec<String> {
+        let receivers = self.0.lock();
+        let without = receivers.iter().filter(|(_, receiver)| {
+            receiver.globs > 0 && receiver.without_files.len() == receiver.globs
+        });
+        let told = without.map(|(name, receiver)| {
+            let shown = receiver.without_files.iter().take(GLOBS_TOLD_MAX);
+            let shown: Vec<&str> = shown.map(String::as_str).collect();
+            let more = receiver.without_files.len() - shown.len();
+            let more = match more {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            format!(
+                "receiver {name}: matches no file yet: {}{more}",
+                shown.join(", ")
+            )
+        });
+        told.collect()
     }
 
     /// The receivers that have bytes to read and have read none for [`STUCK_AFTER`].

@@ -81,6 +81,8 @@ pub(super) struct Tailer {
     quantum_bytes: usize,
     due: Due,
     first_sweep: bool,
+    /// How many globs were told to match no file yet.
+    unmatched_told: usize,
     /// Something was read, found or lost since the last report.
     has_news: bool,
     /// The same for the report before it.
@@ -191,6 +193,7 @@ impl Tailer {
                 unwatched_look: now + UNWATCHED_LOOK_INTERVAL,
             },
             first_sweep: true,
+            unmatched_told: 0,
             has_news: true,
             had_news: true,
             reported_at: now,

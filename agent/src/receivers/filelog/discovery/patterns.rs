@@ -5,6 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use super::links::LinkRoots;
+use crate::config::no_home;
 use globset::{GlobBuilder, GlobMatcher, GlobSet, GlobSetBuilder};
 
 /// The globs of one receiver.
@@ -34,6 +35,9 @@ impl Patterns {
         include: &[String],
         exclude: &[String],
     ) -> Result<Self, String> {
+        for pattern in include.iter().chain(exclude) {
+            no_home(pattern)?;
+        }
         let parts = include
             .iter()
             .map(|pattern| parts(pattern))
@@ -55,6 +59,9 @@ impl Patterns {
         mut self,
         roots: &[String],
     ) -> Result<Self, String> {
+        for root in roots {
+            no_home(root)?;
+        }
         Arc::make_mut(&mut self.links).set(roots)?;
         Ok(self)
     }

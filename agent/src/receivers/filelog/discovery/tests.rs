@@ -57,6 +57,42 @@ fn broken_patterns_are_refused() {
 }
 
 #[test]
+fn a_home_folder_is_refused_with_what_to_write_instead() {
+    let home = || vec!["~/logs/*.log".to_owned()];
+    let all = || vec!["/var/log/*.log".to_owned()];
+    let link_roots =
+        Patterns::new(&all(), &[]).and_then(|patterns| patterns.with_link_roots(&home()));
+    for refused in [
+        Patterns::new(&home(), &[]),
+        Patterns::new(&all(), &home()),
+        link_roots,
+    ] {
+        let message = refused.expect_err("refused");
+        assert!(message.contains("write an absolute path"), "{message}");
+    }
+}
+
+#[test]
+fn a_glob_is_without_files_until_it_names_one() {
+    let root = tempfile::tempdir().expect("temporary directory");
+    let globs =
+        ["*.log", "*.txt"].map(|glob| root.path().join(glob).to_string_lossy().into_owned());
+    let mut discovery = Discovery::new(Patterns::new(&globs, &[]).expect("valid"));
+    let mut unmatched = || {
+        discovery.mark_all();
+        discovery.sweep();
+        discovery.unmatched().iter().copied().collect::<Vec<_>>()
+    };
+    assert_eq!(unmatched(), [0, 1]);
+    fs::write(root.path().join("a.txt"), "").expect("written");
+    assert_eq!(unmatched(), [0]);
+    fs::remove_file(root.path().join("a.txt")).expect("removed");
+    assert_eq!(unmatched(), [0], "it has named one");
+    fs::write(root.path().join("a.log"), "").expect("written");
+    assert_eq!(unmatched(), [0; 0]);
+}
+
+#[test]
 fn links_lead_below_the_roots_only() {
     use std::os::unix::fs::symlink;
     let root = tempfile::tempdir().expect("temporary directory");

@@ -60,12 +60,36 @@ impl Tailer {
         for (id, path) in changes.appeared {
             self.follow(id, path, None, now);
         }
+        self.tell_of_unmatched();
         if self.first_sweep {
             self.first_sweep = false;
             let lost: Vec<PathBuf> = self.pasts.all().map(|past| past.path.clone()).collect();
             lost.iter().for_each(|path| self.search_near(path));
         }
         self.search(now);
+    }
+
+    /// Globs that name no file: in the log once, in the status until they do.
+    fn tell_of_unmatched(&mut self) {
+        let unmatched = self.discovery.unmatched();
+        if !self.first_sweep && unmatched.len() == self.unmatched_told {
+            return;
+        }
+        self.unmatched_told = unmatched.len();
+        let globs = unmatched
+            .iter()
+            .filter_map(|at| self.config.spec.include.get(*at));
+        let globs: Vec<String> = globs.cloned().collect();
+        let receiver = self.context.output.receiver();
+        if self.first_sweep && !globs.is_empty() {
+            tracing::warn!(
+                receiver,
+                globs = globs.join(", "),
+                "globs that match no file yet"
+            );
+        }
+        let progress = &self.context.metrics.filelog.progress;
+        progress.waits_for(receiver, globs, self.config.spec.include.len());
     }
 
     /// The inode goes by another name.
