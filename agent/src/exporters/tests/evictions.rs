@@ -157,3 +157,18 @@ async fn what_was_evicted_stays_so_when_the_setting_changes_over_a_restart() {
     let running = gap.rig.start("main", &gap.settings).await;
     gap.check(running, gone).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_something_was_evicted_is_stored_though_nothing_is_delivered() {
+    let mut gap = Gap::with_granted().await;
+    let running = gap.rig.start("main", &gap.settings).await;
+    let gone = gap.make(GRANTED..APPENDED);
+    let at = gap.rig.books.evicted_at("main").expect("told");
+    wait_until("it is to be stored", || !gap.rig.books.is_unsaved("main")).await;
+    running.kill().await;
+    // A process that begins has empty books.
+    gap.rig.books = Arc::default();
+    let opened = gap.rig.open_free("main", &gap.settings).await;
+    assert_eq!(gap.rig.books.evicted_at("main"), Some(at));
+    gap.check(Running::of("main", opened), gone).await;
+}
