@@ -43,10 +43,9 @@ impl OtlpSink for Sink {
 
 /// A gRPC server.
 async fn speaking_grpc() -> SocketAddr {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = free.local_addr().expect("bound");
-    drop(free);
-    let incoming = TcpIncoming::bind(address).expect("the port is free");
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("bound");
+    let incoming = TcpIncoming::from(listener);
     let routes = grpc::routes(&Sink, 1 << 20);
     tokio::spawn(
         Server::builder()
