@@ -26,7 +26,7 @@ receivers: {otlp: {type: otlp, grpc: 127.0.0.1:0}}
 processors:
   redact:
     type: redaction
-    detect: [credit_card, iban, jwt, bearer, basic, aws, gcp, stripe, supabase, github, slack, gitlab, openai, private_key, email, url_query]
+    detect: [credit_card, iban, jwt, bearer, basic, aws, gcp, stripe, supabase, github, slack, gitlab, openai, service_token, private_key, email, url_query]
 exporters: {collector: {type: otlp, endpoint: http://127.0.0.1:1}}
 pipelines: {logs: {from: [otlp], via: [redact], to: [collector]}}
 ";

@@ -10,8 +10,10 @@
 mod assignments;
 mod blocks;
 mod cards;
+mod commands;
 mod detector;
 mod email;
+mod heads;
 mod iban;
 mod judged;
 mod keywords;
@@ -53,15 +55,25 @@ const HASH_KEY_BYTES_MIN: usize = 16;
 const PATTERN_BYTES_MAX: usize = 1 << 20;
 
 /// Keys whose values go unless `keys` says otherwise.
-const KEYS_DEFAULT: [&str; 26] = [
+const KEYS_DEFAULT: [&str; 36] = [
     "password",
     "passwd",
     "pwd",
     "pgpassword",
+    "dbpassword",
+    "userpassword",
+    "rootpassword",
+    "dbpasswd",
     "passphrase",
+    "pass_phrase",
+    "passwort",
+    "contrasena",
+    "mot_de_passe",
+    "senha",
     "secret",
     "client_secret",
     "secret_key",
+    "secret_key_base",
     "authorization",
     "proxy_authorization",
     "cookie",
@@ -82,12 +94,29 @@ const KEYS_DEFAULT: [&str; 26] = [
     "service_role_key",
 ];
 
+/// Keys that hold secrets, or tell how many passed: values go that are neither counts nor states unless `keys` says otherwise.
+const KEYS_LIKELY: [&str; 8] = [
+    "pass",
+    "pw",
+    "dbpass",
+    "userpass",
+    "pgpass",
+    "keypass",
+    "storepass",
+    "sshpass",
+];
+
 /// Keys that hold secrets and counts, names or states: values that look like secrets go unless `keys` says otherwise.
-const KEYS_JUDGED: [&str; 7] = [
+const KEYS_JUDGED: [&str; 12] = [
     "token",
     "passcode",
     "access_key",
     "account_key",
+    "app_key",
+    "auth_key",
+    "license_key",
+    "service_key",
+    "shared_key",
     "encryption_key",
     "signing_key",
     "master_key",

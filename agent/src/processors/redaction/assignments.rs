@@ -5,25 +5,33 @@
 //! time: one search for all keys, then one look behind each.
 
 mod apart;
+mod columns;
+mod forms;
 mod items;
 mod markup;
+mod pairs;
+mod quotes;
+mod statements;
 mod value;
+mod wrappers;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
+use super::detector::Detector;
+use super::heads::Head;
 use super::judged;
 use super::lists::{self, HEADERS};
-use super::names::{self, SecretKey};
+use super::names::{self, Secrecy, SecretKey, Tail};
 
-/// Forms of keys that are searched with one table of some hundred KiB; more take a smaller, slower form.
-const TABLE_FORMS_MAX: usize = 200;
+/// Texts that are searched with one table of some hundred KiB; more take a smaller, slower form.
+const TABLE_TEXTS_MAX: usize = 360;
 /// White space and colours that may stand around the sign (bytes or sequences).
 const GAP_MAX: usize = 32;
-/// Quotes, brackets and backslashes that may stand behind a key (bytes).
-const QUOTES_MAX: usize = 4;
+/// How far before a value its bracket is looked for (bytes).
+const GROUP_LOOK_BACK: usize = 8;
 /// Parameters of a colour sequence (bytes).
 const COLOUR_BYTES_MAX: usize = 16;
 /// How a colour sequence begins, also where a text is escaped.
@@ -35,22 +43,22 @@ const COLOURS: [&[u8]; 6] = [
     b"\\033[",
     b"\\e[",
 ];
-/// What may stand between a key and the sign: `password.value=`.
-const VALUES: [&[u8]; 4] = [b".value", b"_value", b"-value", b"Value"];
 
-/// The search for values of keys.
+/// The search for values of keys, and for the heads of tokens.
 pub(super) struct Assignments {
     search: AhoCorasick,
     /// By pattern.
-    kinds: Vec<Kind>,
+    wanted: Vec<Wanted>,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Kind {
-    /// It must be a whole name.
-    is_whole: bool,
-    /// Only values that look like secrets are.
-    is_judged: bool,
+#[derive(Clone, Copy)]
+enum Wanted {
+    Key {
+        /// It must be a whole name.
+        is_whole: bool,
+        secrecy: Secrecy,
+    },
+    Head(Head),
 }
 
 /// A key in a text, with the sign behind it.
@@ -58,75 +66,116 @@ struct Kind {
 struct Key {
     is_header: bool,
     is_cookie: bool,
+    /// It stands in brackets or behind a comma, as an item does.
+    is_item: bool,
     /// A quote ends its name, as in JSON.
     is_quoted: bool,
     /// `=` or `:`
     sign: u8,
-    is_judged: bool,
+    secrecy: Secrecy,
+}
+
+/// A value that is given to a key.
+struct Given {
+    place: Range<usize>,
+    secrecy: Secrecy,
+    /// It stands as values do, not as a word behind a colon in a sentence might.
+    is_apart: bool,
 }
 
 impl Assignments {
-    /// `None` without keys.
+    /// `None` without keys and heads.
     ///
     /// # Errors
     /// The search cannot be built.
-    pub(super) fn new(keys: &[SecretKey]) -> Result<Option<Self>, String> {
-        if keys.is_empty() {
-            return Ok(None);
-        }
+    pub(super) fn new(
+        keys: &[SecretKey],
+        is_on: impl Fn(Detector) -> bool,
+    ) -> Result<Option<Self>, String> {
         // Each form once.
-        let mut forms: BTreeMap<String, Kind> = BTreeMap::new();
+        let mut wanted: BTreeMap<String, Wanted> = BTreeMap::new();
+        for (text, head) in Head::of(is_on) {
+            wanted.insert(text.to_ascii_lowercase(), Wanted::Head(head));
+        }
         for key in keys {
             for between in ["_", "-", ".", ""] {
-                let kind = forms.entry(key.name.replace('_', between));
-                let kind = kind.or_insert(Kind {
+                let form = wanted.entry(key.name.replace('_', between));
+                let form = form.or_insert(Wanted::Key {
                     is_whole: key.is_whole,
-                    is_judged: key.is_judged,
+                    secrecy: key.secrecy,
                 });
-                kind.is_whole &= key.is_whole;
-                kind.is_judged &= key.is_judged;
+                if let Wanted::Key { is_whole, secrecy } = form {
+                    *is_whole &= key.is_whole;
+                    *secrecy = (*secrecy).min(key.secrecy);
+                }
             }
         }
-        forms.remove("");
-        let (forms, kinds): (Vec<String>, Vec<Kind>) = forms.into_iter().unzip();
+        wanted.remove("");
+        if wanted.is_empty() {
+            return Ok(None);
+        }
+        let (texts, wanted): (Vec<String>, Vec<Wanted>) = wanted.into_iter().unzip();
         let search = AhoCorasick::builder()
             .ascii_case_insensitive(true)
             .match_kind(MatchKind::LeftmostLongest)
-            .kind((forms.len() <= TABLE_FORMS_MAX).then_some(AhoCorasickKind::DFA))
-            .build(forms)
+            .kind((texts.len() <= TABLE_TEXTS_MAX).then_some(AhoCorasickKind::DFA))
+            .build(texts)
             .map_err(|error| error.to_string())?;
-        Ok(Some(Self { search, kinds }))
+        Ok(Some(Self { search, wanted }))
     }
 
-    /// Calls `found` for each value.
-    pub(super) fn find(&self, text: &[u8], mut found: impl FnMut(Range<usize>)) {
+    /// Calls `found` for each value, and with its detector for each token.
+    pub(super) fn find(&self, text: &[u8], mut found: impl FnMut(Option<Detector>, Range<usize>)) {
         let (mut floor, mut barren) = (0, 0);
-        for key in self.search.find_iter(text) {
-            let Some(kind) = self.kinds.get(key.pattern().as_usize()) else {
-                continue;
-            };
-            if key.start() < floor || !begins_key(text, key.start(), kind.is_whole) {
+        for hit in self.search.find_iter(text) {
+            if hit.start() < floor {
                 continue;
             }
-            if kind.is_judged && (key.start() < barren || is_of_something_else(text, key.start())) {
-                continue;
+            match self.wanted.get(hit.pattern().as_usize()) {
+                Some(Wanted::Head(head)) => {
+                    if let Some(place) = head.secret(text, hit.range()) {
+                        floor = floor.max(place.end);
+                        found(Some(head.detector), place);
+                    }
+                }
+                Some(Wanted::Key { is_whole, secrecy }) => {
+                    if !begins_key(text, hit.start(), *is_whole) {
+                        continue;
+                    }
+                    let value = value_of_key(text, hit.range(), (*is_whole, *secrecy), &mut barren);
+                    if let Some(place) = value {
+                        floor = floor.max(place.end);
+                        found(None, place);
+                    }
+                }
+                None => {}
             }
-            let Some(value) = value_of(text, key.range(), kind.is_judged) else {
-                continue;
-            };
-            if kind.is_judged && !judged_secret(text, &value) {
-                // What begins within a bare word ends where that ends: it is judged once.
-                barren = if is_quoted(text, &value) {
-                    0
-                } else {
-                    value.end
-                };
-                continue;
-            }
-            floor = floor.max(value.end);
-            found(value);
         }
     }
+}
+
+/// The value of a key that has one, if it is secret. What begins before `barren` is part of a word that is not.
+fn value_of_key(
+    text: &[u8],
+    name: Range<usize>,
+    (is_whole, secrecy): (bool, Secrecy),
+    barren: &mut usize,
+) -> Option<Range<usize>> {
+    if secrecy.is_judged() && (name.start < *barren || is_of_something_else(text, name.start)) {
+        return None;
+    }
+    let tail = names::tail(text.get(name.end..)?, is_whole);
+    let given = value_of(text, name, tail, secrecy)?;
+    if is_secret(text, &given) {
+        return Some(given.place);
+    }
+    // What begins within a bare word ends where that ends: it is judged once.
+    *barren = if is_quoted(text, &given.place) {
+        0
+    } else {
+        given.place.end
+    };
+    None
 }
 
 fn is_of_something_else(text: &[u8], at: usize) -> bool {
@@ -135,12 +184,29 @@ fn is_of_something_else(text: &[u8], at: usize) -> bool {
 
 fn is_quoted(text: &[u8], value: &Range<usize>) -> bool {
     let before = value.start.checked_sub(1).and_then(|at| text.get(at));
-    matches!(before, Some(b'"' | b'\''))
+    matches!(before, Some(b'"' | b'\'' | b'`' | b';'))
 }
 
-fn judged_secret(text: &[u8], value: &Range<usize>) -> bool {
-    let bytes = text.get(value.clone()).unwrap_or_default();
-    judged::looks_secret(bytes, is_quoted(text, value))
+fn is_secret(text: &[u8], given: &Given) -> bool {
+    if given.secrecy == Secrecy::Always {
+        return true;
+    }
+    let bytes = text.get(given.place.clone()).unwrap_or_default();
+    let is_quoted = is_quoted(text, &given.place);
+    judged::is_secret(given.secrecy, bytes, is_quoted, is_quoted || given.is_apart)
+        || (is_group(text, given.place.start) && value::holds_secret(bytes))
+}
+
+/// Whether a value is what stands in brackets.
+fn is_group(text: &[u8], start: usize) -> bool {
+    let before = text
+        .get(..start)
+        .unwrap_or_default()
+        .iter()
+        .rev()
+        .take(GROUP_LOOK_BACK);
+    let mut signs = before.skip_while(|byte| matches!(**byte, b'"' | b'\'' | b'\\' | b' '));
+    matches!(signs.next(), Some(b'[' | b'{'))
 }
 
 /// Whether a name, or one of its words, begins at `at`: behind a line end that is escaped or a colour, too.
@@ -154,7 +220,7 @@ fn begins_key(text: &[u8], at: usize, is_whole: bool) -> bool {
     let before = text.get(..at).unwrap_or_default();
     match before {
         [.., b'\\', b'n' | b'r' | b't'] => true,
-        [.., b'\\', b'u', b'0', b'0', b'3', b'c' | b'C' | b'e' | b'E'] => true,
+        _ if quotes::ends_escape(before) => true,
         [rest @ .., b'm'] => {
             let is_part = |byte: &&u8| byte.is_ascii_digit() || **byte == b';';
             let parts = rest.iter().rev().take(COLOUR_BYTES_MAX).take_while(is_part);
@@ -166,37 +232,79 @@ fn begins_key(text: &[u8], at: usize, is_whole: bool) -> bool {
     }
 }
 
-/// The value that is assigned to a key.
-fn value_of(text: &[u8], name: Range<usize>, is_judged: bool) -> Option<Range<usize>> {
-    let rest = text.get(name.end..)?;
-    let tail = VALUES.iter().find(|tail| {
-        let head = rest.get(..tail.len());
-        head.is_some_and(|head| head.eq_ignore_ascii_case(tail) && head.first() == tail.first())
-    });
-    let behind = name.end + tail.map_or(0, |tail| tail.len());
-    let is_quote = |byte: &&u8| matches!(**byte, b'"' | b'\'' | b'\\' | b']');
+/// The value that is given to a key.
+fn value_of(text: &[u8], name: Range<usize>, tail: Tail, secrecy: Secrecy) -> Option<Given> {
+    let secrecy = if tail.is_many {
+        secrecy.many()
+    } else {
+        secrecy
+    };
+    let behind = name.end + tail.length;
     let rest = text.get(behind..)?;
-    let quotes = rest.iter().take(QUOTES_MAX).take_while(is_quote).count();
+    if rest.first().is_some_and(u8::is_ascii_alphanumeric) {
+        return None;
+    }
     // `\u001b[0m` begins with a backslash, too.
-    let quotes = if colour(rest).is_some() { 0 } else { quotes };
-    let at = gap(text, behind + quotes);
-    let Some(sign) = text.get(at).filter(|byte| matches!(byte, b'=' | b':')) else {
-        return apart::value(text, name, behind..behind + quotes, is_judged);
+    let marks = if colour(rest).is_some() {
+        0
+    } else {
+        quotes::marks(rest)
     };
-    let at = match text.get(at..at + 2) {
-        Some(b"=>" | b":=") => at + 2,
-        _ => at + 1,
+    let at = gap(text, behind + marks);
+    let is_arrow = || matches!(text.get(at..at + 2), Some(b"->")) && is_item(text, name.start);
+    let sign = text.get(at..).and_then(quotes::sign);
+    let Some((sign, length)) = sign.or_else(|| is_arrow().then_some((b'=', 2))) else {
+        let place = apart::value(text, name, behind..behind + marks, secrecy)?;
+        return Some(Given {
+            place,
+            secrecy,
+            is_apart: true,
+        });
     };
+    let is_quoted = rest.iter().take(marks).any(|byte| *byte != b']');
+    let is_apart =
+        sign == b'=' || is_quoted || (secrecy == Secrecy::Likely && leads(text, name.start));
+    let start = name.start;
     let name = text.get(name)?;
+    let is_header = HEADERS.iter().any(|header| lists::ends_in(name, header));
     let key = Key {
-        is_header: HEADERS.iter().any(|header| lists::ends_in(name, header)),
+        is_header,
+        is_item: is_header && is_item(text, start),
         is_cookie: lists::ends_in(name, b"cookie"),
-        is_quoted: rest.iter().take(quotes).any(|byte| *byte != b']'),
-        sign: *sign,
-        is_judged,
+        is_quoted,
+        sign,
+        secrecy,
     };
-    let at = markup::behind_closing(text, gap(text, at));
-    value::after(text, at, key)
+    let at = markup::behind_closing(text, gap(text, at + length));
+    let place = value::after(text, at, key)?;
+    Some(Given {
+        place,
+        secrecy,
+        is_apart,
+    })
+}
+
+/// Whether the name that ends in what begins at `at` is in brackets, or behind a comma.
+fn is_item(text: &[u8], at: usize) -> bool {
+    let before = text.get(..markup::name_start(text, at));
+    let before = before.unwrap_or_default().trim_ascii_end();
+    matches!(before.last(), Some(b'{' | b'(' | b'[' | b','))
+}
+
+/// Whether the name that ends in what begins at `at` leads a line, or an item of a list, without a capital, as words that tell
+/// a state have (`PASS: x`), or is joined to other words.
+fn leads(text: &[u8], at: usize) -> bool {
+    let start = markup::name_start(text, at);
+    let before = text.get(..start).unwrap_or_default();
+    let line = before.trim_ascii_end();
+    let is_first = match line.last() {
+        None | Some(b',' | b'{' | b'(' | b';' | b'[') => true,
+        Some(_) => before
+            .get(line.len()..)
+            .is_some_and(|gap| gap.contains(&b'\n')),
+    };
+    let is_state = start == at && text.get(at).is_some_and(u8::is_ascii_uppercase);
+    (is_first && !is_state) || start < at
 }
 
 /// Passes over white space and colours.

@@ -23,7 +23,10 @@ pub enum Detector {
     Github,
     Slack,
     Gitlab,
+    /// Keys that begin with `sk-`, which others have taken over.
     Openai,
+    /// Tokens and webhooks of other services by their beginnings.
+    ServiceToken,
     /// PEM blocks, from BEGIN to END or to the end of the text.
     PrivateKey,
     Email,
@@ -36,7 +39,7 @@ pub enum Detector {
 }
 
 impl Detector {
-    pub(super) const ALL: [Self; 18] = [
+    pub(super) const ALL: [Self; 19] = [
         Self::CreditCard,
         Self::Iban,
         Self::Jwt,
@@ -50,6 +53,7 @@ impl Detector {
         Self::Slack,
         Self::Gitlab,
         Self::Openai,
+        Self::ServiceToken,
         Self::PrivateKey,
         Self::Email,
         Self::Ip,
@@ -79,6 +83,7 @@ impl Detector {
             Self::Slack => "slack",
             Self::Gitlab => "gitlab",
             Self::Openai => "openai",
+            Self::ServiceToken => "service_token",
             Self::PrivateKey => "private_key",
             Self::Email => "email",
             Self::Ip => "ip",

@@ -2,7 +2,7 @@
 //! `token: IDENTIFIER`. A value goes if it looks like a secret: one word without the shape of a number, an address, a date or
 //! words of a language.
 
-use super::names;
+use super::names::{self, Secrecy};
 
 /// Shortest value that may be a secret (bytes).
 const SECRET_BYTES_MIN: usize = 8;
@@ -30,6 +30,59 @@ const OTHERS: [&[u8]; 11] = [
     b"unexpected",
     b"illegal",
 ];
+
+/// What a test, a step or a switch tells: `pass=ok`, `secrets: none`.
+const STATES: [&[u8]; 26] = [
+    b"ok",
+    b"yes",
+    b"no",
+    b"on",
+    b"off",
+    b"none",
+    b"null",
+    b"nil",
+    b"undefined",
+    b"true",
+    b"false",
+    b"pass",
+    b"passed",
+    b"fail",
+    b"failed",
+    b"skip",
+    b"skipped",
+    b"error",
+    b"errors",
+    b"done",
+    b"first",
+    b"second",
+    b"third",
+    b"final",
+    b"enabled",
+    b"disabled",
+];
+
+/// Whether a value is secret by what its key says. `is_apart`: it stands as values do, not as a word of a sentence might.
+pub(super) fn is_secret(secrecy: Secrecy, value: &[u8], is_quoted: bool, is_apart: bool) -> bool {
+    match secrecy {
+        Secrecy::Always => true,
+        Secrecy::Likely => match is_apart {
+            true => is_likely(value, is_quoted),
+            false => looks_secret(value, is_quoted),
+        },
+        Secrecy::Judged => looks_secret(value, is_quoted),
+        Secrecy::Counted => !value.iter().all(u8::is_ascii_digit) && looks_secret(value, is_quoted),
+    }
+}
+
+/// Whether a value is neither a count nor a state nor a place.
+fn is_likely(value: &[u8], is_quoted: bool) -> bool {
+    if value.iter().all(u8::is_ascii_digit) {
+        return is_quoted && value.len() >= CODE_DIGITS_MIN;
+    }
+    let is_any = value.iter().any(u8::is_ascii_alphanumeric);
+    let is_state = STATES.iter().any(|state| value.eq_ignore_ascii_case(state));
+    is_any && !is_state && !is_place(value) && !is_measure(value)
+}
 
 /// Whether the word before a key says that it is no secret's: `next_page_`, `unexpected `.
 pub(super) fn is_of_something_else(before: &[u8]) -> bool {

@@ -108,15 +108,15 @@ impl Keywords {
     }
 }
 
-fn is_alphanumeric(byte: u8) -> bool {
+pub(super) fn is_alphanumeric(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
 }
 
-fn is_word(byte: u8) -> bool {
+pub(super) fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')
 }
 
-fn is_base64(byte: u8) -> bool {
+pub(super) fn is_base64(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'_' | b'-')
 }
 
@@ -125,13 +125,13 @@ fn is_token68(byte: u8) -> bool {
 }
 
 /// How many bytes from `at` on are of a kind.
-fn run(text: &[u8], at: usize, is: fn(u8) -> bool) -> usize {
+pub(super) fn run(text: &[u8], at: usize, is: fn(u8) -> bool) -> usize {
     let rest = text.get(at..).unwrap_or_default();
     rest.iter().take_while(|byte| is(**byte)).count()
 }
 
 /// Whether a word could begin at `at`: no letter or digit before it, save that of an escape (`%3D`, `\n`).
-fn begins_word(text: &[u8], at: usize) -> bool {
+pub(super) fn begins_word(text: &[u8], at: usize) -> bool {
     let before = |back: usize| at.checked_sub(back).and_then(|at| text.get(at)).copied();
     match before(1) {
         Some(byte) if byte.is_ascii_alphanumeric() => {
@@ -279,7 +279,7 @@ fn basic(text: &[u8], keyword: Range<usize>) -> Option<Range<usize>> {
 }
 
 /// Whether base64 text decodes to something with a colon in it and without control characters.
-fn decodes_to_pair(token: &[u8]) -> bool {
+pub(super) fn decodes_to_pair(token: &[u8]) -> bool {
     let (mut bits, mut held) = (0_u32, 0_u32);
     let mut colon = false;
     for byte in token.iter().take_while(|byte| **byte != b'=') {

@@ -24,8 +24,26 @@ pub(super) enum Place {
     InnerPair,
     /// The only two of a list.
     Pair,
+    /// Two of several that are names and values in turns.
+    InTurns,
     /// Two of several.
     Among,
+}
+
+/// Lists of names and values in turns, as Node and others name those of headers: `rawHeaders`, `raw_headers`.
+const IN_TURNS: [&str; 2] = ["rawHeaders", "raw_headers"];
+
+/// Whether a list is one of names and values in turns, by its name.
+pub(super) fn is_in_turns(name: &str) -> bool {
+    IN_TURNS.iter().any(|end| name.ends_with(end))
+}
+
+/// Where the name of such a list last ends in a text, if one is there.
+pub(super) fn last_in_turns(text: &[u8]) -> Option<usize> {
+    let places = IN_TURNS
+        .iter()
+        .filter_map(|name| memchr::memmem::rfind(text, name.as_bytes()).map(|at| at + name.len()));
+    places.max()
 }
 
 /// Whether `value`, the item behind `key`, is its value.
@@ -34,7 +52,7 @@ pub(super) fn is_value(key: &[u8], value: &[u8], place: Place) -> bool {
     let is_header = HEADERS.iter().any(|header| ends_in(key, header));
     match place {
         _ if is_option => !matches!(value.first(), None | Some(b'-' | b'<' | b'$' | b'{')),
-        Place::InnerPair => value.iter().any(u8::is_ascii_alphanumeric),
+        Place::InnerPair | Place::InTurns => value.iter().any(u8::is_ascii_alphanumeric),
         _ if is_name(value) => false,
         _ if is_header => value.iter().any(u8::is_ascii_alphanumeric),
         Place::Pair => is_one_word(value) && !is_method(value),

@@ -1,13 +1,29 @@
 //! Names of keys, as people write them: `client_secret`, `client-secret`, `clientSecret`, `ClientSecret`.
 //!
 //! A name is secret when its last words are those of a key: `db.userPassword` ends in `password`, `password_hint`
-//! does not. A word `value` behind them changes nothing. An own key is a whole name, or all behind its last point.
+//! does not. A number, an `s` or a word such as `value` behind them changes little ([`tail`]). An own key is a whole name, or all behind its last point.
 
 use super::judged;
-use super::{KEYS_DEFAULT, KEYS_JUDGED};
+use super::{KEYS_DEFAULT, KEYS_JUDGED, KEYS_LIKELY};
 
-/// A word that may stand behind a key: `password.value`.
-const VALUE: &[u8] = b"value";
+/// Words that may stand behind a key: `password.value`, `passwordConfirm`; behind a whole key the first of them.
+const BEHIND: [&[u8]; 11] = [
+    b"value",
+    b"confirmation",
+    b"confirm",
+    b"repeat",
+    b"again",
+    b"old",
+    b"new",
+    b"text",
+    b"plain",
+    b"plaintext",
+    b"string",
+];
+/// The last letters of these.
+const ENDS: &[u8] = b"enmtdwg";
+/// Digits that may stand behind a key: `password2`.
+const DIGITS_MAX: usize = 2;
 
 /// A key whose values go.
 #[derive(Debug, Clone)]
@@ -16,17 +32,82 @@ pub(super) struct SecretKey {
     pub(super) name: String,
     /// What ends in it is another key.
     pub(super) is_whole: bool,
-    /// Only values that look like secrets go.
-    pub(super) is_judged: bool,
+    pub(super) secrecy: Secrecy,
 }
 
-/// What a key says of its value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a key says of its value, the surest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Secrecy {
     /// It is secret.
     Always,
+    /// It is, unless it looks like a count or a state.
+    Likely,
     /// It is if it looks so.
     Judged,
+    /// It is if it looks so and is no number, which would be a count: `tokens`.
+    Counted,
+}
+
+impl Secrecy {
+    /// The value decides.
+    pub(super) fn is_judged(self) -> bool {
+        self != Self::Always
+    }
+
+    /// What the plural of the key says.
+    pub(super) fn many(self) -> Self {
+        match self {
+            Self::Always | Self::Likely => Self::Likely,
+            Self::Judged | Self::Counted => Self::Counted,
+        }
+    }
+}
+
+/// What stands between a key and the sign behind it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Tail {
+    pub(super) length: usize,
+    /// It makes a plural.
+    pub(super) is_many: bool,
+}
+
+/// The tail that a text behind a key begins with: `s`, `2`, `_2`, `.value`, `Value`; of a whole key only `value`.
+pub(super) fn tail(text: &[u8], is_whole: bool) -> Tail {
+    let mut length = match text.first() {
+        Some(byte) if byte.is_ascii_alphanumeric() || b"._-".contains(byte) => 0,
+        _ => return Tail::default(),
+    };
+    let is_many = !is_whole && matches!(text, [b's' | b'S', ..]);
+    length += usize::from(is_many);
+    let rest = text.get(length..).unwrap_or_default();
+    let (word, sign) = match rest {
+        [b'.' | b'_' | b'-', word @ ..] => (word, 1),
+        _ => (rest, 0),
+    };
+    let digits_max = if is_whole { 0 } else { DIGITS_MAX };
+    let digits = word
+        .iter()
+        .take(digits_max)
+        .take_while(|byte| byte.is_ascii_digit());
+    let digits = digits.count();
+    if digits > 0 {
+        length += sign + digits;
+    } else if sign > 0 || word.first().is_some_and(u8::is_ascii_uppercase) {
+        let letters = word
+            .iter()
+            .take_while(|byte| byte.is_ascii_alphabetic())
+            .count();
+        let known = word
+            .get(..letters)
+            .is_some_and(|word| is_behind(word, is_whole));
+        length += if known { sign + letters } else { 0 };
+    }
+    Tail { length, is_many }
+}
+
+fn is_behind(word: &[u8], is_whole: bool) -> bool {
+    let known = if is_whole { &BEHIND[..1] } else { &BEHIND };
+    known.iter().any(|known| word.eq_ignore_ascii_case(known))
 }
 
 impl SecretKey {
@@ -38,21 +119,24 @@ impl SecretKey {
         Self {
             name,
             is_whole,
-            is_judged: false,
+            secrecy: Secrecy::Always,
         }
     }
 
     /// Those that are looked for by default.
     pub(super) fn defaults() -> Vec<Self> {
-        let judged = KEYS_JUDGED.iter().map(|name| Self {
-            name: (*name).to_owned(),
-            is_whole: false,
-            is_judged: true,
-        });
-        KEYS_DEFAULT
-            .iter()
-            .map(|key| Self::new(key))
-            .chain(judged)
+        let of = |names: &[&str], secrecy| {
+            let keys = names.iter().map(|name| Self {
+                name: (*name).to_owned(),
+                is_whole: false,
+                secrecy,
+            });
+            keys.collect::<Vec<_>>()
+        };
+        let always = KEYS_DEFAULT.iter().map(|key| Self::new(key));
+        always
+            .chain(of(&KEYS_LIKELY, Secrecy::Likely))
+            .chain(of(&KEYS_JUDGED, Secrecy::Judged))
             .collect()
     }
 }
@@ -66,19 +150,22 @@ pub(super) struct KeyNames {
 struct PlainKey {
     /// Letters and digits only, in lower case.
     name: Vec<u8>,
+    /// The last but one: most names of that end are told apart by theirs.
+    last_but_one: Option<u8>,
     is_whole: bool,
-    is_judged: bool,
+    secrecy: Secrecy,
 }
 
 impl KeyNames {
     pub(super) fn new(keys: &[SecretKey]) -> Self {
         let plain = |key: &SecretKey| {
             let bytes = key.name.bytes().filter(u8::is_ascii_alphanumeric);
-            let bytes = bytes.map(|byte| byte.to_ascii_lowercase());
+            let name: Vec<u8> = bytes.map(|byte| byte.to_ascii_lowercase()).collect();
             PlainKey {
-                name: bytes.collect(),
+                last_but_one: name.iter().nth_back(1).copied(),
+                name,
                 is_whole: key.is_whole,
-                is_judged: key.is_judged,
+                secrecy: key.secrecy,
             }
         };
         let mut by_end: Vec<Vec<PlainKey>> = Vec::new();
@@ -94,38 +181,97 @@ impl KeyNames {
 
     /// What the last words of a name say of its value; `None` when they are no key.
     pub(super) fn secrecy(&self, name: &[u8]) -> Option<Secrecy> {
-        let found = self.of_end(name);
-        found.or_else(|| self.of_end(without_value(name)?))
+        let found = self.of_end(name, true);
+        found.or_else(|| {
+            let (name, tail) = without_tail(name)?;
+            let secrecy = self.of_end(name, tail == Behind::Value)?;
+            Some(if tail == Behind::Many {
+                secrecy.many()
+            } else {
+                secrecy
+            })
+        })
     }
 
-    fn of_end(&self, name: &[u8]) -> Option<Secrecy> {
+    fn of_end(&self, name: &[u8], may_be_whole: bool) -> Option<Secrecy> {
         let last = name.last()?.to_ascii_lowercase();
+        let mut letters = name
+            .iter()
+            .rev()
+            .filter(|byte| byte.is_ascii_alphanumeric());
+        let last_but_one = letters.nth(1).map(u8::to_ascii_lowercase);
         let mut found = None;
         for key in self.by_end.get(usize::from(last))? {
+            if key.last_but_one.is_some() && key.last_but_one != last_but_one {
+                continue;
+            }
             let Some(at) = ends_in(name, &key.name) else {
                 continue;
             };
-            if key.is_whole && !begins_name(name, at) {
+            if key.is_whole && !(may_be_whole && begins_name(name, at)) {
                 continue;
             }
-            if !key.is_judged {
+            if key.secrecy == Secrecy::Always {
                 return Some(Secrecy::Always);
             }
             let before = name.get(..at).unwrap_or_default();
             if !judged::is_of_something_else(before) {
-                found = Some(Secrecy::Judged);
+                found = Some(found.map_or(key.secrecy, |found: Secrecy| found.min(key.secrecy)));
             }
         }
         found
     }
 }
 
-/// The name before a last word `value`.
-fn without_value(name: &[u8]) -> Option<&[u8]> {
-    let (before, word) = name.split_at_checked(name.len().checked_sub(VALUE.len())?)?;
-    let fits = word.eq_ignore_ascii_case(VALUE) && begins_word(name, before.len());
-    let letters = before.iter().rposition(u8::is_ascii_alphanumeric)?;
-    before.get(..=letters).filter(|_| fits)
+/// What stands behind a key in a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Behind {
+    /// A word `value`.
+    Value,
+    /// The letter of a plural.
+    Many,
+    /// A number, or one of the other words.
+    Other,
+}
+
+/// The name before its [`tail`].
+fn without_tail(name: &[u8]) -> Option<(&[u8], Behind)> {
+    let (end, tail) = match name.last()? {
+        byte if byte.is_ascii_digit() => {
+            let digits = name.iter().rev().take(DIGITS_MAX);
+            let digits = digits.take_while(|byte| byte.is_ascii_digit()).count();
+            (name.len() - digits, Behind::Other)
+        }
+        b's' | b'S' => (name.len() - 1, Behind::Many),
+        // Most last words are none of these, by their last letter.
+        last if ENDS.contains(&last.to_ascii_lowercase()) => {
+            let last = last.to_ascii_lowercase();
+            let before = name.iter().nth_back(1)?.to_ascii_lowercase();
+            let fits = |word: &&&[u8]| match **word {
+                [.., a, b] if *b == last && *a == before => {
+                    let at = name.len().checked_sub(word.len());
+                    at.is_some_and(|at| {
+                        let end = name.get(at..).unwrap_or_default();
+                        end.eq_ignore_ascii_case(word) && begins_word(name, at)
+                    })
+                }
+                _ => false,
+            };
+            let word = *BEHIND.iter().find(fits)?;
+            let is_value = word == BEHIND[0];
+            let tail = if is_value {
+                Behind::Value
+            } else {
+                Behind::Other
+            };
+            (name.len() - word.len(), tail)
+        }
+        _ => return None,
+    };
+    let front = name.get(..end)?;
+    let letters = front.iter().rposition(u8::is_ascii_alphanumeric)? + 1;
+    // What ends in a sign and an `s` is no plural.
+    (tail != Behind::Many || letters == end).then_some((front.get(..letters)?, tail))
 }
 
 /// Whether a name begins at `at`: behind a point, which stands between a name and what it is of, or with the text.
@@ -202,6 +348,12 @@ mod tests {
             "password.value",
             "passwordValue",
             "PASSWORD_VALUE",
+            "password2",
+            "password_2",
+            "passwords",
+            "apiKeys",
+            "password_confirmation",
+            "newPasswordConfirm",
             "clientSecret",
             "accessToken",
             "access-token",
@@ -222,7 +374,6 @@ mod tests {
             "token_count",
             "secretary",
             "passwordless",
-            "max_tokens",
             "nopassword",
             "password_hint",
             "secret_name",
@@ -231,6 +382,9 @@ mod tests {
             "key",
             "validaccesstoken",
             "passwordvalue",
+            "password_confirmations",
+            "password_strength",
+            "password123",
             "password_",
             "ord",
         ] {
@@ -274,9 +428,17 @@ mod tests {
         for name in ["access_token", "X-Auth-Token", "botToken"] {
             assert_eq!(secrecy(name), Some(Secrecy::Always), "{name}");
         }
+        for name in ["tokens", "max_tokens", "resetTokens"] {
+            assert_eq!(secrecy(name), Some(Secrecy::Counted), "{name}");
+        }
+        for name in ["pass", "DB_PASS", "smtpPass", "passwords", "client_secrets"] {
+            assert_eq!(secrecy(name), Some(Secrecy::Likely), "{name}");
+        }
         for name in [
-            "tokens",
-            "max_tokens",
+            "bypass",
+            "compass",
+            "passed",
+            "pass_count",
             "token_type",
             "nextPageToken",
             "next_token",

@@ -98,7 +98,7 @@ impl Scanner {
             detectors: of_detector,
             keywords: Keywords::new(|detector| detectors.contains(&detector))?,
             query,
-            assignments: Assignments::new(keys)?,
+            assignments: Assignments::new(keys, |detector| detectors.contains(&detector))?,
             patterns,
             cover,
             text_bytes_min,
@@ -181,7 +181,10 @@ impl Scanner {
             self.query.find(bytes, |place| add(rule, place));
         }
         if let Some(assignments) = &self.assignments {
-            assignments.find(bytes, |place| add(self.key_rule(), place));
+            assignments.find(bytes, |detector, place| {
+                let rule = detector.and_then(|detector| self.rule(detector));
+                add(rule.unwrap_or(self.key_rule()), place);
+            });
         }
         for (rule, regex) in &self.patterns {
             for hit in regex.find_iter(text) {

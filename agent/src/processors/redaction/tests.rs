@@ -13,7 +13,7 @@ fn key(head: &str, length: usize) -> String {
     format!("{head}{tail}")
 }
 
-const ALL: &str = "detect: [credit_card, iban, jwt, bearer, basic, aws, gcp, stripe, supabase, github, slack, gitlab, openai, \
+const ALL: &str = "detect: [credit_card, iban, jwt, bearer, basic, aws, gcp, stripe, supabase, github, slack, gitlab, openai, service_token, \
                    private_key, email, ip, phone, url_query]";
 
 fn redaction(settings: &str) -> Chain {
@@ -396,6 +396,69 @@ fn values_of_named_pairs_go_by_their_name() {
 }
 
 #[test]
+fn pairs_of_all_names_and_headers_in_turns_go() {
+    let chain = redaction("action: mask");
+    let wrapped = |text: &'static str| map(vec![("stringValue", text.into())]);
+    for (name, value) in [("Name", "Value"), ("key", "value"), ("Key", "Value")] {
+        let pair =
+            |secret: Value<'static>| map(vec![(name, "DB_PASSWORD".into()), (value, secret)]);
+        let masked = body_of(&chain, pair("hunter2".into()));
+        assert_eq!(masked, Some(pair("<key:*>".into())), "{name}");
+        let masked = body_of(&chain, pair(wrapped("hunter2")));
+        assert_eq!(masked, Some(pair("<key:*>".into())), "{name}");
+    }
+    let pair = |secret: Value<'static>| map(vec![("key", wrapped("password")), ("value", secret)]);
+    let masked = body_of(&chain, pair(wrapped("hunter2")));
+    assert_eq!(masked, Some(pair("<key:*>".into())));
+    let headers = |secret: &'static str| {
+        let items = ["Host", "a", "X-Api-Key", secret, "Accept", "b"];
+        let items = items.into_iter().map(Value::from);
+        map(vec![("rawHeaders", Value::Array(items.collect()))])
+    };
+    assert_eq!(body_of(&chain, headers("hunter")), Some(headers("<key:*>")));
+}
+
+#[test]
+fn maps_lists_and_bytes_of_a_secret_key_go_whole() {
+    let chain = redaction("action: mask");
+    let masked = |key: &'static str, value: Value<'static>| {
+        let body = body_of(&chain, map(vec![(key, value)]));
+        body == Some(map(vec![(key, "<key:*>".into())]))
+    };
+    let inner = || {
+        map(vec![
+            ("id", Value::Int(1)),
+            ("value", "abc123def456".into()),
+        ])
+    };
+    assert!(masked("token", inner()));
+    assert!(masked("token", Value::Array(vec![inner()])));
+    assert!(masked("token", Value::Bytes(b"\x01\x02".as_slice().into())));
+    assert!(masked(
+        "tokens",
+        Value::Array(vec!["x".into(), "abc123def456".into()])
+    ));
+    assert!(masked("password", map(vec![("a", Value::Int(1))])));
+    assert!(masked("passwords", Value::Array(vec!["hunter".into()])));
+    assert!(masked("pass", "hunter".into()));
+    for (key, value) in [
+        (
+            "tokens",
+            map(vec![("in", Value::Int(153)), ("out", Value::Int(12))]),
+        ),
+        ("tokens", Value::Int(153)),
+        ("prompt_tokens", "125000".into()),
+        ("pass", Value::Int(12)),
+        ("pass", Value::Bool(true)),
+        ("pass", "ok".into()),
+        ("token", map(vec![("type", "bearer".into())])),
+        ("via", Value::Array(vec!["a".into(), "a".into()])),
+    ] {
+        assert!(!masked(key, value), "{key}");
+    }
+}
+
+#[test]
 fn values_in_lists_go_by_the_item_before() {
     let list = |items: &[&'static str]| {
         let items = items.iter().map(|item| Value::from(*item));
@@ -762,6 +825,46 @@ const HOSTILE: &[&str] = &[
     "token=\"",
     "token='x ",
     "\\u003cpassword\\u003e",
+    "&quot;password&quot;:&quot;",
+    "&quot;token&quot;:&quot;x ",
+    "password%3D%22",
+    "%3Cpassword%3E",
+    "(password,",
+    "Key (password)=(",
+    "(password) VALUES (",
+    "name:password,",
+    "{\"value\":\"x,\"name\":\"password\"",
+    "{value:token,name:token",
+    "form-data; name=\"password\"\r\n",
+    "form-data; name=\"password\"\r\n\r\n--",
+    "password: Secret(",
+    "token={",
+    "tokens=[a,",
+    "secrets={a:",
+    "password:\n\"x",
+    "token: |\n  ",
+    "secrets: |\n  x\n",
+    "password '",
+    "login x password ",
+    "\"password\";s:1:\"",
+    "entry 'x' for key 'password",
+    "token=\"\"\"",
+    "curl -u ",
+    "curl -u a: ",
+    "@tcp(",
+    "a:@tcp(",
+    "---- BEGIN SSH2 ",
+    "SG.",
+    "sk-",
+    "/bot1:",
+    "1:AA",
+    "auth\"",
+    "hf_",
+    "setPassword(\"",
+    "userPassword: {SSHA}",
+    "password: {a}{",
+    "(password,cookie:;",
+    "FieldName:password,",
 ];
 
 #[test]
@@ -868,6 +971,7 @@ fn a_line_of_a_key_is_found_without_the_others() {
 }
 
 mod keys_line_by_line;
+mod tokens;
 mod urls;
 
 mod requests {

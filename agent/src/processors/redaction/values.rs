@@ -12,6 +12,7 @@ use vervet_wire::protobuf::{Field, Reader, Writer};
 use super::KEY_RULE;
 use super::detector::Detector;
 use super::judged;
+use super::lists::{self, Place};
 use super::names::{KeyNames, Secrecy, SecretKey};
 use super::scan::{Found, Scanner};
 
@@ -21,6 +22,10 @@ const KEY_BYTES_MIN: usize = 8;
 /// What `filtered_attributes` of an exemplar and `metadata` of a metric are numbered.
 const EXEMPLAR_ATTRIBUTE: u32 = 7;
 const METRIC_METADATA: u32 = 12;
+
+/// Entries that hold the name, or the value, of a pair.
+const PAIR_NAMES: [&str; 5] = ["name", "key", "header", "field", "variable"];
+const PAIR_VALUES: [&str; 2] = ["value", "val"];
 
 /// The rules of one processor, applied to values. What they found is noted by rule.
 pub(in crate::processors) struct Redactor {
@@ -203,9 +208,15 @@ impl Redactor {
         if attribute.key.len() >= KEY_BYTES_MIN {
             self.mask(&mut attribute.key, rules);
         }
-        match self.is_secret(&attribute.key, &attribute.value) {
-            true => self.whole(attribute, rules),
-            false => self.value(&mut attribute.value, rules),
+        if self.is_secret(&attribute.key, &attribute.value) {
+            return self.whole(attribute, rules);
+        }
+        match &mut attribute.value {
+            Value::Array(values) if lists::is_in_turns(&attribute.key) => {
+                self.list(values, Some(Place::InTurns), rules);
+                Fate::Stays
+            }
+            value => self.value(value, rules),
         }
     }
 
@@ -228,13 +239,13 @@ impl Redactor {
     /// The value of a pair whose name is in an entry beside it: `{"name": "authorization", "value": "..."}`.
     fn pair(&self, entries: &mut Vec<KeyValue<'_>>, rules: &mut Vec<usize>) {
         let names = entries.iter().filter_map(|entry| {
-            let is_name = matches!(entry.key.as_ref(), "name" | "key" | "header");
-            is_name.then(|| entry.value.as_str()).flatten()
+            let is_name = is_one_of(&entry.key, &PAIR_NAMES);
+            is_name.then(|| name_in(&entry.value)).flatten()
         });
         let secrecies: Vec<_> = names.filter_map(|name| self.secrecy(name)).collect();
         if !secrecies.is_empty() {
             entries.retain_mut(|entry| {
-                let is_value = entry.key == "value";
+                let is_value = is_one_of(&entry.key, &PAIR_VALUES);
                 let is = |secrecy: &Secrecy| is_secret_by(*secrecy, &entry.value);
                 let goes = is_value && secrecies.iter().any(is);
                 !goes || matches!(self.whole(entry, rules), Fate::Stays)
@@ -288,7 +299,7 @@ impl Redactor {
                 None => Fate::Stays,
             },
             Value::Array(values) => {
-                self.list(values, false, rules);
+                self.list(values, None, rules);
                 Fate::Stays
             }
             Value::Map(entries) => {
@@ -389,15 +400,35 @@ impl Redactor {
     }
 }
 
+fn is_one_of(key: &str, names: &[&str]) -> bool {
+    names.iter().any(|name| key.eq_ignore_ascii_case(name))
+}
+
+/// The text of a name, which may be wrapped in a map of its type: `{"stringValue": "x"}`.
+fn name_in<'v>(value: &'v Value<'_>) -> Option<&'v str> {
+    match value {
+        Value::String(text) => Some(text),
+        Value::Map(entries) => match entries.as_slice() {
+            [entry] => entry.value.as_str(),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
 fn is_secret_by(secrecy: Secrecy, value: &Value<'_>) -> bool {
-    match (secrecy, value) {
-        (Secrecy::Always, _) => true,
-        (Secrecy::Judged, Value::String(text)) => judged::looks_secret(text.as_bytes(), true),
-        (Secrecy::Judged, Value::Array(values)) => {
-            let mut texts = values.iter().filter_map(Value::as_str);
-            texts.any(|text| judged::looks_secret(text.as_bytes(), true))
+    match value {
+        _ if secrecy == Secrecy::Always => true,
+        Value::String(text) => judged::is_secret(secrecy, text.as_bytes(), true, true),
+        // A token in bytes is no count.
+        Value::Bytes(_) => true,
+        // One secret in it, and nothing of it is shown.
+        Value::Array(values) => values.iter().any(|value| is_secret_by(secrecy, value)),
+        Value::Map(entries) => {
+            let mut values = entries.iter().map(|entry| &entry.value);
+            values.any(|value| is_secret_by(secrecy, value))
         }
-        (Secrecy::Judged, _) => false,
+        Value::Empty | Value::Bool(_) | Value::Int(_) | Value::Double(_) => false,
     }
 }
 

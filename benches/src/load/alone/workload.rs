@@ -22,7 +22,7 @@ const LINES_PER_TURN: usize = 50;
 const RECORDS_PER_REQUEST: usize = 1_000;
 
 /// All that is on by default, and e-mail addresses.
-const DETECTORS: &str = "credit_card, iban, jwt, bearer, basic, aws, gcp, stripe, supabase, github, slack, gitlab, openai, private_key, \
+const DETECTORS: &str = "credit_card, iban, jwt, bearer, basic, aws, gcp, stripe, supabase, github, slack, gitlab, openai, service_token, private_key, \
                          url_query, email";
 
 /// One kind of load.

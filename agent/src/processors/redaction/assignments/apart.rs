@@ -4,7 +4,8 @@
 
 use std::ops::Range;
 
-use super::{Key, gap, items, markup, value};
+use super::super::names::Secrecy;
+use super::{Key, columns, forms, gap, items, markup, pairs, statements, value};
 
 /// Longest name of an option before its last words (bytes).
 const NAME_BYTES_MAX: usize = 64;
@@ -49,46 +50,61 @@ pub(super) fn value(
     text: &[u8],
     name: Range<usize>,
     quotes: Range<usize>,
-    is_judged: bool,
+    secrecy: Secrecy,
 ) -> Option<Range<usize>> {
     let marks = text.get(quotes.clone())?;
+    let found = pairs::value(text, name.start, quotes.end, secrecy)
+        .or_else(|| columns::value(text, name.start, quotes.end))
+        .or_else(|| statements::duplicate(text, name.start));
+    if found.is_some() {
+        return found;
+    }
     let behind = gap(text, quotes.end);
     let is_item = text.get(behind) == Some(&b',');
     match text.get(quotes.end)? {
         b' ' | b'\t' if marks.is_empty() && is_option(text, name.start) => {
-            operand(text, behind, is_judged)
+            operand(text, behind, secrecy)
         }
+        b' ' if marks.is_empty() => statements::value(text, name.clone(), behind, secrecy)
+            .or_else(|| markup::value(text, name, quotes, secrecy)),
+        b'(' if marks.is_empty() => statements::argument(text, name, quotes.end, secrecy),
+        b';' if !marks.is_empty() => statements::serialized(text, quotes.end, marks)
+            .or_else(|| markup::value(text, name, quotes, secrecy)),
         _ if is_item && (marks.ends_with(b"\"") || marks.ends_with(b"'")) => {
-            let next = gap(text, behind + 1);
+            let next = markup::space(text, behind + 1);
             let opened = text.get(next..)?.strip_prefix(marks);
             if let Some((word, behind)) = opened.and_then(|item| item.split_at_checked(VALUE.len()))
                 && word.eq_ignore_ascii_case(VALUE)
                 && let Some(behind) = behind.strip_prefix(marks)
             {
-                return of_pair(text, gap(text, text.len() - behind.len()), is_judged);
+                return of_pair(text, gap(text, text.len() - behind.len()), secrecy);
             }
             match opened {
-                Some(_) if is_option(text, name.start) => assigned(text, next, b'=', is_judged),
-                _ => items::value(text, name, marks, next, is_judged),
+                Some(_) if is_option(text, name.start) => assigned(text, next, b'=', secrecy),
+                _ => items::value(text, name, marks, next, secrecy),
             }
         }
-        _ => markup::value(text, name, quotes, is_judged),
+        b'\r' | b'\n' | b'\\' if !marks.is_empty() => forms::value(text, name.start, quotes.end),
+        _ => markup::value(text, name, quotes, secrecy),
     }
 }
 
-/// Whether the name that ends in what begins at `at` has two dashes before it.
+/// Whether the name that ends in what begins at `at` has two dashes before it, or one behind a space: `-storepass x`.
 fn is_option(text: &[u8], at: usize) -> bool {
     let before = text.get(..at).unwrap_or_default();
     let is_part = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(**byte, b'-' | b'_');
     let name = before.iter().rev().take(NAME_BYTES_MAX);
     let length = name.take_while(is_part).count();
-    before
-        .get(before.len() - length..)
-        .is_some_and(|name| name.starts_with(b"--"))
+    let start = before.len() - length;
+    match before.get(start..) {
+        Some([b'-', b'-', ..]) => true,
+        Some([b'-', ..]) => start > 0 && before.get(start - 1) == Some(&b' '),
+        _ => false,
+    }
 }
 
 /// What follows an option: neither another one, nor a name of something else, nor a sentence.
-fn operand(text: &[u8], at: usize, is_judged: bool) -> Option<Range<usize>> {
+pub(super) fn operand(text: &[u8], at: usize, secrecy: Secrecy) -> Option<Range<usize>> {
     let rest = text.get(at..)?;
     if matches!(
         rest,
@@ -110,23 +126,24 @@ fn operand(text: &[u8], at: usize, is_judged: bool) -> Option<Range<usize>> {
     if ends && WORDS.iter().any(|known| word.eq_ignore_ascii_case(known)) {
         return None;
     }
-    assigned(text, at, b'=', is_judged)
+    assigned(text, at, b'=', secrecy)
 }
 
-fn of_pair(text: &[u8], at: usize, is_judged: bool) -> Option<Range<usize>> {
+fn of_pair(text: &[u8], at: usize, secrecy: Secrecy) -> Option<Range<usize>> {
     match text.get(at)? {
-        b':' => assigned(text, gap(text, at + 1), b':', is_judged),
+        b':' => assigned(text, gap(text, at + 1), b':', secrecy),
         _ => None,
     }
 }
 
-pub(super) fn assigned(text: &[u8], at: usize, sign: u8, is_judged: bool) -> Option<Range<usize>> {
+pub(super) fn assigned(text: &[u8], at: usize, sign: u8, secrecy: Secrecy) -> Option<Range<usize>> {
     let key = Key {
         is_header: false,
         is_cookie: false,
+        is_item: false,
         is_quoted: true,
         sign,
-        is_judged,
+        secrecy,
     };
     value::after(text, at, key)
 }

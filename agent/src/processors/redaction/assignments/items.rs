@@ -3,8 +3,12 @@
 use std::ops::Range;
 
 use super::super::lists::{self, Place};
-use super::markup::name_start;
-use super::{apart, gap};
+use super::super::names::Secrecy;
+use super::apart;
+use super::markup::{name_start, space};
+
+/// How far before an item the name of its list is looked for (bytes).
+const LIST_BYTES_MAX: usize = 512;
 
 /// The item that begins at `next`, behind the key `name`, which stands between `marks`.
 pub(super) fn value(
@@ -12,12 +16,12 @@ pub(super) fn value(
     name: Range<usize>,
     marks: &[u8],
     next: usize,
-    is_judged: bool,
+    secrecy: Secrecy,
 ) -> Option<Range<usize>> {
     let start = name_start(text, name.start);
     let key = text.get(start..name.end)?;
     let before = unprefixed(text.get(..start)?.strip_suffix(marks)?);
-    let before = before.trim_ascii_end();
+    let before = without_space(before);
     let (bracket, outside) = before.split_last()?;
     let is_first = match bracket {
         b'[' | b'(' | b'{' => true,
@@ -32,13 +36,31 @@ pub(super) fn value(
     if !is_list && !item.starts_with(marks) {
         return None;
     }
-    let value = apart::assigned(text, next, b'=', is_judged)?;
+    let value = apart::assigned(text, next, b'=', secrecy)?;
     let place = match is_first && closes(text, value.end, marks, is_list) {
         true if is_inner(outside) => Place::InnerPair,
         true => Place::Pair,
+        false if is_in_turns(before) => Place::InTurns,
         false => Place::Among,
     };
     lists::is_value(key, text.get(value.clone())?, place).then_some(value)
+}
+
+/// Without white space and line ends, also escaped, behind it.
+fn without_space(before: &[u8]) -> &[u8] {
+    let mut rest = before.trim_ascii_end();
+    while let [shorter @ .., b'\\', b'n' | b'r' | b't'] = rest {
+        rest = shorter.trim_ascii_end();
+    }
+    rest
+}
+
+/// Whether the list that a text ends in is one of names and values in turns.
+fn is_in_turns(before: &[u8]) -> bool {
+    let near = before.get(before.len().saturating_sub(LIST_BYTES_MAX)..);
+    let near = near.unwrap_or_default();
+    let list = lists::last_in_turns(near).and_then(|at| near.get(at..));
+    list.is_some_and(|list| !list.contains(&b']'))
 }
 
 /// Without the letter that Python writes before the quotes of bytes.
@@ -66,9 +88,9 @@ fn closes(text: &[u8], end: usize, marks: &[u8], is_list: bool) -> bool {
     } else {
         0
     };
-    let mut at = gap(text, end + marks_length);
+    let mut at = space(text, end + marks_length);
     if is_list && text.get(at) == Some(&b']') {
-        at = gap(text, at + 1);
+        at = space(text, at + 1);
     }
     matches!(text.get(at), Some(b']' | b')' | b'}'))
 }

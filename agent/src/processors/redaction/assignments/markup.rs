@@ -8,18 +8,30 @@ use std::ops::Range;
 
 use memchr::memmem;
 
-use super::{apart, gap};
+use super::super::names::Secrecy;
+use super::{apart, gap, quotes};
 
 /// How tags begin and end, as they stand and in the escapes of markup and JSON.
-const ANGLES: [(&[u8], &[u8]); 5] = [
+const ANGLES: [(&[u8], &[u8]); 12] = [
     (b"<", b">"),
     (b"&lt;", b"&gt;"),
     (b"&amp;lt;", b"&amp;gt;"),
     (b"\\u003c", b"\\u003e"),
     (b"\\u003C", b"\\u003E"),
+    (b"%3C", b"%3E"),
+    (b"%3c", b"%3e"),
+    (b"\\x3c", b"\\x3e"),
+    (b"\\x3C", b"\\x3E"),
+    (b"&#60;", b"&#62;"),
+    (b"&#x3c;", b"&#x3e;"),
+    (b"&#x3C;", b"&#x3E;"),
 ];
+/// The slash of a closing tag, as it stands and in the escapes of addresses and JSON.
+const SLASHES: [&[u8]; 6] = [b"/", b"\\/", b"%2F", b"%2f", b"&#47;", b"\\u002f"];
 /// Longest name of an element or attribute (bytes).
 const NAME_BYTES_MAX: usize = 64;
+/// Longest escape, without the sign that begins it (bytes).
+const ESCAPE_BYTES_MAX: usize = 5;
 /// Longest tag (bytes).
 const TAG_BYTES_MAX: usize = 512;
 /// Tags that may stand around a text, one in the other.
@@ -30,6 +42,8 @@ const ELEMENT_BYTES_MAX: usize = 4096;
 const NAMING: [&[u8]; 6] = [b"name", b"key", b"id", b"type", b"property", b"header"];
 /// Elements whose text is the name of what the next one holds.
 const NAMING_ELEMENTS: [&[u8]; 7] = [b"name", b"key", b"td", b"th", b"dt", b"header", b"string"];
+/// Those of tables and lists that people read.
+const CELLS: [&[u8]; 3] = [b"td", b"th", b"dt"];
 /// Elements that hold the value of the element around them, and nothing for people.
 const VALUE_ELEMENTS: [&[u8]; 3] = [b"value", b"string", b"![CDATA"];
 /// Elements of forms, whose text is for people.
@@ -53,31 +67,42 @@ pub(super) fn value(
     text: &[u8],
     name: Range<usize>,
     quotes: Range<usize>,
-    is_judged: bool,
+    secrecy: Secrecy,
 ) -> Option<Range<usize>> {
     let start = name_start(text, name.start);
     let before = text.get(..start)?;
+    let may_end_angle = matches!(
+        before.last(),
+        Some(b'<' | b'>' | b';' | b'c' | b'C' | b'e' | b'E')
+    );
     let is = |end: fn(Angles) -> &'static [u8]| {
         ANGLES
             .into_iter()
             .find(|angles| before.ends_with(end(*angles)))
     };
+    if !may_end_angle {
+        let marks = text.get(quotes.clone())?;
+        return attribute(text, before.strip_suffix(marks)?, quotes.end, secrecy);
+    }
     if let Some(angles) = is(|(open, _)| open) {
         let at = behind_tag(text, quotes.start, angles)?;
-        return content(text, at, angles, text.get(start..quotes.start)?, is_judged);
+        return content(text, at, angles, text.get(start..quotes.start)?, secrecy);
     }
     if let Some(angles) = is(|(_, close)| close) {
-        return next_element(text, name.end, angles, is_judged);
+        return next_element(text, name.end, angles, secrecy);
     }
     let marks = text.get(quotes.clone())?;
-    attribute(text, before.strip_suffix(marks)?, quotes.end, is_judged)
+    attribute(text, before.strip_suffix(marks)?, quotes.end, secrecy)
 }
 
 /// Behind a closing tag at `at`, and the space after it, if one is there: `<b>password:</b> x`.
 pub(super) fn behind_closing(text: &[u8], at: usize) -> usize {
     let rest = text.get(at..).unwrap_or_default();
+    if !matches!(rest.first(), Some(b'<' | b'&' | b'%' | b'\\')) {
+        return at;
+    }
     let behind = ANGLES.into_iter().find_map(|(open, close)| {
-        let name = rest.strip_prefix(open)?.strip_prefix(b"/")?;
+        let name = slashed(rest.strip_prefix(open)?)?;
         let name_at = text.len() - name.len();
         let behind = text.get(name_end(text, name_at)..)?.strip_prefix(close)?;
         Some(text.len() - behind.len())
@@ -88,23 +113,28 @@ pub(super) fn behind_closing(text: &[u8], at: usize) -> usize {
 /// Where the name begins whose last words begin at `at`.
 pub(super) fn name_start(text: &[u8], at: usize) -> usize {
     let before = text.get(..at).unwrap_or_default();
-    // What escapes begin and end with is no part of a name.
-    let tail = [b"\\u003c", b"\\u003C", b"\\u003e", b"\\u003E"];
     let is_part = |byte: &&u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(byte);
-    let mut length = before
-        .iter()
-        .rev()
-        .take(NAME_BYTES_MAX)
-        .take_while(is_part)
-        .count();
+    let near = before.iter().rev().take(NAME_BYTES_MAX);
+    let length = near.take_while(is_part).count();
     let from = before.len() - length;
-    if from > 0 && text.get(from - 1) == Some(&b'\\') {
-        let escape = text.get(from - 1..from + 5).unwrap_or_default();
-        if length >= 5 && tail.iter().any(|tail| escape == *tail) {
-            length -= 5;
+    // What an escape ends in is no part of a name.
+    let sign = from.checked_sub(1).and_then(|at| text.get(at));
+    let escape = match sign {
+        Some(b'\\' | b'%') => {
+            let mut ends = (1..=length.min(ESCAPE_BYTES_MAX)).map(|end| from + end);
+            ends.find_map(|end| {
+                let escape = quotes::escape_length(before.get(..end)?)?;
+                (end - escape == from || end - escape + 1 == from).then_some(end - from)
+            })
         }
-    }
-    at - length
+        _ => None,
+    };
+    at - length + escape.unwrap_or(0)
+}
+
+/// A text behind the slash that it begins with.
+fn slashed(text: &[u8]) -> Option<&[u8]> {
+    SLASHES.iter().find_map(|slash| text.strip_prefix(*slash))
 }
 
 /// Behind the tag whose name ends at `at`; `None` when it is not open, or closes itself.
@@ -127,7 +157,7 @@ fn content(
     at: usize,
     angles: Angles,
     element: &[u8],
-    is_judged: bool,
+    secrecy: Secrecy,
 ) -> Option<Range<usize>> {
     const CDATA: &[u8] = b"![CDATA[";
     let (open, _) = angles;
@@ -141,7 +171,7 @@ fn content(
         if inner.starts_with(CDATA) {
             return cdata(text, name_at + CDATA.len());
         }
-        if inner.first() == Some(&b'/') {
+        if slashed(inner).is_some() {
             return None;
         }
         start = space(text, behind_tag(text, name_end(text, name_at), angles)?);
@@ -151,10 +181,9 @@ fn content(
         return cut_off(text, start);
     };
     let end = start + length;
-    if text.get(end + open.len()) != Some(&b'/') {
-        return None;
-    }
-    let is_more = start > first && !is_judged && !closes_element(text, end, angles, element);
+    slashed(text.get(end + open.len()..)?)?;
+    let is_more =
+        start > first && !secrecy.is_judged() && !closes_element(text, end, angles, element);
     let end = match is_more {
         true => whole_element(text, end, open, element).unwrap_or(end),
         false => end,
@@ -168,7 +197,7 @@ fn closes_element(text: &[u8], at: usize, angles: Angles, element: &[u8]) -> boo
     let mut at = at;
     for _ in 0..=TAGS_MAX {
         let tag = text.get(at..).and_then(|rest| rest.strip_prefix(open));
-        let Some(name) = tag.and_then(|tag| tag.strip_prefix(b"/")) else {
+        let Some(name) = tag.and_then(slashed) else {
             return false;
         };
         if name.starts_with(element) {
@@ -190,7 +219,7 @@ fn whole_element(text: &[u8], at: usize, open: &[u8], element: &[u8]) -> Option<
     memmem::find_iter(rest, open)
         .find(|place| {
             let tag = rest.get(place + open.len()..).unwrap_or_default();
-            let name = tag.strip_prefix(b"/");
+            let name = slashed(tag);
             name.is_some_and(|name| name.starts_with(element))
         })
         .map(|place| at + place)
@@ -225,10 +254,10 @@ fn secret(text: &[u8], place: Range<usize>) -> Option<Range<usize>> {
 }
 
 /// The text of the element behind one that holds a key and ends at `at`.
-fn next_element(text: &[u8], at: usize, angles: Angles, is_judged: bool) -> Option<Range<usize>> {
+fn next_element(text: &[u8], at: usize, angles: Angles, secrecy: Secrecy) -> Option<Range<usize>> {
     let (open, close) = angles;
     let rest = text.get(space(text, at)..)?;
-    let closing = rest.strip_prefix(open)?.strip_prefix(b"/")?;
+    let closing = slashed(rest.strip_prefix(open)?)?;
     let from = text.len() - closing.len();
     let end = name_end(text, from);
     let element = text.get(from..end)?;
@@ -237,7 +266,7 @@ fn next_element(text: &[u8], at: usize, angles: Angles, is_judged: bool) -> Opti
     // `<b>Password</b>: x`
     let sign = gap(text, behind_tag);
     if let Some(kind @ (b':' | b'=')) = text.get(sign) {
-        return apart::assigned(text, gap(text, sign + 1), *kind, is_judged);
+        return apart::assigned(text, gap(text, sign + 1), *kind, secrecy);
     }
     if !NAMING_ELEMENTS
         .iter()
@@ -247,7 +276,7 @@ fn next_element(text: &[u8], at: usize, angles: Angles, is_judged: bool) -> Opti
     }
     let next = space(text, behind_tag);
     let tag = text.get(next..)?.strip_prefix(open)?;
-    if tag.first() == Some(&b'/') {
+    if slashed(tag).is_some() {
         return None;
     }
     let name_at = next + open.len();
@@ -259,12 +288,22 @@ fn next_element(text: &[u8], at: usize, angles: Angles, is_judged: bool) -> Opti
     if are_heads {
         return None;
     }
-    content(text, next, angles, name, is_judged)
+    let value = content(text, next, angles, name, secrecy)?;
+    let is_cell = CELLS.iter().any(|cell| element.eq_ignore_ascii_case(cell));
+    let is_label = is_cell && is_word_of_page(text.get(name_start(text, at)..at)?);
+    (!is_label || !is_word_of_page(text.get(value.clone())?)).then_some(value)
+}
+
+/// Whether a text is words for people, the first with a capital: `Password`, `Reset it`.
+fn is_word_of_page(text: &[u8]) -> bool {
+    let is_part = |byte: &u8| byte.is_ascii_lowercase() || *byte == b' ';
+    let (first, rest) = text.split_first().unwrap_or((&b' ', &[]));
+    first.is_ascii_uppercase() && rest.iter().all(is_part)
 }
 
 /// The value of an attribute that is the name of another, or of what its element holds. `before` is what stands before its
 /// quotes, `behind` where they end.
-fn attribute(text: &[u8], before: &[u8], behind: usize, is_judged: bool) -> Option<Range<usize>> {
+fn attribute(text: &[u8], before: &[u8], behind: usize, secrecy: Secrecy) -> Option<Range<usize>> {
     let before = before.strip_suffix(b"=")?;
     let naming_at = name_start(text, before.len());
     let naming = text.get(naming_at..before.len())?;
@@ -279,7 +318,7 @@ fn attribute(text: &[u8], before: &[u8], behind: usize, is_judged: bool) -> Opti
     if next > behind
         && let Some(at) = assignment(text, next)
     {
-        return apart::assigned(text, at, b'=', is_judged);
+        return apart::assigned(text, at, b'=', secrecy);
     }
     let from = naming_at.saturating_sub(TAG_BYTES_MAX);
     let head = text.get(from..naming_at)?;
@@ -296,7 +335,7 @@ fn attribute(text: &[u8], before: &[u8], behind: usize, is_judged: bool) -> Opti
     let values = memmem::find_iter(tag, VALUE).chain(memmem::find_iter(tag, b"Value"));
     let mut values = values.filter(|at| *at > 0 && tag.get(at - 1).is_some_and(|b| *b <= b' '));
     if let Some(at) = values.find_map(|at| assignment(text, behind + at)) {
-        return apart::assigned(text, at, b'=', is_judged);
+        return apart::assigned(text, at, b'=', secrecy);
     }
     let element = text.get(tag_at..name_end(text, tag_at))?;
     let is_form = FORM.iter().any(|known| element.eq_ignore_ascii_case(known));
@@ -307,7 +346,7 @@ fn attribute(text: &[u8], before: &[u8], behind: usize, is_judged: bool) -> Opti
         None => true,
     };
     (holds && is_direct && end < rest.len() && !tag.ends_with(b"/"))
-        .then(|| content(text, at, angles, element, is_judged))?
+        .then(|| content(text, at, angles, element, secrecy))?
 }
 
 /// Behind `value=` that begins at `at`.
@@ -325,7 +364,7 @@ fn name_end(text: &[u8], at: usize) -> usize {
 }
 
 /// Passes over white space and line ends, also escaped.
-fn space(text: &[u8], from: usize) -> usize {
+pub(super) fn space(text: &[u8], from: usize) -> usize {
     let mut at = from;
     loop {
         at += match text.get(at..).unwrap_or_default() {

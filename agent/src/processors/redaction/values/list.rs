@@ -5,17 +5,23 @@ use std::borrow::Cow;
 use vervet_wire::otlp::Value;
 
 use super::super::lists::{self, Place};
-use super::{Fate, KEY_RULE, Redactor, Secrecy, is_secret_by};
+use super::{Fate, KEY_RULE, Redactor, is_secret_by};
 
 /// Longest item that is looked up as a key (bytes).
 const KEY_BYTES_MAX: usize = 64;
 
 impl Redactor {
-    pub(super) fn list(&self, values: &mut Vec<Value<'_>>, is_inner: bool, rules: &mut Vec<usize>) {
-        self.behind_keys(values, is_inner, rules);
+    /// `place` is how the items stand, if what is around the list tells it.
+    pub(super) fn list(
+        &self,
+        values: &mut Vec<Value<'_>>,
+        place: Option<Place>,
+        rules: &mut Vec<usize>,
+    ) {
+        self.behind_keys(values, place, rules);
         values.retain_mut(|value| match value {
             Value::Array(inner) => {
-                self.list(inner, true, rules);
+                self.list(inner, Some(Place::InnerPair), rules);
                 true
             }
             value => matches!(self.value(value, rules), Fate::Stays),
@@ -23,10 +29,16 @@ impl Redactor {
     }
 
     /// Covers the items that are values of the items before them.
-    fn behind_keys(&self, values: &mut Vec<Value<'_>>, is_inner: bool, rules: &mut Vec<usize>) {
-        let place = match (values.len(), is_inner) {
-            (2, true) => Place::InnerPair,
-            (2, false) => Place::Pair,
+    fn behind_keys(
+        &self,
+        values: &mut Vec<Value<'_>>,
+        place: Option<Place>,
+        rules: &mut Vec<usize>,
+    ) {
+        let place = match (values.len(), place) {
+            (_, Some(Place::InTurns)) => Place::InTurns,
+            (2, Some(Place::InnerPair)) => Place::InnerPair,
+            (2, _) => Place::Pair,
             _ => Place::Among,
         };
         let goes = |pair: &[Value<'_>]| match pair {
@@ -64,8 +76,6 @@ impl Redactor {
             Value::Int(_) | Value::Double(_) | Value::Bytes(_) | Value::Array(_) => value.to_text(),
             Value::Empty | Value::Bool(_) | Value::Map(_) => return false,
         };
-        let is_judged = secrecy == Secrecy::Judged;
-        (!is_judged || is_secret_by(secrecy, value))
-            && lists::is_value(key.as_bytes(), text.as_bytes(), place)
+        is_secret_by(secrecy, value) && lists::is_value(key.as_bytes(), text.as_bytes(), place)
     }
 }
