@@ -3,14 +3,12 @@
 //! Version 1: a built-in rule if one fits; else the type and up to [`FRAMES_COUNTED_MAX`] in-app
 //! frames from the crash outwards, each as module and function; without in-app frames, all frames
 //! but the runtime's; without a stack, the type and the message with placeholders, and for a
-//! failure without a type its logger. Columns, path prefixes and build hashes never count;
+//! failure without a type its logger. Lines, columns, path prefixes and build hashes never count;
 //! a function that calls itself counts once.
 //!
-//! Where the frame nearest the crash has no function, or one that a minifier named, its file counts, and of the frames
-//! behind it those with functions. In a file of the application that no bundler wrote its line counts, too: it is all
-//! that tells two nameless functions of a file apart, and costs a new group when a deploy moves it. Lines of other
-//! frames never count. Where no frame has a function, and where all are the runtime's, the stack says too little,
-//! and the message with placeholders counts.
+//! Where the frame nearest the crash has no function, or one that a minifier named, its file counts, of the frames behind
+//! it those with functions and, in a file that no bundler wrote, the message with placeholders. The message counts too
+//! where no frame has a function, and where all are the runtime's.
 
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
