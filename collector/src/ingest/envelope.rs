@@ -202,6 +202,7 @@ mod tests {
             body: body.clone(),
             source: source.clone(),
             received,
+            weight: 0,
         };
         let whole = Envelope::new(&request, UnixNanos(-5));
         let (mut payload, appended) = Envelope::parts(&request, UnixNanos(-5));

@@ -14,6 +14,8 @@ pub(crate) struct Request {
     pub(crate) source: Option<Source>,
     /// The body as it came, when that was compressed and shorter.
     pub(crate) received: Option<Received>,
+    /// What reading it takes beside these (bytes), where that was weighed.
+    pub(super) weight: usize,
 }
 
 /// What became of a request that is durable.
@@ -25,10 +27,10 @@ pub(crate) struct Kept {
 }
 
 impl Request {
-    /// What the bodies take in memory (bytes).
+    /// What the bodies take in memory, and reading them (bytes).
     pub(super) fn held_bytes(&self) -> usize {
         let received = self.received.as_ref();
-        self.body.len() + received.map_or(0, |received| received.bytes.len())
+        self.body.len() + received.map_or(0, |received| received.bytes.len()) + self.weight
     }
 }
 
@@ -39,6 +41,7 @@ impl From<OtlpRequest> for Request {
             body: request.body,
             source: request.source,
             received: request.received,
+            weight: 0,
         }
     }
 }
@@ -51,6 +54,7 @@ impl From<WriteRequest> for Request {
             body: request.body,
             source: None,
             received: is_shorter.then_some(request.received),
+            weight: request.weight,
         }
     }
 }

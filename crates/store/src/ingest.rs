@@ -195,6 +195,11 @@ impl DecodedMetrics {
     fn memory_bytes(&self) -> usize {
         self.samples.capacity() * size_of::<DecodedSample>()
             + self.series.capacity() * size_of::<DecodedSeries>()
+            + self
+                .series
+                .iter()
+                .map(|series| series.unit.len())
+                .sum::<usize>()
             + self.labels.memory_bytes()
             + self.metadata.len() * Self::METADATA_BYTES
     }

@@ -3,8 +3,8 @@
 //! In: the uncompressed protobuf body of a `prometheus.WriteRequest` or an `io.prometheus.write.v2.Request`, untrusted.
 //! Out: [`Item`]s that borrow from it, one at a time, in the order they were written.
 //!
-//! Limits: [`ITEMS_MAX`] series, samples, symbols, labels and metadata in one request. What is kept of them at a time is
-//! [`ITEM_BYTES`] each at most; [`weigh`] says how much before it is taken.
+//! Limits: [`ITEMS_MAX`] symbols in a request, and as many labels and samples of one series. Symbols and one series are
+//! kept at a time; [`weigh`] says what that takes before it is taken.
 
 mod headers;
 #[cfg(test)]
@@ -16,10 +16,12 @@ use crate::protobuf::{DecodeError, Field, Reader};
 pub use headers::{HeaderError, Version};
 pub use write::{write_metadata, write_series};
 
-/// Series, samples, symbols, labels and metadata of one request.
+/// Symbols of one request; labels and samples of one series.
 pub const ITEMS_MAX: usize = 1 << 20;
-/// What one of them takes while it is read.
+/// What one of them takes while it is read (bytes).
 const ITEM_BYTES: usize = 32;
+/// A list that grows holds up to twice its items.
+const LIST_SLACK: usize = 2;
 
 /// The fields of the two requests.
 mod field {
@@ -156,38 +158,40 @@ pub fn for_each<'a>(
 /// What reading a request takes beside its body (bytes).
 ///
 /// # Errors
-/// It holds more than [`ITEMS_MAX`] items, or is malformed as far as it was read.
+/// It holds more than [`ITEMS_MAX`] symbols, or a series with more labels and samples; or it is malformed as far as it was
+/// read.
 pub fn weigh(version: Version, body: &[u8]) -> Result<usize, DecodeError> {
-    let mut items = 0_usize;
-    let mut add = |more: usize| {
-        items = items.saturating_add(more);
-        match items > ITEMS_MAX {
-            true => Err(DecodeError::TooManyItems { max: ITEMS_MAX }),
-            false => Ok(()),
-        }
-    };
+    let (mut symbols, mut largest) = (0_usize, 0_usize);
     let mut reader = Reader::new(body);
     while let Some((number, field)) = reader.next_field()? {
-        add(1)?;
-        let is_series = match version {
-            Version::V1 => number == field::V1_SERIES,
-            Version::V2 => number == field::V2_SERIES,
-        };
-        if !is_series {
-            continue;
+        match (version, number) {
+            (Version::V2, field::V2_SYMBOLS) => symbols += 1,
+            (Version::V1, field::V1_SERIES) | (Version::V2, field::V2_SERIES) => {
+                largest = largest.max(series_items(version, field.bytes(number)?)?);
+            }
+            _ => {}
         }
-        let mut series = Reader::new(field.bytes(number)?);
-        while let Some((number, field)) = series.next_field()? {
-            let references = match field {
-                Field::Bytes(packed) if version == Version::V2 && number == field::LABELS => {
-                    packed.len()
-                }
-                _ => 1,
-            };
-            add(references)?;
+        if symbols.max(largest) > ITEMS_MAX {
+            return Err(DecodeError::TooManyItems { max: ITEMS_MAX });
         }
     }
-    Ok(items.saturating_mul(ITEM_BYTES))
+    Ok((symbols + largest) * ITEM_BYTES * LIST_SLACK)
+}
+
+/// The labels and samples of a series, or more.
+fn series_items(version: Version, message: &[u8]) -> Result<usize, DecodeError> {
+    let mut items = 0;
+    let mut reader = Reader::new(message);
+    while let Some((number, field)) = reader.next_field()? {
+        items += match field {
+            // One byte and more a reference.
+            Field::Bytes(packed) if version == Version::V2 && number == field::LABELS => {
+                packed.len()
+            }
+            _ => 1,
+        };
+    }
+    Ok(items)
 }
 
 /// The texts that a request of version 2.0 refers to.

@@ -11,6 +11,9 @@ use super::labels::LabelBuffer;
 use super::samples::{Family, Samples};
 use super::{DecodeOptions, Decoded, SampleSeries, adjustment, reason};
 
+/// Of a help text so much is looked at; less is kept (bytes).
+const HELP_BYTES_READ: usize = 8 << 10;
+
 /// Told apart from the keys of series that came by OTLP.
 const PROTOCOL: &[u8] = b"remote write";
 
@@ -77,6 +80,9 @@ impl Decoder<'_> {
         if series.samples.is_empty() {
             return;
         }
+        if let Err(reason) = self.check(series) {
+            return self.out.reject(reason, series.samples.len() as u64);
+        }
         let found = match &self.known {
             Some(known) => Some(known.find(series, &mut self.scratch)),
             None => None,
@@ -94,13 +100,23 @@ impl Decoder<'_> {
             }
             Err(reason) => self.out.reject(reason, series.samples.len() as u64),
         }
-        if let Some(metadata) = series.metadata
-            && let Some((_, name)) = series
-                .labels
-                .iter()
-                .find(|(name, _)| *name == METRIC_NAME.as_bytes())
-        {
-            self.note(family_name(name, metadata.kind), metadata);
+        if let Some(metadata) = series.metadata {
+            self.note(family_name(series, metadata.kind), metadata);
+        }
+    }
+
+    /// Checks what references can make large before it is copied anywhere: the number of the labels and their lengths.
+    fn check(&self, series: &Series<'_>) -> Result<(), &'static str> {
+        let options = self.out.options;
+        if series.labels.len() > options.labels_per_series_max {
+            return Err(reason::TOO_MANY_LABELS);
+        }
+        let too_long = series.labels.iter().any(|(name, value)| {
+            name.len() > options.label_name_bytes_max || value.len() > options.label_value_bytes_max
+        });
+        match too_long {
+            true => Err(reason::LABEL_TOO_LONG),
+            false => Ok(()),
         }
     }
 
@@ -111,18 +127,15 @@ impl Decoder<'_> {
         mut key: Option<SeriesKey>,
     ) -> Result<SampleSeries, &'static str> {
         self.out.room()?;
-        if series.labels.len() > self.out.options.labels_per_series_max {
-            return Err(reason::TOO_MANY_LABELS);
-        }
         self.labels.clear();
         let mut name = "";
-        for (label, value) in &series.labels {
-            let label = std::str::from_utf8(label).map_err(|_| reason::INVALID_LABEL)?;
-            let value = std::str::from_utf8(value).map_err(|_| reason::INVALID_LABEL)?;
-            let stands_twice = self.labels.iter().any(|(known, _)| known == label);
-            if label.is_empty() || stands_twice {
+        for (place, (label, value)) in series.labels.iter().enumerate() {
+            let before = series.labels.get(..place).unwrap_or_default();
+            if label.is_empty() || before.iter().any(|(known, _)| known == label) {
                 return Err(reason::INVALID_LABEL);
             }
+            let label = std::str::from_utf8(label).map_err(|_| reason::INVALID_LABEL)?;
+            let value = std::str::from_utf8(value).map_err(|_| reason::INVALID_LABEL)?;
             if label == METRIC_NAME {
                 name = value;
             } else {
@@ -132,9 +145,6 @@ impl Decoder<'_> {
         if name.is_empty() {
             return Err(reason::INVALID_METRIC_NAME);
         }
-        if name.len() > self.out.options.label_value_bytes_max {
-            return Err(reason::LABEL_TOO_LONG);
-        }
         self.out.check(&mut self.labels)?;
         self.labels.set(METRIC_NAME, name);
         self.labels.sort();
@@ -142,7 +152,7 @@ impl Decoder<'_> {
         let family = Family {
             name,
             kind: metadata.kind.as_str(),
-            unit: std::str::from_utf8(metadata.unit).unwrap_or_default(),
+            unit: self.unit(metadata.unit),
         };
         let place = self.out.series_of(&self.labels, family, &mut key);
         Ok(SampleSeries::Listed(place))
@@ -155,39 +165,57 @@ impl Decoder<'_> {
         Ok(())
     }
 
+    /// A unit: one that is no text, or longer than a label may be, is none.
+    fn unit<'u>(&self, unit: &'u [u8]) -> &'u str {
+        let fits = unit.len() <= self.out.options.label_value_bytes_max;
+        let unit = if fits { unit } else { &[] };
+        std::str::from_utf8(unit).unwrap_or_default()
+    }
+
     /// Notes what a metric is, as far as the request says anything of it.
     fn note(&mut self, name: &[u8], metadata: Metadata<'_>) {
-        if metadata == Metadata::default() {
+        let fits = !name.is_empty() && name.len() <= self.out.options.label_value_bytes_max;
+        if metadata == Metadata::default() || !fits || self.out.room().is_err() {
             return;
         }
-        let texts = [name, metadata.unit, metadata.help].map(std::str::from_utf8);
-        let [Ok(name), Ok(unit), Ok(help)] = texts else {
+        let Ok(name) = std::str::from_utf8(name) else {
             return;
         };
+        if self.out.is_noted(name) {
+            return;
+        }
         let family = Family {
             name,
             kind: metadata.kind.as_str(),
-            unit,
+            unit: self.unit(metadata.unit),
         };
-        let fits = !name.is_empty()
-            && name.len() <= self.out.options.label_value_bytes_max
-            && unit.len() <= self.out.options.label_value_bytes_max;
-        if fits && self.out.room().is_ok() {
-            self.out.note_metadata(family, help);
-        }
+        let help = metadata
+            .help
+            .get(..HELP_BYTES_READ)
+            .unwrap_or(metadata.help);
+        self.out
+            .note_metadata(family, &String::from_utf8_lossy(help));
     }
 }
 
-/// The name that a metric's type is known by: version 2.0 says it of each of its series.
-fn family_name(series: &[u8], kind: Kind) -> &[u8] {
+/// The name that a metric's type is known by, empty for none: version 2.0 says it of each of its series.
+fn family_name<'a>(series: &Series<'a>, kind: Kind) -> &'a [u8] {
+    let label = |wanted: &str| {
+        let mut labels = series.labels.iter();
+        let found = labels.find(|(name, _)| *name == wanted.as_bytes());
+        found.map(|(_, value)| *value)
+    };
+    let name = label(METRIC_NAME).unwrap_or_default();
     let suffixes: &[&[u8]] = match kind {
-        Kind::Histogram | Kind::GaugeHistogram | Kind::Summary => &[b"_bucket", b"_sum", b"_count"],
+        Kind::Histogram | Kind::GaugeHistogram => &[b"_bucket", b"_sum", b"_count"],
+        // A quantile has the name of its summary.
+        Kind::Summary if label("quantile").is_none() => &[b"_sum", b"_count"],
         _ => &[],
     };
     let mut stripped = suffixes
         .iter()
-        .filter_map(|suffix| series.strip_suffix(*suffix));
-    stripped.next().unwrap_or(series)
+        .filter_map(|suffix| name.strip_suffix(*suffix));
+    stripped.next().unwrap_or(name)
 }
 
 #[cfg(test)]

@@ -163,27 +163,35 @@ impl<'o> Samples<'o> {
         // Samples are bounded by `decoded_bytes_max`, far below 2^32 series.
         let index = u32::try_from(self.out.series.len()).unwrap_or(u32::MAX);
         self.bytes += SERIES_BYTES + labels.len() * LABEL_BYTES + labels.text_bytes();
+        let unit = truncated(family.unit, self.options.label_value_bytes_max).to_owned();
+        self.bytes += unit.len();
         let labels = self.out.labels.push(labels);
         self.out.series.push(DecodedSeries {
             id,
             labels,
             kind: family.kind,
-            unit: family.unit.to_owned(),
+            unit,
             key,
         });
         self.series.insert(id, index);
         index
     }
 
+    /// Whether it was noted what a metric is.
+    pub(super) fn is_noted(&self, metric: &str) -> bool {
+        self.metadata.contains_key(metric)
+    }
+
     /// Notes what a metric is, when it is the first of its name in the request.
     pub(super) fn note_metadata(&mut self, family: Family<'_>, help: &str) {
-        if !self.metadata.contains_key(family.name) {
+        if !self.is_noted(family.name) {
             let metadata = MetricMetadata {
                 metric: family.name.to_owned(),
                 kind: family.kind.to_owned(),
                 help: truncated(help, HELP_BYTES_MAX).to_owned(),
-                unit: family.unit.to_owned(),
+                unit: truncated(family.unit, self.options.label_value_bytes_max).to_owned(),
             };
+            self.bytes += metadata.unit.len();
             self.bytes += DecodedMetrics::METADATA_BYTES + family.name.len() + metadata.help.len();
             self.metadata.insert(family.name.to_owned(), metadata);
         }

@@ -35,6 +35,8 @@ pub struct WriteRequest {
     pub body: Bytes,
     /// The body as it came.
     pub received: Received,
+    /// What reading it takes beside these (bytes).
+    pub weight: usize,
 }
 
 /// What became of a request that is kept.
@@ -94,7 +96,7 @@ impl<S: WriteSink> Receiver<S> {
             Err((reason, refusal)) => {
                 self.refused(reason, false);
                 // The rest of the body is not read, so the connection cannot carry another request.
-                let mut response = refuse(&refusal);
+                let mut response = refuse(version, &passing(refusal));
                 let close = HeaderValue::from_static("close");
                 response.headers_mut().insert(header::CONNECTION, close);
                 return response;
@@ -108,14 +110,14 @@ impl<S: WriteSink> Receiver<S> {
             Ok(prepared) => prepared,
             Err(refusal) => {
                 self.refused(refusal.reason(), false);
-                return refuse(&refusal);
+                return refuse(version, &refusal);
             }
         };
         match self.sink.write(request, room).await {
             Ok(written) => answer(version, written),
             Err(refusal) => {
                 self.refused(refusal.reason(), true);
-                refuse(&refusal)
+                refuse(version, &refusal)
             }
         }
     }
@@ -142,6 +144,7 @@ impl<S: WriteSink> Receiver<S> {
                 version,
                 body,
                 received,
+                weight,
             };
             Ok((request, room))
         })
@@ -158,15 +161,15 @@ impl<S: WriteSink> Receiver<S> {
     }
 }
 
-/// How a body is written and compressed. Senders of old did not say that it is by snappy.
+/// How a body is written and compressed. Senders of old said neither.
 fn form(headers: &HeaderMap) -> Result<(Version, Coding), HeaderError> {
     let version = Version::from_content_type(text(headers, header::CONTENT_TYPE.as_str()))?;
-    let coding = match text(headers, header::CONTENT_ENCODING.as_str()).trim() {
-        "" | "snappy" => Coding::Snappy,
-        "zstd" => Coding::Zstd,
-        other => return Err(HeaderError::Encoding(other.to_owned())),
-    };
-    Ok((version, coding))
+    let coding = text(headers, header::CONTENT_ENCODING.as_str()).trim();
+    match coding.to_ascii_lowercase().as_str() {
+        "" | "snappy" => Ok((version, Coding::Snappy)),
+        "zstd" => Ok((version, Coding::Zstd)),
+        _ => Err(HeaderError::Encoding(coding.to_owned())),
+    }
 }
 
 /// 204 when all samples are stored; 400 when some never can be: a sender that repeated them would repeat the others too.
@@ -175,16 +178,32 @@ fn answer(version: Version, written: Written) -> Response {
         true => StatusCode::NO_CONTENT.into_response(),
         false => (StatusCode::BAD_REQUEST, written.message).into_response(),
     };
-    if version == Version::V2 {
-        let headers = response.headers_mut();
-        headers.insert(SAMPLES_WRITTEN, written.samples.into());
-        headers.insert(HISTOGRAMS_WRITTEN, 0.into());
-        headers.insert(EXEMPLARS_WRITTEN, 0.into());
-    }
+    tell_written(version, &mut response, written.samples);
     response
 }
 
-fn refuse(refusal: &Refusal) -> Response {
+/// What version 2.0 wants to know with every answer.
+fn tell_written(version: Version, response: &mut Response, samples: u64) {
+    if version == Version::V2 {
+        let headers = response.headers_mut();
+        headers.insert(SAMPLES_WRITTEN, samples.into());
+        headers.insert(HISTOGRAMS_WRITTEN, 0.into());
+        headers.insert(EXEMPLARS_WRITTEN, 0.into());
+    }
+}
+
+/// A body that did not arrive may arrive when it is sent again.
+fn passing(refusal: Refusal) -> Refusal {
+    match refusal {
+        Refusal::Invalid(reason) => Refusal::Unavailable {
+            reason,
+            retry_after: Duration::from_secs(1),
+        },
+        other => other,
+    }
+}
+
+fn refuse(version: Version, refusal: &Refusal) -> Response {
     let (status, retry_after) = match refusal {
         Refusal::Invalid(_) => (StatusCode::BAD_REQUEST, None),
         Refusal::TooLarge { .. } | Refusal::NoRoomEver { .. } => {
@@ -201,6 +220,7 @@ fn refuse(refusal: &Refusal) -> Response {
             .headers_mut()
             .insert(header::RETRY_AFTER, seconds.into());
     }
+    tell_written(version, &mut response, 0);
     response
 }
 

@@ -23,13 +23,16 @@ pub enum HeaderError {
 }
 
 impl Version {
-    /// The version named by `Content-Type`: its parameter `proto` names the message, that of 1.0 when there is none.
+    /// The version named by `Content-Type`: its parameter `proto` names the message, that of 1.0 when there is none, or no type.
     ///
     /// # Errors
     /// It is another type or message.
     pub fn from_content_type(content_type: &str) -> Result<Self, HeaderError> {
         let mut parts = content_type.split(';').map(str::trim);
         let media_type = parts.next().unwrap_or_default();
+        if content_type.trim().is_empty() {
+            return Ok(Self::V1);
+        }
         if !media_type.eq_ignore_ascii_case("application/x-protobuf") {
             return Err(HeaderError::ContentType(content_type.to_owned()));
         }
@@ -54,6 +57,7 @@ mod tests {
     fn the_content_type_names_the_version() {
         let version = Version::from_content_type;
         for v1 in [
+            "",
             "application/x-protobuf",
             "Application/X-Protobuf",
             "application/x-protobuf; charset=utf-8",
@@ -70,7 +74,7 @@ mod tests {
         let message = "application/x-protobuf;proto=io.prometheus.write.v3.Request";
         let message = version(message);
         assert!(matches!(message, Err(HeaderError::Message(_))));
-        for other in ["", "application/json", "application/x-protobuffer"] {
+        for other in ["application/json", "application/x-protobuffer"] {
             assert!(matches!(version(other), Err(HeaderError::ContentType(_))));
         }
     }

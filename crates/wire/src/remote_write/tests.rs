@@ -85,16 +85,15 @@ proptest! {
     #[test]
     fn nothing_that_is_read_was_not_weighed(body in prop::collection::vec(any::<u8>(), 0..200)) {
         for version in VERSIONS {
-            let mut items = 0;
+            let mut largest = 0;
             let read = for_each(version, &body, |item| {
-                items += match item {
-                    Item::Series(series) => 1 + series.labels.len() + series.samples.len(),
-                    Item::Metadata(..) => 1,
-                };
+                if let Item::Series(series) = item {
+                    largest = largest.max(series.labels.len() + series.samples.len());
+                }
             });
             let weight = weigh(version, &body);
             prop_assert!(read.is_err() || weight.is_ok(), "{read:?} {weight:?}");
-            prop_assert!(read.is_err() || weight.unwrap_or(0) >= items * ITEM_BYTES);
+            prop_assert!(read.is_err() || weight.unwrap_or(0) >= largest * ITEM_BYTES);
         }
     }
 }
@@ -176,26 +175,35 @@ fn references_that_point_nowhere_and_odd_ones_are_errors() {
 }
 
 #[test]
-fn a_request_of_too_many_items_is_not_read() {
-    let empty_series = [0x0a, 0].repeat(ITEMS_MAX);
-    assert_eq!(
-        weigh(Version::V1, &empty_series),
-        Ok(ITEMS_MAX * ITEM_BYTES)
-    );
-    let one_more = [0x0a, 0].repeat(ITEMS_MAX + 1);
-    let too_many = DecodeError::TooManyItems { max: ITEMS_MAX };
-    assert_eq!(weigh(Version::V1, &one_more), Err(too_many));
-    // One series whose references are many.
-    let references = vec![0; ITEMS_MAX];
-    let mut message = vec![0x0a];
-    let mut length = references.len();
-    while length > 0x7f {
-        message.push(u8::try_from(length & 0x7f).expect("seven bits") | 0x80);
-        length >>= 7;
+fn what_cannot_be_kept_at_a_time_is_not_read() {
+    let too_many = Err(DecodeError::TooManyItems { max: ITEMS_MAX });
+    let weight = Ok(ITEMS_MAX * ITEM_BYTES * LIST_SLACK);
+    let symbols = |count| [0x22, 0].repeat(count);
+    assert_eq!(weigh(Version::V2, &symbols(ITEMS_MAX)), weight);
+    assert_eq!(weigh(Version::V2, &symbols(ITEMS_MAX + 1)), too_many);
+    let of_series = |version, message: &[u8]| {
+        let number = match version {
+            Version::V1 => field::V1_SERIES,
+            Version::V2 => field::V2_SERIES,
+        };
+        let mut body = Vec::new();
+        crate::protobuf::Writer::new(&mut body).bytes_always(number, message);
+        weigh(version, &body)
+    };
+    for version in VERSIONS {
+        let samples = |count| [0x12, 0].repeat(count);
+        assert_eq!(of_series(version, &samples(ITEMS_MAX)), weight);
+        assert_eq!(of_series(version, &samples(ITEMS_MAX + 1)), too_many);
     }
-    message.push(u8::try_from(length).expect("seven bits"));
-    message.extend_from_slice(&references);
-    let mut body = Vec::new();
-    crate::protobuf::Writer::new(&mut body).bytes_always(field::V2_SERIES, &message);
-    assert_eq!(weigh(Version::V2, &body), Err(too_many));
+    let references = |count| {
+        let mut message = Vec::new();
+        let packed = vec![0; count];
+        crate::protobuf::Writer::new(&mut message).bytes_always(field::LABELS, &packed);
+        message
+    };
+    assert_eq!(of_series(Version::V2, &references(ITEMS_MAX)), weight);
+    assert_eq!(of_series(Version::V2, &references(ITEMS_MAX + 1)), too_many);
+    // Many series are no more than the largest of them.
+    let many = [0x0a, 2, 0x12, 0].repeat(ITEMS_MAX);
+    assert_eq!(weigh(Version::V1, &many), Ok(ITEM_BYTES * LIST_SLACK));
 }

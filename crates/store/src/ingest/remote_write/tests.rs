@@ -1,5 +1,6 @@
 use proptest::prelude::*;
 use vervet_model::UnixNanos;
+use vervet_wire::protobuf::Writer;
 use vervet_wire::remote_write::{Kind, write_metadata, write_series};
 
 use super::*;
@@ -116,7 +117,12 @@ fn what_cannot_be_stored_is_counted_by_reason_and_the_rest_is_stored() {
     let one: &[(i64, f64)] = &[(1, 1.0)];
     let now = 3_600;
     let tomorrow = now + 2 * 86_400;
-    let cases: [(Plain<'_>, &str, u64); 8] = [
+    let cases: [(Plain<'_>, &str, u64); 9] = [
+        (
+            (&[("__name__", "m"), ("__name__", "n")], one),
+            reason::INVALID_LABEL,
+            1,
+        ),
         ((&[("job", "a")], one), reason::INVALID_METRIC_NAME, 1),
         ((&[("__name__", "")], one), reason::INVALID_METRIC_NAME, 1),
         (
@@ -161,6 +167,41 @@ fn what_cannot_be_stored_is_counted_by_reason_and_the_rest_is_stored() {
             assert_eq!(everything(&store).len(), 1);
         }
     }
+}
+
+#[test]
+fn texts_that_are_referred_to_very_often_are_not_copied() {
+    let text = vec![b'x'; 16 << 20];
+    let mut long = series((&[("__name__", "m"), ("l", "x")], &[(1, 1.0)]));
+    long.labels[1].1 = &text;
+    let mut unit = series((&[("__name__", "m")], &[(1, 1.0)]));
+    unit.metadata = Some(Metadata {
+        kind: Kind::Gauge,
+        help: &text,
+        unit: &text,
+    });
+    let dir = tempfile::tempdir().unwrap();
+    let mut sent = body(Version::V2, &[long, unit]);
+    // The name, and then the long text, the fifth symbol, so often that it were 4 TiB if it was written out.
+    let mut references = vec![1, 2];
+    references.resize(260_000, 4);
+    let mut wide = Vec::new();
+    let mut writer = Writer::new(&mut wide);
+    writer.bytes(1, &references);
+    writer.message(2, |sample| sample.varint(2, at_ms(1).unsigned_abs()));
+    Writer::new(&mut sent).bytes(5, &wide);
+    assert!(sent.len() < 17 << 20);
+    let decoded = take(&store(&dir), 1, Version::V2, &sent);
+    assert_eq!(
+        decoded.rejected,
+        [(reason::LABEL_TOO_LONG, 1), (reason::TOO_MANY_LABELS, 1)]
+    );
+    let [known] = decoded.metric_metadata() else {
+        panic!("{:?}", decoded.metric_metadata());
+    };
+    assert_eq!(known.unit, "");
+    assert!(known.help.len() < 10_000);
+    assert!(decoded.memory_bytes() < 100_000);
 }
 
 #[test]

@@ -103,9 +103,14 @@ const SNAPPY: (&str, &str) = ("content-encoding", "snappy");
 async fn both_versions_and_encodings_reach_the_sink_whole() {
     let zstd = |body: &[u8]| zstd::encode_all(body, 1).expect("in memory");
     let (v1, v2) = (body(Version::V1), body(Version::V2));
-    let cases: [(Version, Headers<'_>, Vec<u8>); 4] = [
+    let cases: [(Version, Headers<'_>, Vec<u8>); 5] = [
         (Version::V1, &[V1, SNAPPY], snappy_block(&v1)),
         (Version::V1, &[V1], snappy_block(&v1)),
+        (
+            Version::V1,
+            &[("content-encoding", "Snappy")],
+            snappy_block(&v1),
+        ),
         (Version::V2, &[V2, SNAPPY], snappy_block(&v2)),
         (Version::V2, &[V2, ("content-encoding", "zstd")], zstd(&v2)),
     ];
