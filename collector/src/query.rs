@@ -9,7 +9,7 @@ use vervet_promql::{
     Engine, EngineOptions, Features, QueryError, QueryOutput, Queryable, QueryableError, Sample,
     SelectRequest, Series,
 };
-use vervet_store::{SampleLimits, Store, StoreError};
+use vervet_store::{SampleLimits, SeriesSamples, Store, StoreError};
 
 use crate::config::Limits;
 use crate::logql::{self, MetricRequest};
@@ -198,11 +198,7 @@ struct StoredSeries(Store);
 
 impl Queryable for StoredSeries {
     fn select(&self, request: &SelectRequest<'_>) -> Result<Vec<Series>, QueryableError> {
-        let limits = SampleLimits {
-            series_max: request.limits.series_max,
-            samples_max: request.limits.samples_max,
-            deadline: request.limits.deadline,
-        };
+        let limits = limits_of(request);
         let mut refused = None;
         let mut charge = |bytes: usize| {
             let charged = request.memory.grow(bytes, GATHERED);
@@ -215,27 +211,64 @@ impl Queryable for StoredSeries {
         if let Some(refused) = refused {
             return Err(refused.into());
         }
-        let found = found.map_err(|error| match error {
-            StoreError::Timeout { .. } => QueryableError::Timeout,
-            StoreError::QueryTooLarge { what: "series", .. } => QueryableError::TooManySeries {
-                limit: limits.series_max,
-            },
-            StoreError::QueryTooLarge {
-                what: "samples", ..
-            } => QueryableError::TooManySamples {
-                limit: limits.samples_max,
-            },
-            other => QueryableError::Store(Box::new(other)),
-        })?;
-        let series = found.into_iter().map(|found| Series {
-            labels: found.labels,
-            samples: found
-                .samples
-                .into_iter()
-                .map(|(timestamp, value)| Sample { timestamp, value })
-                .collect(),
-        });
-        Ok(series.collect())
+        let found = found.map_err(|error| refusal(error, limits))?;
+        Ok(found.into_iter().map(series).collect())
+    }
+
+    fn select_in_parts(
+        &self,
+        request: &SelectRequest<'_>,
+        each: &mut dyn FnMut(usize, Vec<Series>) -> bool,
+    ) -> Result<(), QueryableError> {
+        let limits = limits_of(request);
+        let mut refused = None;
+        let mut charge = |bytes: usize| {
+            let charged = request.memory.grow(bytes, GATHERED);
+            charged.map_err(|error| refused = Some(error)).is_ok()
+        };
+        let window = (request.start.0, request.end.0);
+        let mut each =
+            |place, part: Vec<SeriesSamples>| each(place, part.into_iter().map(series).collect());
+        let read =
+            self.0
+                .samples_in_parts(request.matchers, window, limits, &mut charge, &mut each);
+        match refused {
+            Some(refused) => Err(refused.into()),
+            None => read.map_err(|error| refusal(error, limits)),
+        }
+    }
+}
+
+fn limits_of(request: &SelectRequest<'_>) -> SampleLimits {
+    SampleLimits {
+        series_max: request.limits.series_max,
+        samples_max: request.limits.samples_max,
+        deadline: request.limits.deadline,
+    }
+}
+
+fn refusal(error: StoreError, limits: SampleLimits) -> QueryableError {
+    match error {
+        StoreError::Timeout { .. } => QueryableError::Timeout,
+        StoreError::QueryTooLarge { what: "series", .. } => QueryableError::TooManySeries {
+            limit: limits.series_max,
+        },
+        StoreError::QueryTooLarge {
+            what: "samples", ..
+        } => QueryableError::TooManySamples {
+            limit: limits.samples_max,
+        },
+        other => QueryableError::Store(Box::new(other)),
+    }
+}
+
+fn series(found: SeriesSamples) -> Series {
+    let samples = found.samples.into_iter();
+    Series {
+        labels: found.labels,
+        samples: samples
+            .map(|(timestamp, value)| Sample { timestamp, value })
+            .collect(),
     }
 }
 

@@ -80,6 +80,21 @@ pub trait Queryable: Send + Sync {
     /// The store failed or a limit was hit; no partial result is returned.
     fn select(&self, request: &SelectRequest<'_>) -> Result<Vec<Series>, QueryableError>;
 
+    /// As [`Queryable::select`], some series at a time, so that not all samples are held at once: `each` is called with
+    /// them until it says no. The place of the first of them, which `each` is given too, tells their order. What the
+    /// store charged for them stays charged until it has returned. By default all at once.
+    ///
+    /// # Errors
+    /// As [`Queryable::select`]; some series may have been handed out.
+    fn select_in_parts(
+        &self,
+        request: &SelectRequest<'_>,
+        each: &mut dyn FnMut(usize, Vec<Series>) -> bool,
+    ) -> Result<(), QueryableError> {
+        each(0, self.select(request)?);
+        Ok(())
+    }
+
     /// As [`Queryable::select`], for native histograms. A series may have both, at different times. A store
     /// without native histograms need not implement it.
     ///

@@ -273,7 +273,10 @@ fn hostile_queries_end_at_the_limit_and_not_beyond_it() {
         "sum by (pod) (m_total) / on (pod) sum by (pod) (m_total)",
         "quantile by (pod) (0.5, m_total)",
         "topk by (pod) (1, m_total)",
-        "label_join(m_total, \"a\", \"a-long-separator-of-texts\", \"pod\", \"pod\", \"pod\", \"pod\")",
+        concat!(
+            "label_join(m_total, \"a\", \"a-very-long-separator-of-texts-of-a-hundred-letters-or-so-which-takes-more-than-samples-",
+            "do\", \"pod\", \"pod\", \"pod\", \"pod\", \"pod\", \"pod\", \"pod\", \"pod\", \"pod\", \"pod\", \"pod\", \"pod\")"
+        ),
         "histogram_quantile(0.5, m_total)",
         "vector(1) + sum_over_time(vector(1)[1y:20s])",
         "max_over_time(vector(time())[10y:60s])",

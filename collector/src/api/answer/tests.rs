@@ -100,10 +100,13 @@ fn an_answer_is_charged_until_its_last_byte_is_gone() {
 #[test]
 fn an_answer_that_does_not_fit_is_refused() {
     let full = engine(64 << 20);
-    let output = range(&full, "m");
+    // In JSON each letter takes six.
+    let letters = "\\x01".repeat(4_000);
+    let query = format!("label_replace(m, \"l\", \"{letters}\", \"\", \"\")");
+    let output = range(&full, &query);
     // Enough for the query, and not for its text beside it.
     let tight = engine(output.memory.peak() + (64 << 10));
-    let error = body(range(&tight, "m")).unwrap_err();
+    let error = body(range(&tight, &query)).unwrap_err();
     let QueryError::Memory(MemoryError::Query { what, .. }) = error else {
         panic!("{error}");
     };

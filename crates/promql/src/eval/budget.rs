@@ -11,7 +11,9 @@ use crate::error::{Position, QueryError};
 use crate::eval::Track;
 use crate::eval::memory::{Charge, entry_bytes, tracks_bytes};
 use crate::features::Features;
-use crate::queryable::{Queryable, QueryableError, Sample, SelectLimits, SelectRequest, StartTime};
+use crate::queryable::{
+    Queryable, QueryableError, Sample, SelectLimits, SelectRequest, Series, StartTime,
+};
 use crate::syntax::Selector;
 
 const READING: &str = "the samples that a selector reads";
@@ -91,6 +93,87 @@ impl<'q> Query<'q> {
         // Instead of what the store charged while it gathered.
         let read = before.saturating_add(tracks_bytes(&tracks));
         self.memory.settle(read, READING)?;
+        Ok(tracks)
+    }
+
+    /// As [`Query::select`], but `map` turns each series into what is wanted of it as soon as it is read. The order of
+    /// the results is that of the store.
+    pub(crate) fn select_mapped(
+        &self,
+        selector: &Selector,
+        (start, end): (i64, i64),
+        map: &mut dyn FnMut(Track) -> Result<Option<Track>, QueryError>,
+    ) -> Result<Vec<Track>, QueryError> {
+        self.check_deadline()?;
+        let request = self.request(selector, start, end);
+        if !self.storage.select_histograms(&request)?.is_empty() {
+            let tracks = self.select(selector, start, end)?.into_iter();
+            let mapped = tracks.filter_map(|track| map(track).transpose());
+            return mapped.collect();
+        }
+        let mut results: Vec<(usize, Track)> = Vec::new();
+        let (mut found, mut failed) = (0_usize, None);
+        // What was held, and what the results have taken since; the rest is the store's.
+        let (before, mut own) = (self.memory.loose(), 0_usize);
+        let mut each = |place: usize, part: Vec<Series>| {
+            found = found.saturating_add(part.len());
+            let store = self
+                .memory
+                .loose()
+                .saturating_sub(before.saturating_add(own));
+            let mapped = self.map_part(part, found, store, map);
+            own = self
+                .memory
+                .loose()
+                .saturating_sub(before.saturating_add(store));
+            match mapped {
+                Ok(tracks) => results.extend((place..).zip(tracks)),
+                Err(error) => failed = Some(error),
+            }
+            failed.is_none()
+        };
+        let read = self.storage.select_in_parts(&request, &mut each);
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        read.map_err(|error| self.read_error(error))?;
+        self.memory.settle(before.saturating_add(own), READING)?;
+        results.sort_by_key(|(place, _track)| *place);
+        Ok(results
+            .into_iter()
+            .map(|(_place, track)| track)
+            .filter(|track| !track.is_empty())
+            .collect())
+    }
+
+    /// Of each series what is wanted; `found` are read so far, and the store has charged some bytes for them.
+    fn map_part(
+        &self,
+        part: Vec<Series>,
+        found: usize,
+        charged: usize,
+        map: &mut dyn FnMut(Track) -> Result<Option<Track>, QueryError>,
+    ) -> Result<Vec<Track>, QueryError> {
+        if found > self.options.series_max {
+            return Err(QueryError::TooManySeries {
+                limit: self.options.series_max,
+            });
+        }
+        self.check_deadline()?;
+        let samples: usize = part.iter().map(|series| series.samples.capacity()).sum();
+        let bytes = samples.saturating_mul(size_of::<Sample>());
+        let _part = self.memory.hold(bytes.saturating_sub(charged), READING)?;
+        let read: usize = part.iter().map(|series| series.samples.len()).sum();
+        self.samples_read
+            .set(self.samples_read.get().saturating_add(read));
+        self.check_steps(self.samples_held.get().saturating_add(read))?;
+        let mut tracks = Vec::with_capacity(part.len());
+        for series in part {
+            let labels = series.labels.clone();
+            let mapped = map(Track::floats(series.labels, false, series.samples))?;
+            // A place for each, so that the others keep theirs.
+            tracks.push(mapped.unwrap_or_else(|| Track::floats(labels, false, Vec::new())));
+        }
         Ok(tracks)
     }
 

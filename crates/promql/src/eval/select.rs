@@ -106,11 +106,10 @@ impl Evaluator<'_> {
         pick: impl Fn(i64, Element) -> Element,
     ) -> Result<Vec<Track>, QueryError> {
         let lookback = self.query.lookback();
-        let mut tracks = self.select_window(selector, lookback, 0)?;
         let memory = &self.query.memory;
         let work = self.grid.len().saturating_mul(SAMPLE_BYTES);
         let _work = memory.hold(work, NEWEST)?;
-        for track in &mut tracks {
+        self.map_window(selector, (lookback, 0), &mut |track| {
             self.query.check_deadline()?;
             let mut picked = Track::floats(track.labels.clone(), track.drop_name, Vec::new());
             let (mut floats, mut histograms) = (0, 0);
@@ -123,17 +122,28 @@ impl Evaluator<'_> {
                 histograms = passed(&track.histograms, histograms, |sample| {
                     sample.timestamp <= reference
                 });
-                if let Some((time, element)) = newest(track, floats, histograms, after) {
+                if let Some((time, element)) = newest(&track, floats, histograms, after) {
                     picked.push(step, pick(time, element));
                 }
             }
             self.query.charge(picked.len())?;
             memory.grow(picked.bytes(), NEWEST)?;
-            memory.shrink(track.bytes());
-            *track = picked;
+            Ok((!picked.is_empty()).then_some(picked))
+        })
+    }
+
+    /// As [`Evaluator::select_window`], each series turned into what is wanted of it as soon as it is read.
+    pub(crate) fn map_window(
+        &self,
+        selector: &Selector,
+        (back, ahead): (i64, i64),
+        map: &mut dyn FnMut(Track) -> Result<Option<Track>, QueryError>,
+    ) -> Result<Vec<Track>, QueryError> {
+        if self.grid.len() == 0 {
+            return Ok(Vec::new());
         }
-        tracks.retain(|track| !track.is_empty());
-        Ok(tracks)
+        let window = self.read_window(selector, back, ahead);
+        self.query.select_mapped(selector, window, map)
     }
 
     /// Reads what a selector needs over the whole grid when each step looks back and ahead so far.

@@ -12,8 +12,8 @@ use crate::eval::select::{RangeSource, histograms_within};
 use crate::eval::{Element, Evaluator, Track};
 use crate::format::format_message;
 use crate::functions::{Starts, Window, WindowFunction, overlaps};
-use crate::queryable::Sample;
-use crate::syntax::{Edges, Expr, Node, ValueType};
+use crate::queryable::{Sample, is_stale};
+use crate::syntax::{Edges, Expr, Node, Selector, ValueType};
 
 /// A step may visit very many samples, so the deadline is looked at within a series too.
 const STEPS_PER_DEADLINE_CHECK: usize = 64;
@@ -42,6 +42,13 @@ impl Evaluator<'_> {
             .map(|node| self.eval_scalar(node))
             .collect::<Result<Vec<_>, _>>()?;
         self.check_params(function, &params, &scalars)?;
+        if let Expr::Matrix { selector, range } = range_node.bare()
+            && selector.edges == Edges::Sampled
+            && !(function.asks_for_starts() && self.query.features().start_timestamps)
+        {
+            let place = (range_node.position, *range);
+            return self.eval_window_of_selector(function, selector, place, &params);
+        }
         let source = self.eval_range_source(range_node)?;
         let starts = if function.asks_for_starts() {
             self.select_starts(range_node, &source)?
@@ -77,6 +84,49 @@ impl Evaluator<'_> {
             results.push(result);
         }
         Ok(results)
+    }
+
+    /// As above of a selector alone, whose samples are not all held at once.
+    fn eval_window_of_selector(
+        &self,
+        function: WindowFunction,
+        selector: &Selector,
+        (position, range): (Position, i64),
+        params: &[Vec<f64>],
+    ) -> Result<Vec<Track>, QueryError> {
+        let memory = &self.query.memory;
+        let work = self.grid.len().saturating_mul(SAMPLE_BYTES);
+        let _work = memory.hold(work, WINDOWS)?;
+        let source = RangeSource {
+            tracks: Vec::new(),
+            range,
+            shift: selector.shift,
+            edges: selector.edges,
+            before: 0,
+            after: 0,
+        };
+        self.map_window(selector, (range, 0), &mut |mut track| {
+            self.query.check_deadline()?;
+            track.samples.retain(|sample| !is_stale(sample.value));
+            track
+                .histograms
+                .retain(|sample| !sample.histogram.is_stale());
+            let place = Place {
+                name: track.labels.metric_name(),
+                position,
+            };
+            let track = (&track, Starts(&[]));
+            let result = self.apply_to_track(function, &source, track, params, place)?;
+            if result.is_empty() {
+                return Ok(None);
+            }
+            if function.wants_counter() && !result.samples.is_empty() {
+                self.hint_counter(&track.0.labels, position);
+            }
+            self.query.charge(result.len())?;
+            memory.grow(size_of::<Track>() + result.bytes(), WINDOWS)?;
+            Ok(Some(result))
+        })
     }
 
     fn apply_to_track(

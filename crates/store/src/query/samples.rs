@@ -1,5 +1,6 @@
 //! Samples and series for PromQL. These calls block: use a blocking thread.
 
+mod parts;
 mod segments;
 
 use std::collections::{BTreeSet, HashMap};
@@ -11,6 +12,8 @@ use crate::head::View;
 use crate::head::series::Selected;
 use crate::tables::Table;
 use crate::{Store, StoreError};
+use parts::{Part, Plan};
+use segments::Opened;
 
 /// What one call of [`Store::samples`] may return.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +35,13 @@ pub struct SeriesSamples {
 /// What a series takes while its samples are gathered: its place among those selected, its entry by id, here and
 /// while a segment is read, its place in the answer (bytes).
 const SERIES_BYTES: usize = 176;
+
+/// What a call sees.
+#[derive(Clone, Copy)]
+struct Cut<'v> {
+    view: &'v View,
+    segments: &'v [Opened<'v>],
+}
 
 /// The samples that a call has gathered, by series id.
 struct Gathered<'c> {
@@ -142,6 +152,102 @@ impl Store {
         if selected.is_empty() {
             return Ok(Vec::new());
         }
+        let window = (start_ms, end_ms);
+        let segments = self.open_segments(&view, window)?;
+        let cut = Cut {
+            view: &view,
+            segments: &segments,
+        };
+        let found = self.gather(cut, &selected, window, limits, charge)?;
+        if found.len() > limits.series_max {
+            return Err(too_large("series", limits.series_max));
+        }
+        Ok(found)
+    }
+
+    /// As [`Store::samples`], some series at a time: `each` is called with the place of the first of them among all that
+    /// match and with the series, in no order, until it says no. Parts are read ahead on as many threads as there are
+    /// cores, four at most. `charge` is told what they take together before they are read; it is to be given back when
+    /// the call has returned.
+    ///
+    /// # Errors
+    /// As [`Store::samples`]; what came before has been handed out. The samples are not counted.
+    pub fn samples_in_parts(
+        &self,
+        matchers: &[Matcher],
+        window: (i64, i64),
+        limits: SampleLimits,
+        charge: &mut dyn FnMut(usize) -> bool,
+        each: &mut dyn FnMut(usize, Vec<SeriesSamples>) -> bool,
+    ) -> Result<(), StoreError> {
+        let view = self.0.cut();
+        let mut selected = self.0.series.read().select(matchers);
+        if selected.is_empty() {
+            return Ok(());
+        }
+        selected.sort_by(|a, b| {
+            let metrics = a.labels.metric_name().cmp(b.labels.metric_name());
+            metrics.then(a.id.cmp(&b.id))
+        });
+        let segments = self.open_segments(&view, window)?;
+        let cut = Cut {
+            view: &view,
+            segments: &segments,
+        };
+        let mut found_series = 0;
+        let mut hand_out = |(place, found): Part| {
+            found_series += found.len();
+            match found_series > limits.series_max {
+                true => Err(too_large("series", limits.series_max)),
+                false => Ok(found.is_empty() || each(place, found)),
+            }
+        };
+        let plan = Plan::new(selected.len(), window);
+        if plan.parts == 1 {
+            let found = self.gather(cut, &selected, window, limits, charge)?;
+            return hand_out((0, found)).map(|_wants_more| ());
+        }
+        if !charge(selected.len() * SERIES_BYTES + plan.bytes()) {
+            return Err(no_memory());
+        }
+        parts::read(plan, &selected, &mut hand_out, &|some| {
+            let mut bytes = 0;
+            let mut charge = |more| {
+                bytes += more;
+                some.len() == 1 || bytes <= parts::PART_BYTES
+            };
+            self.gather(cut, some, window, limits, &mut charge)
+        })
+    }
+
+    /// The segments that may have samples in the window.
+    fn open_segments<'v>(
+        &self,
+        view: &'v View,
+        (start_ms, end_ms): (i64, i64),
+    ) -> Result<Vec<Opened<'v>>, StoreError> {
+        let overlapping = view.snapshot.table(Table::Samples).filter(|file| {
+            file.time_range.is_none_or(|(first, last)| {
+                first.to_millis().0 <= end_ms && last.to_millis().0 >= start_ms
+            })
+        });
+        overlapping
+            .map(|file| {
+                let opened = Opened::open(&file.path);
+                opened.inspect_err(|error| self.0.searcher.damage().note(&file.path, error))
+            })
+            .collect()
+    }
+
+    /// All samples of some series.
+    fn gather(
+        &self,
+        cut: Cut<'_>,
+        selected: &[Selected],
+        window: (i64, i64),
+        limits: SampleLimits,
+        charge: &mut dyn FnMut(usize) -> bool,
+    ) -> Result<Vec<SeriesSamples>, StoreError> {
         if !charge(selected.len() * SERIES_BYTES) {
             return Err(no_memory());
         }
@@ -150,7 +256,7 @@ impl Store {
                 .iter()
                 .map(|series| (series.id, Vec::new()))
                 .collect(),
-            window: (start_ms, end_ms),
+            window,
             samples: 0,
             limits,
             charge,
@@ -159,34 +265,23 @@ impl Store {
             .iter()
             .map(|series| series.labels.metric_name())
             .collect();
-        for file in view.snapshot.table(Table::Samples) {
-            let overlaps = file.time_range.is_none_or(|(first, last)| {
-                first.to_millis().0 <= end_ms && last.to_millis().0 >= start_ms
-            });
-            if overlaps {
-                gathered.check_deadline()?;
-                let read = segments::read(&file.path, &metrics, &mut gathered);
-                read.inspect_err(|error| self.0.searcher.damage().note(&file.path, error))?;
-            }
+        for segment in cut.segments {
+            gathered.check_deadline()?;
+            let read = segments::read(segment, &metrics, &mut gathered);
+            read.inspect_err(|error| self.0.searcher.damage().note(segment.path, error))?;
         }
-        gathered.add_head(&view, &selected)?;
-        let found: Vec<SeriesSamples> = selected
-            .into_iter()
-            .filter_map(|series| {
-                let mut samples = gathered
-                    .by_series
-                    .remove(&series.id)
-                    .filter(|list| !list.is_empty())?;
-                samples.sort_by_key(|(time_ms, _value)| *time_ms);
-                samples.dedup_by_key(|(time_ms, _value)| *time_ms);
-                let labels = series.labels;
-                Some(SeriesSamples { labels, samples })
-            })
-            .collect();
-        if found.len() > limits.series_max {
-            return Err(too_large("series", limits.series_max));
-        }
-        Ok(found)
+        gathered.add_head(cut.view, selected)?;
+        let found = selected.iter().filter_map(|series| {
+            let mut samples = gathered
+                .by_series
+                .remove(&series.id)
+                .filter(|list| !list.is_empty())?;
+            samples.sort_by_key(|(time_ms, _value)| *time_ms);
+            samples.dedup_by_key(|(time_ms, _value)| *time_ms);
+            let labels = series.labels.clone();
+            Some(SeriesSamples { labels, samples })
+        });
+        Ok(found.collect())
     }
 
     /// The label sets that fulfil one of the selectors (all when there is none) and were seen on a day

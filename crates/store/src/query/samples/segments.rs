@@ -11,7 +11,11 @@ use std::path::Path;
 use arrow::array::BooleanArray;
 use arrow::error::ArrowError;
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ArrowPredicateFn, ParquetRecordBatchReaderBuilder, RowFilter};
+use parquet::arrow::arrow_reader::{
+    ArrowPredicateFn, ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
+    RowFilter,
+};
+use parquet::errors::ParquetError;
 use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::statistics::Statistics;
 use parquet::schema::types::ColumnPath;
@@ -24,21 +28,43 @@ use crate::tables::{Table, column};
 
 const BATCH_ROWS: usize = 65_536;
 
+/// A segment whose footer was read.
+pub(super) struct Opened<'p> {
+    pub(super) path: &'p Path,
+    metadata: ArrowReaderMetadata,
+}
+
+impl<'p> Opened<'p> {
+    pub(super) fn open(path: &'p Path) -> Result<Self, StoreError> {
+        let metadata = ArrowReaderMetadata::load(&file(path)?, ArrowReaderOptions::default());
+        let metadata = metadata.map_err(|source| unreadable(path, source))?;
+        Ok(Self { path, metadata })
+    }
+}
+
+fn file(path: &Path) -> Result<File, StoreError> {
+    File::open(path).map_err(|source| StoreError::Io {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn unreadable(path: &Path, source: ParquetError) -> StoreError {
+    StoreError::Read {
+        path: path.to_owned(),
+        source,
+    }
+}
+
 /// Adds the samples of the wanted series, which are all of the given metrics.
 pub(super) fn read(
-    path: &Path,
+    segment: &Opened<'_>,
     metrics: &BTreeSet<&str>,
     gathered: &mut Gathered<'_>,
 ) -> Result<(), StoreError> {
-    let parquet = |source| StoreError::Read {
-        path: path.to_owned(),
-        source,
-    };
-    let file = File::open(path).map_err(|source| StoreError::Io {
-        path: path.to_owned(),
-        source,
-    })?;
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(parquet)?;
+    let parquet = |source| unreadable(segment.path, source);
+    let metadata = segment.metadata.clone();
+    let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file(segment.path)?, metadata);
     let mut ids: Vec<u64> = gathered.by_series.keys().copied().collect();
     ids.sort_unstable();
     let groups: Vec<usize> = builder
