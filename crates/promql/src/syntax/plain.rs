@@ -1,8 +1,11 @@
 //! The query in the part of the language that `promql-parser` reads.
 //!
 //! In: the tokens of a query. Out: its text, in which arithmetic on durations is done, `anchored` and `smoothed` are
-//! left out, an operator that trims histograms is a comparison, and the selector of `info` begins with a matcher of
-//! [`INFO_MARK`] (the parser wants one that does not match the empty text). `lower` reads the tokens as they were.
+//! left out, an operator that trims histograms is a comparison, a text in backticks has quotes, and the selector of
+//! `info` begins with a matcher of [`INFO_MARK`] (the parser wants one that does not match the empty text). `lower`
+//! reads the tokens as they were.
+
+use promql_parser::util::escape_string;
 
 use crate::error::QueryError;
 use crate::features::Features;
@@ -57,6 +60,7 @@ pub(crate) fn plain(
     let (mut index, mut braces) = (0, 0_usize);
     while index < tokens.len() {
         match tokens.text_at(index) {
+            text if text.starts_with('`') => rewriting.raw_text(index),
             "{" => {
                 braces += 1;
                 rewriting.mark(index);
@@ -115,6 +119,18 @@ impl Rewriting<'_, '_> {
             self.copy_to(self.tokens.end_of(brace));
             self.plain.text.push_str(INFO_MARK);
             self.plain.text.push_str("=\"1\",");
+        }
+    }
+
+    /// The parser reads escapes in texts that have none.
+    fn raw_text(&mut self, index: usize) {
+        let token = self.tokens.text_at(index);
+        if let Some(text) = token
+            .strip_prefix('`')
+            .and_then(|text| text.strip_suffix('`'))
+            && text.contains('\\')
+        {
+            self.replace(index, index + 1, &format!("\"{}\"", escape_string(text)));
         }
     }
 

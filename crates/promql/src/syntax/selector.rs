@@ -5,7 +5,10 @@ use promql_parser::parser::{Expr, VectorSelector, parse};
 use vervet_model::{METRIC_NAME, MatchOp, Matcher};
 
 use crate::error::QueryError;
+use crate::features::Features;
 use crate::stack::with_room;
+use crate::syntax::lower::Bounds;
+use crate::syntax::plain::plain;
 use crate::syntax::tokens::Tokens;
 
 /// The matchers of a series selector such as `up{job="api"}`, for `match[]` parameters.
@@ -18,7 +21,13 @@ pub fn parse_selector(text: &str) -> Result<Vec<Matcher>, QueryError> {
 
 fn parse_shallow(text: &str) -> Result<Vec<Matcher>, QueryError> {
     let tokens = Tokens::scan(text)?;
-    match parse(text).map_err(|message| tokens.explain(message))? {
+    let nothing = Bounds {
+        start: 0,
+        end: 0,
+        step: 0,
+    };
+    let plain = plain(&tokens, nothing, Features::default())?;
+    match parse(&plain.text).map_err(|message| tokens.explain(message))? {
         Expr::VectorSelector(selector) if selector.offset.is_none() && selector.at.is_none() => {
             matchers_of(&selector)
         }

@@ -30,6 +30,24 @@ fn an_operator_that_is_not_the_one_that_was_parsed_is_an_error() {
 }
 
 #[test]
+fn texts_in_backticks_have_no_escapes() {
+    let wanted = r#"\d+ "x" \\"#;
+    let query = format!("x{{a=`{wanted}`}}");
+    let node = read(&query).expect("valid");
+    let Expr::Vector(selector) = &node.expr else {
+        panic!("{node:?}");
+    };
+    assert_eq!(selector.matchers[1].value, wanted);
+    let matchers = crate::parse_selector(&query).expect("valid");
+    assert_eq!(matchers[1].value, wanted);
+    let node = read(r"label_replace(x, `a`, `$1`, `b`, `(\w+)\.`)").expect("valid");
+    let Expr::Call { args, .. } = &node.expr else {
+        panic!("{node:?}");
+    };
+    assert!(matches!(&args[4].expr, Expr::Text(text) if text == r"(\w+)\."));
+}
+
+#[test]
 fn time_ranges_of_any_length_have_a_length() {
     let bounds = Bounds {
         start: i64::MIN,
