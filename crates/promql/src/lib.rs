@@ -22,6 +22,7 @@ mod native;
 mod queryable;
 mod stack;
 mod syntax;
+mod tree;
 mod value;
 
 pub use engine::{Engine, EngineOptions};
@@ -37,4 +38,5 @@ pub use queryable::{
     StartTime, is_stale,
 };
 pub use syntax::{QUERY_DEPTH_MAX, QUERY_TOKENS_MAX, parse_selector};
+pub use tree::{format_query, parse_query};
 pub use value::{InstantSample, QueryOutput, Value};

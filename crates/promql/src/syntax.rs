@@ -19,8 +19,9 @@ use crate::error::{Position, QueryError};
 use crate::functions::Function;
 
 pub(crate) use lower::{Bounds, parse_query};
+pub(crate) use plain::plain;
 pub use selector::parse_selector;
-pub(crate) use tokens::token_count;
+pub(crate) use tokens::{Tokens, duration_seconds, token_count};
 
 /// Words, numbers and signs in one query, at most.
 pub const QUERY_TOKENS_MAX: usize = 4096;
@@ -183,6 +184,29 @@ pub(crate) enum AggregateOp {
 }
 
 impl AggregateOp {
+    const ALL: [Self; 14] = [
+        Self::Sum,
+        Self::Avg,
+        Self::Count,
+        Self::Min,
+        Self::Max,
+        Self::Group,
+        Self::Stddev,
+        Self::Stdvar,
+        Self::Topk,
+        Self::Bottomk,
+        Self::Limitk,
+        Self::LimitRatio,
+        Self::Quantile,
+        Self::CountValues,
+    ];
+
+    /// The aggregation that a word of a query names.
+    pub(crate) fn of_word(word: &str) -> Option<Self> {
+        let mut all = Self::ALL.into_iter();
+        all.find(|op| word.eq_ignore_ascii_case(op.as_str()))
+    }
+
     /// As in a query.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
@@ -238,6 +262,33 @@ pub(crate) enum BinaryOp {
 }
 
 impl BinaryOp {
+    const ALL: [Self; 18] = [
+        Self::Add,
+        Self::Sub,
+        Self::Mul,
+        Self::Div,
+        Self::Mod,
+        Self::Pow,
+        Self::Atan2,
+        Self::Equal,
+        Self::NotEqual,
+        Self::Greater,
+        Self::Less,
+        Self::GreaterEqual,
+        Self::LessEqual,
+        Self::And,
+        Self::Or,
+        Self::Unless,
+        Self::TrimUpper,
+        Self::TrimLower,
+    ];
+
+    /// The operator that a sign or word of a query is.
+    pub(crate) fn of_word(word: &str) -> Option<Self> {
+        let mut all = Self::ALL.into_iter();
+        all.find(|op| word.eq_ignore_ascii_case(op.as_str()))
+    }
+
     /// The operators that the parser does not know, and what it reads instead.
     pub(crate) fn trim(text: &str) -> Option<(Self, &'static str)> {
         match text {
