@@ -32,6 +32,7 @@ use vervet_model::UnixNanos;
 use vervet_store::Store;
 use vervet_wire::http;
 
+use crate::config::CollectorConfig;
 use crate::derived::Derived;
 use crate::health::Health;
 use crate::ingest::Ingest;
@@ -61,7 +62,24 @@ pub(crate) struct Context {
     pub(crate) external_url: Option<String>,
     /// Where the API listens.
     pub(crate) listen: SocketAddr,
+    pub(crate) settings: Settings,
     pub(crate) started: UnixNanos,
+}
+
+/// The configuration as it is shown.
+pub(crate) struct Settings {
+    yaml: String,
+    /// How long metrics are kept; empty where they are kept for ever.
+    retention: String,
+}
+
+impl Settings {
+    pub(crate) fn of(config: &CollectorConfig) -> Self {
+        Self {
+            yaml: config.shown(),
+            retention: config.shown_retention(),
+        }
+    }
 }
 
 type Shared = Arc<Context>;
@@ -69,29 +87,7 @@ type Shared = Arc<Context>;
 /// All routes. `otlp_body_bytes_max` limits OTLP bodies before and after decompression.
 pub(crate) fn router(context: Context, ingest: Ingest, otlp_body_bytes_max: usize) -> Router {
     let (listen, known_as) = (context.listen, context.external_url.clone());
-    let api = Router::new()
-        .route(
-            "/api/v1/query",
-            get(prometheus::query).post(prometheus::query),
-        )
-        .route(
-            "/api/v1/query_range",
-            get(prometheus::query_range).post(prometheus::query_range),
-        )
-        .route(
-            "/api/v1/labels",
-            get(prometheus::labels).post(prometheus::labels),
-        )
-        .route("/api/v1/label/{name}/values", get(prometheus::label_values))
-        .route(
-            "/api/v1/series",
-            get(prometheus::series).post(prometheus::series),
-        )
-        .route("/api/v1/metadata", get(prometheus::metadata))
-        .route("/api/v1/rules", get(prometheus::rules))
-        .route("/api/v1/alerts", get(prometheus::alerts))
-        .route("/api/v1/status/buildinfo", get(prometheus::buildinfo))
-        .route("/api/v1/status/flags", get(prometheus::flags))
+    let api = prometheus_routes()
         .route("/loki/api/v1/query", get(loki::query))
         .route("/loki/api/v1/query_range", get(loki::query_range))
         .route("/loki/api/v1/labels", get(loki::labels))
@@ -126,4 +122,46 @@ pub(crate) fn router(context: Context, ingest: Ingest, otlp_body_bytes_max: usiz
         .merge(http::remote_write::router(ingest, otlp_body_bytes_max))
         .merge(api);
     http::guard::site(all, listen, known_as.as_deref())
+}
+
+fn prometheus_routes() -> Router<Shared> {
+    Router::new()
+        .route(
+            "/api/v1/query",
+            get(prometheus::query).post(prometheus::query),
+        )
+        .route(
+            "/api/v1/query_range",
+            get(prometheus::query_range).post(prometheus::query_range),
+        )
+        .route(
+            "/api/v1/labels",
+            get(prometheus::labels).post(prometheus::labels),
+        )
+        .route("/api/v1/label/{name}/values", get(prometheus::label_values))
+        .route(
+            "/api/v1/series",
+            get(prometheus::series).post(prometheus::series),
+        )
+        .route("/api/v1/metadata", get(prometheus::metadata))
+        .route("/api/v1/rules", get(prometheus::rules))
+        .route("/api/v1/alerts", get(prometheus::alerts))
+        .route("/api/v1/status/buildinfo", get(prometheus::buildinfo))
+        .route("/api/v1/status/flags", get(prometheus::flags))
+        .route("/api/v1/status/config", get(prometheus::config))
+        .route("/api/v1/status/runtimeinfo", get(prometheus::runtimeinfo))
+        .route("/api/v1/status/tsdb", get(prometheus::tsdb))
+        .route("/api/v1/targets", get(prometheus::targets))
+        .route(
+            "/api/v1/format_query",
+            get(prometheus::format_query).post(prometheus::format_query),
+        )
+        .route(
+            "/api/v1/parse_query",
+            get(prometheus::parse_query).post(prometheus::parse_query),
+        )
+        .route(
+            "/api/v1/query_exemplars",
+            get(prometheus::query_exemplars).post(prometheus::query_exemplars),
+        )
 }

@@ -12,6 +12,7 @@
 
 mod memory;
 mod promote;
+mod shown;
 mod spec;
 mod upkeep;
 

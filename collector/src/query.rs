@@ -30,6 +30,7 @@ pub(crate) struct QueryService {
     /// How long a query waits at most.
     patience: Duration,
     series_max: usize,
+    features: Features,
 }
 
 impl QueryService {
@@ -53,7 +54,13 @@ impl QueryService {
             waiting,
             patience,
             series_max: limits.query_series,
+            features,
         }
+    }
+
+    /// The parts of the language that are switched on.
+    pub(crate) fn features(&self) -> Features {
+        self.features
     }
 
     /// # Errors

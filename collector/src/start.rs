@@ -132,6 +132,7 @@ impl Collector {
             environment: config.environment.clone(),
             external_url: config.external_url.clone(),
             listen: config.http,
+            settings: api::Settings::of(&config),
             started,
         };
         let mut servers = JoinSet::new();

@@ -2,6 +2,7 @@
 //! than [`ITEMS_MAX`] or [`BYTES_MAX`]. What is cut says so in its warnings, in Prometheus's words.
 
 use vervet_model::Labels;
+use vervet_promql::Value;
 
 use super::params::{InvalidParam, Params};
 
@@ -61,6 +62,26 @@ impl ListLimit {
     }
 }
 
+/// Leaves so many series of an answer at most; 0 and nothing are all.
+pub(super) fn cut_answer(value: &mut Value, warnings: &mut Vec<String>, limit: Option<usize>) {
+    let limit = limit.filter(|limit| *limit > 0).unwrap_or(usize::MAX);
+    let is_cut = match value {
+        Value::Vector(samples) => cut_list(samples, limit),
+        Value::Matrix(series) => cut_list(series, limit),
+        Value::Scalar(_) | Value::String { .. } => false,
+    };
+    if is_cut {
+        warnings.push(CUT.to_owned());
+    }
+}
+
+/// Whether something was cut.
+fn cut_list<T>(items: &mut Vec<T>, limit: usize) -> bool {
+    let longer = items.len() > limit;
+    items.truncate(limit);
+    longer
+}
+
 /// The text of labels.
 pub(super) fn labels_bytes(labels: &Labels) -> usize {
     let labels = labels.iter();
@@ -71,12 +92,31 @@ pub(super) fn labels_bytes(labels: &Labels) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use vervet_promql::Series;
+
     use super::*;
 
     fn cut(limit: usize, items: Vec<String>) -> (usize, Vec<String>) {
         let limit = ListLimit { items: limit };
         let listed = limit.cut(items, String::len, vec!["before".to_owned()]);
         (listed.items.len(), listed.warnings)
+    }
+
+    #[test]
+    fn answers_have_as_many_series_as_is_asked_for() {
+        for (limit, left) in [(None, 3), (Some(0), 3), (Some(3), 3), (Some(2), 2)] {
+            let series = Series {
+                labels: Labels::empty(),
+                samples: Vec::new(),
+            };
+            let (mut value, mut warnings) = (Value::Matrix(vec![series; 3]), Vec::new());
+            cut_answer(&mut value, &mut warnings, limit);
+            let Value::Matrix(series) = &value else {
+                panic!("a matrix stays one");
+            };
+            assert_eq!(series.len(), left, "{limit:?}");
+            assert_eq!(warnings.len(), usize::from(left < 3));
+        }
     }
 
     #[test]

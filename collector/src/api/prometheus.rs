@@ -1,5 +1,8 @@
 //! The Prometheus HTTP API, `/api/v1`.
 
+mod language;
+mod server;
+
 use std::time::Duration;
 
 use axum::extract::{Path, State};
@@ -11,10 +14,13 @@ use vervet_store::Store;
 
 use super::Shared;
 use super::answer::query_answer;
-use super::listed::{ListLimit, labels_bytes};
+use super::listed::{ListLimit, cut_answer, labels_bytes};
 use super::params::Params;
 use super::response::{Failure, PrometheusFailure, success, success_with};
 use crate::time::{parse_duration, parse_prometheus_time};
+
+pub(super) use language::{format_query, parse_query, query_exemplars};
+pub(super) use server::{config, runtimeinfo, targets, tsdb};
 
 type Answer = Result<Response, PrometheusFailure>;
 
@@ -26,7 +32,9 @@ pub(super) async fn query(State(context): State<Shared>, params: Params) -> Answ
     let at = params
         .parse("time", parse_prometheus_time)?
         .unwrap_or_else(|| SystemClock.now().to_millis());
-    let output = context.queries.promql_instant(text, at).await?;
+    let limit = params.parse("limit", |text| text.parse::<usize>().ok())?;
+    let mut output = context.queries.promql_instant(text, at).await?;
+    cut_answer(&mut output.value, &mut output.warnings, limit);
     Ok(query_answer(output).await?)
 }
 
@@ -36,7 +44,9 @@ pub(super) async fn query_range(State(context): State<Shared>, params: Params) -
     let end = params.require("end", parse_prometheus_time)?;
     let step = params.require("step", parse_duration)?;
     check_range(start, end, step)?;
-    let output = context.queries.promql_range(text, start, end, step).await?;
+    let limit = params.parse("limit", |text| text.parse::<usize>().ok())?;
+    let mut output = context.queries.promql_range(text, start, end, step).await?;
+    cut_answer(&mut output.value, &mut output.warnings, limit);
     Ok(query_answer(output).await?)
 }
 

@@ -125,6 +125,11 @@ async fn bad_queries_are_refused_in_the_words_of_their_api() {
         ("/api/v1/query", "time", "yesterday"),
         ("/api/v1/query_range", "query", "up"),
         ("/api/v1/series", "match[]", "{"),
+        ("/api/v1/format_query", "query", "sum("),
+        ("/api/v1/parse_query", "query", "rate(x[5m * 2])"),
+        ("/api/v1/query_exemplars", "query", "x{"),
+        ("/api/v1/query_exemplars", "start", "tomorrow"),
+        ("/api/v1/status/tsdb", "limit", "0"),
         (
             "/loki/api/v1/query_range",
             "query",

@@ -22,5 +22,6 @@ mod full_disk;
 mod harness;
 mod operate;
 mod plain_files;
+mod prometheus_clients;
 mod services;
 mod small_memory;
