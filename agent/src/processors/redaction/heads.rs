@@ -299,9 +299,12 @@ fn dsn(text: &[u8], head: Range<usize>) -> Option<Range<usize>> {
         |byte: &u8| *byte <= b' ' || matches!(byte, b'"' | b'\'' | b'`' | b'=' | b'<' | b'>');
     let near = before.iter().rev().take(BYTES_MAX);
     let far = near.clone().position(is_end).unwrap_or(near.len());
-    let start = head.start - far;
-    let pair = text.get(start..head.start)?;
+    let pair = before.get(head.start - far..)?;
     let colon = memchr::memchr(b':', pair)?;
+    // Words of a language without spaces may stand right before the name.
+    let name = pair.get(..colon)?.iter().rev();
+    let name = name.take_while(|byte| byte.is_ascii()).count();
+    let start = head.start - far + colon - name;
     (colon + 1 < pair.len()).then_some(start..head.start)
 }
 

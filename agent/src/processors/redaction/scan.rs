@@ -35,11 +35,23 @@ pub(super) enum Cover {
     Hash(hmac::Key),
 }
 
-/// A place in a text and the rule that found it.
+/// A place in a text, of whole characters, and the rule that found it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Found {
-    pub(super) place: Range<usize>,
-    pub(super) rule: usize,
+    place: Range<usize>,
+    rule: usize,
+}
+
+impl Found {
+    /// A finder that stops at a bound may stop within a character, which then belongs to the place.
+    pub(super) fn new(text: &str, place: Range<usize>, rule: usize) -> Self {
+        let start = text.floor_char_boundary(place.start);
+        let end = text.ceil_char_boundary(place.end.max(start));
+        Self {
+            place: start..end,
+            rule,
+        }
+    }
 }
 
 /// The rules of one processor. A rule's number is its index in `names`.
@@ -148,7 +160,7 @@ impl Scanner {
         if bytes.len() < self.text_bytes_min {
             return found;
         }
-        let mut add = |rule: usize, place: Range<usize>| found.push(Found { place, rule });
+        let mut add = |rule: usize, place: Range<usize>| found.push(Found::new(text, place, rule));
         if let Some(keywords) = &self.keywords {
             keywords.find(bytes, |detector, place| {
                 if let Some(rule) = self.rule(detector) {
@@ -230,6 +242,7 @@ impl Scanner {
             && (name == KEY_RULE || self.names.iter().any(|known| known == name))
     }
 
+    /// The text with these places covered, which are in order and do not overlap. What is outside of them stays.
     pub(super) fn cover_all(&self, text: &str, found: &[Found]) -> String {
         let mut out = String::with_capacity(text.len() + found.len() * 8);
         let mut done = 0;
@@ -289,3 +302,6 @@ fn merge(mut found: Vec<Found>) -> Vec<Found> {
     }
     merged
 }
+
+#[cfg(test)]
+mod tests;

@@ -113,7 +113,8 @@ impl Redactor {
         rules: &mut Vec<usize>,
     ) -> Option<usize> {
         if let Value::String(text) = value {
-            *text = Cow::Owned(self.scanner.cover_all(text, &[Found { place, rule }]));
+            let found = Found::new(text, place, rule);
+            *text = Cow::Owned(self.scanner.cover_all(text, &[found]));
         }
         match self.fate(vec![rule], rules) {
             Fate::Goes(rule) => Some(rule),
