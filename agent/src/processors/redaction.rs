@@ -24,6 +24,7 @@ mod query;
 mod scan;
 mod user_info;
 mod values;
+mod work;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -30,6 +30,8 @@ use super::names::{self, Secrecy, SecretKey, Tail};
 const TABLE_TEXTS_MAX: usize = 360;
 /// White space and colours that may stand around the sign (bytes or sequences).
 const GAP_MAX: usize = 32;
+/// How often, at most, the bytes of a text are read as parts of values that are not secret.
+const READINGS_MAX: usize = 8;
 /// How far before a value its bracket is looked for (bytes).
 const GROUP_LOOK_BACK: usize = 8;
 /// Parameters of a colour sequence (bytes).
@@ -126,7 +128,8 @@ impl Assignments {
 
     /// Calls `found` for each value, and with its detector for each token.
     pub(super) fn find(&self, text: &[u8], mut found: impl FnMut(Option<Detector>, Range<usize>)) {
-        let (mut floor, mut barren) = (0, 0);
+        let mut floor = 0;
+        let mut barren = Barren::of(text);
         for hit in self.search.find_iter(text) {
             if hit.start() < floor {
                 continue;
@@ -154,27 +157,56 @@ impl Assignments {
     }
 }
 
-/// The value of a key that has one, if it is secret. What begins before `barren` is part of a word that is not.
+/// Values that were read and are not secret.
+struct Barren {
+    /// What begins before is part of one, and is not judged by itself.
+    end: usize,
+    /// Bytes of values in quotes and brackets that may still be read again for the keys in them.
+    again: usize,
+}
+
+impl Barren {
+    fn of(text: &[u8]) -> Self {
+        Self {
+            end: 0,
+            again: text.len().saturating_mul(READINGS_MAX),
+        }
+    }
+
+    /// What begins within a bare word ends where that ends: it is judged once.
+    fn add(&mut self, value: &Range<usize>, is_quoted: bool) {
+        let again = self.again.checked_sub(value.len()).filter(|_| is_quoted);
+        (self.end, self.again) = match again {
+            Some(again) => (0, again),
+            None => (value.end, self.again),
+        };
+    }
+}
+
+/// The value of a key that has one, if it is secret.
 fn value_of_key(
     text: &[u8],
     name: Range<usize>,
     (is_whole, secrecy): (bool, Secrecy),
-    barren: &mut usize,
+    barren: &mut Barren,
 ) -> Option<Range<usize>> {
-    if secrecy.is_judged() && (name.start < *barren || is_of_something_else(text, name.start)) {
+    if secrecy.is_judged() && is_of_something_else(text, name.start) {
         return None;
     }
     let tail = names::tail(text.get(name.end..)?, is_whole);
+    let secrecy = if tail.is_many {
+        secrecy.many()
+    } else {
+        secrecy
+    };
+    if secrecy.is_judged() && name.start < barren.end {
+        return None;
+    }
     let given = value_of(text, name, tail, secrecy)?;
     if is_secret(text, &given) {
         return Some(given.place);
     }
-    // What begins within a bare word ends where that ends: it is judged once.
-    *barren = if is_quoted(text, &given.place) {
-        0
-    } else {
-        given.place.end
-    };
+    barren.add(&given.place, is_quoted(text, &given.place));
     None
 }
 
@@ -234,11 +266,6 @@ fn begins_key(text: &[u8], at: usize, is_whole: bool) -> bool {
 
 /// The value that is given to a key.
 fn value_of(text: &[u8], name: Range<usize>, tail: Tail, secrecy: Secrecy) -> Option<Given> {
-    let secrecy = if tail.is_many {
-        secrecy.many()
-    } else {
-        secrecy
-    };
     let behind = name.end + tail.length;
     let rest = text.get(behind..)?;
     if rest.first().is_some_and(u8::is_ascii_alphanumeric) {

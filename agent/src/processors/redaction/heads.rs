@@ -9,6 +9,7 @@ use super::commands;
 use super::detector::Detector;
 use super::judged;
 use super::keywords::{begins_word, decodes_to_pair, is_alphanumeric, is_base64, is_word, run};
+use super::work;
 
 /// Where the secret stands in a text that has a head at the range.
 type Decide = fn(&[u8], Range<usize>) -> Option<Range<usize>>;
@@ -202,9 +203,13 @@ fn sk(text: &[u8], head: Range<usize>) -> Option<Range<usize>> {
 fn slack_hook(text: &[u8], head: Range<usize>) -> Option<Range<usize>> {
     const LENGTH_MIN: usize = 20;
     let kind = run(text, head.end, |byte| byte.is_ascii_alphabetic());
+    // Told before the path is read, in which others may begin.
+    if kind == 0 {
+        return None;
+    }
     let start = head.end + kind + 1;
     let length = run(text, start, is_path);
-    (kind > 0 && length >= LENGTH_MIN).then_some(start..start + length)
+    (length >= LENGTH_MIN).then_some(start..start + length)
 }
 
 /// The token behind the number of the hook.
@@ -310,6 +315,8 @@ fn dsn(text: &[u8], head: Range<usize>) -> Option<Range<usize>> {
 
 /// The password behind the `/` of `oracle:thin:name/password@host`.
 fn oracle(text: &[u8], head: Range<usize>) -> Option<Range<usize>> {
+    const BYTES_MAX: usize = 256;
+    let text = text.get(..text.len().min(head.end + BYTES_MAX))?;
     let pair = run(text, head.end, |byte| {
         byte > b' ' && !b"\"'@".contains(&byte)
     });
@@ -338,9 +345,12 @@ fn is_graphic(byte: u8) -> bool {
 /// `IDENTIFIED BY 'password'` of SQL.
 fn identified(text: &[u8], head: Range<usize>) -> Option<Range<usize>> {
     let rest = text.get(head.end..)?;
+    if rest.first() == Some(&b'<') {
+        return None;
+    }
     let length = memchr::memchr(*text.get(head.end - 1)?, rest).unwrap_or(rest.len());
-    let is_covered = rest.first() == Some(&b'<');
-    (length > 0 && !is_covered).then_some(head.end..head.end + length)
+    work::read(length);
+    (length > 0).then_some(head.end..head.end + length)
 }
 
 /// To the line that ends the key, or the end of the text.
@@ -355,7 +365,9 @@ fn ssh2(text: &[u8], head: Range<usize>) -> Option<Range<usize>> {
         let dashes = memchr::memmem::find(behind, b"----")?;
         Some(head.end + at + 9 + dashes + 4)
     });
-    Some(head.start..end.unwrap_or(text.len()))
+    let end = end.unwrap_or(text.len());
+    work::read(end - head.start);
+    Some(head.start..end)
 }
 
 /// To the check behind the key, or the end of the text.
@@ -367,5 +379,7 @@ fn putty(text: &[u8], head: Range<usize>) -> Option<Range<usize>> {
         let gap = run(text, check, |byte| byte == b' ');
         check + gap + run(text, check + gap, is_hex)
     });
-    Some(head.start..end.unwrap_or(text.len()))
+    let end = end.unwrap_or(text.len());
+    work::read(end - head.start);
+    Some(head.start..end)
 }

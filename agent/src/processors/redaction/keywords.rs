@@ -10,6 +10,7 @@ use aho_corasick::{AhoCorasick, MatchKind};
 use super::detector::Detector;
 use super::email;
 use super::user_info::user_info;
+use super::work;
 
 /// Decides whether the keyword at the range is part of a secret, and where that stands.
 type Decide = fn(&[u8], Range<usize>) -> Option<Range<usize>>;
@@ -127,7 +128,9 @@ fn is_token68(byte: u8) -> bool {
 /// How many bytes from `at` on are of a kind.
 pub(super) fn run(text: &[u8], at: usize, is: fn(u8) -> bool) -> usize {
     let rest = text.get(at..).unwrap_or_default();
-    rest.iter().take_while(|byte| is(**byte)).count()
+    let length = rest.iter().take_while(|byte| is(**byte)).count();
+    work::read(length);
+    length
 }
 
 /// Whether a word could begin at `at`: no letter or digit before it, save that of an escape (`%3D`, `\n`).
@@ -319,5 +322,7 @@ fn private_key(text: &[u8], keyword: Range<usize>) -> Option<Range<usize>> {
         let dashes = memchr::memmem::find(label, b"-----")?;
         Some(keyword.end + at + END.len() + dashes + 5)
     });
-    Some(keyword.start..end.unwrap_or(text.len()))
+    let end = end.unwrap_or(text.len());
+    work::read(end - keyword.start);
+    Some(keyword.start..end)
 }

@@ -4,6 +4,7 @@
 //! does not. A number, an `s` or a word such as `value` behind them changes little ([`tail`]). An own key is a whole name, or all behind its last point.
 
 use super::judged;
+use super::work;
 use super::{KEYS_DEFAULT, KEYS_JUDGED, KEYS_LIKELY};
 
 /// Words that may stand behind a key: `password.value`, `passwordConfirm`; behind a whole key the first of them.
@@ -20,6 +21,8 @@ const BEHIND: [&[u8]; 11] = [
     b"plaintext",
     b"string",
 ];
+/// The longest of these (bytes).
+const BEHIND_BYTES_MAX: usize = 12;
 /// The last letters of these.
 const ENDS: &[u8] = b"enmtdwg";
 /// Digits that may stand behind a key: `password2`.
@@ -95,8 +98,10 @@ pub(super) fn tail(text: &[u8], is_whole: bool) -> Tail {
     } else if sign > 0 || word.first().is_some_and(u8::is_ascii_uppercase) {
         let letters = word
             .iter()
+            .take(BEHIND_BYTES_MAX + 1)
             .take_while(|byte| byte.is_ascii_alphabetic())
             .count();
+        work::read(letters);
         let known = word
             .get(..letters)
             .is_some_and(|word| is_behind(word, is_whole));

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use super::work;
+
 /// Longest name of a parameter that is looked up (bytes).
 const NAME_MAX: usize = 64;
 
@@ -62,6 +64,7 @@ impl QueryParameters {
             ) || byte <= b' '
         };
         let length = value.iter().take_while(|byte| !is_end(**byte)).count();
+        work::read(length);
         let at = start + equals + 1;
         (length > 0).then_some(at..at + length)
     }

@@ -757,126 +757,6 @@ fn an_explanation_hides_the_secret_in_the_steps_before_the_redaction_too() {
     assert!(text.contains("card <credit_card:*>"), "{text}");
 }
 
-/// Repeated, they invite to read far and in vain.
-const HOSTILE: &[&str] = &[
-    "4111 ",
-    "4",
-    "- ",
-    "eyJ",
-    "eyJaaaaaaaa.",
-    "bearer=",
-    "basic+",
-    "Basic dXNl",
-    "://",
-    "://a:",
-    "@",
-    "a@",
-    "%40",
-    "a.",
-    "1.",
-    "::",
-    "1:",
-    "+1",
-    "(555)",
-    "?",
-    "&token",
-    "&token=",
-    "-----BEGIN ",
-    "DE89",
-    "A",
-    "AKIA",
-    "ghp_",
-    "<",
-    "<x:",
-    "ecretAccessKey=",
-    "password=[",
-    "password=[<key:*>",
-    "password=\\",
-    "password=\n",
-    "password=,",
-    "cookie: <key:*> ",
-    "cookie: \"",
-    "cookie:;",
-    "cookie=a;",
-    "pwd=''",
-    "pwd=''a",
-    "authorization: bearer ",
-    "secret: \u{1b}[",
-    "-----BEGIN PRIVATE KEY-----",
-    "<password>",
-    "<password><",
-    "<password><a>",
-    "<password><a>x</a>",
-    "<password><![CDATA[",
-    "<token><![CDATA[",
-    "<token>x",
-    "password:</b> ",
-    "password</b>: ",
-    "password:</",
-    "&lt;password&gt;",
-    "<a name=\"password\" ",
-    "<name>password</name><value>",
-    "\"password\",",
-    "[\"password\",\"",
-    "[\"authorization\",[",
-    "[-,\"--cookie\",",
-    "token=",
-    "token=[",
-    "token=\"",
-    "token='x ",
-    "\\u003cpassword\\u003e",
-    "&quot;password&quot;:&quot;",
-    "&quot;token&quot;:&quot;x ",
-    "password%3D%22",
-    "%3Cpassword%3E",
-    "(password,",
-    "Key (password)=(",
-    "(password) VALUES (",
-    "name:password,",
-    "{\"value\":\"x,\"name\":\"password\"",
-    "{value:token,name:token",
-    "form-data; name=\"password\"\r\n",
-    "form-data; name=\"password\"\r\n\r\n--",
-    "password: Secret(",
-    "token={",
-    "tokens=[a,",
-    "secrets={a:",
-    "password:\n\"x",
-    "token: |\n  ",
-    "secrets: |\n  x\n",
-    "password '",
-    "login x password ",
-    "\"password\";s:1:\"",
-    "entry 'x' for key 'password",
-    "token=\"\"\"",
-    "curl -u ",
-    "curl -u a: ",
-    "@tcp(",
-    "a:@tcp(",
-    "---- BEGIN SSH2 ",
-    "SG.",
-    "sk-",
-    "/bot1:",
-    "1:AA",
-    "auth\"",
-    "hf_",
-    "setPassword(\"",
-    "userPassword: {SSHA}",
-    "password: {a}{",
-    "(password,cookie:;",
-    "FieldName:password,",
-];
-
-#[test]
-fn hostile_texts_take_linear_work() {
-    let chain = redaction(&format!("{ALL}, patterns: {{own: 'zz+y'}}"));
-    for part in HOSTILE {
-        // Work that grows with the square would take minutes.
-        let text = part.repeat((1 << 17) / part.len());
-        text_of(&chain, &text);
-    }
-}
-
 static MASKING: LazyLock<Chain> = LazyLock::new(|| redaction(ALL));
 static HASHING: LazyLock<Chain> =
     LazyLock::new(|| redaction(&format!("{ALL}, action: hash, key: 0123456789abcdef")));
@@ -973,6 +853,7 @@ fn a_line_of_a_key_is_found_without_the_others() {
 mod keys_line_by_line;
 mod tokens;
 mod urls;
+mod work;
 
 mod requests {
     //! What is not part of records, and what stands on the wire as it came.

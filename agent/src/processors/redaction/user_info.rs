@@ -8,6 +8,8 @@
 
 use std::ops::Range;
 
+use super::work;
+
 /// How far the `@` may be from the first `/`, `?` or `#` (bytes).
 const BEYOND_HOST_MAX: usize = 256;
 const PORT_DIGITS_MAX: usize = 5;
@@ -19,6 +21,7 @@ const SCHEME_BYTES_MAX: usize = 16;
 pub(super) fn user_info(text: &[u8], keyword: Range<usize>) -> Option<Range<usize>> {
     let rest = text.get(keyword.end..)?;
     let host_end = rest.iter().take_while(|byte| !ends_host(**byte)).count();
+    work::read(host_end);
     let authority = rest.get(..host_end)?;
     let colon = memchr::memchr(b':', authority)?;
     let found = |within: &[u8]| {

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::super::work;
 use super::gap;
 use super::markup::space;
 
@@ -10,6 +11,16 @@ const NAMES_BYTES_MAX: usize = 512;
 /// Longest list of values (bytes).
 const VALUES_BYTES_MAX: usize = 4096;
 const VALUES: &[u8] = b"values";
+/// Whether a quote behind so many backslashes ends a text.
+type Closes = fn(usize) -> bool;
+
+/// One value of a row.
+struct Item {
+    place: Range<usize>,
+    row_end: usize,
+    /// The row was not cut off.
+    is_closed: bool,
+}
 /// What stands for a value that is given elsewhere.
 const PLACEHOLDERS: &[u8] = b"?$:@%";
 
@@ -90,6 +101,7 @@ fn of_detail(text: &[u8], start: usize, index: usize, count: usize) -> Option<Ra
     };
     let mut closing = memchr::memchr_iter(b')', rest).filter(ends);
     let end = closing.next().unwrap_or(rest.len());
+    work::read(end);
     let inner = rest.get(..end)?;
     let mut places = Vec::new();
     let mut from = 0;
@@ -124,14 +136,43 @@ fn of_rows(text: &[u8], open: usize, index: usize) -> Option<Range<usize>> {
 }
 
 /// The item with this number of a row that begins at `start`, and the row's end.
+///
+/// `\'` ends a text in some databases and not in others. Of the ways to read it those count by which the row is closed; what is
+/// the item by one of them is taken for it.
 fn item(text: &[u8], start: usize, index: usize) -> Option<(Range<usize>, usize)> {
+    const WAYS: [Closes; 3] = [|slashes| slashes % 2 == 0, |_| true, |slashes| slashes == 0];
+    let row = text.get(start..)?;
+    let is_plain = memchr::memmem::find(row, b"\\'").is_none();
+    let ways = if is_plain { &WAYS[..1] } else { &WAYS };
+    let read = ways
+        .iter()
+        .filter_map(|closes| item_by(text, start, index, *closes));
+    let read: Vec<Item> = read.collect();
+    let any_closed = read.iter().any(|item| item.is_closed);
+    let counting = read.into_iter();
+    counting
+        .filter(|item| item.is_closed || !any_closed)
+        .map(|item| (item.place, item.row_end))
+        .reduce(|(a, a_end), (b, b_end)| {
+            let place = a.start.min(b.start)..a.end.max(b.end);
+            (place, a_end.max(b_end))
+        })
+}
+
+/// The same, where a quote behind so many backslashes ends a text or not.
+fn item_by(text: &[u8], start: usize, index: usize, closes: Closes) -> Option<Item> {
     let (mut depth, mut number, mut from, mut at) = (0_usize, 0, start, start);
     let mut found = None;
     while let Some(byte) = text.get(at) {
         match byte {
             b'\'' => {
                 let rest = text.get(at + 1..)?;
-                at += 1 + memchr::memchr(b'\'', rest).unwrap_or(rest.len());
+                let is_end = |end: &usize| {
+                    let before = rest.get(..*end).unwrap_or_default().iter().rev();
+                    closes(before.take_while(|byte| **byte == b'\\').count())
+                };
+                let end = memchr::memchr_iter(b'\'', rest).find(is_end);
+                at += 1 + end.unwrap_or(rest.len());
             }
             b'(' => depth += 1,
             b')' if depth > 0 => depth -= 1,
@@ -142,7 +183,12 @@ fn item(text: &[u8], start: usize, index: usize) -> Option<(Range<usize>, usize)
                 number += 1;
                 from = at + 1;
                 if *byte == b')' {
-                    return found.map(|found| (found, at + 1));
+                    work::read(at - start);
+                    return found.map(|place| Item {
+                        place,
+                        row_end: at + 1,
+                        is_closed: true,
+                    });
                 }
             }
             _ => {}
@@ -151,8 +197,13 @@ fn item(text: &[u8], start: usize, index: usize) -> Option<(Range<usize>, usize)
     }
     // Cut off.
     let end = text.len();
+    work::read(end - start);
     let rest = (number == index).then_some(from..end);
-    found.or(rest).map(|found| (found, end))
+    found.or(rest).map(|place| Item {
+        place,
+        row_end: end,
+        is_closed: false,
+    })
 }
 
 /// A value without its quotes, if there is one.

@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use memchr::memmem;
 
+use super::super::work;
+
 /// How far before its name a field is called one (bytes).
 const LOOK_BACK: usize = 64;
 /// Headers of a part behind the first.
@@ -23,7 +25,9 @@ pub(super) fn value(text: &[u8], name: usize, behind: usize) -> Option<Range<usi
         if rest.starts_with(line_end) {
             return content(text, start + line_end.len(), line_end);
         }
-        start += memmem::find(rest, line_end)? + line_end.len();
+        let length = memmem::find(rest, line_end);
+        work::read(length.unwrap_or(rest.len()));
+        start += length? + line_end.len();
     }
     None
 }
@@ -45,5 +49,6 @@ fn content(text: &[u8], start: usize, line_end: &[u8]) -> Option<Range<usize>> {
         false => rest.len(),
     };
     let length = ends.next().unwrap_or_else(otherwise);
+    work::read(length);
     (length > 0).then_some(start..start + length)
 }

@@ -9,6 +9,7 @@ use std::ops::Range;
 use memchr::memmem;
 
 use super::super::names::Secrecy;
+use super::super::work;
 use super::{apart, gap, quotes};
 
 /// How tags begin and end, as they stand and in the escapes of markup and JSON.
@@ -177,7 +178,9 @@ fn content(
         start = space(text, behind_tag(text, name_end(text, name_at), angles)?);
     }
     let rest = text.get(start..)?;
-    let Some(length) = memmem::find(rest, open) else {
+    let length = memmem::find(rest, open);
+    work::read(length.unwrap_or(rest.len()));
+    let Some(length) = length else {
         return cut_off(text, start);
     };
     let end = start + length;
@@ -228,6 +231,7 @@ fn whole_element(text: &[u8], at: usize, open: &[u8], element: &[u8]) -> Option<
 fn cdata(text: &[u8], start: usize) -> Option<Range<usize>> {
     let rest = text.get(start..text.len().min(start + ELEMENT_BYTES_MAX))?;
     let length = memmem::find(rest, b"]]").unwrap_or(rest.len());
+    work::read(length);
     secret(text, start..start + length)
 }
 
@@ -239,6 +243,7 @@ fn cut_off(text: &[u8], start: usize) -> Option<Range<usize>> {
     }
     let is_end = |byte: &u8| *byte <= b' ' || matches!(byte, b'"' | b'\\');
     let length = rest.iter().position(is_end).unwrap_or(rest.len());
+    work::read(length);
     let is_cut = rest
         .get(length)
         .is_none_or(|byte| *byte == b'"' || *byte == b'\\');

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use super::super::work;
+
 /// Quotes, backslashes and closing brackets that may stand behind a key.
 const MARKS_MAX: usize = 4;
 /// Quotes in the escapes of markup, addresses and languages.
@@ -103,5 +105,6 @@ pub(super) fn escape_length(before: &[u8]) -> Option<usize> {
 pub(super) fn between(text: &[u8], start: usize, quote: &[u8]) -> Range<usize> {
     let rest = text.get(start..).unwrap_or_default();
     let length = memchr::memmem::find(rest, quote).unwrap_or(rest.len());
+    work::read(length);
     start..start + length
 }

@@ -5,6 +5,7 @@
 use std::ops::Range;
 
 use super::super::names::Secrecy;
+use super::super::work;
 use super::apart;
 use super::markup::name_start;
 
@@ -85,6 +86,7 @@ fn of_statement(text: &[u8], at: usize) -> Option<Range<usize>> {
     let value = rest.strip_prefix(b"'")?;
     let is_part = |byte: &&u8| byte.is_ascii_graphic() && **byte != b'\'';
     let length = value.iter().take_while(is_part).count();
+    work::read(length);
     let start = text.len() - value.len();
     let is_value = length > 0 && value.get(length) == Some(&b'\'') && value.first() != Some(&b'<');
     is_value.then_some(start..start + length)
@@ -100,6 +102,7 @@ pub(super) fn serialized(text: &[u8], behind: usize, marks: &[u8]) -> Option<Ran
         .strip_prefix(marks)?;
     let start = text.len() - rest.len();
     let length = memchr::memmem::find(rest, marks).unwrap_or(rest.len());
+    work::read(length);
     (length > 0 && rest.first() != Some(&b'<')).then_some(start..start + length)
 }
 

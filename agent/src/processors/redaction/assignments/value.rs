@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::super::judged;
 use super::super::names::Secrecy;
+use super::super::work;
 use super::wrappers::unwrapped;
 use super::{Key, gap, quotes};
 
@@ -87,7 +88,12 @@ fn is_hash(text: &[u8]) -> bool {
 fn is_tripled(text: &[u8], mark: u8) -> bool {
     let marks = [mark; 3];
     let inner = text.strip_prefix(&marks).unwrap_or_default();
-    matches!(mark, b'"' | b'\'') && memchr::memmem::find(inner, &marks).is_some()
+    if !matches!(mark, b'"' | b'\'') || inner.is_empty() {
+        return false;
+    }
+    let close = memchr::memmem::find(inner, &marks);
+    work::read(close.unwrap_or(inner.len()));
+    close.is_some()
 }
 
 /// Where the first line of one of YAML's blocks begins, whose sign (`|`, `>-`) is at `at`.
@@ -115,6 +121,7 @@ fn block(text: &[u8], first: usize) -> Option<Range<usize>> {
     let lines = rest.split_inclusive(|byte| *byte == b'\n');
     let lines = lines.take_while(|line| line.starts_with(indent));
     let end = first + lines.map(<[u8]>::len).sum::<usize>();
+    work::read(end - first);
     let lines = text.get(start..end)?.trim_ascii_end();
     (!lines.is_empty()).then_some(start..start + lines.len())
 }
@@ -150,9 +157,11 @@ fn quoted(text: &[u8], mark: u8, is_nested: bool, start: usize, key: Key) -> Ran
     {
         let rest = text.get(start + 1..).unwrap_or_default();
         let length = memchr::memchr(mark, rest).unwrap_or(rest.len());
+        work::read(length);
         return start + 1..start + 1 + length;
     }
     let end = quoted_end(text, mark, is_nested, start);
+    work::read(end.saturating_sub(start));
     let goes_on = key.is_header && text.get(end + 1) == Some(&b';');
     if goes_on && !is_nested {
         return start..header_end(text, end + 1, false);
@@ -211,8 +220,7 @@ fn group(text: &[u8], at: usize) -> Option<Range<usize>> {
         return None;
     }
     let mut depth = 0_usize;
-    let mut index = at;
-    let mut end = text.len();
+    let (mut index, mut end) = (at, text.len());
     while let Some(byte) = text.get(index) {
         match byte {
             b'[' | b'{' | b'(' => depth += 1,
@@ -231,6 +239,7 @@ fn group(text: &[u8], at: usize) -> Option<Range<usize>> {
         }
         index += 1;
     }
+    work::read(end - at);
     let inner = text.get(at + 1..end).unwrap_or_default();
     let start = at + 1 + (inner.len() - inner.trim_ascii_start().len());
     let end = start + inner.trim_ascii().len();
@@ -293,15 +302,24 @@ fn line_break(text: &[u8]) -> Option<usize> {
     }
 }
 
+/// The line that a text begins with, raw or escaped.
+fn line(text: &[u8], is_raw: bool) -> &[u8] {
+    let mut signs = memchr::memchr_iter(b'\\', text);
+    let end = match is_raw {
+        true => memchr::memchr2(b'\n', b'\r', text),
+        false => signs.find(|at| line_break(text.get(*at..).unwrap_or_default()).is_some()),
+    };
+    let line = text.get(..end.unwrap_or(text.len())).unwrap_or_default();
+    work::read(line.len());
+    line.trim_ascii_end()
+}
+
 /// The only word of the line after, or the quoted text that it begins with and that ends it or an item.
 fn next_line(text: &[u8], at: usize, key: Key) -> Option<Range<usize>> {
     let length = line_break(text.get(at..)?)?;
     let start = unwrapped(text, gap(text, at + length));
-    let line = text.get(start..)?;
     let is_raw = length == 1 || text.get(at) == Some(&b'\r');
-    let breaks = if is_raw { &b"\n"[..] } else { b"\\n" };
-    let length = memchr::memmem::find(line, breaks).unwrap_or(line.len());
-    let line = line.get(..length)?.trim_ascii_end();
+    let line = line(text.get(start..)?, is_raw);
     let slashes = slashes(text, start);
     if let Some(mark @ (b'"' | b'\'')) = line.get(slashes) {
         let whole = text.get(..start + line.len())?;
@@ -377,7 +395,10 @@ fn word_end(text: &[u8], start: usize, is_judged: bool) -> usize {
             _ => matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | b'\x1b'),
         }
     };
-    start + rest.iter().enumerate().position(ends).unwrap_or(rest.len())
+    let length = rest.iter().enumerate().position(ends);
+    let length = length.unwrap_or(rest.len());
+    work::read(length);
+    start + length
 }
 
 fn ends_behind_comma(rest: &[u8]) -> bool {
@@ -430,6 +451,7 @@ fn header_end(text: &[u8], start: usize, is_item: bool) -> usize {
             _ => at += slashes.max(1),
         }
     }
+    work::read(at - start);
     let value = text.get(start..at).unwrap_or_default().trim_ascii_end();
     let closing = value
         .iter()
