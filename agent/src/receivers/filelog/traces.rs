@@ -173,6 +173,15 @@ impl Trace {
                 self.next_ruby(&shape)
             }
             Self::PhpFrames => (shape.blank || is_php_frame(text)).then_some(self),
+            // A message may end in a bracket, too: what its trace goes on with is told first.
+            Self::Value(open) if open.is_empty() => {
+                let first = first();
+                let trace = match first.starts_with(b"Error: ") {
+                    true => Self::RustError.next_rust(&shape),
+                    false => Self::start(|| first, &shape),
+                };
+                trace.or_else(|| open.next(&shape))
+            }
             Self::Value(open) => open.next(&shape),
             Self::ValueEnd { is_whole, .. } => next_to_end(is_whole, &shape),
             Self::Postgres => (line.first() == Some(&b'\t')).then_some(self),

@@ -48,6 +48,11 @@ impl Open {
         })
     }
 
+    /// Whether none of its entries has been seen.
+    pub(super) fn is_empty(self) -> bool {
+        !self.is_filled
+    }
+
     /// The state after the next line, or `None` when it does not belong to the value.
     pub(super) fn next(self, shape: &Shape<'_>) -> Option<Trace> {
         let depth = shape.line.len() - shape.text.len();

@@ -54,6 +54,24 @@ fn lines_of_others_end_a_value() {
     check(&[" ready {", " - local: x"]);
 }
 
+#[test]
+fn a_message_that_ends_in_a_bracket_keeps_its_trace() {
+    check(&[
+        "SyntaxError: Unexpected token {\n    at JSON.parse (<anonymous>)\n    at f (/app/a.js:1:2)",
+        "GET /health 200",
+        "java.text.ParseException: expected [\n\tat a.B.c(B.java:1)\nCaused by: a.D: expected {\n\tat a.B.d(B.java:2)",
+        "2024-01-02 03:04:05.678 ERROR a.B : cannot read {\na.JsonException: cut off\n\tat a.B.c(B.java:1)",
+        "ERROR:root:cannot read {\nTraceback (most recent call last):\n  File \"/b.py\", line 9, in f\n    g()\nKeyError: 'x'",
+        "System.FormatException: found [\n ---> System.Exception: inner\n   at Shop.Cart.Find() in /src/Cart.cs:line 7",
+        "2024-01-02 03:04:05.678 UTC [12] STATEMENT:  SELECT ARRAY[\n\t1, 2]\n\tFROM x",
+        "2024-01-02 03:04:05.678 UTC [12] LOG:  fine",
+        "Error: cannot read {\n\nCaused by:\n    0: cut off",
+        "Error: told with {\n  code: 'X'\n}",
+        "2024/01/02 03:04:05 http: panic serving 127.0.0.1:1: [\ngoroutine 34 [running]:\nnet/http.(*conn).serve.func1()\n\t/go/server.go:1 +0xb0",
+        "last",
+    ]);
+}
+
 /// The records that a scan leaves open are not handed out.
 fn ready(lines: &mut Lines, text: &str, now: Instant) -> Vec<String> {
     lines.scan(text.as_bytes(), false, now);
