@@ -4,7 +4,8 @@
 //!
 //! In: [`Stops::note`] at the end. Out: a section of the status and metrics, from `data_dir/lost-at-stops.json`. The file is
 //! made at the first start with room for [`FILE_BYTES`] and written over in place, so that it can be written where the
-//! stop loses something because the volume is full. One that a crash has garbled begins anew, with an error in the log.
+//! stop loses something because the volume is full. One that a crash has garbled is set aside under [`GARBLED`], with an
+//! error in the log, and begins anew; one that cannot be read is left as it is, and losses are told in the log alone.
 
 use std::fmt;
 use std::fs::File;
@@ -27,6 +28,8 @@ use crate::figures::{bytes, count};
 use crate::metrics::Labels;
 
 const FILE: &str = "lost-at-stops.json";
+/// Where one goes that makes no sense.
+const GARBLED: &str = "lost-at-stops.garbled";
 const FILE_BYTES: usize = 4 << 10;
 /// For its owner alone, as the other files of the data folder.
 const MODE: u32 = 0o600;
@@ -45,7 +48,8 @@ pub(crate) const DELETED: &str = "deleted_at_stop";
 pub struct LostLine {
     pub receiver: String,
     pub signal: String,
-    /// `shutdown`: no room in the buffer before the deadline; `deleted_at_stop`: of deleted files, in bytes of the file.
+    /// `shutdown`: no room in the buffer before the deadline; `deleted_at_stop`: not read of deleted files, in bytes of the
+    /// file.
     pub reason: String,
     pub amount: Amount,
 }
@@ -64,7 +68,8 @@ pub struct LostAtStops {
 /// The file and what is in it.
 #[derive(Debug, Clone)]
 pub(crate) struct Stops {
-    path: PathBuf,
+    /// `None` where there is a file that cannot be read: what it holds must not be written over.
+    path: Option<PathBuf>,
     known: Arc<Mutex<LostAtStops>>,
 }
 
@@ -72,25 +77,26 @@ impl Stops {
     /// Reads the file, and makes one where there is none. Failing is no reason not to start. Blocks.
     pub(crate) fn open(data_dir: &Path) -> Self {
         let path = data_dir.join(FILE);
-        let known = match std::fs::read(&path) {
-            Ok(bytes) => serde_json::from_slice(&bytes).unwrap_or_else(|error| {
-                tracing::error!(%error, path = %path.display(), "what earlier stops have lost cannot be read");
-                LostAtStops::default()
-            }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let none = LostAtStops::default();
-                if let Err(error) = store(&path, &none) {
-                    tracing::warn!(%error, path = %path.display(), "there is no room made to note what a stop loses");
+        let (known, is_usable) = match read(&path) {
+            Ok(Some(known)) => (known, true),
+            Ok(None) => (make(&path), true),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                let aside = data_dir.join(GARBLED);
+                tracing::error!(%error, aside = %aside.display(), "what earlier stops have lost makes no sense, it is set aside");
+                match std::fs::rename(&path, &aside) {
+                    Ok(()) => (make(&path), true),
+                    Err(_it_stays) => (LostAtStops::default(), false),
                 }
-                none
             }
             Err(error) => {
                 tracing::error!(%error, path = %path.display(), "what earlier stops have lost cannot be read");
-                LostAtStops::default()
+                (LostAtStops::default(), false)
             }
         };
-        let known = Arc::new(Mutex::new(known));
-        Self { path, known }
+        Self {
+            path: is_usable.then_some(path),
+            known: Arc::new(Mutex::new(known)),
+        }
     }
 
     /// Says and remembers what a stop has lost, if it has. Blocks.
@@ -98,10 +104,14 @@ impl Stops {
         if lost.is_empty() {
             return;
         }
-        let mut known = self.known.lock();
-        known.stops += 1;
-        known.last_unix_nano = now.0;
-        known.last = crate::reloads::text(now);
+        let known = {
+            let mut known = self.known.lock();
+            known.stops += 1;
+            known.last_unix_nano = now.0;
+            known.last = crate::reloads::text(now);
+            lost.iter().for_each(|line| known.add(line));
+            known.clone()
+        };
         for line in lost {
             tracing::error!(
                 receiver = line.receiver,
@@ -111,10 +121,13 @@ impl Stops {
                 bytes = line.amount.bytes,
                 "the stop has lost records"
             );
-            known.add(line);
         }
-        if let Err(error) = store(&self.path, &known) {
-            tracing::error!(%error, path = %self.path.display(), "what the stop has lost is only in this log");
+        let stored = match &self.path {
+            Some(path) => store(path, &known),
+            None => Err(io::Error::other("the file of earlier stops is of no use")),
+        };
+        if let Err(error) = stored {
+            tracing::error!(%error, "what the stop has lost is only in this log");
         }
     }
 
@@ -159,17 +172,55 @@ impl LostAtStops {
         UnixNanos(self.last_unix_nano)
     }
 
-    /// In a sentence.
+    /// In a sentence. Bytes of files are no bytes of records.
     pub(crate) fn told(&self) -> String {
-        let mut all = Amount::default();
-        self.lost.iter().for_each(|line| all.add(line.amount));
+        let (mut records, mut files) = (Amount::default(), Amount::default());
+        for line in &self.lost {
+            match line.reason == DELETED {
+                true => files.add(line.amount),
+                false => records.add(line.amount),
+            }
+        }
+        let mut lost = Vec::new();
+        if !records.is_zero() {
+            let number = count(&records.records.to_string());
+            lost.push(format!(
+                "{number} records ({})",
+                bytes(records.bytes as f64)
+            ));
+        }
+        if !files.is_zero() {
+            let unread = bytes(files.bytes as f64);
+            lost.push(format!("{unread} of deleted files, not read"));
+        }
         format!(
-            "stops have lost {} records ({}), the last at {}: see `lost at stops`",
-            count(&all.records.to_string()),
-            bytes(all.bytes as f64),
+            "stops have lost {}, the last at {}: see `lost at stops`",
+            lost.join(" and "),
             self.last
         )
     }
+}
+
+/// What the file holds; `None` where there is none, or one that a full volume has left without a byte.
+fn read(path: &Path) -> io::Result<Option<LostAtStops>> {
+    match std::fs::read(path) {
+        Ok(bytes) if bytes.is_empty() => Ok(None),
+        Ok(bytes) => match serde_json::from_slice(&bytes) {
+            Ok(known) => Ok(Some(known)),
+            Err(error) => Err(io::Error::new(io::ErrorKind::InvalidData, error)),
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Makes the file. Where there is no room now, there may be when it is needed.
+fn make(path: &Path) -> LostAtStops {
+    let none = LostAtStops::default();
+    if let Err(error) = store(path, &none) {
+        tracing::warn!(%error, path = %path.display(), "there is no room made to note what a stop loses");
+    }
+    none
 }
 
 fn store(path: &Path, known: &LostAtStops) -> io::Result<()> {
@@ -249,7 +300,51 @@ mod tests {
         let text = metrics.encode_text();
         let expected = "vervet_agent_lost_at_stops_records_total{receiver=\"host\",signal=\"metrics\",reason=\"shutdown\"} 7\n";
         assert!(text.contains(expected), "{text}");
-        std::fs::write(&path, "{\"stops\":").expect("written");
-        assert_eq!(Stops::open(dir.path()).known(), None);
+    }
+
+    #[test]
+    fn a_file_that_makes_no_sense_is_set_aside_and_one_that_cannot_be_read_is_left_alone() {
+        let dir = tempfile::tempdir().expect("folder");
+        let path = dir.path().join(FILE);
+        for text in ["", "{\"stops\":"] {
+            std::fs::write(&path, text).expect("written");
+            let stops = Stops::open(dir.path());
+            assert_eq!(stops.known(), None);
+            assert_eq!(std::fs::metadata(&path).expect("anew").len(), 4_096);
+            stops.note(&[line("host", 3)], UnixNanos(1));
+            assert!(Stops::open(dir.path()).known().is_some(), "{text:?}");
+        }
+        let aside = std::fs::read_to_string(dir.path().join(GARBLED)).expect("kept");
+        assert_eq!(aside, "{\"stops\":");
+        // Reading it fails for everybody.
+        std::fs::remove_file(&path).expect("removed");
+        std::fs::create_dir(&path).expect("made");
+        let stops = Stops::open(dir.path());
+        stops.note(&[line("host", 3)], UnixNanos(1));
+        assert!(path.is_dir() && stops.known().is_some());
+    }
+
+    #[test]
+    fn bytes_of_files_are_told_apart_from_records() {
+        let deleted = LostLine {
+            reason: DELETED.to_owned(),
+            amount: Amount {
+                records: 0,
+                bytes: 3 << 20,
+            },
+            ..line("files", 0)
+        };
+        let told = |lost: &[LostLine]| {
+            let mut all = LostAtStops::default();
+            lost.iter().for_each(|line| all.add(line));
+            all.told()
+        };
+        let (files, records) = ("3.0 MiB of deleted files, not read", "4 records (40 B)");
+        let whole =
+            |lost: &str| format!("stops have lost {lost}, the last at : see `lost at stops`");
+        assert_eq!(told(std::slice::from_ref(&deleted)), whole(files));
+        assert_eq!(told(&[line("host", 4)]), whole(records));
+        let both = format!("{records} and {files}");
+        assert_eq!(told(&[deleted, line("host", 4)]), whole(&both));
     }
 }
