@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use axum::Router;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use vervet_journal::{FileSystem, JournalError, OsFileSystem};
 use vervet_model::{Clock, SystemClock};
 
@@ -36,6 +36,8 @@ pub use start::StartError;
 const RECEIVERS_SHARE: u32 = 4;
 /// Time for the last commit after the deadline.
 const COMMIT_GRACE: Duration = Duration::from_secs(5);
+/// Time to note what is lost, and for each of those who tell of it: enough but for a disk that does not answer.
+const NOTE_GRACE: Duration = Duration::from_secs(1);
 
 /// The agent as a library.
 #[derive(Debug)]
@@ -154,12 +156,13 @@ impl RunningAgent {
         deadline: Duration,
         hurry: impl Future<Output = ()>,
     ) -> Stopped {
+        let start = Instant::now();
         let all_sent = tokio::select! {
             biased;
             sent = self.drain(deadline) => Some(sent),
             () = hurry => None,
         };
-        let end = Instant::now() + COMMIT_GRACE;
+        let end = Instant::now().min(start + deadline) + COMMIT_GRACE;
         if all_sent.is_none() {
             self.parts.stop_receivers(Instant::now()).await;
             self.parts.tokens().drain.cancel();
@@ -171,12 +174,27 @@ impl RunningAgent {
             tracing::warn!("an exporter did not end in time");
         }
         if all_sent.is_none() {
-            self.tell_held();
+            self.tell_held().await;
         }
+        self.settle_abandoned().await;
         Stopped {
             all_sent: all_sent.unwrap_or(false),
             lost: self.note_lost().await,
         }
+    }
+
+    /// Counts what was not stored, once nobody stores it any more and all have told what of it is lost.
+    async fn settle_abandoned(&mut self) {
+        if !self.writer.is_finished() {
+            // Dropped, it gives up what it holds. A disk that does not answer may still store the last of it.
+            self.writer.abort();
+            let _cancelled = timeout(NOTE_GRACE, &mut self.writer).await;
+        }
+        let abandoned = self.parts.abandoned();
+        if timeout(NOTE_GRACE, abandoned.all_told()).await.is_err() {
+            tracing::warn!("a receiver did not tell in time what it has lost");
+        }
+        abandoned.settle(&self.parts.view().metrics);
     }
 
     /// What is lost for good is said, and remembered for the status after the next start.
@@ -184,7 +202,10 @@ impl RunningAgent {
         let view = self.parts.view();
         let lost = stops::lost(&view.metrics.intake().lines());
         let (stops, now, noted) = (view.stops, view.clock.now(), lost.clone());
-        blocking(move || stops.note(&noted, now)).await;
+        let noting = blocking(move || stops.note(&noted, now));
+        if timeout(NOTE_GRACE, noting).await.is_err() {
+            tracing::error!("the disk does not answer, what the stop has lost is only in this log");
+        }
         lost
     }
 
@@ -215,8 +236,12 @@ impl RunningAgent {
         }
     }
 
-    fn tell_held(&self) {
-        for exporter in self.status().exporters {
+    async fn tell_held(&self) {
+        let view = self.parts.view();
+        let Ok(status) = timeout(NOTE_GRACE, blocking(move || view.status())).await else {
+            return;
+        };
+        for exporter in status.exporters {
             if exporter.behind_batches > 0 {
                 tracing::warn!(
                     exporter = exporter.exporter,

@@ -26,6 +26,8 @@ use crate::kubernetes::PodDirectory;
 use crate::metrics::AgentMetrics;
 use crate::processors::Chains;
 use crate::stops::NOT_STORED;
+use crate::stops::files::AbandonedFiles;
+pub use crate::stops::files::{FileFate, FilePart};
 use crate::tap::TapHub;
 pub use rooms::Rooms;
 
@@ -46,6 +48,8 @@ pub struct Batch {
     pub records: u64,
     /// Where the files it was read from resume once it is durable.
     pub positions: Vec<FilePosition>,
+    /// What each of those files gave to it.
+    pub parts: Vec<FilePart>,
 }
 
 /// How far a file has been read.
@@ -83,26 +87,16 @@ pub struct Waymark {
     pub hash: u32,
 }
 
-/// A batch that waits for room: when its receiver ends before there is any, it is lost, and counted.
+/// A batch that waits for room: when its receiver ends before there is any, what is not read again is lost, and counted.
 struct Unsent<'s> {
     sender: &'s BatchSender,
-    signal: Signal,
-    amount: Amount,
-    is_lost: bool,
+    batch: Option<Batch>,
 }
 
 impl Drop for Unsent<'_> {
     fn drop(&mut self) {
-        if self.is_lost {
-            let Amount { records, bytes } = self.amount;
-            let sender = self.sender;
-            sender.metrics.receiver_dropped(
-                &sender.receiver,
-                self.signal,
-                NOT_STORED,
-                records,
-                bytes,
-            );
+        if let Some(batch) = self.batch.take() {
+            self.sender.not_taken(batch);
         }
     }
 }
@@ -158,12 +152,14 @@ pub struct BatchSender {
     metrics: Arc<AgentMetrics>,
     on_the_way: TaskTracker,
     tap: TapHub,
+    abandoned: AbandonedFiles,
     batch_bytes: usize,
 }
 
 /// The buffer's end.
 pub struct BatchQueue {
     pub(crate) rooms: Rooms,
+    pub(crate) abandoned: AbandonedFiles,
     pub(crate) ordinary: mpsc::Receiver<Queued>,
     pub(crate) durable: mpsc::Receiver<Queued>,
 }
@@ -222,10 +218,12 @@ pub fn channel_within(
         metrics,
         on_the_way: TaskTracker::new(),
         tap: TapHub::default(),
+        abandoned: AbandonedFiles::default(),
         batch_bytes: usize::MAX,
     };
     let queue = BatchQueue {
         rooms: sender.rooms.clone(),
+        abandoned: sender.abandoned.clone(),
         ordinary: ordinary_queue,
         durable: durable_queue,
     };
@@ -277,6 +275,11 @@ impl BatchSender {
         self.tap.clone()
     }
 
+    /// The batches of files that were given up.
+    pub(crate) fn abandoned(&self) -> &AbandonedFiles {
+        &self.abandoned
+    }
+
     /// The batches of this end and its clones that are queued and neither durable nor given up.
     pub(crate) fn on_the_way(&self) -> TaskTracker {
         self.on_the_way.clone()
@@ -305,24 +308,37 @@ impl BatchSender {
             return Ok(());
         }
         let amount = Amount { records, bytes };
+        let held_bytes = batch.held_bytes();
         let mut unsent = Unsent {
             sender: self,
-            signal,
-            amount,
-            // Files are read again.
-            is_lost: batch.positions.is_empty(),
+            batch: Some(batch),
         };
         let permit = tokio::select! {
             biased;
-            permit = self.budget.acquire(MemoryKind::Source, batch.held_bytes()) => permit,
+            permit = self.budget.acquire(MemoryKind::Source, held_bytes) => permit,
             () = self.ordinary.closed() => return Err(PipelineClosed),
         };
         let slot = self.ordinary.reserve().await;
         let slot = slot.map_err(|_closed| PipelineClosed)?;
-        unsent.is_lost = false;
-        self.metrics.took(&self.receiver, signal, amount);
-        slot.send(self.queued(batch, permit, None));
+        if let Some(batch) = unsent.batch.take() {
+            self.metrics.took(&self.receiver, signal, amount);
+            slot.send(self.queued(batch, permit, None));
+        }
         Ok(())
+    }
+
+    /// Counts a batch that will not be sent: what comes from nowhere again is lost.
+    pub(crate) fn not_taken(&self, batch: Batch) {
+        let (signal, records, bytes) = (batch.signal, batch.records, batch.payload.len() as u64);
+        match batch.positions.is_empty() {
+            true => {
+                self.metrics
+                    .receiver_dropped(&self.receiver, signal, NOT_STORED, records, bytes);
+            }
+            false => self
+                .abandoned
+                .not_taken(&self.receiver, signal, batch.parts),
+        }
     }
 
     /// Stores a batch and returns once it is durable in the journal.
@@ -405,6 +421,12 @@ impl BatchQueue {
     pub(crate) fn close(&mut self) {
         self.ordinary.close();
         self.durable.close();
+    }
+
+    /// What is queued now.
+    pub(crate) fn try_next(&mut self) -> Option<Queued> {
+        let durable = self.durable.try_recv().ok();
+        durable.or_else(|| self.ordinary.try_recv().ok())
     }
 }
 

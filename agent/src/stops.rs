@@ -7,6 +7,8 @@
 //! stop loses something because the volume is full. One that a crash has garbled is set aside under [`GARBLED`], with an
 //! error in the log, and begins anew; one that cannot be read is left as it is, and losses are told in the log alone.
 
+pub(crate) mod files;
+
 use std::fmt;
 use std::fs::File;
 use std::io;

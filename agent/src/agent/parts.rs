@@ -27,6 +27,7 @@ use crate::config::shapes::combined;
 use crate::exporters::cursor_name;
 use crate::kubernetes::{self, PodDirectory, PodSource};
 use crate::processors::Chains;
+use crate::stops::files::AbandonedFiles;
 
 /// Time a replaced part has for the requests it is answering.
 const RETIRE_PATIENCE: Duration = Duration::from_secs(30);
@@ -316,6 +317,11 @@ impl Parts {
 
     pub(super) fn tokens(&self) -> &Tokens {
         &self.shared.tokens
+    }
+
+    /// The batches of files that were given up.
+    pub(super) fn abandoned(&self) -> &AbandonedFiles {
+        self.shared.sender.abandoned()
     }
 
     pub(super) fn view(&self) -> SelfView {

@@ -5,6 +5,7 @@ mod collector;
 mod outage;
 mod pods;
 mod reload;
+mod stops;
 
 use std::path::Path;
 
@@ -168,7 +169,7 @@ async fn a_request_is_answered_when_it_is_durable_and_survives_a_kill() {
     let dir = tempfile::tempdir().expect("folder");
     let killed = agent(dir.path(), "http://127.0.0.1:9").await;
     send(&killed, "precious").await.expect("stored");
-    kill(killed).await;
+    kill(killed, dir.path()).await;
     let journal = JournalConfig::new(dir.path().join("buffer"));
     let (journal, _report) = Journal::open(journal).expect("opens");
     let records = journal
@@ -182,10 +183,17 @@ async fn a_request_is_answered_when_it_is_durable_and_survives_a_kill() {
     assert_eq!(collector::bodies(&body), ["precious", "precious"]);
 }
 
-async fn kill(mut agent: RunningAgent) {
+async fn kill(mut agent: RunningAgent, dir: &Path) {
     agent.parts.abort().await;
     agent.parts.tokens().drain.cancel();
     let _ended = (&mut agent.writer).await;
+    drop(agent);
+    // What runs on a blocking thread holds the buffer a moment longer.
+    let lock = dir.join("buffer").join("lock");
+    wait_until("the buffer is free", || {
+        std::fs::File::open(&lock).is_ok_and(|lock| lock.try_lock().is_ok())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

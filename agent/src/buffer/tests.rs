@@ -82,6 +82,7 @@ fn batch(bytes: usize, positions: Vec<FilePosition>) -> Batch {
         payload: vec![7; bytes].into(),
         records: 2,
         positions,
+        parts: Vec::new(),
     }
 }
 
@@ -373,6 +374,7 @@ fn lines(count: u64, offset: u64) -> Batch {
         payload: payload.into(),
         records: count,
         positions: vec![position(offset)],
+        parts: Vec::new(),
     }
 }
 

@@ -26,7 +26,7 @@ use crate::budget::{MemoryBudget, MemoryKind, MemoryPermit};
 use crate::health::{StageHealth, Want};
 use crate::metrics::AgentMetrics;
 use crate::pipeline::{BatchQueue, PipelineError, Queued, signed};
-use crate::stops::{NOT_STORED, READ_AGAIN};
+use crate::stops::NOT_STORED;
 
 const GROUP_BYTES_MAX: usize = 2 << 20;
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(1);
@@ -355,21 +355,28 @@ impl BufferWriter {
         while let Some(queued) = self.parts.queue.next().await {
             self.pending.push_back(queued);
         }
-        self.abandon();
+        self.abandon_pending();
     }
 
-    /// Gives up on everything pending. Files are read again from their stored positions; what scrapes brought is lost.
-    fn abandon(&mut self) {
+    fn abandon_pending(&mut self) {
         for queued in std::mem::take(&mut self.pending) {
-            let reason = match queued.batch.positions.is_empty() {
-                true => NOT_STORED,
-                false => READ_AGAIN,
-            };
-            if !queued.is_awaited() {
-                self.count_drop(&queued, reason);
-            }
-            queued.settle(Err(PipelineError::Closed));
+            self.abandon(queued);
         }
+    }
+
+    /// Files are read again from their stored positions, if they are still there; what scrapes brought is lost.
+    fn abandon(&self, mut queued: Queued) {
+        if queued.is_awaited() {
+            // It was never received.
+        } else if queued.batch.positions.is_empty() {
+            self.count_drop(&queued, NOT_STORED);
+        } else {
+            let (signal, amount) = (queued.batch.signal, amount_of(&queued));
+            let parts = std::mem::take(&mut queued.batch.parts);
+            let abandoned = &self.parts.queue.abandoned;
+            abandoned.gave_up(&queued.receiver, signal, amount, parts);
+        }
+        queued.settle(Err(PipelineError::Closed));
     }
 
     fn count_drop(&self, queued: &Queued, reason: &'static str) {
@@ -406,6 +413,17 @@ impl BufferWriter {
         {
             tracing::warn!(%error, "file positions could not be stored, they are in the buffer still");
         }
+    }
+}
+
+impl Drop for BufferWriter {
+    /// One that is ended before it has stored everything, because its disk does not answer, has lost what it held.
+    fn drop(&mut self) {
+        self.parts.queue.close();
+        while let Some(queued) = self.parts.queue.try_next() {
+            self.pending.push_back(queued);
+        }
+        self.abandon_pending();
     }
 }
 

@@ -159,7 +159,9 @@ impl FilelogReceiver {
     pub async fn run(self) {
         tracing::debug!(include = ?self.config.spec.include, "filelog receiver started");
         let runtime = tokio::runtime::Handle::current();
+        let telling = self.context.output.abandoned().reader();
         let reader = tokio::task::spawn_blocking(move || {
+            let _until_it_has_told = telling;
             Tailer::new(self.config, self.context, self.changes, runtime).run();
         });
         if let Err(error) = reader.await {

@@ -27,7 +27,7 @@ fn small(dir: &Path, endpoint: &str, on_full: &str) -> AgentConfig {
     config
 }
 
-async fn start(config: AgentConfig, options: AgentOptions) -> RunningAgent {
+pub(super) async fn start(config: AgentConfig, options: AgentOptions) -> RunningAgent {
     let end = Instant::now() + DEADLINE;
     loop {
         match Agent::start(config.clone(), options.clone()).await {
@@ -261,7 +261,7 @@ async fn damaged_segments_are_set_aside_and_counted_and_the_agent_starts_all_the
     for number in 0..10 {
         send_line(&agent, number).await.expect("stored");
     }
-    kill(agent).await;
+    kill(agent, dir.path()).await;
     let segments = segments(dir.path());
     assert!(segments.len() >= 4, "{segments:?}");
     // One byte in one, all of another.

@@ -1,4 +1,4 @@
-//! The operating system's files, on a disk that can be made full, or fail its syncs.
+//! The operating system's files, on a disk that can be made full, fail its syncs, or not answer them.
 
 use std::any::Any;
 use std::io;
@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use parking_lot::{Condvar, Mutex};
 use vervet_journal::{FileEntry, FileSystem, JournalFile, OsFileSystem};
 
 #[derive(Default)]
@@ -14,6 +15,26 @@ pub(crate) struct FullDisk {
     pub(crate) fails_syncs: Arc<AtomicBool>,
     /// There is no room for more at once; 0 for any.
     pub(crate) write_bytes_max: Arc<AtomicUsize>,
+    pub(crate) hold: Arc<Hold>,
+}
+
+/// Syncs wait while it holds.
+#[derive(Default)]
+pub(crate) struct Hold {
+    holds: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Hold {
+    pub(crate) fn set(&self, holds: bool) {
+        *self.holds.lock() = holds;
+        self.changed.notify_all();
+    }
+
+    fn wait(&self) {
+        let mut holds = self.holds.lock();
+        self.changed.wait_while(&mut holds, |holds| *holds);
+    }
 }
 
 struct File {
@@ -21,6 +42,7 @@ struct File {
     is_full: Arc<AtomicBool>,
     fails_syncs: Arc<AtomicBool>,
     write_bytes_max: Arc<AtomicUsize>,
+    hold: Arc<Hold>,
 }
 
 fn check(is_full: &AtomicBool) -> io::Result<()> {
@@ -37,6 +59,7 @@ impl FullDisk {
             is_full: Arc::clone(&self.is_full),
             fails_syncs: Arc::clone(&self.fails_syncs),
             write_bytes_max: Arc::clone(&self.write_bytes_max),
+            hold: Arc::clone(&self.hold),
         })
     }
 }
@@ -90,6 +113,7 @@ impl JournalFile for File {
         self.inner.len()
     }
     fn sync(&self) -> io::Result<()> {
+        self.hold.wait();
         if self.fails_syncs.load(Ordering::SeqCst) {
             return Err(io::Error::other("the disk has failed"));
         }

@@ -21,7 +21,7 @@ use super::identity::{FileId, Mark, Prefix, TAIL_BYTES, Tail, read_up_to};
 use super::lines::{Lines, Records};
 use super::pasts::Past;
 use super::watch;
-use crate::pipeline::FilePosition;
+use crate::pipeline::{FileFate, FilePosition};
 
 /// Bytes before the place reached that are kept while a file is open: what a copy that ends there must end with.
 const RECENT_BYTES: usize = 4 << 10;
@@ -59,8 +59,8 @@ pub(super) struct TailedFile {
     pub(super) is_doubted: bool,
     /// It has no name any more: what is not read through its descriptor is lost.
     pub(super) is_deleted: bool,
-    /// Up to where the pipeline has taken it over.
-    pub(super) handed_over: u64,
+    /// Told to the batches with something of it.
+    pub(super) fate: FileFate,
     pub(super) grown_at: Instant,
     /// Since when no glob finds it.
     pub(super) gone_at: Option<Instant>,
@@ -126,7 +126,7 @@ impl TailedFile {
             copy_of: None,
             is_doubted: false,
             is_deleted: false,
-            handed_over: mark.offset,
+            fate: FileFate::default(),
             grown_at: now,
             gone_at: None,
             open: None,
@@ -307,7 +307,7 @@ impl TailedFile {
         } else {
             self.mark.offset = self.size;
             self.mark.tail = Tail::of(&content::before(file, self.size, TAIL_BYTES)?);
-            (self.examined, self.handed_over) = (self.size, self.size);
+            self.examined = self.size;
         }
         Ok(())
     }
@@ -355,7 +355,8 @@ impl TailedFile {
             ..self.past()
         };
         self.mark = Mark::default();
-        (self.examined, self.finished_bytes, self.handed_over) = (0, 0, 0);
+        (self.examined, self.finished_bytes) = (0, 0);
+        self.fate = FileFate::default();
         if let Some(open) = self.open.take() {
             self.first_look = Some(open.content.into_file());
         }
@@ -380,6 +381,7 @@ impl TailedFile {
             mark: self.mark,
             recent: recent.unwrap_or_default(),
             finished_bytes: self.finished_bytes,
+            fate: self.fate.clone(),
         }
     }
 

@@ -22,14 +22,14 @@ use super::file::modified_unix_nano;
 use super::identity::{FileId, Mark, PREFIX_BYTES, Prefix, TAIL_BYTES, Tail, read_up_to};
 use super::rotated::is_rotation_of;
 use super::waymarks::Waymarks;
-use crate::pipeline::FilePosition;
+use crate::pipeline::{FileFate, FilePosition};
 
 /// Contents remembered, at most; the oldest are forgotten first.
 const PASTS_MAX: usize = 65_536;
 /// Contents, or files, that begin the same and are compared, at most: the latest.
 const ALIKE_MAX: usize = 1_024;
 /// Stands for the device of contents that have no inode.
-const NO_DEVICE: u64 = u64::MAX;
+pub(super) const NO_DEVICE: u64 = u64::MAX;
 
 /// A copy under way is written to at least so often, or it is taken for whole.
 const COPY_PAUSE_MAX_NANOS: u64 = 5_000_000_000;
@@ -46,6 +46,8 @@ pub(super) struct Past {
     pub(super) recent: Vec<u8>,
     /// Size on disk of a compressed file that was read to its end.
     pub(super) finished_bytes: u64,
+    /// Told to the batches with something of it.
+    pub(super) fate: FileFate,
 }
 
 /// How a file relates to content that was read before.
@@ -287,6 +289,7 @@ impl From<FilePosition> for Past {
             finished_bytes: position.compressed_bytes,
             path: PathBuf::from(position.path),
             recent: Vec::new(),
+            fate: FileFate::default(),
         }
     }
 }

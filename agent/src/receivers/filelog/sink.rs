@@ -12,9 +12,10 @@ use super::file::TailedFile;
 use super::identity::FileId;
 use super::lines::{Lines, Record};
 use super::{BATCH_AGE_MAX, BATCH_BYTES};
+use crate::buffer::Amount;
 use crate::formats::Parsed;
 use crate::metrics::{AgentMetrics, FilelogCounts};
-use crate::pipeline::{Batch, FilePosition, ReceiverContext, Rooms};
+use crate::pipeline::{Batch, FileFate, FilePart, FilePosition, ReceiverContext, Rooms};
 use crate::processors::{Chain, Drops};
 
 /// The instrumentation scope of the records.
@@ -37,6 +38,8 @@ pub(super) struct Sink {
     batch_bytes: usize,
     records: u64,
     positions: HashMap<FileId, FilePosition>,
+    /// What each file gave to it, a turn or more each.
+    parts: Vec<FilePart>,
     /// No record is observed before this (nanoseconds since the epoch).
     next_observed: u64,
     /// When the oldest record in it was read.
@@ -65,6 +68,7 @@ impl Sink {
             batch_bytes: BATCH_BYTES.min(context.output.batch_bytes()),
             records: 0,
             positions: HashMap::new(),
+            parts: Vec::new(),
             next_observed: 0,
             since: None,
             sent_at: Instant::now(),
@@ -102,6 +106,7 @@ impl Sink {
             payload: std::mem::take(&mut self.payload).into(),
             records: std::mem::take(&mut self.records),
             positions: std::mem::take(&mut self.positions).into_values().collect(),
+            parts: std::mem::take(&mut self.parts),
         })
     }
 
@@ -190,6 +195,16 @@ impl Sink {
                     tracing::info!(path = %file.path.display(), stream, format, "log format detected");
                 }
             }
+            if kept > 0 {
+                let bytes = (payload.len() - before) as u64;
+                self.note_part(
+                    &file.fate,
+                    Amount {
+                        records: kept,
+                        bytes,
+                    },
+                );
+            }
             self.payload = payload;
             self.records += kept;
             self.since = Some(self.since.map_or(oldest, |since| since.min(oldest)));
@@ -199,6 +214,16 @@ impl Sink {
         }
         if records > 0 {
             self.positions.insert(file.id, file.position());
+        }
+    }
+
+    fn note_part(&mut self, fate: &FileFate, amount: Amount) {
+        match self.parts.last_mut().filter(|last| last.fate.is_same(fate)) {
+            Some(last) => last.amount.add(amount),
+            None => self.parts.push(FilePart {
+                fate: fate.clone(),
+                amount,
+            }),
         }
     }
 

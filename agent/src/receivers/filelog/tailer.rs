@@ -237,10 +237,16 @@ impl Tailer {
                 file.close();
             }
         }
-        // Where a batch was not taken, the positions of the next one would pass over it.
-        if !self.closed {
-            self.flush();
+        match self.closed {
+            false => self.flush(),
+            // Where a batch was not taken, the positions of the next one would pass over it.
+            true => {
+                let left = self.sink.take_all();
+                left.into_iter()
+                    .for_each(|batch| self.context.output.not_taken(batch));
+            }
         }
+        self.tell_of_gone(&deleted);
         self.tell_of_lost(&deleted);
         let files = i64::try_from(self.files.len()).unwrap_or(0);
         self.counts.files.dec_by(files);
@@ -342,9 +348,6 @@ impl Tailer {
     }
 
     fn send(&mut self, batch: Batch) {
-        let positions = batch.positions.iter();
-        let ends = positions.map(|to| ((to.device, to.inode), to.offset));
-        let ends: Vec<(FileId, u64)> = ends.collect();
         let output = self.context.output.clone();
         let mut sending = Box::pin(async move { output.send(batch).await });
         let mut shutdown_at = None;
@@ -359,7 +362,7 @@ impl Tailer {
             });
             let now = Instant::now();
             match sent {
-                Some(Ok(())) => return self.handed_over(&ends),
+                Some(Ok(())) => return,
                 Some(Err(_closed)) => self.closed = true,
                 None if self.context.shutdown.is_cancelled() => {
                     let since = *shutdown_at.get_or_insert(now);
@@ -392,6 +395,7 @@ impl Tailer {
         self.forget_beginning(&mut file);
         self.open.retain(|open| *open != id);
         let recent = file.open.as_ref().map(|open| open.recent().to_vec());
+        file.fate.set_gone(file.is_deleted);
         file.close();
         let past = Past {
             recent: recent.unwrap_or_default(),

@@ -171,6 +171,7 @@ impl Target {
                 payload,
                 records: points,
                 positions: Vec::new(),
+                parts: Vec::new(),
             };
             if let Some(batch) = self.context.process(batch) {
                 self.context.output.send(batch).await?;

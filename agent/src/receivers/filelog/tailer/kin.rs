@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::Tailer;
+use crate::pipeline::FileFate;
 use crate::receivers::filelog::content::{self, Compression};
 use crate::receivers::filelog::file::TailedFile;
 use crate::receivers::filelog::identity::{FileId, Mark, Prefix, TAIL_BYTES};
@@ -172,7 +173,7 @@ impl Tailer {
             Kinship::Continues(mark) | Kinship::Covered(mark) => mark,
         };
         tracing::info!(path = %file.path.display(), offset = mark.offset, "content was read before under another name, going on");
-        (file.mark, file.handed_over) = (mark, mark.offset);
+        file.mark = mark;
         self.counts.continued.inc();
         self.sink.note(file, Instant::now());
     }
@@ -242,6 +243,7 @@ impl Tailer {
             mark,
             recent: Vec::new(),
             finished_bytes: 0,
+            fate: FileFate::default(),
         };
         let name = path.to_string_lossy().into_owned();
         self.sink.note_position(mark.position(name, id, 0), now);

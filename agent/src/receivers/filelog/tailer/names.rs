@@ -151,7 +151,11 @@ impl Tailer {
         let mut file = TailedFile::new(id, path, first_name, mark, now);
         file.gone_at = gone_at;
         file.format = self.config.spec.format.as_str();
-        file.finished_bytes = past.as_ref().map_or(0, |past| past.finished_bytes);
+        if let Some(past) = &past {
+            file.finished_bytes = past.finished_bytes;
+            file.fate = past.fate.clone();
+            file.fate.set_gone(false);
+        }
         // Of a file that was read before it must be known at once: its size says nothing about its place.
         if past.is_some()
             && let Some(opened) = &opened

@@ -1,22 +1,18 @@
-//! What a stop loses: bytes of deleted files that were not read. Nobody can open such a file again.
+//! What a stop loses of deleted files, which nobody can open again: what was not read of them is counted here, in bytes of
+//! the file; what was read and finds no room in the buffer is counted with the batches that hold it.
+
+use std::os::unix::fs::{DirEntryExt as _, MetadataExt as _};
+use std::path::Path;
 
 use super::Tailer;
 use crate::receivers::filelog::file::TailedFile;
 use crate::receivers::filelog::identity::FileId;
+use crate::receivers::filelog::pasts::NO_DEVICE;
 
 /// Files told of by name, at most; the others are summed up.
 const NAMED_MAX: usize = 20;
 
 impl Tailer {
-    /// The pipeline has taken files over up to these places.
-    pub(super) fn handed_over(&mut self, ends: &[(FileId, u64)]) {
-        for (id, offset) in ends {
-            if let Some(file) = self.files.get_mut(id) {
-                file.handed_over = *offset;
-            }
-        }
-    }
-
     /// The files that only their descriptors hold. A copy is not one of them: its original has the same bytes.
     pub(super) fn deleted(&mut self) -> Vec<FileId> {
         let files = self.files.values_mut();
@@ -30,10 +26,26 @@ impl Tailer {
         .collect()
     }
 
+    /// Tells the batches that are not stored yet which of their files are gone: `deleted` ones, and closed ones that are
+    /// nowhere in their folder.
+    pub(super) fn tell_of_gone(&self, deleted: &[FileId]) {
+        let files = deleted.iter().filter_map(|id| self.files.get(id));
+        files.for_each(|file| file.fate.set_gone(true));
+        let closed = self.files.values().filter(|file| file.first_look.is_none());
+        let closed = closed.map(|file| (file.id, &*file.path, &file.fate));
+        let pasts = self.pasts.all();
+        let pasts = pasts.map(|past| (past.id, &*past.path, &past.fate));
+        for (id, path, fate) in closed.chain(pasts) {
+            if fate.is_asked_for() && is_nowhere(id, path) {
+                fate.set_gone(true);
+            }
+        }
+    }
+
     /// Says and counts what is lost of deleted files, once nothing more is read.
     pub(super) fn tell_of_lost(&self, deleted: &[FileId]) {
         let files = deleted.iter().filter_map(|id| self.files.get(id));
-        let lost = files.map(|file| (self.lost_bytes(file), file));
+        let lost = files.map(|file| (lost_bytes(file), file));
         let mut lost: Vec<_> = lost.filter(|(bytes, _)| *bytes > 0).collect();
         lost.sort_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
         for (bytes, file) in lost.iter().take(NAMED_MAX) {
@@ -51,16 +63,26 @@ impl Tailer {
         self.counts
             .lost_at_stop(lost.iter().map(|(bytes, _)| bytes).sum());
     }
+}
 
-    fn lost_bytes(&self, file: &TailedFile) -> u64 {
-        let end = match self.closed {
-            // What was read of it has not been taken.
-            true => file.handed_over,
-            false => file.mark.offset,
-        };
-        match file.compression {
-            Some(_) => file.behind_bytes(),
-            None => file.size.saturating_sub(end),
-        }
+fn lost_bytes(file: &TailedFile) -> u64 {
+    match file.compression {
+        Some(_) => file.behind_bytes(),
+        None => file.size.saturating_sub(file.mark.offset),
     }
+}
+
+/// Whether a file is neither under its name nor under another one in the same folder. Of content that was in another
+/// file's inode nobody knows.
+fn is_nowhere((device, inode): FileId, path: &Path) -> bool {
+    let is_there =
+        std::fs::metadata(path).is_ok_and(|found| (found.dev(), found.ino()) == (device, inode));
+    if is_there || device == NO_DEVICE {
+        return false;
+    }
+    let entries = path.parent().map(std::fs::read_dir);
+    let Some(Ok(mut entries)) = entries else {
+        return true;
+    };
+    !entries.any(|entry| entry.is_ok_and(|entry| entry.ino() == inode))
 }
