@@ -10,6 +10,7 @@ mod positions;
 mod record;
 mod recovered;
 mod stats;
+pub(crate) mod unbooked;
 mod writer;
 
 pub(crate) use gaps::{JournalGap, tell_of_evictions};
@@ -21,7 +22,6 @@ pub(crate) use recovered::log_recovery;
 pub(crate) use stats::BufferCollector;
 pub(crate) use writer::{BufferWriter, WriterParts};
 
-use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -59,19 +59,19 @@ pub(crate) struct Buffer {
 }
 
 impl Buffer {
-    /// Books what a repair of the journal in `dir` has found `lost`, before nothing tells any more what has taken it.
+    /// Books what repairs have found lost and nobody has booked yet, before an exporter comes to it. `data_dir` is the
+    /// agent's.
     ///
     /// # Errors
-    /// As [`Buffer::open`]; an exporter's account cannot be stored.
-    pub(crate) fn book_lost(
-        dir: &Path,
-        fs: Arc<dyn FileSystem>,
-        lost: &[RangeInclusive<u64>],
-    ) -> Result<(), JournalError> {
-        let disk_bytes_max = JournalConfig::new(dir).disk_bytes_max;
-        let (buffer, _report) = Self::open(dir, disk_bytes_max, fs)?;
-        let appended = buffer.checkpoints.lock().totals;
-        crate::exporters::book_lost(&buffer.journal, &buffer.gaps, &appended, lost)
+    /// What is to be booked cannot be read, or an exporter's account cannot be stored: it is kept for the next attempt.
+    pub(crate) fn book_lost(&self, data_dir: &Path) -> Result<(), UnbookedError> {
+        let lost = unbooked::load(data_dir)?;
+        if lost.is_empty() {
+            return Ok(());
+        }
+        let appended = self.checkpoints.lock().totals;
+        crate::exporters::book_lost(&self.journal, &self.gaps, &appended, &lost)?;
+        Ok(unbooked::keep(data_dir, &[])?)
     }
 
     /// Opens the journal in `dir` and brings the positions up to its last record.
@@ -117,6 +117,15 @@ impl Buffer {
         };
         Ok((buffer, report))
     }
+}
+
+/// Why what a repair has found lost is not in the books yet.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum UnbookedError {
+    #[error("the list of what is lost cannot be read or written")]
+    List(#[from] std::io::Error),
+    #[error("an exporter's account cannot be read or written")]
+    Account(#[from] JournalError),
 }
 
 /// How much was in the end that is gone; which exporters have settled some of it, the books know.

@@ -157,6 +157,13 @@ async fn open_buffer(
         };
         make_private(&dir).map_err(failed)?;
         let (buffer, report) = Buffer::open(&dir.join("buffer"), disk_bytes, fs)?;
+        if let Err(error) = buffer.book_lost(&dir) {
+            let error = super::with_causes(&error);
+            tracing::error!(
+                error,
+                "what a repair has found lost is not in the books yet"
+            );
+        }
         orphans::settle(&owned, &buffer.journal)?;
         let agent_id = agent_id::load(&dir, buffer.is_new).map_err(failed)?;
         Ok::<_, StartError>((buffer, report, agent_id, Stops::open(&dir)))

@@ -1,13 +1,16 @@
 //! `buffer repair`: takes damaged ranges out of the buffer of an agent that does not run.
 
+use std::io;
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use clap::Args;
 use vervet_journal::{JournalConfig, JournalError, OsFileSystem, repair};
 
 use super::{FOLDER, Place, inspector, verify};
-use crate::buffer::Buffer;
+use crate::buffer::{Buffer, unbooked};
 use crate::cli::say;
 
 #[derive(Debug, Args)]
@@ -23,34 +26,62 @@ pub(super) fn run(data_dir: &Path, dry_run: bool) -> anyhow::Result<bool> {
     if dry_run {
         return verify::run(data_dir);
     }
-    say(&repaired(data_dir)?)?;
+    repaired(data_dir, &mut say)?;
     Ok(true)
 }
 
-/// Repairs, and tells all that was done.
-pub(super) fn repaired(data_dir: &Path) -> anyhow::Result<String> {
+/// Repairs, tells all that was done, and then books it.
+pub(super) fn repaired(
+    data_dir: &Path,
+    tell: &mut dyn FnMut(&str) -> io::Result<()>,
+) -> anyhow::Result<()> {
     // Says so when there is none, before one is created.
-    inspector(data_dir)?;
-    let config = JournalConfig::new(data_dir.join(FOLDER));
-    let report = match repair(config, Arc::new(OsFileSystem)) {
+    let inspector = inspector(data_dir)?;
+    let known = unbooked::load(data_dir)
+        .context("unbooked-damage.json in the data folder, what an earlier repair found lost")?;
+    let survey = inspector.survey::<JournalError>(&mut |_item| Ok(()))?;
+    let damaged = survey.lost.into_iter().chain(survey.lost_end);
+    let lost: Vec<_> = known.iter().cloned().chain(damaged).collect();
+    // Before anything is taken out: afterwards nothing tells any more what has taken it.
+    unbooked::keep(data_dir, &lost)
+        .context("nothing is repaired, there is no keeping of what is lost for the books")?;
+    let report = match repair(
+        JournalConfig::new(data_dir.join(FOLDER)),
+        Arc::new(OsFileSystem),
+    ) {
         Err(JournalError::Locked { .. }) => {
+            unbooked::keep(data_dir, &known)?;
             anyhow::bail!("an agent has the buffer open; stop it first")
         }
         repaired => repaired?,
     };
-    let mut out = String::new();
+    let mut told = String::new();
     for line in report.lines() {
-        out += &format!("{line}\n");
+        told += &format!("{line}\n");
     }
-    let lost = report.lost();
-    if !lost.is_empty() {
-        Buffer::book_lost(&data_dir.join(FOLDER), Arc::new(OsFileSystem), &lost)?;
-    }
-    let lost: u64 = lost.iter().map(|lost| lost.end() - lost.start() + 1).sum();
-    out += &format!(
-        "{} damaged ranges mended in place, {} taken out, {lost} batches known to be lost\n",
+    let found = report.lost();
+    let batches: u64 = found.iter().map(|lost| lost.end() - lost.start() + 1).sum();
+    told += &format!(
+        "{} damaged ranges mended in place, {} taken out, {batches} batches known to be lost\n",
         report.mended().len(),
         report.removed.len()
     );
-    Ok(out)
+    let was_told = tell(&told);
+    let not_known = found.into_iter().filter(|range| !lost.contains(range));
+    let all: Vec<_> = lost.iter().cloned().chain(not_known).collect();
+    book(data_dir, &all).context(
+        "the lost batches are not in the books yet; the agent's next start or another repair books them",
+    )?;
+    Ok(was_told?)
+}
+
+fn book(data_dir: &Path, lost: &[RangeInclusive<u64>]) -> anyhow::Result<()> {
+    if lost.is_empty() {
+        return Ok(());
+    }
+    unbooked::keep(data_dir, lost)?;
+    let dir = data_dir.join(FOLDER);
+    let disk_bytes_max = JournalConfig::new(&dir).disk_bytes_max;
+    let (buffer, _report) = Buffer::open(&dir, disk_bytes_max, Arc::new(OsFileSystem))?;
+    Ok(buffer.book_lost(data_dir)?)
 }

@@ -1,5 +1,6 @@
 //! Books what a repair of the buffer has found lost: afterwards nothing in the journal tells damage from what
-//! `on_full: drop_oldest` took.
+//! `on_full: drop_oldest` took. A gap with anything of that in it is damage as a whole, but for what accounts have as evicted:
+//! no record is left in it that tells where one ends and the other begins.
 
 use std::ops::RangeInclusive;
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::agent::{Agent, AgentOptions};
 use crate::books::{Account, Books, Gone, Loss};
-use crate::buffer::{Amount, note};
+use crate::buffer::{Amount, note, unbooked};
 use crate::config::substitute::SystemSources;
 use crate::pipeline::SignalSet;
 
@@ -158,4 +158,44 @@ async fn beside_each_other_eviction_and_damage_keep_their_reasons() {
         assert_eq!(booked["lost_to_damage"], 1, "{booked:?}");
         assert_eq!(booked["evicted_by_drop_oldest"], 2, "{booked:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_booked_at_once_is_booked_by_the_next_start_or_repair() {
+    for starts in [false, true] {
+        let dir = tempfile::tempdir().expect("folder");
+        drop(written_with_totals(dir.path()));
+        damage(dir.path(), 4);
+        // An agent has the buffer open again as soon as it is repaired.
+        let (mut told, mut agent) = (String::new(), None);
+        let mut tell = |text: &str| {
+            told.push_str(text);
+            let opened = Journal::open(JournalConfig::new(dir.path().join(FOLDER)));
+            agent = Some(opened.expect("opens"));
+            Ok(())
+        };
+        let failed = repair::repaired(dir.path(), &mut tell).expect_err("not booked");
+        drop(agent);
+        let failed = format!("{failed:#}");
+        assert!(failed.contains("not in the books yet"), "{failed}");
+        assert!(
+            told.contains("1 taken out, 1 batches known to be lost"),
+            "{told}"
+        );
+        if !starts {
+            assert!(repair::run(dir.path(), false).expect("repairs"));
+        }
+        assert_eq!(booked(dir.path()).await, damaged(1), "{starts}");
+        assert_eq!(unbooked::load(dir.path()).expect("read"), []);
+    }
+}
+
+#[test]
+fn a_repair_that_is_refused_leaves_nothing_to_book() {
+    let dir = tempfile::tempdir().expect("folder");
+    let journal = written_with_totals(dir.path());
+    damage(dir.path(), 4);
+    assert!(repair::run(dir.path(), false).is_err(), "in use");
+    drop(journal);
+    assert_eq!(unbooked::load(dir.path()).expect("read"), []);
 }
