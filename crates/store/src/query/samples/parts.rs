@@ -24,6 +24,9 @@ const SAMPLE_BYTES: usize = 2 * size_of::<(i64, f64)>();
 /// Series with their samples, and the place of the first one.
 pub(super) type Part = (usize, Vec<SeriesSamples>);
 
+/// Reads all samples of some series.
+type Gather<'g> = &'g (dyn Fn(&[Selected]) -> Result<Vec<SeriesSamples>, StoreError> + Sync);
+
 /// How series are read.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Plan {
@@ -58,7 +61,7 @@ pub(super) fn read(
     plan: Plan,
     selected: &[Selected],
     hand_out: &mut dyn FnMut(Part) -> Result<bool, StoreError>,
-    gather: &(dyn Fn(&[Selected]) -> Result<Vec<SeriesSamples>, StoreError> + Sync),
+    gather: Gather<'_>,
 ) -> Result<(), StoreError> {
     let Plan {
         per_part, threads, ..
@@ -107,7 +110,7 @@ fn send(
     sender: &SyncSender<Result<Part, StoreError>>,
     place: usize,
     some: &[Selected],
-    gather: &(dyn Fn(&[Selected]) -> Result<Vec<SeriesSamples>, StoreError> + Sync),
+    gather: Gather<'_>,
 ) -> bool {
     let found = gather(some);
     if matches!(found, Err(StoreError::QueryTooLarge { .. })) && some.len() > 1 {
