@@ -97,10 +97,15 @@ impl KnownSeries {
 pub(super) fn joined(parts: &[&[u8]], scratch: &mut Vec<u8>) -> Prefix {
     scratch.clear();
     for part in parts {
-        scratch.extend_from_slice(&(part.len() as u64).to_le_bytes());
-        scratch.extend_from_slice(part);
+        append(part, scratch);
     }
     xxh3_128(scratch).to_le_bytes()
+}
+
+/// Appends a part so that it is told apart from its neighbours.
+pub(super) fn append(part: &[u8], scratch: &mut Vec<u8>) {
+    scratch.extend_from_slice(&(part.len() as u64).to_le_bytes());
+    scratch.extend_from_slice(part);
 }
 
 /// The key of a point: the prefix of its metric and its attributes, one after the other.

@@ -61,10 +61,8 @@ impl<'o> Known<'o> {
         scratch.clear();
         scratch.extend_from_slice(&self.prefix);
         for (name, value) in &series.labels {
-            for text in [name, value] {
-                scratch.extend_from_slice(&(text.len() as u64).to_le_bytes());
-                scratch.extend_from_slice(text);
-            }
+            known_series::append(name, scratch);
+            known_series::append(value, scratch);
         }
         let key = known_series::key(scratch);
         let slot = self.series.read().get(&key).copied();
@@ -83,10 +81,8 @@ impl Decoder<'_> {
         if let Err(reason) = self.check(series) {
             return self.out.reject(reason, series.samples.len() as u64);
         }
-        let found = match &self.known {
-            Some(known) => Some(known.find(series, &mut self.scratch)),
-            None => None,
-        };
+        let known = self.known.as_ref();
+        let found = known.map(|known| known.find(series, &mut self.scratch));
         let place = match found {
             Some((_key, Some(slot))) => Ok(SampleSeries::Known(slot)),
             _ => self.listed(series, found.map(|(key, _unknown)| key)),
@@ -128,7 +124,6 @@ impl Decoder<'_> {
     ) -> Result<SampleSeries, &'static str> {
         self.out.room()?;
         self.labels.clear();
-        let mut name = "";
         for (place, (label, value)) in series.labels.iter().enumerate() {
             let before = series.labels.get(..place).unwrap_or_default();
             if label.is_empty() || before.iter().any(|(known, _)| known == label) {
@@ -136,18 +131,11 @@ impl Decoder<'_> {
             }
             let label = std::str::from_utf8(label).map_err(|_| reason::INVALID_LABEL)?;
             let value = std::str::from_utf8(value).map_err(|_| reason::INVALID_LABEL)?;
-            if label == METRIC_NAME {
-                name = value;
-            } else {
-                self.labels.set(label, value);
-            }
+            self.labels.set(label, value);
         }
-        if name.is_empty() {
-            return Err(reason::INVALID_METRIC_NAME);
-        }
-        self.out.check(&mut self.labels)?;
-        self.labels.set(METRIC_NAME, name);
         self.labels.sort();
+        let named = self.labels.iter().find(|(label, _)| *label == METRIC_NAME);
+        let (_, name) = named.ok_or(reason::INVALID_METRIC_NAME)?;
         let metadata = series.metadata.unwrap_or_default();
         let family = Family {
             name,

@@ -11,11 +11,13 @@ use axum::body::Bytes;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, StatusCode, header};
 use tokio::sync::Semaphore;
 use vervet_model::Signal;
 
-use super::router::{BODY_TIMEOUT, CONVERSIONS_MAX, in_turn, read_body, text};
+use super::router::{
+    BODY_TIMEOUT, CONVERSIONS_MAX, closing, in_turn, read_body, set_retry_after, text,
+};
 use super::{decompress_within, snappy};
 use crate::receiver::{Coding, OtlpSink, Protocol, Received, Refusal, RefusedRequest};
 use crate::remote_write::{HeaderError, Version, weigh};
@@ -95,11 +97,7 @@ impl<S: WriteSink> Receiver<S> {
             Ok(body) => body,
             Err((reason, refusal)) => {
                 self.refused(reason, false);
-                // The rest of the body is not read, so the connection cannot carry another request.
-                let mut response = refuse(version, &passing(refusal));
-                let close = HeaderValue::from_static("close");
-                response.headers_mut().insert(header::CONNECTION, close);
-                return response;
+                return closing(refuse(version, &passing(refusal)));
             }
         };
         let received = Received {
@@ -214,12 +212,7 @@ fn refuse(version: Version, refusal: &Refusal) -> Response {
         }
     };
     let mut response = (status, refusal.to_string()).into_response();
-    if let Some(delay) = retry_after {
-        let seconds = delay.max(Duration::from_secs(1)).as_secs();
-        response
-            .headers_mut()
-            .insert(header::RETRY_AFTER, seconds.into());
-    }
+    set_retry_after(&mut response, retry_after);
     tell_written(version, &mut response, 0);
     response
 }

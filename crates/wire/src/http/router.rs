@@ -116,11 +116,7 @@ impl<S: OtlpSink> Receiver<S> {
             Ok(body) => body,
             Err((reason, refusal)) => {
                 refused(reason, false);
-                // The rest of the body is not read, so the connection cannot carry another request.
-                let mut response = refuse(encoding, &refusal);
-                let close = HeaderValue::from_static("close");
-                response.headers_mut().insert(header::CONNECTION, close);
-                return response;
+                return closing(refuse(encoding, &refusal));
             }
         };
         let (request, room) = match self.prepare(form, &head.headers, body, room).await {
@@ -358,11 +354,22 @@ fn refuse(encoding: Encoding, refusal: &Refusal) -> Response {
         encoding,
         encode_refusal(encoding, code, &refusal.to_string()),
     );
-    if let Some(delay) = retry_after {
+    set_retry_after(&mut response, retry_after);
+    response
+}
+
+/// Says when a request may be repeated, in whole seconds and at least one.
+pub(super) fn set_retry_after(response: &mut Response, delay: Option<Duration>) {
+    if let Some(delay) = delay {
         let seconds = delay.max(Duration::from_secs(1)).as_secs();
-        response
-            .headers_mut()
-            .insert(header::RETRY_AFTER, seconds.into());
+        let headers = response.headers_mut();
+        headers.insert(header::RETRY_AFTER, seconds.into());
     }
+}
+
+/// The rest of a body is not read, so the connection cannot carry another request.
+pub(super) fn closing(mut response: Response) -> Response {
+    let close = HeaderValue::from_static("close");
+    response.headers_mut().insert(header::CONNECTION, close);
     response
 }

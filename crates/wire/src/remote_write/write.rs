@@ -2,23 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::{Kind, Metadata, Series, Version, field};
+use super::{Metadata, Series, Version, field};
 use crate::protobuf::Writer;
-
-impl Kind {
-    fn number(self) -> u64 {
-        match self {
-            Self::Unknown => 0,
-            Self::Counter => 1,
-            Self::Gauge => 2,
-            Self::Histogram => 3,
-            Self::GaugeHistogram => 4,
-            Self::Summary => 5,
-            Self::Info => 6,
-            Self::StateSet => 7,
-        }
-    }
-}
 
 /// Appends a request of series to `out`. Of what is counted only, as many empty messages are written; metadata by version
 /// 2.0 only.
