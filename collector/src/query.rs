@@ -205,20 +205,11 @@ struct StoredSeries(Store);
 
 impl Queryable for StoredSeries {
     fn select(&self, request: &SelectRequest<'_>) -> Result<Vec<Series>, QueryableError> {
-        let limits = limits_of(request);
-        let mut refused = None;
-        let mut charge = |bytes: usize| {
-            let charged = request.memory.grow(bytes, GATHERED);
-            charged.map_err(|error| refused = Some(error)).is_ok()
-        };
         let window = (request.start.0, request.end.0);
-        let found = self
-            .0
-            .samples_charged(request.matchers, window, limits, &mut charge);
-        if let Some(refused) = refused {
-            return Err(refused.into());
-        }
-        let found = found.map_err(|error| refusal(error, limits))?;
+        let found = charged(request, |limits, charge| {
+            self.0
+                .samples_charged(request.matchers, window, limits, charge)
+        })?;
         Ok(found.into_iter().map(series).collect())
     }
 
@@ -227,30 +218,35 @@ impl Queryable for StoredSeries {
         request: &SelectRequest<'_>,
         each: &mut dyn FnMut(usize, Vec<Series>) -> bool,
     ) -> Result<(), QueryableError> {
-        let limits = limits_of(request);
-        let mut refused = None;
-        let mut charge = |bytes: usize| {
-            let charged = request.memory.grow(bytes, GATHERED);
-            charged.map_err(|error| refused = Some(error)).is_ok()
-        };
         let window = (request.start.0, request.end.0);
         let mut each =
             |place, part: Vec<SeriesSamples>| each(place, part.into_iter().map(series).collect());
-        let read =
+        charged(request, |limits, charge| {
             self.0
-                .samples_in_parts(request.matchers, window, limits, &mut charge, &mut each);
-        match refused {
-            Some(refused) => Err(refused.into()),
-            None => read.map_err(|error| refusal(error, limits)),
-        }
+                .samples_in_parts(request.matchers, window, limits, charge, &mut each)
+        })
     }
 }
 
-fn limits_of(request: &SelectRequest<'_>) -> SampleLimits {
-    SampleLimits {
+/// Reads for a request: within its limits, and charging its query what is told to the second argument of `read`.
+fn charged<T>(
+    request: &SelectRequest<'_>,
+    read: impl FnOnce(SampleLimits, &mut dyn FnMut(usize) -> bool) -> Result<T, StoreError>,
+) -> Result<T, QueryableError> {
+    let limits = SampleLimits {
         series_max: request.limits.series_max,
         samples_max: request.limits.samples_max,
         deadline: request.limits.deadline,
+    };
+    let mut refused = None;
+    let mut charge = |bytes: usize| {
+        let charged = request.memory.grow(bytes, GATHERED);
+        charged.map_err(|error| refused = Some(error)).is_ok()
+    };
+    let found = read(limits, &mut charge);
+    match refused {
+        Some(refused) => Err(refused.into()),
+        None => found.map_err(|error| refusal(error, limits)),
     }
 }
 

@@ -36,7 +36,7 @@ pub(crate) use select::RangeSource;
 use crate::error::QueryError;
 use crate::eval::memory::SAMPLE_BYTES;
 use crate::native::{HistogramSample, NativeHistogram};
-use crate::queryable::Sample;
+use crate::queryable::{Sample, is_stale};
 use crate::syntax::{Expr, Node, ValueType};
 
 /// The steps of an evaluation (milliseconds): `start`, `start + step`, ... up to `end` inclusive.
@@ -128,6 +128,13 @@ impl Track {
                 histogram,
             }),
         }
+    }
+
+    /// Takes the staleness markers out.
+    pub(crate) fn drop_stale(&mut self) {
+        self.samples.retain(|sample| !is_stale(sample.value));
+        self.histograms
+            .retain(|sample| !sample.histogram.is_stale());
     }
 
     /// Keeps the samples at the times that `keep` accepts.

@@ -127,7 +127,11 @@ impl<'q> Query<'q> {
                 .loose()
                 .saturating_sub(before.saturating_add(store));
             match mapped {
-                Ok(tracks) => results.extend((place..).zip(tracks)),
+                Ok(tracks) => results.extend(
+                    tracks
+                        .into_iter()
+                        .map(|(index, track)| (place + index, track)),
+                ),
                 Err(error) => failed = Some(error),
             }
             failed.is_none()
@@ -139,21 +143,17 @@ impl<'q> Query<'q> {
         read.map_err(|error| self.read_error(error))?;
         self.memory.settle(before.saturating_add(own), READING)?;
         results.sort_by_key(|(place, _track)| *place);
-        Ok(results
-            .into_iter()
-            .map(|(_place, track)| track)
-            .filter(|track| !track.is_empty())
-            .collect())
+        Ok(results.into_iter().map(|(_place, track)| track).collect())
     }
 
-    /// Of each series what is wanted; `found` are read so far, and the store has charged some bytes for them.
+    /// Of each series what is wanted, with its place in the part; `found` are read so far, and the store has charged some bytes for them.
     fn map_part(
         &self,
         part: Vec<Series>,
         found: usize,
         charged: usize,
         map: &mut dyn FnMut(Track) -> Result<Option<Track>, QueryError>,
-    ) -> Result<Vec<Track>, QueryError> {
+    ) -> Result<Vec<(usize, Track)>, QueryError> {
         if found > self.options.series_max {
             return Err(QueryError::TooManySeries {
                 limit: self.options.series_max,
@@ -167,14 +167,11 @@ impl<'q> Query<'q> {
         self.samples_read
             .set(self.samples_read.get().saturating_add(read));
         self.check_steps(self.samples_held.get().saturating_add(read))?;
-        let mut tracks = Vec::with_capacity(part.len());
-        for series in part {
-            let labels = series.labels.clone();
-            let mapped = map(Track::floats(series.labels, false, series.samples))?;
-            // A place for each, so that the others keep theirs.
-            tracks.push(mapped.unwrap_or_else(|| Track::floats(labels, false, Vec::new())));
-        }
-        Ok(tracks)
+        let mapped = part.into_iter().enumerate().filter_map(|(index, series)| {
+            let mapped = map(Track::floats(series.labels, false, series.samples));
+            mapped.map(|track| Some((index, track?))).transpose()
+        });
+        mapped.collect()
     }
 
     /// Reads when the counters of some series had begun, in the same window, in the order of the series.

@@ -218,12 +218,7 @@ impl Evaluator<'_> {
         let (before, after) = self.reach(selector.edges);
         let back = before.saturating_add(range);
         let mut tracks = self.select_window(selector, back, after)?;
-        for track in &mut tracks {
-            track.samples.retain(|sample| !is_stale(sample.value));
-            track
-                .histograms
-                .retain(|sample| !sample.histogram.is_stale());
-        }
+        tracks.iter_mut().for_each(Track::drop_stale);
         Ok(RangeSource {
             tracks,
             range,

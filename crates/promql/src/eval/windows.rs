@@ -12,7 +12,7 @@ use crate::eval::select::{RangeSource, histograms_within};
 use crate::eval::{Element, Evaluator, Track};
 use crate::format::format_message;
 use crate::functions::{Starts, Window, WindowFunction, overlaps};
-use crate::queryable::{Sample, is_stale};
+use crate::queryable::Sample;
 use crate::syntax::{Edges, Expr, Node, Selector, ValueType};
 
 /// A step may visit very many samples, so the deadline is looked at within a series too.
@@ -62,26 +62,10 @@ impl Evaluator<'_> {
         memory.grow(list, WINDOWS)?;
         let mut results = Vec::with_capacity(source.tracks.len());
         for (index, track) in source.tracks.iter().enumerate() {
-            self.query.check_deadline()?;
             let starts = starts.get(index).map(Vec::as_slice).unwrap_or_default();
-            let place = Place {
-                name: track.labels.metric_name(),
-                position: range_node.position,
-            };
-            if function.wants_counter() && overlaps(starts) {
-                self.warn_overlap(place);
-            }
-            let starts = Starts(starts);
-            let result = self.apply_to_track(function, &source, (track, starts), &params, place)?;
-            if result.is_empty() {
-                continue;
-            }
-            if function.wants_counter() && !result.samples.is_empty() {
-                self.hint_counter(&track.labels, range_node.position);
-            }
-            self.query.charge(result.len())?;
-            memory.grow(result.bytes(), WINDOWS)?;
-            results.push(result);
+            let track = (track, Starts(starts));
+            let position = range_node.position;
+            results.extend(self.windows_of(function, &source, track, &params, position)?);
         }
         Ok(results)
     }
@@ -106,27 +90,43 @@ impl Evaluator<'_> {
             after: 0,
         };
         self.map_window(selector, (range, 0), &mut |mut track| {
-            self.query.check_deadline()?;
-            track.samples.retain(|sample| !is_stale(sample.value));
-            track
-                .histograms
-                .retain(|sample| !sample.histogram.is_stale());
-            let place = Place {
-                name: track.labels.metric_name(),
-                position,
-            };
+            track.drop_stale();
             let track = (&track, Starts(&[]));
-            let result = self.apply_to_track(function, &source, track, params, place)?;
-            if result.is_empty() {
-                return Ok(None);
+            let result = self.windows_of(function, &source, track, params, position)?;
+            if result.is_some() {
+                memory.grow(size_of::<Track>(), WINDOWS)?;
             }
-            if function.wants_counter() && !result.samples.is_empty() {
-                self.hint_counter(&track.0.labels, position);
-            }
-            self.query.charge(result.len())?;
-            memory.grow(size_of::<Track>() + result.bytes(), WINDOWS)?;
-            Ok(Some(result))
+            Ok(result)
         })
+    }
+
+    /// The values of a function of one series, charged; `None` when there are none.
+    fn windows_of(
+        &self,
+        function: WindowFunction,
+        source: &RangeSource,
+        (track, starts): (&Track, Starts<'_>),
+        params: &[Vec<f64>],
+        position: Position,
+    ) -> Result<Option<Track>, QueryError> {
+        self.query.check_deadline()?;
+        let place = Place {
+            name: track.labels.metric_name(),
+            position,
+        };
+        if function.wants_counter() && overlaps(starts.0) {
+            self.warn_overlap(place);
+        }
+        let result = self.apply_to_track(function, source, (track, starts), params, place)?;
+        if result.is_empty() {
+            return Ok(None);
+        }
+        if function.wants_counter() && !result.samples.is_empty() {
+            self.hint_counter(&track.labels, position);
+        }
+        self.query.charge(result.len())?;
+        self.query.memory.grow(result.bytes(), WINDOWS)?;
+        Ok(Some(result))
     }
 
     fn apply_to_track(

@@ -185,10 +185,6 @@ impl Store {
         if selected.is_empty() {
             return Ok(());
         }
-        selected.sort_by(|a, b| {
-            let metrics = a.labels.metric_name().cmp(b.labels.metric_name());
-            metrics.then(a.id.cmp(&b.id))
-        });
         let segments = self.open_segments(&view, window)?;
         let cut = Cut {
             view: &view,
@@ -207,6 +203,11 @@ impl Store {
             let found = self.gather(cut, &selected, window, limits, charge)?;
             return hand_out((0, found)).map(|_wants_more| ());
         }
+        // As segments are sorted.
+        selected.sort_by(|a, b| {
+            let metrics = a.labels.metric_name().cmp(b.labels.metric_name());
+            metrics.then(a.id.cmp(&b.id))
+        });
         if !charge(selected.len() * SERIES_BYTES + plan.bytes()) {
             return Err(no_memory());
         }

@@ -85,23 +85,15 @@ pub(super) fn read(
             });
         }
         drop(sender);
-        let mut result = Ok(());
+        let mut result = Ok(true);
         for part in receiver {
-            result = part
-                .and_then(|part| match hand_out(part) {
-                    Ok(true) => Ok(true),
-                    other => {
-                        is_over.store(true, Ordering::Relaxed);
-                        other
-                    }
-                })
-                .map(|_wants_more| ());
-            if result.is_err() || is_over.load(Ordering::Relaxed) {
+            result = part.and_then(&mut *hand_out);
+            if !matches!(result, Ok(true)) {
                 break;
             }
         }
         is_over.store(true, Ordering::Relaxed);
-        result
+        result.map(|_wants_more| ())
     })
 }
 
