@@ -7,12 +7,8 @@ use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
 use http::{HeaderValue, header};
-use serde::ser::{Serialize, SerializeMap, SerializeTuple, Serializer};
-use vervet_model::Labels;
-use vervet_promql::{
-    Charge, InstantSample, MemoryError, QueryError, QueryOutput, Sample, Series, Value,
-    format_value,
-};
+use vervet_model::{DoubleText, Labels};
+use vervet_promql::{Charge, MemoryError, QueryError, QueryOutput, Sample, Value, ValueText};
 
 /// The first room of an answer.
 const ROOM_BYTES: usize = 4 << 10;
@@ -38,7 +34,7 @@ fn body(output: QueryOutput) -> Result<Bytes, QueryError> {
         memory: &output.memory,
         refused: None,
     };
-    let written = serde_json::to_writer(&mut writer, &Answer(&output));
+    let written = AnswerWriter::new(&mut writer).answer(&output);
     let ChargedWriter { bytes, refused, .. } = writer;
     match (refused, written) {
         (Some(refused), _) => return Err(refused.into()),
@@ -94,113 +90,128 @@ impl io::Write for ChargedWriter<'_> {
     }
 }
 
-/// `{"status": "success", "data": ..., "warnings": [...], "infos": [...]}`.
-struct Answer<'a>(&'a QueryOutput);
+/// Writes the JSON of answers as Prometheus does.
+struct AnswerWriter<W> {
+    out: W,
+    /// The text of a sample.
+    scratch: Vec<u8>,
+    integer: itoa::Buffer,
+    fraction: DoubleText,
+    value: ValueText,
+}
 
-impl Serialize for Answer<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut answer = serializer.serialize_map(None)?;
-        answer.serialize_entry("status", "success")?;
-        answer.serialize_entry("data", &Data(&self.0.value))?;
-        for (name, notes) in [("warnings", &self.0.warnings), ("infos", &self.0.infos)] {
+impl<W: io::Write> AnswerWriter<W> {
+    fn new(out: W) -> Self {
+        Self {
+            out,
+            scratch: Vec::new(),
+            integer: itoa::Buffer::new(),
+            fraction: DoubleText::default(),
+            value: ValueText::default(),
+        }
+    }
+
+    /// `{"status": "success", "data": ..., "warnings": [...], "infos": [...]}`.
+    fn answer(&mut self, output: &QueryOutput) -> io::Result<()> {
+        self.out.write_all(br#"{"status":"success","data":"#)?;
+        self.data(&output.value)?;
+        for (name, notes) in [("warnings", &output.warnings), ("infos", &output.infos)] {
             if !notes.is_empty() {
-                answer.serialize_entry(name, notes)?;
+                write!(self.out, ",\"{name}\":")?;
+                serde_json::to_writer(&mut self.out, notes)?;
             }
         }
-        answer.end()
+        self.out.write_all(b"}")
     }
-}
 
-/// `{"resultType": ..., "result": ...}`.
-struct Data<'a>(&'a Value);
-
-impl Serialize for Data<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut data = serializer.serialize_map(Some(2))?;
-        data.serialize_entry("resultType", self.0.result_type())?;
-        data.serialize_entry("result", &Content(self.0))?;
-        data.end()
-    }
-}
-
-struct Content<'a>(&'a Value);
-
-impl Serialize for Content<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.0 {
-            Value::Scalar(sample) => Point(sample).serialize(serializer),
+    /// `{"resultType": ..., "result": ...}`.
+    fn data(&mut self, value: &Value) -> io::Result<()> {
+        let kind = value.result_type();
+        write!(self.out, "{{\"resultType\":\"{kind}\",\"result\":")?;
+        match value {
+            Value::Scalar(sample) => self.point(b"", *sample)?,
             Value::String { timestamp, value } => {
-                (Seconds(*timestamp), value).serialize(serializer)
+                self.scratch.clear();
+                self.scratch.push(b'[');
+                self.seconds(*timestamp);
+                self.scratch.push(b',');
+                serde_json::to_writer(&mut self.scratch, value)?;
+                self.scratch.push(b']');
+                self.out.write_all(&self.scratch)?;
             }
-            Value::Vector(samples) => serializer.collect_seq(samples.iter().map(Instant)),
-            Value::Matrix(series) => serializer.collect_seq(series.iter().map(Points)),
+            Value::Vector(samples) => self.list(samples, |writer, element| {
+                writer.metric(&element.labels, "value")?;
+                writer.point(b"", element.sample)?;
+                writer.out.write_all(b"}")
+            })?,
+            Value::Matrix(series) => self.list(series, |writer, series| {
+                writer.metric(&series.labels, "values")?;
+                writer.out.write_all(b"[")?;
+                for (index, sample) in series.samples.iter().enumerate() {
+                    let before: &[u8] = if index > 0 { b"," } else { b"" };
+                    writer.point(before, *sample)?;
+                }
+                writer.out.write_all(b"]}")
+            })?,
         }
+        self.out.write_all(b"}")
     }
-}
 
-struct Instant<'a>(&'a InstantSample);
-
-impl Serialize for Instant<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut element = serializer.serialize_map(Some(2))?;
-        element.serialize_entry("metric", &LabelSet(&self.0.labels))?;
-        element.serialize_entry("value", &Point(&self.0.sample))?;
-        element.end()
+    fn list<T>(
+        &mut self,
+        elements: &[T],
+        write: impl Fn(&mut Self, &T) -> io::Result<()>,
+    ) -> io::Result<()> {
+        self.out.write_all(b"[")?;
+        for (index, element) in elements.iter().enumerate() {
+            if index > 0 {
+                self.out.write_all(b",")?;
+            }
+            write(self, element)?;
+        }
+        self.out.write_all(b"]")
     }
-}
 
-struct Points<'a>(&'a Series);
-
-impl Serialize for Points<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut element = serializer.serialize_map(Some(2))?;
-        element.serialize_entry("metric", &LabelSet(&self.0.labels))?;
-        element.serialize_entry("values", &List(&self.0.samples))?;
-        element.end()
+    /// The beginning of an element, up to its samples.
+    fn metric(&mut self, labels: &Labels, samples: &str) -> io::Result<()> {
+        self.scratch.clear();
+        self.scratch.extend_from_slice(br#"{"metric":{"#);
+        for (index, label) in labels.iter().enumerate() {
+            if index > 0 {
+                self.scratch.push(b',');
+            }
+            serde_json::to_writer(&mut self.scratch, &*label.name)?;
+            self.scratch.push(b':');
+            serde_json::to_writer(&mut self.scratch, &*label.value)?;
+        }
+        self.out.write_all(&self.scratch)?;
+        write!(self.out, "}},\"{samples}\":")
     }
-}
 
-struct List<'a>(&'a [Sample]);
-
-impl Serialize for List<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.iter().map(Point))
+    /// `[1.5, "0.25"]` after `before`.
+    fn point(&mut self, before: &[u8], sample: Sample) -> io::Result<()> {
+        self.scratch.clear();
+        self.scratch.extend_from_slice(before);
+        self.scratch.push(b'[');
+        self.seconds(sample.timestamp);
+        self.scratch.extend_from_slice(b",\"");
+        let value = self.value.of(sample.value);
+        self.scratch.extend_from_slice(value.as_bytes());
+        self.scratch.extend_from_slice(b"\"]");
+        self.out.write_all(&self.scratch)
     }
-}
 
-/// `[1.5, "0.25"]`.
-struct Point<'a>(&'a Sample);
-
-impl Serialize for Point<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut pair = serializer.serialize_tuple(2)?;
-        pair.serialize_element(&Seconds(self.0.timestamp))?;
-        pair.serialize_element(&format_value(self.0.value))?;
-        pair.end()
-    }
-}
-
-struct LabelSet<'a>(&'a Labels);
-
-impl Serialize for LabelSet<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|label| (&*label.name, &*label.value)))
-    }
-}
-
-/// Milliseconds as seconds; whole ones without a fraction, as Prometheus writes them.
-struct Seconds(i64);
-
-impl Serialize for Seconds {
+    /// Milliseconds as seconds; whole ones without a fraction, as Prometheus writes them.
     #[expect(
         clippy::cast_precision_loss,
         reason = "times in milliseconds stay below 2^53 for 285,000 years"
     )]
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.0 % 1000 {
-            0 => serializer.serialize_i64(self.0 / 1000),
-            _ => serializer.serialize_f64(self.0 as f64 / 1000.0),
-        }
+    fn seconds(&mut self, millis: i64) {
+        let text = match millis % 1000 {
+            0 => self.integer.format(millis / 1000),
+            _ => self.fraction.of(millis as f64 / 1000.0),
+        };
+        self.scratch.extend_from_slice(text.as_bytes());
     }
 }
 

@@ -80,6 +80,7 @@ impl Params {
     ///
     /// # Errors
     /// What is wrong with the request.
+    #[cfg(feature = "sql")]
     pub(super) async fn with_text(request: Request) -> Result<(Self, Option<String>), String> {
         let invalid = || "a parameter is not valid percent-encoded UTF-8".to_owned();
         let query = request.uri().query().unwrap_or_default().to_owned();

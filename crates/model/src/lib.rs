@@ -6,6 +6,7 @@
 pub mod ids;
 pub mod labels;
 pub mod matcher;
+pub mod number;
 pub mod severity;
 pub mod signal;
 pub mod time;
@@ -13,6 +14,7 @@ pub mod time;
 pub use ids::{SpanId, TraceId};
 pub use labels::{Label, Labels, LabelsBuilder, METRIC_NAME, fingerprint};
 pub use matcher::{MatchOp, Matcher, MatcherError};
+pub use number::DoubleText;
 pub use severity::Severity;
 pub use signal::Signal;
 pub use time::{Clock, ManualClock, SystemClock, UnixMillis, UnixNanos};

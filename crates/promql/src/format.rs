@@ -1,13 +1,28 @@
 //! Numbers as Prometheus writes them.
 
-/// A sample value as the Prometheus HTTP API writes it: `NaN`, `+Inf`, `-Inf`, otherwise the shortest text
+use vervet_model::DoubleText;
+
+/// Sample values as the Prometheus HTTP API writes them: `NaN`, `+Inf`, `-Inf`, otherwise the shortest text
 /// that reads back as the same number, with an exponent below 1e-6 and from 1e21 on.
-pub fn format_value(value: f64) -> String {
-    let size = value.abs();
-    if size.is_finite() && size != 0.0 && !(1e-6..1e21).contains(&size) {
-        return scientific(value);
+#[derive(Default)]
+pub struct ValueText {
+    plain: DoubleText,
+    other: String,
+}
+
+impl ValueText {
+    /// The text of a value, until the next one is asked for.
+    pub fn of(&mut self, value: f64) -> &str {
+        let size = value.abs();
+        if size == 0.0 || (1e-6..1e21).contains(&size) {
+            return self.plain.of(value);
+        }
+        self.other = match value.is_finite() {
+            true => scientific(value),
+            false => format_plain(value),
+        };
+        &self.other
     }
-    format_plain(value)
 }
 
 /// The shortest text without an exponent, as `count_values` writes it into a label.
@@ -68,7 +83,7 @@ mod tests {
             (1e21, "1e+21"),
             (-2.5e300, "-2.5e+300"),
         ] {
-            assert_eq!(format_value(value), text);
+            assert_eq!(ValueText::default().of(value), text);
         }
         assert_eq!(format_plain(1e21), "1000000000000000000000");
         for (value, text) in [

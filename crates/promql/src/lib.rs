@@ -29,7 +29,7 @@ pub use engine::{Engine, EngineOptions};
 pub use error::{ErrorType, MemoryError, Position, QueryError};
 pub use eval::Charge;
 pub use features::Features;
-pub use format::format_value;
+pub use format::ValueText;
 pub use native::{
     CUSTOM_SCHEMA, HistogramSample, HistogramSeries, Incompatible, NativeHistogram, ResetHint,
 };

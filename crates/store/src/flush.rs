@@ -8,6 +8,7 @@ mod promotion;
 mod rows;
 
 pub use promotion::{PromoteConfig, PromoteKey};
+#[cfg(feature = "sql")]
 pub(crate) use rows::head_batches;
 
 use std::collections::HashSet;

@@ -39,7 +39,9 @@ pub use folder::SegmentFolder;
 pub(crate) use orphans::count_segments;
 pub use orphans::{Settled, settle_orphans};
 pub use packed::unpack;
-pub(crate) use packed::{number_of, unpack_column, unpack_text};
+#[cfg(feature = "sql")]
+pub(crate) use packed::unpack_column;
+pub(crate) use packed::{number_of, unpack_text};
 pub use shred::shred;
 pub(crate) use sort::{row_converter, sort_keys};
 pub use sort::{sort_batch, split_by_day};

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use vervet_model::UnixMillis;
-use vervet_promql::{Engine, EngineOptions, Queryable, QueryableError, SelectRequest};
+use vervet_promql::{
+    Engine, EngineOptions, InstantSample, Queryable, QueryableError, SelectRequest, Series,
+};
 
 use super::*;
 
@@ -58,7 +60,11 @@ fn values_have_prometheus_shapes() {
         value: "hi".to_owned(),
     };
     let scalar = Value::Scalar(at(1_500, f64::INFINITY));
-    let json = |value: &Value| serde_json::to_string(&Data(value)).unwrap();
+    let json = |value: &Value| {
+        let mut text = Vec::new();
+        AnswerWriter::new(&mut text).data(value).unwrap();
+        String::from_utf8(text).unwrap()
+    };
     assert_eq!(
         json(&vector),
         r#"{"resultType":"vector","result":[{"metric":{"__name__":"up","job":"a\"b"},"value":[1.5,"+Inf"]}]}"#
@@ -77,7 +83,11 @@ fn values_have_prometheus_shapes() {
 #[test]
 fn an_answer_names_warnings_and_infos_only_where_there_are_some() {
     let mut output = range(&engine(64 << 20), "vector(1)");
-    let text = |output: &QueryOutput| serde_json::to_value(Answer(output)).unwrap();
+    let text = |output: &QueryOutput| -> serde_json::Value {
+        let mut text = Vec::new();
+        AnswerWriter::new(&mut text).answer(output).unwrap();
+        serde_json::from_slice(&text).unwrap()
+    };
     let plain = text(&output);
     assert_eq!(plain["status"], "success");
     assert!(plain.get("warnings").is_none() && plain.get("infos").is_none());

@@ -13,6 +13,7 @@ use parking_lot::RwLock;
 use vervet_model::{Labels, UnixMillis};
 
 use crate::StoreError;
+#[cfg(feature = "sql")]
 use crate::head::View;
 use crate::head::samples::{Chunk, HeadSamples};
 use crate::head::series::SeriesIndex;
@@ -294,6 +295,7 @@ fn series_batch(
 
 /// The rows of one table in the head, in the table's columns. For SQL on `samples` and `series`, which the
 /// head keeps in another form, they are made here.
+#[cfg(feature = "sql")]
 pub(crate) fn head_batches(view: &View, table: Table, index: &SeriesIndex) -> Vec<RecordBatch> {
     let made = match table {
         Table::Logs | Table::Spans => return view.batches(table),
@@ -306,6 +308,7 @@ pub(crate) fn head_batches(view: &View, table: Table, index: &SeriesIndex) -> Ve
     })
 }
 
+#[cfg(feature = "sql")]
 fn head_samples(view: &View, index: &SeriesIndex) -> Result<Vec<RecordBatch>, ArrowError> {
     let mut batches = Vec::new();
     for generation in &view.generations {
@@ -321,6 +324,7 @@ fn head_samples(view: &View, index: &SeriesIndex) -> Result<Vec<RecordBatch>, Ar
     Ok(batches)
 }
 
+#[cfg(feature = "sql")]
 fn head_series(view: &View, index: &SeriesIndex) -> Result<Vec<RecordBatch>, ArrowError> {
     let mut batches = Vec::new();
     let mut shown = HashSet::new();

@@ -3,17 +3,20 @@
 mod parts;
 mod segments;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
 
 use vervet_model::{Clock as _, Labels, Matcher, SystemClock, UnixMillis, UnixNanos};
 
 use crate::catalog::MetricMetadata;
 use crate::head::View;
 use crate::head::series::Selected;
+use crate::query::search::segment::Segment;
+use crate::query::search::stop::Stop;
 use crate::tables::Table;
 use crate::{Store, StoreError};
 use parts::{Part, Plan};
-use segments::Opened;
 
 /// What one call of [`Store::samples`] may return.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +27,13 @@ pub struct SampleLimits {
     pub deadline: UnixNanos,
 }
 
+impl SampleLimits {
+    /// The time until the deadline.
+    fn left(self) -> Duration {
+        self.deadline.since(SystemClock.now())
+    }
+}
+
 /// A label set with its samples.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SeriesSamples {
@@ -32,20 +42,23 @@ pub struct SeriesSamples {
     pub samples: Vec<(i64, f64)>,
 }
 
-/// What a series takes while its samples are gathered: its place among those selected, its entry by id, here and
-/// while a segment is read, its place in the answer (bytes).
-const SERIES_BYTES: usize = 176;
+/// What a series takes while its samples are gathered: its place among those selected, its id, its list, its place in
+/// the answer (bytes).
+const SERIES_BYTES: usize = 120;
 
 /// What a call sees.
 #[derive(Clone, Copy)]
 struct Cut<'v> {
     view: &'v View,
-    segments: &'v [Opened<'v>],
+    segments: &'v [Segment],
+    stop: &'v Stop,
 }
 
-/// The samples that a call has gathered, by series id.
+/// The samples that a call has gathered, by the place of their series among those selected.
 struct Gathered<'c> {
-    by_series: HashMap<u64, Vec<(i64, f64)>>,
+    /// Series ids with their places, sorted.
+    ids: Vec<(u64, usize)>,
+    series: Vec<Vec<(i64, f64)>>,
     window: (i64, i64),
     samples: usize,
     limits: SampleLimits,
@@ -53,54 +66,70 @@ struct Gathered<'c> {
     charge: &'c mut dyn FnMut(usize) -> bool,
 }
 
-impl Gathered<'_> {
-    /// Adds a sample of a wanted series when it lies in the window.
-    fn push(&mut self, series: u64, time_ms: i64, value: f64) -> Result<(), StoreError> {
-        if time_ms < self.window.0 || time_ms > self.window.1 {
-            return Ok(());
+impl<'c> Gathered<'c> {
+    fn new(
+        selected: &[Selected],
+        window: (i64, i64),
+        limits: SampleLimits,
+        charge: &'c mut dyn FnMut(usize) -> bool,
+    ) -> Self {
+        let ids = selected.iter().map(|series| series.id).zip(0..);
+        let mut ids: Vec<(u64, usize)> = ids.collect();
+        ids.sort_unstable();
+        Self {
+            ids,
+            series: vec![Vec::new(); selected.len()],
+            window,
+            samples: 0,
+            limits,
+            charge,
         }
-        let Some(list) = self.by_series.get_mut(&series) else {
+    }
+
+    /// The place of a series, if it is wanted.
+    fn place(&self, series: u64) -> Option<usize> {
+        let at = self.ids.binary_search_by_key(&series, |(id, _place)| *id);
+        self.ids.get(at.ok()?).map(|(_id, place)| *place)
+    }
+
+    /// Adds samples of a series, which lie in the window.
+    fn extend(
+        &mut self,
+        place: usize,
+        samples: impl Iterator<Item = (i64, f64)>,
+    ) -> Result<(), StoreError> {
+        let Some(list) = self.series.get_mut(place) else {
             return Ok(());
         };
-        let room = list.capacity();
-        list.push((time_ms, value));
+        let (room, before) = (list.capacity(), list.len());
+        list.extend(samples);
         let more = list.capacity() - room;
         if more > 0 && !(self.charge)(more * size_of::<(i64, f64)>()) {
             return Err(no_memory());
         }
-        self.samples += 1;
+        self.samples += list.len() - before;
         if self.samples > self.limits.samples_max {
             return Err(too_large("samples", self.limits.samples_max));
         }
         Ok(())
     }
 
-    fn check_deadline(&self) -> Result<(), StoreError> {
-        let now = SystemClock.now();
-        if now <= self.limits.deadline {
-            return Ok(());
-        }
-        Err(StoreError::Timeout {
-            after: now.since(self.limits.deadline),
-        })
-    }
-
     /// Adds the samples of the head; after those of the segments, which are older.
-    fn add_head(&mut self, view: &View, selected: &[Selected]) -> Result<(), StoreError> {
-        for generation in &view.generations {
-            self.check_deadline()?;
+    fn add_head(&mut self, cut: Cut<'_>, selected: &[Selected]) -> Result<(), StoreError> {
+        let (start, end) = self.window;
+        for generation in &cut.view.generations {
+            cut.stop.check()?;
             let head = generation.samples.read();
-            for series in selected {
+            for (place, series) in selected.iter().enumerate() {
                 let Some(chunk) = head.get(series.slot) else {
                     continue;
                 };
                 let (first, last) = chunk.time_range();
-                if last < self.window.0 || first > self.window.1 {
+                if last < start || first > end {
                     continue;
                 }
-                for (time_ms, value) in chunk.iter() {
-                    self.push(series.id, time_ms, value)?;
-                }
+                let within = |(time_ms, _): &(i64, f64)| (start..=end).contains(time_ms);
+                self.extend(place, chunk.iter().filter(within))?;
             }
         }
         Ok(())
@@ -153,10 +182,12 @@ impl Store {
             return Ok(Vec::new());
         }
         let window = (start_ms, end_ms);
-        let segments = self.open_segments(&view, window)?;
+        let stop = Arc::new(Stop::after(limits.left()));
+        let segments = self.open_segments(&view, window, &stop)?;
         let cut = Cut {
             view: &view,
             segments: &segments,
+            stop: &stop,
         };
         let found = self.gather(cut, &selected, window, limits, charge)?;
         if found.len() > limits.series_max {
@@ -185,10 +216,12 @@ impl Store {
         if selected.is_empty() {
             return Ok(());
         }
-        let segments = self.open_segments(&view, window)?;
+        let stop = Arc::new(Stop::after(limits.left()));
+        let segments = self.open_segments(&view, window, &stop)?;
         let cut = Cut {
             view: &view,
             segments: &segments,
+            stop: &stop,
         };
         let mut found_series = 0;
         let mut hand_out = |(place, found): Part| {
@@ -222,20 +255,22 @@ impl Store {
     }
 
     /// The segments that may have samples in the window.
-    fn open_segments<'v>(
+    fn open_segments(
         &self,
-        view: &'v View,
+        view: &View,
         (start_ms, end_ms): (i64, i64),
-    ) -> Result<Vec<Opened<'v>>, StoreError> {
+        stop: &Arc<Stop>,
+    ) -> Result<Vec<Segment>, StoreError> {
         let overlapping = view.snapshot.table(Table::Samples).filter(|file| {
             file.time_range.is_none_or(|(first, last)| {
                 first.to_millis().0 <= end_ms && last.to_millis().0 >= start_ms
             })
         });
+        let searcher = &self.0.searcher;
         overlapping
             .map(|file| {
-                let opened = Opened::open(&file.path);
-                opened.inspect_err(|error| self.0.searcher.damage().note(&file.path, error))
+                let opened = searcher.open(file, stop);
+                opened.inspect_err(|error| searcher.damage().note(&file.path, error))
             })
             .collect()
     }
@@ -252,35 +287,24 @@ impl Store {
         if !charge(selected.len() * SERIES_BYTES) {
             return Err(no_memory());
         }
-        let mut gathered = Gathered {
-            by_series: selected
-                .iter()
-                .map(|series| (series.id, Vec::new()))
-                .collect(),
-            window,
-            samples: 0,
-            limits,
-            charge,
-        };
+        let mut gathered = Gathered::new(selected, window, limits, charge);
         let metrics: BTreeSet<&str> = selected
             .iter()
             .map(|series| series.labels.metric_name())
             .collect();
         for segment in cut.segments {
-            gathered.check_deadline()?;
+            cut.stop.check()?;
             let read = segments::read(segment, &metrics, &mut gathered);
-            read.inspect_err(|error| self.0.searcher.damage().note(segment.path, error))?;
+            read.inspect_err(|error| self.0.searcher.damage().note(segment.path(), error))?;
         }
-        gathered.add_head(cut.view, selected)?;
-        let found = selected.iter().filter_map(|series| {
-            let mut samples = gathered
-                .by_series
-                .remove(&series.id)
-                .filter(|list| !list.is_empty())?;
+        gathered.add_head(cut, selected)?;
+        let found = selected.iter().zip(gathered.series);
+        let found = found.filter(|(_series, samples)| !samples.is_empty());
+        let found = found.map(|(series, mut samples)| {
             samples.sort_by_key(|(time_ms, _value)| *time_ms);
             samples.dedup_by_key(|(time_ms, _value)| *time_ms);
             let labels = series.labels.clone();
-            Some(SeriesSamples { labels, samples })
+            SeriesSamples { labels, samples }
         });
         Ok(found.collect())
     }

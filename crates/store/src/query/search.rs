@@ -35,7 +35,7 @@ mod pool;
 pub(super) mod predicate;
 mod prune;
 pub(super) mod rows;
-mod segment;
+pub(super) mod segment;
 pub mod sketch;
 pub(super) mod stop;
 mod templates;
@@ -56,6 +56,10 @@ use self::cache::MetadataCache;
 use self::page_cache::PageCacheStats;
 use self::pool::Pool;
 pub(crate) use self::predicate::Predicate;
+use self::segment::Segment;
+use self::stop::Stop;
+use crate::StoreError;
+use crate::catalog::DataFile;
 use crate::query::damaged::Damage;
 use crate::tables::Table;
 
@@ -90,6 +94,11 @@ impl Searcher {
 
     pub(crate) fn pages(&self) -> PageCacheStats {
         self.cache.pages().stats()
+    }
+
+    /// Opens a segment that is read besides typed requests.
+    pub(crate) fn open(&self, file: &DataFile, stop: &Arc<Stop>) -> Result<Segment, StoreError> {
+        self.cache.open(file, stop)
     }
 
     /// The segments that could not be read.

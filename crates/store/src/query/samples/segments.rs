@@ -1,21 +1,13 @@
 //! Reads samples of chosen series from one segment.
 //!
 //! Rows are sorted by metric, series and time, so the statistics of a row group's metrics rule most groups
-//! out before they are decoded, as do those of series ids and times; the series id is decoded first, time and value for its
-//! matches only.
+//! out before they are decoded, as do those of series ids and times. Of the others the series ids are decoded first, then the
+//! times of the wanted series, then the values of those in the window.
 
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::path::Path;
+use std::ops::Range;
 
-use arrow::array::BooleanArray;
-use arrow::error::ArrowError;
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{
-    ArrowPredicateFn, ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
-    RowFilter,
-};
-use parquet::errors::ParquetError;
+use parquet::arrow::arrow_reader::RowSelection;
 use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::statistics::Statistics;
 use parquet::schema::types::ColumnPath;
@@ -23,105 +15,98 @@ use parquet::schema::types::ColumnPath;
 use super::Gathered;
 use crate::StoreError;
 use crate::columns::Columns;
+use crate::query::search::rows::selection_of;
+use crate::query::search::segment::{Segment, Texts};
 use crate::segment::sample_values;
 use crate::tables::{Table, column};
 
-const BATCH_ROWS: usize = 65_536;
-
-/// A segment whose footer was read.
-pub(super) struct Opened<'p> {
-    pub(super) path: &'p Path,
-    metadata: ArrowReaderMetadata,
-}
-
-impl<'p> Opened<'p> {
-    pub(super) fn open(path: &'p Path) -> Result<Self, StoreError> {
-        let metadata = ArrowReaderMetadata::load(&file(path)?, ArrowReaderOptions::default());
-        let metadata = metadata.map_err(|source| unreadable(path, source))?;
-        Ok(Self { path, metadata })
-    }
-}
-
-fn file(path: &Path) -> Result<File, StoreError> {
-    File::open(path).map_err(|source| StoreError::Io {
-        path: path.to_owned(),
-        source,
-    })
-}
-
-fn unreadable(path: &Path, source: ParquetError) -> StoreError {
-    StoreError::Read {
-        path: path.to_owned(),
-        source,
-    }
-}
-
 /// Adds the samples of the wanted series, which are all of the given metrics.
 pub(super) fn read(
-    segment: &Opened<'_>,
+    segment: &Segment,
     metrics: &BTreeSet<&str>,
     gathered: &mut Gathered<'_>,
 ) -> Result<(), StoreError> {
-    let parquet = |source| unreadable(segment.path, source);
-    let metadata = segment.metadata.clone();
-    let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file(segment.path)?, metadata);
-    let mut ids: Vec<u64> = gathered.by_series.keys().copied().collect();
-    ids.sort_unstable();
-    let groups: Vec<usize> = builder
-        .metadata()
-        .row_groups()
-        .iter()
-        .enumerate()
-        .filter(|(_index, group)| {
-            may_hold(group, metrics)
-                && may_hold_series(group, &ids)
-                && may_hold_time(group, gathered.window)
-        })
-        .map(|(index, _group)| index)
-        .collect();
-    if groups.is_empty() {
-        return Ok(());
-    }
-    let schema = builder.parquet_schema();
-    let columns = |names: &[&str]| ProjectionMask::columns(schema, names.iter().copied());
-    let wanted: std::collections::HashSet<u64> = gathered.by_series.keys().copied().collect();
-    let of_series = ArrowPredicateFn::new(columns(&[column::SERIES_ID]), move |batch| {
-        let ids = Columns::new(Table::Samples.name(), &batch)
-            .u64(column::SERIES_ID)
-            .map_err(|error| ArrowError::ExternalError(error.into()))?;
-        Ok(BooleanArray::from_iter(
-            ids.values().iter().map(|id| Some(wanted.contains(id))),
-        ))
-    });
-    // Segments of an earlier version have no mantissas.
-    let projection = columns(&[
-        column::SERIES_ID,
-        column::TIME,
-        column::VALUE,
-        column::MANTISSA,
-        column::DIVISOR,
-    ]);
-    let reader = builder
-        .with_row_groups(groups)
-        .with_projection(projection)
-        .with_row_filter(RowFilter::new(vec![Box::new(of_series)]))
-        .with_batch_size(BATCH_ROWS)
-        .build()
-        .map_err(parquet)?;
-    for batch in reader {
-        let batch = batch.map_err(|error| parquet(error.into()))?;
-        let columns = Columns::new(Table::Samples.name(), &batch);
-        let (ids, times, values) = (
-            columns.u64(column::SERIES_ID)?,
-            columns.millis(column::TIME)?,
-            sample_values(&batch).map_err(|error| parquet(error.into()))?,
-        );
-        for row in 0..batch.num_rows() {
-            gathered.push(ids.value(row), times.value(row), values.value(row))?;
+    for (index, group) in segment.metadata().parquet().row_groups().iter().enumerate() {
+        if may_hold(group, metrics)
+            && may_hold_series(group, &gathered.ids)
+            && may_hold_time(group, gathered.window)
+        {
+            read_group(segment, index, gathered)?;
         }
-        gathered.check_deadline()?;
     }
     Ok(())
+}
+
+/// Rows of one series that follow each other.
+struct Run {
+    /// Of the series among those that are gathered.
+    place: usize,
+    rows: Range<usize>,
+}
+
+fn read_group(
+    segment: &Segment,
+    group: usize,
+    gathered: &mut Gathered<'_>,
+) -> Result<(), StoreError> {
+    let table = Table::Samples.name();
+    let ids = segment.read(group, Some(&[column::SERIES_ID]), None, Texts::Plain)?;
+    let ids = Columns::new(table, &ids).u64(column::SERIES_ID)?;
+    let mut runs = runs(ids.values(), gathered);
+    if runs.is_empty() {
+        return Ok(());
+    }
+    let rows = Some(selected(&runs));
+    let times = segment.read(group, Some(&[column::TIME]), rows, Texts::Plain)?;
+    let times = Columns::new(table, &times).millis(column::TIME)?;
+    let times = within(&mut runs, times.values(), gathered.window);
+    if times.is_empty() {
+        return Ok(());
+    }
+    // Segments of an earlier version have no mantissas.
+    let names = [column::VALUE, column::MANTISSA, column::DIVISOR];
+    let rows = Some(selected(&runs));
+    let values = segment.read(group, Some(&names), rows, Texts::Plain)?;
+    let values = sample_values(&values).map_err(|error| segment.error(error.into()))?;
+    let mut samples = times.into_iter().zip(values.values().iter().copied());
+    for run in runs {
+        gathered.extend(run.place, samples.by_ref().take(run.rows.len()))?;
+    }
+    Ok(())
+}
+
+/// The rows of the series that are gathered.
+fn runs(ids: &[u64], gathered: &Gathered<'_>) -> Vec<Run> {
+    let mut row = 0;
+    let same = ids.chunk_by(|one, next| one == next);
+    same.filter_map(|same| {
+        let rows = row..row + same.len();
+        row = rows.end;
+        let place = gathered.place(*same.first()?)?;
+        Some(Run { place, rows })
+    })
+    .collect()
+}
+
+/// Leaves the rows in the window, both ends inclusive; their times. `times` are those of all rows of the runs.
+fn within(runs: &mut Vec<Run>, mut times: &[i64], (start, end): (i64, i64)) -> Vec<i64> {
+    let mut kept = Vec::new();
+    runs.retain_mut(|run| {
+        let (of_run, rest) = times
+            .split_at_checked(run.rows.len())
+            .unwrap_or((times, &[]));
+        times = rest;
+        let from = of_run.partition_point(|time| *time < start);
+        let to = of_run.partition_point(|time| *time <= end);
+        run.rows = run.rows.start + from..run.rows.start + to;
+        kept.extend_from_slice(of_run.get(from..to).unwrap_or_default());
+        !run.rows.is_empty()
+    });
+    kept
+}
+
+fn selected(runs: &[Run]) -> RowSelection {
+    selection_of(runs.iter().map(|run| run.rows.clone()))
 }
 
 fn statistics<'a>(group: &'a RowGroupMetaData, column: &str) -> Option<&'a Statistics> {
@@ -140,15 +125,15 @@ fn bounds(group: &RowGroupMetaData, column: &str) -> Option<(i64, i64)> {
     }
 }
 
-/// Whether a row group may hold one of the series, whose ids are sorted.
-fn may_hold_series(group: &RowGroupMetaData, ids: &[u64]) -> bool {
+/// Whether a row group may hold one of the series, which are sorted by id.
+fn may_hold_series(group: &RowGroupMetaData, ids: &[(u64, usize)]) -> bool {
     let Some((min, max)) = bounds(group, column::SERIES_ID) else {
         return true;
     };
     // Parquet keeps unsigned numbers as the signed ones with the same bits.
     let (min, max) = (min.cast_unsigned(), max.cast_unsigned());
-    let next = ids.partition_point(|id| *id < min);
-    ids.get(next).is_some_and(|id| *id <= max)
+    let next = ids.partition_point(|(id, _place)| *id < min);
+    ids.get(next).is_some_and(|(id, _place)| *id <= max)
 }
 
 fn may_hold_time(group: &RowGroupMetaData, (start_ms, end_ms): (i64, i64)) -> bool {

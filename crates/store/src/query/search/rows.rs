@@ -398,14 +398,19 @@ impl<'s> Rows<'s> {
 }
 
 fn selection(left: &BooleanBuffer) -> RowSelection {
+    selection_of(left.set_slices().map(|(start, end)| start..end))
+}
+
+/// The rows of ranges that follow each other.
+pub(crate) fn selection_of(ranges: impl Iterator<Item = Range<usize>>) -> RowSelection {
     let mut selectors = Vec::new();
     let mut at = 0;
-    for (start, end) in left.set_slices() {
-        if start > at {
-            selectors.push(RowSelector::skip(start - at));
+    for rows in ranges {
+        if rows.start > at {
+            selectors.push(RowSelector::skip(rows.start - at));
         }
-        selectors.push(RowSelector::select(end - start));
-        at = end;
+        selectors.push(RowSelector::select(rows.len()));
+        at = rows.end;
     }
     selectors.into()
 }

@@ -87,6 +87,11 @@ impl Segment {
         self.input.path()
     }
 
+    /// What went wrong in reading: the request was stopped, or the segment is damaged.
+    pub(crate) fn error(&self, source: ParquetError) -> StoreError {
+        self.input.error(source)
+    }
+
     pub(crate) fn group(&self, index: usize) -> Option<&RowGroupMetaData> {
         self.metadata.parquet().row_groups().get(index)
     }
