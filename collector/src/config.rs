@@ -86,6 +86,8 @@ pub struct Limits {
     pub series: usize,
     /// Memory of one query.
     pub query_memory_bytes: usize,
+    /// Answers of metric queries that are kept, beside that; 0 for none.
+    pub query_cache_bytes: usize,
     pub query_timeout: Duration,
     /// Samples that one PromQL query holds.
     pub query_samples: usize,
@@ -106,6 +108,7 @@ impl Default for Limits {
             flush_interval: Duration::from_secs(60),
             series: 1_000_000,
             query_memory_bytes: 256 << 20,
+            query_cache_bytes: 32 << 20,
             query_timeout: Duration::from_secs(30),
             query_samples: 50_000_000,
             query_series: 1_000_000,
@@ -183,6 +186,7 @@ impl TryFrom<CollectorSpec> for CollectorConfig {
                 .map_or(defaults.flush_interval, |interval| interval.0),
             series: limits.series.unwrap_or(defaults.series),
             query_memory_bytes: size(limits.query_memory, defaults.query_memory_bytes),
+            query_cache_bytes: size(limits.query_cache, defaults.query_cache_bytes),
             query_timeout: limits
                 .query_timeout
                 .map_or(defaults.query_timeout, |timeout| timeout.0),

@@ -74,6 +74,9 @@ pub(crate) struct Metrics {
     pub(crate) page_cache_bytes: Gauge,
     pub(crate) page_cache_hits: Gauge,
     pub(crate) page_cache_misses: Gauge,
+    pub(crate) query_cache_bytes: Gauge,
+    pub(crate) query_cache_steps: Gauge,
+    pub(crate) query_evaluated_steps: Gauge,
     pub(crate) upkeep: UpkeepMetrics,
     pub(crate) flushes: Counter,
     pub(crate) flush_failures: Counter,
@@ -331,6 +334,21 @@ impl Metrics {
                 "collector_page_cache_misses",
                 "Pages since the start that requests had to read",
                 &self.page_cache_misses,
+            ),
+            (
+                "collector_query_cache_bytes",
+                "Memory of the answers to range queries that are kept",
+                &self.query_cache_bytes,
+            ),
+            (
+                "collector_query_cache_steps",
+                "Steps of range queries since the start that were answered from kept answers",
+                &self.query_cache_steps,
+            ),
+            (
+                "collector_query_evaluated_steps",
+                "Steps of range queries since the start that were evaluated, of queries whose answers may be kept",
+                &self.query_evaluated_steps,
             ),
             (
                 "collector_journal_bytes",

@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use vervet_model::{Labels, Matcher, UnixMillis};
 use vervet_promql::{
-    Engine, EngineOptions, Features, QueryError, QueryOutput, Queryable, QueryableError, Sample,
-    SelectRequest, Series,
+    Engine, EngineOptions, Features, Mark, QueryError, QueryOutput, Queryable, QueryableError,
+    Sample, SelectRequest, Series,
 };
 use vervet_store::{SampleLimits, SeriesSamples, Store, StoreError};
 
@@ -39,6 +39,7 @@ impl QueryService {
             timeout: limits.query_timeout,
             samples_max: limits.query_samples,
             memory_max: limits.query_memory_bytes,
+            kept_bytes_max: limits.query_cache_bytes,
             memory_together_max: limits.query_memory_bytes.saturating_mul(QUERIES_MEMORY),
             series_max: limits.query_series,
             features,
@@ -225,6 +226,14 @@ impl Queryable for StoredSeries {
             self.0
                 .samples_in_parts(request.matchers, window, limits, charge, &mut each)
         })
+    }
+
+    fn mark(&self) -> Option<Mark> {
+        Some(Mark(self.0.samples_mark()))
+    }
+
+    fn changed_since(&self, mark: Mark) -> UnixMillis {
+        UnixMillis(self.0.samples_changed_since(mark.0))
     }
 }
 

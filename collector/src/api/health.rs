@@ -71,6 +71,11 @@ pub(super) async fn metrics(State(context): State<Shared>, headers: HeaderMap) -
     context.metrics.page_cache_bytes.set(number(pages.bytes));
     context.metrics.page_cache_hits.set(number(pages.hits));
     context.metrics.page_cache_misses.set(number(pages.misses));
+    let kept = context.queries.engine.kept();
+    context.metrics.query_cache_bytes.set(number(kept.bytes));
+    let (from_cache, evaluated) = (number(kept.steps_kept), number(kept.steps_evaluated));
+    context.metrics.query_cache_steps.set(from_cache);
+    context.metrics.query_evaluated_steps.set(evaluated);
     let journal = context.journal.stats();
     context
         .metrics

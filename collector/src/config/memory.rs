@@ -9,6 +9,7 @@ use super::Limits;
 const HEAD_PART: u64 = 32;
 const INFLIGHT_PART: u64 = 16;
 const QUERY_PART: u64 = 16;
+const QUERY_CACHE_PART: u64 = 128;
 const COMPACTION_PART: u64 = 32;
 /// A series takes about 1 KiB, and a quarter of the memory may go to them.
 const BYTES_A_SERIES: u64 = 4 << 10;
@@ -29,6 +30,7 @@ pub(super) fn within(allowed: u64, limits: Limits) -> Limits {
         head_bytes,
         series: part(limits.series, BYTES_A_SERIES),
         query_memory_bytes: part(limits.query_memory_bytes, QUERY_PART),
+        query_cache_bytes: part(limits.query_cache_bytes, QUERY_CACHE_PART),
         query_samples: part(limits.query_samples, BYTES_A_SAMPLE_READ),
         query_series: part(limits.query_series, BYTES_A_SERIES_READ),
         queries: part(limits.queries, BYTES_A_QUERY).max(QUERIES_MIN),

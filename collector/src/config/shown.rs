@@ -41,6 +41,7 @@ impl CollectorConfig {
                 "head_max": size(limits.head_bytes_max as u64),
                 "flush_interval": duration(limits.flush_interval), "series": limits.series,
                 "query_memory": size(limits.query_memory_bytes as u64),
+                "query_cache": size(limits.query_cache_bytes as u64),
                 "query_timeout": duration(limits.query_timeout),
             },
             "promql": {"features": self.features_named()},

@@ -90,6 +90,7 @@ pub struct LimitsSpec {
     pub flush_interval: Option<HumanDuration>,
     pub series: Option<usize>,
     pub query_memory: Option<ByteSize>,
+    pub query_cache: Option<ByteSize>,
     pub query_timeout: Option<HumanDuration>,
 }
 

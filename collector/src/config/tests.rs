@@ -16,6 +16,7 @@ fn little_memory_makes_small_limits_and_much_makes_the_defaults() {
         (small.series, small.query_memory_bytes),
         (131_072, 32 << 20)
     );
+    assert_eq!(small.query_cache_bytes, 4 << 20);
     assert_eq!(
         (small.query_samples, small.query_series, small.queries),
         (2_097_152, 32_768, 2)

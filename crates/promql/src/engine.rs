@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use vervet_model::{Clock, Labels, SystemClock, UnixMillis};
+use vervet_model::{Clock, Labels, SystemClock, UnixMillis, UnixNanos};
 
 use crate::error::QueryError;
 use crate::eval::memory::SAMPLE_BYTES;
@@ -12,8 +12,9 @@ use crate::eval::{
     whole_millis, without_metric,
 };
 use crate::features::Features;
+use crate::kept::{Kept, KeptAnswer, KeptStats, Key, joined};
 use crate::native::HistogramSeries;
-use crate::queryable::{Queryable, Sample, Series};
+use crate::queryable::{Mark, Queryable, Sample, Series};
 use crate::stack::with_room;
 use crate::syntax::{Bounds, Edges, Node, ValueType, parse_query};
 use crate::value::{InstantSample, QueryOutput, Value};
@@ -37,6 +38,8 @@ pub struct EngineOptions {
     pub steps_max: usize,
     /// Wall clock time of one query.
     pub timeout: Duration,
+    /// Memory of the answers that are kept (bytes), beside that of queries; 0 to keep none.
+    pub kept_bytes_max: usize,
     /// The experimental parts of the language that are understood.
     pub features: Features,
 }
@@ -52,16 +55,27 @@ impl Default for EngineOptions {
             series_max: 1_000_000,
             steps_max: 11_000,
             timeout: Duration::from_secs(120),
+            kept_bytes_max: 32 << 20,
             features: Features::default(),
         }
     }
 }
 
-/// Evaluates queries. Between them it only knows how much memory they hold together; share one by reference.
+/// Evaluates queries. Between them it knows how much memory they hold together, and answers that it kept; share one by
+/// reference.
 pub struct Engine {
     options: EngineOptions,
     clock: Arc<dyn Clock>,
     pool: Arc<Pool>,
+    kept: Kept,
+}
+
+/// A query under way.
+#[derive(Clone, Copy)]
+struct Run<'q> {
+    storage: &'q dyn Queryable,
+    query: &'q str,
+    deadline: UnixNanos,
 }
 
 impl Engine {
@@ -72,10 +86,12 @@ impl Engine {
     /// An engine whose timeout follows the given clock.
     pub fn with_clock(options: EngineOptions, clock: Arc<dyn Clock>) -> Self {
         let pool = Arc::new(Pool::new(options.memory_together_max));
+        let kept = Kept::new(options.kept_bytes_max);
         Self {
             options,
             clock,
             pool,
+            kept,
         }
     }
 
@@ -87,6 +103,11 @@ impl Engine {
     /// What all queries hold together now (bytes).
     pub fn memory_used(&self) -> usize {
         self.pool.used()
+    }
+
+    /// How the answers that are kept do.
+    pub fn kept(&self) -> KeptStats {
+        self.kept.stats()
     }
 
     /// Evaluates a query at one moment. It blocks: call it from a blocking thread.
@@ -115,7 +136,12 @@ impl Engine {
             step: 0,
         };
         let node = parse_query(query, bounds, self.options.features)?;
-        let state = Query::new(storage, &*self.clock, &self.options, self.charge());
+        let run = Run {
+            storage,
+            query,
+            deadline: self.deadline(),
+        };
+        let state = self.state(run, self.charge());
         let evaluator = Evaluator::new(&state, Grid::instant(time))?;
         let (value, histograms) = if node.value_type() == ValueType::Matrix {
             let (series, histograms) = range_value(&evaluator, &node, time)?;
@@ -149,12 +175,109 @@ impl Engine {
         query: &str,
         grid: Grid,
     ) -> Result<QueryOutput, QueryError> {
+        let run = Run {
+            storage,
+            query,
+            deadline: self.deadline(),
+        };
+        // Comes before everything that is read, and before it is asked what has changed since.
+        let Some(mark) = storage.mark().filter(|_| self.options.kept_bytes_max > 0) else {
+            let (output, _may_be_kept) = self.evaluate_steps(run, grid, self.charge())?;
+            return Ok(output);
+        };
+        let key = Key::new(query, grid);
+        let known = self.kept.get(&key).and_then(|answer| {
+            let UnixMillis(changed) = storage.changed_since(answer.mark);
+            let steps = answer.covers(grid, changed)?;
+            Some((answer, steps))
+        });
+        let (output, may_be_kept) = match known {
+            Some((answer, steps)) => (self.complete(run, grid, &answer, steps)?, true),
+            None => self.evaluate_steps(run, grid, self.charge())?,
+        };
+        if may_be_kept {
+            self.keep(key, grid, mark, &output);
+        }
+        Ok(output)
+    }
+
+    /// The answer at all steps of `grid`, of which that at `steps` is known.
+    fn complete(
+        &self,
+        run: Run<'_>,
+        grid: Grid,
+        answer: &KeptAnswer,
+        steps: Grid,
+    ) -> Result<QueryOutput, QueryError> {
+        let mut memory = self.charge();
+        memory.keep(answer.part_bytes(steps), "the known part of the answer")?;
+        let (mut warnings, mut infos) = (answer.warnings.clone(), answer.infos.clone());
+        let mut samples_read = 0;
+        let mut answers = vec![answer.part(steps)];
+        let end_before = steps.start.saturating_sub(grid.step);
+        let start_after = steps.end.saturating_add(grid.step);
+        let before = Grid {
+            end: end_before,
+            ..grid
+        };
+        let after = Grid {
+            start: start_after,
+            ..grid
+        };
+        self.kept.count(steps.len(), 0);
+        for (place, rest) in [(0, before), (usize::MAX, after)] {
+            if rest.len() == 0 {
+                continue;
+            }
+            let (output, _) = self.evaluate_steps(run, rest, memory)?;
+            memory = output.memory;
+            if let Value::Matrix(series) = output.value {
+                answers.insert(place.min(answers.len()), series);
+            }
+            add_notes(&mut warnings, output.warnings);
+            add_notes(&mut infos, output.infos);
+            samples_read += output.samples_read;
+        }
+        Ok(QueryOutput {
+            value: Value::Matrix(joined(answers)),
+            histograms: Vec::new(),
+            warnings,
+            infos,
+            samples_read,
+            memory,
+        })
+    }
+
+    /// Keeps the answer to all steps of a grid, unless it is too large or has what is not kept.
+    fn keep(&self, key: Key, grid: Grid, mark: Mark, output: &QueryOutput) {
+        let Value::Matrix(series) = &output.value else {
+            return;
+        };
+        if output.histograms.is_empty() && self.kept.has_room_for(series) {
+            let answer = KeptAnswer {
+                grid,
+                mark,
+                series: series.clone(),
+                warnings: output.warnings.clone(),
+                infos: output.infos.clone(),
+            };
+            self.kept.insert(key, answer);
+        }
+    }
+
+    /// Evaluates at all steps. Whether the answer may be kept is returned beside it.
+    fn evaluate_steps(
+        &self,
+        run: Run<'_>,
+        grid: Grid,
+        memory: Charge,
+    ) -> Result<(QueryOutput, bool), QueryError> {
         let bounds = Bounds {
             start: grid.start,
             end: grid.end,
             step: grid.step,
         };
-        let node = parse_query(query, bounds, self.options.features)?;
+        let node = parse_query(run.query, bounds, self.options.features)?;
         let value_type = node.value_type();
         if !matches!(value_type, ValueType::Scalar | ValueType::Vector) {
             return Err(QueryError::InvalidParameter(format!(
@@ -162,7 +285,13 @@ impl Engine {
                 value_type.as_str()
             )));
         }
-        let state = Query::new(storage, &*self.clock, &self.options, self.charge());
+        // `range()` is the length of the grid.
+        let knows_range = self.options.features.duration_expressions && run.query.contains("range");
+        let may_be_kept = node.looks_back_only() && !knows_range;
+        if may_be_kept {
+            self.kept.count(0, grid.len());
+        }
+        let state = self.state(run, memory);
         let tracks = match Evaluator::new(&state, grid)?.eval(&node)? {
             Evaluated::Scalar(values) => {
                 state.memory.grow(grid.len() * SAMPLE_BYTES, "the answer")?;
@@ -174,7 +303,22 @@ impl Engine {
             Evaluated::Text(_) => Vec::new(),
         };
         let (series, histograms) = sorted_series(tracks);
-        Ok(output(Value::Matrix(series), histograms, state))
+        let output = output(Value::Matrix(series), histograms, state);
+        Ok((output, may_be_kept))
+    }
+
+    fn state<'q>(&'q self, run: Run<'q>, memory: Charge) -> Query<'q> {
+        Query::new(
+            run.storage,
+            &*self.clock,
+            &self.options,
+            run.deadline,
+            memory,
+        )
+    }
+
+    fn deadline(&self) -> UnixNanos {
+        self.clock.now().saturating_add(self.options.timeout)
     }
 
     fn range_grid(
@@ -208,6 +352,15 @@ impl Engine {
             ));
         }
         Ok(grid)
+    }
+}
+
+/// Adds notes that are not there yet.
+fn add_notes(notes: &mut Vec<String>, more: Vec<String>) {
+    for note in more {
+        if !notes.contains(&note) {
+            notes.push(note);
+        }
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! In: a query text, a moment or a time range, and a store that answers selectors. Out: a [`QueryOutput`]
 //! with Prometheus 3 semantics, or a [`QueryError`] that says whose fault it is. The engine does no I/O of
-//! its own and keeps no state; it evaluates on the calling thread, or beside it when a query nests deeply.
+//! its own; it evaluates on the calling thread, or beside it when a query nests deeply. It keeps answers to range
+//! queries as long as the store can tell which part of them still holds.
 //!
 //! The language is that of Prometheus 3 with native histograms. What Prometheus has behind flags is behind
 //! [`Features`] here. The metric name is removed at the end of a query, not by each function.
@@ -17,6 +18,7 @@ mod features;
 mod format;
 mod functions;
 mod histogram;
+mod kept;
 mod math;
 mod native;
 mod queryable;
@@ -30,12 +32,13 @@ pub use error::{ErrorType, MemoryError, Position, QueryError};
 pub use eval::Charge;
 pub use features::Features;
 pub use format::ValueText;
+pub use kept::KeptStats;
 pub use native::{
     CUSTOM_SCHEMA, HistogramSample, HistogramSeries, Incompatible, NativeHistogram, ResetHint,
 };
 pub use queryable::{
-    Queryable, QueryableError, STALE_NAN, Sample, SelectLimits, SelectRequest, Series, StartSeries,
-    StartTime, is_stale,
+    Mark, Queryable, QueryableError, STALE_NAN, Sample, SelectLimits, SelectRequest, Series,
+    StartSeries, StartTime, is_stale,
 };
 pub use syntax::{QUERY_DEPTH_MAX, QUERY_TOKENS_MAX, parse_selector};
 pub use tree::{format_query, parse_query};

@@ -71,6 +71,10 @@ pub struct SelectRequest<'a> {
     pub memory: &'a Charge,
 }
 
+/// A state of a store, for [`Queryable::changed_since`]. Later states have greater marks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Mark(pub u64);
+
 /// A source of series. It is called from a blocking thread, once per selector of a query.
 pub trait Queryable: Send + Sync {
     /// All series that match and have at least one sample in the window, each label set once, in any
@@ -117,6 +121,17 @@ pub trait Queryable: Send + Sync {
         _request: &SelectRequest<'_>,
     ) -> Result<Vec<StartSeries>, QueryableError> {
         Ok(Vec::new())
+    }
+
+    /// The present state. `None` where nothing can be said of changes; then no answer is kept.
+    fn mark(&self) -> Option<Mark> {
+        None
+    }
+
+    /// The earliest time of a sample that came, changed or went after a mark, or any time before it; `i64::MAX`
+    /// milliseconds when there was none. A change counts from the moment it is acknowledged, at the latest.
+    fn changed_since(&self, _mark: Mark) -> UnixMillis {
+        UnixMillis(i64::MIN)
     }
 }
 

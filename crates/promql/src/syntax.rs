@@ -96,6 +96,27 @@ impl Node {
         }
     }
 
+    /// Whether a value at a step depends on nothing that is later than the step, or the same for all steps.
+    pub(crate) fn looks_back_only(&self) -> bool {
+        let selects = |selector: &Selector| {
+            selector.edges == Edges::Sampled && selector.shift.looks_back_only()
+        };
+        match &self.expr {
+            Expr::Number(_) | Expr::Text(_) => true,
+            Expr::Vector(selector) | Expr::Matrix { selector, .. } => selects(selector),
+            Expr::Subquery(subquery) => {
+                subquery.shift.looks_back_only() && subquery.expr.looks_back_only()
+            }
+            Expr::Call { args, .. } => args.iter().all(Self::looks_back_only),
+            Expr::Aggregate(aggregate) => {
+                let mut parts = aggregate.param.iter().chain([&aggregate.expr]);
+                parts.all(Self::looks_back_only)
+            }
+            Expr::Binary(binary) => binary.lhs.looks_back_only() && binary.rhs.looks_back_only(),
+            Expr::Negate(inner) | Expr::StepInvariant(inner) => inner.looks_back_only(),
+        }
+    }
+
     /// The expression without the step-invariant wrapper.
     pub(crate) fn bare(&self) -> &Expr {
         match &self.expr {
@@ -114,6 +135,10 @@ pub(crate) struct TimeShift {
 }
 
 impl TimeShift {
+    fn looks_back_only(self) -> bool {
+        self.at.is_none() && self.offset >= 0
+    }
+
     /// The time that is read at a step.
     pub(crate) fn reference(self, step: i64) -> i64 {
         self.at.unwrap_or(step).saturating_sub(self.offset)

@@ -10,10 +10,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 
 use crate::StoreError;
-use crate::catalog::{Commit, Committed, FileId, Snapshot};
+use crate::catalog::{Commit, Committed, DataFile, FileId, Snapshot};
 use crate::flush::FlushReport;
 use crate::head::View;
 use crate::store::Inner;
+use crate::tables::Table;
 
 /// Held from a commit until the view shows it.
 #[derive(Debug, Default)]
@@ -94,7 +95,7 @@ impl Inner {
             .and_then(|committed| before.snapshot.after(committed, removed));
         // The usual commit of a flush: it follows the one before and removes nothing.
         let only_added = next.is_some() && removed.is_empty();
-        committer.stale = true;
+        let was_stale = std::mem::replace(&mut committer.stale, true);
         let snapshot = match next {
             Some(snapshot) => Arc::new(snapshot),
             None => Arc::new(self.catalog.snapshot()?),
@@ -109,7 +110,25 @@ impl Inner {
             snapshot,
             generations: view.generations.iter().skip(stored).cloned().collect(),
         });
+        if was_stale {
+            // What earlier commits took away is gone only now.
+            self.sample_changes.lock().note(i64::MIN);
+        }
         Ok(())
+    }
+
+    /// Notes that rows of files are gone from all answers.
+    pub(crate) fn note_gone<'f>(&self, files: impl IntoIterator<Item = &'f DataFile>) {
+        let samples = files
+            .into_iter()
+            .filter(|file| file.table == Table::Samples);
+        let first = |file: &DataFile| {
+            file.time_range
+                .map_or(i64::MIN, |(first, _last)| first.to_millis().0)
+        };
+        if let Some(earliest) = samples.map(first).min() {
+            self.sample_changes.lock().note(earliest);
+        }
     }
 
     /// Shows what the last commit left to be shown.

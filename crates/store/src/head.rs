@@ -5,6 +5,7 @@
 //! [`View`] once and reads nothing else, so it sees each row exactly once however the flush proceeds.
 
 mod batches;
+pub(crate) mod changes;
 pub(crate) mod samples;
 pub(crate) mod series;
 

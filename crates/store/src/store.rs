@@ -24,6 +24,7 @@ use crate::catalog::{Catalog, DATA_FOLDER, MetricMetadata};
 use crate::commit::Committer;
 use crate::flush::{Flusher, PromoteConfig};
 use crate::head::View;
+use crate::head::changes::Changes;
 use crate::head::series::SeriesIndex;
 use crate::ingest::{DecodeOptions, Decoded, Format, KnownSeries, decode_with};
 use crate::maintain::{Upkeep, UpkeepConfig};
@@ -159,6 +160,7 @@ pub(crate) struct Inner {
     pub(crate) view: RwLock<Arc<View>>,
     pub(crate) series: RwLock<SeriesIndex>,
     pub(crate) known_series: KnownSeries,
+    pub(crate) sample_changes: Mutex<Changes>,
     pub(crate) metadata: RwLock<BTreeMap<String, MetricMetadata>>,
     /// Highest sequences, those in the head included.
     pub(crate) applied: RwLock<AppliedSequences>,
@@ -251,6 +253,17 @@ impl Store {
         source: Option<AppliedSource<'_>>,
     ) -> Applied {
         self.0.apply(journal_sequence, decoded, source)
+    }
+
+    /// The present state of samples, for [`Store::samples_changed_since`].
+    pub fn samples_mark(&self) -> u64 {
+        self.0.sample_changes.lock().mark()
+    }
+
+    /// The earliest time of a sample that came or went after a mark, or one before it (milliseconds); `i64::MAX` when there
+    /// was none. Samples of a request count when it is acknowledged, at the latest.
+    pub fn samples_changed_since(&self, mark: u64) -> i64 {
+        self.0.sample_changes.lock().since(mark)
     }
 
     /// What became, when the store was opened, of segments that the catalog did not name.

@@ -36,13 +36,14 @@ impl<'q> Query<'q> {
         storage: &'q dyn Queryable,
         clock: &'q dyn Clock,
         options: &'q EngineOptions,
+        deadline: UnixNanos,
         memory: Charge,
     ) -> Self {
         Self {
             storage,
             clock,
             options,
-            deadline: clock.now().saturating_add(options.timeout),
+            deadline,
             samples_read: Cell::new(0),
             samples_held: Cell::new(0),
             memory,

@@ -150,6 +150,7 @@ impl Inner {
             ..Commit::default()
         };
         self.commit_or_delete(&commit)?;
+        self.note_gone([file]);
         self.upkeep.jobs.lock().put(job);
         Ok(())
     }

@@ -85,6 +85,9 @@ impl Store {
             ..Commit::default()
         };
         self.0.commit(&commit)?;
+        let files = view.snapshot.files.iter();
+        self.0
+            .note_gone(files.filter(|file| commit.remove.contains(&file.id)));
         Ok(retained)
     }
 }

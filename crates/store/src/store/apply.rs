@@ -106,6 +106,11 @@ impl Inner {
                 }
             }
         }));
+        // After the samples can be read: an answer from before them must not seem to be one from after.
+        let times = metrics.samples.iter().map(|sample| sample.time_ms);
+        if let Some(earliest) = times.min() {
+            self.sample_changes.lock().note(earliest);
+        }
         let series = metrics.series.iter().zip(&resolved);
         self.known_series
             .insert(series.filter_map(|(series, slot)| Some((series.key?, (*slot).ok()?))));

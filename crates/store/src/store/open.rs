@@ -125,6 +125,7 @@ pub(super) fn open_with(
         view: Arc::new(view).into(),
         series: series.into(),
         known_series: KnownSeries::default(),
+        sample_changes: parking_lot::Mutex::default(),
         metadata: parking_lot::RwLock::new(metadata),
         applied: applied.into(),
         applying: parking_lot::Mutex::new(()),
