@@ -46,6 +46,15 @@ impl Figure {
         }
     }
 
+    /// What 99 of 100 measurements were not above (nearest rank).
+    pub fn p99(name: impl Into<String>, values: &[f64], unit: &'static str) -> Self {
+        let mut sorted = values.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        let rank = (sorted.len() * 99).div_ceil(100);
+        let value = rank.checked_sub(1).and_then(|index| sorted.get(index));
+        Self::new(name, value.copied().unwrap_or(0.0), unit)
+    }
+
     #[must_use]
     pub fn with_goal(mut self, goal: Goal) -> Self {
         self.goal = Some(goal);

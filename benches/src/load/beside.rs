@@ -21,9 +21,6 @@ use super::start::Collector;
 use crate::report::{Figure, Goal};
 use data::Data;
 
-/// Rounds of each query, the first of which is not counted.
-const ROUNDS: usize = 15;
-
 /// One of the two.
 struct Server<'p> {
     name: &'static str,
@@ -58,7 +55,7 @@ pub(super) fn measure(bench: &Bench, progress: &dyn Fn(&str)) -> anyhow::Result<
     progress("beside Prometheus: remote write");
     let mut figures = remote_write(&servers, &data)?;
     progress("beside Prometheus: queries");
-    figures.extend(queries::measure(&servers, &data, ROUNDS, progress)?);
+    figures.extend(queries::measure(&servers, &data, progress)?);
     for server in &servers {
         let peak = server.program.peak_rss_mib()?;
         let name = format!("beside Prometheus: {}: most memory", server.name);

@@ -11,6 +11,14 @@ use super::data::Data;
 use crate::report::{Figure, Goal};
 
 const TIMEOUT: Duration = Duration::from_secs(120);
+/// Rounds of each query at least and at most; between them as many as the time allows.
+const ROUNDS_MIN: usize = 15;
+const ROUNDS_MAX: usize = 100;
+const TIME: Duration = Duration::from_secs(10);
+/// Each round asks this much later, so that no answer of an earlier round has the steps of a later one.
+const LATER_MS: i64 = 137;
+/// A dashboard that is looked at asks again after this.
+const REFRESH_MS: i64 = 60_000;
 /// The panels of the dashboard: each is asked for the last hours in steps of a minute.
 const PANELS: [&str; 20] = [
     "sum(rate(bench_requests_total[5m]))",
@@ -81,25 +89,35 @@ const QUERIES: [(&str, &str, i64, i64); 8] = [
 pub(super) fn measure(
     servers: &[Server<'_>; 2],
     data: &Data,
-    rounds: usize,
     progress: &dyn Fn(&str),
 ) -> anyhow::Result<Vec<Figure>> {
     let mut figures = Vec::new();
     for (name, query, hours, step) in QUERIES {
         progress(&format!("beside Prometheus: {name}"));
-        let path = path(query, data, hours.min(data.hours), step);
-        figures.extend(compare(name, servers, &[path], rounds)?);
+        let paths = |round: i64| {
+            let end_ms = data.end_ms() + round * LATER_MS;
+            vec![path(query, end_ms, hours.min(data.hours), step)]
+        };
+        figures.extend(compare(name, servers, &paths)?);
     }
-    progress("beside Prometheus: a dashboard");
-    let panels: Vec<String> = PANELS
-        .iter()
-        .map(|query| path(query, data, data.hours.min(6), 60))
-        .collect();
-    figures.extend(compare("dashboard of 20", servers, &panels, rounds)?);
+    for (name, later_ms) in [
+        ("dashboard of 20", LATER_MS),
+        ("dashboard of 20, again after a minute", REFRESH_MS),
+    ] {
+        progress(&format!("beside Prometheus: {name}"));
+        let paths = |round: i64| {
+            let end_ms = data.end_ms() + round * later_ms;
+            let panels = PANELS.iter();
+            panels
+                .map(|query| path(query, end_ms, data.hours.min(6), 60))
+                .collect()
+        };
+        figures.extend(compare(name, servers, &paths)?);
+    }
     Ok(figures)
 }
 
-fn path(query: &str, data: &Data, hours: i64, step: i64) -> String {
+fn path(query: &str, end_ms: i64, hours: i64, step: i64) -> String {
     let query: String = query
         .bytes()
         .map(|byte| match byte {
@@ -107,26 +125,30 @@ fn path(query: &str, data: &Data, hours: i64, step: i64) -> String {
             _ => format!("%{byte:02X}"),
         })
         .collect();
-    let end = data.end_ms() / 1_000;
-    let start = end - hours * 3_600;
+    let seconds = |millis: i64| millis as f64 / 1e3;
+    let (start, end) = (seconds(end_ms - hours * 3_600_000), seconds(end_ms));
     format!("/api/v1/query_range?query={query}&start={start}&end={end}&step={step}")
 }
 
-/// What one round of the paths takes at each server (ms and CPU seconds), in turn.
+/// What one round of its paths takes at each server (ms and CPU seconds), in turn. The first is not counted.
 fn compare(
     name: &str,
     servers: &[Server<'_>; 2],
-    paths: &[String],
-    rounds: usize,
+    paths: &dyn Fn(i64) -> Vec<String>,
 ) -> anyhow::Result<Vec<Figure>> {
     let mut times: [Vec<f64>; 2] = Default::default();
     let mut spent = [0.0; 2];
     let mut answers = [0; 2];
-    for round in 0..=rounds {
+    let begun = Instant::now();
+    for round in 0..=ROUNDS_MAX {
+        if round > ROUNDS_MIN && begun.elapsed() > TIME {
+            break;
+        }
+        let paths = paths(i64::try_from(round)?);
         for (which, server) in servers.iter().enumerate() {
             let before = server.program.cpu_seconds()?;
             let (mut millis, mut bytes) = (0.0, 0);
-            for path in paths {
+            for path in &paths {
                 let started = Instant::now();
                 bytes += ask(server.http, path).with_context(|| server.name.to_owned())?;
                 millis += started.elapsed().as_secs_f64() * 1e3;
@@ -150,7 +172,8 @@ fn compare(
         let median = Figure::median(title.clone(), &times[which], "ms");
         medians.push(median.value);
         figures.push(median);
-        let cpu = spent[which] / rounds as f64 * 1e3;
+        figures.push(Figure::p99(title.clone(), &times[which], "ms, p99"));
+        let cpu = spent[which] / times[which].len() as f64 * 1e3;
         figures.push(Figure::new(title, cpu, "CPU ms"));
     }
     if let [prometheus, collector] = medians.as_slice() {
