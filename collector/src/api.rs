@@ -152,6 +152,7 @@ fn prometheus_routes() -> Router<Shared> {
         .route("/api/v1/status/runtimeinfo", get(prometheus::runtimeinfo))
         .route("/api/v1/status/tsdb", get(prometheus::tsdb))
         .route("/api/v1/targets", get(prometheus::targets))
+        .route("/federate", get(prometheus::federate))
         .route(
             "/api/v1/format_query",
             get(prometheus::format_query).post(prometheus::format_query),

@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use vervet_model::{Labels, Matcher, UnixMillis};
 use vervet_promql::{
-    Engine, EngineOptions, Features, Mark, QueryError, QueryOutput, Queryable, QueryableError,
-    Sample, SelectRequest, Series,
+    Engine, EngineOptions, Features, Mark, QueryError, QueryOptions, QueryOutput, Queryable,
+    QueryableError, Sample, SelectRequest, Series,
 };
 use vervet_store::{SampleLimits, SeriesSamples, Store, StoreError};
 
@@ -71,8 +71,9 @@ impl QueryService {
         &self,
         query: String,
         at: UnixMillis,
+        options: QueryOptions,
     ) -> Result<QueryOutput, QueryError> {
-        self.run(move |engine, storage| engine.instant(storage, &query, at))
+        self.run(move |engine, storage| engine.instant_with(storage, &query, at, options))
             .await
     }
 
@@ -82,11 +83,11 @@ impl QueryService {
     pub(crate) async fn promql_range(
         &self,
         query: String,
-        start: UnixMillis,
-        end: UnixMillis,
+        range: (UnixMillis, UnixMillis),
         step: Duration,
+        options: QueryOptions,
     ) -> Result<QueryOutput, QueryError> {
-        self.run(move |engine, storage| engine.range(storage, &query, start, end, step))
+        self.run(move |engine, storage| engine.range_with(storage, &query, range, step, options))
             .await
     }
 
@@ -148,6 +149,19 @@ impl QueryService {
         }
     }
 
+    /// The newest sample of each series that fulfils one of the selectors, as [`Engine::newest`].
+    ///
+    /// # Errors
+    /// There are too many, too much is going on, or the store fails.
+    pub(crate) async fn newest(
+        &self,
+        selectors: Vec<Vec<Matcher>>,
+        at: UnixMillis,
+    ) -> Result<Vec<(Labels, Sample)>, QueryError> {
+        self.run(move |engine, storage| engine.newest(storage, &selectors, at))
+            .await
+    }
+
     /// What is known of all series, off the async threads: there may be a million.
     ///
     /// # Errors
@@ -167,9 +181,10 @@ impl QueryService {
             .map_err(|error| QueryError::Execution(error.to_string()))
     }
 
-    async fn run<F>(&self, evaluate: F) -> Result<QueryOutput, QueryError>
+    async fn run<T, F>(&self, evaluate: F) -> Result<T, QueryError>
     where
-        F: FnOnce(&Engine, &dyn Queryable) -> Result<QueryOutput, QueryError> + Send + 'static,
+        T: Send + 'static,
+        F: FnOnce(&Engine, &dyn Queryable) -> Result<T, QueryError> + Send + 'static,
     {
         let permit = self.permit().await?;
         let (engine, storage) = (Arc::clone(&self.engine), StoredSeries(self.store.clone()));

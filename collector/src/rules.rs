@@ -11,7 +11,7 @@ use vervet_alerting::{
     BoxFuture, GroupKind, QueryFailure, RuleQuery, RuleSample, SampleSink, SinkFailure,
 };
 use vervet_model::{Label, Labels, METRIC_NAME, Signal, UnixMillis};
-use vervet_promql::Value;
+use vervet_promql::{QueryOptions, Value};
 use vervet_wire::otlp::{
     self, KeyValue, Metric, MetricData, Number, NumberPoint, PROMETHEUS_SCOPE, Resource, Scope,
 };
@@ -40,7 +40,11 @@ impl RuleQuery for Queries {
     ) -> BoxFuture<'a, Result<Vec<(Labels, f64)>, QueryFailure>> {
         Box::pin(async move {
             let output = match kind {
-                GroupKind::Metrics => self.service.promql_instant(expr.to_owned(), at).await,
+                GroupKind::Metrics => {
+                    let options = QueryOptions::default();
+                    let expr = expr.to_owned();
+                    self.service.promql_instant(expr, at, options).await
+                }
                 GroupKind::Logs => self.service.logql_instant(expr, at).await,
             };
             let value = output.map_err(|error| {

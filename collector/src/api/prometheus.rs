@@ -1,5 +1,6 @@
 //! The Prometheus HTTP API, `/api/v1`.
 
+mod federate;
 mod language;
 mod server;
 
@@ -9,7 +10,7 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use serde_json::{Value as Json, json};
 use vervet_model::{Clock, Labels, Matcher, SystemClock, UnixMillis};
-use vervet_promql::parse_selector;
+use vervet_promql::{QueryOptions, parse_selector};
 use vervet_store::Store;
 
 use super::Shared;
@@ -19,6 +20,7 @@ use super::params::Params;
 use super::response::{Failure, PrometheusFailure, success, success_with};
 use crate::time::{parse_duration, parse_prometheus_time};
 
+pub(super) use federate::federate;
 pub(super) use language::{format_query, parse_query, query_exemplars};
 pub(super) use server::{config, runtimeinfo, targets, tsdb};
 
@@ -33,7 +35,8 @@ pub(super) async fn query(State(context): State<Shared>, params: Params) -> Answ
         .parse("time", parse_prometheus_time)?
         .unwrap_or_else(|| SystemClock.now().to_millis());
     let limit = params.parse("limit", |text| text.parse::<usize>().ok())?;
-    let mut output = context.queries.promql_instant(text, at).await?;
+    let options = options(&params)?;
+    let mut output = context.queries.promql_instant(text, at, options).await?;
     cut_answer(&mut output.value, &mut output.warnings, limit);
     Ok(query_answer(output).await?)
 }
@@ -45,9 +48,23 @@ pub(super) async fn query_range(State(context): State<Shared>, params: Params) -
     let step = params.require("step", parse_duration)?;
     check_range(start, end, step)?;
     let limit = params.parse("limit", |text| text.parse::<usize>().ok())?;
-    let mut output = context.queries.promql_range(text, start, end, step).await?;
+    let options = options(&params)?;
+    let output = context
+        .queries
+        .promql_range(text, (start, end), step, options);
+    let mut output = output.await?;
     cut_answer(&mut output.value, &mut output.warnings, limit);
     Ok(query_answer(output).await?)
+}
+
+/// `timeout` and `lookback_delta`.
+fn options(params: &Params) -> Result<QueryOptions, PrometheusFailure> {
+    Ok(QueryOptions {
+        timeout: params.parse("timeout", parse_duration)?,
+        lookback_delta: params
+            .parse("lookback_delta", parse_duration)?
+            .filter(|delta| !delta.is_zero()),
+    })
 }
 
 /// Prometheus's own conditions and words.

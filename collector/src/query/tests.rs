@@ -21,7 +21,9 @@ async fn a_query_is_refused_at_the_memory_of_one() {
     let dir = tempfile::tempdir().unwrap();
     let service = service(&dir, 8 * MIB);
     let query = "sum_over_time(vector(1)[1y:1s])".to_owned();
-    let error = service.promql_instant(query, UnixMillis(0)).await;
+    let error = service
+        .promql_instant(query, UnixMillis(0), QueryOptions::default())
+        .await;
     assert!(
         matches!(
             error,
@@ -36,7 +38,10 @@ async fn a_query_is_refused_at_the_memory_of_one() {
 async fn queries_are_refused_at_the_memory_of_all_until_an_answer_is_gone() {
     let dir = tempfile::tempdir().unwrap();
     let service = service(&dir, 8 * MIB);
-    let ask = || service.promql_instant("vector(1)[1d:1s]".to_owned(), UnixMillis(0));
+    let ask = || {
+        let query = "vector(1)[1d:1s]".to_owned();
+        service.promql_instant(query, UnixMillis(0), QueryOptions::default())
+    };
     let mut answers = Vec::new();
     let error = loop {
         match ask().await {
@@ -87,7 +92,12 @@ async fn a_range_query_that_is_asked_again_shows_what_came_late() {
     let ask = || async {
         let query = "sum(depth)".to_owned();
         let step = Duration::from_secs(60);
-        let output = service.promql_range(query, minute(0), minute(20), step);
+        let output = service.promql_range(
+            query,
+            (minute(0), minute(20)),
+            step,
+            QueryOptions::default(),
+        );
         match output.await.unwrap().value {
             vervet_promql::Value::Matrix(series) => {
                 let samples = series.into_iter().flat_map(|series| series.samples);

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use vervet_model::{Clock, Labels, SystemClock, UnixMillis, UnixNanos};
+use vervet_model::{Clock, Labels, SystemClock, UnixMillis};
 
 use crate::error::QueryError;
 use crate::eval::memory::SAMPLE_BYTES;
 use crate::eval::{
-    Charge, Evaluated, Evaluator, Grid, Pool, Query, RangeSource, Track, merge_same_labels,
+    Charge, Evaluated, Evaluator, Grid, Pool, Query, RangeSource, Run, Track, merge_same_labels,
     whole_millis, without_metric,
 };
 use crate::features::Features;
@@ -70,12 +70,13 @@ pub struct Engine {
     kept: Kept,
 }
 
-/// A query under way.
-#[derive(Clone, Copy)]
-struct Run<'q> {
-    storage: &'q dyn Queryable,
-    query: &'q str,
-    deadline: UnixNanos,
+/// What one query may have otherwise than the engine.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct QueryOptions {
+    /// In place of the engine's, if it is shorter.
+    pub timeout: Option<Duration>,
+    /// In place of the engine's.
+    pub lookback_delta: Option<Duration>,
 }
 
 impl Engine {
@@ -120,27 +121,35 @@ impl Engine {
         query: &str,
         at: UnixMillis,
     ) -> Result<QueryOutput, QueryError> {
-        with_room(query, || self.evaluate_instant(storage, query, at))
+        self.instant_with(storage, query, at, QueryOptions::default())
     }
 
-    fn evaluate_instant(
+    /// As [`Engine::instant`], with options.
+    ///
+    /// # Errors
+    /// See [`QueryError`].
+    pub fn instant_with(
         &self,
         storage: &dyn Queryable,
         query: &str,
         at: UnixMillis,
+        options: QueryOptions,
     ) -> Result<QueryOutput, QueryError> {
-        let UnixMillis(time) = at;
+        let run = self.run(storage, query, options);
+        with_room(query, || self.evaluate_instant(run, at))
+    }
+
+    fn evaluate_instant(
+        &self,
+        run: Run<'_>,
+        UnixMillis(time): UnixMillis,
+    ) -> Result<QueryOutput, QueryError> {
         let bounds = Bounds {
             start: time,
             end: time,
             step: 0,
         };
-        let node = parse_query(query, bounds, self.options.features)?;
-        let run = Run {
-            storage,
-            query,
-            deadline: self.deadline(),
-        };
+        let node = parse_query(run.query, bounds, self.options.features)?;
         let state = self.state(run, self.charge());
         let evaluator = Evaluator::new(&state, Grid::instant(time))?;
         let (value, histograms) = if node.value_type() == ValueType::Matrix {
@@ -165,27 +174,34 @@ impl Engine {
         end: UnixMillis,
         step: Duration,
     ) -> Result<QueryOutput, QueryError> {
-        let grid = self.range_grid(start, end, step)?;
-        with_room(query, || self.evaluate_range(storage, query, grid))
+        self.range_with(storage, query, (start, end), step, QueryOptions::default())
     }
 
-    fn evaluate_range(
+    /// As [`Engine::range`], with options; both ends of the range are inclusive.
+    ///
+    /// # Errors
+    /// See [`QueryError`].
+    pub fn range_with(
         &self,
         storage: &dyn Queryable,
         query: &str,
-        grid: Grid,
+        (start, end): (UnixMillis, UnixMillis),
+        step: Duration,
+        options: QueryOptions,
     ) -> Result<QueryOutput, QueryError> {
-        let run = Run {
-            storage,
-            query,
-            deadline: self.deadline(),
-        };
+        let grid = self.range_grid(start, end, step)?;
+        let run = self.run(storage, query, options);
+        with_room(query, || self.evaluate_range(run, grid))
+    }
+
+    fn evaluate_range(&self, run: Run<'_>, grid: Grid) -> Result<QueryOutput, QueryError> {
+        let storage = run.storage;
         // Comes before everything that is read, and before it is asked what has changed since.
         let Some(mark) = storage.mark().filter(|_| self.options.kept_bytes_max > 0) else {
             let (output, _may_be_kept) = self.evaluate_steps(run, grid, self.charge())?;
             return Ok(output);
         };
-        let key = Key::new(query, grid);
+        let key = Key::new(run, grid);
         let known = self.kept.get(&key).and_then(|answer| {
             let UnixMillis(changed) = storage.changed_since(answer.mark);
             let steps = answer.covers(grid, changed)?;
@@ -307,18 +323,27 @@ impl Engine {
         Ok((output, may_be_kept))
     }
 
-    fn state<'q>(&'q self, run: Run<'q>, memory: Charge) -> Query<'q> {
-        Query::new(
-            run.storage,
-            &*self.clock,
-            &self.options,
-            run.deadline,
-            memory,
-        )
+    pub(crate) fn state<'q>(&'q self, run: Run<'q>, memory: Charge) -> Query<'q> {
+        Query::new(run, &*self.clock, &self.options, memory)
     }
 
-    fn deadline(&self) -> UnixNanos {
-        self.clock.now().saturating_add(self.options.timeout)
+    pub(crate) fn run<'q>(
+        &self,
+        storage: &'q dyn Queryable,
+        query: &'q str,
+        options: QueryOptions,
+    ) -> Run<'q> {
+        let timeout = options.timeout.unwrap_or(self.options.timeout);
+        let timeout = timeout.min(self.options.timeout);
+        let lookback = options
+            .lookback_delta
+            .unwrap_or(self.options.lookback_delta);
+        Run {
+            storage,
+            query,
+            deadline: self.clock.now().saturating_add(timeout),
+            lookback: whole_millis(lookback),
+        }
     }
 
     fn range_grid(

@@ -36,8 +36,8 @@ pub(crate) fn format_plain(value: f64) -> String {
     }
 }
 
-/// The shortest text as messages have it: an exponent below 1e-4 and from 1e6 on.
-pub(crate) fn format_message(value: f64) -> String {
+/// The shortest text as messages and the text exposition format have it: an exponent below 1e-4 and from 1e6 on.
+pub fn format_message(value: f64) -> String {
     let size = value.abs();
     if size.is_finite() && size != 0.0 && !(1e-4..1e6).contains(&size) {
         return scientific(value);

@@ -15,8 +15,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::Mutex;
 use vervet_model::Labels;
 
-use crate::eval::Grid;
 use crate::eval::memory::labels_bytes;
+use crate::eval::{Grid, Run};
 use crate::queryable::{Mark, Sample, Series};
 
 /// A larger part of the room is not worth one answer.
@@ -41,15 +41,17 @@ pub struct KeptStats {
 pub(crate) struct Key {
     query: String,
     step: i64,
+    lookback: i64,
     /// Where the steps lie between multiples of `step`.
     phase: i64,
 }
 
 impl Key {
-    pub(crate) fn new(query: &str, grid: Grid) -> Self {
+    pub(crate) fn new(run: Run<'_>, grid: Grid) -> Self {
         Self {
-            query: query.to_owned(),
+            query: run.query.to_owned(),
             step: grid.step,
+            lookback: run.lookback,
             phase: grid.start.rem_euclid(grid.step),
         }
     }

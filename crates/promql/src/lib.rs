@@ -21,17 +21,18 @@ mod histogram;
 mod kept;
 mod math;
 mod native;
+mod newest;
 mod queryable;
 mod stack;
 mod syntax;
 mod tree;
 mod value;
 
-pub use engine::{Engine, EngineOptions};
+pub use engine::{Engine, EngineOptions, QueryOptions};
 pub use error::{ErrorType, MemoryError, Position, QueryError};
 pub use eval::Charge;
 pub use features::Features;
-pub use format::ValueText;
+pub use format::{ValueText, format_message};
 pub use kept::KeptStats;
 pub use native::{
     CUSTOM_SCHEMA, HistogramSample, HistogramSeries, Incompatible, NativeHistogram, ResetHint,

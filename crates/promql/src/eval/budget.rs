@@ -18,12 +18,23 @@ use crate::syntax::Selector;
 
 const READING: &str = "the samples that a selector reads";
 
+/// What is asked of whom.
+#[derive(Clone, Copy)]
+pub(crate) struct Run<'q> {
+    pub(crate) storage: &'q dyn Queryable,
+    pub(crate) query: &'q str,
+    pub(crate) deadline: UnixNanos,
+    /// How far an instant selector looks back (milliseconds).
+    pub(crate) lookback: i64,
+}
+
 /// One query on its way: store, limits, counters and annotations.
 pub(crate) struct Query<'q> {
     storage: &'q dyn Queryable,
     clock: &'q dyn Clock,
     options: &'q EngineOptions,
     deadline: UnixNanos,
+    lookback: i64,
     samples_read: Cell<usize>,
     samples_held: Cell<usize>,
     pub(crate) memory: Charge,
@@ -33,17 +44,17 @@ pub(crate) struct Query<'q> {
 
 impl<'q> Query<'q> {
     pub(crate) fn new(
-        storage: &'q dyn Queryable,
+        run: Run<'q>,
         clock: &'q dyn Clock,
         options: &'q EngineOptions,
-        deadline: UnixNanos,
         memory: Charge,
     ) -> Self {
         Self {
-            storage,
+            storage: run.storage,
             clock,
             options,
-            deadline,
+            deadline: run.deadline,
+            lookback: run.lookback,
             samples_read: Cell::new(0),
             samples_held: Cell::new(0),
             memory,
@@ -58,7 +69,7 @@ impl<'q> Query<'q> {
 
     /// How far an instant selector looks back (milliseconds).
     pub(crate) fn lookback(&self) -> i64 {
-        whole_millis(self.options.lookback_delta)
+        self.lookback
     }
 
     /// The step of a subquery without one (milliseconds).
