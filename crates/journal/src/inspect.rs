@@ -55,6 +55,8 @@ pub struct CursorView {
     pub name: String,
     /// Highest committed sequence and the state beside it; `None` when the file is damaged.
     pub stored: Option<(u64, Vec<u8>)>,
+    /// What the commit before a damaged one had committed, where that is there still: from there the cursor goes on.
+    pub before: Option<u64>,
 }
 
 /// A range of a segment that cannot be read as records.
@@ -184,13 +186,26 @@ impl Inspector {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => return Err(JournalError::io("read", &path, error)),
             };
+            let before = match &stored {
+                Some(_) => None,
+                None => self.commit_before(name),
+            };
             cursors.push(CursorView {
                 name: name.to_owned(),
                 stored,
+                before,
             });
         }
         cursors.sort_unstable_by(|one, other| one.name.cmp(&other.name));
         Ok(cursors)
+    }
+
+    fn commit_before(&self, name: &str) -> Option<u64> {
+        let spare = cursor_file::temporary_path(&self.dir, name);
+        match cursor_file::load(&*self.fs, &spare) {
+            Ok(Loaded::Intact(spare)) => Some(spare.committed),
+            _ => None,
+        }
     }
 
     /// Files of the quarantine: copies of corrupt ranges and cursors.

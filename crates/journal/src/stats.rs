@@ -83,6 +83,9 @@ pub struct RecoveryReport {
     /// Cursors whose file was corrupt. The file was moved aside; the cursor starts again at the
     /// oldest record, so its consumer sees records again.
     pub corrupt_cursors: Vec<String>,
+    /// Cursors whose file was corrupt and that go on from the commit before, which was there still. The file was moved aside;
+    /// the consumer sees records again that it has settled since.
+    pub restored_cursors: Vec<String>,
     /// Files that are not the journal's; left alone.
     pub ignored_files: Vec<PathBuf>,
 }
@@ -91,7 +94,10 @@ impl RecoveryReport {
     /// Whether anything but an ordinary torn tail was found.
     #[must_use]
     pub fn found_damage(&self) -> bool {
-        !self.quarantined.is_empty() || !self.corrupt_cursors.is_empty() || self.lost_end.is_some()
+        !self.quarantined.is_empty()
+            || !self.corrupt_cursors.is_empty()
+            || !self.restored_cursors.is_empty()
+            || self.lost_end.is_some()
     }
 }
 

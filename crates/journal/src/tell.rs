@@ -52,10 +52,15 @@ impl Survey {
         let cursors = self.cursors.iter();
         let cursors = cursors.filter(|cursor| cursor.stored.is_none());
         let cursors = cursors.map(|cursor| {
-            format!(
-                "cursor {}: damaged, it would start again at the oldest record",
-                cursor.name
-            )
+            let name = &cursor.name;
+            match cursor.before {
+                Some(before) => format!(
+                    "cursor {name}: damaged, it would go on from the commit before, at {before}"
+                ),
+                None => {
+                    format!("cursor {name}: damaged, it would start again at the oldest record")
+                }
+            }
         });
         let gaps = self.gaps.iter().map(missing);
         deleted.chain(end).chain(cursors).chain(gaps).collect()
@@ -124,6 +129,12 @@ impl RepairReport {
         lines.extend(cursors.map(|cursor| {
             format!("cursor {cursor}: damaged, it starts again at the oldest record")
         }));
+        let cursors = recovery.restored_cursors.iter();
+        lines.extend(
+            cursors.map(|cursor| {
+                format!("cursor {cursor}: damaged, it goes on from the commit before")
+            }),
+        );
         lines
     }
 

@@ -1,5 +1,7 @@
 //! The cursors as recovery finds them.
 
+use std::io;
+
 use crate::cursor_file::{self, CursorFile, Loaded};
 use crate::error::JournalError;
 use crate::format::CURSOR_VERSION;
@@ -25,7 +27,7 @@ impl Recovery {
         for entry in &entries {
             let path = folder.join(&entry.name);
             if let Some(name) = cursor_file::parse_temporary(&entry.name) {
-                // It is room for the next commit of its cursor, which makes it anew.
+                // It is room for the next commit of its cursor, which makes it anew, and what is left where that is damaged.
                 if !is_cursor(name) {
                     self.fs.remove(&path).ok();
                 }
@@ -51,10 +53,10 @@ impl Recovery {
                     version_max,
                 });
             }
-            Ok(Loaded::Corrupt) => self.restart_cursor(name),
+            Ok(Loaded::Corrupt) => self.replace_cursor(name),
             Err(error) => {
                 tracing::error!(%error, cursor = name, "cursor file unreadable");
-                self.restart_cursor(name)
+                self.replace_cursor(name)
             }
         };
         self.table.cursors.insert(
@@ -64,6 +66,45 @@ impl Recovery {
                 ..CursorEntry::default()
             },
         );
+        Ok(())
+    }
+
+    /// A corrupt cursor goes on from the commit before, where that is there still, and starts at the oldest record otherwise.
+    ///
+    /// The commit before is always safe: what it had settled was settled, and what was settled since is seen again as far as
+    /// it is on disk. So is one that was interrupted: what it says is true, it was only not acknowledged.
+    fn replace_cursor(&mut self, name: &str) -> u64 {
+        let spare = cursor_file::temporary_path(&self.config.dir, name);
+        let Ok(Loaded::Intact(spare)) = cursor_file::load(&*self.fs, &spare) else {
+            return self.restart_cursor(name);
+        };
+        if let Err(error) = self.restore_cursor(name) {
+            tracing::warn!(%error, cursor = name, "cannot put the commit before in place of a corrupt cursor");
+            return self.restart_cursor(name);
+        }
+        let sequence = spare.committed;
+        tracing::error!(
+            cursor = name,
+            sequence,
+            "corrupt cursor, going on from the commit before"
+        );
+        self.report.restored_cursors.push(name.to_owned());
+        sequence
+    }
+
+    /// Puts the commit before in the place of a corrupt cursor file, and that aside. A crash on the way leaves one of them.
+    fn restore_cursor(&self, name: &str) -> io::Result<()> {
+        let dir = &self.config.dir;
+        let spare = cursor_file::temporary_path(dir, name);
+        // One that was interrupted may be in the cache only.
+        self.fs.open_write(&spare)?.sync()?;
+        let is_kept = self.fs.exchange(&spare, &cursor_file::path(dir, name))?;
+        self.fs.sync_dir(&cursor_file::folder(dir))?;
+        if is_kept
+            && let Err(error) = quarantine_file(&*self.fs, dir, &spare, &format!("{name}.cur"))
+        {
+            tracing::warn!(%error, cursor = name, "cannot move the corrupt cursor file aside");
+        }
         Ok(())
     }
 

@@ -211,6 +211,8 @@ fn a_corrupt_cursor_starts_again_at_the_oldest_record() {
     for offset in 0..whole.len() {
         std::fs::write(&path, &whole).unwrap();
         flip(&path, offset);
+        // Of the commit before nothing is left.
+        std::fs::remove_file(dir.path().join("cursors/main.cur.tmp")).ok();
         let (journal, report) = open(dir.path());
         assert_eq!(report.corrupt_cursors, ["main"], "offset {offset}");
         let mut cursor = journal.cursor("main").unwrap();
@@ -220,6 +222,62 @@ fn a_corrupt_cursor_starts_again_at_the_oldest_record() {
     }
     let (_, report) = open(dir.path());
     assert!(!report.found_damage(), "the restarted cursor is stored");
+}
+
+#[test]
+fn a_corrupt_cursor_goes_on_from_the_commit_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let (journal, _) = open(dir.path());
+    fill(&journal, 5);
+    let mut cursor = journal.cursor("main").unwrap();
+    for through in [2, 3] {
+        let state = format!("state at {through}");
+        cursor.commit(through, state.as_bytes()).unwrap();
+    }
+    drop((journal, cursor));
+    let path = dir.path().join("cursors/main.cur");
+    let spare = dir.path().join("cursors/main.cur.tmp");
+    let (whole, before) = [&path, &spare]
+        .map(|path| std::fs::read(path).unwrap())
+        .into();
+    for offset in 0..whole.len() {
+        std::fs::write(&path, &whole).unwrap();
+        std::fs::write(&spare, &before).unwrap();
+        flip(&path, offset);
+        let view = Inspector::open(dir.path()).unwrap().cursors().unwrap();
+        assert_eq!((&view[0].stored, view[0].before), (&None, Some(2)));
+        let (journal, report) = open(dir.path());
+        assert_eq!(report.restored_cursors, ["main"], "offset {offset}");
+        assert!(report.found_damage() && report.corrupt_cursors.is_empty());
+        let cursor = journal.cursor("main").unwrap();
+        assert_eq!(
+            (cursor.committed(), cursor.state()),
+            (2, b"state at 2".as_slice())
+        );
+        assert!(dir.path().join("quarantine/main.cur").exists());
+    }
+    let (_, report) = open(dir.path());
+    assert!(
+        !report.found_damage(),
+        "what was put in its place is stored"
+    );
+}
+
+#[test]
+fn where_both_commits_of_a_cursor_are_corrupt_it_starts_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let (journal, _) = open(dir.path());
+    fill(&journal, 5);
+    let mut cursor = journal.cursor("main").unwrap();
+    cursor.commit(2, b"state").unwrap();
+    cursor.commit(3, b"state").unwrap();
+    drop((journal, cursor));
+    flip(&dir.path().join("cursors/main.cur"), 20);
+    flip(&dir.path().join("cursors/main.cur.tmp"), 20);
+    let (journal, report) = open(dir.path());
+    assert_eq!(report.corrupt_cursors, ["main"]);
+    let cursor = journal.cursor("main").unwrap();
+    assert_eq!((cursor.committed(), cursor.state()), (2, [].as_slice()));
 }
 
 #[test]

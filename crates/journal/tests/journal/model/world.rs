@@ -244,15 +244,19 @@ impl World {
         for (reader, cursor) in self.readers.iter_mut().zip(&cursors) {
             let committed = cursor.committed();
             let file = cursor_file(cursor.name());
-            let restarted = self.flipped.contains(&file) && committed < first_on_disk;
+            // It goes on from the commit before, or starts at the oldest record.
+            let damaged = self.flipped.contains(&file);
+            let is_empty = cursor.state().is_empty();
+            // The commit before may itself be that of a restart.
+            let restarted = damaged && (committed < first_on_disk || is_empty);
             assert!(
-                restarted || reader.committed.contains(&committed),
-                "{} at {committed}",
-                cursor.name()
+                damaged || reader.committed.contains(&committed),
+                "{} at {committed} of {:?}",
+                cursor.name(),
+                reader.committed
             );
             reader.restarted |= restarted;
-            let is_empty = cursor.state().is_empty();
-            let is_own = cursor.state() == state(committed) && !restarted;
+            let is_own = cursor.state() == state(committed);
             let may_be_empty = committed == 0 || reader.restarted;
             assert!(
                 is_own || is_empty && may_be_empty,
@@ -265,22 +269,25 @@ impl World {
             reader.dropped = 0;
             reader.held = 0;
         }
-        self.settle_third(&journal, first_on_disk);
+        self.settle_third(&journal);
         let known = |name: &String| self.flipped.contains(&cursor_file(name));
-        assert!(report.corrupt_cursors.iter().all(known), "{report:?}");
+        let mut replaced = report
+            .corrupt_cursors
+            .iter()
+            .chain(&report.restored_cursors);
+        assert!(replaced.all(known), "{report:?}");
         self.running = Some(Running { journal, cursors });
         self.apply_policies();
         self.audit(&report);
     }
 
-    fn settle_third(&mut self, journal: &Journal, first_on_disk: u64) {
+    fn settle_third(&mut self, journal: &Journal) {
         let stats = journal.stats();
         let found = stats.cursors.iter().find(|cursor| cursor.name == THIRD);
         let found = found.map(|cursor| cursor.committed);
-        let restarted = self.flipped.contains(&cursor_file(THIRD))
-            && found.is_some_and(|committed| committed < first_on_disk);
+        let damaged = self.flipped.contains(&cursor_file(THIRD)) && found.is_some();
         assert!(
-            restarted || self.third.contains(&found),
+            damaged || self.third.contains(&found),
             "{found:?} of {:?}",
             self.third
         );
