@@ -33,7 +33,7 @@ mod standing;
 pub(crate) mod tls;
 mod trouble;
 
-pub(crate) use engine::{CURSOR_PREFIX, Exporter, ExporterParts, book_lost, cursor_name};
+pub(crate) use engine::{CURSOR_PREFIX, Exporter, ExporterParts, book_lost, cursor_name, let_go};
 pub(crate) use lane::ALIVE_INTERVAL;
 pub(crate) use metrics::ExporterMetrics;
 pub use sender::OpenError;

@@ -4,10 +4,10 @@
 //! come, and said at every start and reload. It never makes receivers wait: when the disk budget is used up, its oldest
 //! records go first. The setting `give_up` names exporters whose backlog is not wanted any more.
 
-use vervet_journal::{Journal, JournalError, OnFull};
+use vervet_journal::{Journal, JournalError};
 
 use crate::config::AgentConfig;
-use crate::exporters::CURSOR_PREFIX;
+use crate::exporters::{self, CURSOR_PREFIX};
 
 /// Looks after the cursors of exporters that `config` does not have; returns the exporters whose cursors are no more.
 ///
@@ -37,8 +37,9 @@ pub(super) fn settle(config: &AgentConfig, journal: &Journal) -> Result<Vec<Stri
             removed.push(exporter.to_owned());
             continue;
         }
-        // The policy outlives the handle.
-        journal.cursor(&cursor.name)?.set_policy(OnFull::DropOldest);
+        if let Err(error) = exporters::let_go(&mut journal.cursor(&cursor.name)?) {
+            tracing::warn!(%error, exporter, "that its backlog may go could not be stored: what goes may be booked as damaged later");
+        }
         tracing::warn!(
             exporter,
             batches,

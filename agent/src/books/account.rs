@@ -20,6 +20,9 @@ pub(crate) struct Account {
     /// Sequence up to which records may have been sent; kept where the buffer may take what was not settled.
     #[serde(default)]
     pub(crate) sent_through: u64,
+    /// The exporter was not configured for a while, in which its oldest records went first. Until it is opened.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) was_orphaned: bool,
     /// What is gone and not settled yet. Kept in the book while the exporter is open.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) gone: Vec<Gone>,

@@ -12,11 +12,13 @@
 
 mod grant;
 mod open;
+mod orphaned;
 mod repaired;
 mod source;
 mod window;
 
 pub(crate) use open::{CURSOR_PREFIX, ExporterParts, cursor_name};
+pub(crate) use orphaned::let_go;
 pub(crate) use repaired::book_lost;
 
 use std::collections::VecDeque;

@@ -93,10 +93,11 @@ impl Exporter {
         let mut cursor = journal.cursor(&cursor_name(name))?;
         // Nothing is taken until the book is there to tell it to.
         cursor.set_policy(OnFull::Block);
-        let account = source::account(&mut cursor, appended)?;
+        let mut account = source::account(&mut cursor, appended)?;
         let may_lose = config.on_full == QueuePolicy::DropOldest;
         // Only such an exporter stores how far it may send; it may be another kind of one now.
-        let may_have_lost = may_lose || account.sent_through > 0;
+        let was_orphaned = std::mem::take(&mut account.was_orphaned);
+        let may_have_lost = may_lose || was_orphaned || account.sent_through > 0;
         let gone = source::gone(&mut cursor, &account, appended, &parts.gaps, may_have_lost)?;
         let sent_through = account.sent_through.min(journal.last_sequence());
         parts.books.open(name, signals, account, appended);

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::super::cursor_name;
+use super::super::{cursor_name, let_go};
 use super::destination::Destination;
 use super::rig::{Rig, Running};
 use super::{texts, wait_until};
+use crate::books::Account;
 use crate::buffer::tests::full_disk::FullDisk;
 
 /// Eight segments of so much as holds one record.
@@ -31,6 +32,10 @@ struct Gap {
 impl Gap {
     /// The first records are granted to an exporter that is killed then.
     async fn with_granted() -> Self {
+        Self::with("drop_oldest").await
+    }
+
+    async fn with(on_full: &str) -> Self {
         let taken = Arc::new(AtomicUsize::new(0));
         let limit = Arc::clone(&taken);
         let judge = move |lines: &[String], _: &http::HeaderMap| {
@@ -40,7 +45,7 @@ impl Gap {
         };
         let destination = Destination::with(judge, Duration::ZERO, None).await;
         let settings = format!(
-            "type: otlp, endpoint: 'http://{}', queue: {{on_full: drop_oldest}}, retry: {{initial: 2ms, max: 20ms}}",
+            "type: otlp, endpoint: 'http://{}', queue: {{on_full: {on_full}}}, retry: {{initial: 2ms, max: 20ms}}",
             destination.address
         );
         let disk = Arc::<FullDisk>::default();
@@ -89,7 +94,7 @@ impl Gap {
     }
 
     /// All is sent that is there, and the rest was `gone` to make room.
-    async fn check(self, running: Running, gone: u64) {
+    async fn check(&self, running: Running, gone: u64) {
         self.take(APPENDED);
         self.rig.wait_until_settled("main").await;
         running.stop().await;
@@ -156,6 +161,25 @@ async fn what_was_evicted_stays_so_when_the_setting_changes_over_a_restart() {
     gap.settings = gap.settings.replace("drop_oldest", "block");
     let running = gap.rig.start("main", &gap.settings).await;
     gap.check(running, gone).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_went_while_a_blocking_exporter_was_not_configured_was_evicted_also_after_a_restart() {
+    let mut gap = Gap::with("block").await;
+    // Nobody else has its cursor any more.
+    drop(gap.rig.open_free("main", &gap.settings).await);
+    gap.rig.books = Arc::default();
+    let mut cursor = gap.rig.journal.cursor(&cursor_name("main")).expect("free");
+    let_go(&mut cursor).expect("stored");
+    drop(cursor);
+    let gone = gap.evict(GRANTED..APPENDED);
+    gap.rig.books = Arc::default();
+    let running = gap.rig.start("main", &gap.settings).await;
+    gap.check(running, gone).await;
+    // What is missing later is damaged again.
+    let cursor = gap.rig.journal.cursor(&cursor_name("main")).expect("free");
+    let account: Account = serde_json::from_slice(cursor.state()).expect("an account");
+    assert!(!account.was_orphaned);
 }
 
 #[tokio::test(flavor = "multi_thread")]
