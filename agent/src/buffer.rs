@@ -2,10 +2,11 @@
 //!
 //! In: batches from the receivers. Out: journal records ([`record`]), read by each exporter through its own cursor.
 //! The cursor `checkpoints` belongs to the [`writer`]: its state is where files resume and how much was
-//! ever appended, as of its position; records after it bring the rest. So after any crash the positions are exactly
+//! ever appended, as of its position; records after it, about a segment of them, bring the rest. So after any crash the positions are exactly
 //! those of the records in the journal: nothing read is lost, nothing is read twice.
 
 mod gaps;
+mod keeping;
 mod positions;
 mod record;
 mod recovered;
@@ -14,6 +15,7 @@ pub(crate) mod unbooked;
 mod writer;
 
 pub(crate) use gaps::{JournalGap, tell_of_evictions};
+pub(crate) use keeping::PositionKeeping;
 pub(crate) use record::decode;
 pub use record::{Amount, Totals};
 #[cfg(test)]
@@ -31,7 +33,7 @@ use vervet_journal::{
 };
 use vervet_model::UnixNanos;
 
-pub(crate) use positions::Checkpoints;
+pub(crate) use positions::{Checkpoints, OVER_KEPT, POSITIONS_MAX};
 
 const CHECKPOINTS: &str = "checkpoints";
 const REPLAY_BYTES: usize = 4 << 20;
@@ -46,6 +48,8 @@ pub(crate) struct Buffer {
     cursor: Cursor,
     /// Moved by the writer; read by whatever is started while it runs.
     pub(crate) checkpoints: Arc<Mutex<Checkpoints>>,
+    /// How storing them goes.
+    pub(crate) keeping: PositionKeeping,
     /// Whether the journal held nothing and knew nothing when it was opened.
     pub(crate) is_new: bool,
     /// What is missing in it.
@@ -109,6 +113,7 @@ impl Buffer {
             journal,
             cursor,
             checkpoints: Arc::new(Mutex::new(checkpoints)),
+            keeping: PositionKeeping::default(),
             is_new,
             gaps: gaps.into(),
             appending: Arc::default(),
@@ -153,7 +158,7 @@ fn marks(inspector: &Inspector) -> Vec<(Totals, UnixNanos)> {
 
 /// The stored state with the records after it applied in order.
 fn replay(cursor: &mut Cursor) -> Result<Checkpoints, JournalError> {
-    let mut checkpoints = Checkpoints::decode(cursor.state()).unwrap_or_else(|error| {
+    let mut checkpoints = Checkpoints::decode(cursor.take_state()).unwrap_or_else(|error| {
         tracing::error!(%error, "file positions cannot be read, they start from what the buffer holds");
         Checkpoints::default()
     });
@@ -185,8 +190,11 @@ fn replay(cursor: &mut Cursor) -> Result<Checkpoints, JournalError> {
             }
         }
     }
-    if through > cursor.committed() {
-        cursor.commit(through, &checkpoints.encode())?;
+    if through > cursor.committed()
+        && let Err(error) = cursor.commit(through, &checkpoints.encode())
+    {
+        // They are in the buffer still; the writer tries again.
+        tracing::warn!(%error, "file positions could not be stored at the start");
     }
     Ok(checkpoints)
 }

@@ -6,6 +6,7 @@
 //! when there is none. The lanes hold at most [`SOURCE_BATCHES_MAX`] and [`LANE_BATCHES_MAX`] batches, and their kinds' shares of the
 //! [`MemoryBudget`] in bytes.
 
+mod file_state;
 mod rooms;
 
 use std::fmt;
@@ -29,6 +30,7 @@ use crate::stops::NOT_STORED;
 use crate::stops::files::AbandonedFiles;
 pub use crate::stops::files::{FileFate, FilePart};
 use crate::tap::TapHub;
+pub use file_state::{FileNews, FileState};
 pub use rooms::Rooms;
 
 /// Requests of clients waiting for the buffer, at most.
@@ -48,6 +50,8 @@ pub struct Batch {
     pub records: u64,
     /// Where the files it was read from resume once it is durable.
     pub positions: Vec<FilePosition>,
+    /// What has become of files whose positions were stored before.
+    pub news: Vec<FileNews>,
     /// What each of those files gave to it.
     pub parts: Vec<FilePart>,
 }

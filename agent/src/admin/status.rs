@@ -14,6 +14,7 @@ use vervet_model::{Clock, UnixNanos};
 
 use crate::books::{BookLine, Books, PipelineLine, ReceiverLine};
 use crate::budget::{MemoryUse, MemoryWatch};
+use crate::buffer::PositionKeeping;
 use crate::exporters::dead_letter::{DeadLetters, HeldLetters};
 use crate::exporters::{
     CURSOR_PREFIX, ExporterStanding, ExporterState, LastError, LeftOut, Standings, cursor_name,
@@ -45,6 +46,7 @@ pub(crate) struct SelfView {
     pub(crate) metrics: Arc<AgentMetrics>,
     pub(crate) books: Arc<Books>,
     pub(crate) journal: Journal,
+    pub(crate) keeping: PositionKeeping,
     pub(crate) dead_letters: Arc<DeadLetters>,
     pub(crate) memory: MemoryWatch,
     pub(crate) stages: Stages,
@@ -327,6 +329,7 @@ impl SelfView {
     fn others(&self) -> Vec<String> {
         let mut complaints = self.metrics.filelog.progress.complaints(Instant::now());
         complaints.extend(self.memory.complaint());
+        complaints.extend(self.keeping.complaint(self.clock.now()));
         if self.journal.stats().poisoned {
             complaints.push("buffer: a failed sync has closed it for writing".to_owned());
         }
@@ -354,6 +357,7 @@ impl SelfView {
         }
         warnings.extend(self.lost());
         warnings.extend(self.unreadable());
+        warnings.extend(self.keeping.warnings());
         let stops = self.stops.known();
         let stops = stops.filter(|lost| self.clock.now().since(lost.last_at()) < LOSS_IS_RECENT);
         warnings.extend(stops.map(|lost| lost.told()));

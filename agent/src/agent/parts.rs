@@ -330,6 +330,7 @@ impl Parts {
             metrics: self.shared.metrics.clone(),
             books: self.shared.books.clone(),
             journal: self.shared.journal.clone(),
+            keeping: self.shared.keeping.clone(),
             dead_letters: self.shared.dead_letters.clone(),
             memory: self.shared.memory.clone(),
             stages: self.shared.stages.clone(),

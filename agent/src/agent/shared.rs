@@ -14,7 +14,7 @@ use super::component::Component;
 use super::listeners::Listeners;
 use crate::books::Books;
 use crate::budget::MemoryWatch;
-use crate::buffer::{Checkpoints, JournalGap, blocking};
+use crate::buffer::{Checkpoints, JournalGap, PositionKeeping, blocking};
 use crate::config::shapes::{Shape, combined};
 use crate::config::{AgentConfig, PipelineConfig, ReceiverConfig};
 use crate::exporters::dead_letter::DeadLetters;
@@ -51,6 +51,7 @@ pub(super) struct Shared {
     pub(super) memory: MemoryWatch,
     pub(super) journal: Journal,
     pub(super) checkpoints: Arc<Mutex<Checkpoints>>,
+    pub(super) keeping: PositionKeeping,
     /// What was missing in the journal when it was opened.
     pub(super) gaps: Arc<[JournalGap]>,
     pub(super) sender: BatchSender,
@@ -179,7 +180,7 @@ impl Shared {
                 old.settle().await;
             }
             if !context.shutdown.is_cancelled() {
-                context.resume = checkpoints.lock().of(&owned_name);
+                context.resume = checkpoints.lock().claim(&owned_name);
                 receiver.run(context, slot).await;
             }
         };

@@ -93,7 +93,11 @@ fn assemble(
     let memory_bytes = config.memory_bytes;
     let memory_bytes = memory_bytes.unwrap_or_else(|| System::default().budget_bytes());
     let memory = MemoryWatch::new(MemoryBudget::new(memory_bytes));
-    let collectors = (Arc::clone(&books), buffer.journal.clone(), memory.clone());
+    let buffer_figures = BufferCollector {
+        journal: buffer.journal.clone(),
+        keeping: buffer.keeping.clone(),
+    };
+    let collectors = (Arc::clone(&books), buffer_figures, memory.clone());
     let dead_letters = Arc::new(DeadLetters::new(&config.data_dir, config.dead_letter));
     let letters = Arc::clone(&dead_letters);
     let exporter_metrics = Arc::<ExporterMetrics>::default();
@@ -105,7 +109,7 @@ fn assemble(
         registry.register_collector(Box::new(reloads.clone()));
         registry.register_collector(Box::new(stops.clone()));
         registry.register_collector(Box::new(BooksCollector(collectors.0)));
-        registry.register_collector(Box::new(BufferCollector(collectors.1)));
+        registry.register_collector(Box::new(collectors.1));
         registry.register_collector(Box::new(BudgetCollector(collectors.2)));
     });
     let budget = memory.budget().clone();
@@ -121,6 +125,7 @@ fn assemble(
         memory,
         journal: buffer.journal.clone(),
         checkpoints: Arc::clone(&buffer.checkpoints),
+        keeping: buffer.keeping.clone(),
         gaps: Arc::clone(&buffer.gaps),
         sender,
         booked,

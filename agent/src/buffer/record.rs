@@ -227,6 +227,13 @@ pub(super) fn put_position(out: &mut Vec<u8>, position: &FilePosition) {
     }
 }
 
+/// What [`put_position`] appends.
+pub(super) fn position_bytes(position: &FilePosition) -> usize {
+    let waymarks = position.waymarks.iter().filter(|waymark| waymark.back > 0);
+    let path = position.path.len().min(usize::from(u16::MAX));
+    2 + path + 4 * 8 + 2 + 3 * 8 + 1 + 1 + 8 * waymarks.count()
+}
+
 /// What is written of a position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PositionForm {

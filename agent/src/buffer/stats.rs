@@ -9,13 +9,17 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use vervet_journal::Journal;
 
+use super::PositionKeeping;
 use crate::pipeline::signed;
 
-pub(crate) struct BufferCollector(pub(crate) Journal);
+pub(crate) struct BufferCollector {
+    pub(crate) journal: Journal,
+    pub(crate) keeping: PositionKeeping,
+}
 
 impl Collector for BufferCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let stats = self.0.stats();
+        let (stats, kept) = (self.journal.stats(), self.keeping.kept());
         let counters = [
             (
                 "buffer_appended_batches",
@@ -28,6 +32,21 @@ impl Collector for BufferCollector {
                 stats.failed_appends,
             ),
             ("buffer_syncs", "Syncs of the buffer's files", stats.syncs),
+            (
+                "buffer_positions_stored",
+                "How often the table of file positions was stored",
+                kept.stored,
+            ),
+            (
+                "buffer_positions_failed",
+                "How often it could not be stored",
+                kept.failed,
+            ),
+            (
+                "buffer_positions_forgotten",
+                "Positions of followed files dropped for lack of room: after a restart those files are read again",
+                kept.forgotten,
+            ),
         ];
         for (name, help, value) in counters {
             let metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
@@ -43,12 +62,22 @@ impl Collector for BufferCollector {
             (
                 "buffer_quarantined_bytes",
                 "Damaged bytes set aside",
-                self.0.quarantine_bytes(),
+                self.journal.quarantine_bytes(),
             ),
             (
                 "buffer_unreadable_bytes",
                 "Bytes that the disk did not give when the buffer was opened; they are kept",
                 stats.unreadable_bytes,
+            ),
+            (
+                "buffer_positions",
+                "File positions that are kept",
+                kept.positions as u64,
+            ),
+            (
+                "buffer_positions_bytes",
+                "Bytes they take when they are stored",
+                kept.bytes as u64,
             ),
             (
                 "buffer_volume_full",

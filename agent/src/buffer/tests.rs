@@ -82,6 +82,7 @@ fn batch(bytes: usize, positions: Vec<FilePosition>) -> Batch {
         payload: vec![7; bytes].into(),
         records: 2,
         positions,
+        news: Vec::new(),
         parts: Vec::new(),
     }
 }
@@ -216,7 +217,7 @@ async fn the_last_checkpoint_stands_after_an_orderly_end() {
     let cursor = journal.cursor(CHECKPOINTS).expect("opens");
     assert_eq!(cursor.committed(), 1);
     assert_eq!(
-        Checkpoints::decode(cursor.state())
+        Checkpoints::decode(cursor.state().to_vec())
             .expect("valid")
             .of("files"),
         [position(10)]
@@ -374,6 +375,7 @@ fn lines(count: u64, offset: u64) -> Batch {
         payload: payload.into(),
         records: count,
         positions: vec![position(offset)],
+        news: Vec::new(),
         parts: Vec::new(),
     }
 }

@@ -3,13 +3,16 @@
 //! A group is one append: at most [`GROUP_BYTES_MAX`] of requests and no more than a segment, or one larger request.
 //! When the journal has
 //! no room, batches of files and scrapes wait here (their receivers wait behind them), and senders that
-//! wait for an answer are refused at once. Checkpoints are stored every [`CHECKPOINT_INTERVAL`], when the
-//! journal is full (they may hold its oldest segment) and at the end.
+//! wait for an answer are refused at once.
+//!
+//! Positions travel in the records, so recovery knows them without a checkpoint; one is stored when a segment waits for
+//! nothing else, when recovery would have to read more than a segment, when the journal is full (they may hold its oldest
+//! segment) and at the end. No more is written for checkpoints than is appended.
 
 use std::collections::VecDeque;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant as StdInstant};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -18,6 +21,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use vervet_journal::{Cursor, Entry, Journal, JournalError, RECORD_BYTES_LIMIT};
 
+use super::keeping::PositionKeeping;
 use super::positions::Checkpoints;
 use super::record::{Amount, Totals, encode_header, note};
 use super::{Buffer, blocking, tell_of_evictions};
@@ -29,7 +33,12 @@ use crate::pipeline::{BatchQueue, PipelineError, Queued, signed};
 use crate::stops::NOT_STORED;
 
 const GROUP_BYTES_MAX: usize = 2 << 20;
+/// Between two looks whether positions are to be stored.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(1);
+/// Between two attempts to store them after one that has failed for another reason than room.
+const CHECKPOINT_RETRY: Duration = Duration::from_secs(5);
+/// Between two warnings that they cannot be stored.
+const CHECKPOINT_WARNING: Duration = Duration::from_secs(60);
 const RETRY_INTERVAL: Duration = Duration::from_millis(100);
 /// Between two looks whether a full volume has room again while nothing waits for it.
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
@@ -61,6 +70,15 @@ pub(crate) struct BufferWriter {
     appending: Arc<Mutex<Totals>>,
     through: u64,
     next_checkpoint: Instant,
+    /// Something was appended since the last look, or positions could not be stored.
+    has_news: bool,
+    /// Bytes appended since positions were stored, and what those took.
+    unstored_bytes: u64,
+    state_bytes: u64,
+    /// The segment that was written to when they were.
+    segment: u64,
+    next_warning: Instant,
+    keeping: PositionKeeping,
     pending: VecDeque<Queued>,
     segment_bytes_max: usize,
     failed_attempts: u64,
@@ -75,7 +93,18 @@ impl BufferWriter {
         for (before, at) in &buffer.marks {
             parts.books.mark(before, *at);
         }
+        let is_stored = buffer.cursor.committed() >= through;
+        buffer.keeping.holds(&buffer.checkpoints.lock());
         Self {
+            has_news: !is_stored,
+            unstored_bytes: match is_stored {
+                true => 0,
+                false => buffer.segment_bytes_max as u64,
+            },
+            state_bytes: 0,
+            segment: buffer.journal.active_segment(),
+            next_warning: Instant::now(),
+            keeping: buffer.keeping,
             journal: buffer.journal,
             cursor: Some(buffer.cursor),
             checkpoints: buffer.checkpoints,
@@ -110,20 +139,22 @@ impl BufferWriter {
                 }
             }
         }
-        self.checkpoint().await;
+        if self.is_dirty() {
+            self.store_positions().await;
+        }
         Ok(())
     }
 
     /// Waits for the next batch and takes what else is there. False at the end.
     async fn collect(&mut self) -> bool {
         let first = loop {
-            let (is_dirty, parts) = (self.is_dirty(), &mut self.parts);
+            let (has_news, parts) = (self.has_news, &mut self.parts);
             let is_open = !parts.queue.ordinary.is_closed();
             tokio::select! {
                 biased;
                 () = parts.drain.cancelled(), if is_open => parts.queue.close(),
                 first = parts.queue.next() => break first,
-                () = sleep_until(self.next_checkpoint), if is_dirty => self.checkpoint().await,
+                () = sleep_until(self.next_checkpoint), if has_news => self.checkpoint().await,
                 () = sleep(PROBE_INTERVAL), if parts.health.wants() == Want::Volume => self.probe().await,
             }
         };
@@ -146,7 +177,7 @@ impl BufferWriter {
                 break;
             }
         }
-        if self.is_dirty() && Instant::now() >= self.next_checkpoint {
+        if self.has_news && Instant::now() >= self.next_checkpoint {
             self.checkpoint().await;
         }
         true
@@ -177,7 +208,8 @@ impl BufferWriter {
         let mut checkpointed = false;
         loop {
             match self.append(count).await {
-                Ok(sequences) => {
+                Ok((sequences, bytes)) => {
+                    self.unstored_bytes += bytes;
                     self.stored(count, *sequences.end());
                     return Ok(());
                 }
@@ -191,7 +223,7 @@ impl BufferWriter {
                     if self.is_dirty() && !checkpointed =>
                 {
                     checkpointed = true;
-                    self.checkpoint().await;
+                    self.store_positions().await;
                 }
                 // There may be room for less.
                 Err(JournalError::Full { .. } | JournalError::NoSpace { .. }) if count > 1 => {
@@ -212,7 +244,8 @@ impl BufferWriter {
         let _still_closed = blocking(move || journal.mend()).await;
     }
 
-    async fn append(&self, count: usize) -> Result<RangeInclusive<u64>, JournalError> {
+    /// The sequences, and how many bytes they took.
+    async fn append(&self, count: usize) -> Result<(RangeInclusive<u64>, u64), JournalError> {
         let mut before = self.checkpoints.lock().totals;
         *self.appending.lock() = before;
         let now = self.parts.books.now();
@@ -235,8 +268,9 @@ impl BufferWriter {
         let copied = records
             .iter()
             .map(|(_, header, payload)| header.len() + payload.len());
-        let room = self.room_for_copy(copied.sum()).await;
-        blocking(move || {
+        let bytes = copied.sum();
+        let room = self.room_for_copy(bytes).await;
+        let appended = blocking(move || {
             // Until the copy is written.
             let _room = room;
             let parts: Vec<[&[u8]; 2]> = records
@@ -248,8 +282,8 @@ impl BufferWriter {
                 .zip(&parts)
                 .map(|((kind, ..), parts)| Entry { kind: *kind, parts });
             journal.append_noting(&entries.collect::<Vec<_>>(), &note)
-        })
-        .await
+        });
+        Ok((appended.await?, bytes as u64))
     }
 
     /// What one append may copy: no more than is reserved for copies in any case.
@@ -283,6 +317,9 @@ impl BufferWriter {
         for mut queued in self.pending.drain(..count.min(self.pending.len())) {
             let (signal, amount) = (queued.batch.signal, amount_of(&queued));
             checkpoints.apply(&queued.receiver, &queued.batch.positions);
+            if !queued.batch.news.is_empty() {
+                checkpoints.told(&queued.receiver, &queued.batch.news, StdInstant::now());
+            }
             checkpoints.totals.add(signal, amount);
             books.appended(signal, amount);
             intake.buffered(&queued.receiver, signal, amount, !queued.is_awaited());
@@ -295,8 +332,10 @@ impl BufferWriter {
             queued.settle(Ok(()));
         }
         drop(intake);
+        self.keeping.holds(&checkpoints);
         drop(checkpoints);
         self.through = last;
+        self.has_news = true;
         self.failed_attempts = 0;
         self.parts.health.moved();
         self.parts.booked.send_replace(last);
@@ -390,28 +429,61 @@ impl BufferWriter {
             .is_some_and(|cursor| cursor.committed() < self.through)
     }
 
-    /// Stores positions and totals as of the last record. A failure is retried at the next interval; until
-    /// then recovery reads a little more of the journal.
+    /// Looks whether positions are to be stored.
     async fn checkpoint(&mut self) {
         self.next_checkpoint = Instant::now() + CHECKPOINT_INTERVAL;
+        self.has_news = false;
         self.parts.books.forget_settled();
-        if !self.is_dirty() {
-            return;
+        if self.is_dirty() && self.is_due() {
+            self.store_positions().await;
         }
+    }
+
+    /// Whether a segment waits for nothing but the positions, or recovery would read more than one. Fewer bytes must not
+    /// have been appended than are written now.
+    fn is_due(&self) -> bool {
+        let holds_segment = self.journal.active_segment() != self.segment;
+        let is_much = self.unstored_bytes >= self.segment_bytes_max as u64;
+        self.unstored_bytes >= self.state_bytes && (holds_segment || is_much)
+    }
+
+    /// Stores positions and totals as of the last record. A failure is tried again; until then recovery reads more of the
+    /// journal.
+    async fn store_positions(&mut self) {
         let Some(mut cursor) = self.cursor.take() else {
             return;
         };
-        let (state, through) = (self.checkpoints.lock().encode(), self.through);
-        let (cursor, result) = blocking(move || {
+        let (checkpoints, through) = (Arc::clone(&self.checkpoints), self.through);
+        let segment = self.journal.active_segment();
+        // Nothing is appended meanwhile.
+        let (cursor, state_bytes, result) = blocking(move || {
+            let mut checkpoints = checkpoints.lock();
+            checkpoints.forget_over(StdInstant::now());
+            let state = checkpoints.encode();
+            drop(checkpoints);
             let result = cursor.commit(through, &state);
-            (cursor, result)
+            (cursor, state.len() as u64, result)
         })
         .await;
         self.cursor = Some(cursor);
-        if let Err(error) = result
-            && self.failed_attempts.is_multiple_of(ATTEMPTS_PER_WARNING)
-        {
-            tracing::warn!(%error, "file positions could not be stored, they are in the buffer still");
+        let now = Instant::now();
+        match result {
+            Ok(()) => {
+                self.keeping.stored();
+                (self.unstored_bytes, self.state_bytes) = (0, state_bytes);
+                self.segment = segment;
+            }
+            Err(error) => {
+                self.keeping.failed(&error, self.parts.books.now());
+                self.has_news = true;
+                if !matches!(error, JournalError::NoSpace { .. }) {
+                    self.next_checkpoint = now + CHECKPOINT_RETRY;
+                }
+                if now >= self.next_warning {
+                    self.next_warning = now + CHECKPOINT_WARNING;
+                    tracing::warn!(%error, "file positions could not be stored, they are in the buffer still");
+                }
+            }
         }
     }
 }
@@ -447,3 +519,6 @@ fn amount_of(queued: &Queued) -> Amount {
         bytes: queued.batch.payload.len() as u64,
     }
 }
+
+#[cfg(test)]
+mod tests;

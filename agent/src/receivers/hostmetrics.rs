@@ -147,6 +147,7 @@ fn encode(metrics: &[Metric<'_>], resource: &[(String, String)]) -> Batch {
         payload: payload.into(),
         records,
         positions: Vec::new(),
+        news: Vec::new(),
         parts: Vec::new(),
     }
 }

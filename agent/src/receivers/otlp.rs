@@ -199,6 +199,7 @@ impl OtlpSink for Sink {
                 payload,
                 records,
                 positions: Vec::new(),
+                news: Vec::new(),
                 parts: Vec::new(),
             };
             let sent = self.context.output.send_durable_held(batch, permit).await;

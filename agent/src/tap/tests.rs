@@ -41,6 +41,7 @@ fn batch(bodies: &[&str]) -> Batch {
         payload: payload.into(),
         records: bodies.len() as u64,
         positions: Vec::new(),
+        news: Vec::new(),
         parts: Vec::new(),
     }
 }

@@ -19,6 +19,8 @@ pub struct Cursor {
     core: Arc<Core>,
     file: CursorFile,
     stored: StoredCursor,
+    /// Whether the state is at hand.
+    keeps_state: bool,
     reader: Reader,
     /// The last record that was returned.
     returned: u64,
@@ -41,6 +43,7 @@ impl Cursor {
             file,
             returned: stored.committed,
             stored,
+            keeps_state: true,
             reader,
         })
     }
@@ -61,6 +64,13 @@ impl Cursor {
     #[must_use]
     pub fn state(&self) -> &[u8] {
         &self.stored.state
+    }
+
+    /// The bytes stored with the last commit. The handle keeps no copy of what is stored from now on, which may be large:
+    /// `state` is empty.
+    pub fn take_state(&mut self) -> Vec<u8> {
+        self.keeps_state = false;
+        std::mem::take(&mut self.stored.state)
     }
 
     /// The next durable records after the read position, which moves behind them: at least one
@@ -96,7 +106,7 @@ impl Cursor {
         self.returned = self.stored.committed;
     }
 
-    /// Stores `through` as the committed sequence, with `state` (at most 16 MiB) beside it: both
+    /// Stores `through` as the committed sequence, with `state` (at most 64 MiB) beside it: both
     /// or neither, durable on return. Segments that no cursor needs any more are deleted. The
     /// read position moves only if it was before `through`.
     ///
@@ -116,7 +126,9 @@ impl Cursor {
         let dir = &self.core.config.dir;
         self.file.store(&*self.core.fs, dir, through, state)?;
         self.stored.committed = through;
-        state.clone_into(&mut self.stored.state);
+        if self.keeps_state {
+            state.clone_into(&mut self.stored.state);
+        }
         self.reader.skip_to(through);
         self.core.table.lock().release(self.file.name(), through);
         self.delete_released();

@@ -14,8 +14,8 @@ use crate::format::{CURSOR_VERSION, SEQUENCE_LIMIT, read_u32, read_u64};
 use crate::fs::exact::{read_full_at, write_all_at};
 use crate::fs::{FileSystem, JournalFile};
 
-/// Largest `state` of a commit: 16 MiB.
-pub const CURSOR_STATE_BYTES_MAX: u32 = 16 << 20;
+/// Largest `state` of a commit: 64 MiB.
+pub const CURSOR_STATE_BYTES_MAX: u32 = 64 << 20;
 
 const MAGIC: [u8; 8] = *b"VRVTCURS";
 const HEADER_BYTES: usize = 28;
@@ -125,13 +125,14 @@ impl CursorFile {
         committed: u64,
         state: &[u8],
     ) -> Result<(), JournalError> {
-        let bytes = encode(committed, state)?;
+        let header = encode_header(committed, state)?;
+        let bytes = [header.as_slice(), state];
         let path = path(dir, &self.name);
         let temporary = temporary_path(dir, &self.name);
         let had_spare = std::mem::take(&mut self.has_spare);
         let written = match had_spare {
-            true => write_over(fs, &temporary, &bytes),
-            false => write_temporary(fs, &temporary, &bytes),
+            true => write_over(fs, &temporary, bytes),
+            false => write_temporary(fs, &temporary, bytes),
         };
         let written = written.map_err(|error| JournalError::io("commit", &path, error));
         if had_spare && matches!(written, Err(JournalError::NoSpace { .. })) {
@@ -159,14 +160,17 @@ pub(crate) fn temporary_path(dir: &Path, name: &str) -> PathBuf {
 /// Writes a file of so many bytes and removes it. What a crash leaves of it looks like an interrupted commit and goes as such.
 pub(crate) fn probe(fs: &dyn FileSystem, dir: &Path, bytes: usize) -> Result<(), JournalError> {
     let path = temporary_path(dir, "probe");
-    let written = write_temporary(fs, &path, &vec![0; bytes]);
+    let written = write_temporary(fs, &path, [&[], &vec![0; bytes]]);
     let removed = fs.remove(&path);
     written
         .and(removed)
         .map_err(|error| JournalError::io("probe", &path, error))
 }
 
-fn write_temporary(fs: &dyn FileSystem, path: &Path, bytes: &[u8]) -> io::Result<()> {
+/// The parts of a file, one behind the other: the state may be large, and is not copied.
+type Parts<'b> = [&'b [u8]; 2];
+
+fn write_temporary(fs: &dyn FileSystem, path: &Path, parts: Parts<'_>) -> io::Result<()> {
     let file = match fs.create_new(path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             fs.remove(path)?;
@@ -174,22 +178,29 @@ fn write_temporary(fs: &dyn FileSystem, path: &Path, bytes: &[u8]) -> io::Result
         }
         created => created?,
     };
-    write_all_at(&*file, bytes, 0)?;
+    write_parts(&*file, parts)?;
     file.sync()
 }
 
-fn write_over(fs: &dyn FileSystem, path: &Path, bytes: &[u8]) -> io::Result<()> {
+fn write_over(fs: &dyn FileSystem, path: &Path, parts: Parts<'_>) -> io::Result<()> {
     // What a backup holds by another name stays as it is.
     let is_own = |file: &Arc<dyn JournalFile>| file.links().is_ok_and(|links| links == 1);
     let Some(file) = fs.open_write(path).ok().filter(is_own) else {
-        return write_temporary(fs, path, bytes);
+        return write_temporary(fs, path, parts);
     };
-    write_all_at(&*file, bytes, 0)?;
-    file.set_len(bytes.len() as u64)?;
+    let len = write_parts(&*file, parts)?;
+    file.set_len(len)?;
     file.sync()
 }
 
-fn encode(committed: u64, state: &[u8]) -> Result<Vec<u8>, JournalError> {
+/// How many bytes there are.
+fn write_parts(file: &dyn JournalFile, [header, state]: Parts<'_>) -> io::Result<u64> {
+    write_all_at(file, header, 0)?;
+    write_all_at(file, state, header.len() as u64)?;
+    Ok((header.len() + state.len()) as u64)
+}
+
+fn encode_header(committed: u64, state: &[u8]) -> Result<Vec<u8>, JournalError> {
     let state_bytes = u32::try_from(state.len())
         .ok()
         .filter(|bytes| *bytes <= CURSOR_STATE_BYTES_MAX)
@@ -198,14 +209,13 @@ fn encode(committed: u64, state: &[u8]) -> Result<Vec<u8>, JournalError> {
             bytes: state.len() as u64,
             bytes_max: u64::from(CURSOR_STATE_BYTES_MAX),
         })?;
-    let mut bytes = Vec::with_capacity(HEADER_BYTES + state.len());
+    let mut bytes = Vec::with_capacity(HEADER_BYTES);
     bytes.extend_from_slice(&MAGIC);
     bytes.extend_from_slice(&CURSOR_VERSION.to_le_bytes());
     bytes.extend_from_slice(&committed.to_le_bytes());
     bytes.extend_from_slice(&state_bytes.to_le_bytes());
     let crc = crc32c::crc32c_append(crc32c::crc32c(&bytes), state);
     bytes.extend_from_slice(&crc.to_le_bytes());
-    bytes.extend_from_slice(state);
     Ok(bytes)
 }
 

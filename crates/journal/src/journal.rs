@@ -176,6 +176,12 @@ impl Journal {
         self.core.last_sequence()
     }
 
+    /// First sequence of the segment that is written to. Those before it can go when no cursor needs them.
+    #[must_use]
+    pub fn active_segment(&self) -> u64 {
+        self.core.table.lock().active_first()
+    }
+
     /// Adds a function called with the last durable sequence after records have become durable,
     /// on the appending thread (the sync thread under `SyncPolicy::Interval`). It must not block.
     /// Under concurrency one call may stand for several appends, and a value may come twice.

@@ -20,7 +20,7 @@
 //! - One process at a time: an exclusive lock on the file `lock`.
 //!
 //! # Limits
-//! Payload 64 MiB, cursor state 16 MiB, cursor name 64 bytes, quarantine 64 MiB in all, sequences
+//! Payload 64 MiB, cursor state 64 MiB, cursor name 64 bytes, quarantine 64 MiB in all, sequences
 //! below 2^62. Segments are 16 MiB by default; an append larger than a segment gets one of its
 //! own. A reader holds one window of 256 KiB, or of one record where that is larger.
 //!
@@ -30,6 +30,7 @@
 //! 00000000000000000001.seg     segment, named by its first sequence in 20 digits
 //! acknowledged                 up to where appends were acknowledged, written over in place
 //! cursors/NAME.cur             one per cursor, replaced by an exchange with NAME.cur.tmp, which stays as room for the next
+//!                              and to go on from where NAME.cur is damaged
 //! quarantine/FIRST-OFFSET-BYTES.bin   a corrupt range of segment FIRST; NAME.cur: a corrupt cursor
 //! ```
 //!
@@ -50,7 +51,7 @@
 //!      0     8 magic "VRVTCURS"
 //!      8     4 version = 1
 //!     12     8 committed sequence
-//!     20     4 state length, at most 16 MiB
+//!     20     4 state length, at most 64 MiB
 //!     24     4 CRC of bytes 0..24 and of the state
 //!     28     n state
 //!

@@ -113,6 +113,11 @@ impl Table {
         }
     }
 
+    /// First sequence of the active segment.
+    pub(crate) fn active_first(&self) -> u64 {
+        self.segments.back().map_or(0, |active| active.first)
+    }
+
     /// Durable records of the active segment.
     pub(crate) fn active_records(&self) -> u64 {
         self.segments.back().map_or(0, |active| active.records)

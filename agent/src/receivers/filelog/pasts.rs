@@ -22,10 +22,11 @@ use super::file::modified_unix_nano;
 use super::identity::{FileId, Mark, PREFIX_BYTES, Prefix, TAIL_BYTES, Tail, read_up_to};
 use super::rotated::is_rotation_of;
 use super::waymarks::Waymarks;
+use crate::buffer::POSITIONS_MAX;
 use crate::pipeline::{FileFate, FilePosition};
 
-/// Contents remembered, at most; the oldest are forgotten first.
-const PASTS_MAX: usize = 65_536;
+/// Contents remembered, at most, which is as many as positions are stored; the oldest are forgotten first.
+const PASTS_MAX: usize = POSITIONS_MAX;
 /// Contents, or files, that begin the same and are compared, at most: the latest.
 const ALIKE_MAX: usize = 1_024;
 /// Stands for the device of contents that have no inode.
@@ -215,6 +216,13 @@ impl Pasts {
         let past = self.by_id.remove(&id)?;
         self.index(&past.mark).remove(past.mark.prefix, id);
         Some(past)
+    }
+
+    /// Gives back the room that the last bytes before a mark take: its waymarks stand for them.
+    pub(super) fn forget_recent(&mut self, id: FileId) {
+        if let Some(past) = self.by_id.get_mut(&id) {
+            past.recent = Vec::new();
+        }
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = &Past> {

@@ -15,7 +15,7 @@ use super::{BATCH_AGE_MAX, BATCH_BYTES};
 use crate::buffer::Amount;
 use crate::formats::Parsed;
 use crate::metrics::{AgentMetrics, FilelogCounts};
-use crate::pipeline::{Batch, FileFate, FilePart, FilePosition, ReceiverContext, Rooms};
+use crate::pipeline::{Batch, FileFate, FilePart, FilePosition, FileState, ReceiverContext, Rooms};
 use crate::processors::{Chain, Drops};
 
 /// The instrumentation scope of the records.
@@ -38,6 +38,8 @@ pub(super) struct Sink {
     batch_bytes: usize,
     records: u64,
     positions: HashMap<FileId, FilePosition>,
+    /// What has become of files whose positions went before.
+    news: HashMap<FileId, FileState>,
     /// What each file gave to it, a turn or more each.
     parts: Vec<FilePart>,
     /// No record is observed before this (nanoseconds since the epoch).
@@ -68,6 +70,7 @@ impl Sink {
             batch_bytes: BATCH_BYTES.min(context.output.batch_bytes()),
             records: 0,
             positions: HashMap::new(),
+            news: HashMap::new(),
             parts: Vec::new(),
             next_observed: 0,
             since: None,
@@ -80,6 +83,7 @@ impl Sink {
     pub(super) fn successor(&self, next: Self) -> Self {
         Self {
             next_observed: self.next_observed,
+            news: self.news.clone(),
             ..next
         }
     }
@@ -101,11 +105,16 @@ impl Sink {
         if self.records == 0 && self.positions.is_empty() {
             return None;
         }
+        // What has a new position since is followed.
+        let positions = std::mem::take(&mut self.positions);
+        let mut news = std::mem::take(&mut self.news);
+        news.retain(|id, _| !positions.contains_key(id));
         Some(Batch {
             signal: Signal::Logs,
             payload: std::mem::take(&mut self.payload).into(),
             records: std::mem::take(&mut self.records),
-            positions: std::mem::take(&mut self.positions).into_values().collect(),
+            positions: positions.into_values().collect(),
+            news: news.into_iter().collect(),
             parts: std::mem::take(&mut self.parts),
         })
     }
@@ -125,6 +134,15 @@ impl Sink {
         let id = (position.device, position.inode);
         self.positions.insert(id, position);
         self.noted.get_or_insert(now);
+    }
+
+    /// Tells with the next batch what has become of a file. False while its position waits to go before that.
+    pub(super) fn note_state(&mut self, id: FileId, state: FileState) -> bool {
+        let is_free = !self.positions.contains_key(&id);
+        if is_free {
+            self.news.insert(id, state);
+        }
+        is_free
     }
 
     /// Takes the new whole lines of a file's buffer.

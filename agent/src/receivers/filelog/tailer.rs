@@ -5,6 +5,7 @@
 
 mod change;
 mod kin;
+mod leftovers;
 mod names;
 mod pods;
 mod reading;
@@ -28,6 +29,7 @@ use super::watch::{Event, Watcher};
 use super::{FilelogConfig, QUANTUM_BYTES};
 use crate::metrics::FilelogCounts;
 use crate::pipeline::{Batch, ReceiverContext};
+use leftovers::Leftovers;
 
 /// Time between two searches for files; notifications start one at once.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
@@ -68,6 +70,7 @@ pub(super) struct Tailer {
     /// Plain files of which nothing has been read, by how they began at their first look.
     unread_by_prefix: PrefixIndex,
     pasts: Pasts,
+    leftovers: Leftovers,
     /// Folders in which the rest of a file is to be looked for.
     searches: HashSet<PathBuf>,
     unread: Unread,
@@ -180,6 +183,7 @@ impl Tailer {
             live: PrefixIndex::default(),
             unread_by_prefix: PrefixIndex::default(),
             pasts: Pasts::new(resume),
+            leftovers: Leftovers::new(now),
             searches: HashSet::new(),
             unread: Unread::default(),
             held: Vec::new(),
@@ -217,6 +221,7 @@ impl Tailer {
             self.read();
             self.expire();
             let now = Instant::now();
+            self.look_at_leftovers(now);
             if self.sink.is_due(now) || self.sink.has_old_positions(now) {
                 self.flush();
             }

@@ -171,6 +171,7 @@ impl Target {
                 payload,
                 records: points,
                 positions: Vec::new(),
+                news: Vec::new(),
                 parts: Vec::new(),
             };
             if let Some(batch) = self.context.process(batch) {

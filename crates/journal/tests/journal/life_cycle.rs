@@ -3,7 +3,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use vervet_journal::{Entry, Journal, JournalConfig, JournalError, OnFull, Record, SyncPolicy};
+use vervet_journal::{
+    CURSOR_STATE_BYTES_MAX, Entry, Journal, JournalConfig, JournalError, OnFull, Record, SyncPolicy,
+};
 
 use crate::support::{append, config, drain, fill, open, segment_files, sequences};
 
@@ -393,7 +395,7 @@ fn what_can_never_fit_is_refused_at_once() {
     ));
     append(&journal, &[0; 100]).unwrap();
     let mut cursor = journal.cursor("main").unwrap();
-    let state = vec![0; (16 << 20) + 1];
+    let state = vec![0; CURSOR_STATE_BYTES_MAX as usize + 1];
     assert!(matches!(
         cursor.commit(1, &state).unwrap_err(),
         JournalError::TooLarge { .. }

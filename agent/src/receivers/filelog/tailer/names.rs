@@ -137,6 +137,7 @@ impl Tailer {
         }
         let opened = open_as(id, &path);
         let known = self.past_of(id, opened.as_ref());
+        self.followed_again(id);
         let is_another = matches!(known, Known::Another);
         let past = match known {
             Known::Same(past) => Some(past),

@@ -1,6 +1,7 @@
 //! A tailer that is moved by hand, between whose steps things happen to files.
 
 mod cuts;
+mod leftovers;
 mod names;
 
 use std::fs::{self, File, OpenOptions};
@@ -17,7 +18,7 @@ use super::super::tests::{spec, write_gzip};
 use super::*;
 use crate::kubernetes::PodDirectory;
 use crate::metrics::AgentMetrics;
-use crate::pipeline::{BatchQueue, FilePosition, channel};
+use crate::pipeline::{BatchQueue, FileNews, FilePosition, channel};
 use crate::processors::Chains;
 
 const CHANNEL_BYTES: usize = 1 << 20;
@@ -28,6 +29,7 @@ struct Hand {
     queue: BatchQueue,
     _runtime: Runtime,
     positions: Vec<FilePosition>,
+    news: Vec<FileNews>,
 }
 
 impl Hand {
@@ -61,6 +63,7 @@ impl Hand {
             queue,
             _runtime: runtime,
             positions: Vec::new(),
+            news: Vec::new(),
         }
     }
 
@@ -89,6 +92,7 @@ impl Hand {
             })
             .expect("a valid request");
             self.positions.extend(queued.batch.positions.clone());
+            self.news.extend(queued.batch.news.clone());
             queued.settle(Ok(()));
         }
         lines
