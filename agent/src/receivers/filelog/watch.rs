@@ -4,7 +4,7 @@
 //! after which that watch is over. All of it only makes the agent quicker and cheaper: without inotify, or when the
 //! system's limit of watches is reached, sweeps find the same a little later.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::ffi::OsStr;
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
@@ -22,6 +22,8 @@ use super::identity::FileId;
 const EVENT_BYTES: usize = 16 << 10;
 /// Events taken in one go; the others wait for the next.
 const EVENTS_MAX: usize = 8_192;
+/// Names given up whose new ones have not been told yet, at most: what is moved out of the watched folders gets none.
+const MOVES_MAX: usize = 1_024;
 
 /// File systems others can write to without this kernel's knowledge, by the numbers that `statfs(2)` gives: NFS, SMB, CIFS,
 /// SMB2, Ceph, FUSE (virtiofs too), 9p, AFS, GFS2, OCFS2, Lustre, VirtualBox.
@@ -68,6 +70,7 @@ pub(super) struct Watcher {
     folders: HashMap<PathBuf, i32>,
     /// By device: whether every write to it is told of.
     tells_all: HashMap<u64, bool>,
+    moves: Moves,
     /// The system's limit was reached; said once.
     is_full: bool,
 }
@@ -189,7 +192,6 @@ impl Watcher {
         };
         let mut space = [MaybeUninit::uninit(); EVENT_BYTES];
         let mut reader = inotify::Reader::new(inotify, &mut space);
-        let mut moved_from: HashMap<u32, PathBuf> = HashMap::new();
         while events.len() < EVENTS_MAX || !reader.is_buffer_empty() {
             let event = match reader.next() {
                 Ok(event) => event,
@@ -209,7 +211,8 @@ impl Watcher {
                 Some(Target::File(id)) => Event::Written(*id),
                 Some(Target::Folder(folder)) => {
                     let path = name.map(|name| folder.join(name));
-                    note_move(&mut moved_from, &mut events, flags, cookie, path);
+                    let moved = path.and_then(|path| self.moves.note(flags, cookie, path));
+                    events.extend(moved);
                     Event::Folder(folder.clone())
                 }
             };
@@ -230,20 +233,26 @@ impl Watcher {
     }
 }
 
-fn note_move(
-    moved_from: &mut HashMap<u32, PathBuf>,
-    events: &mut Vec<Event>,
-    flags: ReadFlags,
-    cookie: u32,
-    path: Option<PathBuf>,
-) {
-    let Some(path) = path else { return };
-    if flags.contains(ReadFlags::MOVED_FROM) {
-        moved_from.insert(cookie, path);
-    } else if flags.contains(ReadFlags::MOVED_TO)
-        && let Some(from) = moved_from.remove(&cookie)
-    {
-        events.push(Event::Moved { from, to: path });
+/// Names that were given up for others, by what the kernel calls the move. The latest last.
+#[derive(Debug, Default)]
+struct Moves(VecDeque<(u32, PathBuf)>);
+
+impl Moves {
+    /// Takes one half of a move: the move, if it is the other half. The halves may be taken at different times.
+    fn note(&mut self, flags: ReadFlags, cookie: u32, path: PathBuf) -> Option<Event> {
+        if flags.contains(ReadFlags::MOVED_FROM) {
+            if self.0.len() >= MOVES_MAX {
+                self.0.pop_front();
+            }
+            self.0.push_back((cookie, path));
+            return None;
+        }
+        if !flags.contains(ReadFlags::MOVED_TO) {
+            return None;
+        }
+        let at = self.0.iter().rposition(|(known, _)| *known == cookie)?;
+        let (_, from) = self.0.remove(at)?;
+        Some(Event::Moved { from, to: path })
     }
 }
 
@@ -253,4 +262,28 @@ pub(super) fn current_name(file: &std::fs::File) -> Option<PathBuf> {
     let link = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())).ok()?;
     let deleted = link.as_os_str().as_bytes().ends_with(b" (deleted)");
     (!deleted && link.is_absolute()).then_some(link)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_halves_of_a_move_are_put_together_whenever_they_are_told() {
+        let mut moves = Moves::default();
+        let path = |number: u32| PathBuf::from(format!("/log/{number}"));
+        let count = u32::try_from(MOVES_MAX).expect("few");
+        for cookie in 0..=count {
+            assert_eq!(
+                moves.note(ReadFlags::MOVED_FROM, cookie, path(cookie)),
+                None
+            );
+        }
+        let mut to = |cookie| moves.note(ReadFlags::MOVED_TO, cookie, path(7_000));
+        assert_eq!(to(0), None, "the oldest is forgotten");
+        let (from, to_path) = (path(1), path(7_000));
+        assert_eq!(to(1), Some(Event::Moved { from, to: to_path }));
+        assert_eq!(to(1), None);
+        assert_eq!(moves.0.len(), MOVES_MAX - 1);
+    }
 }
