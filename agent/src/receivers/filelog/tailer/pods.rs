@@ -5,7 +5,6 @@ use std::io;
 use super::Tailer;
 use crate::kubernetes::Presence;
 use crate::receivers::filelog::file::TailedFile;
-use crate::receivers::filelog::framing::Framing;
 use crate::receivers::filelog::resource;
 
 impl Tailer {
@@ -49,7 +48,7 @@ impl Tailer {
         }
         let resource = self.resource_of(file);
         match framing.map(|word| self.framing.with_format(&word)) {
-            Some(Ok(framing)) => self.attach_anew(file, &framing, resource)?,
+            Some(Ok(framing)) => file.attach_again(&framing, resource)?,
             // A word that is no format was reported when the annotation was read.
             Some(Err(_)) | None => {
                 if let Some(open) = &mut file.open {
@@ -61,15 +60,6 @@ impl Tailer {
             open.generation = generation;
         }
         Ok(true)
-    }
-
-    fn attach_anew(
-        &mut self,
-        file: &mut TailedFile,
-        framing: &Framing,
-        resource: vervet_wire::otlp::Resource<'static>,
-    ) -> io::Result<()> {
-        file.attach_again(framing, resource)
     }
 
     /// The pod does not want its logs to be read.
