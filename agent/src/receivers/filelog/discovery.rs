@@ -62,6 +62,9 @@ pub(super) struct Discovery {
     patterns: Patterns,
     listings: HashMap<(usize, PathBuf), Listing>,
     names: HashMap<FileId, Vec<PathBuf>>,
+    files_max: usize,
+    /// There are files beyond that.
+    is_over: bool,
     /// Folders, and the look that found them last.
     folders: HashMap<PathBuf, u64>,
     /// Folders that must be listed whatever their time says.
@@ -88,6 +91,8 @@ impl Discovery {
             patterns,
             listings: HashMap::new(),
             names: HashMap::new(),
+            files_max: FILES_MAX,
+            is_over: false,
             folders: HashMap::new(),
             dirty: HashSet::new(),
             everything: true,
@@ -116,6 +121,10 @@ impl Discovery {
         &self.unmatched
     }
 
+    fn is_full(&self) -> bool {
+        self.names.len() >= self.files_max
+    }
+
     /// Looks for what has changed.
     pub(super) fn sweep(&mut self) -> Changes {
         self.look += 1;
@@ -129,6 +138,7 @@ impl Discovery {
             look.walk(index, PathBuf::new(), pattern, DEPTH_MAX);
         }
         look.drop_unvisited();
+        look.use_room();
         let changes = look.finish();
         if !self.unmatched.is_empty() && !changes.appeared.is_empty() {
             let named = self.listings.iter();
@@ -346,7 +356,8 @@ impl Look<'_> {
     }
 
     fn name(&mut self, id: FileId, path: PathBuf) {
-        if self.discovery.names.len() >= FILES_MAX && !self.discovery.names.contains_key(&id) {
+        if self.discovery.is_full() && !self.discovery.names.contains_key(&id) {
+            self.discovery.is_over = true;
             if self.discovery.complained.insert(PathBuf::new()) {
                 self.changes.complaints.push(Complaint::TooMany);
             }
@@ -381,11 +392,7 @@ impl Look<'_> {
             .collect();
         for ((_, path), listing) in gone {
             for (name, matched) in &listing.matched {
-                let path = match listing.is_of_file {
-                    true => path.clone(),
-                    false => path.join(name),
-                };
-                self.unname(matched.id, &path);
+                self.unname(matched.id, &listing.path_of(&path, name));
             }
         }
         let folders = &mut self.discovery.folders;
@@ -395,6 +402,32 @@ impl Look<'_> {
             .extend(gone.map(|(folder, _)| folder));
         let listings = self.discovery.listings.values_mut();
         listings.for_each(Listing::keep_little);
+    }
+
+    /// Names files that there was no room for.
+    fn use_room(&mut self) {
+        let discovery = &mut *self.discovery;
+        let room = discovery.files_max.saturating_sub(discovery.names.len());
+        if !discovery.is_over || room == 0 {
+            return;
+        }
+        let mut found: HashMap<FileId, Vec<PathBuf>> = HashMap::new();
+        for ((_, path), listing) in &discovery.listings {
+            for (name, matched) in &listing.matched {
+                let id = matched.id;
+                let is_new = !discovery.names.contains_key(&id);
+                if is_new && (found.len() < room || found.contains_key(&id)) {
+                    found
+                        .entry(id)
+                        .or_default()
+                        .push(listing.path_of(path, name));
+                }
+            }
+        }
+        discovery.is_over = found.len() >= room;
+        for (id, paths) in found {
+            paths.into_iter().for_each(|path| self.name(id, path));
+        }
     }
 
     fn finish(mut self) -> Changes {

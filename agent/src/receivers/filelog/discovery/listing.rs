@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::fs::{DirEntryExt, MetadataExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{fs, io};
 
@@ -112,6 +112,14 @@ impl Listing {
             .map_or(true, |age| age < RACY);
         self.modified = (!is_racy).then_some(modified);
         Ok(true)
+    }
+
+    /// The file of that name; `path` is the folder's, or the file's own.
+    pub(super) fn path_of(&self, path: &Path, name: &OsStr) -> PathBuf {
+        match self.is_of_file {
+            true => path.to_owned(),
+            false => path.join(name),
+        }
     }
 
     /// Forgets the entries that have been matched and are not needed for the next look.

@@ -184,3 +184,36 @@ fn what_vanishes_is_told_though_little_is_remembered_of_its_folder() {
     assert!(changes.folders_gone.contains(&folder));
     assert_eq!(discovery.sweep(), Changes::default());
 }
+
+#[test]
+fn files_beyond_the_limit_are_named_when_there_is_room() {
+    let root = tempfile::tempdir().expect("temporary directory");
+    let path = |name: &str| root.path().join(name);
+    for name in ["a.log", "b.log", "c.log"] {
+        fs::write(path(name), "").expect("written");
+    }
+    // Of one file there are two names.
+    fs::hard_link(path("c.log"), path("d.log")).expect("linked");
+    let include = path("*.log").to_string_lossy().into_owned();
+    let mut discovery = Discovery::new(Patterns::new(&[include], &[]).expect("valid"));
+    discovery.files_max = 1;
+    let mut left = HashSet::new();
+    let first = discovery.sweep();
+    assert_eq!(first.complaints, [Complaint::TooMany]);
+    let mut named = first.appeared;
+    while let [(id, path)] = &named[..] {
+        assert!(left.insert(*id));
+        let names = discovery.names[id].clone();
+        assert!(names.contains(path));
+        names
+            .iter()
+            .for_each(|name| fs::remove_file(name).expect("removed"));
+        let changes = discovery.sweep();
+        assert_eq!(changes.vanished, [*id]);
+        named = changes.appeared;
+    }
+    assert_eq!(left.len(), 3, "each in its turn");
+    let names = fs::read_dir(root.path()).expect("listed");
+    assert_eq!(names.count(), 0, "by all of its names");
+    assert!(!discovery.is_over);
+}
