@@ -32,6 +32,9 @@ const ALIKE_MAX: usize = 1_024;
 /// Stands for the device of contents that have no inode.
 pub(super) const NO_DEVICE: u64 = u64::MAX;
 
+/// Stands, on that device, for no content: it tells that the receiver has been at work.
+const MARKER: u64 = 0;
+
 /// A copy under way is written to at least so often, or it is taken for whole.
 const COPY_PAUSE_MAX_NANOS: u64 = 5_000_000_000;
 /// Times of files may be cut to seconds.
@@ -187,6 +190,15 @@ impl Pasts {
         if self.oldest_first.len() > 2 * PASTS_MAX {
             let by_id = &self.by_id;
             self.oldest_first.retain(|id| by_id.contains_key(id));
+        }
+    }
+
+    /// To be stored by a receiver that has found no file yet: at its next start it is none that has never been at work.
+    pub(super) fn marker() -> FilePosition {
+        FilePosition {
+            device: NO_DEVICE,
+            inode: MARKER,
+            ..FilePosition::default()
         }
     }
 

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 
 use super::change::ChangeSlot;
-use super::discovery::Discovery;
+use super::discovery::{Discovery, Patterns};
 use super::file::{Scratch, TailedFile};
 use super::framing::Framing;
 use super::identity::FileId;
@@ -84,6 +84,7 @@ pub(super) struct Tailer {
     quantum_bytes: usize,
     due: Due,
     first_sweep: bool,
+    start: Start,
     /// How many globs were told to match no file yet.
     unmatched_told: usize,
     /// Something was read, found or lost since the last report.
@@ -95,6 +96,15 @@ pub(super) struct Tailer {
     is_crowded: bool,
     /// Nothing more is taken.
     closed: bool,
+}
+
+/// What begins with the next first sweep.
+#[derive(Default)]
+struct Start {
+    /// The receiver has never been at work.
+    is_first: bool,
+    /// It was reloaded, and had these.
+    globs_before: Option<Patterns>,
 }
 
 /// When the next of each is to be done.
@@ -164,6 +174,7 @@ impl Tailer {
     ) -> Self {
         let counts = context.metrics.filelog.of(context.output.receiver());
         let resume = std::mem::take(&mut context.resume);
+        let (is_first, pasts) = (resume.is_empty(), Pasts::new(resume));
         let framing = config.framing.clone();
         let now = Instant::now();
         let watcher = {
@@ -182,7 +193,7 @@ impl Tailer {
             first_looks: 0,
             live: PrefixIndex::default(),
             unread_by_prefix: PrefixIndex::default(),
-            pasts: Pasts::new(resume),
+            pasts,
             leftovers: Leftovers::new(now),
             searches: HashSet::new(),
             unread: Unread::default(),
@@ -197,6 +208,10 @@ impl Tailer {
                 unwatched_look: now + UNWATCHED_LOOK_INTERVAL,
             },
             first_sweep: true,
+            start: Start {
+                is_first,
+                globs_before: None,
+            },
             unmatched_told: 0,
             has_news: true,
             had_news: true,

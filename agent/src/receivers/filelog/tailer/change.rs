@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::Tailer;
 use crate::receivers::filelog::change::Change;
-use crate::receivers::filelog::discovery::Discovery;
+use crate::receivers::filelog::discovery::{Discovery, Patterns};
 use crate::receivers::filelog::identity::FileId;
 use crate::receivers::filelog::sink::Sink;
 
@@ -42,9 +42,9 @@ impl Tailer {
             .sink
             .successor(Sink::new(self.counts.clone(), &self.context));
         self.failed = HashSet::new();
-        self.config = config;
+        let before = std::mem::replace(&mut self.config, config);
         if has_other_globs {
-            self.take_other_globs();
+            self.take_other_globs(before.patterns);
         }
         for id in self.open.clone() {
             self.attach_by_new_rules(id);
@@ -67,9 +67,10 @@ impl Tailer {
     }
 
     /// Files that no glob names any more are left where they are; those that are gone already are read to their end.
-    fn take_other_globs(&mut self) {
+    fn take_other_globs(&mut self, before: Patterns) {
         self.discovery = Discovery::new(self.config.patterns.clone());
         self.first_sweep = true;
+        self.start.globs_before = Some(before);
         self.due.sweep = Instant::now();
         let files = self.files.values();
         let unwanted =

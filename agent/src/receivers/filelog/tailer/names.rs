@@ -4,13 +4,13 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use super::Tailer;
+use super::{Start, Tailer};
 use crate::receivers::filelog::StartAt;
 use crate::receivers::filelog::content::{self, Compression};
 use crate::receivers::filelog::discovery::Complaint;
 use crate::receivers::filelog::file::TailedFile;
 use crate::receivers::filelog::identity::{FileId, Mark};
-use crate::receivers::filelog::pasts::Past;
+use crate::receivers::filelog::pasts::{Past, Pasts};
 
 /// What is known of an inode.
 enum Known {
@@ -63,6 +63,11 @@ impl Tailer {
         self.tell_of_unmatched();
         if self.first_sweep {
             self.first_sweep = false;
+            if self.start.is_first && self.config.spec.start_at == StartAt::End {
+                // Also where there is no file: what comes while the agent is down is not there at the first start.
+                self.sink.note_position(Pasts::marker(), now);
+            }
+            self.start = Start::default();
             let lost: Vec<PathBuf> = self.pasts.all().map(|past| past.path.clone()).collect();
             lost.iter().for_each(|path| self.search_near(path));
         }
@@ -165,8 +170,9 @@ impl Tailer {
         }
         self.counts.files.inc();
         self.live.insert(mark.prefix, id);
-        let skip = self.first_sweep && past.is_none() && self.config.spec.start_at == StartAt::End;
-        if skip
+        if self.first_sweep
+            && past.is_none()
+            && self.starts_at_end(&file.path)
             && let Some(opened) = &opened
             && file.skip_to_end(opened).is_ok()
         {
@@ -192,6 +198,15 @@ impl Tailer {
         let target = is_link.then(|| pods.behind(path)).flatten();
         let name = target.as_deref().unwrap_or(path);
         name.to_string_lossy().into_owned()
+    }
+
+    /// Whether of a file that is there at the start, and of which nothing is known, only what comes is read.
+    fn starts_at_end(&self, path: &Path) -> bool {
+        let is_new = match &self.start.globs_before {
+            Some(globs) => !globs.match_path(path),
+            None => self.start.is_first,
+        };
+        is_new && self.config.spec.start_at == StartAt::End
     }
 
     /// What was read of that file before; not of another one that had its inode.

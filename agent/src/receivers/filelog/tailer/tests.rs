@@ -1,5 +1,6 @@
 //! A tailer that is moved by hand, between whose steps things happen to files.
 
+mod asked;
 mod cuts;
 mod leftovers;
 mod names;
@@ -20,6 +21,7 @@ use crate::kubernetes::PodDirectory;
 use crate::metrics::AgentMetrics;
 use crate::pipeline::{BatchQueue, FileNews, FilePosition, channel};
 use crate::processors::Chains;
+use crate::receivers::filelog::FilelogSpec;
 
 const CHANNEL_BYTES: usize = 1 << 20;
 
@@ -38,6 +40,10 @@ impl Hand {
     }
 
     fn with_batches(include: &Path, resume: Vec<FilePosition>, batch_bytes: usize) -> Self {
+        Self::with_spec(spec(include), resume, batch_bytes)
+    }
+
+    fn with_spec(spec: FilelogSpec, resume: Vec<FilePosition>, batch_bytes: usize) -> Self {
         let runtime = Runtime::new().expect("a runtime");
         let metrics = Arc::new(AgentMetrics::default());
         let (output, queue) = channel("files", CHANNEL_BYTES, Arc::clone(&metrics));
@@ -51,7 +57,7 @@ impl Hand {
             shutdown: CancellationToken::new(),
             clock: Arc::new(SystemClock),
         };
-        let config = FilelogConfig::try_from(spec(include)).expect("valid");
+        let config = FilelogConfig::try_from(spec).expect("valid");
         let tailer = Tailer::new(
             config,
             context,
@@ -70,6 +76,16 @@ impl Hand {
     /// Files are found and looked at, not yet read.
     fn look(&mut self) {
         self.tailer.sweep(Instant::now());
+    }
+
+    /// Looks at all there is and reads it.
+    fn look_and_read(&mut self) -> Vec<String> {
+        let now = Instant::now();
+        self.look();
+        self.tailer.look_at_open();
+        self.tailer.due.watched_look = now;
+        self.tailer.look_at_closed();
+        self.read()
     }
 
     /// Reads all there is: the lines.

@@ -167,16 +167,6 @@ fn gzip(dir: &Path, from: &str, to: &str) {
 }
 
 impl Hand {
-    /// Looks at all there is and reads it.
-    fn look_and_read(&mut self) -> Vec<String> {
-        let now = Instant::now();
-        self.look();
-        self.tailer.look_at_open();
-        self.tailer.due.watched_look = now;
-        self.tailer.look_at_closed();
-        self.read()
-    }
-
     /// Files that nothing was heard of for long are given up.
     fn pass_time(&mut self) {
         let ids: Vec<FileId> = self.tailer.files.keys().copied().collect();
