@@ -13,6 +13,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use vervet_model::UnixNanos;
@@ -20,7 +21,7 @@ use vervet_model::UnixNanos;
 use super::content::{self, Compression};
 use super::file::modified_unix_nano;
 use super::identity::{FileId, Mark, PREFIX_BYTES, Prefix, TAIL_BYTES, Tail, read_up_to};
-use super::rotated::is_rotation_of;
+use super::rotated::{is_copy_of, is_rotation_of};
 use super::waymarks::Waymarks;
 use crate::buffer::POSITIONS_MAX;
 use crate::pipeline::{FileFate, FilePosition};
@@ -175,8 +176,12 @@ impl Pasts {
         pasts
     }
 
+    /// What nothing is known of is not remembered: any file could be it.
     pub(super) fn insert(&mut self, past: Past) {
         self.take(past.id);
+        if !past.is_known() {
+            return;
+        }
         self.index(&past.mark).insert(past.mark.prefix, past.id);
         self.oldest_first.push_back(past.id);
         self.by_id.insert(past.id, past);
@@ -276,12 +281,17 @@ impl Pasts {
 }
 
 impl Past {
-    /// Whether the file, which has the inode, begins with what was read. One that has not been written to
-    /// since is taken for the same without a look inside.
+    fn is_known(&self) -> bool {
+        self.mark.prefix.bytes > 0 || self.mark.offset > 0 || self.finished_bytes > 0
+    }
+
+    /// Whether the file, which has the inode and would be read as `name`, begins with what was read. One that has not been
+    /// written to since is taken for the same without a look inside. Where little is known, many files begin like that: then
+    /// the names must fit, too.
     ///
     /// # Errors
     /// The file cannot be read.
-    pub(super) fn is_of(&self, file: &File) -> io::Result<bool> {
+    pub(super) fn is_of(&self, file: &File, name: &Path) -> io::Result<bool> {
         let metadata = file.metadata()?;
         let read_bytes = match self.finished_bytes {
             0 => self.mark.offset,
@@ -289,7 +299,13 @@ impl Past {
         };
         let untouched = metadata.len() == read_bytes
             && modified_unix_nano(&metadata) == self.mark.modified_unix_nano;
-        if untouched || self.mark.prefix.bytes == 0 {
+        if untouched && self.is_known() {
+            return Ok(true);
+        }
+        if !self.mark.prefix.is_whole() && !self.may_be_called(name) {
+            return Ok(false);
+        }
+        if self.mark.prefix.bytes == 0 {
             return Ok(true);
         }
         let compression = Compression::of(file)?;
@@ -298,6 +314,16 @@ impl Past {
             Err(_) if compression.is_some() => Ok(false),
             beginning => Ok(self.mark.prefix.fits(&beginning?)),
         }
+    }
+
+    /// Whether the file it was can be `name` by now: it still leads to it, or rotation makes the one of the other.
+    fn may_be_called(&self, name: &Path) -> bool {
+        let path = self.path.as_path();
+        let leads_there = || {
+            let metadata = std::fs::metadata(path);
+            metadata.is_ok_and(|metadata| (metadata.dev(), metadata.ino()) == self.id)
+        };
+        path == name || is_copy_of(name, path) || is_copy_of(path, name) || leads_there()
     }
 }
 

@@ -214,9 +214,12 @@ impl Tailer {
 
     fn consider(&mut self, id: FileId, path: PathBuf, metadata: &std::fs::Metadata, now: Instant) {
         let goes_on = match self.pasts.get(id) {
-            Some(past) if past.finished_bytes > 0 => metadata.len() != past.finished_bytes,
             Some(past) => {
-                metadata.len() > past.mark.offset && still_holds(past, &path).unwrap_or(false)
+                let has_more = match past.finished_bytes {
+                    0 => metadata.len() > past.mark.offset,
+                    finished => metadata.len() != finished,
+                };
+                has_more && still_holds(past, &path).unwrap_or(false)
             }
             None => self.resumes_elsewhere(id, &path, now).unwrap_or(false),
         };
@@ -260,7 +263,9 @@ impl Tailer {
 }
 
 fn still_holds(past: &Past, path: &Path) -> io::Result<bool> {
-    past.mark.fits_file(&content::open(path)?)
+    let opened = content::open(path)?;
+    let is_compressed = past.finished_bytes > 0;
+    Ok(past.is_of(&opened, path)? && (is_compressed || past.mark.fits_file(&opened)?))
 }
 
 /// Whether the file holds, where the shorter candidate ends, the same bytes.

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::{Start, Tailer};
-use crate::receivers::filelog::StartAt;
 use crate::receivers::filelog::content::{self, Compression};
 use crate::receivers::filelog::discovery::Complaint;
 use crate::receivers::filelog::file::TailedFile;
 use crate::receivers::filelog::identity::{FileId, Mark};
 use crate::receivers::filelog::pasts::{Past, Pasts};
+use crate::receivers::filelog::{FilelogConfig, StartAt};
 
 /// What is known of an inode.
 enum Known {
@@ -107,7 +107,10 @@ impl Tailer {
             true => None,
             false => open_as(id, &path),
         };
-        let is_other = opened.is_some_and(|opened| matches!(file.past().is_of(&opened), Ok(false)));
+        let is_other = opened.is_some_and(|opened| {
+            let name = first_name(&self.config, &path);
+            matches!(file.past().is_of(&opened, Path::new(&name)), Ok(false))
+        });
         if !is_other {
             file.path = path;
             return;
@@ -141,14 +144,14 @@ impl Tailer {
             return;
         }
         let opened = open_as(id, &path);
-        let known = self.past_of(id, opened.as_ref());
+        let name = first_name(&self.config, &path);
+        let known = self.past_of(id, opened.as_ref(), Path::new(&name));
         self.followed_again(id);
         let is_another = matches!(known, Known::Another);
         let past = match known {
             Known::Same(past) => Some(past),
             Known::Another | Known::Nothing => None,
         };
-        let name = self.first_name(&path);
         // A file keeps the name it was first read under.
         let first_name = past
             .as_ref()
@@ -191,15 +194,6 @@ impl Tailer {
         }
     }
 
-    /// The name that a file's resource tells of. The runtime's links to container logs say less than what they lead to.
-    fn first_name(&self, path: &Path) -> String {
-        let is_link = path.starts_with(CONTAINER_LINKS);
-        let pods = &self.config.spec.pod_roots;
-        let target = is_link.then(|| pods.behind(path)).flatten();
-        let name = target.as_deref().unwrap_or(path);
-        name.to_string_lossy().into_owned()
-    }
-
     /// Whether of a file that is there at the start, and of which nothing is known, only what comes is read.
     fn starts_at_end(&self, path: &Path) -> bool {
         let is_new = match &self.start.globs_before {
@@ -210,11 +204,11 @@ impl Tailer {
     }
 
     /// What was read of that file before; not of another one that had its inode.
-    fn past_of(&mut self, id: FileId, opened: Option<&File>) -> Known {
+    fn past_of(&mut self, id: FileId, opened: Option<&File>, name: &Path) -> Known {
         let Some(past) = self.pasts.take(id) else {
             return Known::Nothing;
         };
-        match opened.map(|file| past.is_of(file)) {
+        match opened.map(|file| past.is_of(file, name)) {
             Some(Ok(true)) => Known::Same(past),
             // It cannot be read now; reading it will tell.
             Some(Err(_)) | None => Known::Same(past),
@@ -256,6 +250,16 @@ impl Tailer {
             }
         }
     }
+}
+
+/// The name that a file's resource tells of. The runtime's links to container logs say less than what they lead to.
+fn first_name(config: &FilelogConfig, path: &Path) -> String {
+    let is_link = path.starts_with(CONTAINER_LINKS);
+    let target = is_link
+        .then(|| config.spec.pod_roots.behind(path))
+        .flatten();
+    let name = target.as_deref().unwrap_or(path);
+    name.to_string_lossy().into_owned()
 }
 
 /// The file at `path`, if it is that one and can be opened.

@@ -24,6 +24,31 @@ impl Hand {
     }
 }
 
+/// A closed file is renamed, as it seems: in truth it was deleted, and another one has got its inode.
+#[test]
+fn a_short_file_that_was_closed_is_not_taken_for_another_with_its_inode() {
+    let folder = tempfile::tempdir().expect("folder");
+    let (first, second) = (
+        folder.path().join("job-a.log"),
+        folder.path().join("job-b.log"),
+    );
+    fs::write(&first, "start\n").expect("written");
+    let mut hand = Hand::new(&folder.path().join("*.log"), Vec::new());
+    assert_eq!(hand.look_and_read(), ["start"]);
+    hand.tailer.open.clear();
+    hand.tailer.files.values_mut().for_each(|file| file.close());
+    fs::rename(&first, &second).expect("renamed");
+    fs::write(&second, "start\nwork of b\n").expect("written");
+    assert_eq!(hand.look_and_read(), ["start", "work of b"]);
+    let names: Vec<_> = hand
+        .tailer
+        .files
+        .values()
+        .map(|file| &*file.first_name)
+        .collect();
+    assert_eq!(names, [second.to_str().expect("text")]);
+}
+
 #[test]
 fn start_at_end_reads_files_that_came_while_the_agent_was_down() {
     for was_there in [true, false] {

@@ -158,3 +158,102 @@ async fn a_copy_written_over_the_one_before_is_not_read_again() {
     });
     assert_eq!(sorted(&seen), rounds.chain([9_000]).collect::<Vec<_>>());
 }
+
+/// A file that is gone and whose inode waits for the next one: the kernel gives it when it likes.
+struct Freed(PathBuf);
+
+impl Freed {
+    fn of(path: &Path, keep: &Path) -> Self {
+        let kept = keep.join("freed");
+        fs::hard_link(path, &kept).expect("linked");
+        fs::remove_file(path).expect("removed");
+        Self(kept)
+    }
+
+    fn give_to(self, path: &Path) {
+        let inode = inode_of(&self.0);
+        fs::rename(self.0, path).expect("renamed");
+        assert_eq!(inode_of(path), inode);
+    }
+}
+
+fn services(seen: &[Seen]) -> Vec<(&str, &str)> {
+    seen.iter()
+        .map(|seen| (seen.service.as_str(), seen.body.as_str()))
+        .collect()
+}
+
+#[tokio::test]
+async fn an_empty_file_gives_its_name_and_pod_to_no_other() {
+    for way in ["at once", "later", "after a restart"] {
+        let (keep, (directory, _)) = (tempfile::tempdir().expect("folder"), directory());
+        let pods = directory.path().join("pods");
+        let log = |pod: &str| pods.join(format!("shop_web_uid-{pod}/{pod}/0.log"));
+        for pod in ["one", "two"] {
+            fs::create_dir_all(log(pod).parent().expect("parent")).expect("created");
+        }
+        append(&log("one"), "");
+        let roots = vec![pods.to_string_lossy().into_owned()];
+        let spec = FilelogSpec {
+            pod_roots: PodRoots::try_from(roots).expect("valid"),
+            ..spec(&pods.join("*/*/*.log"))
+        };
+        let mut running = start(spec.clone(), Vec::new());
+        running
+            .until_metric("vervet_agent_filelog_files{receiver=\"files\"} 1")
+            .await;
+        let inode = inode_of(&log("one"));
+        let freed = Freed::of(&log("one"), keep.path());
+        if way == "later" {
+            running
+                .until_metric("vervet_agent_filelog_files{receiver=\"files\"} 0")
+                .await;
+        }
+        if way == "after a restart" {
+            let (_, positions) = running.stop().await;
+            assert_eq!(positions, []);
+            use std::os::unix::fs::MetadataExt;
+            let empty = FilePosition {
+                path: log("one").to_string_lossy().into_owned(),
+                device: fs::metadata(&pods).expect("metadata").dev(),
+                inode,
+                ..FilePosition::default()
+            };
+            running = start(spec, vec![empty]);
+        }
+        freed.give_to(&log("two"));
+        append(&log("two"), "of the second\n");
+        running.until_count(1).await;
+        assert_eq!(services(&running.seen), [("two", "of the second")], "{way}");
+        running.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_begins_as_a_short_one_before_it_is_read_under_its_own_name() {
+    let (keep, (directory, _)) = (tempfile::tempdir().expect("folder"), directory());
+    let (first, second) = (
+        directory.path().join("job-a.log"),
+        directory.path().join("job-b.log"),
+    );
+    let all = directory.path().join("*.log");
+    append(&first, "start\n");
+    let mut running = start(spec(&all), Vec::new());
+    running.until_count(1).await;
+    let (_, positions) = running.stop().await;
+    let freed = Freed::of(&first, keep.path());
+    append(&freed.0, "work of b\n");
+    freed.give_to(&second);
+    let mut running = start(spec(&all), positions);
+    running.until_count(2).await;
+    let expected = [("job-b", "start"), ("job-b", "work of b")];
+    assert_eq!(services(&running.seen), expected);
+    let (_, positions) = running.stop().await;
+    // Renamed as rotation does it, it is the same one, short as it is.
+    append(&second, "more of b\n");
+    fs::rename(&second, directory.path().join("job-b.log.1")).expect("renamed");
+    let mut running = start(spec(&directory.path().join("*.log*")), positions);
+    running.until_count(1).await;
+    assert_eq!(services(&running.seen), [("job-b", "more of b")]);
+    running.stop().await;
+}
