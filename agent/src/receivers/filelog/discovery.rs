@@ -116,6 +116,18 @@ impl Discovery {
         self.patterns.match_path(path)
     }
 
+    /// Whether an exclusion names `path`.
+    pub(super) fn excludes(&self, path: &Path) -> bool {
+        self.patterns.excludes(path)
+    }
+
+    /// Whether globs name a file `name` in another folder than that of `path`, of those they have led to.
+    pub(super) fn wants_beside(&self, path: &Path, name: &str) -> bool {
+        let folders = self.folders.keys().map(PathBuf::as_path);
+        let mut others = folders.filter(|folder| Some(*folder) != path.parent());
+        others.any(|folder| self.wants(&folder.join(name)))
+    }
+
     /// The globs that have not named a file yet, as places among the included ones.
     pub(super) fn unmatched(&self) -> &BTreeSet<usize> {
         &self.unmatched

@@ -246,7 +246,8 @@ impl Pasts {
         self.by_id.values()
     }
 
-    /// What is known of the content of a file of another inode: that of which the most was read, among what it holds.
+    /// What is known of the content of a file of another inode: that of which the most was read, among what it holds and
+    /// what `counts`.
     /// Nothing, where it may as well hold what was read up to `live` of a file that is still followed, and no less.
     ///
     /// # Errors
@@ -255,11 +256,14 @@ impl Pasts {
         &self,
         candidate: &Candidate<'_>,
         live: Option<&Mark>,
+        counts: impl Fn(&Past) -> bool,
     ) -> io::Result<Kinship> {
         let unread = self.unread_by_prefix.find(&candidate.beginning);
         let similar = self.by_prefix.find(&candidate.beginning).chain(unread);
         let similar = similar.filter_map(|id| self.by_id.get(&id));
-        let similar = similar.filter(|past| is_rotation_of(candidate.path, &past.path));
+        let similar = similar
+            .filter(|past| is_rotation_of(candidate.path, &past.path))
+            .filter(|past| counts(past));
         let mut similar: Vec<&Past> = similar.collect();
         similar.sort_by_key(|past| Reverse(past.mark.offset));
         let live_bytes = live.map(|mark| mark.offset);

@@ -47,6 +47,15 @@ pub(super) fn originals(candidate: &Path) -> impl Iterator<Item = PathBuf> {
     names.into_iter().map(|name| candidate.with_file_name(name))
 }
 
+/// The names a file can have had before something was added to their end.
+pub(super) fn origins_behind(path: &Path) -> Vec<String> {
+    let name = path.file_name().map(|name| name.to_string_lossy());
+    let mut origins = name.map(|name| origins_by_end(&name)).unwrap_or_default();
+    // `worker-1` is no form of `worker`.
+    origins.retain(|origin| origin.contains('.'));
+    origins
+}
+
 /// The names of two different files in one folder.
 fn names(candidate: &Path, original: &Path) -> Option<(String, String)> {
     let name = |path: &Path| Some(path.file_name()?.to_string_lossy().into_owned());

@@ -7,12 +7,17 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::Tailer;
+use super::names::CONTAINER_LINKS;
 use crate::pipeline::FileFate;
 use crate::receivers::filelog::content::{self, Compression};
 use crate::receivers::filelog::file::TailedFile;
 use crate::receivers::filelog::identity::{FileId, Mark, Prefix, TAIL_BYTES};
 use crate::receivers::filelog::pasts::{Candidate, Kinship, Past, ends_with};
-use crate::receivers::filelog::rotated::{is_copy_of, is_rotation_of, originals};
+use crate::receivers::filelog::pod_roots::PodPath;
+use crate::receivers::filelog::rotated::{is_copy_of, is_rotation_of, originals, origins_behind};
+
+/// Hexadecimal digits of a container's id.
+const CONTAINER_ID_CHARS: usize = 64;
 
 impl Tailer {
     /// Finds out, before the first byte of a file is read, whether its content is known.
@@ -40,7 +45,7 @@ impl Tailer {
         }
         // Little may have been read of the original, and more of something before it that begins the same.
         let mark = live.map(|(_, mark)| mark);
-        let kinship = self.pasts.kinship(&candidate, mark.as_ref())?;
+        let kinship = self.pasts.kinship(&candidate, mark.as_ref(), |_| true)?;
         if kinship != Kinship::Stranger {
             file.copy_of = None;
         }
@@ -219,7 +224,9 @@ impl Tailer {
                     0 => metadata.len() > past.mark.offset,
                     finished => metadata.len() != finished,
                 };
-                has_more && still_holds(past, &path).unwrap_or(false)
+                has_more
+                    && self.is_asked_for(&path, past)
+                    && still_holds(past, &path).unwrap_or(false)
             }
             None => self.resumes_elsewhere(id, &path, now).unwrap_or(false),
         };
@@ -229,10 +236,35 @@ impl Tailer {
         }
     }
 
+    /// Whether what goes on at `path` is to be read, if only because a glob names the file under the name it was read
+    /// under. What was left when the globs became others stays where it is.
+    fn is_asked_for(&self, path: &Path, past: &Past) -> bool {
+        let (is_wanted, name) = (|path| self.wants(path), &past.path);
+        is_wanted(path) || is_wanted(name) || self.was_moved_to(name)
+    }
+
+    /// Whether globs name the file, or the link that a container runtime keeps to it.
+    fn wants(&self, path: &Path) -> bool {
+        let pods = &self.config.spec.pod_roots;
+        let pod = || pods.pod_of(path.to_str()?);
+        self.discovery.wants(path)
+            || pod().is_some_and(|pod| self.discovery.wants(&container_link(&pod)))
+    }
+
+    /// Whether the name is a rotated form of what globs name in another folder: there it was first read, and what is
+    /// remembered is the name that it has in this one.
+    fn was_moved_to(&self, name: &Path) -> bool {
+        !self.discovery.excludes(name)
+            && origins_behind(name)
+                .iter()
+                .any(|origin| self.discovery.wants_beside(name, origin))
+    }
+
     fn resumes_elsewhere(&mut self, id: FileId, path: &Path, now: Instant) -> io::Result<bool> {
         let opened = content::open(path)?;
         let candidate = Candidate::new(path, &opened)?;
-        let mark = match self.pasts.kinship(&candidate, None)? {
+        let is_asked_for = |past: &Past| self.is_asked_for(path, past);
+        let mark = match self.pasts.kinship(&candidate, None, is_asked_for)? {
             Kinship::Stranger => return Ok(false),
             Kinship::Continues(mark) | Kinship::Covered(mark) => mark,
         };
@@ -260,6 +292,13 @@ impl Tailer {
         let known: HashSet<&Path> = files.values().map(|file| file.path.as_path()).collect();
         self.failed.retain(|path| known.contains(path.as_path()));
     }
+}
+
+/// The name of a runtime's link to the log of a container, whose id is not known.
+fn container_link(pod: &PodPath<'_>) -> PathBuf {
+    let (name, namespace, container) = (pod.pod, pod.namespace, pod.container);
+    let id = "0".repeat(CONTAINER_ID_CHARS);
+    Path::new(CONTAINER_LINKS).join(format!("{name}_{namespace}_{container}-{id}.log"))
 }
 
 fn still_holds(past: &Past, path: &Path) -> io::Result<bool> {

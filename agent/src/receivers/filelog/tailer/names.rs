@@ -22,7 +22,7 @@ enum Known {
 }
 
 /// Where container runtimes keep links to the files of pods.
-const CONTAINER_LINKS: &str = "/var/log/containers";
+pub(super) const CONTAINER_LINKS: &str = "/var/log/containers";
 
 impl Tailer {
     pub(super) fn sweep(&mut self, now: Instant) {

@@ -24,6 +24,90 @@ impl Hand {
     }
 }
 
+fn excluding(include: &Path, glob: &str) -> FilelogSpec {
+    FilelogSpec {
+        exclude: vec![glob.to_owned()],
+        ..spec(include)
+    }
+}
+
+#[test]
+fn a_file_excluded_at_a_restart_is_read_no_more() {
+    let folder = tempfile::tempdir().expect("folder");
+    let (all, debug) = (folder.path().join("*"), folder.path().join("debug.log"));
+    // It is left out by an exclusion, or because the globs name others.
+    for other in [
+        excluding(&all, "**/debug*"),
+        spec(&folder.path().join("app*")),
+    ] {
+        write(&debug, 0..10);
+        let mut hand = Hand::new(&all, Vec::new());
+        assert_eq!(hand.look_and_read(), lines(0..10));
+        write(&debug, 10..11);
+        let mut hand = hand.again(other.clone());
+        assert_eq!(hand.look_and_read(), [""; 0]);
+        write(&debug, 11..20);
+        assert_eq!(hand.look_and_read(), [""; 0]);
+        fs::rename(&debug, folder.path().join("debug.log.1")).expect("renamed");
+        let mut hand = hand.again(other);
+        assert_eq!(hand.look_and_read(), [""; 0]);
+        fs::remove_file(folder.path().join("debug.log.1")).expect("removed");
+    }
+}
+
+#[test]
+fn a_file_excluded_by_a_reload_is_read_no_more() {
+    let folder = tempfile::tempdir().expect("folder");
+    let (all, debug) = (folder.path().join("*"), folder.path().join("debug.log"));
+    fs::write(&debug, "whole\npart").expect("written");
+    let mut hand = Hand::new(&all, Vec::new());
+    assert_eq!(hand.look_and_read(), ["whole"]);
+    hand.change(excluding(&all, "**/debug*"));
+    assert_eq!(hand.look_and_read(), [""; 0]);
+    write(&debug, 1..9);
+    assert_eq!(hand.look_and_read(), [""; 0]);
+    assert!(hand.tailer.files.is_empty());
+}
+
+#[test]
+fn the_rest_of_a_file_rotated_out_of_the_globs_is_read_after_a_restart() {
+    let folder = tempfile::tempdir().expect("folder");
+    let (path, old) = (folder.path().join("app.log"), folder.path().join("old"));
+    fs::create_dir(&old).expect("created");
+    // Also under a name that is excluded, and in another folder.
+    for (number, (glob, to)) in [
+        ("app.log", "app.log.1"),
+        ("app*", "app.log.2"),
+        ("app.log", "old/app.log.1"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let config = excluding(&folder.path().join(glob), "**/app.log.2");
+        let to = folder.path().join(to);
+        let first = 100 * number;
+        write(&path, first..first + 10);
+        let mut hand = Hand::with_spec(config.clone(), Vec::new(), usize::MAX);
+        assert_eq!(hand.look_and_read(), lines(first..first + 10));
+        if to.starts_with(&old) {
+            // Nobody finds it there but who sees it go.
+            fs::rename(&path, &to).expect("renamed");
+            hand.tailer.moved(&path, to.clone());
+            write(&to, first + 10..first + 11);
+            assert_eq!(hand.look_and_read(), lines(first + 10..first + 11));
+            write(&to, first + 11..first + 12);
+            let mut hand = hand.again(config);
+            assert_eq!(hand.look_and_read(), lines(first + 11..first + 12));
+        } else {
+            write(&path, first + 10..first + 11);
+            fs::rename(&path, &to).expect("renamed");
+            let mut hand = hand.again(config);
+            assert_eq!(hand.look_and_read(), lines(first + 10..first + 11));
+        }
+        fs::remove_file(&to).expect("removed");
+    }
+}
+
 /// A closed file is renamed, as it seems: in truth it was deleted, and another one has got its inode.
 #[test]
 fn a_short_file_that_was_closed_is_not_taken_for_another_with_its_inode() {
