@@ -12,6 +12,7 @@ mod blocks;
 mod cards;
 mod commands;
 mod detector;
+mod edges;
 mod email;
 mod heads;
 mod iban;

@@ -21,6 +21,7 @@ use std::ops::Range;
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
 use super::detector::Detector;
+use super::edges;
 use super::heads::Head;
 use super::judged;
 use super::lists::{self, HEADERS};
@@ -37,8 +38,9 @@ const GROUP_LOOK_BACK: usize = 8;
 /// Parameters of a colour sequence (bytes).
 const COLOUR_BYTES_MAX: usize = 16;
 /// How a colour sequence begins, also where a text is escaped.
-const COLOURS: [&[u8]; 6] = [
+const COLOURS: [&[u8]; 7] = [
     b"\x1b[",
+    b"^[[",
     b"\\u001b[",
     b"\\u001B[",
     b"\\x1b[",
@@ -252,15 +254,7 @@ fn begins_key(text: &[u8], at: usize, is_whole: bool) -> bool {
     let before = text.get(..at).unwrap_or_default();
     match before {
         [.., b'\\', b'n' | b'r' | b't'] => true,
-        _ if quotes::ends_escape(before) => true,
-        [rest @ .., b'm'] => {
-            let is_part = |byte: &&u8| byte.is_ascii_digit() || **byte == b';';
-            let parts = rest.iter().rev().take(COLOUR_BYTES_MAX).take_while(is_part);
-            let parts = parts.count();
-            rest.get(..rest.len() - parts)
-                .is_some_and(|rest| rest.ends_with(b"["))
-        }
-        _ => false,
+        _ => edges::ends_colour(before) || edges::escape_length(before).is_some(),
     }
 }
 
@@ -355,7 +349,7 @@ fn gap(text: &[u8], from: usize) -> usize {
 
 /// The length of the colour sequence that a text begins with.
 fn colour(text: &[u8]) -> Option<usize> {
-    if !matches!(text, [b'\x1b' | b'\\', ..]) {
+    if !matches!(text, [b'\x1b' | b'\\' | b'^', ..]) {
         return None;
     }
     let head = COLOURS.iter().find(|head| text.starts_with(head))?;

@@ -6,6 +6,8 @@
 
 use std::ops::Range;
 
+use super::edges::{begins_word, behind_escape};
+
 const DIGITS_MIN: usize = 13;
 const DIGITS_MAX: usize = 19;
 /// Separators between two digits, at most.
@@ -34,7 +36,8 @@ pub(super) fn find(text: &[u8], mut found: impl FnMut(Range<usize>)) {
         let right = after.iter().take_while(|b| is_part(**b)).count();
         let stretch = probe - left..probe + right;
         if stretch.len() >= DIGITS_MIN {
-            in_stretch(text, stretch.clone(), &mut found);
+            let start = behind_escape(text, stretch.start);
+            in_stretch(text, start..stretch.end, &mut found);
         }
         floor = stretch.end;
         probe = stretch.end + DIGITS_MIN;
@@ -171,7 +174,12 @@ fn card_groups(text: &[u8], groups: &[Group], index: usize, digits: &[u8]) -> Op
 /// Whether the digits are part of a hexadecimal number such as a trace id.
 fn is_in_hex(text: &[u8], digits: Range<usize>) -> bool {
     const LOOK: usize = 64;
-    let before = text.get(digits.start.saturating_sub(LOOK)..digits.start);
+    // What an escape ends in belongs to no number.
+    let from = match begins_word(text, digits.start) {
+        true => digits.start,
+        false => digits.start.saturating_sub(LOOK),
+    };
+    let before = text.get(from..digits.start);
     let after = text.get(digits.end..text.len().min(digits.end + LOOK));
     let (before, after) = (before.unwrap_or_default(), after.unwrap_or_default());
     let word = |b: &&u8| b.is_ascii_alphanumeric();

@@ -7,8 +7,9 @@ use std::ops::Range;
 
 use super::commands;
 use super::detector::Detector;
+use super::edges::begins_word;
 use super::judged;
-use super::keywords::{begins_word, decodes_to_pair, is_alphanumeric, is_base64, is_word, run};
+use super::keywords::{decodes_to_pair, is_alphanumeric, is_base64, is_word, run};
 use super::work;
 
 /// Where the secret stands in a text that has a head at the range.

@@ -5,6 +5,8 @@
 
 use std::ops::Range;
 
+use super::edges::begins_word;
+
 const CHARACTERS_MIN: usize = 15;
 
 /// Countries and the lengths of their numbers (ISO 13616 registry).
@@ -142,8 +144,7 @@ fn end_of_number(text: &[u8], start: usize, limit: usize) -> Option<usize> {
     let [a @ b'A'..=b'Z', b @ b'A'..=b'Z', b'0'..=b'9', ..] = rest else {
         return None;
     };
-    let before = start.checked_sub(1).and_then(|at| text.get(at));
-    if before.is_some_and(u8::is_ascii_alphanumeric) && !ends_with_escape(text, start) {
+    if !begins_word(text, start) {
         return None;
     }
     let (_, length) = LENGTHS.iter().find(|(country, _)| **country == [*a, *b])?;
@@ -165,13 +166,6 @@ fn end_of_number(text: &[u8], start: usize, limit: usize) -> Option<usize> {
     let end = start + at;
     let goes_on = text.get(end).is_some_and(u8::is_ascii_alphanumeric);
     (!goes_on && remainder.is_valid()).then_some(end)
-}
-
-/// `%3D` and the like end in a letter or digit that belongs to the character they stand for.
-fn ends_with_escape(text: &[u8], end: usize) -> bool {
-    end.checked_sub(3)
-        .and_then(|at| text.get(at))
-        .is_some_and(|b| *b == b'%')
 }
 
 /// The number modulo 97, read from its fifth character on, the first four last; letters count from 10.

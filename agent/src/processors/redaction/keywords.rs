@@ -8,6 +8,7 @@ use std::ops::Range;
 use aho_corasick::{AhoCorasick, MatchKind};
 
 use super::detector::Detector;
+use super::edges::begins_word;
 use super::email;
 use super::user_info::user_info;
 use super::work;
@@ -131,17 +132,6 @@ pub(super) fn run(text: &[u8], at: usize, is: fn(u8) -> bool) -> usize {
     let length = rest.iter().take_while(|byte| is(**byte)).count();
     work::read(length);
     length
-}
-
-/// Whether a word could begin at `at`: no letter or digit before it, save that of an escape (`%3D`, `\n`).
-pub(super) fn begins_word(text: &[u8], at: usize) -> bool {
-    let before = |back: usize| at.checked_sub(back).and_then(|at| text.get(at)).copied();
-    match before(1) {
-        Some(byte) if byte.is_ascii_alphanumeric() => {
-            before(3) == Some(b'%') || before(2) == Some(b'\\')
-        }
-        _ => true,
-    }
 }
 
 /// The keyword and at least `least` bytes of a kind after it.

@@ -3,6 +3,8 @@
 use std::net::Ipv6Addr;
 use std::ops::Range;
 
+use super::edges::{begins_word, behind_escape};
+
 /// Calls `found` for every IPv4 address. The shortest has seven characters, so the search looks at one byte in seven.
 pub(super) fn find_ipv4(text: &[u8], mut found: impl FnMut(Range<usize>)) {
     const SHORTEST: usize = 7;
@@ -32,8 +34,8 @@ pub(super) fn find_ipv4(text: &[u8], mut found: impl FnMut(Range<usize>)) {
 /// The stretch is one address, but for points of the sentence around it.
 fn ipv4_in(text: &[u8], stretch: Range<usize>) -> Option<Range<usize>> {
     const LONGEST: usize = 15;
-    let mut address = text.get(stretch.clone())?;
-    let mut start = stretch.start;
+    let mut start = behind_escape(text, stretch.start);
+    let mut address = text.get(start..stretch.end)?;
     while let [b'.', rest @ ..] = address {
         address = rest;
         start += 1;
@@ -47,7 +49,7 @@ fn ipv4_in(text: &[u8], stretch: Range<usize>) -> Option<Range<usize>> {
             .is_some_and(|b| b.is_ascii_alphabetic() || *b == b'_')
     };
     if address.len() > LONGEST
-        || touches_word(start.checked_sub(1)) && !follows_escape(text, start)
+        || touches_word(start.checked_sub(1)) && !begins_word(text, start)
         || touches_word(Some(range.end))
     {
         return None;
@@ -64,12 +66,6 @@ fn ipv4_in(text: &[u8], stretch: Range<usize>) -> Option<Range<usize>> {
         parts += 1;
     }
     (parts == 4).then_some(range)
-}
-
-/// `\n`, `\t` and `%3D` end in a letter that does not belong to what follows.
-fn follows_escape(text: &[u8], at: usize) -> bool {
-    let before = |back: usize| at.checked_sub(back).and_then(|at| text.get(at));
-    before(2) == Some(&b'\\') || before(3) == Some(&b'%')
 }
 
 /// Calls `found` for every IPv6 address.
@@ -93,13 +89,13 @@ pub(super) fn find_ipv6(text: &[u8], mut found: impl FnMut(Range<usize>)) {
         let after = text.get(colon..).unwrap_or_default();
         let right = after.iter().take_while(|b| is_part(**b)).count();
         floor = colon + right;
-        let stretch = colon - left..floor;
+        let stretch = behind_escape(text, colon - left).min(colon)..floor;
         let before = stretch.start.checked_sub(1).and_then(|at| text.get(at));
         let touches =
             |byte: Option<&u8>| byte.is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_');
         if stretch.len() > LONGEST
             || touches(text.get(stretch.end))
-            || touches(before) && !follows_escape(text, stretch.start)
+            || touches(before) && !begins_word(text, stretch.start)
         {
             continue;
         }
@@ -145,7 +141,7 @@ fn phone_at(text: &[u8], at: usize) -> Option<usize> {
     const SEPARATORS_MAX: usize = 2;
     let rest = text.get(at..)?;
     let before = at.checked_sub(1).and_then(|at| text.get(at));
-    if before.is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'+') {
+    if before == Some(&b'+') || !begins_word(text, at) {
         return None;
     }
     let digits_min = match rest {

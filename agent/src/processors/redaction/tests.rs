@@ -850,6 +850,7 @@ fn a_line_of_a_key_is_found_without_the_others() {
     stays(&"0123456789abcdef".repeat(4));
 }
 
+mod edges;
 mod keys_line_by_line;
 mod tokens;
 mod urls;

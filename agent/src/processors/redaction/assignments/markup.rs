@@ -8,9 +8,10 @@ use std::ops::Range;
 
 use memchr::memmem;
 
+use super::super::edges;
 use super::super::names::Secrecy;
 use super::super::work;
-use super::{apart, gap, quotes};
+use super::{apart, gap};
 
 /// How tags begin and end, as they stand and in the escapes of markup and JSON.
 const ANGLES: [(&[u8], &[u8]); 12] = [
@@ -124,7 +125,7 @@ pub(super) fn name_start(text: &[u8], at: usize) -> usize {
         Some(b'\\' | b'%') => {
             let mut ends = (1..=length.min(ESCAPE_BYTES_MAX)).map(|end| from + end);
             ends.find_map(|end| {
-                let escape = quotes::escape_length(before.get(..end)?)?;
+                let escape = edges::escape_length(before.get(..end)?)?;
                 (end - escape == from || end - escape + 1 == from).then_some(end - from)
             })
         }

@@ -85,22 +85,6 @@ pub(super) fn marks(text: &[u8]) -> usize {
     length
 }
 
-/// Whether an escape of one byte ends before `at`, so that a name may begin there: `%22`, `\x3c`, `\u003c`.
-pub(super) fn ends_escape(before: &[u8]) -> bool {
-    escape_length(before).is_some()
-}
-
-/// The length of the escape that ends a text, without the sign that begins it.
-pub(super) fn escape_length(before: &[u8]) -> Option<usize> {
-    let are_digits = |digits: &[u8]| digits.iter().all(u8::is_ascii_hexdigit);
-    match before {
-        [.., b'%', a, b] if are_digits(&[*a, *b]) => Some(2),
-        [.., b'\\', b'x', a, b] if are_digits(&[*a, *b]) => Some(3),
-        [.., b'\\', b'u', a, b, c, d] if are_digits(&[*a, *b, *c, *d]) => Some(5),
-        _ => None,
-    }
-}
-
 /// What stands between an escaped quote that ends before `start` and the next one.
 pub(super) fn between(text: &[u8], start: usize, quote: &[u8]) -> Range<usize> {
     let rest = text.get(start..).unwrap_or_default();
