@@ -10,8 +10,63 @@ const SECRET_BYTES_MIN: usize = 8;
 const CODE_DIGITS_MIN: usize = 6;
 /// Shortest value without digits that may be a secret (bytes): a word is not so long.
 const LETTERS_MIN: usize = 20;
-/// Longest number with a unit behind it (bytes).
-const MEASURE_BYTES_MAX: usize = 12;
+/// Shortest value of letters and signs that may be a secret where its capitals stand as in no words (bytes).
+const MIXED_MIN: usize = 12;
+/// Shortest base64 that is told from a path (bytes).
+const BASE64_MIN: usize = 10;
+/// Shortest part of a path that is told to be of base64 (bytes).
+const SEGMENT_MIN: usize = 6;
+/// What stands behind numbers.
+const UNITS: [&[u8]; 48] = [
+    b"ns",
+    b"us",
+    b"ms",
+    b"s",
+    b"sec",
+    b"secs",
+    b"second",
+    b"seconds",
+    b"m",
+    b"min",
+    b"mins",
+    b"minute",
+    b"minutes",
+    b"h",
+    b"hour",
+    b"hours",
+    b"d",
+    b"day",
+    b"days",
+    b"w",
+    b"b",
+    b"k",
+    b"kb",
+    b"mb",
+    b"gb",
+    b"tb",
+    b"kib",
+    b"mib",
+    b"gib",
+    b"tib",
+    b"byte",
+    b"bytes",
+    b"x",
+    b"px",
+    b"hz",
+    b"mhz",
+    b"ghz",
+    b"times",
+    b"items",
+    b"requests",
+    b"tokens",
+    b"errors",
+    b"tests",
+    b"checks",
+    b"st",
+    b"nd",
+    b"rd",
+    b"th",
+];
 /// Digits that words end in: `service-2`, `v12`.
 const WORD_DIGITS_MAX: usize = 2;
 /// Digits that are a part of a name by themselves, such as a year.
@@ -111,15 +166,51 @@ pub(super) fn looks_secret(value: &[u8], is_quoted: bool) -> bool {
         return false;
     }
     if digits == 0 {
-        return value.len() >= LETTERS_MIN && is_random(value);
+        let is_long = value.len() >= LETTERS_MIN && is_random(value);
+        return is_long || (value.len() >= MIXED_MIN && is_scattered(value));
     }
     !is_measure(value) && !is_wordy(value)
 }
 
 /// A path, an address or a placeholder: `/run/token1`, `https://...`, `$TOKEN_1`, `%TOKEN_1%`.
-fn is_place(value: &[u8]) -> bool {
-    matches!(value.first(), Some(b'/' | b'.' | b'$' | b'#' | b'%'))
-        || memchr::memmem::find(value, b"://").is_some()
+pub(super) fn is_place(value: &[u8]) -> bool {
+    match value {
+        [b'/', rest @ ..] => !is_base64(rest),
+        [b'$', rest @ ..] => is_variable(rest),
+        [b'%', rest @ ..] => is_format(rest),
+        [b'.' | b'#', ..] => true,
+        _ => memchr::memmem::find(value, b"://").is_some(),
+    }
+}
+
+/// Whether what stands behind a `/` is base64, not the rest of a path: padded, or with a part that has capitals, letters and
+/// digits mixed.
+fn is_base64(rest: &[u8]) -> bool {
+    let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=".contains(byte);
+    let is_mixed = |part: &[u8]| part.len() >= SEGMENT_MIN && has_all_kinds(part) && !is_word(part);
+    rest.len() >= BASE64_MIN
+        && rest.iter().all(is_part)
+        && (rest.ends_with(b"=") || rest.split(|byte| *byte == b'/').any(is_mixed))
+}
+
+/// Whether a name, in brackets or not, stands behind a `$`.
+fn is_variable(rest: &[u8]) -> bool {
+    let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || b"_.:".contains(byte);
+    let is_name = rest.iter().all(is_part) && !(has_all_kinds(rest) && !is_wordy(rest));
+    matches!(rest.first(), Some(b'{' | b'(')) || is_name
+}
+
+/// Whether what stands behind a `%` is filled in later, or is an escape of an address.
+fn is_format(rest: &[u8]) -> bool {
+    const SHORT: usize = 3;
+    rest.len() <= SHORT
+        || rest.ends_with(b"%")
+        || matches!(rest, [b'{' | b'(', ..] | [b'2', b'F' | b'f', ..])
+}
+
+fn has_all_kinds(text: &[u8]) -> bool {
+    let has = |kind: fn(&u8) -> bool| text.iter().any(kind);
+    has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase) && has(u8::is_ascii_digit)
 }
 
 /// A number with a unit, a date or an address: no letters among its digits.
@@ -128,8 +219,8 @@ fn is_measure(value: &[u8]) -> bool {
     let number = value.iter().take_while(is_number).count();
     let unit = value.get(number..).unwrap_or_default();
     let begins = value.first().is_some_and(u8::is_ascii_digit);
-    let is_unit = unit.iter().all(u8::is_ascii_alphabetic) && value.len() <= MEASURE_BYTES_MAX;
-    begins && (unit.is_empty() || is_unit)
+    let is_unit = || UNITS.iter().any(|known| unit.eq_ignore_ascii_case(known));
+    begins && (unit.is_empty() || is_unit())
 }
 
 /// Words and small numbers with signs between: `user-service-v2`.
@@ -152,21 +243,48 @@ fn is_word(part: &[u8]) -> bool {
     rest.len() <= rest_max && rest.iter().all(u8::is_ascii_digit) && !is_random(word)
 }
 
+/// Letters and signs, the letters with capitals as no words have them.
+fn is_scattered(value: &[u8]) -> bool {
+    const CAPITALS_APART: usize = 4;
+    const CAPITALS_MIN: usize = 3;
+    let mut parts = value.split(|byte| !byte.is_ascii_alphabetic());
+    let rises = rises(value);
+    (rises >= CAPITALS_MIN && rises * CAPITALS_APART >= value.len()) || parts.any(is_random)
+}
+
+/// How often a capital stands behind a small letter.
+fn rises(text: &[u8]) -> usize {
+    let rises = text.windows(2).filter(|pair| {
+        matches!(pair, [before, next] if before.is_ascii_lowercase() && next.is_ascii_uppercase())
+    });
+    rises.count()
+}
+
+/// Whether so many consonants stand side by side as in few words.
+fn has_clusters(text: &[u8]) -> bool {
+    const CONSONANTS: usize = 5;
+    let mut parts = text.split(|byte| b"aeiouyAEIOUY+/=".contains(byte));
+    parts.any(|part| part.len() >= CONSONANTS)
+}
+
 /// Letters as no word has them: far too many in one piece, or capitals all over.
 fn is_random(text: &[u8]) -> bool {
     const CAPITALS_APART: usize = 5;
+    const CAPITALS_APART_SHORT: usize = 4;
+    const CAPITALS_APART_CLUSTERS: usize = 6;
     if !text
         .iter()
         .all(|byte| byte.is_ascii_alphabetic() || b"+/=".contains(byte))
     {
         return false;
     }
-    let rises = text.windows(2).filter(|pair| {
-        matches!(pair, [before, next] if before.is_ascii_lowercase() && next.is_ascii_uppercase())
-    });
-    let rises = rises.count();
+    let rises = rises(text);
     let is_one_case = rises == 0 && text.len() > LETTERS_MIN;
-    is_one_case || (text.len() >= SECRET_BYTES_MIN && rises * CAPITALS_APART > text.len())
+    let is_short = text.len() < SECRET_BYTES_MIN;
+    is_one_case
+        || (!is_short && rises * CAPITALS_APART > text.len())
+        || (is_short && rises > 1 && rises * CAPITALS_APART_SHORT > text.len())
+        || (rises > 0 && rises * CAPITALS_APART_CLUSTERS >= text.len() && has_clusters(text))
 }
 
 #[cfg(test)]
@@ -191,6 +309,59 @@ mod tests {
             assert!(looks_secret(value.as_bytes(), false), "{value}");
         }
         assert!(looks_secret(b"123456", true));
+    }
+
+    #[test]
+    fn base64_is_no_path_and_random_letters_are_no_words() {
+        for value in [
+            "/kSu0iwRU/iAuIx8IMKSlEymwQw/t3W4Jcg15CHlr7S=",
+            "/czC68hybMGMdFdyPqFNscZ0+4eTsdRUwlnsLJWr",
+            "/abcdefghijklmnop=",
+            "7vfpLqPoybGT",
+            "9IgEkJpFuktN",
+            "$K9CScSwn*ZQ",
+            "%B4xk9QmW2pLr8Tn",
+            "kQbZrTxVmNpL-sDf",
+            "aBxK-9qWe",
+        ] {
+            assert!(looks_secret(value.as_bytes(), false), "{value}");
+        }
+        for value in [
+            "/var/lib/kubelet/pods/volume1",
+            "/api/v1/Users/token2",
+            "$MyToken1",
+            "${TOKEN_2}",
+            "%TOKEN_12%",
+            "%{token1}",
+            "12500seconds",
+            "RightShiftAssignment",
+            "EndOfFileToken",
+            "X-Api-Key-Identifier",
+        ] {
+            assert!(!looks_secret(value.as_bytes(), false), "{value}");
+        }
+    }
+
+    #[test]
+    fn few_random_tokens_are_taken_for_words() {
+        const ALPHABET: &[u8; 64] =
+            b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+        const TOKENS: usize = 2000;
+        for (length, missed_max) in [(12, 100), (16, 40), (24, 8), (32, 2)] {
+            let mut state = 7_u64;
+            let mut token = || -> Vec<u8> {
+                let letters = (0..length).map(|_| {
+                    state = state
+                        .wrapping_mul(6_364_136_223_846_793_005)
+                        .wrapping_add(1);
+                    ALPHABET[usize::try_from(state >> 58).unwrap()]
+                });
+                letters.collect()
+            };
+            let missed = (0..TOKENS).filter(|_| !looks_secret(&token(), false));
+            let missed = missed.count();
+            assert!(missed <= missed_max, "{length}: {missed}");
+        }
     }
 
     #[test]

@@ -392,7 +392,11 @@ fn word_end(text: &[u8], start: usize, is_judged: bool) -> usize {
             b',' | b'|' => ends_behind_comma(next()),
             b'\\' => ends_behind_slash(next()),
             b';' | b'&' | b'"' | b'\'' | b'}' | b')' | b']' => true,
-            _ => matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | b'\x1b'),
+            // No token has these in it.
+            b'<' | b'>' | b'`' | 0..=0x20 | 0x80.. => {
+                is_judged || matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | b'\x1b')
+            }
+            _ => false,
         }
     };
     let length = rest.iter().enumerate().position(ends);

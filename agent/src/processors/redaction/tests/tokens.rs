@@ -191,3 +191,26 @@ fn heads_are_searched_for_the_detectors_that_are_on() {
     let on = redaction("detect: [service_token], keys: []");
     assert_eq!(text_of(&on, &text), "got <service_token:*>");
 }
+
+#[test]
+fn judged_values_end_at_what_no_token_has() {
+    let chain = redaction(ALL);
+    let token = "/kSu0iwRU/iAuIx8IMKSlEymwQw/t3W4Jcg15CHlr7S=";
+    for end in [
+        "",
+        "</td>",
+        "失败",
+        "`",
+        "\0b",
+        "\\r\\n",
+        "\\\\r\\\\n",
+        "; x",
+    ] {
+        for key in ["SharedAccessKey", "AccountKey", "encryption_key", "token"] {
+            assert_eq!(
+                text_of(&chain, &format!("a {key}={token}{end}")),
+                format!("a {key}=<key:*>{end}"),
+            );
+        }
+    }
+}
