@@ -10,11 +10,13 @@ use super::edges::{begins_word, behind_escape};
 
 const DIGITS_MIN: usize = 13;
 const DIGITS_MAX: usize = 19;
+/// Digits of cards that are used in one country.
+const NATIONAL_DIGITS: usize = 16;
 /// Separators between two digits, at most.
 const SEPARATORS_MAX: usize = 2;
 /// How numbers are grouped on cards; the last group may be shorter where its number is a range of lengths.
 const GROUPINGS: [&[Range<usize>]; 5] = [
-    &[4..5, 4..5, 4..5, 1..5],
+    &[4..5, 4..5, 4..5, 4..5],
     &[4..5, 4..5, 4..5, 4..5, 1..4],
     &[4..5, 6..7, 4..6],
     &[6..7, 7..14],
@@ -60,11 +62,11 @@ pub(super) fn is_card_number(number: u64) -> bool {
     is_card(digits.get(20 - length..).unwrap_or_default())
 }
 
-/// Digits, and what may stand between them: `%20` is made of them, too.
+/// Digits, and what may stand between them: `%20` is made of them, too. Behind ASCII stand the bytes of spaces and hyphens that do not break.
 fn is_part(byte: u8) -> bool {
     matches!(
         byte,
-        b'0'..=b'9' | b' ' | b'-' | b'.' | b'+' | b'%' | 0xc2 | 0xa0
+        b'0'..=b'9' | b' ' | b'-' | b'.' | b'+' | b'%' | 0xc2 | 0xa0 | 0xe2 | 0x80 | 0x87..=0x95 | 0xaf
     )
 }
 
@@ -127,6 +129,9 @@ fn separator(rest: &[u8]) -> Option<(usize, usize)> {
             Some((3, SEPARATORS_MAX + 1))
         }
         [0xc2, 0xa0, ..] => Some((2, 1)),
+        // Narrow spaces, hyphens and dashes, the sign minus.
+        [0xe2, 0x80, 0x87..=0x95 | 0xaf, ..] | [0xe2, 0x88, 0x92, ..] => Some((3, 1)),
+        [0x80.., ..] => Some((1, SEPARATORS_MAX + 1)),
         [byte, ..] if !byte.is_ascii_digit() => Some((1, 1)),
         _ => None,
     }
@@ -158,17 +163,58 @@ fn card_groups(text: &[u8], groups: &[Group], index: usize, digits: &[u8]) -> Op
         digits.get(first.first..last.first + last.len())
     };
     let is_card_of = |used: usize| number(used).is_some_and(is_card);
-    if index == 0 && rest.len() > 1 && is_card_of(rest.len()) {
+    let is_whole = index == 0 && rest.len() > 1 && is_even(rest);
+    if is_whole && is_card_of(rest.len()) && !is_in_fraction(text, rest) {
         return Some(rest.len());
     }
     if first.len() >= DIGITS_MIN {
-        return (is_card_of(1) && !is_in_hex(text, first.start..first.end)).then_some(1);
+        let is_part = is_fraction(text, first.start) || is_in_hex(text, first.start..first.end);
+        return (is_card_of(1) && !is_part).then_some(1);
     }
     GROUPINGS.into_iter().find_map(|grouping| {
         let used = rest.get(..grouping.len())?;
         let fits = used.iter().zip(grouping).all(|(g, r)| r.contains(&g.len()));
-        (fits && is_card_of(grouping.len())).then_some(grouping.len())
+        let is_card = fits && is_card_of(grouping.len()) && !is_in_fraction(text, used);
+        let end = used.last().map_or(first.end, |last| last.end);
+        (is_card && !is_in_uuid(text, first.start..end)).then_some(grouping.len())
     })
+}
+
+/// Whether all groups have as many digits, the last at most so many: other columns of numbers are no card's.
+fn is_even(groups: &[Group]) -> bool {
+    let Some((last, others)) = groups.split_last() else {
+        return false;
+    };
+    let length = others.first().map_or(0, Group::len);
+    others.iter().all(|group| group.len() == length) && last.len() <= length
+}
+
+/// Whether digits stand behind the point of a decimal number.
+fn is_fraction(text: &[u8], at: usize) -> bool {
+    let before = text.get(..at).unwrap_or_default();
+    matches!(before, [.., digit, b'.'] if digit.is_ascii_digit())
+}
+
+/// Whether the groups are the two sides of a decimal number, or begin behind its point.
+fn is_in_fraction(text: &[u8], groups: &[Group]) -> bool {
+    match groups {
+        [_, last] => is_fraction(text, last.start),
+        [first, ..] => is_fraction(text, first.start),
+        [] => false,
+    }
+}
+
+/// Whether groups of digits are part of a UUID.
+fn is_in_uuid(text: &[u8], digits: Range<usize>) -> bool {
+    const LENGTH: usize = 36;
+    const HYPHENS: [usize; 4] = [8, 13, 18, 23];
+    let is_part = |byte: &&u8| byte.is_ascii_hexdigit() || **byte == b'-';
+    let before = text.get(..digits.start).unwrap_or_default().iter().rev();
+    let start = digits.start - before.take(LENGTH).take_while(is_part).count();
+    let word = text.get(start..).unwrap_or_default();
+    let length = word.iter().take(LENGTH + 1).take_while(is_part).count();
+    let is_hyphen = |at: &usize| word.get(*at) == Some(&b'-');
+    length == LENGTH && HYPHENS.iter().all(is_hyphen) && digits.end <= start + LENGTH
 }
 
 /// Whether the digits are part of a hexadecimal number such as a trace id.
@@ -182,6 +228,9 @@ fn is_in_hex(text: &[u8], digits: Range<usize>) -> bool {
     let before = text.get(from..digits.start);
     let after = text.get(digits.end..text.len().min(digits.end + LOOK));
     let (before, after) = (before.unwrap_or_default(), after.unwrap_or_default());
+    if begins_track(before, after) {
+        return false;
+    }
     let word = |b: &&u8| b.is_ascii_alphanumeric();
     let mut letters = before
         .iter()
@@ -191,6 +240,48 @@ fn is_in_hex(text: &[u8], digits: Range<usize>) -> bool {
         .filter(|b| b.is_ascii_alphabetic())
         .peekable();
     letters.peek().is_some() && letters.all(u8::is_ascii_hexdigit)
+}
+
+/// Whether a card's number stands between these, as its stripe (`%B...^`) or its chip (`...D2512...F`) has it.
+fn begins_track(before: &[u8], after: &[u8]) -> bool {
+    /// The month it is valid to, and its service code.
+    const DIGITS_MIN: usize = 7;
+    let digits = |text: &[u8]| text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    match (before, after) {
+        ([.., b'B'], [b'^', ..]) => true,
+        (before, [b'D', rest @ ..]) => {
+            let is_month = matches!(
+                rest,
+                [_, _, b'0', b'1'..=b'9', ..] | [_, _, b'1', b'0'..=b'2', ..]
+            );
+            let begins = !before.last().is_some_and(u8::is_ascii_alphanumeric);
+            begins && is_month && digits(rest) >= DIGITS_MIN
+        }
+        _ => false,
+    }
+}
+
+/// A number between whose groups stands an escaped space, which is behind the first at `sign`: `4111&nbsp;1111&nbsp;...`.
+pub(super) fn spaced(text: &[u8], sign: Range<usize>) -> Option<Range<usize>> {
+    const GROUP_MAX: usize = 6;
+    let space = text.get(sign.clone())?;
+    let before = text.get(..sign.start)?.iter().rev();
+    let first = before
+        .take(GROUP_MAX + 1)
+        .take_while(|byte| byte.is_ascii_digit());
+    let start = sign.start - first.count();
+    let (mut digits, mut at) = (Vec::new(), start);
+    loop {
+        let group = digit_run(text.get(at..text.len().min(at + DIGITS_MAX + 1))?);
+        digits.extend(text.get(at..at + group)?.iter().map(|digit| digit - b'0'));
+        at += group;
+        let is_more = (1..=GROUP_MAX).contains(&group) && digits.len() <= DIGITS_MAX;
+        match text.get(at..)?.strip_prefix(space) {
+            Some([next, ..]) if is_more && next.is_ascii_digit() => at += space.len(),
+            _ => break,
+        }
+    }
+    is_card(&digits).then_some(start..at)
 }
 
 /// The Luhn check on digits that begin like those of a card, for the lengths cards have.
@@ -203,7 +294,13 @@ fn is_card(digits: &[u8]) -> bool {
         .take(4)
         .fold(0_u32, |n, d| n * 10 + u32::from(*d));
     // Mastercard's second range; 3 to 6 are all card schemes (American Express, Visa, Maestro, ...).
-    let plausible = matches!(issuer, 2221..=2720 | 3000..=6999);
+    let plausible = match issuer {
+        2221..=2720 | 3000..=6999 => true,
+        // Mir and Troy.
+        2200..=2204 => digits.len() >= NATIONAL_DIGITS,
+        9792 => digits.len() == NATIONAL_DIGITS,
+        _ => false,
+    };
     plausible && luhn(digits)
 }
 

@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 
+use super::cards;
 use super::commands;
 use super::detector::Detector;
 use super::edges::begins_word;
@@ -126,6 +127,8 @@ const HEADS: &[(&str, Detector, Tail)] = &[
     ("mariadb ", Detector::Basic, Other(commands::glued)),
     ("sshpass ", Detector::Basic, Other(commands::sshpass)),
     ("redis-cli ", Detector::Basic, Other(commands::redis)),
+    ("&nbsp;", Detector::CreditCard, Other(cards::spaced)),
+    ("\\u00a0", Detector::CreditCard, Other(cards::spaced)),
     ("---- BEGIN SSH2 ", Detector::PrivateKey, Other(ssh2)),
     ("PuTTY-User-Key-File-", Detector::PrivateKey, Other(putty)),
     ("Private-Lines:", Detector::PrivateKey, Other(putty)),
