@@ -11,6 +11,7 @@ use super::detector::Detector;
 use super::edges::begins_word;
 use super::judged;
 use super::keywords::{decodes_to_pair, is_alphanumeric, is_base64, is_word, run};
+use super::network;
 use super::work;
 
 /// Where the secret stands in a text that has a head at the range.
@@ -129,6 +130,7 @@ const HEADS: &[(&str, Detector, Tail)] = &[
     ("redis-cli ", Detector::Basic, Other(commands::redis)),
     ("&nbsp;", Detector::CreditCard, Other(cards::spaced)),
     ("\\u00a0", Detector::CreditCard, Other(cards::spaced)),
+    ("%2b", Detector::Phone, Other(network::escaped_phone)),
     ("---- BEGIN SSH2 ", Detector::PrivateKey, Other(ssh2)),
     ("PuTTY-User-Key-File-", Detector::PrivateKey, Other(putty)),
     ("Private-Lines:", Detector::PrivateKey, Other(putty)),

@@ -129,14 +129,21 @@ pub(super) fn find_phone(text: &[u8], mut found: impl FnMut(Range<usize>)) {
         if at < floor {
             continue;
         }
-        if let Some(end) = phone_at(text, at) {
+        if let Some(end) = phone_at(text, at, 1) {
             floor = end;
             found(at..end);
         }
     }
 }
 
-fn phone_at(text: &[u8], at: usize) -> Option<usize> {
+/// A number whose `+` is escaped: `%2B4930123456`.
+pub(super) fn escaped_phone(text: &[u8], sign: Range<usize>) -> Option<Range<usize>> {
+    let end = phone_at(text, sign.start, sign.len())?;
+    Some(sign.start..end)
+}
+
+/// Where the number ends whose sign, of so many bytes, is at `at`.
+fn phone_at(text: &[u8], at: usize, sign: usize) -> Option<usize> {
     const DIGITS_MAX: usize = 15;
     const SEPARATORS_MAX: usize = 2;
     let rest = text.get(at..)?;
@@ -146,14 +153,20 @@ fn phone_at(text: &[u8], at: usize) -> Option<usize> {
     }
     let digits_min = match rest {
         [b'+', b'1'..=b'9', ..] => 8,
+        _ if sign > 1 && matches!(rest.get(sign), Some(b'1'..=b'9')) => 8,
         // An area code in brackets, then seven digits.
         [b'(', a, b, c, b')', ..] if [a, b, c].iter().all(|d| d.is_ascii_digit()) => 10,
         _ => return None,
     };
     let (mut digits, mut separators, mut end) = (0, 0, 0);
-    for (index, byte) in rest.iter().enumerate().skip(1) {
+    // Other numbers may follow.
+    let mut whole = None;
+    for (index, byte) in rest.iter().enumerate().skip(sign) {
         match byte {
             b'0'..=b'9' => {
+                if separators > 0 && digits >= digits_min {
+                    whole = Some(at + end);
+                }
                 digits += 1;
                 separators = 0;
                 end = index + 1;
@@ -164,7 +177,7 @@ fn phone_at(text: &[u8], at: usize) -> Option<usize> {
             _ => break,
         }
         if digits > DIGITS_MAX {
-            return None;
+            return whole;
         }
     }
     let goes_on = rest.get(end).is_some_and(|b| b.is_ascii_alphabetic());

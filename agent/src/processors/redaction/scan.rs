@@ -249,7 +249,11 @@ impl Scanner {
         for Found { place, rule } in found {
             out.push_str(text.get(done..place.start).unwrap_or_default());
             let name = self.names.get(*rule).map_or(KEY_RULE, String::as_str);
-            self.cover(name, text.get(place.clone()).unwrap_or_default(), &mut out);
+            let secret = text.get(place.clone()).unwrap_or_default();
+            let quotes = quotes_for(text, place);
+            out.push_str(quotes);
+            self.cover(name, secret, &mut out);
+            out.push_str(quotes);
             done = place.end;
         }
         out.push_str(text.get(done..).unwrap_or_default());
@@ -272,6 +276,32 @@ impl Scanner {
             }
         }
         out.push('>');
+    }
+}
+
+/// The quotes that a mask needs where numbers stood bare in JSON, so that it stays JSON: those of the name before them.
+fn quotes_for<'t>(text: &'t str, place: &Range<usize>) -> &'t str {
+    let secret = text.get(place.clone()).unwrap_or_default();
+    let is_part = |byte: u8| byte.is_ascii_digit() || b"-+.eE, ".contains(&byte);
+    let begins = secret.starts_with(|first: char| first.is_ascii_digit() || first == '-');
+    if !begins || !secret.bytes().all(is_part) {
+        return "";
+    }
+    let blank = |sign: char| sign == ' ';
+    let before = text.get(..place.start).unwrap_or_default();
+    let before = before.trim_end_matches(blank);
+    let before = before.strip_suffix('[').unwrap_or(before);
+    let name = before.trim_end_matches(blank).strip_suffix(':');
+    let Some(front) = name.and_then(|name| name.strip_suffix('"')) else {
+        return "";
+    };
+    let after = text.get(place.end..).unwrap_or_default();
+    let after = after.trim_start_matches(blank);
+    let is_end = after.starts_with([',', '}', ']', '\n', '\r']) || after.is_empty();
+    let plain = front.trim_end_matches('\\').len();
+    match is_end {
+        true => text.get(plain..=front.len()).unwrap_or_default(),
+        false => "",
     }
 }
 

@@ -63,3 +63,53 @@ fn decimals_columns_and_uuids_are_no_cards() {
     check("41 11 11 11 11 11 11 11", "<credit_card:*>");
     check("4111.1111.1111.1111", "<credit_card:*>");
 }
+
+#[test]
+fn masks_of_numbers_leave_json_as_json() {
+    for (text, expected) in [
+        (
+            "{\"card\":4111111111111111,\"n\":1}",
+            "{\"card\":\"<credit_card:*>\",\"n\":1}",
+        ),
+        (
+            "{\"card\": 4111111111111111 }",
+            "{\"card\": \"<credit_card:*>\" }",
+        ),
+        (
+            "{\"cards\":[4111111111111111]}",
+            "{\"cards\":[\"<credit_card:*>\"]}",
+        ),
+        ("{\"password\":12345678}", "{\"password\":\"<key:*>\"}"),
+        ("{\"password\":[1, 22]}", "{\"password\":[\"<key:*>\"]}"),
+        (
+            "\"{\\\"card\\\":4111111111111111}\"",
+            "\"{\\\"card\\\":\\\"<credit_card:*>\\\"}\"",
+        ),
+        (
+            "{\"card\":\"4111111111111111\"}",
+            "{\"card\":\"<credit_card:*>\"}",
+        ),
+        (
+            "a \"card\":4111111111111111 b",
+            "a \"card\":<credit_card:*> b",
+        ),
+        ("card: 4111111111111111,", "card: <credit_card:*>,"),
+    ] {
+        check(text, expected);
+        check(expected, expected);
+    }
+}
+
+#[test]
+fn phone_numbers_before_other_numbers() {
+    for (text, expected) in [
+        ("from=+15551234567 1764300000", "from=<phone:*> 1764300000"),
+        ("to +4917123456789 2026-11-28", "to <phone:*> 2026-11-28"),
+        ("to +1 555 123 4567 1764300000", "to <phone:*> 1764300000"),
+        ("?to=%2B15551234567&x=1", "?to=<phone:*>&x=1"),
+    ] {
+        check(text, expected);
+    }
+    stays("+12345678901234567");
+    stays("1%2B2");
+}
