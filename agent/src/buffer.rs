@@ -93,6 +93,14 @@ impl Buffer {
             (disk_bytes_max / SEGMENTS_MIN).clamp(SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX);
         let segment_bytes_max = usize::try_from(config.segment_bytes_max).unwrap_or(usize::MAX);
         let (journal, report) = Journal::open_with(config, Arc::clone(&fs))?;
+        // An exporter that is not there yet may need what no cursor does; the writer ends it.
+        journal.keep_all(true);
+        if journal.lacks_cursors() {
+            tracing::error!(
+                dir = %dir.display(),
+                "every cursor of the buffer is gone, exporters start again at the oldest record"
+            );
+        }
         // A journal that has given out no number has sent nothing, whatever was created of it.
         let is_new = journal.last_sequence() == 0;
         let inspector = Inspector::open_with(dir, fs)?;

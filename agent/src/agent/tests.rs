@@ -2,6 +2,7 @@
 
 mod budgets;
 mod collector;
+mod lost_files;
 mod outage;
 mod pods;
 mod reload;

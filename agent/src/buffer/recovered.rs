@@ -38,6 +38,7 @@ pub(crate) fn log_recovery(what: &str, dir: &Path, report: &RecoveryReport) {
                 lost_sequences,
                 lost_end = found.lost_end,
                 gone_sequences = found.gone_sequences,
+                missing_cursors = report.missing_cursors.join(","),
                 damaged_cursors = report.corrupt_cursors.join(","),
                 restored_cursors = report.restored_cursors.join(","),
                 $text

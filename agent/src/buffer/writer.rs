@@ -125,6 +125,9 @@ impl BufferWriter {
     /// # Errors
     /// It ends while the journal is closed. What was not stored was not acknowledged.
     pub(crate) async fn run(mut self) -> Result<(), JournalError> {
+        // Whoever needs something of it is there by now.
+        let journal = self.journal.clone();
+        blocking(move || journal.keep_all(false)).await;
         while self.collect().await {
             while !self.pending.is_empty() {
                 if let Err(error) = self.store_group().await {

@@ -8,9 +8,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use parking_lot::{Mutex, RwLock};
 
 use crate::config::JournalConfig;
+use crate::error::JournalError;
 use crate::format::segment_file_name;
 use crate::fs::{FileSystem, JournalFile};
 use crate::journal::{Evicted, EvictionListener, Listener, Record};
+use crate::known_cursors::{KnownCursors, Names};
 use crate::open_file::OpenFiles;
 use crate::quarantine::{CorruptRange, quarantine_range};
 use crate::scan;
@@ -21,6 +23,8 @@ pub(crate) struct Core {
     pub(crate) config: JournalConfig,
     pub(crate) fs: Arc<dyn FileSystem>,
     pub(crate) table: Mutex<Table>,
+    /// Locked before the table.
+    known_cursors: Mutex<KnownCursors>,
     /// Highest durable sequence. Written after the table, so what it promises can be read.
     last_sequence: AtomicU64,
     pub(crate) counters: Counters,
@@ -55,7 +59,7 @@ impl Core {
     pub(crate) fn new(
         config: JournalConfig,
         fs: Arc<dyn FileSystem>,
-        table: Table,
+        (table, known_cursors): (Table, KnownCursors),
         last_sequence: u64,
         lock: Box<dyn Any + Send + Sync>,
     ) -> Self {
@@ -63,6 +67,7 @@ impl Core {
             config,
             fs,
             table: Mutex::new(table),
+            known_cursors: Mutex::new(known_cursors),
             last_sequence: AtomicU64::new(last_sequence),
             counters: Counters::default(),
             open_files: OpenFiles::default(),
@@ -118,6 +123,19 @@ impl Core {
         self.counters
             .deleted_segments
             .fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Notes which cursors there are, without `left_out`.
+    ///
+    /// # Errors
+    /// `NoSpace`, `Io`.
+    pub(crate) fn note_cursors(&self, left_out: Option<&str>) -> Result<(), JournalError> {
+        let mut known = self.known_cursors.lock();
+        let mut names: Names = self.table.lock().cursors.keys().cloned().collect();
+        if let Some(name) = left_out {
+            names.remove(name);
+        }
+        known.store(&*self.fs, &self.config.dir, names)
     }
 
     pub(crate) fn set_eviction_listener(&self, listener: EvictionListener) {

@@ -9,7 +9,7 @@ use crate::core::Core;
 use crate::cursor_file::{self, CursorFile, Loaded, StoredCursor};
 use crate::error::JournalError;
 use crate::journal::Record;
-use crate::table::CursorEntry;
+use crate::table::{CursorEntry, Table};
 
 use reader::Reader;
 
@@ -180,15 +180,20 @@ impl std::fmt::Debug for Cursor {
 /// Removes a cursor that nobody has open.
 pub(crate) fn remove(core: &Core, name: &str) -> Result<(), JournalError> {
     cursor_file::check_name(name)?;
+    let check_closed = |table: &Table| match table.cursors.get(name) {
+        Some(entry) if entry.open => Err(JournalError::CursorInUse {
+            name: name.to_owned(),
+        }),
+        found => Ok(found.is_some()),
+    };
+    if !check_closed(&core.table.lock())? {
+        return Ok(());
+    }
+    // Before it goes: one that is named and not there would start again.
+    core.note_cursors(Some(name))?;
     let mut table = core.table.lock();
-    match table.cursors.get(name) {
-        None => return Ok(()),
-        Some(entry) if entry.open => {
-            return Err(JournalError::CursorInUse {
-                name: name.to_owned(),
-            });
-        }
-        Some(_) => {}
+    if !check_closed(&table)? {
+        return Ok(());
     }
     // The file goes first: a cursor on disk that is not in the table would hold nothing.
     let path = cursor_file::path(&core.config.dir, name);
@@ -246,6 +251,9 @@ fn create(
     committed: u64,
 ) -> Result<StoredCursor, JournalError> {
     file.store(&*core.fs, &core.config.dir, committed, &[])?;
+    if let Err(error) = core.note_cursors(None) {
+        tracing::warn!(%error, cursor = file.name(), "new cursor could not be noted, without its file it would be taken for none");
+    }
     Ok(StoredCursor {
         committed,
         state: Vec::new(),

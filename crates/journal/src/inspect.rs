@@ -4,6 +4,7 @@
 //! running program the end of the last segment may be half written, and old segments may go while they are read;
 //! both are told from damage. Memory: as a reader, one window of 256 KiB or of one record.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -21,6 +22,7 @@ use crate::format::{
 use crate::fs::exact::read_full_at;
 use crate::fs::{FileSystem, JournalFile, OsFileSystem};
 use crate::journal::Record;
+use crate::known_cursors::KnownCursors;
 use crate::quarantine;
 use crate::scan::{Found, Scanner, first_record};
 
@@ -167,11 +169,17 @@ impl Inspector {
     pub fn cursors(&self) -> Result<Vec<CursorView>, JournalError> {
         let folder = cursor_file::folder(&self.dir);
         let mut cursors = Vec::new();
-        for name in self.names_in(&folder)? {
-            let Some(name) = cursor_file::parse_file_name(&name) else {
-                continue;
-            };
-            let path = cursor_file::path(&self.dir, name);
+        let known = || {
+            let known = KnownCursors::load(&*self.fs, &self.dir);
+            known.map(|known| known.names().clone()).unwrap_or_default()
+        };
+        let files = self.names_in(&folder)?;
+        let files = files
+            .iter()
+            .filter_map(|file| cursor_file::parse_file_name(file));
+        let names: BTreeSet<String> = files.map(str::to_owned).chain(known()).collect();
+        for name in names {
+            let path = cursor_file::path(&self.dir, &name);
             let stored = match cursor_file::load_from_outside(&*self.fs, &path) {
                 Ok(Loaded::Intact(stored)) => Some((stored.committed, stored.state)),
                 Ok(Loaded::Corrupt) => None,
@@ -183,20 +191,26 @@ impl Inspector {
                         version_max,
                     });
                 }
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                // It has just been removed, unless it is named still.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    if !known().contains(&name) {
+                        continue;
+                    }
+                    None
+                }
+                Err(error) if error.kind() == io::ErrorKind::IsADirectory => None,
                 Err(error) => return Err(JournalError::io("read", &path, error)),
             };
             let before = match &stored {
                 Some(_) => None,
-                None => self.commit_before(name),
+                None => self.commit_before(&name),
             };
             cursors.push(CursorView {
-                name: name.to_owned(),
+                name,
                 stored,
                 before,
             });
         }
-        cursors.sort_unstable_by(|one, other| one.name.cmp(&other.name));
         Ok(cursors)
     }
 

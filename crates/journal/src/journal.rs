@@ -203,6 +203,22 @@ impl Journal {
         Cursor::open(&self.core, name)
     }
 
+    /// Whether there were records and not one cursor when the journal was opened, and nothing told which there had been: one
+    /// that seems new may have been there. No more once `keep_all` is over.
+    #[must_use]
+    pub fn lacks_cursors(&self) -> bool {
+        self.core.table.lock().lacks_cursors
+    }
+
+    /// Whether to keep also what no cursor needs: until all that are to be there have been opened. False at first.
+    pub fn keep_all(&self, keep: bool) {
+        self.core.table.lock().keeps_all = keep;
+        if !keep {
+            self.core.table.lock().lacks_cursors = false;
+            self.core.delete_released();
+        }
+    }
+
     /// Removes a cursor that is not open, so that it holds no segment any more. Succeeds when
     /// there is none.
     ///

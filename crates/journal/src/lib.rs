@@ -29,6 +29,7 @@
 //! lock                         empty, locked while open
 //! 00000000000000000001.seg     segment, named by its first sequence in 20 digits
 //! acknowledged                 up to where appends were acknowledged, written over in place
+//! known-cursors, cursors/known the names of all cursors, twice: one that is named and has no file starts again at the oldest record
 //! cursors/NAME.cur             one per cursor, replaced by an exchange with NAME.cur.tmp, which stays as room for the next
 //!                              and to go on from where NAME.cur is damaged
 //! quarantine/FIRST-OFFSET-BYTES.bin   a corrupt range of segment FIRST; NAME.cur: a corrupt cursor
@@ -87,6 +88,7 @@ mod fs;
 mod group;
 mod inspect;
 mod journal;
+mod known_cursors;
 mod open_file;
 mod quarantine;
 mod recovery;

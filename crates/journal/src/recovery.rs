@@ -23,6 +23,7 @@ use crate::format::{
 };
 use crate::fs::exact::write_all_at;
 use crate::fs::{FileSystem, JournalFile};
+use crate::known_cursors;
 use crate::quarantine::{CorruptRange, quarantine_range};
 use crate::stats::{Gap, LostEnd, RecoveryReport};
 use crate::table::{Segment, Table};
@@ -33,6 +34,7 @@ use segment::{ScannedSegment, scan_segment};
 const LOCK_FILE: &str = "lock";
 /// Gaps that are reported.
 const GAPS_MAX: usize = 1_024;
+const OWN_FILES: [&str; 3] = [LOCK_FILE, acknowledged::FILE_NAME, known_cursors::FILE_NAME];
 const OWN_FOLDERS: [&str; 2] = ["cursors", "quarantine"];
 
 /// An opened journal, before anyone uses it.
@@ -122,7 +124,7 @@ impl Recovery {
                 self.add(scanned);
             }
         }
-        self.load_cursors()?;
+        let mut known_cursors = self.load_cursors(previous)?;
         // A cursor may have committed records that a damaged tail has lost since; their numbers
         // are not given out again, or the cursor would skip the new ones.
         let told = self.acknowledged.sequence;
@@ -152,7 +154,12 @@ impl Recovery {
             note: report.note.clone(),
         };
         let acknowledged = AcknowledgedFile::open(&*fs, &config.dir, &now);
-        let core = Arc::new(Core::new(config, fs, table, last_sequence, lock));
+        let names = table.cursors.keys().cloned().collect();
+        if let Err(error) = known_cursors.store(&*fs, &config.dir, names) {
+            tracing::warn!(%error, "which cursors there are could not be noted");
+        }
+        let tables = (table, known_cursors);
+        let core = Arc::new(Core::new(config, fs, tables, last_sequence, lock));
         core.delete_released();
         let writer = Writer::new(
             Arc::clone(&core),
@@ -240,7 +247,7 @@ impl Recovery {
         for entry in entries {
             match parse_segment_file_name(&entry.name) {
                 Some(first) if entry.is_file => firsts.push(first),
-                _ if entry.name == LOCK_FILE || entry.name == acknowledged::FILE_NAME => {}
+                _ if OWN_FILES.contains(&entry.name.as_str()) => {}
                 _ if OWN_FOLDERS.contains(&entry.name.as_str()) && !entry.is_file => {}
                 _ => self.report.ignored_files.push(dir.join(entry.name)),
             }

@@ -86,6 +86,9 @@ pub struct RecoveryReport {
     /// Cursors whose file was corrupt and that go on from the commit before, which was there still. The file was moved aside;
     /// the consumer sees records again that it has settled since.
     pub restored_cursors: Vec<String>,
+    /// Cursors that there were, and whose file is gone. Each starts again where the commit before was, if that is there still,
+    /// or at the oldest record: its consumer sees records again.
+    pub missing_cursors: Vec<String>,
     /// Files that are not the journal's; left alone.
     pub ignored_files: Vec<PathBuf>,
 }
@@ -97,6 +100,7 @@ impl RecoveryReport {
         !self.quarantined.is_empty()
             || !self.corrupt_cursors.is_empty()
             || !self.restored_cursors.is_empty()
+            || !self.missing_cursors.is_empty()
             || self.lost_end.is_some()
     }
 }

@@ -38,6 +38,10 @@ pub(crate) struct CursorEntry {
 pub(crate) struct Table {
     segments: VecDeque<Segment>,
     pub(crate) cursors: BTreeMap<String, CursorEntry>,
+    /// There are records and not one cursor, and nothing tells which there were.
+    pub(crate) lacks_cursors: bool,
+    /// Nothing that is of no more use is deleted.
+    pub(crate) keeps_all: bool,
     pub(crate) quarantined_ranges: u64,
     pub(crate) quarantined_bytes: u64,
 }
@@ -184,7 +188,8 @@ impl Table {
     /// no cursor at all nothing is taken. What the disk did not give stays until its room is needed: it may come back, and
     /// cursors have passed it without having had it.
     pub(crate) fn take_released(&mut self) -> Vec<u64> {
-        let Some(released) = self.cursors.values().map(|cursor| cursor.released).min() else {
+        let released = self.cursors.values().map(|cursor| cursor.released).min();
+        let Some(released) = released.filter(|_| !self.keeps_all) else {
             return Vec::new();
         };
         let (mut taken, mut at) = (Vec::new(), 0);

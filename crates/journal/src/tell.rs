@@ -55,10 +55,10 @@ impl Survey {
             let name = &cursor.name;
             match cursor.before {
                 Some(before) => format!(
-                    "cursor {name}: damaged, it would go on from the commit before, at {before}"
+                    "cursor {name}: damaged or gone, it would go on from the commit before, at {before}"
                 ),
                 None => {
-                    format!("cursor {name}: damaged, it would start again at the oldest record")
+                    format!("cursor {name}: damaged or gone, it would start again at the oldest record")
                 }
             }
         });
@@ -125,6 +125,10 @@ impl RepairReport {
                 told(Some(&(end.after + 1..=end.through)))
             )
         }));
+        let cursors = recovery.missing_cursors.iter();
+        lines.extend(
+            cursors.map(|cursor| format!("cursor {cursor}: gone, it goes on from what was left")),
+        );
         let cursors = recovery.corrupt_cursors.iter();
         lines.extend(cursors.map(|cursor| {
             format!("cursor {cursor}: damaged, it starts again at the oldest record")

@@ -2,17 +2,19 @@
 
 use std::io;
 
-use crate::cursor_file::{self, CursorFile, Loaded};
+use crate::cursor_file::{self, CursorFile, Loaded, StoredCursor};
 use crate::error::JournalError;
 use crate::format::CURSOR_VERSION;
+use crate::known_cursors::{self, KnownCursors};
 use crate::quarantine::quarantine_file;
 use crate::table::CursorEntry;
 
 use super::Recovery;
 
 impl Recovery {
-    /// Registers every cursor on disk, so that each holds its segments before anyone opens it.
-    pub(super) fn load_cursors(&mut self) -> Result<(), JournalError> {
+    /// Registers every cursor on disk, and every one that was there, so that each holds its segments before anyone opens it.
+    pub(super) fn load_cursors(&mut self, last_record: u64) -> Result<KnownCursors, JournalError> {
+        let known = KnownCursors::load(&*self.fs, &self.config.dir);
         let folder = cursor_file::folder(&self.config.dir);
         let entries = self
             .fs
@@ -22,7 +24,10 @@ impl Recovery {
             let names = entries
                 .iter()
                 .filter_map(|entry| cursor_file::parse_file_name(&entry.name));
-            names.into_iter().any(|cursor| cursor == name)
+            let is_known = known
+                .as_ref()
+                .is_some_and(|known| known.names().contains(name));
+            is_known || names.into_iter().any(|cursor| cursor == name)
         };
         for entry in &entries {
             let path = folder.join(&entry.name);
@@ -35,10 +40,60 @@ impl Recovery {
             }
             match cursor_file::parse_file_name(&entry.name).filter(|_| entry.is_file) {
                 Some(name) => self.load_cursor(name)?,
+                None if entry.name == known_cursors::COPY_NAME => {}
                 None => self.report.ignored_files.push(path),
             }
         }
-        Ok(())
+        let names = known.iter().flat_map(KnownCursors::names);
+        let names = names.filter(|name| !self.table.cursors.contains_key(*name));
+        for name in names.cloned().collect::<Vec<_>>() {
+            self.replace_missing(&name);
+        }
+        self.table.lacks_cursors =
+            known.is_none() && self.table.cursors.is_empty() && last_record > 0;
+        Ok(known.unwrap_or_default())
+    }
+
+    /// A cursor whose file is gone goes on from the commit before, where that is there still, and starts at the oldest record
+    /// otherwise.
+    fn replace_missing(&mut self, name: &str) {
+        let dir = &self.config.dir;
+        let path = cursor_file::path(dir, name);
+        let before = match cursor_file::load(&*self.fs, &cursor_file::temporary_path(dir, name)) {
+            Ok(Loaded::Intact(stored)) => stored,
+            _ => StoredCursor::default(),
+        };
+        let oldest = self.table.oldest_sequence() - 1;
+        let released = before.committed.max(oldest);
+        tracing::error!(
+            cursor = name,
+            sequence = released,
+            "cursor is gone, going on from what there is of it, else from the oldest record"
+        );
+        // Something else may have its name.
+        let is_taken = self.fs.open_read(&path).is_ok();
+        if is_taken
+            && let Err(error) = quarantine_file(&*self.fs, dir, &path, &format!("{name}.cur"))
+        {
+            tracing::warn!(%error, path = %path.display(), "cannot move aside what is in the place of a cursor");
+        }
+        let stored = CursorFile::new(name).store(&*self.fs, dir, released, &before.state);
+        if let Err(error) = stored {
+            // It holds its segments in this run; the next commit stores it.
+            tracing::warn!(%error, cursor = name, "cannot store the cursor that was gone");
+        }
+        self.insert(name, released);
+        self.report.missing_cursors.push(name.to_owned());
+    }
+
+    fn insert(&mut self, name: &str, released: u64) {
+        self.table.cursors.insert(
+            name.to_owned(),
+            CursorEntry {
+                released,
+                ..CursorEntry::default()
+            },
+        );
     }
 
     fn load_cursor(&mut self, name: &str) -> Result<(), JournalError> {
@@ -59,13 +114,7 @@ impl Recovery {
                 self.replace_cursor(name)
             }
         };
-        self.table.cursors.insert(
-            name.to_owned(),
-            CursorEntry {
-                released,
-                ..CursorEntry::default()
-            },
-        );
+        self.insert(name, released);
         Ok(())
     }
 

@@ -9,6 +9,7 @@ mod damage;
 mod faults;
 mod formats;
 mod life_cycle;
+mod lost_cursors;
 mod model;
 mod sim;
 mod support;
