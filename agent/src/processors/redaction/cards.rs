@@ -131,7 +131,7 @@ fn separator(rest: &[u8]) -> Option<(usize, usize)> {
         [0xc2, 0xa0, ..] => Some((2, 1)),
         // Narrow spaces, hyphens and dashes, the sign minus.
         [0xe2, 0x80, 0x87..=0x95 | 0xaf, ..] | [0xe2, 0x88, 0x92, ..] => Some((3, 1)),
-        [0x80.., ..] => Some((1, SEPARATORS_MAX + 1)),
+        [0x80..=0xff, ..] => Some((1, SEPARATORS_MAX + 1)),
         [byte, ..] if !byte.is_ascii_digit() => Some((1, 1)),
         _ => None,
     }
