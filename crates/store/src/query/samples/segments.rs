@@ -1,8 +1,8 @@
 //! Reads samples of chosen series from one segment.
 //!
 //! Rows are sorted by metric, series and time, so the statistics of a row group's metrics rule most groups
-//! out before they are decoded, as do those of series ids and times. Of the others the series ids are decoded first, then the
-//! times of the wanted series, then the values of those in the window.
+//! out before they are decoded, as do those of series ids and times. Of the others the series ids are decoded first, unless it is
+//! remembered where each series is, then the times of the wanted series, then the values of those in the window.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -15,6 +15,8 @@ use parquet::schema::types::ColumnPath;
 use super::Gathered;
 use crate::StoreError;
 use crate::columns::Columns;
+use crate::query::search::metadata::SeriesRuns;
+use crate::query::search::page_index::rows_of;
 use crate::query::search::rows::selection_of;
 use crate::query::search::segment::{Segment, Texts};
 use crate::segment::sample_values;
@@ -50,9 +52,7 @@ fn read_group(
     gathered: &mut Gathered<'_>,
 ) -> Result<(), StoreError> {
     let table = Table::Samples.name();
-    let ids = segment.read(group, Some(&[column::SERIES_ID]), None, Texts::Plain)?;
-    let ids = Columns::new(table, &ids).u64(column::SERIES_ID)?;
-    let mut runs = runs(ids.values(), gathered);
+    let mut runs = runs(segment, group, gathered)?;
     if runs.is_empty() {
         return Ok(());
     }
@@ -76,16 +76,37 @@ fn read_group(
 }
 
 /// The rows of the series that are gathered.
-fn runs(ids: &[u64], gathered: &Gathered<'_>) -> Vec<Run> {
+fn runs(segment: &Segment, group: usize, gathered: &Gathered<'_>) -> Result<Vec<Run>, StoreError> {
+    let metadata = segment.metadata();
+    let rows = segment.group(group).map_or(0, rows_of);
+    if let Some(known) = metadata.series_runs(group) {
+        return Ok(wanted(known, rows, gathered));
+    }
+    let ids = segment.read(group, Some(&[column::SERIES_ID]), None, Texts::Plain)?;
+    let ids = Columns::new(Table::Samples.name(), &ids).u64(column::SERIES_ID)?;
     let mut row = 0;
-    let same = ids.chunk_by(|one, next| one == next);
-    same.filter_map(|same| {
-        let rows = row..row + same.len();
-        row = rows.end;
-        let place = gathered.place(*same.first()?)?;
+    let same = ids.values().chunk_by(|one, next| one == next);
+    let runs = same.filter_map(|same| {
+        let start = row;
+        row += same.len();
+        same.first().map(|id| (*id, start))
+    });
+    let runs: SeriesRuns = runs.collect();
+    let found = wanted(&runs, rows, gathered);
+    metadata.keep_series_runs(group, runs, rows);
+    Ok(found)
+}
+
+fn wanted(runs: &[(u64, usize)], rows: usize, gathered: &Gathered<'_>) -> Vec<Run> {
+    let starts = runs.iter().map(|(_id, start)| *start);
+    let ends = starts.skip(1).chain([rows]);
+    let runs = runs.iter().zip(ends);
+    let wanted = runs.filter_map(|((id, start), end)| {
+        let place = gathered.place(*id)?;
+        let rows = *start..end;
         Some(Run { place, rows })
-    })
-    .collect()
+    });
+    wanted.collect()
 }
 
 /// Leaves the rows in the window, both ends inclusive; their times. `times` are those of all rows of the runs.

@@ -20,6 +20,12 @@ use crate::segment::index::cube::Cube;
 use crate::segment::index::{INDEX_KEY, IndexError, IndexHeader, IndexPlace};
 use crate::tables::column;
 
+/// Rows that a series has in a row group on average at least, for its place to be remembered.
+const RUN_ROWS_MIN: usize = 64;
+
+/// The series of a row group, in the order of its rows: their ids, and the row at which each begins.
+pub(crate) type SeriesRuns = Vec<(u64, usize)>;
+
 /// Bytes after a Parquet file's metadata: its length and the magic number.
 const PARQUET_TAIL_BYTES: u64 = 8;
 
@@ -50,6 +56,8 @@ pub(crate) struct SegmentMetadata {
     pub(super) roots: HashMap<String, Range<usize>>,
     /// By row group.
     pub(super) pages: Vec<OnceLock<Arc<PageIndex>>>,
+    /// By row group, of segments of samples.
+    series: Vec<OnceLock<SeriesRuns>>,
     /// `None` when there is no index.
     pub(super) index: Result<Option<IndexHeader>, IndexError>,
     pub(super) cube: OnceLock<Option<Arc<Cube>>>,
@@ -83,6 +91,7 @@ impl SegmentMetadata {
             roots.entry(root).or_insert(leaf..leaf).end = leaf + 1;
         }
         let index = read_index(input, &parquet);
+        let groups = parquet.row_groups().len();
         Ok(Self {
             plain,
             dictionary,
@@ -94,6 +103,7 @@ impl SegmentMetadata {
                 .iter()
                 .map(|_group| OnceLock::new())
                 .collect(),
+            series: (0..groups).map(|_group| OnceLock::new()).collect(),
             index,
             cube: OnceLock::new(),
         })
@@ -101,6 +111,21 @@ impl SegmentMetadata {
 
     pub(crate) fn parquet(&self) -> &ParquetMetaData {
         self.plain.metadata()
+    }
+
+    /// Where the series of a row group are, if that is remembered.
+    pub(crate) fn series_runs(&self, group: usize) -> Option<&[(u64, usize)]> {
+        self.series.get(group)?.get().map(Vec::as_slice)
+    }
+
+    /// Remembers where the series of a row group are, unless there are too many for its rows.
+    pub(crate) fn keep_series_runs(&self, group: usize, mut runs: SeriesRuns, rows: usize) {
+        if let Some(known) = self.series.get(group)
+            && runs.len().saturating_mul(RUN_ROWS_MIN) <= rows
+        {
+            runs.shrink_to_fit();
+            let _another_thread_was_first = known.set(runs);
+        }
     }
 
     /// Memory it takes, about.
@@ -112,7 +137,12 @@ impl SegmentMetadata {
             Ok(Some(header)) => header.cube_range().map_or(0, |(_offset, length)| length),
             _ => 0,
         };
+        let has_series = self.leaves.contains_key(column::SERIES_ID);
+        let rows = self.parquet().file_metadata().num_rows();
+        let rows = usize::try_from(rows).unwrap_or(0);
+        let runs = usize::from(has_series) * rows / RUN_ROWS_MIN * size_of::<(u64, usize)>();
         self.parquet().memory_size()
+            + runs
             + page_index::memory(self.parquet())
             + self.plain.schema().fields().len() * PER_FIELD_BYTES
             + cube * CUBE_FACTOR

@@ -157,7 +157,7 @@ pub(super) fn memory(parquet: &ParquetMetaData) -> usize {
     chunks.map(of_chunk).sum()
 }
 
-pub(super) fn rows_of(group: &RowGroupMetaData) -> usize {
+pub(crate) fn rows_of(group: &RowGroupMetaData) -> usize {
     usize::try_from(group.num_rows()).unwrap_or(0)
 }
 
