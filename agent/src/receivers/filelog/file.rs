@@ -4,7 +4,9 @@
 //! has an [`OpenFile`] with a descriptor, a buffer and lines. What has been read but not handed on can be forgotten
 //! and read again, so a file can be closed at any moment.
 
+mod carried;
 mod look;
+mod recent;
 
 use std::fs::{File, Metadata};
 use std::io;
@@ -15,6 +17,8 @@ use std::time::Instant;
 
 use vervet_wire::otlp::Resource;
 
+use self::carried::Carried;
+use self::recent::{RECENT_BYTES, hand_on, remember};
 use super::content::{self, Chunk, Compression, Content};
 use super::framing::Framing;
 use super::identity::{FileId, Mark, Prefix, TAIL_BYTES, Tail, read_up_to};
@@ -23,8 +27,6 @@ use super::pasts::Past;
 use super::watch;
 use crate::pipeline::{FileFate, FilePosition};
 
-/// Bytes before the place reached that are kept while a file is open: what a copy that ends there must end with.
-const RECENT_BYTES: usize = 4 << 10;
 /// The buffer has room for so much more than the file was seen to hold.
 const GROWTH_BYTES: u64 = 4 << 10;
 /// Less than this is left to a file in a room of its own between two turns (bytes, records).
@@ -57,6 +59,8 @@ pub(super) struct TailedFile {
     pub(super) copy_of: Option<FileId>,
     /// It was taken for content that was read, and did not hold it.
     pub(super) is_doubted: bool,
+    /// What is left of it stands before what is read of the file after it, which hands it on.
+    pub(super) is_lent: bool,
     /// It has no name any more: what is not read through its descriptor is lost.
     pub(super) is_deleted: bool,
     /// Told to the batches with something of it.
@@ -76,6 +80,8 @@ pub(super) struct OpenFile {
     content: Content,
     /// What has been read from the mark on.
     pub(super) buffer: Vec<u8>,
+    carried: Option<Box<Carried>>,
+    pub(super) opened_at: Instant,
     pub(super) lines: Lines,
     pub(super) resource: Resource<'static>,
     /// What was known of pods when the resource was made; `None` while its pod is waited for.
@@ -125,6 +131,7 @@ impl TailedFile {
             finished_bytes: 0,
             copy_of: None,
             is_doubted: false,
+            is_lent: false,
             is_deleted: false,
             fate: FileFate::default(),
             grown_at: now,
@@ -137,7 +144,7 @@ impl TailedFile {
 
     /// The next byte to read.
     fn read_offset(&self) -> u64 {
-        let held = self.open.as_ref().map_or(0, |open| open.buffer.len());
+        let held = self.open.as_ref().map_or(0, |open| open.own().len());
         self.mark.offset + held as u64
     }
 
@@ -188,6 +195,8 @@ impl TailedFile {
         self.open = Some(Box::new(OpenFile {
             content: Content::new(file, self.compression)?,
             buffer: Vec::new(),
+            carried: None,
+            opened_at: Instant::now(),
             lines,
             resource,
             generation: None,
@@ -334,17 +343,11 @@ impl TailedFile {
     /// The first `bytes` of the buffer have been handed on.
     pub(super) fn consume(&mut self, bytes: usize) {
         let Some(open) = &mut self.open else { return };
-        let bytes = bytes.min(open.buffer.len());
-        open.remember(bytes);
-        let before = match open.buffer.get(..bytes) {
-            Some(taken) if taken.len() > RECENT_BYTES => taken,
-            _ => &open.recent,
-        };
-        self.mark.waymarks.advance(bytes, before);
+        let bytes = open.consume_carried(bytes.min(open.buffer.len()));
+        let read = open.buffer.get(..bytes).unwrap_or_default();
+        hand_on(&mut self.mark, &mut open.recent, read);
         open.buffer.drain(..bytes);
         open.lines.shift(bytes);
-        self.mark.offset += bytes as u64;
-        self.mark.tail = Tail::of(&open.recent);
     }
 
     /// The content so far is gone from the file, of which nothing is known any more: what was read of it. The
@@ -410,6 +413,10 @@ impl TailedFile {
         }
     }
 
+    pub(super) fn seen_modified(&self) -> u64 {
+        self.seen_modified
+    }
+
     pub(super) fn prefix(&self) -> Prefix {
         self.mark.prefix
     }
@@ -443,15 +450,14 @@ impl OpenFile {
     /// Whether the file still holds, before `offset`, what was read there.
     fn continues(&self, file: &File, offset: u64) -> io::Result<bool> {
         let mut expected = [0; TAIL_BYTES];
-        let from_buffer = self.buffer.len().min(TAIL_BYTES);
+        let own = self.own();
+        let from_buffer = own.len().min(TAIL_BYTES);
         let from_recent = self.recent.len().min(TAIL_BYTES - from_buffer);
         let parts = [
             self.recent
                 .get(self.recent.len() - from_recent..)
                 .unwrap_or_default(),
-            self.buffer
-                .get(self.buffer.len() - from_buffer..)
-                .unwrap_or_default(),
+            own.get(own.len() - from_buffer..).unwrap_or_default(),
         ];
         let known = from_recent + from_buffer;
         for (to, from) in expected.iter_mut().zip(parts.into_iter().flatten()) {
@@ -467,18 +473,8 @@ impl OpenFile {
 
     /// The whole buffer stands before the mark.
     fn pass(&mut self) {
-        self.remember(self.buffer.len());
+        remember(&mut self.recent, &self.buffer);
         self.buffer.clear();
-    }
-
-    fn remember(&mut self, bytes: usize) {
-        let start = bytes.saturating_sub(RECENT_BYTES);
-        let read = self.buffer.get(start..bytes).unwrap_or_default();
-        let surplus = (self.recent.len() + read.len()).saturating_sub(RECENT_BYTES);
-        self.recent.drain(..surplus);
-        // Never more room than there may be bytes: every open file has this.
-        self.recent.reserve_exact(read.len());
-        self.recent.extend_from_slice(read);
     }
 
     /// The last bytes handed on.

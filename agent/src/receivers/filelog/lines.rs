@@ -27,7 +27,7 @@ use record::{Appended, Line};
 const LINE_WAIT: Duration = Duration::from_millis(400);
 /// How long the rest of a line is waited for that a container runtime cut into pieces, at least: handed out in pieces, a
 /// secret across a cut is not found.
-const PIECE_WAIT: Duration = Duration::from_secs(10);
+pub(super) const PIECE_WAIT: Duration = Duration::from_secs(10);
 /// Bytes that overlapping records may hold up before all are handed out as they are.
 const HELD_BYTES_MAX: usize = 4 << 20;
 /// The file itself, and a container's two streams.
@@ -216,6 +216,11 @@ impl Lines {
                 *open = None;
             }
         }
+    }
+
+    /// Whether what follows is the rest of a line over the limit.
+    pub(super) fn is_dropping(&self) -> bool {
+        self.dropping
     }
 
     /// Whether any record waits.

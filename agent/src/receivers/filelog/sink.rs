@@ -40,6 +40,8 @@ pub(super) struct Sink {
     positions: HashMap<FileId, FilePosition>,
     /// What has become of files whose positions went before.
     news: HashMap<FileId, FileState>,
+    /// Bytes of files that were handed on with what follows them in other files.
+    carried: Vec<(FileId, usize)>,
     /// What each file gave to it, a turn or more each.
     parts: Vec<FilePart>,
     /// No record is observed before this (nanoseconds since the epoch).
@@ -71,6 +73,7 @@ impl Sink {
             records: 0,
             positions: HashMap::new(),
             news: HashMap::new(),
+            carried: Vec::new(),
             parts: Vec::new(),
             next_observed: 0,
             since: None,
@@ -177,8 +180,23 @@ impl Sink {
             .truncated(scanned.truncated, scanned.dropped_bytes);
     }
 
-    /// Takes the records of a file that are complete.
+    /// Takes what is left of a file that may be at its end, a last line without line feed included. The pieces of a line
+    /// wait for its rest, which may be in another file.
+    pub(super) fn take_end(&mut self, file: &mut TailedFile, now: Instant) {
+        self.scan(file, true, now);
+        self.take_whole(file);
+    }
+
+    /// What was handed on of files since the last call, besides their own records.
+    pub(super) fn take_carried(&mut self) -> Vec<(FileId, usize)> {
+        std::mem::take(&mut self.carried)
+    }
+
+    /// Takes the records of a file that are complete. What it has lent goes with another one's.
     pub(super) fn take_ready(&mut self, file: &mut TailedFile) {
+        if file.is_lent {
+            return;
+        }
         let Some(open) = &mut file.open else { return };
         let (records, end) = open.lines.ready();
         if records > 0 {
@@ -232,6 +250,10 @@ impl Sink {
         }
         if records > 0 {
             self.positions.insert(file.id, file.position());
+        }
+        if let Some(on) = file.carried_on() {
+            self.positions.insert(on.id, on.position);
+            self.carried.push((on.id, on.bytes));
         }
     }
 

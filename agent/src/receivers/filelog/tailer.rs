@@ -7,6 +7,7 @@ mod change;
 mod kin;
 mod leftovers;
 mod names;
+mod pieces;
 mod pods;
 mod reading;
 mod stop;
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 
+use self::pieces::Pieces;
 use super::change::ChangeSlot;
 use super::discovery::{Discovery, Patterns};
 use super::file::{Scratch, TailedFile};
@@ -74,7 +76,8 @@ pub(super) struct Tailer {
     /// Folders in which the rest of a file is to be looked for.
     searches: HashSet<PathBuf>,
     unread: Unread,
-    /// Files whose pod is not known yet.
+    pieces: Pieces,
+    /// Files whose pod is not known yet, or that wait for the one before them.
     held: Vec<FileId>,
     /// Paths that could not be opened, so that each is logged once.
     failed: HashSet<PathBuf>,
@@ -197,6 +200,7 @@ impl Tailer {
             leftovers: Leftovers::new(now),
             searches: HashSet::new(),
             unread: Unread::default(),
+            pieces: Pieces::default(),
             held: Vec::new(),
             failed: HashSet::new(),
             scratch: Scratch::default(),
@@ -247,6 +251,7 @@ impl Tailer {
             }
         }
         let deleted = self.deleted();
+        self.call_back_all();
         // Whole lines that wait for the rest of a trace go now; they will not be waited for later.
         for id in std::mem::take(&mut self.open) {
             if let Some(file) = self.files.get_mut(&id) {
@@ -294,7 +299,7 @@ impl Tailer {
             offset: file.mark.offset,
             behind_bytes: file.behind_bytes(),
             format: file.format,
-            rotated: file.path.as_os_str() != file.first_name.as_str(),
+            rotated: names::has_other_name(file),
             gone: file.gone_at.is_some(),
             deleted: file.is_deleted,
         });
@@ -350,8 +355,9 @@ impl Tailer {
             let Some(file) = self.files.get_mut(id) else {
                 continue;
             };
+            let is_lent = file.is_lent;
             let Some(open) = &mut file.open else { continue };
-            if !open.lines.is_empty() {
+            if !open.lines.is_empty() && !is_lent {
                 open.lines.expire(now);
                 self.sink.take_ready(file);
             }
@@ -406,9 +412,11 @@ impl Tailer {
 
     /// Forgets a file; what was read of it is remembered.
     fn give_up(&mut self, id: FileId) {
+        self.call_back(id);
         let Some(mut file) = self.files.remove(&id) else {
             return;
         };
+        self.forget_rotated(&file);
         self.counts.files.dec();
         self.first_looks -= usize::from(file.first_look.take().is_some());
         self.live.remove(file.prefix(), id);

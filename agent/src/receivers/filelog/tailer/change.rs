@@ -16,6 +16,7 @@ impl Tailer {
         let Some(change) = self.changes.take() else {
             return;
         };
+        self.settle_loans();
         // Whatever is there now is no file that appeared under the new rules.
         self.due.sweep = Instant::now();
         self.find();
@@ -49,6 +50,7 @@ impl Tailer {
         for id in self.open.clone() {
             self.attach_by_new_rules(id);
         }
+        self.settle_loans();
         for file in self.files.values_mut() {
             file.reconsider();
         }

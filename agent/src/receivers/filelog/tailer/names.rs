@@ -51,6 +51,7 @@ impl Tailer {
             if let Some(file) = self.files.get_mut(&id) {
                 file.gone_at = Some(now);
                 self.counts.rotations.inc();
+                self.note_rotated(id);
                 self.check_gone(id);
             }
         }
@@ -113,6 +114,7 @@ impl Tailer {
         });
         if !is_other {
             file.path = path;
+            self.note_rotated(id);
             return;
         }
         // The file is gone, and another one has got its inode.
@@ -188,6 +190,7 @@ impl Tailer {
         self.keep_first_look(&mut file, opened);
         self.files.insert(id, Box::new(file));
         self.look_at(id);
+        self.note_rotated(id);
         // One that is idle costs no descriptor.
         if !self.unread.queued.contains(&id) {
             self.forget_first_look(id);
@@ -246,6 +249,7 @@ impl Tailer {
                 {
                     file.first_name = from.to_string_lossy().into_owned();
                 }
+                self.note_rotated(id);
                 self.counts.rotations.inc();
             }
         }
@@ -260,6 +264,11 @@ fn first_name(config: &FilelogConfig, path: &Path) -> String {
         .flatten();
     let name = target.as_deref().unwrap_or(path);
     name.to_string_lossy().into_owned()
+}
+
+/// Whether it goes by another name than it was first read under. A runtime's link is none.
+pub(super) fn has_other_name(file: &TailedFile) -> bool {
+    file.path.as_os_str() != file.first_name.as_str() && !file.path.starts_with(CONTAINER_LINKS)
 }
 
 /// The file at `path`, if it is that one and can be opened.

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, getrlimit};
 
+use super::names::has_other_name;
 use super::{Tailer, UNWATCHED_LOOK_INTERVAL, WATCHED_LOOK_INTERVAL};
 use crate::receivers::filelog::content::{self, Compression};
 use crate::receivers::filelog::file::{TailedFile, Turn};
@@ -132,15 +133,16 @@ impl Tailer {
             return;
         };
         let waits = self.unread.queued.contains(&id)
+            // For the rest of its last line, which is in the next file.
+            || file.is_lent
             // For the end of the file it repeats.
             || (file.copy_of.is_some() && file.first_look.is_some());
         if waits {
             return;
         }
         let Some(gone_at) = file.gone_at else {
-            let is_rotated = file.path.as_os_str() != file.first_name.as_str();
-            if is_rotated && now.duration_since(file.grown_at) > RENAMED_END_AFTER {
-                self.sink.take_rest(file, now);
+            if has_other_name(file) && now.duration_since(file.grown_at) > RENAMED_END_AFTER {
+                self.sink.take_end(file, now);
             }
             return;
         };
@@ -148,7 +150,7 @@ impl Tailer {
             .duration_since(file.grown_at)
             .min(now.duration_since(gone_at));
         if quiet > END_AFTER {
-            self.sink.take_rest(file, now);
+            self.sink.take_end(file, now);
         }
         let is_deleted = matches!(file.look(), Ok(Some(look)) if look.deleted);
         let patience = if is_deleted {
@@ -156,7 +158,11 @@ impl Tailer {
         } else {
             ROTATED_IDLE
         };
-        if quiet > patience {
+        let has_pieces = file
+            .open
+            .as_ref()
+            .is_some_and(|open| !open.lines.is_empty());
+        if quiet > patience && !has_pieces {
             self.give_up(id);
         }
     }
@@ -183,6 +189,8 @@ impl Tailer {
 
     pub(super) fn turn(&mut self, id: FileId, now: Instant) {
         self.has_news = true;
+        // It goes on after what it has lent, or is to be read for another reason.
+        self.call_back(id);
         let Some(mut file) = self.files.remove(&id) else {
             return;
         };
@@ -191,6 +199,7 @@ impl Tailer {
             self.unread.push_first(&file);
         }
         self.files.insert(id, file);
+        self.settle_loans();
         match result {
             Ok(true) => {
                 if let Some(file) = self.files.get(&id) {
@@ -207,7 +216,7 @@ impl Tailer {
         if file.open.is_none() && !self.open(file)? {
             return Ok(false);
         }
-        if !self.meet_pod(file)? {
+        if !self.meet_pod(file)? || !self.meet_previous(file, now) {
             return Ok(false);
         }
         if let Some(open) = &mut file.open {
@@ -344,6 +353,7 @@ impl Tailer {
 
     /// A file holds less than was read of it.
     fn cut(&mut self, id: FileId) {
+        self.call_back(id);
         let Some(mut file) = self.files.remove(&id) else {
             return;
         };

@@ -6,6 +6,7 @@ use super::*;
 use crate::pipeline::SOURCE_BATCHES_MAX;
 
 mod inodes;
+mod pieces;
 
 /// A pattern that names the rotated files, too.
 fn all_of(path: &Path) -> PathBuf {
