@@ -198,7 +198,8 @@ impl Pasts {
         }
     }
 
-    /// To be stored by a receiver that has found no file yet: at its next start it is none that has never been at work.
+    /// To be stored by a receiver, which may have found no file yet: at its next start it is none that has never been at
+    /// work.
     pub(super) fn marker() -> FilePosition {
         FilePosition {
             device: NO_DEVICE,
@@ -467,6 +468,11 @@ impl<'f> Candidate<'f> {
             modified_unix_nano: self.modified_unix_nano,
         })
     }
+}
+
+/// Whether a position stands for no content, but for the receiver.
+pub(super) fn is_marker(position: &FilePosition) -> bool {
+    (position.device, position.inode) == (NO_DEVICE, MARKER)
 }
 
 /// Whether the file ends, at `size`, with the last bytes of `expected`.

@@ -24,7 +24,7 @@ use super::discovery::{Discovery, Patterns};
 use super::file::{Scratch, TailedFile};
 use super::framing::Framing;
 use super::identity::FileId;
-use super::pasts::{Past, Pasts, PrefixIndex};
+use super::pasts::{self, Past, Pasts, PrefixIndex};
 use super::progress::FileView;
 use super::sink::Sink;
 use super::watch::{Event, Watcher};
@@ -106,6 +106,8 @@ pub(super) struct Tailer {
 struct Start {
     /// The receiver has never been at work.
     is_first: bool,
+    /// Nothing is stored that tells of it as long as it is configured: positions of files that are over are dropped.
+    is_unmarked: bool,
     /// It was reloaded, and had these.
     globs_before: Option<Patterns>,
 }
@@ -177,7 +179,11 @@ impl Tailer {
     ) -> Self {
         let counts = context.metrics.filelog.of(context.output.receiver());
         let resume = std::mem::take(&mut context.resume);
-        let (is_first, pasts) = (resume.is_empty(), Pasts::new(resume));
+        let start = Start {
+            is_first: resume.is_empty(),
+            is_unmarked: !resume.iter().any(pasts::is_marker),
+            globs_before: None,
+        };
         let framing = config.framing.clone();
         let now = Instant::now();
         let watcher = {
@@ -196,7 +202,7 @@ impl Tailer {
             first_looks: 0,
             live: PrefixIndex::default(),
             unread_by_prefix: PrefixIndex::default(),
-            pasts,
+            pasts: Pasts::new(resume),
             leftovers: Leftovers::new(now),
             searches: HashSet::new(),
             unread: Unread::default(),
@@ -212,10 +218,7 @@ impl Tailer {
                 unwatched_look: now + UNWATCHED_LOOK_INTERVAL,
             },
             first_sweep: true,
-            start: Start {
-                is_first,
-                globs_before: None,
-            },
+            start,
             unmatched_told: 0,
             has_news: true,
             had_news: true,

@@ -64,7 +64,7 @@ impl Tailer {
         self.tell_of_unmatched();
         if self.first_sweep {
             self.first_sweep = false;
-            if self.start.is_first && self.config.spec.start_at == StartAt::End {
+            if self.start.is_unmarked && self.config.spec.start_at == StartAt::End {
                 // Also where there is no file: what comes while the agent is down is not there at the first start.
                 self.sink.note_position(Pasts::marker(), now);
             }

@@ -160,6 +160,29 @@ fn start_at_end_reads_files_that_came_while_the_agent_was_down() {
     }
 }
 
+/// The positions of files that are over are dropped one day.
+#[test]
+fn start_at_end_knows_that_it_is_no_first_start_whatever_has_become_of_the_files() {
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path().join("app.log");
+    write(&path, 0..10);
+    let mut hand = Hand::new(&path, Vec::new());
+    assert_eq!(hand.look_and_read(), lines(0..10));
+    let at_end = FilelogSpec {
+        start_at: StartAt::End,
+        ..spec(&path)
+    };
+    let before: Vec<_> = hand.positions.iter().map(|known| known.inode).collect();
+    let mut hand = hand.again(at_end.clone());
+    assert_eq!(hand.look_and_read(), [""; 0]);
+    fs::remove_file(&path).expect("removed");
+    hand.positions
+        .retain(|known| !before.contains(&known.inode));
+    write(&path, 10..11);
+    let mut hand = hand.again(at_end);
+    assert_eq!(hand.look_and_read(), lines(10..11));
+}
+
 #[test]
 fn start_at_end_counts_for_what_other_globs_find_at_a_reload() {
     let folder = tempfile::tempdir().expect("folder");
