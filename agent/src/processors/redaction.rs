@@ -23,6 +23,7 @@ mod names;
 mod network;
 mod query;
 mod scan;
+mod states;
 mod user_info;
 mod values;
 mod work;
@@ -56,7 +57,7 @@ const HASH_KEY_BYTES_MIN: usize = 16;
 /// Largest compiled form of one pattern (bytes).
 const PATTERN_BYTES_MAX: usize = 1 << 20;
 
-/// Keys whose values go unless `keys` says otherwise.
+/// Keys whose values go unless they tell a state, or `keys` says otherwise.
 const KEYS_DEFAULT: [&str; 36] = [
     "password",
     "passwd",

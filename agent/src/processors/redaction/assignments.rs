@@ -26,6 +26,7 @@ use super::heads::Head;
 use super::judged;
 use super::lists::{self, HEADERS};
 use super::names::{self, Secrecy, SecretKey, Tail};
+use super::states;
 
 /// Texts that are searched with one table of some hundred KiB; more take a smaller, slower form.
 const TABLE_TEXTS_MAX: usize = 360;
@@ -227,6 +228,11 @@ fn is_secret(text: &[u8], given: &Given) -> bool {
     }
     let bytes = text.get(given.place.clone()).unwrap_or_default();
     let is_quoted = is_quoted(text, &given.place);
+    if !given.secrecy.is_judged() {
+        let behind = text.get(given.place.end..).filter(|_| !is_quoted);
+        let is_folder = given.secrecy == Secrecy::Folder && judged::is_folder(bytes);
+        return !is_folder && !states::is_state(bytes, behind.unwrap_or_default());
+    }
     judged::is_secret(given.secrecy, bytes, is_quoted, is_quoted || given.is_apart)
         || (is_group(text, given.place.start) && value::holds_secret(bytes))
 }

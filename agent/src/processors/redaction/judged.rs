@@ -3,6 +3,7 @@
 //! words of a language.
 
 use super::names::{self, Secrecy};
+use super::states;
 
 /// Shortest value that may be a secret (bytes).
 const SECRET_BYTES_MIN: usize = 8;
@@ -120,6 +121,8 @@ const STATES: [&[u8]; 26] = [
 pub(super) fn is_secret(secrecy: Secrecy, value: &[u8], is_quoted: bool, is_apart: bool) -> bool {
     match secrecy {
         Secrecy::Always => true,
+        Secrecy::Sure => !states::is_state(value, b""),
+        Secrecy::Folder => !states::is_state(value, b"") && !is_folder(value),
         Secrecy::Likely => match is_apart {
             true => is_likely(value, is_quoted),
             false => looks_secret(value, is_quoted),
@@ -169,7 +172,20 @@ pub(super) fn looks_secret(value: &[u8], is_quoted: bool) -> bool {
         let is_long = value.len() >= LETTERS_MIN && is_random(value);
         return is_long || (value.len() >= MIXED_MIN && is_scattered(value));
     }
-    !is_measure(value) && !is_wordy(value)
+    !is_measure(value) && !is_wordy(value) && !is_constant(value)
+}
+
+/// A name in capitals with a number behind it: `T_STRING123`.
+pub(super) fn is_constant(value: &[u8]) -> bool {
+    const DIGITS_MAX: usize = 3;
+    const LETTERS_MIN: usize = 5;
+    let digits = value.iter().rev().take_while(|byte| byte.is_ascii_digit());
+    let digits = digits.count();
+    let (word, _) = value
+        .split_at_checked(value.len() - digits)
+        .unwrap_or_default();
+    let is_part = |byte: &u8| byte.is_ascii_uppercase() || *byte == b'_';
+    digits <= DIGITS_MAX && word.len() >= LETTERS_MIN && word.iter().all(is_part)
 }
 
 /// A path, an address or a placeholder: `/run/token1`, `https://...`, `$TOKEN_1`, `%TOKEN_1%`.
@@ -181,6 +197,11 @@ pub(super) fn is_place(value: &[u8]) -> bool {
         [b'.' | b'#', ..] => true,
         _ => memchr::memmem::find(value, b"://").is_some(),
     }
+}
+
+/// A path from the root, as the shell's `PWD` is one.
+pub(super) fn is_folder(value: &[u8]) -> bool {
+    value.starts_with(b"/") && is_place(value)
 }
 
 /// Whether what stands behind a `/` is base64, not the rest of a path: padded, or with a part that has capitals, letters and
@@ -335,6 +356,7 @@ mod tests {
             "%{token1}",
             "12500seconds",
             "RightShiftAssignment",
+            "T_STRING123",
             "EndOfFileToken",
             "X-Api-Key-Identifier",
         ] {

@@ -43,6 +43,10 @@ pub(super) struct SecretKey {
 pub(super) enum Secrecy {
     /// It is secret.
     Always,
+    /// It is, unless it says what became of the secret.
+    Sure,
+    /// It is, unless it says so or is a path: the shell's `PWD`.
+    Folder,
     /// It is, unless it looks like a count or a state.
     Likely,
     /// It is if it looks so.
@@ -54,13 +58,13 @@ pub(super) enum Secrecy {
 impl Secrecy {
     /// The value decides.
     pub(super) fn is_judged(self) -> bool {
-        self != Self::Always
+        matches!(self, Self::Likely | Self::Judged | Self::Counted)
     }
 
     /// What the plural of the key says.
     pub(super) fn many(self) -> Self {
         match self {
-            Self::Always | Self::Likely => Self::Likely,
+            Self::Always | Self::Sure | Self::Folder | Self::Likely => Self::Likely,
             Self::Judged | Self::Counted => Self::Counted,
         }
     }
@@ -138,9 +142,15 @@ impl SecretKey {
             });
             keys.collect::<Vec<_>>()
         };
-        let always = KEYS_DEFAULT.iter().map(|key| Self::new(key));
-        always
-            .chain(of(&KEYS_LIKELY, Secrecy::Likely))
+        let secrecy = |key: &str| match key {
+            "pwd" => Secrecy::Folder,
+            _ => Secrecy::Sure,
+        };
+        let sure = KEYS_DEFAULT.iter().map(|key| Self {
+            secrecy: secrecy(key),
+            ..Self::new(key)
+        });
+        sure.chain(of(&KEYS_LIKELY, Secrecy::Likely))
             .chain(of(&KEYS_JUDGED, Secrecy::Judged))
             .collect()
     }
@@ -220,7 +230,7 @@ impl KeyNames {
                 return Some(Secrecy::Always);
             }
             let before = name.get(..at).unwrap_or_default();
-            if !judged::is_of_something_else(before) {
+            if !key.secrecy.is_judged() || !judged::is_of_something_else(before) {
                 found = Some(found.map_or(key.secrecy, |found: Secrecy| found.min(key.secrecy)));
             }
         }
@@ -431,7 +441,7 @@ mod tests {
             assert_eq!(secrecy(name), Some(Secrecy::Judged), "{name}");
         }
         for name in ["access_token", "X-Auth-Token", "botToken"] {
-            assert_eq!(secrecy(name), Some(Secrecy::Always), "{name}");
+            assert_eq!(secrecy(name), Some(Secrecy::Sure), "{name}");
         }
         for name in ["tokens", "max_tokens", "resetTokens"] {
             assert_eq!(secrecy(name), Some(Secrecy::Counted), "{name}");

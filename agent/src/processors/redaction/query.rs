@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::judged;
 use super::work;
 
 /// Longest name of a parameter that is looked up (bytes).
@@ -66,7 +67,10 @@ impl QueryParameters {
         let length = value.iter().take_while(|byte| !is_end(**byte)).count();
         work::read(length);
         let at = start + equals + 1;
-        (length > 0).then_some(at..at + length)
+        // At the front of a text a name may be that of a signal, or of a symbol: `sig=SIGTERM`.
+        let (value, behind) = value.split_at_checked(length)?;
+        let is_form = start > 0 || behind.first() == Some(&b'&');
+        (length > 0 && (is_form || !judged::is_constant(value))).then_some(at..at + length)
     }
 }
 

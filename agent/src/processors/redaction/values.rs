@@ -420,6 +420,8 @@ fn name_in<'v>(value: &'v Value<'_>) -> Option<&'v str> {
 fn is_secret_by(secrecy: Secrecy, value: &Value<'_>) -> bool {
     match value {
         _ if secrecy == Secrecy::Always => true,
+        // Only what is said in words is no secret.
+        Value::Empty | Value::Bool(_) | Value::Int(_) | Value::Double(_) => !secrecy.is_judged(),
         Value::String(text) => judged::is_secret(secrecy, text.as_bytes(), true, true),
         // A token in bytes is no count.
         Value::Bytes(_) => true,
@@ -429,7 +431,6 @@ fn is_secret_by(secrecy: Secrecy, value: &Value<'_>) -> bool {
             let mut values = entries.iter().map(|entry| &entry.value);
             values.any(|value| is_secret_by(secrecy, value))
         }
-        Value::Empty | Value::Bool(_) | Value::Int(_) | Value::Double(_) => false,
     }
 }
 
