@@ -44,7 +44,7 @@ use detector::Detector;
 use names::SecretKey;
 use query::QueryParameters;
 use scan::{Cover, Scanner};
-use values::Redactor;
+use values::{Noted, Redactor};
 
 use super::{DropReason, Outcome, StepContext};
 use crate::config::Mistakes;
@@ -319,34 +319,34 @@ pub(super) struct RedactionStep {
 
 impl RedactionStep {
     pub(super) fn resource(&self, resource: &mut Resource<'_>) -> bool {
-        let mut rules = Vec::new();
+        let mut noted = Noted::default();
         self.redactor
-            .attributes(&mut resource.attributes, &mut rules);
-        self.count(&rules)
+            .attributes(&mut resource.attributes, &mut noted);
+        self.count(&noted.rules)
     }
 
     pub(super) fn scope(&self, scope: &mut Scope<'_>) -> bool {
-        let mut rules = Vec::new();
-        self.redactor.scope(scope, &mut rules);
-        self.count(&rules)
+        let mut noted = Noted::default();
+        self.redactor.scope(scope, &mut noted);
+        self.count(&noted.rules)
     }
 
     pub(super) fn log(&self, resource: &Resource<'_>, record: &mut LogRecord<'_>) -> Outcome {
-        let mut rules = Vec::new();
+        let mut noted = Noted::default();
         let private_key = self.redactor.rule(Detector::PrivateKey);
-        let cut = private_key.and_then(|rule| self.cut_key(resource, record, rule, &mut rules));
+        let cut = private_key.and_then(|rule| self.cut_key(resource, record, rule, &mut noted));
         // A borrowed text outlives its covering, so that only what holds a key is looked at.
         let (text, opening) = match (&record.body, private_key) {
             (Value::String(Cow::Borrowed(text)), Some(_)) => (Some(*text), None),
             (Value::String(Cow::Owned(text)), Some(_)) => (None, blocks::opening(text)),
             _ => (None, None),
         };
-        let dropped_by = cut.or(self.redactor.log(record, &mut rules));
-        let text = text.filter(|_| private_key.is_some_and(|rule| rules.contains(&rule)));
+        let dropped_by = cut.or(self.redactor.log(record, &mut noted));
+        let text = text.filter(|_| private_key.is_some_and(|rule| noted.rules.contains(&rule)));
         if let Some(opening) = opening.or_else(|| text.and_then(blocks::opening)) {
             self.blocks.open(resource, opening);
         }
-        let changed = self.count(&rules);
+        let changed = self.count(&noted.rules);
         match dropped_by.and_then(|rule| self.reasons.get(rule)) {
             Some(reason) => Err(reason.clone()),
             None => Ok(changed),
@@ -360,25 +360,25 @@ impl RedactionStep {
         resource: &Resource<'_>,
         record: &mut LogRecord<'_>,
         rule: usize,
-        rules: &mut Vec<usize>,
+        noted: &mut Noted,
     ) -> Option<usize> {
         let Value::String(text) = &record.body else {
             return None;
         };
         let place = self.blocks.rest(resource, text)?;
-        self.redactor.cut(&mut record.body, place, rule, rules)
+        self.redactor.cut(&mut record.body, place, rule, noted)
     }
 
     pub(super) fn span(&self, span: &mut Span<'_>) -> Outcome {
-        let mut rules = Vec::new();
-        self.redactor.span(span, &mut rules);
-        Ok(self.count(&rules))
+        let mut noted = Noted::default();
+        self.redactor.span(span, &mut noted);
+        Ok(self.count(&noted.rules))
     }
 
     pub(super) fn metric(&self, metric: &mut Metric<'_>) -> Outcome {
-        let mut rules = Vec::new();
-        self.redactor.metric(metric, &mut rules);
-        Ok(self.count(&rules))
+        let mut noted = Noted::default();
+        self.redactor.metric(metric, &mut noted);
+        Ok(self.count(&noted.rules))
     }
 
     /// The rules that find something in a field, by its path and its text before.

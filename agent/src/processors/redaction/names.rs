@@ -84,7 +84,9 @@ pub(super) fn tail(text: &[u8], is_whole: bool) -> Tail {
         Some(byte) if byte.is_ascii_alphanumeric() || b"._-".contains(byte) => 0,
         _ => return Tail::default(),
     };
-    let is_many = !is_whole && matches!(text, [b's' | b'S', ..]);
+    // `secretString` is no plural.
+    let is_many = !is_whole
+        && matches!(text, [b's' | b'S', rest @ ..] if !rest.first().is_some_and(u8::is_ascii_lowercase));
     length += usize::from(is_many);
     let rest = text.get(length..).unwrap_or_default();
     let (word, sign) = match rest {
@@ -196,6 +198,11 @@ impl KeyNames {
 
     /// What the last words of a name say of its value; `None` when they are no key.
     pub(super) fn secrecy(&self, name: &[u8]) -> Option<Secrecy> {
+        // `user[password]`, as forms write it.
+        let name = match name {
+            [rest @ .., b'[', b']'] | [rest @ .., b']'] => rest.strip_suffix(b"]").unwrap_or(rest),
+            _ => name,
+        };
         let found = self.of_end(name, true);
         found.or_else(|| {
             let (name, tail) = without_tail(name)?;
@@ -379,6 +386,9 @@ mod tests {
             "sessionid",
             "sessionId",
             "user[password",
+            "user[password]",
+            "user[password][]",
+            "secretString",
         ] {
             assert!(names.secrecy(name.as_bytes()).is_some(), "{name}");
         }

@@ -75,6 +75,12 @@ pub(super) struct Covered {
     pub(super) rules: Vec<usize>,
 }
 
+impl Covered {
+    pub(super) fn into_bytes(self) -> (Vec<u8>, Vec<usize>) {
+        (self.text.into_bytes(), self.rules)
+    }
+}
+
 impl Scanner {
     /// # Errors
     /// The keyword search cannot be built.
@@ -151,6 +157,19 @@ impl Scanner {
             covered.text = self.cover_all(&covered.text, &found);
         }
         Some(covered)
+    }
+
+    /// The text with each place of a secret covered that stands behind a key elsewhere; `None` where it has none.
+    pub(super) fn cover_each(&self, text: &str, secret: &str) -> Option<String> {
+        let places = text.match_indices(secret);
+        let places = places.map(|(at, secret)| Found {
+            place: at..at + secret.len(),
+            rule: self.key_rule(),
+        });
+        let found: Vec<Found> = places
+            .filter(|found| !self.is_cover(text, &found.place))
+            .collect();
+        (!found.is_empty()).then(|| self.cover_all(text, &found))
     }
 
     /// The places of secrets, in order, none overlapping.

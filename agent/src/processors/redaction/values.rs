@@ -1,6 +1,7 @@
 //! Redaction of records: every text they hold, at any depth.
 
 mod list;
+mod same;
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -14,7 +15,9 @@ use super::detector::Detector;
 use super::judged;
 use super::lists::{self, Place};
 use super::names::{KeyNames, Secrecy, SecretKey};
-use super::scan::{Found, Scanner};
+use super::scan::{Covered, Found, Scanner};
+
+pub(super) use same::Noted;
 
 /// Keys shorter than this hold nothing that is looked for in keys (bytes).
 const KEY_BYTES_MIN: usize = 8;
@@ -110,13 +113,13 @@ impl Redactor {
         value: &mut Value<'_>,
         place: Range<usize>,
         rule: usize,
-        rules: &mut Vec<usize>,
+        noted: &mut Noted,
     ) -> Option<usize> {
         if let Value::String(text) = value {
             let found = Found::new(text, place, rule);
             *text = Cow::Owned(self.scanner.cover_all(text, &[found]));
         }
-        match self.fate(vec![rule], rules) {
+        match self.fate(vec![rule], noted) {
             Fate::Goes(rule) => Some(rule),
             Fate::Stays => None,
         }
@@ -130,62 +133,66 @@ impl Redactor {
     pub(in crate::processors) fn log(
         &self,
         record: &mut LogRecord<'_>,
-        rules: &mut Vec<usize>,
+        noted: &mut Noted,
     ) -> Option<usize> {
-        self.attributes(&mut record.attributes, rules);
-        self.mask(&mut record.severity_text, rules);
-        self.mask(&mut record.event_name, rules);
-        match self.value(&mut record.body, rules) {
+        self.attributes(&mut record.attributes, noted);
+        self.mask(&mut record.severity_text, noted);
+        self.mask(&mut record.event_name, noted);
+        let fate = match &mut record.body {
+            Value::String(text) => self.body(text, &mut record.attributes, noted),
+            body => self.value(body, noted),
+        };
+        match fate {
             Fate::Goes(rule) => Some(rule),
             Fate::Stays => None,
         }
     }
 
-    pub(super) fn scope(&self, scope: &mut Scope<'_>, rules: &mut Vec<usize>) {
-        self.mask(&mut scope.name, rules);
-        self.mask(&mut scope.version, rules);
-        self.attributes(&mut scope.attributes, rules);
+    pub(super) fn scope(&self, scope: &mut Scope<'_>, noted: &mut Noted) {
+        self.mask(&mut scope.name, noted);
+        self.mask(&mut scope.version, noted);
+        self.attributes(&mut scope.attributes, noted);
     }
 
-    pub(super) fn span(&self, span: &mut Span<'_>, rules: &mut Vec<usize>) {
-        self.mask(&mut span.name, rules);
-        self.attributes(&mut span.attributes, rules);
+    pub(super) fn span(&self, span: &mut Span<'_>, noted: &mut Noted) {
+        self.mask(&mut span.name, noted);
+        self.attributes(&mut span.attributes, noted);
         for event in &mut span.events {
-            self.mask(&mut event.name, rules);
-            self.attributes(&mut event.attributes, rules);
+            self.mask(&mut event.name, noted);
+            self.attributes(&mut event.attributes, noted);
         }
         for link in &mut span.links {
-            self.attributes(&mut link.attributes, rules);
+            self.attributes(&mut link.attributes, noted);
         }
-        self.mask(&mut span.status_message, rules);
+        self.mask(&mut span.status_message, noted);
     }
 
-    pub(super) fn metric(&self, metric: &mut Metric<'_>, rules: &mut Vec<usize>) {
-        self.mask(&mut metric.description, rules);
-        self.kept_attributes(&mut metric.rest, METRIC_METADATA, rules);
+    pub(super) fn metric(&self, metric: &mut Metric<'_>, noted: &mut Noted) {
+        self.mask(&mut metric.description, noted);
+        self.kept_attributes(&mut metric.rest, METRIC_METADATA, noted);
         match &mut metric.data {
             MetricData::Empty => {}
             MetricData::Gauge(points) | MetricData::Sum { points, .. } => {
                 for point in points {
-                    self.attributes(&mut point.attributes, rules);
-                    self.exemplars(&mut point.rest, 5, rules);
+                    self.attributes(&mut point.attributes, noted);
+                    self.exemplars(&mut point.rest, 5, noted);
                 }
             }
             MetricData::Histogram { points, .. } => {
                 for point in points {
-                    self.attributes(&mut point.attributes, rules);
-                    self.exemplars(&mut point.rest, 8, rules);
+                    self.attributes(&mut point.attributes, noted);
+                    self.exemplars(&mut point.rest, 8, noted);
                 }
             }
             MetricData::ExponentialHistogram { points, .. } => {
                 for point in points {
-                    self.attributes(&mut point.attributes, rules);
-                    self.exemplars(&mut point.rest, 11, rules);
+                    self.attributes(&mut point.attributes, noted);
+                    self.exemplars(&mut point.rest, 11, noted);
                 }
             }
             MetricData::Summary(points) => {
                 for point in points {
-                    self.attributes(&mut point.attributes, rules);
+                    self.attributes(&mut point.attributes, noted);
                 }
             }
         }
@@ -194,39 +201,40 @@ impl Redactor {
     pub(in crate::processors) fn attributes(
         &self,
         attributes: &mut Vec<KeyValue<'_>>,
-        rules: &mut Vec<usize>,
+        noted: &mut Noted,
     ) {
-        attributes.retain_mut(|attribute| match self.attribute(attribute, rules) {
+        attributes.retain_mut(|attribute| match self.attribute(attribute, noted) {
             Fate::Stays => true,
             Fate::Goes(_) => false,
         });
     }
 
-    fn attribute(&self, attribute: &mut KeyValue<'_>, rules: &mut Vec<usize>) -> Fate {
+    fn attribute(&self, attribute: &mut KeyValue<'_>, noted: &mut Noted) -> Fate {
         if !self.except.is_empty() && self.except.contains(attribute.key.as_ref()) {
             return Fate::Stays;
         }
         if attribute.key.len() >= KEY_BYTES_MIN {
-            self.mask(&mut attribute.key, rules);
+            self.mask(&mut attribute.key, noted);
         }
         if self.is_secret(&attribute.key, &attribute.value) {
-            return self.whole(attribute, rules);
+            return self.whole(attribute, noted);
         }
         match &mut attribute.value {
             Value::Array(values) if lists::is_in_turns(&attribute.key) => {
-                self.list(values, Some(Place::InTurns), rules);
+                self.list(values, Some(Place::InTurns), noted);
                 Fate::Stays
             }
-            value => self.value(value, rules),
+            value => self.value(value, noted),
         }
     }
 
     /// A value that goes because of its key.
-    fn whole(&self, attribute: &mut KeyValue<'_>, rules: &mut Vec<usize>) -> Fate {
+    fn whole(&self, attribute: &mut KeyValue<'_>, noted: &mut Noted) -> Fate {
         if self.is_nothing(&attribute.value) {
-            return self.value(&mut attribute.value, rules);
+            return self.value(&mut attribute.value, noted);
         }
-        rules.push(self.key_rule());
+        noted.push(self.key_rule());
+        noted.whole(&attribute.value);
         if self.drop {
             return Fate::Goes(self.key_rule());
         }
@@ -238,7 +246,7 @@ impl Redactor {
     }
 
     /// The value of a pair whose name is in an entry beside it: `{"name": "authorization", "value": "..."}`.
-    fn pair(&self, entries: &mut Vec<KeyValue<'_>>, rules: &mut Vec<usize>) {
+    fn pair(&self, entries: &mut Vec<KeyValue<'_>>, noted: &mut Noted) {
         let names = entries.iter().filter_map(|entry| {
             let is_name = is_one_of(&entry.key, &PAIR_NAMES);
             is_name.then(|| name_in(&entry.value)).flatten()
@@ -249,7 +257,7 @@ impl Redactor {
                 let is_value = is_one_of(&entry.key, &PAIR_VALUES);
                 let is = |secrecy: &Secrecy| is_secret_by(*secrecy, &entry.value);
                 let goes = is_value && secrecies.iter().any(is);
-                !goes || matches!(self.whole(entry, rules), Fate::Stays)
+                !goes || matches!(self.whole(entry, noted), Fate::Stays)
             });
         }
     }
@@ -275,44 +283,45 @@ impl Redactor {
         secrecy.is_some_and(|secrecy| is_secret_by(secrecy, value))
     }
 
-    fn value(&self, value: &mut Value<'_>, rules: &mut Vec<usize>) -> Fate {
+    fn value(&self, value: &mut Value<'_>, noted: &mut Noted) -> Fate {
         match value {
             Value::String(text) => {
                 let Some(covered) = self.scanner.text(text) else {
                     return Fate::Stays;
                 };
                 *text = Cow::Owned(covered.text);
-                self.fate(covered.rules, rules)
+                self.fate(covered.rules, noted)
             }
             Value::Bytes(bytes) => {
-                let Ok(text) = std::str::from_utf8(bytes) else {
+                let covered = match std::str::from_utf8(bytes) {
+                    Ok(text) => self.scanner.text(text).map(Covered::into_bytes),
+                    Err(_not_whole) => self.parts(bytes),
+                };
+                let Some((covered, rules)) = covered else {
                     return Fate::Stays;
                 };
-                let Some(covered) = self.scanner.text(text) else {
-                    return Fate::Stays;
-                };
-                *bytes = Cow::Owned(covered.text.into_bytes());
-                self.fate(covered.rules, rules)
+                *bytes = Cow::Owned(covered);
+                self.fate(rules, noted)
             }
-            Value::Int(number) => self.number(*number, value, rules),
+            Value::Int(number) => self.number(*number, value, noted),
             Value::Double(number) => match whole(*number) {
-                Some(number) => self.number(number, value, rules),
+                Some(number) => self.number(number, value, noted),
                 None => Fate::Stays,
             },
             Value::Array(values) => {
-                self.list(values, None, rules);
+                self.list(values, None, noted);
                 Fate::Stays
             }
             Value::Map(entries) => {
-                self.pair(entries, rules);
-                self.attributes(entries, rules);
+                self.pair(entries, noted);
+                self.attributes(entries, noted);
                 Fate::Stays
             }
             Value::Empty | Value::Bool(_) => Fate::Stays,
         }
     }
 
-    fn number(&self, number: i64, value: &mut Value<'_>, rules: &mut Vec<usize>) -> Fate {
+    fn number(&self, number: i64, value: &mut Value<'_>, noted: &mut Noted) -> Fate {
         // A sign hides nothing: it is the digits that are looked for.
         let digits = number.unsigned_abs();
         let Some(rule) = self.scanner.number(digits) else {
@@ -322,12 +331,12 @@ impl Redactor {
         let mut cover = String::new();
         self.scanner.cover(name, &digits.to_string(), &mut cover);
         *value = Value::from(cover);
-        self.fate(vec![rule], rules)
+        self.fate(vec![rule], noted)
     }
 
-    fn fate(&self, found: Vec<usize>, rules: &mut Vec<usize>) -> Fate {
+    fn fate(&self, found: Vec<usize>, noted: &mut Noted) -> Fate {
         let first = found.first().copied();
-        rules.extend(found);
+        noted.extend(found);
         match first.filter(|_| self.drop) {
             Some(rule) => Fate::Goes(rule),
             None => Fate::Stays,
@@ -335,19 +344,19 @@ impl Redactor {
     }
 
     /// For texts that cannot be left out.
-    fn mask(&self, text: &mut Cow<'_, str>, rules: &mut Vec<usize>) {
+    fn mask(&self, text: &mut Cow<'_, str>, noted: &mut Noted) {
         if let Some(covered) = self.scanner.text(text) {
             *text = Cow::Owned(covered.text);
-            rules.extend(covered.rules);
+            noted.extend(covered.rules);
         }
     }
 
     /// The attributes of exemplars, which stand among the fields a point's view does not name.
-    fn exemplars(&self, rest: &mut Cow<'_, [u8]>, field: u32, rules: &mut Vec<usize>) {
+    fn exemplars(&self, rest: &mut Cow<'_, [u8]>, field: u32, noted: &mut Noted) {
         if rest.is_empty() {
             return;
         }
-        let before = rules.len();
+        let before = noted.len();
         let mut out = Vec::new();
         let mut w = Writer::new(&mut out);
         let mut reader = Reader::new(rest);
@@ -355,29 +364,29 @@ impl Redactor {
         while let Ok(Some((number, value))) = reader.next_field() {
             match value {
                 Field::Bytes(exemplar) if number == field => {
-                    w.message(number, |w| self.exemplar(exemplar, w, rules));
+                    w.message(number, |w| self.exemplar(exemplar, w, noted));
                 }
                 _ => w.raw(reader.raw()),
             }
         }
-        if rules.len() > before {
+        if noted.len() > before {
             *rest = Cow::Owned(out);
         }
     }
 
-    fn exemplar(&self, message: &[u8], w: &mut Writer<'_>, rules: &mut Vec<usize>) {
+    fn exemplar(&self, message: &[u8], w: &mut Writer<'_>, noted: &mut Noted) {
         let mut rest = Cow::Borrowed(message);
-        self.kept_attributes(&mut rest, EXEMPLAR_ATTRIBUTE, rules);
+        self.kept_attributes(&mut rest, EXEMPLAR_ATTRIBUTE, noted);
         w.raw(&rest);
     }
 
     /// The attributes numbered `field` among fields that are kept as they stand on the wire. One that cannot be read, as
     /// it is nested too deep, cannot be searched and goes, by the rule of keys.
-    fn kept_attributes(&self, rest: &mut Cow<'_, [u8]>, field: u32, rules: &mut Vec<usize>) {
+    fn kept_attributes(&self, rest: &mut Cow<'_, [u8]>, field: u32, noted: &mut Noted) {
         if rest.is_empty() {
             return;
         }
-        let before = rules.len();
+        let before = noted.len();
         let mut out = Vec::new();
         let mut w = Writer::new(&mut out);
         let mut reader = Reader::new(rest);
@@ -386,13 +395,13 @@ impl Redactor {
             match value {
                 Field::Bytes(attribute) if number == field => match KeyValue::read(attribute) {
                     Ok(attribute) => attributes.push(attribute),
-                    Err(_nested_too_deep) => rules.push(self.key_rule()),
+                    Err(_nested_too_deep) => noted.push(self.key_rule()),
                 },
                 _ => w.raw(reader.raw()),
             }
         }
-        self.attributes(&mut attributes, rules);
-        if rules.len() > before {
+        self.attributes(&mut attributes, noted);
+        if noted.len() > before {
             for attribute in &attributes {
                 w.message(field, |w| attribute.write(w));
             }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use vervet_wire::otlp::Value;
 
 use super::super::lists::{self, Place};
-use super::{Fate, KEY_RULE, Redactor, is_secret_by};
+use super::{Fate, KEY_RULE, Noted, Redactor, is_secret_by};
 
 /// Longest item that is looked up as a key (bytes).
 const KEY_BYTES_MAX: usize = 64;
@@ -16,25 +16,20 @@ impl Redactor {
         &self,
         values: &mut Vec<Value<'_>>,
         place: Option<Place>,
-        rules: &mut Vec<usize>,
+        noted: &mut Noted,
     ) {
-        self.behind_keys(values, place, rules);
+        self.behind_keys(values, place, noted);
         values.retain_mut(|value| match value {
             Value::Array(inner) => {
-                self.list(inner, Some(Place::InnerPair), rules);
+                self.list(inner, Some(Place::InnerPair), noted);
                 true
             }
-            value => matches!(self.value(value, rules), Fate::Stays),
+            value => matches!(self.value(value, noted), Fate::Stays),
         });
     }
 
     /// Covers the items that are values of the items before them.
-    fn behind_keys(
-        &self,
-        values: &mut Vec<Value<'_>>,
-        place: Option<Place>,
-        rules: &mut Vec<usize>,
-    ) {
+    fn behind_keys(&self, values: &mut Vec<Value<'_>>, place: Option<Place>, noted: &mut Noted) {
         let place = match (values.len(), place) {
             (_, Some(Place::InTurns)) => Place::InTurns,
             (2, Some(Place::InnerPair)) => Place::InnerPair,
@@ -54,7 +49,8 @@ impl Redactor {
             if secret.next() != Some(true) || self.is_nothing(value) {
                 return true;
             }
-            rules.push(self.key_rule());
+            noted.push(self.key_rule());
+            noted.whole(value);
             if !self.drop {
                 let mut cover = String::new();
                 self.scanner.cover(KEY_RULE, &value.to_text(), &mut cover);
