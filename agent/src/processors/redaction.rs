@@ -14,6 +14,7 @@ mod commands;
 mod detector;
 mod edges;
 mod email;
+mod escaped;
 mod heads;
 mod iban;
 mod judged;
@@ -126,7 +127,7 @@ const KEYS_JUDGED: [&str; 12] = [
 ];
 
 /// Parameters whose values go unless `query_parameters` says otherwise.
-const PARAMETERS_DEFAULT: [&str; 22] = [
+const PARAMETERS_DEFAULT: [&str; 24] = [
     "password",
     "passwd",
     "pwd",
@@ -136,6 +137,8 @@ const PARAMETERS_DEFAULT: [&str; 22] = [
     "access_token",
     "refresh_token",
     "id_token",
+    "id_token_hint",
+    "token_hash",
     "auth",
     "api_key",
     "apikey",
@@ -149,6 +152,17 @@ const PARAMETERS_DEFAULT: [&str; 22] = [
     "x-amz-credential",
     "x-amz-security-token",
     "x-goog-signature",
+];
+
+/// Parameters whose values go where they look like secrets, unless `query_parameters` is set: of logins, but also of shops and errors.
+const PARAMETERS_JUDGED: [&str; 7] = [
+    "code",
+    "code_verifier",
+    "ticket",
+    "assertion",
+    "samlrequest",
+    "samlresponse",
+    "hmac",
 ];
 
 /// What becomes of a secret.
@@ -225,19 +239,16 @@ impl TryFrom<RedactionSpec> for RedactionConfig {
         }
         let cover = cover(spec.action, spec.key.as_ref().map(Secret::reveal));
         let cover = mistakes.note(&["key", "action"], cover);
-        let own = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         let keys = match &spec.keys {
             Some(keys) => keys.iter().map(|key| SecretKey::new(key)).collect(),
             None => SecretKey::defaults(),
         };
-        let parameters: Vec<String> = spec
-            .query_parameters
-            .unwrap_or_else(|| own(&PARAMETERS_DEFAULT));
+        let query = spec.query_parameters.map(QueryParameters::new);
         mistakes.or(cover.map(|cover| Self {
             detectors,
             patterns,
             keys,
-            query: QueryParameters::new(parameters),
+            query: query.unwrap_or_else(QueryParameters::defaults),
             except: spec.except,
             drop: spec.action == Action::Drop,
             cover,

@@ -26,6 +26,7 @@ use super::heads::Head;
 use super::judged;
 use super::lists::{self, HEADERS};
 use super::names::{self, Secrecy, SecretKey, Tail};
+use super::query::{self, QueryParameters};
 use super::states;
 
 /// Texts that are searched with one table of some hundred KiB; more take a smaller, slower form.
@@ -64,6 +65,8 @@ enum Wanted {
         secrecy: Secrecy,
     },
     Head(Head),
+    /// It stands before a parameter of an address that was escaped once more.
+    Parameter,
 }
 
 /// A key in a text, with the sign behind it.
@@ -99,6 +102,9 @@ impl Assignments {
     ) -> Result<Option<Self>, String> {
         // Each form once.
         let mut wanted: BTreeMap<String, Wanted> = BTreeMap::new();
+        if is_on(Detector::UrlQuery) {
+            wanted.extend(query::SIGNS.map(|sign| (sign.to_owned(), Wanted::Parameter)));
+        }
         for (text, head) in Head::of(is_on) {
             wanted.insert(text.to_ascii_lowercase(), Wanted::Head(head));
         }
@@ -130,7 +136,12 @@ impl Assignments {
     }
 
     /// Calls `found` for each value, and with its detector for each token.
-    pub(super) fn find(&self, text: &[u8], mut found: impl FnMut(Option<Detector>, Range<usize>)) {
+    pub(super) fn find(
+        &self,
+        text: &[u8],
+        parameters: &QueryParameters,
+        mut found: impl FnMut(Option<Detector>, Range<usize>),
+    ) {
         let mut floor = 0;
         let mut barren = Barren::of(text);
         for hit in self.search.find_iter(text) {
@@ -142,6 +153,12 @@ impl Assignments {
                     if let Some(place) = head.secret(text, hit.range()) {
                         floor = floor.max(place.end);
                         found(Some(head.detector), place);
+                    }
+                }
+                Some(Wanted::Parameter) => {
+                    if let Some(place) = parameters.escaped(text, hit.range()) {
+                        floor = floor.max(place.end);
+                        found(Some(Detector::UrlQuery), place);
                     }
                 }
                 Some(Wanted::Key { is_whole, secrecy }) => {

@@ -9,6 +9,7 @@ use super::cards;
 use super::commands;
 use super::detector::Detector;
 use super::edges::begins_word;
+use super::escaped;
 use super::judged;
 use super::keywords::{decodes_to_pair, is_alphanumeric, is_base64, is_word, run};
 use super::network;
@@ -130,6 +131,12 @@ const HEADS: &[(&str, Detector, Tail)] = &[
     ("redis-cli ", Detector::Basic, Other(commands::redis)),
     ("&nbsp;", Detector::CreditCard, Other(cards::spaced)),
     ("\\u00a0", Detector::CreditCard, Other(cards::spaced)),
+    ("hooks.slack.com%2f", Detector::Slack, Other(slack_hook)),
+    ("%3a%2f%2f", Detector::Basic, Other(escaped::user_info)),
+    ("%253a%252f%252f", Detector::Basic, Other(escaped::user_info)),
+    ("-----begin%20", Detector::PrivateKey, Other(escaped::private_key)),
+    ("-----begin+", Detector::PrivateKey, Other(escaped::private_key)),
+    ("ls0tls1crudjti", Detector::PrivateKey, Other(escaped::private_key_in_base64)),
     ("%2b", Detector::Phone, Other(network::escaped_phone)),
     ("---- BEGIN SSH2 ", Detector::PrivateKey, Other(ssh2)),
     ("PuTTY-User-Key-File-", Detector::PrivateKey, Other(putty)),
@@ -213,7 +220,11 @@ fn slack_hook(text: &[u8], head: Range<usize>) -> Option<Range<usize>> {
     if kind == 0 {
         return None;
     }
-    let start = head.end + kind + 1;
+    let slash = match text.get(head.end + kind) {
+        Some(b'%') => 3,
+        _ => 1,
+    };
+    let start = head.end + kind + slash;
     let length = run(text, start, is_path);
     (length >= LENGTH_MIN).then_some(start..start + length)
 }

@@ -212,7 +212,7 @@ impl Scanner {
             self.query.find(bytes, |place| add(rule, place));
         }
         if let Some(assignments) = &self.assignments {
-            assignments.find(bytes, |detector, place| {
+            assignments.find(bytes, &self.query, |detector, place| {
                 let rule = detector.and_then(|detector| self.rule(detector));
                 add(rule.unwrap_or(self.key_rule()), place);
             });

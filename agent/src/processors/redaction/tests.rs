@@ -851,6 +851,7 @@ fn a_line_of_a_key_is_found_without_the_others() {
 }
 
 mod edges;
+mod escaped;
 mod keys_line_by_line;
 mod numbers;
 mod same;

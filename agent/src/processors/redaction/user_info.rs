@@ -29,14 +29,18 @@ pub(super) fn user_info(text: &[u8], keyword: Range<usize>) -> Option<Range<usiz
         (colon + 1 < at).then_some(keyword.end..keyword.end + at)
     };
     if authority.contains(&b'@') {
-        return found(authority);
+        let place = found(authority)?;
+        let further = further(text, &keyword, host_end);
+        return Some(further.map_or(place, |at| keyword.end..at));
     }
     if authority.first() == Some(&b'[') {
         return None;
     }
     let beyond = beyond(rest.get(host_end..rest.len().min(host_end + BEYOND_HOST_MAX))?);
     let address = rest.get(..host_end + beyond)?;
-    let place = found(address)?;
+    let Some(place) = found(address) else {
+        return with_blanks(text, &keyword, colon);
+    };
     let (name, port) = (authority.get(..colon)?, authority.get(colon + 1..)?);
     if name.is_empty() || !is_port(port) {
         return Some(place);
@@ -48,6 +52,51 @@ pub(super) fn user_info(text: &[u8], keyword: Range<usize>) -> Option<Range<usiz
     let is_port = is_web(text.get(..keyword.start)?) && is_host_name(name);
     let is_password = leads_to_host && !is_path && !is_port;
     is_password.then_some(place)
+}
+
+/// Where an `@` stands behind what ends a host that begins behind another `@`: the password holds both (`a:p@ss#w@db:5432`). A host
+/// with a port ends a password, one of the web's with a point does, too.
+fn further(text: &[u8], keyword: &Range<usize>, host_end: usize) -> Option<usize> {
+    let rest = text.get(keyword.end..)?;
+    let beyond = beyond(rest.get(host_end..rest.len().min(host_end + BEYOND_HOST_MAX))?);
+    let address = rest.get(..host_end + beyond)?;
+    let at = memchr::memrchr(b'@', address).filter(|at| *at > host_end)?;
+    let host = address
+        .get(..host_end)?
+        .rsplit(|byte| *byte == b'@')
+        .next()?;
+    let path = address.get(host_end..at)?;
+    let is_host = host.contains(&b':')
+        || host.is_empty()
+        || (is_web(text.get(..keyword.start)?) && is_host_name(host));
+    let is_path = path.ends_with(b"/") || has_query(path);
+    let leads_to_host = begins_with_host(address.get(at + 1..)?);
+    (leads_to_host && !is_path && !is_host).then_some(keyword.end + at)
+}
+
+/// The same for a password with a blank, a quote or a backslash in it, where a host with a port or a path follows and the scheme is none
+/// of the web's. A quote that ends a text of JSON is none of a password's.
+fn with_blanks(text: &[u8], keyword: &Range<usize>, colon: usize) -> Option<Range<usize>> {
+    const BYTES_MAX: usize = 64;
+    let rest = text.get(keyword.end..)?;
+    let from = colon + 1;
+    let near = rest.get(from..rest.len().min(from + BYTES_MAX))?;
+    let at = memchr::memchr(b'@', near)?;
+    let password = near.get(..at)?;
+    let first = password.split(|byte| ends_host(*byte)).next()?;
+    let ends_json = |pair: &[u8]| matches!(pair, [b'"' | b'\'', next] if *next <= b' ' || b",:;}])".contains(next));
+    let is_text =
+        !password.iter().any(|byte| b"\n\r".contains(byte)) && !password.windows(2).any(ends_json);
+    let host = rest.get(from + at + 1..)?;
+    let name = host
+        .iter()
+        .take(BYTES_MAX)
+        .take_while(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(byte));
+    let leads_to_host =
+        matches!(host.get(name.count()), Some(b':' | b'/')) && begins_with_host(host);
+    let is_password = !first.is_empty() && !is_port(first) && is_text && leads_to_host;
+    (is_password && !is_web(text.get(..keyword.start)?))
+        .then_some(keyword.end..keyword.end + from + at)
 }
 
 fn ends_text(byte: u8) -> bool {
