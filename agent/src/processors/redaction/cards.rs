@@ -38,7 +38,10 @@ pub(super) fn find(text: &[u8], mut found: impl FnMut(Range<usize>)) {
         let right = after.iter().take_while(|b| is_part(**b)).count();
         let stretch = probe - left..probe + right;
         if stretch.len() >= DIGITS_MIN {
-            let start = behind_escape(text, stretch.start);
+            let start = match begins_stripe(text, stretch.start) {
+                true => stretch.start,
+                false => behind_escape(text, stretch.start),
+            };
             in_stretch(text, start..stretch.end, &mut found);
         }
         floor = stretch.end;
@@ -164,8 +167,10 @@ fn card_groups(text: &[u8], groups: &[Group], index: usize, digits: &[u8]) -> Op
     };
     let is_card_of = |used: usize| number(used).is_some_and(is_card);
     let is_whole = index == 0 && rest.len() > 1 && is_even(rest);
-    if is_whole && is_card_of(rest.len()) && !is_in_fraction(text, rest) {
-        return Some(rest.len());
+    if is_whole && is_card_of(rest.len()) {
+        let end = rest.last().map_or(first.end, |last| last.end);
+        let is_part = is_in_fraction(text, rest) || is_in_uuid(text, first.start..end);
+        return (!is_part).then_some(rest.len());
     }
     if first.len() >= DIGITS_MIN {
         let is_part = is_fraction(text, first.start) || is_in_hex(text, first.start..first.end);
@@ -240,6 +245,14 @@ fn is_in_hex(text: &[u8], digits: Range<usize>) -> bool {
         .filter(|b| b.is_ascii_alphabetic())
         .peekable();
     letters.peek().is_some() && letters.all(u8::is_ascii_hexdigit)
+}
+
+/// Whether `%B` and more digits than of an escape stand before and behind `at`.
+fn begins_stripe(text: &[u8], at: usize) -> bool {
+    let before = text.get(..at).unwrap_or_default();
+    let digits = text.get(at..text.len().min(at + DIGITS_MIN));
+    let is_number = digits.is_some_and(|digits| digit_run(digits) == DIGITS_MIN);
+    before.ends_with(b"%B") && is_number
 }
 
 /// Whether a card's number stands between these, as its stripe (`%B...^`) or its chip (`...D2512...F`) has it.
