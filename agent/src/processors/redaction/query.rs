@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::judged;
+use super::states;
 use super::work;
 use super::{PARAMETERS_DEFAULT, PARAMETERS_JUDGED};
 
@@ -113,10 +114,11 @@ impl QueryParameters {
         let length = value.iter().take_while(|byte| !is_end(**byte)).count();
         work::read(length);
         let at = start + equals + 1;
-        // At the front of a text a name may be that of a signal, or of a symbol: `sig=SIGTERM`.
+        // At the front of a text a name may be that of a signal or a symbol, or a state may follow: `sig=SIGTERM`.
         let (value, behind) = value.split_at_checked(length)?;
         let is_form = start > 0 || behind.first() == Some(&b'&');
-        let is_value = is_value(value, is_judged) && (is_form || !judged::is_constant(value));
+        let is_said = || judged::is_constant(value) || states::is_state(value, behind);
+        let is_value = is_value(value, is_judged) && (is_form || !is_said());
         is_value.then_some(at..at + length)
     }
 }
