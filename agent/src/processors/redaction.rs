@@ -24,6 +24,7 @@ mod names;
 mod network;
 mod query;
 mod scan;
+mod sql;
 mod states;
 mod user_info;
 mod values;
@@ -59,7 +60,7 @@ const HASH_KEY_BYTES_MIN: usize = 16;
 const PATTERN_BYTES_MAX: usize = 1 << 20;
 
 /// Keys whose values go unless they tell a state, or `keys` says otherwise.
-const KEYS_DEFAULT: [&str; 36] = [
+const KEYS_DEFAULT: [&str; 38] = [
     "password",
     "passwd",
     "pwd",
@@ -72,7 +73,9 @@ const KEYS_DEFAULT: [&str; 36] = [
     "pass_phrase",
     "passwort",
     "contrasena",
+    "contrase\u{f1}a",
     "mot_de_passe",
+    "mot de passe",
     "senha",
     "secret",
     "client_secret",
@@ -111,7 +114,7 @@ const KEYS_LIKELY: [&str; 8] = [
 ];
 
 /// Keys that hold secrets and counts, names or states: values that look like secrets go unless `keys` says otherwise.
-const KEYS_JUDGED: [&str; 12] = [
+const KEYS_JUDGED: [&str; 21] = [
     "token",
     "passcode",
     "access_key",
@@ -124,6 +127,15 @@ const KEYS_JUDGED: [&str; 12] = [
     "encryption_key",
     "signing_key",
     "master_key",
+    "subscription_key",
+    "functions_key",
+    "stripe_key",
+    "openai_key",
+    "anthropic_key",
+    "supabase_key",
+    "sendgrid_key",
+    "mailgun_key",
+    "token_hash",
 ];
 
 /// Parameters whose values go unless `query_parameters` says otherwise.

@@ -97,7 +97,12 @@ pub(super) fn redis(text: &[u8], head: Range<usize>) -> Option<Range<usize>> {
     secret(text, behind(text, head, &[b"-a", b"--pass"])?)
 }
 
-/// `docker login -p password`
+/// `ldapsearch -w password`
+pub(super) fn ldap(text: &[u8], head: Range<usize>) -> Option<Range<usize>> {
+    secret(text, behind(text, head, &[b"-w"])?)
+}
+
+/// `docker login -p password`, `az login -p password`
 pub(super) fn docker(text: &[u8], head: Range<usize>) -> Option<Range<usize>> {
     secret(text, behind(text, head, &[b"-p"])?)
 }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::keywords::{is_base64, run};
+use super::keywords::{is_base64, is_word, run};
 use super::work;
 
 /// How far an address, or the label of a key, is read (bytes).
@@ -64,6 +64,20 @@ pub(super) fn private_key_in_base64(text: &[u8], head: Range<usize>) -> Option<R
     let label = text.get(head.start..text.len().min(head.start + LABEL))?;
     memchr::memmem::find(&decoded(label), b"PRIVATE KEY")?;
     Some(head.start..head.start + run(text, head.start, is_base64))
+}
+
+/// A private part of a key in JSON (`"kty"` stands in it, too), behind its name and a quote.
+pub(super) fn of_jwk(text: &[u8], head: Range<usize>) -> Option<Range<usize>> {
+    const LENGTH_MIN: usize = 20;
+    const LOOK: usize = 4096;
+    let length = run(text, head.end, is_word);
+    let end = head.end + length;
+    if length < LENGTH_MIN || text.get(end) != Some(&b'"') {
+        return None;
+    }
+    let near = text.get(head.start.saturating_sub(LOOK)..text.len().min(end + LOOK))?;
+    memchr::memmem::find(near, b"\"kty\"")?;
+    Some(head.end..end)
 }
 
 fn decoded(text: &[u8]) -> Vec<u8> {

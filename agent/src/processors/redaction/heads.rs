@@ -13,6 +13,7 @@ use super::escaped;
 use super::judged;
 use super::keywords::{decodes_to_pair, is_alphanumeric, is_base64, is_word, run};
 use super::network;
+use super::sql;
 use super::work;
 
 /// Where the secret stands in a text that has a head at the range.
@@ -103,6 +104,15 @@ const HEADS: &[(&str, Detector, Tail)] = &[
     ("dp.st.", SERVICE, Points(40)),
     ("AGE-SECRET-KEY-1", SERVICE, Letters(50)),
     ("key-", SERVICE, Hex(32)),
+    ("sntrys_", SERVICE, Base64(40)),
+    ("sntryu_", SERVICE, Hex(64)),
+    ("phx_", SERVICE, Letters(30)),
+    ("re_", SERVICE, Other(resend)),
+    ("1//0", SERVICE, Word(40)),
+    ("nvapi-", SERVICE, Word(40)),
+    ("ops_eyJ", SERVICE, Base64(40)),
+    ("CFPAT-", SERVICE, Word(40)),
+    ("GR1348941", Detector::Gitlab, Word(20)),
     ("sk0", SERVICE, Other(twilio)), ("sk1", SERVICE, Other(twilio)), ("sk2", SERVICE, Other(twilio)),
     ("sk3", SERVICE, Other(twilio)), ("sk4", SERVICE, Other(twilio)), ("sk5", SERVICE, Other(twilio)),
     ("sk6", SERVICE, Other(twilio)), ("sk7", SERVICE, Other(twilio)), ("sk8", SERVICE, Other(twilio)),
@@ -113,12 +123,19 @@ const HEADS: &[(&str, Detector, Tail)] = &[
     ("auth\\\"", Detector::Basic, Other(auth)),
     ("@tcp(", Detector::Basic, Other(dsn)),
     ("@unix(", Detector::Basic, Other(dsn)),
-    ("identified by '", Detector::Basic, Other(identified)),
-    ("identified by \"", Detector::Basic, Other(identified)),
+    ("identified by '", Detector::Basic, Other(sql::identified)),
+    ("identified by \"", Detector::Basic, Other(sql::identified)),
+    ("identified by ", Detector::Basic, Other(sql::identified_bare)),
+    ("set password for ", Detector::Basic, Other(sql::set_password)),
+    ("_auth=", Detector::Basic, Other(npm_auth)),
     ("oracle:thin:", Detector::Basic, Other(oracle)),
     ("auth plain ", Detector::Basic, Other(|t, head| behind(t, head, is_base64, 8))),
     ("requirepass ", Detector::Basic, Other(|t, head| behind(t, head, is_graphic, 1))),
     ("masterauth ", Detector::Basic, Other(|t, head| behind(t, head, is_graphic, 1))),
+    ("ldapsearch ", Detector::Basic, Other(commands::ldap)),
+    ("ldapmodify ", Detector::Basic, Other(commands::ldap)),
+    ("ldapadd ", Detector::Basic, Other(commands::ldap)),
+    ("az login", Detector::Basic, Other(commands::docker)),
     ("docker login", Detector::Basic, Other(commands::docker)),
     ("curl ", Detector::Basic, Other(commands::curl)),
     ("curl\"", Detector::Basic, Other(commands::curl)),
@@ -137,6 +154,20 @@ const HEADS: &[(&str, Detector, Tail)] = &[
     ("-----begin%20", Detector::PrivateKey, Other(escaped::private_key)),
     ("-----begin+", Detector::PrivateKey, Other(escaped::private_key)),
     ("ls0tls1crudjti", Detector::PrivateKey, Other(escaped::private_key_in_base64)),
+    ("\"d\":\"", Detector::PrivateKey, Other(escaped::of_jwk)),
+    ("\"d\": \"", Detector::PrivateKey, Other(escaped::of_jwk)),
+    ("\"p\":\"", Detector::PrivateKey, Other(escaped::of_jwk)),
+    ("\"p\": \"", Detector::PrivateKey, Other(escaped::of_jwk)),
+    ("\"q\":\"", Detector::PrivateKey, Other(escaped::of_jwk)),
+    ("\"q\": \"", Detector::PrivateKey, Other(escaped::of_jwk)),
+    ("\"dp\":\"", Detector::PrivateKey, Other(escaped::of_jwk)),
+    ("\"dp\": \"", Detector::PrivateKey, Other(escaped::of_jwk)),
+    ("\"dq\":\"", Detector::PrivateKey, Other(escaped::of_jwk)),
+    ("\"dq\": \"", Detector::PrivateKey, Other(escaped::of_jwk)),
+    ("\"qi\":\"", Detector::PrivateKey, Other(escaped::of_jwk)),
+    ("\"qi\": \"", Detector::PrivateKey, Other(escaped::of_jwk)),
+    ("\"k\":\"", Detector::PrivateKey, Other(escaped::of_jwk)),
+    ("\"k\": \"", Detector::PrivateKey, Other(escaped::of_jwk)),
     ("%2b", Detector::Phone, Other(network::escaped_phone)),
     ("---- BEGIN SSH2 ", Detector::PrivateKey, Other(ssh2)),
     ("PuTTY-User-Key-File-", Detector::PrivateKey, Other(putty)),
@@ -286,6 +317,25 @@ fn sendgrid(text: &[u8], head: Range<usize>) -> Option<Range<usize>> {
     fits.then_some(head.start..point + 1 + second)
 }
 
+/// `re_`, an id and a secret.
+fn resend(text: &[u8], head: Range<usize>) -> Option<Range<usize>> {
+    const PARTS: [usize; 2] = [6, 16];
+    if text.get(head.clone()) != Some(b"re_") || !begins_word(text, head.start) {
+        return None;
+    }
+    let first = run(text, head.end, is_alphanumeric);
+    let sign = head.end + first;
+    let second = run(text, sign + 1, is_alphanumeric);
+    let fits = first >= PARTS[0] && second >= PARTS[1] && text.get(sign) == Some(&b'_');
+    fits.then_some(head.start..sign + 1 + second)
+}
+
+/// The base64 of `name:password` in npm's settings.
+fn npm_auth(text: &[u8], head: Range<usize>) -> Option<Range<usize>> {
+    let place = behind(text, head, is_base64, 8)?;
+    decodes_to_pair(text.get(place.clone())?).then_some(place)
+}
+
 /// `SK` and 32 hexadecimal digits.
 fn twilio(text: &[u8], head: Range<usize>) -> Option<Range<usize>> {
     const LENGTH: usize = 34;
@@ -357,17 +407,6 @@ fn behind(
 
 fn is_graphic(byte: u8) -> bool {
     byte.is_ascii_graphic() && byte != b'"'
-}
-
-/// `IDENTIFIED BY 'password'` of SQL.
-fn identified(text: &[u8], head: Range<usize>) -> Option<Range<usize>> {
-    let rest = text.get(head.end..)?;
-    if rest.first() == Some(&b'<') {
-        return None;
-    }
-    let length = memchr::memchr(*text.get(head.end - 1)?, rest).unwrap_or(rest.len());
-    work::read(length);
-    (length > 0).then_some(head.end..head.end + length)
 }
 
 /// To the line that ends the key, or the end of the text.

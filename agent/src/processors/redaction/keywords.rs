@@ -155,7 +155,13 @@ fn github(text: &[u8], keyword: Range<usize>) -> Option<Range<usize>> {
 /// `xoxb-`, `xoxp-` and the like: two numbers or more and letters.
 fn slack(text: &[u8], keyword: Range<usize>) -> Option<Range<usize>> {
     let kind = text.get(keyword.end..keyword.end + 2)?;
-    let is_token = matches!(kind, [b'a' | b'b' | b'e' | b'p' | b'r' | b's', b'-']);
+    let is_token = matches!(kind, [b'a'..=b'e' | b'p' | b'r' | b's', b'-']);
+    // Cookies are escaped.
+    if kind == b"d-" {
+        return token(text, keyword.start..keyword.end + 2, 10, |byte| {
+            is_base64(byte) || byte == b'%'
+        });
+    }
     is_token.then(|| token(text, keyword.start..keyword.end + 2, 10, is_word))?
 }
 

@@ -71,7 +71,7 @@ fn is_login(before: &[u8]) -> bool {
     is_login && matches!(words.next(), Some(b"machine"))
 }
 
-/// One word in single quotes: `WITH PASSWORD 'x'`, `mysql_native_password BY 'x'`.
+/// One word in quotes: `WITH PASSWORD 'x'`, `mysql_native_password BY 'x'`.
 fn of_statement(text: &[u8], at: usize) -> Option<Range<usize>> {
     let rest = text.get(at..)?;
     let words = [&b"BY "[..], b"by ", b"AS ", b"as ", b"FOR ", b"for "];
@@ -83,12 +83,15 @@ fn of_statement(text: &[u8], at: usize) -> Option<Range<usize>> {
         .strip_prefix(b"N")
         .or(rest.strip_prefix(b"E"))
         .unwrap_or(rest);
-    let value = rest.strip_prefix(b"'")?;
-    let is_part = |byte: &&u8| byte.is_ascii_graphic() && **byte != b'\'';
+    let (quote, value) = rest.split_first()?;
+    if !matches!(quote, b'\'' | b'"') {
+        return None;
+    }
+    let is_part = |byte: &&u8| byte.is_ascii_graphic() && *byte != quote;
     let length = value.iter().take_while(is_part).count();
     work::read(length);
     let start = text.len() - value.len();
-    let is_value = length > 0 && value.get(length) == Some(&b'\'') && value.first() != Some(&b'<');
+    let is_value = length > 0 && value.get(length) == Some(quote) && value.first() != Some(&b'<');
     is_value.then_some(start..start + length)
 }
 

@@ -214,3 +214,100 @@ fn judged_values_end_at_what_no_token_has() {
         }
     }
 }
+
+#[test]
+fn more_tokens_go_wherever_they_stand() {
+    for token in [
+        key("sntrys_eyJ", 50),
+        hex("sntryu_", 64),
+        key("phx_", 43),
+        format!("{}_{}", key("re_", 8), key("", 24)),
+        key("1//0", 60),
+        key("nvapi-", 64),
+        key("ops_eyJ", 60),
+        key("CFPAT-", 43),
+        key("GR1348941", 20),
+        key("xoxc-123456789012-", 24),
+        format!("{}%2F{}", key("xoxd-", 24), key("", 8)),
+    ] {
+        let found = text_of(&redaction(ALL), &format!("a {token} b"));
+        assert!(
+            found.ends_with(":*> b") && found.starts_with("a <"),
+            "{token}: {found}"
+        );
+    }
+    for text in [
+        "store_abcdef12_0123456789abcdef01",
+        "re_entrant_function_names_here",
+        "ops_team",
+    ] {
+        stays(text);
+    }
+}
+
+#[test]
+fn private_parts_of_keys_in_json() {
+    let part = key("", 32);
+    check(
+        &format!("{{\"kty\":\"RSA\",\"n\":\"{part}\",\"d\":\"{part}\",\"dp\": \"{part}\"}}"),
+        &format!(
+            "{{\"kty\":\"RSA\",\"n\":\"{part}\",\"d\":\"<private_key:*>\",\"dp\": \"<private_key:*>\"}}"
+        ),
+    );
+    stays(&format!("{{\"d\":\"{part}\"}}"));
+}
+
+#[test]
+fn passwords_in_statements_and_on_more_command_lines() {
+    for (text, expected) in [
+        (
+            "ALTER USER a IDENTIFIED BY tiger1;",
+            "ALTER USER a IDENTIFIED BY <basic:*>;",
+        ),
+        (
+            "SET PASSWORD FOR 'app'@'%' = 'x1'",
+            "SET PASSWORD FOR 'app'@'%' = '<basic:*>'",
+        ),
+        (
+            "SET PASSWORD FOR a = PASSWORD('x1')",
+            "SET PASSWORD FOR a = PASSWORD('<basic:*>')",
+        ),
+        (
+            "ALTER USER a PASSWORD \"x1\";",
+            "ALTER USER a PASSWORD \"<key:*>\";",
+        ),
+        (
+            "ldapsearch -x -D cn=a -w x1 -b o=b",
+            "ldapsearch -x -D cn=a -w <basic:*> -b o=b",
+        ),
+        (
+            "az login --service-principal -u a -p x1",
+            "az login --service-principal -u a -p <basic:*>",
+        ),
+        (
+            "//npm.example/:_auth=dXNlcjpwYXNzd29yZDE=",
+            "//npm.example/:_auth=<basic:*>",
+        ),
+        ("contrase\u{f1}a: x1", "contrase\u{f1}a: <key:*>"),
+        ("mot de passe : x1", "mot de passe : <key:*>"),
+    ] {
+        check(text, expected);
+    }
+    let token = key("", 30);
+    for name in [
+        "STRIPE_KEY",
+        "OPENAI_KEY",
+        "SUPABASE_KEY",
+        "Ocp-Apim-Subscription-Key",
+    ] {
+        check(&format!("a {name}={token}"), &format!("a {name}=<key:*>"));
+    }
+    for text in [
+        "users are identified by name",
+        "set password for a new account",
+        "x_auth=none",
+        "the field password \"is required\"",
+    ] {
+        stays(text);
+    }
+}
