@@ -4,6 +4,8 @@
 //! read what is unread (files that have lost their names first), hand over the batch, give descriptors back.
 
 mod change;
+mod cut;
+mod descriptors;
 mod kin;
 mod leftovers;
 mod names;
@@ -198,7 +200,7 @@ impl Tailer {
             watcher,
             files: HashMap::new(),
             open: Vec::new(),
-            open_max: reading::open_files_max(),
+            open_max: descriptors::open_files_max(),
             first_looks: 0,
             live: PrefixIndex::default(),
             unread_by_prefix: PrefixIndex::default(),

@@ -1,9 +1,7 @@
-//! Opening, reading and closing files.
+//! Looking at files, opening and reading them.
 
 use std::io;
 use std::time::{Duration, Instant};
-
-use rustix::process::{Resource, getrlimit};
 
 use super::names::has_other_name;
 use super::{Tailer, UNWATCHED_LOOK_INTERVAL, WATCHED_LOOK_INTERVAL};
@@ -11,13 +9,6 @@ use crate::receivers::filelog::content::{self, Compression};
 use crate::receivers::filelog::file::{TailedFile, Turn};
 use crate::receivers::filelog::identity::FileId;
 
-/// Descriptors that are kept although their files are idle: those used last.
-const OPEN_KEPT: usize = 32;
-/// A file beyond those is closed when it has not grown for this long.
-const IDLE_CLOSE: Duration = Duration::from_secs(2);
-/// Descriptors of one receiver, at most: half of what the process may have, and not more than this.
-const OPEN_MAX: usize = 4_096;
-const OPEN_MIN: usize = 8;
 /// Quanta read before the other files are looked at again.
 const TURNS_MAX: usize = 64;
 /// A file no glob finds is given up when it has not grown for this long; it may still be written to.
@@ -27,14 +18,6 @@ const DELETED_IDLE: Duration = Duration::from_secs(5);
 const END_AFTER: Duration = Duration::from_secs(1);
 /// The same for one that was renamed to what a glob finds too.
 const RENAMED_END_AFTER: Duration = Duration::from_secs(5);
-
-/// How many files a receiver may have open.
-pub(super) fn open_files_max() -> usize {
-    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    usize::try_from(limit / 2)
-        .unwrap_or(OPEN_MAX)
-        .clamp(OPEN_MIN, OPEN_MAX)
-}
 
 impl Tailer {
     /// Looks at the open files: which have something to read. Gives up those at their end for good.
@@ -321,69 +304,6 @@ impl Tailer {
         Ok(true)
     }
 
-    fn is_full(&self) -> bool {
-        self.open.len() + self.first_looks >= self.open_max
-    }
-
-    /// Keeps a descriptor for a file that is to be read, if there is room for it.
-    pub(super) fn keep_first_look(&mut self, file: &mut TailedFile, opened: Option<std::fs::File>) {
-        if self.is_full() || file.first_look.is_some() {
-            return;
-        }
-        if let Some(opened) = &opened
-            && !file.is_known()
-        {
-            self.learn_beginning(file, opened);
-        }
-        self.first_looks += usize::from(opened.is_some());
-        file.first_look = opened;
-    }
-
-    fn take_first_look(&mut self, file: &mut TailedFile) -> Option<std::fs::File> {
-        let taken = file.first_look.take();
-        self.first_looks -= usize::from(taken.is_some());
-        taken
-    }
-
-    pub(super) fn forget_first_look(&mut self, id: FileId) {
-        if let Some(file) = self.files.get_mut(&id) {
-            self.first_looks -= usize::from(file.first_look.take().is_some());
-        }
-    }
-
-    /// A file holds less than was read of it.
-    fn cut(&mut self, id: FileId) {
-        self.call_back(id);
-        let Some(mut file) = self.files.remove(&id) else {
-            return;
-        };
-        self.restart(&mut file, Instant::now());
-        self.unread.push(&file);
-        self.files.insert(id, file);
-    }
-
-    /// The file was cut: what had been read of it is all there will be of it. The rest may be in a copy.
-    pub(super) fn restart(&mut self, file: &mut TailedFile, now: Instant) {
-        self.sink.take_whole(file);
-        // A copy has all of a line whose first half has been read.
-        if !self.has_copy(&file.mark, &file.path) {
-            self.sink.take_rest(file, now);
-        }
-        self.counts.truncations.inc();
-        tracing::info!(path = %file.path.display(), offset = file.mark.offset, "file was cut, or is another, and is read anew");
-        self.live.remove(file.prefix(), file.id);
-        let was_open = file.open.is_some();
-        self.open.retain(|open| *open != file.id);
-        let past = file.restart();
-        self.first_looks += usize::from(was_open);
-        self.release_copies(file.id);
-        self.search_near(&past.path);
-        let position = self.pasts.insert_cut(past);
-        self.due.sweep = now;
-        self.sink.note_position(position, now);
-        self.sink.note(file, now);
-    }
-
     pub(super) fn failed_to_read(&mut self, id: FileId, error: &io::Error) {
         let Some(file) = self.files.get_mut(&id) else {
             return;
@@ -428,62 +348,5 @@ impl Tailer {
                 return;
             }
         }
-    }
-
-    /// Closes files that are idle beyond those used last.
-    pub(super) fn trim(&mut self, now: Instant) {
-        let surplus = self.open.len().saturating_sub(OPEN_KEPT);
-        if surplus > 0 {
-            self.close_idle(surplus, |file| {
-                now.duration_since(file.grown_at) > IDLE_CLOSE
-            });
-        }
-    }
-
-    /// Makes room for another descriptor: false when every file is in use. Those of first looks go last, of files that
-    /// have a name.
-    fn make_room(&mut self) -> bool {
-        let wanted = (self.open_max / 8).max(1);
-        if self.close_idle(wanted, |_| true) > 0 {
-            return true;
-        }
-        let with_name = self
-            .files
-            .values_mut()
-            .filter(|file| file.gone_at.is_none());
-        let looks = with_name.filter_map(|file| file.first_look.take());
-        let forgotten = looks.take(wanted).count();
-        self.first_looks -= forgotten;
-        forgotten > 0
-    }
-
-    /// Closes up to `count` files that qualify, those that have not grown for longest: how many. Files without a name
-    /// are not closed: they could not be found again.
-    fn close_idle(&mut self, count: usize, qualifies: impl Fn(&TailedFile) -> bool) -> usize {
-        let open = self.open.iter().filter_map(|id| self.files.get(id));
-        let mut closable: Vec<(Instant, FileId)> = open
-            .filter(|file| {
-                let is_empty = file.open.as_ref().is_some_and(|open| open.lines.is_empty());
-                let is_queued = self.unread.queued.contains(&file.id);
-                is_empty && file.gone_at.is_none() && !is_queued && qualifies(file)
-            })
-            .map(|file| (file.grown_at, file.id))
-            .collect();
-        closable.sort_unstable();
-        closable.truncate(count);
-        for (_, id) in &closable {
-            if let Some(file) = self.files.get_mut(id) {
-                file.close();
-                file.is_watched = false;
-            }
-        }
-        let files = &self.files;
-        self.open
-            .retain(|id| files.get(id).is_some_and(|file| file.open.is_some()));
-        self.counts
-            .open_files
-            .set(i64::try_from(self.open.len()).unwrap_or(0));
-        closable.iter().for_each(|(_, id)| self.look_at(*id));
-        closable.len()
     }
 }
