@@ -14,8 +14,8 @@ use vervet_model::Signal;
 use super::{Counters, Gauges, Labels, ReceiverMetrics};
 use crate::buffer::Amount;
 use crate::pipeline::signed;
+use crate::receivers::filelog::descriptors::Descriptors;
 use crate::receivers::filelog::progress::{FileTotals, FilelogProgress};
-use crate::stops::DELETED;
 
 /// Bytes behind, as the tailers tell.
 #[derive(Debug)]
@@ -49,6 +49,8 @@ impl Collector for ProgressCollector {
 
 /// Why the rest of a line over the limit is not there.
 const LINE_TRUNCATED: &str = "line_truncated";
+/// Why bytes of a deleted file were not read although the receiver has not stopped.
+pub(crate) const UNREADABLE: &str = "unreadable";
 
 /// The families of all `filelog` receivers, each with the label `receiver`.
 #[derive(Clone, Default)]
@@ -68,6 +70,8 @@ pub(crate) struct FilelogMetrics {
     files: Gauges,
     /// How far each receiver has read its files.
     pub(crate) progress: FilelogProgress,
+    /// What they may have open together.
+    pub(crate) descriptors: Descriptors,
     receivers: ReceiverMetrics,
     open_files: Gauges,
 }
@@ -154,7 +158,7 @@ impl FilelogMetrics {
         );
         counter(
             "lost_bytes",
-            "Bytes of deleted files that were not read before the receiver stopped",
+            "Bytes of deleted files that were not read",
             &self.lost_bytes,
         );
         registry.register("filelog_files", "Files followed", self.files.clone());
@@ -197,16 +201,16 @@ impl FilelogCounts {
         self.parse_errors.get_or_create(&labels).inc();
     }
 
-    /// Bytes of deleted files that were not read when the receiver stopped.
-    pub(crate) fn lost_at_stop(&self, bytes: u64) {
+    /// Bytes of deleted files that were not read.
+    pub(crate) fn lost(&self, reason: &'static str, bytes: u64) {
         if bytes > 0 {
             let mut labels = self.receiver.clone();
-            labels.push(("reason", DELETED.to_owned()));
+            labels.push(("reason", reason.to_owned()));
             self.lost_bytes.get_or_create(&labels).inc_by(bytes);
             let receiver = self.receiver.first().map(|(_, name)| name.as_str());
             let (receiver, amount) = (receiver.unwrap_or_default(), Amount { records: 0, bytes });
             self.receivers
-                .dropped(receiver, Signal::Logs, DELETED, amount);
+                .dropped(receiver, Signal::Logs, reason, amount);
         }
     }
 

@@ -14,6 +14,7 @@
 
 pub(crate) mod change;
 mod content;
+pub(crate) mod descriptors;
 mod discovery;
 mod encoding;
 mod explain;

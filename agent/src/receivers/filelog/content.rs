@@ -229,7 +229,17 @@ fn fill(reader: &mut impl Read, space: &mut [u8]) -> io::Result<usize> {
 /// The file cannot be read, or what is compressed is damaged or not whole yet.
 pub(super) fn beginning(file: &File, compression: Option<Compression>) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    Content::new(file.try_clone()?, compression)?.read(&mut bytes, PREFIX_BYTES, 0)?;
+    match compression {
+        None => {
+            bytes.resize(PREFIX_BYTES, 0);
+            let read = read_up_to(file, &mut bytes, 0)?;
+            bytes.truncate(read);
+        }
+        Some(_) => {
+            let mut content = Content::new(file.try_clone()?, compression)?;
+            content.read(&mut bytes, PREFIX_BYTES, 0)?;
+        }
+    }
     bytes.truncate(PREFIX_BYTES);
     Ok(bytes)
 }

@@ -5,33 +5,32 @@
 //! and read again, so a file can be closed at any moment.
 
 mod carried;
+mod failing;
 mod look;
+mod open;
 mod recent;
 
 use std::fs::{File, Metadata};
 use std::io;
-use std::mem;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use vervet_wire::otlp::Resource;
 
-use self::carried::Carried;
-use self::recent::{RECENT_BYTES, hand_on, remember};
+use self::recent::{RECENT_BYTES, hand_on};
 use super::content::{self, Chunk, Compression, Content};
 use super::framing::Framing;
-use super::identity::{FileId, Mark, Prefix, TAIL_BYTES, Tail, read_up_to};
-use super::lines::{Lines, Records};
+use super::identity::{FileId, Mark, Prefix, TAIL_BYTES, Tail};
+use super::lines::Lines;
 use super::pasts::Past;
 use super::watch;
 use crate::pipeline::{FileFate, FilePosition};
+pub(super) use failing::{Failing, Trouble};
+pub(super) use open::{OpenFile, Scratch};
 
 /// The buffer has room for so much more than the file was seen to hold.
 const GROWTH_BYTES: u64 = 4 << 10;
-/// Less than this is left to a file in a room of its own between two turns (bytes, records).
-const REST_BYTES_MAX: usize = 64 << 10;
-const REST_RECORDS_MAX: usize = 64;
 
 /// A file that is followed.
 pub(super) struct TailedFile {
@@ -53,6 +52,8 @@ pub(super) struct TailedFile {
     pub(super) is_watched: bool,
     /// It is not to be read, or could not be, for a reason that may pass.
     is_set_aside: bool,
+    /// It could not be read for a reason that may pass.
+    pub(super) failing: Option<Failing>,
     /// Size on disk of a compressed file that has been read to its end.
     pub(super) finished_bytes: u64,
     /// The file it repeats: not read as long as that one goes on.
@@ -73,28 +74,6 @@ pub(super) struct TailedFile {
     pub(super) first_look: Option<File>,
     /// How it began then; empty where nothing is looked for by it.
     pub(super) unread_prefix: Prefix,
-}
-
-/// What is needed to read a file.
-pub(super) struct OpenFile {
-    content: Content,
-    /// What has been read from the mark on.
-    pub(super) buffer: Vec<u8>,
-    carried: Option<Box<Carried>>,
-    pub(super) opened_at: Instant,
-    pub(super) lines: Lines,
-    pub(super) resource: Resource<'static>,
-    /// What was known of pods when the resource was made; `None` while its pod is waited for.
-    pub(super) generation: Option<u64>,
-    recent: Vec<u8>,
-}
-
-/// Room for bytes and records that one file after the other takes while it is read. A turn needs a megabyte of it and
-/// leaves most files with part of a line, so that memory does not grow with the number of files.
-#[derive(Default)]
-pub(super) struct Scratch {
-    buffer: Vec<u8>,
-    records: Records,
 }
 
 /// What one attempt to read brought.
@@ -128,6 +107,7 @@ impl TailedFile {
             examined: mark.offset,
             is_watched: false,
             is_set_aside: false,
+            failing: None,
             finished_bytes: 0,
             copy_of: None,
             is_doubted: false,
@@ -158,7 +138,7 @@ impl TailedFile {
         self.mark.prefix.bytes > 0 || self.mark.offset > 0
     }
 
-    /// Takes a descriptor to read with, of the file that holds what was read.
+    /// Takes a descriptor to read with, of the file that holds what was read. On an error it is that of a first look.
     ///
     /// # Errors
     /// It cannot be read; or it is compressed, and damaged or not whole yet.
@@ -168,30 +148,23 @@ impl TailedFile {
         framing: &Framing,
         resource: Resource<'static>,
     ) -> io::Result<()> {
-        let recent = match self.compression {
-            Some(_) => Vec::new(),
-            None => content::before(&file, self.mark.offset, RECENT_BYTES)?,
-        };
-        self.attach_after(recent, file, framing, resource)
+        self.attach_after(None, file, framing, resource)
     }
 
     fn attach_after(
         &mut self,
-        recent: Vec<u8>,
+        recent: Option<Vec<u8>>,
         file: File,
         framing: &Framing,
         resource: Resource<'static>,
     ) -> io::Result<()> {
-        let beginning = content::beginning(&file, self.compression)?;
-        // Where it does not fit, reading will tell that it was cut.
-        if self.mark.prefix.bytes == 0 || self.mark.prefix.fits(&beginning) {
-            self.mark.prefix = Prefix::of(&beginning);
-        }
-        let lines = match self.mark.offset {
-            0 => Lines::new(framing.clone()),
-            _ => Lines::resume(framing.clone(), &beginning),
+        let (lines, recent) = match self.prepare(recent, &file, framing) {
+            Ok(prepared) => prepared,
+            Err(error) => {
+                self.first_look = Some(file);
+                return Err(error);
+            }
         };
-        self.mark.offset = lines.align(self.mark.offset);
         self.open = Some(Box::new(OpenFile {
             content: Content::new(file, self.compression)?,
             buffer: Vec::new(),
@@ -203,6 +176,31 @@ impl TailedFile {
             recent,
         }));
         Ok(())
+    }
+
+    /// Learns how the file begins; what it is read into, and the bytes before the mark, unless they are known.
+    fn prepare(
+        &mut self,
+        recent: Option<Vec<u8>>,
+        file: &File,
+        framing: &Framing,
+    ) -> io::Result<(Lines, Vec<u8>)> {
+        let recent = match (self.compression, recent) {
+            (Some(_), _) => Vec::new(),
+            (None, Some(recent)) => recent,
+            (None, None) => content::before(file, self.mark.offset, RECENT_BYTES)?,
+        };
+        let beginning = content::beginning(file, self.compression)?;
+        // Where it does not fit, reading will tell that it was cut.
+        if self.mark.prefix.bytes == 0 || self.mark.prefix.fits(&beginning) {
+            self.mark.prefix = Prefix::of(&beginning);
+        }
+        let lines = match self.mark.offset {
+            0 => Lines::new(framing.clone()),
+            _ => Lines::resume(framing.clone(), &beginning),
+        };
+        self.mark.offset = lines.align(self.mark.offset);
+        Ok((lines, recent))
     }
 
     /// Takes the descriptor it has as if it had just been opened: what has been read but not handed on is read again.
@@ -217,11 +215,12 @@ impl TailedFile {
         let Some(open) = self.open.take() else {
             return Ok(());
         };
-        let recent = match self.compression {
-            Some(_) => Vec::new(),
-            None => open.recent,
-        };
-        self.attach_after(recent, open.content.into_file(), framing, resource)
+        self.attach_after(
+            Some(open.recent),
+            open.content.into_file(),
+            framing,
+            resource,
+        )
     }
 
     /// Gives the descriptor back. Follows a file that goes by a name of its own choosing to that name.
@@ -419,67 +418,6 @@ impl TailedFile {
 
     pub(super) fn prefix(&self) -> Prefix {
         self.mark.prefix
-    }
-}
-
-impl OpenFile {
-    pub(super) fn file(&self) -> &File {
-        self.content.file()
-    }
-
-    /// Takes the room, to be read into, where it is larger than its own.
-    pub(super) fn borrow(&mut self, scratch: &mut Scratch) {
-        if self.buffer.capacity() < scratch.buffer.capacity() {
-            scratch.buffer.clear();
-            scratch.buffer.extend_from_slice(&self.buffer);
-            mem::swap(&mut scratch.buffer, &mut self.buffer);
-        }
-        self.lines.borrow(&mut scratch.records);
-    }
-
-    /// Gives the room back if little is left in it, which moves to a room as small.
-    pub(super) fn give_back(&mut self, scratch: &mut Scratch) {
-        if self.buffer.len() < REST_BYTES_MAX && self.buffer.capacity() > scratch.buffer.capacity()
-        {
-            let rest = self.buffer.clone();
-            scratch.buffer = mem::replace(&mut self.buffer, rest);
-        }
-        self.lines.give_back(&mut scratch.records, REST_RECORDS_MAX);
-    }
-
-    /// Whether the file still holds, before `offset`, what was read there.
-    fn continues(&self, file: &File, offset: u64) -> io::Result<bool> {
-        let mut expected = [0; TAIL_BYTES];
-        let own = self.own();
-        let from_buffer = own.len().min(TAIL_BYTES);
-        let from_recent = self.recent.len().min(TAIL_BYTES - from_buffer);
-        let parts = [
-            self.recent
-                .get(self.recent.len() - from_recent..)
-                .unwrap_or_default(),
-            own.get(own.len() - from_buffer..).unwrap_or_default(),
-        ];
-        let known = from_recent + from_buffer;
-        for (to, from) in expected.iter_mut().zip(parts.into_iter().flatten()) {
-            *to = *from;
-        }
-        let mut found = [0; TAIL_BYTES];
-        let (Some(found), Some(expected)) = (found.get_mut(..known), expected.get(..known)) else {
-            return Ok(true);
-        };
-        let from = offset.saturating_sub(known as u64);
-        Ok(read_up_to(file, found, from)? == known && found == expected)
-    }
-
-    /// The whole buffer stands before the mark.
-    fn pass(&mut self) {
-        remember(&mut self.recent, &self.buffer);
-        self.buffer.clear();
-    }
-
-    /// The last bytes handed on.
-    pub(super) fn recent(&self) -> &[u8] {
-        &self.recent
     }
 }
 

@@ -37,6 +37,8 @@ pub struct FileView<'a> {
     pub gone: bool,
     /// It has no name at all any more.
     pub deleted: bool,
+    /// The last attempt to read it failed, and it is tried again.
+    pub unreadable: bool,
 }
 
 /// One file that is followed.
@@ -67,6 +69,8 @@ pub struct FileTotals {
     pub gone: u64,
     /// Of the bytes behind, those of deleted files: a stop would lose them.
     pub lost_by_stop_bytes: u64,
+    /// Files that could not be read and are tried again.
+    pub unreadable: u64,
 }
 
 /// What is known of all receivers' files.
@@ -214,6 +218,16 @@ impl FilelogProgress {
             )
         });
         warnings.extend(held);
+        let totals = self.totals().into_iter();
+        let unreadable = totals.filter(|(_, totals)| totals.unreadable > 0);
+        warnings.extend(unreadable.map(|(name, totals)| {
+            let FileTotals {
+                unreadable, files, ..
+            } = totals;
+            format!(
+                "receiver {name}: {unreadable} of {files} files cannot be read, the log says why; they are tried again"
+            )
+        }));
         warnings
     }
 
@@ -263,6 +277,7 @@ impl FileTotals {
         self.behind_bytes = self.behind_bytes.saturating_add(file.behind_bytes);
         self.rotated += u64::from(file.rotated);
         self.gone += u64::from(file.gone);
+        self.unreadable += u64::from(file.unreadable);
         if file.deleted {
             self.lost_by_stop_bytes = self.lost_by_stop_bytes.saturating_add(file.behind_bytes);
         }
@@ -317,7 +332,20 @@ mod tests {
             rotated: false,
             gone: path.contains("gone"),
             deleted: false,
+            unreadable: path.contains("unreadable"),
         }
+    }
+
+    #[test]
+    fn files_that_cannot_be_read_are_a_warning() {
+        let progress = FilelogProgress::default();
+        progress.update("host", [file("/a", 0, 10)]);
+        assert_eq!(progress.warnings(), [""; 0]);
+        progress.update("host", [file("/unreadable", 0, 10), file("/a", 0, 10)]);
+        assert_eq!(
+            progress.warnings(),
+            ["receiver host: 1 of 2 files cannot be read, the log says why; they are tried again"]
+        );
     }
 
     #[test]

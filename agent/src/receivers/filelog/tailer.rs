@@ -6,6 +6,7 @@
 mod change;
 mod cut;
 mod descriptors;
+mod failing;
 mod kin;
 mod leftovers;
 mod names;
@@ -22,6 +23,7 @@ use tokio::runtime::Handle;
 
 use self::pieces::Pieces;
 use super::change::ChangeSlot;
+use super::descriptors::Share;
 use super::discovery::{Discovery, Patterns};
 use super::file::{Scratch, TailedFile};
 use super::framing::Framing;
@@ -67,7 +69,7 @@ pub(super) struct Tailer {
     files: HashMap<FileId, Box<TailedFile>>,
     /// Those with a descriptor.
     open: Vec<FileId>,
-    open_max: usize,
+    share: Share,
     /// How many files have the descriptor of their first look.
     first_looks: usize,
     live: PrefixIndex,
@@ -81,7 +83,7 @@ pub(super) struct Tailer {
     pieces: Pieces,
     /// Files whose pod is not known yet, or that wait for the one before them.
     held: Vec<FileId>,
-    /// Paths that could not be opened, so that each is logged once.
+    /// Paths that could not be read, so that each is logged once.
     failed: HashSet<PathBuf>,
     sink: Sink,
     scratch: Scratch,
@@ -200,7 +202,7 @@ impl Tailer {
             watcher,
             files: HashMap::new(),
             open: Vec::new(),
-            open_max: descriptors::open_files_max(),
+            share: context.metrics.filelog.descriptors.join(),
             first_looks: 0,
             live: PrefixIndex::default(),
             unread_by_prefix: PrefixIndex::default(),
@@ -307,6 +309,7 @@ impl Tailer {
             rotated: names::has_other_name(file),
             gone: file.gone_at.is_some(),
             deleted: file.is_deleted,
+            unreadable: file.failing.is_some(),
         });
         let progress = &self.context.metrics.filelog.progress;
         progress.update(self.context.output.receiver(), views);
@@ -423,6 +426,7 @@ impl Tailer {
         };
         self.forget_rotated(&file);
         self.counts.files.dec();
+        self.tell_of_unreadable(&file);
         self.first_looks -= usize::from(file.first_look.take().is_some());
         self.live.remove(file.prefix(), id);
         self.forget_beginning(&mut file);

@@ -2,8 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use rustix::process::{Resource, getrlimit};
-
 use super::Tailer;
 use crate::receivers::filelog::file::TailedFile;
 use crate::receivers::filelog::identity::FileId;
@@ -12,21 +10,13 @@ use crate::receivers::filelog::identity::FileId;
 const OPEN_KEPT: usize = 32;
 /// A file beyond those is closed when it has not grown for this long.
 const IDLE_CLOSE: Duration = Duration::from_secs(2);
-/// Descriptors of one receiver, at most: half of what the process may have, and not more than this.
-const OPEN_MAX: usize = 4_096;
-const OPEN_MIN: usize = 8;
-
-/// How many files a receiver may have open.
-pub(super) fn open_files_max() -> usize {
-    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    usize::try_from(limit / 2)
-        .unwrap_or(OPEN_MAX)
-        .clamp(OPEN_MIN, OPEN_MAX)
-}
-
 impl Tailer {
     pub(super) fn is_full(&self) -> bool {
-        self.open.len() + self.first_looks >= self.open_max
+        !self.share.has_room(self.held_descriptors())
+    }
+
+    pub(super) fn held_descriptors(&self) -> usize {
+        self.open.len() + self.first_looks
     }
 
     /// Keeps a descriptor for a file that is to be read, if there is room for it.
@@ -60,15 +50,16 @@ impl Tailer {
         let surplus = self.open.len().saturating_sub(OPEN_KEPT);
         if surplus > 0 {
             self.close_idle(surplus, |file| {
-                now.duration_since(file.grown_at) > IDLE_CLOSE
+                file.failing.is_none() && now.duration_since(file.grown_at) > IDLE_CLOSE
             });
         }
+        self.share.holds(self.held_descriptors());
     }
 
     /// Makes room for another descriptor: false when every file is in use. Those of first looks go last, of files that
     /// have a name.
     pub(super) fn make_room(&mut self) -> bool {
-        let wanted = (self.open_max / 8).max(1);
+        let wanted = (self.held_descriptors() / 8).max(1);
         if self.close_idle(wanted, |_| true) > 0 {
             return true;
         }

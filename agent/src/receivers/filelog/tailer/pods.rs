@@ -48,7 +48,10 @@ impl Tailer {
         }
         let resource = self.resource_of(file);
         match framing.map(|word| self.framing.with_format(&word)) {
-            Some(Ok(framing)) => file.attach_again(&framing, resource)?,
+            Some(Ok(framing)) => {
+                let attached = file.attach_again(&framing, resource);
+                self.count_kept(file, attached)?;
+            }
             // A word that is no format was reported when the annotation was read.
             Some(Err(_)) | None => {
                 if let Some(open) = &mut file.open {

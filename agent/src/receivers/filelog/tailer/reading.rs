@@ -14,10 +14,20 @@ const TURNS_MAX: usize = 64;
 /// A file no glob finds is given up when it has not grown for this long; it may still be written to.
 const ROTATED_IDLE: Duration = Duration::from_secs(60);
 const DELETED_IDLE: Duration = Duration::from_secs(5);
+/// The same for one that cannot be read.
+const FAILING_IDLE: Duration = Duration::from_secs(600);
 /// After this long without growth a file no glob finds is at its end: a last line without line feed counts.
 const END_AFTER: Duration = Duration::from_secs(1);
 /// The same for one that was renamed to what a glob finds too.
 const RENAMED_END_AFTER: Duration = Duration::from_secs(5);
+
+/// What is found out about a file before it is read.
+enum Ready {
+    Now,
+    Later,
+    /// The name leads to another file.
+    Another,
+}
 
 impl Tailer {
     /// Looks at the open files: which have something to read. Gives up those at their end for good.
@@ -85,6 +95,7 @@ impl Tailer {
         };
         match file.look() {
             Ok(Some(look)) if look.truncated => self.cut(id),
+            Ok(Some(_)) if file.waits_to_retry(Instant::now()) => {}
             Ok(Some(look)) if look.unread => self.unread.push(file),
             Ok(Some(_)) => self.watch(id),
             // The name leads elsewhere; the next sweep tells where it has gone.
@@ -124,7 +135,9 @@ impl Tailer {
             return;
         }
         let Some(gone_at) = file.gone_at else {
-            if has_other_name(file) && now.duration_since(file.grown_at) > RENAMED_END_AFTER {
+            let is_read = file.failing.is_none();
+            let quiet = now.duration_since(file.grown_at);
+            if has_other_name(file) && is_read && quiet > RENAMED_END_AFTER {
                 self.sink.take_end(file, now);
             }
             return;
@@ -132,6 +145,9 @@ impl Tailer {
         let quiet = now
             .duration_since(file.grown_at)
             .min(now.duration_since(gone_at));
+        if file.failing.is_some() && quiet <= FAILING_IDLE {
+            return;
+        }
         if quiet > END_AFTER {
             self.sink.take_end(file, now);
         }
@@ -240,6 +256,9 @@ impl Tailer {
     }
 
     fn took(&mut self, file: &mut TailedFile, bytes: usize, now: Instant) {
+        if file.compression.is_none() {
+            self.recovered(file);
+        }
         if bytes > 0 {
             file.grown_at = now;
             self.counts.bytes.inc_by(bytes as u64);
@@ -252,6 +271,7 @@ impl Tailer {
 
     /// A compressed file has been read to its end.
     fn finish(&mut self, file: &mut TailedFile, now: Instant) {
+        self.recovered(file);
         self.sink.take_rest(file, now);
         file.finish();
         self.sink.note(file, now);
@@ -267,35 +287,26 @@ impl Tailer {
             }
             None => content::open(&file.path)?,
         };
-        use std::os::unix::fs::MetadataExt;
-        let metadata = opened.metadata()?;
-        if (metadata.dev(), metadata.ino()) != file.id {
-            self.discovery.mark_all();
-            return Ok(false);
-        }
-        let is_cut = file.see(&metadata).truncated;
-        let compression = Compression::of(&opened)?;
-        if file.is_known() && (is_cut || !file.mark.is_held_by(&opened, compression)?) {
-            // It was cut, or another one has got its inode.
-            self.restart(file, Instant::now());
-        }
-        file.compression = compression;
-        if !file.is_known() {
-            // What it holds is not known before it holds something.
-            let is_empty = metadata.len() == 0;
-            if !is_empty {
-                self.introduce(file, &opened)?;
+        match self.get_ready(file, &opened) {
+            Ok(Ready::Now) => {}
+            Ok(Ready::Another) => {
+                self.discovery.mark_all();
+                return Ok(false);
             }
-            if is_empty || file.copy_of.is_some() {
+            Ok(Ready::Later) => {
                 // It may be read later, and be deleted before.
                 self.keep_first_look(file, Some(opened));
                 return Ok(false);
             }
+            Err(error) => {
+                self.keep_first_look(file, Some(opened));
+                return Err(error);
+            }
         }
         let resource = self.resource_of(file);
-        file.attach(opened, &self.framing, resource)?;
+        let attached = file.attach(opened, &self.framing, resource);
+        self.count_kept(file, attached)?;
         self.open.push(file.id);
-        self.failed.remove(&file.path);
         self.counts
             .open_files
             .set(i64::try_from(self.open.len()).unwrap_or(0));
@@ -304,29 +315,31 @@ impl Tailer {
         Ok(true)
     }
 
-    pub(super) fn failed_to_read(&mut self, id: FileId, error: &io::Error) {
-        let Some(file) = self.files.get_mut(&id) else {
-            return;
-        };
-        if file.open.is_some() {
-            self.open.retain(|open| *open != id);
-            file.close();
+    /// Finds out what a file holds before it is read.
+    fn get_ready(&mut self, file: &mut TailedFile, opened: &std::fs::File) -> io::Result<Ready> {
+        use std::os::unix::fs::MetadataExt;
+        let metadata = opened.metadata()?;
+        if (metadata.dev(), metadata.ino()) != file.id {
+            return Ok(Ready::Another);
         }
-        // What is missing are rights, or descriptors: it is tried again at the next look.
-        let may_pass = file.open.is_none()
-            && matches!(
-                error.kind(),
-                io::ErrorKind::PermissionDenied | io::ErrorKind::Other
-            );
-        if may_pass {
-            file.is_watched = false;
-        } else {
-            file.set_aside();
+        let is_cut = file.see(&metadata).truncated;
+        let compression = Compression::of(opened)?;
+        if file.is_known() && (is_cut || !file.mark.is_held_by(opened, compression)?) {
+            // It was cut, or another one has got its inode.
+            self.restart(file, Instant::now());
         }
-        if error.kind() != io::ErrorKind::NotFound && self.failed.insert(file.path.clone()) {
-            self.counts.open_errors.inc();
-            tracing::warn!(path = %file.path.display(), %error, "file cannot be read");
+        file.compression = compression;
+        if !file.is_known() {
+            // What it holds is not known before it holds something.
+            let is_empty = metadata.len() == 0;
+            if !is_empty {
+                self.introduce(file, opened)?;
+            }
+            if is_empty || file.copy_of.is_some() {
+                return Ok(Ready::Later);
+            }
         }
+        Ok(Ready::Now)
     }
 
     /// Opens what is unread, so that it can be read whatever becomes of the names.

@@ -1,13 +1,16 @@
-//! What a stop loses of deleted files, which nobody can open again: what was not read of them is counted here, in bytes of
-//! the file; what was read and finds no room in the buffer is counted with the batches that hold it.
+//! What is lost of deleted files, which nobody can open again: what was not read of them when the agent stops, or when one
+//! is given up that could not be read, is counted here, in bytes of the file; what was read and finds no room in the
+//! buffer is counted with the batches that hold it.
 
 use std::os::unix::fs::{DirEntryExt as _, MetadataExt as _};
 use std::path::Path;
 
 use super::Tailer;
+use crate::metrics::UNREADABLE;
 use crate::receivers::filelog::file::TailedFile;
 use crate::receivers::filelog::identity::FileId;
 use crate::receivers::filelog::pasts::NO_DEVICE;
+use crate::stops::DELETED;
 
 /// Files told of by name, at most; the others are summed up.
 const NAMED_MAX: usize = 20;
@@ -61,7 +64,23 @@ impl Tailer {
             );
         }
         self.counts
-            .lost_at_stop(lost.iter().map(|(bytes, _)| bytes).sum());
+            .lost(DELETED, lost.iter().map(|(bytes, _)| bytes).sum());
+    }
+
+    /// A file is given up: says and counts what could not be read of it, if nobody can open it any more.
+    pub(super) fn tell_of_unreadable(&self, file: &TailedFile) {
+        if file.failing.is_none() || file.copy_of.is_some() {
+            return;
+        }
+        let bytes = lost_bytes(file);
+        let is_gone = match file.has_descriptor() {
+            true => file.is_deleted,
+            false => is_nowhere(file.id, &file.path),
+        };
+        if is_gone && bytes > 0 {
+            tracing::warn!(path = %file.path.display(), lost_bytes = bytes, "deleted file could not be read, the rest is lost");
+            self.counts.lost(UNREADABLE, bytes);
+        }
     }
 }
 

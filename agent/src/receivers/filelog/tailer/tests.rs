@@ -2,6 +2,7 @@
 
 mod asked;
 mod cuts;
+mod failing;
 mod leftovers;
 mod names;
 
@@ -93,6 +94,11 @@ impl Hand {
         while !self.tailer.unread.queued.is_empty() {
             self.tailer.read();
         }
+        self.take()
+    }
+
+    /// The lines that have been read.
+    fn take(&mut self) -> Vec<String> {
         // The last line may be the first of a trace.
         for file in self.tailer.files.values_mut() {
             if let Some(open) = &mut file.open {
