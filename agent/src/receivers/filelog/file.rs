@@ -25,6 +25,7 @@ use super::identity::{FileId, Mark, Prefix, TAIL_BYTES, Tail};
 use super::lines::Lines;
 use super::pasts::Past;
 use super::watch;
+use super::waymarks::Waymarks;
 use crate::pipeline::{FileFate, FilePosition};
 pub(super) use failing::{Failing, Trouble};
 pub(super) use open::{OpenFile, Scratch};
@@ -185,11 +186,6 @@ impl TailedFile {
         file: &File,
         framing: &Framing,
     ) -> io::Result<(Lines, Vec<u8>)> {
-        let recent = match (self.compression, recent) {
-            (Some(_), _) => Vec::new(),
-            (None, Some(recent)) => recent,
-            (None, None) => content::before(file, self.mark.offset, RECENT_BYTES)?,
-        };
         let beginning = content::beginning(file, self.compression)?;
         // Where it does not fit, reading will tell that it was cut.
         if self.mark.prefix.bytes == 0 || self.mark.prefix.fits(&beginning) {
@@ -199,8 +195,31 @@ impl TailedFile {
             0 => Lines::new(framing.clone()),
             _ => Lines::resume(framing.clone(), &beginning),
         };
-        self.mark.offset = lines.align(self.mark.offset);
+        let surplus = self.align(&lines);
+        let recent = match (self.compression, recent) {
+            (Some(_), _) => Vec::new(),
+            (None, Some(mut recent)) => {
+                recent.truncate(recent.len().saturating_sub(surplus));
+                recent
+            }
+            (None, None) => content::before(file, self.mark.offset, RECENT_BYTES)?,
+        };
+        if surplus > 0 {
+            // Of a compressed file the bytes before the mark are not at hand; without a tail nothing contradicts.
+            self.mark.tail = Tail::of(&recent);
+        }
         Ok((lines, recent))
+    }
+
+    /// Puts the mark where a character can begin: how many bytes further back.
+    fn align(&mut self, lines: &Lines) -> usize {
+        let aligned = lines.align(self.mark.offset);
+        let surplus = usize::try_from(self.mark.offset - aligned).unwrap_or(0);
+        if surplus > 0 {
+            self.mark.offset = aligned;
+            self.mark.waymarks = Waymarks::default();
+        }
+        surplus
     }
 
     /// Takes the descriptor it has as if it had just been opened: what has been read but not handed on is read again.

@@ -63,6 +63,8 @@ pub(super) struct Lines {
     detectors: [Detector; STREAMS],
     /// What follows up to a line feed is the rest of a line over the limit.
     dropping: bool,
+    /// The first byte of a character was taken for the end of the file; the second may follow all the same.
+    is_halfway: bool,
 }
 
 impl Lines {
@@ -76,6 +78,7 @@ impl Lines {
             open: [None; STREAMS],
             detectors: [Detector::default(); STREAMS],
             dropping: false,
+            is_halfway: false,
         }
     }
 
@@ -102,9 +105,19 @@ impl Lines {
             return scanned;
         };
         let (unit, line_bytes_max) = (encoding.unit_bytes(), self.framing.limits().line_bytes_max);
+        if self.is_halfway && self.scanned < buffer.len() {
+            self.scanned += 1;
+            self.is_halfway = false;
+        }
         while let Some(rest) = buffer.get(self.scanned..).filter(|rest| !rest.is_empty()) {
+            // Whole characters; a line feed may be cut in two.
+            let whole_bytes = rest.len() - rest.len() % unit;
+            if self.dropping && !at_end && whole_bytes == 0 {
+                break;
+            }
             if self.dropping {
-                self.drop_rest(encoding, rest, &mut scanned);
+                let known = rest.get(..whole_bytes).filter(|_| !at_end);
+                self.drop_rest(encoding, known.unwrap_or(rest), &mut scanned);
                 continue;
             }
             let window = rest.get(..line_bytes_max + unit).unwrap_or(rest);
@@ -117,7 +130,10 @@ impl Lines {
                     scanned.split += u64::from(!self.dropping);
                     (cut, cut)
                 }
-                None if at_end => (rest.len(), rest.len()),
+                None if at_end => {
+                    self.is_halfway = whole_bytes < rest.len();
+                    (rest.len(), rest.len())
+                }
                 None => break,
             };
             let whole = self.scanned..self.scanned + whole_bytes;
@@ -148,6 +164,7 @@ impl Lines {
         scanned.dropped_bytes += dropped as u64;
         self.scanned += end.map_or(dropped, |end| end + encoding.unit_bytes());
         self.dropping = end.is_none();
+        self.is_halfway = end.is_none() && !dropped.is_multiple_of(encoding.unit_bytes());
     }
 
     fn take(

@@ -465,6 +465,54 @@ proptest! {
         let narrow = read_in_pieces("", text.as_bytes(), &[]);
         prop_assert_eq!(read_in_pieces("", &wide, &cuts), narrow);
     }
+
+    #[test]
+    fn truncated_utf_16_is_the_same_in_pieces(
+        lines in prop::collection::vec("[aÄ😀\u{0a0a}]{0,4}|(a😀){150,400}|\u{0a0a}{600,900}", 0..8),
+        cuts in prop::collection::vec(any::<usize>(), 0..12),
+    ) {
+        let text = format!("\u{feff}{}", lines.join("\n"));
+        let wide: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let settings = "max_line: 1KiB\non_long_line: truncate\nmultiline: none";
+        let whole = read_in_pieces(settings, &wide, &[]);
+        prop_assert_eq!(read_in_pieces(settings, &wide, &cuts), whole);
+    }
+}
+
+#[test]
+fn a_long_line_that_ends_within_a_character_hides_nothing_behind_it() {
+    let text = format!("{}\nsecond\nthird\n", "x".repeat(900));
+    let wide: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let settings = "encoding: utf-16le\nmax_line: 1KiB\non_long_line: truncate";
+    for cut in 1_500..1_804 {
+        let records = read_in_pieces(settings, &wide, &[cut]);
+        let texts: Vec<&str> = records.iter().map(|(text, _)| text.as_str()).collect();
+        assert_eq!(
+            texts,
+            ["x".repeat(512).as_str(), "second", "third"],
+            "{cut}"
+        );
+    }
+}
+
+#[test]
+fn a_file_that_grows_after_half_a_character_goes_on_at_the_next() {
+    let mut lines = Lines::new(framing_of("encoding: utf-16le\nmultiline: none"));
+    let wide: Vec<u8> = "ab\ncd\n"
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    let mut texts = Vec::new();
+    for (part, at_end) in [(&wide[..3], true), (&wide[3..], false)] {
+        lines.scan(part, at_end, Instant::now());
+        let (count, end) = lines.ready();
+        for record in (0..count).map_while(|_| lines.pop()).collect::<Vec<_>>() {
+            texts.push(lines.text(&record, part).text.into_owned());
+        }
+        assert_eq!(end, part.len());
+        lines.shift(end);
+    }
+    assert_eq!(texts, ["a\u{fffd}", "cd"]);
 }
 
 #[test]

@@ -255,3 +255,38 @@ fn a_copy_that_lacks_what_was_read_behind_it_is_known_after_a_restart() {
         log.check(2, expected, include);
     }
 }
+
+#[test]
+fn half_a_character_at_the_end_of_a_file_is_no_cut() {
+    let wide = |text: &str| -> Vec<u8> { text.encode_utf16().flat_map(u16::to_le_bytes).collect() };
+    for is_closed in [false, true] {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("app.log");
+        let text = wide("\u{feff}one of them\ntwo\nthree\n");
+        let (before, after) = text.split_at(2 * "_one of them\ntw".len() + 1);
+        fs::write(&path, before).expect("written");
+        let mut hand = Hand::new(&path, Vec::new());
+        hand.look();
+        assert_eq!(hand.read(), ["one of them"]);
+        let id = hand.tailer.open[0];
+        let file = hand.tailer.files.get_mut(&id).expect("followed");
+        hand.tailer.sink.take_rest(file, Instant::now());
+        assert_eq!(hand.take(), ["tw\u{fffd}"]);
+        if is_closed {
+            let file = hand.tailer.files.get_mut(&id).expect("followed");
+            file.close();
+            hand.tailer.open.clear();
+        }
+        let mut options = OpenOptions::new();
+        let mut file = options.append(true).open(&path).expect("opened");
+        file.write_all(after).expect("written");
+        hand.tailer.look_at(id);
+        // A file that is opened again is read from the beginning of the character on.
+        let rest = match is_closed {
+            true => vec!["o", "three"],
+            false => vec!["three"],
+        };
+        assert_eq!(hand.read(), rest);
+        assert_eq!(hand.tailer.counts.truncations.get(), 0);
+    }
+}
