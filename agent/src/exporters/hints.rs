@@ -2,6 +2,7 @@
 
 mod peer;
 
+use super::retry::speaks_of_tls;
 pub(super) use peer::Peer;
 
 /// Of what an answer says, where a hint follows (bytes).
@@ -75,6 +76,7 @@ pub(super) fn of_http(message: &str, is_new: bool) -> String {
 pub(super) fn of_http_status(status: u16, content_type: &str, message: &str) -> String {
     let hint = match status {
         _ if content_type.starts_with(GRPC) => Some(SPEAKS_GRPC),
+        400 if speaks_of_tls(message) => Some(SPEAKS_TLS),
         404 | 405 | 415 | 426 | 505 => Some(NO_OTLP),
         _ => None,
     };

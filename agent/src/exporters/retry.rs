@@ -108,9 +108,10 @@ fn duration(message: &[u8]) -> Result<Duration, DecodeError> {
     Ok(Duration::new(u64::try_from(seconds).unwrap_or(0), nanos))
 }
 
-/// Statuses that speak of the way, the credentials or the server are retried; of the 4xx about the request itself none
-/// is (OTLP specification, "OTLP/HTTP Response"). Beyond the specification's list, 5xx are retried as well: a server
-/// that breaks is no reason to lose data.
+/// Only 400, 413 and 422 speak of the request itself, and the first and the last not where they are a web page or speak of
+/// TLS: those are a proxy's, a guard's or another program's, which never looked at it. Everything else is retried,
+/// beyond the list of the OTLP specification ("OTLP/HTTP Response"): a way that is not the right one and a server that
+/// breaks are no reason to lose data. A web page with 413 is a proxy's too, but its limit is of the request's size.
 pub(super) fn judge_http(
     status: StatusCode,
     headers: &HeaderMap,
@@ -122,8 +123,8 @@ pub(super) fn judge_http(
         .and_then(|value| retry_after(value.to_str().ok()?, now))
         .map(|delay| delay.min(PUSHBACK_MAX));
     let verdict = match status.as_u16() {
-        401 | 403 | 404 | 405 | 407 | 408 | 415 | 425 | 429 => Verdict::Retry { after },
-        400..=499 => Verdict::Rejected,
+        400 | 422 if !is_web_page(headers, message) && !speaks_of_tls(message) => Verdict::Rejected,
+        413 => Verdict::Rejected,
         _ => Verdict::Retry { after },
     };
     Failure {
@@ -146,6 +147,28 @@ fn retry_after(text: &str, now: UnixNanos) -> Option<Duration> {
 }
 
 /// A foreign text fit for a log line: no control characters, and not endless.
+fn is_web_page(headers: &HeaderMap, body: &str) -> bool {
+    let kind = headers.get(http::header::CONTENT_TYPE);
+    let kind = kind
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let begins = |text: &str, with: &str| {
+        let start = text.trim_start().get(..with.len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(with))
+    };
+    begins(kind, "text/html") || begins(body, "<html") || begins(body, "<!doctype html")
+}
+
+/// Whether a port that wants TLS answered to a request without it.
+pub(super) fn speaks_of_tls(message: &str) -> bool {
+    const MARKS: [&str; 3] = [
+        "HTTP request to an HTTPS server",
+        "plain HTTP request was sent to HTTPS port",
+        "plain HTTP to an SSL-enabled server port",
+    ];
+    MARKS.iter().any(|mark| message.contains(mark))
+}
+
 fn shown(text: &str) -> String {
     let mut shown = String::new();
     for c in text.chars() {

@@ -41,11 +41,35 @@ fn only_answers_about_the_request_reject_it() {
         let status = StatusCode::from_u16(status).expect("a status");
         judge_http(status, &HeaderMap::new(), "", UnixNanos(0)).verdict
     };
-    for status in [400, 406, 411, 413, 414, 422, 431] {
-        assert_eq!(http(status), Verdict::Rejected, "{status}");
+    for status in 300..600 {
+        let expected = match [400, 413, 422].contains(&status) {
+            true => Verdict::Rejected,
+            false => RETRY,
+        };
+        assert_eq!(http(status), expected, "{status}");
     }
-    for status in [301, 401, 403, 404, 429, 500, 501, 502, 503, 504] {
-        assert_eq!(http(status), RETRY, "{status}");
+}
+
+#[test]
+fn web_pages_and_ports_that_want_tls_do_not_judge_a_request() {
+    let judge = |status: u16, kind: Option<&str>, body: &str| {
+        let mut headers = HeaderMap::new();
+        if let Some(kind) = kind {
+            headers.insert("content-type", kind.parse().expect("a value"));
+        }
+        let status = StatusCode::from_u16(status).expect("a status");
+        judge_http(status, &headers, body, UnixNanos(0)).verdict
+    };
+    let page =
+        "<html>\r\n<head><title>400 The plain HTTP request was sent to HTTPS port</title></head>";
+    for status in [400, 422] {
+        assert_eq!(judge(status, Some("text/html; charset=utf-8"), ""), RETRY);
+        assert_eq!(judge(status, Some("Text/HTML"), page), RETRY);
+        assert_eq!(judge(status, None, page), RETRY);
+        assert_eq!(judge(status, None, "\n<!DOCTYPE html>"), RETRY);
+        let json = Some("application/json");
+        assert_eq!(judge(status, json, "{}"), Verdict::Rejected);
+        assert_eq!(judge(status, None, "<htm"), Verdict::Rejected);
     }
 }
 

@@ -88,6 +88,30 @@ async fn a_request_that_is_too_large_goes_in_pieces() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_a_proxy_refuses_nothing() {
+    let asked = AtomicUsize::new(0);
+    let page = move |_: &[String], _: &http::HeaderMap| {
+        let headers = vec![("content-type", "text/html".to_owned())];
+        let body = "<html><title>400 The plain HTTP request was sent to HTTPS port</title></html>";
+        let is_first = asked.fetch_add(1, Ordering::Relaxed) == 0;
+        is_first.then(|| (400, headers, body.to_owned()))
+    };
+    let destination = Destination::with(page, Duration::ZERO, None).await;
+    let mut rig = Rig::new(DISK_BYTES);
+    let all = texts(0..10);
+    rig.append(&all).expect("room");
+    let settings = format!(
+        "type: otlphttp, endpoint: 'http://{}', retry: {{initial: 1ms}}",
+        destination.address
+    );
+    let running = rig.start("main", &settings).await;
+    rig.wait_until_settled("main").await;
+    running.stop().await;
+    assert_eq!(rig.book("main").delivered.records, 10);
+    assert_eq!(destination.lines(), all);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_destination_that_takes_nothing_is_not_asked_for_every_record() {
     let asked = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&asked);
