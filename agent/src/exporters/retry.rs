@@ -17,6 +17,8 @@ const PUSHBACK_KEY: &str = "grpc-retry-pushback-ms";
 const PUSHBACK_MAX: Duration = Duration::from_secs(60);
 /// What is shown of a destination's message (bytes).
 const MESSAGE_BYTES_MAX: usize = 512;
+/// How the client words the status of an answer that is no gRPC.
+const TOO_LARGE_STATUS: &str = "HTTP status code 413";
 const RETRY_INFO_TYPE: &[u8] = b"type.googleapis.com/google.rpc.RetryInfo";
 
 /// What to do after a failed request.
@@ -48,13 +50,18 @@ impl Failure {
     }
 }
 
-/// `RESOURCE_EXHAUSTED` without a delay means too large (OTLP specification, "OTLP/gRPC Response").
+/// `RESOURCE_EXHAUSTED` without a delay means too large (OTLP specification, "OTLP/gRPC Response"). Servers made with
+/// tonic say `OUT_OF_RANGE` to that, which is to be retried otherwise, and proxies HTTP's 413.
 pub(super) fn judge_grpc(status: &Status) -> Failure {
     let after = pushback(status).or_else(|| retry_info(status.details()).ok().flatten());
     let after = after.map(|delay| delay.min(PUSHBACK_MAX));
     let verdict = match status.code() {
         Code::InvalidArgument => Verdict::Rejected,
         Code::ResourceExhausted if after.is_none() => Verdict::Rejected,
+        Code::OutOfRange if after.is_none() && speaks_of_size(status.message()) => {
+            Verdict::Rejected
+        }
+        _ if status.message().ends_with(TOO_LARGE_STATUS) => Verdict::Rejected,
         _ => Verdict::Retry { after },
     };
     Failure {
@@ -62,6 +69,12 @@ pub(super) fn judge_grpc(status: &Status) -> Failure {
         status: format!("{:?}", status.code()),
         message: shown(status.message()),
     }
+}
+
+fn speaks_of_size(message: &str) -> bool {
+    const MARKS: [&str; 3] = ["too large", "larger than", "exceeds"];
+    let message = message.to_ascii_lowercase();
+    MARKS.iter().any(|mark| message.contains(mark))
 }
 
 fn pushback(status: &Status) -> Option<Duration> {
@@ -134,19 +147,6 @@ pub(super) fn judge_http(
     }
 }
 
-/// Seconds or a date (RFC 9110, 10.2.3). A date that is over asks for nothing.
-fn retry_after(text: &str, now: UnixNanos) -> Option<Duration> {
-    if let Ok(seconds) = text.trim().parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let date = jiff::fmt::rfc2822::DateTimeParser::new()
-        .parse_timestamp(text.trim())
-        .ok()?;
-    let nanos = i64::try_from(date.as_nanosecond()).ok()?;
-    Some(UnixNanos(nanos).since(now))
-}
-
-/// A foreign text fit for a log line: no control characters, and not endless.
 fn is_web_page(headers: &HeaderMap, body: &str) -> bool {
     let kind = headers.get(http::header::CONTENT_TYPE);
     let kind = kind
@@ -169,6 +169,19 @@ pub(super) fn speaks_of_tls(message: &str) -> bool {
     MARKS.iter().any(|mark| message.contains(mark))
 }
 
+/// Seconds or a date (RFC 9110, 10.2.3). A date that is over asks for nothing.
+fn retry_after(text: &str, now: UnixNanos) -> Option<Duration> {
+    if let Ok(seconds) = text.trim().parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = jiff::fmt::rfc2822::DateTimeParser::new()
+        .parse_timestamp(text.trim())
+        .ok()?;
+    let nanos = i64::try_from(date.as_nanosecond()).ok()?;
+    Some(UnixNanos(nanos).since(now))
+}
+
+/// A foreign text fit for a log line: no control characters, and not endless.
 fn shown(text: &str) -> String {
     let mut shown = String::new();
     for c in text.chars() {

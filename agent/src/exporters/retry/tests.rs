@@ -71,6 +71,28 @@ fn web_pages_and_ports_that_want_tls_do_not_judge_a_request() {
         assert_eq!(judge(status, json, "{}"), Verdict::Rejected);
         assert_eq!(judge(status, None, "<htm"), Verdict::Rejected);
     }
+    let go = "Client sent an HTTP request to an HTTPS server.\n";
+    assert_eq!(judge(400, None, go), RETRY);
+    let too_large = "<html><head><title>413 Request Entity Too Large</title></head>";
+    assert_eq!(judge(413, Some("text/html"), too_large), Verdict::Rejected);
+}
+
+#[test]
+fn what_is_too_large_for_a_grpc_destination_is_taken_apart() {
+    let judge = |code, message: &str| judge_grpc(&Status::new(code, message)).verdict;
+    let tonic =
+        "Error, decoded message length too large: found 5242885 bytes, the limit is: 4194304 bytes";
+    assert_eq!(judge(Code::OutOfRange, tonic), Verdict::Rejected);
+    let go = "grpc: received message larger than max (5242885 vs. 4194304)";
+    assert_eq!(judge(Code::ResourceExhausted, go), Verdict::Rejected);
+    assert_eq!(judge(Code::OutOfRange, "past the end of the log"), RETRY);
+    let proxy = "grpc-status header missing, mapped from HTTP status code 413";
+    assert_eq!(judge(Code::Unknown, proxy), Verdict::Rejected);
+    let other = "grpc-status header missing, mapped from HTTP status code 502";
+    assert_eq!(judge(Code::Unknown, other), RETRY);
+    let mut busy = Status::out_of_range(tonic);
+    busy.metadata_mut().insert(PUSHBACK_KEY, 1_500.into());
+    assert_eq!(judge_grpc(&busy).verdict, after(1_500));
 }
 
 #[test]

@@ -88,6 +88,23 @@ async fn a_request_that_is_too_large_goes_in_pieces() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_request_over_the_limit_of_a_grpc_server_goes_in_pieces() {
+    let destination = Destination::start().await;
+    let mut rig = Rig::new(256 << 20);
+    let all: Vec<String> = ["a", "b", "c"].map(|text| text.repeat(6 << 20)).into();
+    rig.append(&all).expect("room");
+    let settings = format!(
+        "type: otlp, compression: none, endpoint: 'http://{}'",
+        destination.address
+    );
+    let running = rig.start("main", &settings).await;
+    rig.wait_until_settled("main").await;
+    running.stop().await;
+    assert_eq!(rig.book("main").delivered.records, 3);
+    assert!(destination.lines() == all, "all is there");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_page_of_a_proxy_refuses_nothing() {
     let asked = AtomicUsize::new(0);
     let page = move |_: &[String], _: &http::HeaderMap| {
