@@ -358,6 +358,9 @@ impl SelfView {
         warnings.extend(self.lost());
         warnings.extend(self.unreadable());
         warnings.extend(self.keeping.warnings());
+        let letters = self.dead_letters.lost();
+        let letters = letters.filter(|(at, _)| self.clock.now().since(*at) < LOSS_IS_RECENT);
+        warnings.extend(letters.map(|(_, told)| told));
         let stops = self.stops.known();
         let stops = stops.filter(|lost| self.clock.now().since(lost.last_at()) < LOSS_IS_RECENT);
         warnings.extend(stops.map(|lost| lost.told()));

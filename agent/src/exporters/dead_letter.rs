@@ -2,8 +2,8 @@
 //!
 //! In: letters from the lanes of all exporters, durable on return. Out: [`read`]. The journal is made when the first
 //! letter comes. It has a disk budget of its own; the oldest segment (an eighth of it) goes when it is used up,
-//! counted. A letter that cannot be kept, because the disk is full or it is larger than the budget, is lost and
-//! counted; delivery goes on all the same.
+//! counted. A letter that cannot be kept, because the volume has had no room for long or it is larger than the budget,
+//! is lost, counted and a warning; delivery goes on all the same.
 //!
 //! ```text
 //! record kind    the signal
@@ -20,6 +20,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bytes::{Buf, BufMut, Bytes};
 use parking_lot::Mutex;
@@ -30,13 +31,15 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use serde::Serialize;
 use vervet_journal::{
-    Cursor, Entry, Journal, JournalConfig, JournalError, JournalStats, OnFull, Record,
+    Cursor, Entry, FileSystem, Journal, JournalConfig, JournalError, JournalStats, OnFull,
+    OsFileSystem, Record,
 };
 use vervet_model::{Signal, UnixNanos};
 
 use super::settings::DeadLetterConfig;
 use crate::buffer::log_recovery;
 use crate::pipeline::signed;
+use crate::reloads;
 
 /// The folder under `data_dir`.
 pub const FOLDER: &str = "dead-letter";
@@ -73,8 +76,8 @@ pub struct BadLetter {
 }
 
 /// The letters of one agent.
-#[derive(Debug)]
 pub struct DeadLetters {
+    fs: Arc<dyn FileSystem>,
     dir: PathBuf,
     config: DeadLetterConfig,
     state: Mutex<State>,
@@ -95,12 +98,28 @@ struct State {
     open: Option<(Journal, Cursor)>,
     kept: u64,
     lost: u64,
+    /// When one was, and why.
+    last_lost: Option<(UnixNanos, String)>,
+}
+
+impl fmt::Debug for DeadLetters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeadLetters")
+            .field("dir", &self.dir)
+            .field("state", &self.state)
+            .finish_non_exhaustive()
+    }
 }
 
 impl DeadLetters {
     /// Opens what there is; a folder that cannot be opened is reported and tried again with the next letter. Blocks.
     pub fn new(data_dir: &Path, config: DeadLetterConfig) -> Self {
+        Self::on(Arc::new(OsFileSystem), data_dir, config)
+    }
+
+    pub(crate) fn on(fs: Arc<dyn FileSystem>, data_dir: &Path, config: DeadLetterConfig) -> Self {
         let letters = Self {
+            fs,
             dir: data_dir.join(FOLDER),
             config,
             state: Mutex::default(),
@@ -113,17 +132,37 @@ impl DeadLetters {
         letters
     }
 
-    /// Keeps a letter if it can. Blocks for a write and a sync.
-    pub fn keep(&self, letter: &Letter) {
+    /// Keeps a letter. Blocks for a write and a sync.
+    ///
+    /// # Errors
+    /// It is not kept. With [`JournalError::NoSpace`] it may be when there is room on the volume; otherwise it is lost,
+    /// which is for [`DeadLetters::lose`] to tell.
+    pub fn keep(&self, letter: &Letter) -> Result<(), JournalError> {
         let mut state = self.state.lock();
-        match self.append(&mut state, letter) {
-            Ok(()) => state.kept += 1,
-            Err(error) => {
-                state.lost += 1;
-                tracing::error!(%error, exporter = letter.exporter, records = letter.records,
-                    "refused records could not be kept, they are lost");
-            }
-        }
+        self.append(&mut state, letter)?;
+        state.kept += 1;
+        Ok(())
+    }
+
+    /// A letter is given up.
+    pub(crate) fn lose(&self, letter: &Letter, error: &JournalError) {
+        let mut state = self.state.lock();
+        state.lost += 1;
+        state.last_lost = Some((letter.at, error.to_string()));
+        tracing::error!(%error, exporter = letter.exporter, records = letter.records,
+            "refused records could not be kept, they are lost");
+    }
+
+    /// When a letter was last lost, and what there is to say of all that were.
+    pub(crate) fn lost(&self) -> Option<(UnixNanos, String)> {
+        let state = self.state.lock();
+        let (at, error) = state.last_lost.as_ref()?;
+        let told = format!(
+            "dead letters: {} refused requests or parts of them could not be kept and are lost, the last at {}: {error}",
+            state.lost,
+            reloads::text(*at)
+        );
+        Some((*at, told))
     }
 
     /// What lies on disk, also from earlier; `None` when nothing does.
@@ -159,7 +198,8 @@ impl DeadLetters {
     }
 
     fn open(&self, state: &mut State) -> Result<(), JournalError> {
-        let (journal, report) = Journal::open(journal_config(&self.dir, self.config.disk_bytes))?;
+        let config = journal_config(&self.dir, self.config.disk_bytes);
+        let (journal, report) = Journal::open_with(config, Arc::clone(&self.fs))?;
         log_recovery("dead letters", &self.dir, &report);
         let mut cursor = journal.cursor(CURSOR)?;
         cursor.set_policy(OnFull::DropOldest);
@@ -276,7 +316,7 @@ fn take_text(rest: &mut Bytes, length: usize) -> Option<String> {
 
 /// Shows the dead letters as metrics, counted since the process started.
 #[derive(Debug)]
-pub(crate) struct DeadLetterCollector(pub(crate) std::sync::Arc<DeadLetters>);
+pub(crate) struct DeadLetterCollector(pub(crate) Arc<DeadLetters>);
 
 impl Collector for DeadLetterCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {

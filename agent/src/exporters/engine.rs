@@ -311,7 +311,7 @@ impl Exporter {
         while let Some(slot) = self.window.pop_settled(booked) {
             self.settled = slot.sequence;
             self.settled_bytes += slot.contents.as_ref().map_or(0, |c| c.amount.bytes);
-            if matches!(slot.state, State::Answered(fate) if fate.refused > 0) {
+            if matches!(slot.state, State::Answered(fate) if fate.is_refusal()) {
                 // Soon, so that after a crash little is refused and put aside a second time.
                 self.settled_bytes = self.settled_bytes.max(self.commit_bytes);
             }

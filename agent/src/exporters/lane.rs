@@ -1,13 +1,10 @@
 //! One lane: sends its records one at a time and in order, repeats them until they are answered, and sees to what the
 //! destination refuses.
 //!
-//! A refused request is halved until what is refused is one record, so that the others are delivered; at most
-//! [`PIECES_SENT_MAX`] requests are spent on one, and [`PIECES_REFUSED_MAX`] when the destination takes nothing of it.
-//! What is left then, and every record that was refused on its own, goes to the dead letters. Pieces carry no
-//! sequence, so a piece whose answer is lost may be delivered twice.
-//!
 //! A lane that has been idle for [`ALIVE_INTERVAL`] repeats the identity of what it delivered last, with an empty request:
 //! a repeat stores nothing, and tells a collector that the agent lives although nothing comes.
+
+mod refused;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,27 +14,22 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use vervet_model::{Clock, Signal};
 use vervet_wire::compress::Packed;
-use vervet_wire::otlp::count_records;
-use vervet_wire::{Accepted, BODY_BYTES_MAX, LANES, Source};
+use vervet_wire::{Accepted, LANES, Source};
 
-use super::dead_letter::{DeadLetters, Letter};
+use super::dead_letter::DeadLetters;
 use super::limiter::Limiter;
 use super::metrics::ExporterMetrics;
 use super::retry::{Backoff, Failure, Verdict};
 use super::sender::{Packer, Sender};
-use super::split::halve;
 use super::standing::{self, Standing};
 use super::trouble::Trouble;
 use crate::budget::MemoryPermit;
-use crate::buffer::blocking;
 use crate::health::StageHealth;
 
 /// How long an agent may be silent by default because nothing comes: then it shows that it lives.
 pub(crate) const ALIVE_INTERVAL: Duration = Duration::from_secs(60);
 /// How long the answer to that is waited for.
 const ALIVE_ANSWER_MAX: Duration = Duration::from_secs(5);
-const PIECES_SENT_MAX: u32 = 256;
-const PIECES_REFUSED_MAX: u32 = 32;
 
 /// A journal record on its way.
 #[derive(Debug)]
@@ -59,7 +51,9 @@ pub(super) struct Settlement {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Fate {
     /// Records refused for good; they are among the dead letters.
-    pub(super) refused: u64,
+    pub(super) refused: Part,
+    /// The same, but they could not be kept.
+    pub(super) not_kept: Part,
     /// Records that the destination left out of a request it took. It does not say which: they are no dead letters.
     pub(super) left_out: u64,
 }
@@ -101,20 +95,6 @@ pub(super) struct Lane {
     pub(super) delivered: Option<(u64, Signal)>,
 }
 
-/// A part of a refused request, with the refusal if it was sent already.
-struct Piece {
-    body: Bytes,
-    failure: Option<Failure>,
-}
-
-/// How far the halving of one request has come.
-#[derive(Default)]
-struct Halving {
-    fate: Fate,
-    sent: u32,
-    accepted: bool,
-}
-
 impl Lane {
     /// Runs until there are no more parcels.
     pub(super) async fn run(mut self) {
@@ -128,9 +108,7 @@ impl Lane {
             }
         }
     }
-}
 
-impl Lane {
     /// The next parcel. While there is none the agent shows that it lives; a parcel that comes then does not wait for it.
     async fn next(&mut self) -> Option<Parcel> {
         loop {
@@ -145,6 +123,41 @@ impl Lane {
                 () = idle => {}
             }
         }
+    }
+}
+
+impl Fate {
+    /// Whether any of it was refused for good.
+    pub(super) fn is_refusal(self) -> bool {
+        !self.refused.is_none() || !self.not_kept.is_none()
+    }
+}
+
+/// How many of a journal record's records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    Records(u64),
+    /// Nobody could count them.
+    All,
+}
+
+impl Default for Part {
+    fn default() -> Self {
+        Self::Records(0)
+    }
+}
+
+impl Part {
+    /// That and so many more.
+    pub(super) fn and(self, records: Option<u64>) -> Self {
+        match (self, records) {
+            (Self::Records(known), Some(more)) => Self::Records(known.saturating_add(more)),
+            (Self::All, _) | (_, None) => Self::All,
+        }
+    }
+
+    fn is_none(self) -> bool {
+        self == Self::Records(0)
     }
 }
 
@@ -176,8 +189,8 @@ impl Shared {
         let source = Source::in_lane(&self.agent_id, sequence);
         match self.send(sequence, signal, &body, Some(&source)).await {
             Ok(accepted) => Fate {
-                refused: 0,
                 left_out: self.left_out(signal, &accepted),
+                ..Fate::default()
             },
             Err(failure) => self.refused(sequence, signal, &body, failure).await,
         }
@@ -293,107 +306,5 @@ impl Shared {
                 "destination left records out of a request that it took, it does not say which");
         }
         accepted.rejected
-    }
-
-    async fn refused(
-        &self,
-        sequence: u64,
-        signal: Signal,
-        body: &Packed,
-        failure: Failure,
-    ) -> Fate {
-        let mut halving = Halving::default();
-        let body = match body.unpack(BODY_BYTES_MAX) {
-            Ok(body) => body,
-            Err(error) => {
-                tracing::error!(%error, exporter = self.name, sequence, "refused request cannot be read, it is lost");
-                return Fate {
-                    refused: u64::MAX,
-                    left_out: 0,
-                };
-            }
-        };
-        let mut pieces = vec![Piece {
-            body,
-            failure: Some(failure.clone()),
-        }];
-        while let Some(piece) = pieces.pop() {
-            let failure = match piece.failure {
-                Some(failure) => failure,
-                None if halving.is_hopeless() => failure.clone(),
-                None => match self
-                    .send_piece(sequence, signal, &piece.body, &mut halving)
-                    .await
-                {
-                    Ok(()) => continue,
-                    Err(failure) => failure,
-                },
-            };
-            let halves = match halving.is_hopeless() {
-                true => None,
-                false => halve(&piece.body).ok().flatten(),
-            };
-            match halves {
-                Some((first, second)) => {
-                    for body in [second, first] {
-                        let failure = None;
-                        pieces.push(Piece { body, failure });
-                    }
-                }
-                None => {
-                    let records = self.put_aside(sequence, signal, piece.body, failure).await;
-                    halving.fate.refused = halving.fate.refused.saturating_add(records);
-                }
-            }
-        }
-        halving.fate
-    }
-
-    async fn send_piece(
-        &self,
-        sequence: u64,
-        signal: Signal,
-        piece: &Bytes,
-        halving: &mut Halving,
-    ) -> Result<(), Failure> {
-        halving.sent += 1;
-        let packed = self.plain.plain().pack(piece);
-        let accepted = self.send(sequence, signal, &packed, None).await?;
-        halving.accepted = true;
-        halving.fate.left_out += self.left_out(signal, &accepted);
-        Ok(())
-    }
-
-    /// Keeps what was refused; returns how many records it holds.
-    async fn put_aside(
-        &self,
-        sequence: u64,
-        signal: Signal,
-        payload: Bytes,
-        failure: Failure,
-    ) -> u64 {
-        let records = count_records(signal, &payload).unwrap_or(u64::MAX);
-        tracing::error!(exporter = self.name, %signal, sequence, records, status = failure.status,
-            reason = failure.message, "destination refused records for good");
-        let letter = Letter {
-            exporter: self.name.clone(),
-            sequence,
-            signal,
-            at: self.clock.now(),
-            records,
-            status: failure.status,
-            reason: failure.message,
-            payload,
-        };
-        let letters = Arc::clone(&self.dead_letters);
-        blocking(move || letters.keep(&letter)).await;
-        records
-    }
-}
-
-impl Halving {
-    /// Whether to stop asking.
-    fn is_hopeless(&self) -> bool {
-        self.sent >= PIECES_SENT_MAX || (!self.accepted && self.sent >= PIECES_REFUSED_MAX)
     }
 }

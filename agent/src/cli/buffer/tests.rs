@@ -399,7 +399,7 @@ fn dead_letters_are_listed_with_their_reasons_and_each_becomes_a_file() {
     };
     let letters = DeadLetters::new(dir.path(), config);
     for reason in ["too\u{7} old", "too\u{7} old", "malformed"] {
-        letters.keep(&Letter {
+        let letter = Letter {
             exporter: "main".to_owned(),
             sequence: 4,
             signal: Signal::Logs,
@@ -408,7 +408,8 @@ fn dead_letters_are_listed_with_their_reasons_and_each_becomes_a_file() {
             status: "400".to_owned(),
             reason: reason.to_owned(),
             payload: request("line 4").into(),
-        });
+        };
+        letters.keep(&letter).expect("kept");
     }
     drop(letters);
     let text = ls::listed(dir.path()).expect("lists");

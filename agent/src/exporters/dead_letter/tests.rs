@@ -32,16 +32,16 @@ fn letters_are_read_as_they_were_kept_also_after_a_restart() {
         !dir.path().join(FOLDER).exists(),
         "made by the first letter"
     );
-    letters.keep(&letter(1, "one"));
+    letters.keep(&letter(1, "one")).expect("kept");
     drop(letters);
     let letters = DeadLetters::new(dir.path(), DeadLetterConfig::default());
-    letters.keep(&letter(2, ""));
+    letters.keep(&letter(2, "")).expect("kept");
     drop(letters);
     assert_eq!(all(dir.path()), [letter(1, "one"), letter(2, "")]);
 }
 
 #[test]
-fn the_oldest_letters_make_room_and_one_over_the_budget_is_lost_and_counted() {
+fn the_oldest_letters_make_room_and_one_over_the_budget_is_not_kept() {
     let dir = tempfile::tempdir().expect("folder");
     let letters = DeadLetters::new(
         dir.path(),
@@ -50,13 +50,14 @@ fn the_oldest_letters_make_room_and_one_over_the_budget_is_lost_and_counted() {
         },
     );
     for number in 1..=40 {
-        letters.keep(&letter(number, vec![0; 60_000]));
+        letters
+            .keep(&letter(number, vec![0; 60_000]))
+            .expect("kept");
     }
-    letters.keep(&letter(41, vec![0; 2 << 20]));
-    {
-        let state = letters.state.lock();
-        assert_eq!((state.kept, state.lost), (40, 1));
-    }
+    let over = letter(41, vec![0; 2 << 20]);
+    let error = letters.keep(&over).expect_err("over the budget");
+    assert!(!matches!(error, JournalError::NoSpace { .. }), "{error}");
+    assert_eq!(letters.state.lock().kept, 40);
     drop(letters);
     let kept: Vec<u64> = all(dir.path())
         .iter()
@@ -75,8 +76,16 @@ fn a_folder_that_cannot_be_made_costs_the_letter_only() {
     let dir = tempfile::tempdir().expect("folder");
     std::fs::write(dir.path().join(FOLDER), "a file").expect("written");
     let letters = DeadLetters::new(dir.path(), DeadLetterConfig::default());
-    letters.keep(&letter(1, "one"));
+    let mut lost = letter(1, "one");
+    lost.at = UnixNanos(1_000_000_000);
+    let error = letters.keep(&lost).expect_err("no folder");
+    assert_eq!(letters.lost(), None);
+    letters.lose(&lost, &error);
     assert_eq!(letters.state.lock().lost, 1);
+    let (at, warning) = letters.lost().expect("told");
+    let told = "dead letters: 1 refused requests or parts of them could not be kept and are lost, the last at 1970-01-01T00:00:01Z: ";
+    assert!(warning.starts_with(told), "{warning}");
+    assert_eq!(at, lost.at);
 }
 
 proptest! {

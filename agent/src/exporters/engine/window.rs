@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use vervet_model::Signal;
 
-use super::super::lane::{Fate, Settlement};
+use super::super::lane::{Fate, Part, Settlement};
 use crate::books::{Books, Loss};
 use crate::buffer::{Amount, Totals};
 
@@ -146,9 +146,16 @@ impl Slot {
             }
         };
         let refused = share(amount, fate.refused);
-        let left_out = share(amount.minus(refused), fate.left_out);
-        books.delivered(exporter, signal, amount.minus(refused).minus(left_out));
-        for (reason, dropped) in [("rejected", refused), ("rejected_by_collector", left_out)] {
+        let rest = amount.minus(refused);
+        let not_kept = share(rest, fate.not_kept);
+        let rest = rest.minus(not_kept);
+        let left_out = share(rest, Part::Records(fate.left_out));
+        books.delivered(exporter, signal, rest.minus(left_out));
+        for (reason, dropped) in [
+            ("rejected", refused),
+            ("rejected_not_kept", not_kept),
+            ("rejected_by_collector", left_out),
+        ] {
             if !dropped.is_zero() {
                 books.dropped(exporter, signal, reason, dropped);
             }
@@ -156,11 +163,12 @@ impl Slot {
     }
 }
 
-/// `records` of an amount, with the bytes in proportion.
-fn share(amount: Amount, records: u64) -> Amount {
-    if records > 0 && records >= amount.records {
-        return amount;
-    }
+/// A part of an amount, with the bytes in proportion.
+fn share(amount: Amount, part: Part) -> Amount {
+    let records = match part {
+        Part::Records(records) if records == 0 || records < amount.records => records,
+        Part::Records(_) | Part::All => return amount,
+    };
     let bytes = u128::from(amount.bytes) * u128::from(records);
     let bytes = bytes.checked_div(u128::from(amount.records)).unwrap_or(0);
     Amount {

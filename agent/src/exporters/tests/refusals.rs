@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::destination::{Answer, Destination};
 use super::rig::Rig;
 use super::{texts, wait_until};
+use crate::buffer::tests::full_disk::FullDisk;
 
 const DISK_BYTES: u64 = 64 << 20;
 
@@ -241,4 +242,53 @@ async fn records_that_a_destination_leaves_out_are_counted() {
     let book = rig.book("main");
     assert_eq!(book.dropped["rejected_by_collector"].records, 2);
     assert_eq!(book.delivered.records, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refused_records_wait_for_room_on_the_volume() {
+    let disk = FullDisk::default();
+    let is_full = Arc::clone(&disk.is_full);
+    is_full.store(true, Ordering::SeqCst);
+    let destination = Destination::with(|texts, _| bad(texts), Duration::ZERO, None).await;
+    let mut rig = Rig::new(DISK_BYTES).letters_on(Arc::new(disk));
+    rig.append(&texts(0..10)).expect("room");
+    let settings = format!(
+        "type: otlp, endpoint: 'http://{}', retry: {{initial: 1ms, max: 2ms}}",
+        destination.address
+    );
+    let running = rig.start("main", &settings).await;
+    let attempts = || {
+        let standing = rig.metrics.standings.of("main")?;
+        let told = standing.trouble()?;
+        let is_told = told.contains("1 refused records cannot be put aside, no space left");
+        is_told.then_some(standing.attempts)
+    };
+    wait_until("told", || attempts() > Some(2)).await;
+    assert_eq!(rig.book("main").held.records, 10, "nothing is settled");
+    is_full.store(false, Ordering::SeqCst);
+    rig.wait_until_settled("main").await;
+    running.stop().await;
+    let book = rig.book("main");
+    assert_eq!(
+        (book.dropped["rejected"].records, book.dropped.len()),
+        (1, 1)
+    );
+    let letters = rig.letters();
+    assert_eq!(letters.len(), 1);
+    assert_eq!(letters[0].payload, super::rig::request(&texts(7..8)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refused_records_that_cannot_be_kept_have_a_reason_of_their_own() {
+    let destination = Destination::with(|texts, _| bad(texts), Duration::ZERO, None).await;
+    let mut rig = Rig::new(DISK_BYTES);
+    std::fs::write(rig.dir.path().join("dead-letter"), "a file").expect("written");
+    rig.append(&texts(0..10)).expect("room");
+    let settings = format!("type: otlp, endpoint: 'http://{}'", destination.address);
+    let running = rig.start("main", &settings).await;
+    rig.wait_until_settled("main").await;
+    running.stop().await;
+    let book = rig.book("main");
+    assert_eq!(book.dropped["rejected_not_kept"].records, 1);
+    assert_eq!((book.dropped.len(), book.delivered.records), (1, 9));
 }

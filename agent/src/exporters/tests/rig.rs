@@ -73,6 +73,12 @@ impl Rig {
         }
     }
 
+    /// The dead letters are on a volume of their own.
+    pub(super) fn letters_on(mut self, fs: Arc<dyn FileSystem>) -> Self {
+        self.letters = Arc::new(DeadLetters::on(fs, self.dir.path(), <_>::default()));
+        self
+    }
+
     /// Puts one batch in.
     pub(super) fn append(&mut self, texts: &[String]) -> Result<(), JournalError> {
         let payload = request(texts);

@@ -71,11 +71,12 @@ fn a_share_and_the_rest_are_the_whole() {
         bytes: 1_001,
     };
     for records in [0, 1, 3, 6, 7, 8, u64::MAX] {
-        let part = share(whole, records);
+        let part = share(whole, Part::Records(records));
         let mut sum = whole.minus(part);
         sum.add(part);
         assert_eq!(sum, whole);
         assert_eq!(part.records, records.min(7));
     }
-    assert_eq!(share(whole, 7), whole);
+    assert_eq!(share(whole, Part::Records(7)), whole);
+    assert_eq!(share(whole, Part::All), whole);
 }
