@@ -11,6 +11,7 @@ use http::{HeaderName, StatusCode};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, ClientBuilder, Identity, Response, Url};
+use serde::Deserialize;
 use vervet_model::{Clock, Signal, SystemClock};
 use vervet_wire::compress::Packed;
 use vervet_wire::otlp::decode_response;
@@ -207,11 +208,66 @@ fn accepted(headers: &HeaderMap, body: &[u8]) -> Result<Accepted, Failure> {
         let message = hints::of_http_status(200, content_type(headers), "");
         return Err(Failure::passing("200", message));
     }
-    if !is_protobuf(headers) {
-        return Ok(Accepted::default());
+    if is_protobuf(headers) {
+        let (rejected, message) = decode_response(body).unwrap_or_default();
+        return Ok(Accepted { rejected, message });
     }
-    let (rejected, message) = decode_response(body).unwrap_or_default();
-    Ok(Accepted { rejected, message })
+    Ok(serde_json::from_slice::<JsonAnswer>(body)
+        .map(JsonAnswer::accepted)
+        .unwrap_or_default())
+}
+
+/// An export response in JSON, as some servers answer also to protobuf.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct JsonAnswer {
+    #[serde(default, alias = "partial_success")]
+    partial_success: Option<JsonPartialSuccess>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct JsonPartialSuccess {
+    #[serde(
+        alias = "rejectedDataPoints",
+        alias = "rejectedSpans",
+        alias = "rejected_log_records",
+        alias = "rejected_data_points",
+        alias = "rejected_spans"
+    )]
+    rejected_log_records: JsonNumber,
+    #[serde(alias = "error_message")]
+    error_message: String,
+}
+
+/// 64 bits are text in the JSON of protobuf; many write a number.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum JsonNumber {
+    Number(u64),
+    Text(String),
+    Other(serde::de::IgnoredAny),
+}
+
+impl Default for JsonNumber {
+    fn default() -> Self {
+        Self::Number(0)
+    }
+}
+
+impl JsonAnswer {
+    fn accepted(self) -> Accepted {
+        let partial = self.partial_success.unwrap_or_default();
+        let rejected = match partial.rejected_log_records {
+            JsonNumber::Number(number) => number,
+            JsonNumber::Text(text) => text.parse().unwrap_or(0),
+            JsonNumber::Other(_) => 0,
+        };
+        Accepted {
+            rejected,
+            message: partial.error_message,
+        }
+    }
 }
 
 /// The message of a `google.rpc.Status`, or the text.

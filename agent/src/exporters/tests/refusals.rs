@@ -106,6 +106,29 @@ async fn a_request_over_the_limit_of_a_grpc_server_goes_in_pieces() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_partial_success_in_json_is_counted() {
+    for (rejected, records) in [("3", 3), ("\"4\"", 4), ("null", 0)] {
+        let answered = move |_: &[String], _: &http::HeaderMap| {
+            let headers = vec![("content-type", "application/json".to_owned())];
+            let partial =
+                format!("{{\"rejectedLogRecords\": {rejected}, \"errorMessage\": \"old\"}}");
+            Some((200, headers, format!("{{\"partialSuccess\": {partial}}}")))
+        };
+        let destination = Destination::with(answered, Duration::ZERO, None).await;
+        let mut rig = Rig::new(DISK_BYTES);
+        rig.append(&texts(0..10)).expect("room");
+        let settings = format!("type: otlphttp, endpoint: 'http://{}'", destination.address);
+        let running = rig.start("main", &settings).await;
+        rig.wait_until_settled("main").await;
+        running.stop().await;
+        let book = rig.book("main");
+        let left_out = book.dropped.get("rejected_by_collector");
+        let left_out = left_out.map_or(0, |amount| amount.records);
+        assert_eq!((left_out, book.delivered.records), (records, 10 - records));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_page_of_a_proxy_refuses_nothing() {
     let asked = AtomicUsize::new(0);
     let page = move |_: &[String], _: &http::HeaderMap| {
