@@ -97,7 +97,7 @@ pub struct Status {
 }
 
 /// How an exporter is doing, and how far it is behind.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct ExporterStatus {
     pub exporter: String,
     /// `None` for a backlog whose exporter is not configured any more.
@@ -374,24 +374,7 @@ impl ExporterStatus {
     fn of(exporter: &str, standing: Option<ExporterStanding>) -> Self {
         let mut status = Self {
             exporter: exporter.to_owned(),
-            state: None,
-            since: None,
-            for_seconds: None,
-            attempts: 0,
-            next_attempt: None,
-            next_attempt_in_seconds: None,
-            last_error: None,
-            left_out_records: 0,
-            left_out: None,
-            unanswered_seconds: None,
-            committed: 0,
-            behind_batches: 0,
-            behind_bytes: 0,
-            dropped_batches: 0,
-            evicted_records: 0,
-            last_evicted: None,
-            last_evicted_ago_seconds: None,
-            oldest_age_seconds: None,
+            ..Self::default()
         };
         if let Some(standing) = standing {
             status.state = Some(standing.state);

@@ -82,6 +82,8 @@ pub(crate) struct Exporter {
     /// Payload bytes settled since the last commit, and how many make the next one due.
     settled_bytes: u64,
     commit_bytes: u64,
+    /// The next commit is due whatever the time.
+    commits_now: bool,
     grant: Grant,
 }
 
@@ -189,7 +191,7 @@ impl Exporter {
         }
         let is_time = now.duration_since(self.committed_at) >= COMMIT_INTERVAL;
         match self.settled > self.committed {
-            true => is_time || self.settled_bytes >= self.commit_bytes,
+            true => is_time || self.commits_now || self.settled_bytes >= self.commit_bytes,
             false => is_time && self.books.is_unsaved(&self.name),
         }
     }
@@ -254,7 +256,7 @@ impl Exporter {
 
     fn end_commit(&mut self, result: Result<Stored, CommitError>) {
         self.committed_at = Instant::now();
-        self.settled_bytes = 0;
+        (self.settled_bytes, self.commits_now) = (0, false);
         match result {
             Ok(stored) => {
                 self.committed = stored.through;
@@ -313,7 +315,7 @@ impl Exporter {
             self.settled_bytes += slot.contents.as_ref().map_or(0, |c| c.amount.bytes);
             if matches!(slot.state, State::Answered(fate) if fate.is_refusal()) {
                 // Soon, so that after a crash little is refused and put aside a second time.
-                self.settled_bytes = self.settled_bytes.max(self.commit_bytes);
+                self.commits_now = true;
             }
             slot.enter_in(&self.books, &self.name);
         }

@@ -144,6 +144,7 @@ impl Exporter {
             committed,
             committed_at: now,
             settled_bytes: 0,
+            commits_now: false,
             commit_bytes,
             grant: match may_lose {
                 true => Grant::limited(sent_through, commit_bytes),
