@@ -14,6 +14,7 @@ mod detect;
 mod fields;
 mod json;
 mod klog;
+mod level;
 mod logfmt;
 mod nginx_error;
 mod pattern;
@@ -115,7 +116,7 @@ struct Settings {
 impl Settings {
     /// The severity of a level word.
     fn level(&self, word: &str) -> Severity {
-        let severity = self.roles.level(word).or_else(|| Severity::from_text(word));
+        let severity = self.roles.level(word).or_else(|| level::of(word));
         severity.unwrap_or_default()
     }
 }

@@ -11,7 +11,7 @@ use std::collections::HashSet;
 use vervet_model::{Severity, SpanId, TraceId};
 use vervet_wire::otlp::{KeyValue, Value};
 
-use super::{Parsed, Settings, timestamp};
+use super::{Parsed, Settings, level, timestamp};
 pub(super) use names::Roles;
 use names::{ROLES, Role, built_in};
 
@@ -134,7 +134,7 @@ impl<'a> Parsed<'a> {
         let (severity, text) = match value {
             Value::String(word) => {
                 let known = settings.roles.level(word);
-                let known = known.or_else(|| Severity::from_text(word));
+                let known = known.or_else(|| level::of(word));
                 (known.unwrap_or_default(), word.clone())
             }
             Value::Int(number) => {

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use vervet_model::Severity;
 use vervet_wire::otlp::Value;
 
-use super::{Parsed, Settings};
+use super::{Parsed, Settings, level};
 
 /// How far into the text a level word is looked for (bytes after the time).
 const LEVEL_WITHIN: usize = 80;
@@ -47,19 +47,39 @@ fn read_head<'t>(
     if let Some((stamp, _)) = stamp {
         settings.times.put(stamp, parsed);
     }
-    let level_from = stamp.map_or(0, |(_, end)| time_at + end);
-    let (severity, word) = find_level(text, level_from).unwrap_or_default();
-    (settings.roles.level(word).unwrap_or(severity), word)
+    let level_from = match stamp {
+        Some((_, end)) if !level_leads(text.as_bytes()) => time_at + end,
+        _ => 0,
+    };
+    find_level(settings, text, level_from).unwrap_or_default()
 }
 
-/// Where a time can stand: at the beginning, in a bracket, or as Ruby's logger writes it (`E, [2024-...`).
+/// Where a time can stand: at the beginning, indented (tracing's pretty form), in a bracket, as Ruby's logger writes it
+/// (`E, [2024-...`), or behind the level (`INFO     2024-...`).
 #[inline]
 fn time_at(bytes: &[u8]) -> usize {
     match bytes {
         [b'[', ..] => 1,
         [b'A'..=b'Z', b',', b' ', b'[', ..] => 4,
+        [b' ', b' ', b'0'..=b'9', ..] => 2,
+        [b'A'..=b'Z', b'A'..=b'Z', ..] => behind_level(bytes).unwrap_or(0),
         _ => 0,
     }
+}
+
+/// Whether the first word is in capitals.
+#[inline]
+fn level_leads(bytes: &[u8]) -> bool {
+    matches!(bytes, [b'A'..=b'Z', b'A'..=b'Z', ..])
+}
+
+/// Where a number stands behind a first word in capitals and blanks.
+#[inline]
+fn behind_level(bytes: &[u8]) -> Option<usize> {
+    let word = bytes.iter().position(|byte| !byte.is_ascii_uppercase())?;
+    let blanks = bytes.get(word..)?.iter().position(|byte| *byte != b' ')?;
+    let at = word + blanks;
+    (blanks > 0 && bytes.get(at)?.is_ascii_digit()).then_some(at)
 }
 
 /// The beginning of a text without the escape sequences that colour it, when there are any.
@@ -81,15 +101,26 @@ fn uncoloured_head(text: &str) -> Option<String> {
     Some(plain)
 }
 
-/// The first level word: in capitals, in brackets, after `level=`, or at the beginning before a colon.
-pub(super) fn find_level(text: &str, from: usize) -> Option<(Severity, &str)> {
+/// The first level word: in capitals, in brackets, after `level=`, at the beginning before a colon, or in any case where a
+/// logger writes it: behind the time.
+pub(super) fn find_level<'t>(
+    settings: &Settings,
+    text: &'t str,
+    from: usize,
+) -> Option<(Severity, &'t str)> {
     let bytes = text.as_bytes();
     let end = bytes.len().min(from + LEVEL_WITHIN);
     let first_line_end = memchr::memchr(b'\n', bytes.get(from..end)?).map_or(end, |at| from + at);
+    let is_mapped = !settings.roles.levels.is_empty();
+    let mut place = Place {
+        is_timed: from > 0,
+        ..Place::default()
+    };
     let mut at = from;
     while at < first_line_end {
         let window = bytes.get(at..first_line_end)?;
         let skip = window.iter().position(u8::is_ascii_alphabetic)?;
+        place.pass(window.get(..skip)?);
         let start = at + skip;
         let letters = bytes
             .get(start..)?
@@ -97,43 +128,192 @@ pub(super) fn find_level(text: &str, from: usize) -> Option<(Severity, &str)> {
             .take_while(|byte| byte.is_ascii_alphabetic())
             .count();
         let stop = start + letters;
-        let word = text.get(start..stop)?;
-        let before = start
-            .checked_sub(1)
-            .and_then(|before| bytes.get(before).copied());
-        if let Some(severity) = level_of(word, before, bytes.get(stop).copied(), text, start) {
-            return Some((severity, word));
+        let word = Word { text, start, stop };
+        let found = word.level(place);
+        if found.is_some() && !is_mapped {
+            return found;
         }
+        if is_mapped && let Some(found) = word.mapped(settings, place, found) {
+            return Some(found);
+        }
+        place.pass_word();
         at = stop.max(start + 1);
     }
     None
 }
 
-fn level_of(
-    word: &str,
-    before: Option<u8>,
-    after: Option<u8>,
-    text: &str,
-    start: usize,
-) -> Option<Severity> {
-    const SHORTEST_WORD: usize = 3;
-    // Part of a longer word, such as an identifier or a path.
-    let joins =
-        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'/');
-    let is_channel = before == Some(b'.') && after == Some(b':');
-    let is_part = before.is_some_and(joins) && !is_channel || after.is_some_and(joins);
-    if word.len() < SHORTEST_WORD || is_part {
-        return None;
+/// What has been passed on the way to a word.
+#[derive(Debug, Clone, Copy, Default)]
+struct Place {
+    /// A time.
+    is_timed: bool,
+    /// A bracket that is still open.
+    in_bracket: bool,
+    has_words: bool,
+    /// A word outside of brackets: from here on it is the message.
+    in_message: bool,
+}
+
+impl Place {
+    /// Passes over what stands between words.
+    #[inline]
+    fn pass(&mut self, gap: &[u8]) {
+        if self.in_message {
+            return;
+        }
+        let colons = |gap: &[u8]| gap.iter().filter(|byte| **byte == b':').count();
+        // A clock, `03:04:05`, in front of all words.
+        self.is_timed |= !self.has_words && gap.len() > 7 && colons(gap) == 2;
+        let brackets = |byte: &&u8| matches!(**byte, b'[' | b']');
+        if let Some(bracket) = gap.iter().rev().find(brackets) {
+            self.in_bracket = *bracket == b'[';
+        }
     }
-    let bracketed =
-        matches!(before, Some(b'[' | b'<' | b'(')) && matches!(after, Some(b']' | b'>' | b')'));
-    let head = text.get(..start).unwrap_or_default();
-    // `error: ...`, `PHP Warning:  ...`, and monolog's `[...] app.ERROR: ...`
-    let leads = after == Some(b':') && (start == 0 || head.ends_with("PHP "));
-    let assigned = before == Some(b'=') && (head.ends_with("level=") || head.ends_with("lvl="));
-    let capitals = word.bytes().all(|byte| byte.is_ascii_uppercase());
-    // These are ordinary words unless punctuation marks them as levels.
-    let ambiguous = matches!(word, "LOG" | "HTTP" | "FINE" | "ALERT") && after != Some(b':');
-    let is_level = bracketed || assigned || leads || (capitals && !ambiguous);
-    is_level.then(|| Severity::from_text(word)).flatten()
+
+    #[inline]
+    fn pass_word(&mut self) {
+        self.has_words = true;
+        self.in_message |= !self.in_bracket;
+    }
+}
+
+/// A word of letters in a text.
+#[derive(Debug, Clone, Copy)]
+struct Word<'t> {
+    text: &'t str,
+    start: usize,
+    stop: usize,
+}
+
+impl<'t> Word<'t> {
+    fn as_str(self) -> &'t str {
+        self.text.get(self.start..self.stop).unwrap_or_default()
+    }
+
+    fn head(self) -> &'t str {
+        self.text.get(..self.start).unwrap_or_default()
+    }
+
+    fn before(self) -> Option<u8> {
+        let at = self.start.checked_sub(1)?;
+        self.text.as_bytes().get(at).copied()
+    }
+
+    fn after(self) -> Option<u8> {
+        self.text.as_bytes().get(self.stop).copied()
+    }
+
+    /// The first byte behind that is no blank.
+    fn next(self) -> Option<u8> {
+        let behind = self.text.as_bytes().get(self.stop..)?;
+        behind.iter().copied().find(|byte| *byte != b' ')
+    }
+
+    fn is_capitals(self) -> bool {
+        self.as_str().bytes().all(|byte| byte.is_ascii_uppercase())
+    }
+
+    /// Part of a longer word, such as an identifier or a path. Levels may be: monolog's `app.ERROR: `, celery's
+    /// `: ERROR/MainProcess]`, `[Server thread/ERROR]`.
+    fn is_part(self) -> bool {
+        let joins =
+            |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'/');
+        match (self.before(), self.after()) {
+            (Some(b'.'), Some(b':')) => false,
+            (Some(b'/'), Some(b']')) => !self.is_capitals(),
+            (_, Some(b'/')) => !(self.is_capitals() && self.head().ends_with(": ")),
+            (before, after) => before.is_some_and(joins) || after.is_some_and(joins),
+        }
+    }
+
+    /// Whether punctuation marks it as a level.
+    fn is_marked(self) -> bool {
+        let (before, after) = (self.before(), self.after());
+        // `[error]`, structlog's `[warning  ]`
+        let bracketed = match before {
+            Some(b'[') => matches!(after, Some(b']' | b'>' | b')' | b' ')) && self.closes(),
+            Some(b'<' | b'(') => matches!(after, Some(b']' | b'>' | b')')),
+            _ => false,
+        };
+        let head = || self.head();
+        // `error: ...`, `PHP Warning:  ...`, and monolog's `[...] app.ERROR: ...`
+        let leads = after == Some(b':') && (self.start == 0 || head().ends_with("PHP "));
+        // Node's `console.trace` begins with this what it prints.
+        let is_trace = self.as_str() == "Trace";
+        let assigned =
+            before == Some(b'=') && (head().ends_with("level=") || head().ends_with("lvl="));
+        bracketed || assigned || (leads && !is_trace)
+    }
+
+    fn closes(self) -> bool {
+        matches!(self.next(), Some(b']' | b'>' | b')'))
+    }
+
+    /// Whether it stands where loggers write the level: behind a time, as the first word or, with brackets in between, in front
+    /// of `:` or `|`.
+    fn is_placed(self, place: Place) -> bool {
+        if !place.is_timed || place.in_message {
+            return false;
+        }
+        match self.next() {
+            Some(b'|') => true,
+            // `http: ` and `log: ` name packages of Go.
+            Some(b':') => !matches!(self.as_str(), "http" | "log" | "fine"),
+            _ => {
+                let is_apart = matches!(self.after(), None | Some(b' ' | b'\t' | b']'));
+                !place.has_words && is_apart && !begins_prose(self.as_str())
+            }
+        }
+    }
+
+    fn level(self, place: Place) -> Option<(Severity, &'t str)> {
+        const SHORTEST_WORD: usize = 3;
+        let word = self.as_str();
+        if word.len() < SHORTEST_WORD || self.is_part() {
+            return None;
+        }
+        // `[TypeError: boom] { code: 'X' }`, as Node prints an error without a stack.
+        if self.before() == Some(b'[') && self.after() == Some(b':') && word.ends_with("Error") {
+            return Some((Severity::ERROR, ""));
+        }
+        // These are ordinary words unless punctuation marks them as levels.
+        let ambiguous = || {
+            matches!(word, "LOG" | "HTTP" | "FINE" | "ALERT" | "SUCCESS")
+                && self.after() != Some(b':')
+        };
+        let is_level =
+            (self.is_capitals() && !ambiguous()) || self.is_marked() || self.is_placed(place);
+        let severity = is_level.then(|| level::of(word)).flatten()?;
+        Some((severity, word))
+    }
+
+    /// With a configured word, which may have digits: `found`, or what the configuration makes of the word.
+    fn mapped(
+        self,
+        settings: &Settings,
+        place: Place,
+        found: Option<(Severity, &'t str)>,
+    ) -> Option<(Severity, &'t str)> {
+        let in_word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+        let rest = self.text.as_bytes().get(self.start..)?;
+        let bytes = rest.iter().take_while(|byte| in_word(byte)).count();
+        let whole = Self {
+            stop: self.start + bytes,
+            ..self
+        };
+        let word = whole.as_str();
+        let is_placed = || !place.in_message || whole.is_capitals() || whole.is_marked();
+        match settings.roles.level(word) {
+            Some(severity) if !whole.is_part() && is_placed() => Some((severity, word)),
+            _ => found,
+        }
+    }
+}
+
+/// Level words that a message may begin with.
+fn begins_prose(word: &str) -> bool {
+    const WORDS: [&str; 10] = [
+        "alert", "fail", "fine", "http", "log", "notice", "panic", "severe", "silly", "success",
+    ];
+    WORDS.iter().any(|prose| word.eq_ignore_ascii_case(prose))
 }

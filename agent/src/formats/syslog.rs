@@ -184,7 +184,7 @@ fn classic<'a>(
         None => rest,
     };
     if parsed.severity_text.is_empty()
-        && let Some((severity, word)) = plain::find_level(message, 0)
+        && let Some((severity, word)) = plain::find_level(reader.settings, message, 0)
     {
         parsed.severity = severity;
         parsed.severity_text = Cow::Borrowed(word);

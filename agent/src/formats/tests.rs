@@ -1,3 +1,4 @@
+mod levels;
 mod scanner;
 mod settings;
 mod shapes;

@@ -18,7 +18,14 @@ fn read(format: &str) -> Result<Parser, String> {
 }
 
 /// Time, level, body and attributes of one line, read with the setting `format` (YAML).
-fn check(format: &str, line: &str, time: u64, level: &str, body: &str, rest: &[(&str, &str)]) {
+pub(super) fn check(
+    format: &str,
+    line: &str,
+    time: u64,
+    level: &str,
+    body: &str,
+    rest: &[(&str, &str)],
+) {
     let parser = read(format).expect("valid");
     let content = parser.split(line);
     let parsed = parser.parse_line(&content, &mut Detector::default(), OBSERVED);
