@@ -13,10 +13,13 @@ use vervet_wire::otlp::{KeyValue, Value};
 
 use super::{Parsed, Settings, level, timestamp};
 pub(super) use names::Roles;
-use names::{ROLES, Role, built_in};
+use names::{ROLES, Role, built_in, built_in_below, is_vague};
 
 /// Attributes that room is made for at once.
 const ATTRIBUTES_USUAL: usize = 12;
+/// Hexadecimal digits of a trace's id and of a span's.
+pub(super) const TRACE_DIGITS: usize = 32;
+pub(super) const SPAN_DIGITS: usize = 16;
 
 /// Makes a record of fields, one after the other.
 pub(super) struct Assembler<'a, 's> {
@@ -41,6 +44,9 @@ impl<'a, 's> Assembler<'a, 's> {
     #[inline]
     pub(super) fn field(&mut self, key: Cow<'a, str>, mut value: Value<'a>) {
         if let Value::Map(entries) = &mut value {
+            if key == "instant" && self.instant(entries) {
+                return;
+            }
             self.nested(&key, entries);
         }
         let known = self.settings.roles.of(&key).or_else(|| built_in(&key));
@@ -56,7 +62,8 @@ impl<'a, 's> Assembler<'a, 's> {
         let Some(slot) = self.used.get_mut(role as usize) else {
             return;
         };
-        let is_better = slot.as_ref().is_none_or(|(used, _)| rank < *used);
+        let is_better = slot.as_ref().is_none_or(|(used, _)| rank < *used)
+            && (!is_vague(rank) || is_clear(self.settings, role, &field.value));
         if !is_better || !self.parsed.take(self.settings, role, &field) {
             self.parsed.attributes.push(field);
             return;
@@ -67,15 +74,64 @@ impl<'a, 's> Assembler<'a, 's> {
             .extend(displaced.map(|(_, field)| field));
     }
 
-    /// Fields inside of an object that are named by a path: `log.level`.
+    /// Fields inside of an object that are named by a path: `log.level`. What a configuration does not name must be readable.
     fn nested(&mut self, key: &str, entries: &mut Vec<KeyValue<'a>>) {
         let settings = self.settings;
-        let built_in = (key == "log").then_some((Role::Level, names::WORST, "level"));
-        for (role, rank, path) in settings.roles.below(key).chain(built_in) {
-            if let Some(mut found) = take_path(entries, path) {
-                found.key = Cow::Owned(format!("{key}.{path}"));
-                self.candidate(role, rank, found);
+        for (role, rank, path) in settings.roles.below(key) {
+            self.take_nested(role, rank, key, path, entries);
+        }
+        for (role, rank, path) in built_in_below(key) {
+            let is_id = |value: &Value<'_>| match role {
+                Role::Trace => value
+                    .as_str()
+                    .is_some_and(|text| full_trace_id(text).is_some()),
+                Role::Span => value.as_str().and_then(full_span_id).is_some(),
+                _ => true,
+            };
+            if value_at(entries, path).is_some_and(is_id) {
+                self.take_nested(*role, *rank, key, path, entries);
             }
+        }
+    }
+
+    fn take_nested(
+        &mut self,
+        role: Role,
+        rank: u8,
+        key: &str,
+        path: &str,
+        entries: &mut Vec<KeyValue<'a>>,
+    ) {
+        if let Some(mut found) = take_path(entries, path) {
+            found.key = Cow::Owned(format!("{key}.{path}"));
+            self.candidate(role, rank, found);
+        }
+    }
+
+    /// log4j's `{"epochSecond": 1704164645, "nanoOfSecond": 678000000}`: whether it is the record's time now.
+    fn instant(&mut self, entries: &[KeyValue<'a>]) -> bool {
+        let number = |name: &str| match value_at(entries, name) {
+            Some(Value::Int(number)) => u64::try_from(*number).ok(),
+            _ => None,
+        };
+        let nanos = || {
+            let seconds = number("epochSecond")?.checked_mul(1_000_000_000)?;
+            seconds.checked_add(number("nanoOfSecond")?)
+        };
+        let Some(slot) = self.used.get_mut(Role::Time as usize) else {
+            return false;
+        };
+        match nanos() {
+            Some(nanos) if slot.is_none() && entries.len() == 2 => {
+                let stamp = timestamp::Stamp::exact(nanos);
+                self.settings.times.put(stamp, &mut self.parsed);
+                *slot = Some((
+                    names::WORST,
+                    KeyValue::new("instant", Value::Int(nanos.cast_signed())),
+                ));
+                true
+            }
+            _ => false,
         }
     }
 
@@ -85,6 +141,9 @@ impl<'a, 's> Assembler<'a, 's> {
             mut parsed, used, ..
         } = self;
         let mut message = None;
+        let time = used.get(Role::Time as usize);
+        // nginx's own names for the time.
+        let is_nginx = matches!(time, Some(Some((_, field))) if field.key.starts_with("time_"));
         for (index, field) in used.into_iter().enumerate() {
             if index == Role::Message as usize {
                 message = field.map(|(_, field)| field.value);
@@ -94,6 +153,9 @@ impl<'a, 's> Assembler<'a, 's> {
             message = parsed.take_nested_message();
         }
         parsed.body = message.unwrap_or_else(|| Value::from(text));
+        if is_nginx && parsed.severity == Severity::UNSPECIFIED {
+            parsed.severity = parsed.severity_of_status();
+        }
         parsed
     }
 }
@@ -117,16 +179,39 @@ impl<'a> Parsed<'a> {
                 .is_some(),
             Role::Level => self.take_level(settings, &field.value),
             Role::Message => is_message(&field.key, &field.value),
-            Role::Trace => {
-                let id = id_text().and_then(full_trace_id);
-                self.trace_id = id.or(self.trace_id);
-                id.is_some()
-            }
+            Role::Trace => match id_text().and_then(trace_ids) {
+                Some((trace, span)) => {
+                    self.trace_id = Some(trace);
+                    self.span_id = self.span_id.or(span);
+                    // What tells more than the id stays an attribute.
+                    field
+                        .value
+                        .as_str()
+                        .is_some_and(|text| text.len() == TRACE_DIGITS)
+                }
+                None => false,
+            },
             Role::Span => {
                 let id = id_text().and_then(full_span_id);
                 self.span_id = id.or(self.span_id);
                 id.is_some()
             }
+        }
+    }
+
+    /// The severity of an HTTP request by its `status`, a number or text.
+    fn severity_of_status(&self) -> Severity {
+        let status = self.attributes.iter().find(|field| field.key == "status");
+        let status = status.and_then(|field| match &field.value {
+            Value::Int(number) => Some(*number),
+            Value::String(text) => text.parse().ok(),
+            _ => None,
+        });
+        match status {
+            Some(100..400) => Severity::INFO,
+            Some(400..500) => Severity::WARN,
+            Some(500..600) => Severity::ERROR,
+            _ => Severity::UNSPECIFIED,
         }
     }
 
@@ -183,6 +268,28 @@ impl<'a> Parsed<'a> {
     }
 }
 
+/// Whether a value alone shows that it is for its role.
+fn is_clear(settings: &Settings, role: Role, value: &Value<'_>) -> bool {
+    match (role, value) {
+        (Role::Level, Value::String(word)) => settings.level(word) != Severity::UNSPECIFIED,
+        (_, Value::String(_)) => true,
+        _ => false,
+    }
+}
+
+/// The value at a path of keys in an object.
+fn value_at<'e, 'a>(entries: &'e [KeyValue<'a>], path: &str) -> Option<&'e Value<'a>> {
+    let named = |key: &str| entries.iter().find(|entry| entry.key == key);
+    if let Some(entry) = named(path) {
+        return Some(&entry.value);
+    }
+    let (head, rest) = path.split_once('.')?;
+    match &named(head)?.value {
+        Value::Map(entries) => value_at(entries, rest),
+        _ => None,
+    }
+}
+
 /// Takes the value at a path of keys out of an object.
 fn take_path<'a>(entries: &mut Vec<KeyValue<'a>>, path: &str) -> Option<KeyValue<'a>> {
     if let Some(index) = entries.iter().position(|entry| entry.key == path) {
@@ -218,11 +325,28 @@ fn severity_of_number(number: i64) -> Option<Severity> {
     })
 }
 
-/// Only identifiers of full length: a shorter one is some other system's.
-fn full_trace_id(text: &str) -> Option<TraceId> {
-    TraceId::from_hex(text).filter(|_| text.len() == 32)
+/// The ids in the value of a field for a trace's id: the id, W3C's `00-<trace>-<span>-01`, or Google's
+/// `projects/<name>/traces/<trace>`.
+fn trace_ids(text: &str) -> Option<(TraceId, Option<SpanId>)> {
+    if let Some(id) = full_trace_id(text) {
+        return Some((id, None));
+    }
+    if let Some(rest) = text.strip_prefix("projects/") {
+        let (_, id) = rest.split_once("/traces/")?;
+        return Some((full_trace_id(id)?, None));
+    }
+    let mut parts = text.split('-');
+    let (version, trace, span) = (parts.next()?, parts.next()?, parts.next()?);
+    let is_parent = version.len() == 2 && parts.next().is_some_and(|flags| flags.len() == 2);
+    let ids = (full_trace_id(trace)?, Some(full_span_id(span)?));
+    is_parent.then_some(ids)
 }
 
-fn full_span_id(text: &str) -> Option<SpanId> {
-    SpanId::from_hex(text).filter(|_| text.len() == 16)
+/// Only identifiers of full length: a shorter one is some other system's.
+pub(super) fn full_trace_id(text: &str) -> Option<TraceId> {
+    TraceId::from_hex(text).filter(|_| text.len() == TRACE_DIGITS)
+}
+
+pub(super) fn full_span_id(text: &str) -> Option<SpanId> {
+    SpanId::from_hex(text).filter(|_| text.len() == SPAN_DIGITS)
 }

@@ -6,12 +6,15 @@ use std::borrow::Cow;
 use vervet_model::Severity;
 use vervet_wire::otlp::Value;
 
+use super::fields::{full_span_id, full_trace_id};
 use super::{Parsed, Settings, level};
 
 /// How far into the text a level word is looked for (bytes after the time).
 const LEVEL_WITHIN: usize = 80;
 /// How much of a text is looked at for time and level when it is coloured (bytes).
 const HEAD_BYTES: usize = 200;
+/// How far into the text ids are looked for (bytes).
+const IDS_WITHIN: usize = 1024;
 
 pub(super) fn parse<'a>(settings: &Settings, text: &'a str) -> Parsed<'a> {
     let mut parsed = Parsed {
@@ -30,7 +33,39 @@ pub(super) fn parse<'a>(settings: &Settings, text: &'a str) -> Parsed<'a> {
             parsed.severity_text = Cow::Owned(word.to_owned());
         }
     }
+    find_ids(text, &mut parsed);
     parsed
+}
+
+/// Takes ids that stand in the text as `trace_id=...` and `span_id=...`, in their usual spellings; they stay in the text.
+fn find_ids(text: &str, parsed: &mut Parsed<'_>) {
+    let bytes = text.as_bytes();
+    let head = bytes.get(..bytes.len().min(IDS_WITHIN)).unwrap_or_default();
+    for equals in memchr::memchr_iter(b'=', head) {
+        let name = bytes.get(..equals).unwrap_or_default();
+        let value = || {
+            let value = text.get(equals + 1..)?;
+            let value = value.strip_prefix('"').unwrap_or(value);
+            let digits = value.bytes().take_while(u8::is_ascii_hexdigit).count();
+            value.get(..digits)
+        };
+        // Not the end of a longer name, such as `parent_span_id`.
+        let is_whole = |before: &[u8]| {
+            let last = before.last();
+            !last.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
+        };
+        let names = |names: [&[u8]; 3]| {
+            let mut before = names.iter().filter_map(|known| name.strip_suffix(*known));
+            before.any(is_whole)
+        };
+        if names([b"trace_id", b"traceId", b"traceID"]) {
+            let id = value().and_then(full_trace_id);
+            parsed.trace_id = parsed.trace_id.or(id);
+        } else if names([b"span_id", b"spanId", b"spanID"]) {
+            let id = value().and_then(full_span_id);
+            parsed.span_id = parsed.span_id.or(id);
+        }
+    }
 }
 
 /// Takes the time from the beginning of `text`; gives the level, which is unset when there is none.

@@ -14,7 +14,7 @@ use std::borrow::Cow;
 use vervet_model::Severity;
 use vervet_wire::otlp::{KeyValue, Value};
 
-use super::json::VALUES_MAX;
+use super::json::{self, VALUES_MAX};
 use super::timestamp::{self, Stamp};
 use super::{Parsed, Reader, Strictness, plain};
 
@@ -59,7 +59,38 @@ pub(super) fn parse<'a>(
     if let Some(severity) = reader.settings.roles.level(&parsed.severity_text) {
         parsed.severity = severity;
     }
+    read_object(reader, &mut parsed);
     Some(parsed)
+}
+
+/// A message that is a JSON object, alone or behind CEE's `@cee:`, is read; what it tells comes before what the daemon does.
+fn read_object<'a>(reader: Reader<'_>, parsed: &mut Parsed<'a>) {
+    let Value::String(Cow::Borrowed(message)) = parsed.body else {
+        return;
+    };
+    let message: &'a str = message;
+    let object = message
+        .strip_prefix("@cee:")
+        .unwrap_or(message)
+        .trim_ascii();
+    if !object.starts_with("{\"") {
+        return;
+    }
+    let Some(inner) = json::parse(reader.settings, object) else {
+        return;
+    };
+    parsed.body = inner.body;
+    parsed.attributes.extend(inner.attributes);
+    parsed.trace_id = inner.trace_id;
+    parsed.span_id = inner.span_id;
+    if inner.severity != Severity::UNSPECIFIED {
+        parsed.severity = inner.severity;
+        parsed.severity_text = inner.severity_text;
+    }
+    if inner.time_unix_nano != 0 && !inner.time_is_local {
+        parsed.time_unix_nano = inner.time_unix_nano;
+        parsed.time_is_local = false;
+    }
 }
 
 /// What stands behind the version in RFC 5424.

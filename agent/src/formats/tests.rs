@@ -1,4 +1,5 @@
 mod levels;
+mod names;
 mod scanner;
 mod settings;
 mod shapes;

@@ -104,10 +104,15 @@ fn take_pattern(format: &str, text: &str) -> Option<(Stamp, usize)> {
 /// The time that the whole of `text` is, in a known shape; `None` when it is none or lies before 1970.
 pub(super) fn parse(text: &str) -> Option<Stamp> {
     let text = text.trim();
-    if let Some((stamp, end)) = take(text.as_bytes())
-        && end == text.len()
-    {
-        return Some(stamp);
+    if let Some((stamp, end)) = take(text.as_bytes()) {
+        if end == text.len() {
+            return Some(stamp);
+        }
+        // `... CET`: an abbreviation is no offset.
+        let zone = text.get(end..).and_then(|rest| rest.strip_prefix(' '));
+        if zone.is_some_and(is_abbreviation) && !stamp.zoned {
+            return Some(stamp);
+        }
     }
     if text.is_empty() || text.len() > TEXT_BYTES_MAX {
         return None;
@@ -329,6 +334,11 @@ fn zone(bytes: &[u8], at: usize) -> (i64, usize) {
         }
         _ => (0, at),
     }
+}
+
+/// `CET`, which different people read differently.
+pub(super) fn is_abbreviation(zone: &str) -> bool {
+    (2..=5).contains(&zone.len()) && zone.bytes().all(|byte| byte.is_ascii_uppercase())
 }
 
 fn is_leap(year: i64) -> bool {
