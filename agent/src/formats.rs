@@ -35,7 +35,7 @@ pub use detect::Detector;
 use fields::Roles;
 pub use json::unescape;
 use pattern::Pattern;
-pub(crate) use postgres::is_postgres;
+pub(crate) use postgres::{begins_csv, is_postgres};
 pub use runtime::{Content, Runtime, RuntimeLine};
 pub use spec::{FormatError, FormatSpec};
 use timestamp::Times;

@@ -182,7 +182,13 @@ impl Lines {
         let open = self.open.get(stream).copied().flatten();
         if let Some(record) = open.and_then(|index| self.records.get_mut(index)) {
             match record.append(&self.framing, encoding, buffer, &line, &content, now) {
-                Appended::Refused { cut } => scanned.split += u64::from(cut),
+                Appended::Refused { cut } => {
+                    scanned.split += u64::from(cut);
+                    if record.waits() {
+                        self.release(stream);
+                    }
+                }
+                Appended::Awaited => return record.wait_with(line, &content, now),
                 Appended::Taken { dropped_bytes } => {
                     let first = record.note_dropped(dropped_bytes);
                     scanned.dropped_bytes += dropped_bytes as u64;
@@ -210,27 +216,57 @@ impl Lines {
         }
     }
 
+    /// The record of a stream that may go on.
+    fn open(&self, stream: usize) -> Option<&Record> {
+        let index = self.open.get(stream).copied().flatten();
+        index.and_then(|index| self.records.get(index))
+    }
+
+    /// Ends a stream's record. Lines that it waited with become records, each in its place.
+    #[inline]
+    fn close(&mut self, stream: usize) {
+        if self.open(stream).is_some_and(Record::waits) {
+            self.release(stream);
+        }
+        self.set_open(stream, None);
+    }
+
+    #[cold]
+    fn release(&mut self, stream: usize) {
+        let index = self.open.get(stream).copied().flatten();
+        let record = index.and_then(|index| self.records.get_mut(index));
+        for record in record.map(Record::give_up).unwrap_or_default() {
+            let before = |other: &Record| other.start() < record.start();
+            let at = self.records.iter().rposition(before).map_or(0, |at| at + 1);
+            self.records.insert(at, record);
+            for open in self.open.iter_mut().flatten() {
+                *open += usize::from(*open >= at);
+            }
+        }
+    }
+
     /// Ends the records that have waited long enough for more.
     pub(super) fn expire(&mut self, now: Instant) {
-        for open in &mut self.open {
-            let record = open.and_then(|index| self.records.get(index));
+        for stream in 0..STREAMS {
+            let record = self.open(stream);
             if record.is_some_and(|record| record.has_waited(&self.framing, now)) {
-                *open = None;
+                self.close(stream);
             }
         }
     }
 
     /// Ends every record.
     pub(super) fn close_all(&mut self) {
-        self.open = [None; STREAMS];
+        for stream in 0..STREAMS {
+            self.close(stream);
+        }
     }
 
     /// Ends every record whose last line is whole.
     pub(super) fn close_whole(&mut self) {
-        for open in &mut self.open {
-            let record = open.and_then(|index| self.records.get(index));
-            if !record.is_some_and(Record::is_partial) {
-                *open = None;
+        for stream in 0..STREAMS {
+            if !self.open(stream).is_some_and(Record::is_partial) {
+                self.close(stream);
             }
         }
     }

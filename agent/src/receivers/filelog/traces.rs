@@ -4,20 +4,28 @@
 //! known, alone or below the line with which a logger reports them, statements of several lines in PostgreSQL's
 //! log, printed values of several lines, and private keys. A line that begins like a new record, with `{` or a date, never continues one; a line that looks like nothing
 //! of the trace ends it and begins a record of its own.
+//!
+//! A line below an error may be the second of its message or another program's: a stack further below decides. In the meantime
+//! the state [is uncertain](Trace::is_uncertain), and the lines are records of their own if nothing of the trace follows.
 
 mod shapes;
 mod values;
 
 use std::borrow::Cow;
 
-use crate::formats::is_postgres;
+use crate::formats::{begins_csv, is_postgres};
 use shapes::{
-    DOTNET_INDENT, Shape, begins_key_block, begins_record, ends_key_block, has, has_error_level,
-    has_error_word, in_key_block, is_caret, is_dotnet_console, is_exception_header, is_frame,
-    is_go_function, is_go_symbol, is_goroutine, is_node_location, is_php_frame,
-    is_python_exception, is_python_header, is_ruby_frame, is_zap, starts_with_any,
+    DOTNET_INDENT, Shape, begins_key_block, begins_level, begins_record, ends_key_block, has,
+    has_error_level, has_error_word, in_key_block, is_caret, is_dotnet_console,
+    is_exception_header, is_frame, is_go_function, is_go_symbol, is_goroutine, is_klog_fatal,
+    is_node_location, is_php_frame, is_pino_field, is_pino_pretty, is_pydantic,
+    is_python_exception, is_python_header, is_rails_exception, is_rails_fatal, is_ruby_frame,
+    is_source_line, is_zap, reports_error, starts_with_any, uncoloured, untagged,
 };
 use values::{Open, may_open, next_to_end};
+
+/// Lines of a message, at most, between an error's first line and its stack.
+const MESSAGE_LINES_MAX: u8 = 32;
 
 /// How far a trace has been read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -29,8 +37,14 @@ pub(super) enum Trace {
     NodeSource,
     /// then a line with a caret,
     NodeCaret,
-    /// then a blank line and the message.
+    /// then a blank line and the message,
     NodeMessage,
+    /// which may go on below.
+    NodeThrown,
+    /// Lines that belong to an error's message if a stack follows: how many.
+    Message(u8),
+    /// A blank line below one that reports an error, which may go on with the exception.
+    ReportBlank,
     /// The name of an exception, below the line that reports it.
     Header,
     /// Frames that begin with `at`, and what is indented below them.
@@ -44,6 +58,10 @@ pub(super) enum Trace {
     /// Another exception may have been raised while this one was handled.
     PythonBlank,
     PythonChained,
+    /// After pydantic's exception line, details of fields;
+    PythonDetails,
+    /// the name of a field if details follow.
+    PythonField,
     GoPanic,
     GoFrames,
     GoBlank,
@@ -62,7 +80,11 @@ pub(super) enum Trace {
     RubySource,
     RubyCaret,
     RubyFrames,
+    /// The exception that Rails reports, and its frames.
+    Rails,
     PhpFrames,
+    /// What pino-pretty writes below a message.
+    Pretty,
     /// A value that is printed over several lines,
     Value(Open),
     /// to the line that closes it.
@@ -73,6 +95,11 @@ pub(super) enum Trace {
     },
     /// A statement of several lines.
     Postgres,
+    /// A line of PostgreSQL's `csvlog`.
+    PostgresCsv {
+        /// A field in quotes goes on.
+        is_open: bool,
+    },
     /// A private key in PEM: one record, so that it can be recognised and redacted as a whole,
     KeyBlock,
     /// to its last line.
@@ -85,7 +112,8 @@ impl Trace {
         match self {
             Self::Value(open) => open.is_failure,
             Self::ValueEnd { is_failure, .. } => is_failure,
-            Self::None | Self::Postgres | Self::DotnetConsole => false,
+            Self::None | Self::Postgres | Self::PostgresCsv { .. } => false,
+            Self::DotnetConsole | Self::Pretty => false,
             Self::KeyBlock | Self::KeyBlockDone => false,
             _ => true,
         }
@@ -93,18 +121,34 @@ impl Trace {
 
     /// Whether the first line alone shows that others follow.
     pub(super) fn has_begun(self) -> bool {
-        !matches!(self, Self::None | Self::Value(_))
+        !matches!(self, Self::None | Self::Value(_)) && !self.is_uncertain()
+    }
+
+    /// Whether the last line belongs to the record only if others follow that do.
+    #[inline]
+    pub(super) fn is_uncertain(self) -> bool {
+        matches!(
+            self,
+            Self::Message(_) | Self::ReportBlank | Self::PythonField
+        )
     }
 
     /// Whether no line can follow.
     #[inline]
     pub(super) fn is_complete(self) -> bool {
-        matches!(self, Self::ValueEnd { is_whole: true, .. })
+        matches!(
+            self,
+            Self::ValueEnd {
+                is_whole: true,
+                is_failure: false
+            } | Self::PostgresCsv { is_open: false }
+        )
     }
 
     /// The state after the first line of a record.
     #[inline]
     pub(super) fn begin(line: &[u8]) -> Self {
+        let line = uncoloured(line);
         match line.first() {
             None => Self::None,
             Some(_) if may_open(line) => Self::begin_value(line),
@@ -124,6 +168,7 @@ impl Trace {
             Some(b't' | b'd' | b'i' | b'w' | b'f' | b'c') if is_dotnet_console(line) => {
                 Self::DotnetConsole
             }
+            Some(b'0'..=b'9') if begins_csv(line) => Self::begin_csv(line),
             Some(_) if line.last().is_some_and(u8::is_ascii_digit) && is_node_location(line) => {
                 Self::NodeSource
             }
@@ -136,15 +181,25 @@ impl Trace {
         if line.starts_with(b"panic: ") || line.starts_with(b"fatal error: ") {
             return Self::GoPanic;
         }
+        if begins_csv(line) {
+            return Self::begin_csv(line);
+        }
         Open::new(line).map_or(Self::None, Self::Value)
     }
 
+    fn begin_csv(line: &[u8]) -> Self {
+        let quotes = memchr::memchr_iter(b'"', line).count();
+        Self::PostgresCsv {
+            is_open: !quotes.is_multiple_of(2),
+        }
+    }
+
     /// The state after `line`, or `None` when it begins another record. `first` gives the record's first line.
-    pub(super) fn next<'f>(
-        self,
-        first: impl FnOnce() -> Cow<'f, [u8]>,
-        line: &[u8],
-    ) -> Option<Self> {
+    pub(super) fn next<'f>(self, first: impl Fn() -> Cow<'f, [u8]>, line: &[u8]) -> Option<Self> {
+        if let Self::PostgresCsv { is_open } = self {
+            return Self::next_csv(is_open, line);
+        }
+        let line = uncoloured(line);
         if begins_record(line) {
             return None;
         }
@@ -158,32 +213,50 @@ impl Trace {
         match self {
             Self::None => Self::start(first, &shape),
             Self::NodeSource | Self::NodeCaret | Self::NodeMessage => self.next_node(&shape),
-            Self::Header | Self::Frames | Self::FramesBlank => self.next_frame(&shape),
+            Self::Header => {
+                (self.next_frame(&shape)).or_else(|| Self::Message(0).next_message(&shape))
+            }
+            Self::NodeThrown => {
+                (Self::Frames.next_frame(&shape)).or_else(|| Self::Message(0).next_message(&shape))
+            }
+            Self::Frames | Self::FramesBlank => self.next_frame(&shape),
+            Self::Message(_) => self.next_message(&shape),
+            Self::ReportBlank => is_exception_header(line).then_some(Self::Header),
             Self::DotnetConsole => line.starts_with(DOTNET_INDENT).then_some(self),
             Self::PythonFrames | Self::PythonDone | Self::PythonBlank | Self::PythonChained => {
                 self.next_python(&shape)
             }
+            Self::PythonDetails | Self::PythonField => self.next_detail(&shape),
             Self::GoPanic | Self::GoFrames | Self::GoBlank => self.next_go(&shape),
             Self::ZapFunction => (line.first() == Some(&b'\t')).then_some(Self::ZapPlace),
             Self::ZapPlace => is_go_symbol(line).then_some(Self::ZapFunction),
-            Self::RustMessage | Self::RustDone | Self::RustError | Self::RustCauses => {
-                self.next_rust(&shape)
+            Self::RustError => {
+                (self.next_rust(&shape)).or_else(|| Self::Message(0).next_message(&shape))
             }
+            Self::RustMessage | Self::RustDone | Self::RustCauses => self.next_rust(&shape),
             Self::RubyHeader | Self::RubySource | Self::RubyCaret | Self::RubyFrames => {
                 self.next_ruby(&shape)
             }
+            Self::Rails => Self::next_rails(line),
+            Self::Pretty => (line.starts_with(b"    ") && shape.is_part()).then_some(self),
             Self::PhpFrames => (shape.blank || is_php_frame(text)).then_some(self),
             // A message may end in a bracket, too: what its trace goes on with is told first.
             Self::Value(open) if open.is_empty() => {
                 let first = first();
                 let trace = match first.starts_with(b"Error: ") {
                     true => Self::RustError.next_rust(&shape),
-                    false => Self::start(|| first, &shape),
+                    false => Self::start_trace(|| Cow::Borrowed(&*first), &shape),
                 };
-                trace.or_else(|| open.next(&shape))
+                trace
+                    .or_else(|| open.next(&shape))
+                    .or_else(|| Self::start_message(|| Cow::Borrowed(&*first), &shape))
             }
             Self::Value(open) => open.next(&shape),
-            Self::ValueEnd { is_whole, .. } => next_to_end(is_whole, &shape),
+            Self::ValueEnd {
+                is_whole,
+                is_failure,
+            } => next_to_end(!is_whole || is_failure, &shape),
+            Self::PostgresCsv { .. } => None,
             Self::Postgres => (line.first() == Some(&b'\t')).then_some(self),
             Self::KeyBlock if ends_key_block(text) => Some(Self::KeyBlockDone),
             Self::KeyBlock => (shape.blank || in_key_block(text)).then_some(self),
@@ -191,8 +264,38 @@ impl Trace {
         }
     }
 
+    fn next_csv(is_open: bool, line: &[u8]) -> Option<Self> {
+        if !is_open || begins_csv(line) {
+            return None;
+        }
+        let quotes = memchr::memchr_iter(b'"', line).count();
+        Some(Self::PostgresCsv {
+            is_open: quotes.is_multiple_of(2),
+        })
+    }
+
+    /// The second line of a record makes a trace of it, or may be the second of an error's message.
+    fn start<'f>(first: impl Fn() -> Cow<'f, [u8]>, shape: &Shape<'_>) -> Option<Self> {
+        Self::start_trace(&first, shape).or_else(|| Self::start_message(first, shape))
+    }
+
+    fn start_message<'f>(first: impl FnOnce() -> Cow<'f, [u8]>, shape: &Shape<'_>) -> Option<Self> {
+        const LIKENESS: usize = 4;
+        if begins_level(shape.line) {
+            return None;
+        }
+        let first = first();
+        if shape.blank && has_error_level(&first) {
+            return Some(Self::ReportBlank);
+        }
+        // Lines that begin alike are a logger's.
+        let is_alike = first.get(..LIKENESS) == shape.line.get(..LIKENESS);
+        let may_be = !is_alike && reports_error(&first);
+        may_be.then(|| Self::Message(0).next_message(shape))?
+    }
+
     /// The second line of a record makes a trace of it, or not.
-    fn start<'f>(first: impl FnOnce() -> Cow<'f, [u8]>, shape: &Shape<'_>) -> Option<Self> {
+    fn start_trace<'f>(first: impl FnOnce() -> Cow<'f, [u8]>, shape: &Shape<'_>) -> Option<Self> {
         let (line, text) = (shape.line, shape.text);
         if shape.indented {
             return match text.first()? {
@@ -206,12 +309,18 @@ impl Trace {
                 b'+' if is_python_header(line) => {
                     has_error_word(&first()).then_some(Self::PythonFrames)
                 }
+                _ if is_pino_field(line) => is_pino_pretty(&first()).then_some(Self::Pretty),
                 _ => None,
             };
         }
         let (state, needed): (Self, fn(&[u8]) -> bool) = match text.first()? {
             b'T' if is_python_header(line) => (Self::PythonFrames, has_error_word),
-            b'g' if is_goroutine(line) => (Self::GoFrames, has_error_word),
+            b'g' if is_goroutine(line) => (Self::GoFrames, |first| {
+                has_error_word(first) || is_klog_fatal(first)
+            }),
+            b'A'..=b'Z' | b'[' if line.ends_with(b"):") && is_rails_exception(untagged(line)) => {
+                (Self::Rails, is_rails_fatal)
+            }
             b'S' | b'[' if matches!(line, b"Stack trace:" | b"[stacktrace]") => {
                 (Self::PhpFrames, has_error_word)
             }
@@ -229,13 +338,44 @@ impl Trace {
             Self::NodeSource => Some(Self::NodeCaret),
             Self::NodeCaret => is_caret(shape.text).then_some(Self::NodeMessage),
             _ if shape.blank => Some(self),
-            _ => Some(Self::Frames),
+            _ => Some(Self::NodeThrown),
         }
+    }
+
+    /// A line between an error's first line and its stack, or the stack.
+    fn next_message(self, shape: &Shape<'_>) -> Option<Self> {
+        if shape.indented && is_frame(shape.text) {
+            return Some(Self::Frames);
+        }
+        if shape.text == b"Caused by:" {
+            return Some(Self::RustCauses);
+        }
+        let Self::Message(count) = self else {
+            return None;
+        };
+        let may_be = count < MESSAGE_LINES_MAX && (shape.blank || Self::is_message(shape));
+        may_be.then_some(Self::Message(count + 1))
+    }
+
+    /// Whether a line may go on with a message: it is not what loggers write, and no other trace begins with it.
+    fn is_message(shape: &Shape<'_>) -> bool {
+        let line = shape.line;
+        // Source in a message may open what it does not close.
+        let is_source = shape.indented || !line.first().is_some_and(u8::is_ascii);
+        let begins = match may_open(line) {
+            true => !is_source,
+            false => Self::begin(line) != Self::None,
+        };
+        let is_logged = || line.starts_with(b"[") || begins_level(line) || has_error_level(line);
+        !begins && !is_logged() && !is_exception_header(line) && !reports_error(line)
     }
 
     fn next_frame(self, shape: &Shape<'_>) -> Option<Self> {
         let text = shape.text;
         let is_bracket = matches!(text, b"}" | b"]" | b"},");
+        if self != Self::Header && is_source_line(shape.line) {
+            return Some(Self::Frames);
+        }
         let belongs = shape.indented && (is_frame(text) || is_bracket)
             || starts_with_any(text, &[b"Caused by: ", b"Node.js v", b"(Use `node "]);
         if belongs || (self == Self::Header && shape.is_part()) {
@@ -256,6 +396,11 @@ impl Trace {
         }
         match self {
             Self::PythonFrames if shape.blank || shape.indented => Some(self),
+            // loguru marks the frame that caught.
+            Self::PythonFrames if shape.line.starts_with(b"> File ") => Some(self),
+            Self::PythonFrames if is_pydantic(shape.line) => {
+                is_python_exception(shape.line).then_some(Self::PythonDetails)
+            }
             Self::PythonFrames => is_python_exception(shape.line).then_some(Self::PythonDone),
             Self::PythonDone if shape.is_part() => Some(self),
             Self::PythonChained if shape.blank => Some(self),
@@ -268,6 +413,28 @@ impl Trace {
                 starts_with_any(shape.text, &chained).then_some(Self::PythonChained)
             }
         }
+    }
+
+    /// Below pydantic's exception line: names of fields, and what is indented below each.
+    fn next_detail(self, shape: &Shape<'_>) -> Option<Self> {
+        if shape.is_part() {
+            return Some(Self::PythonDetails);
+        }
+        let is_name = !shape.blank && !shape.text.contains(&b' ');
+        match self {
+            Self::PythonDetails if is_name => Some(Self::PythonField),
+            Self::PythonDetails => Self::PythonDone.next_python(shape),
+            _ => None,
+        }
+    }
+
+    fn next_rails(line: &[u8]) -> Option<Self> {
+        let text = untagged(line);
+        let belongs = text.is_empty()
+            || is_ruby_frame(text)
+            || is_rails_exception(text)
+            || text == b"Causes:";
+        belongs.then_some(Self::Rails)
     }
 
     fn next_go(self, shape: &Shape<'_>) -> Option<Self> {
@@ -295,14 +462,14 @@ impl Trace {
             Self::RustMessage => Some(Self::RustDone),
             Self::RustDone => {
                 let tail: [&[u8]; 2] = [b"note: ", b"stack backtrace:"];
-                (shape.indented || starts_with_any(text, &tail)).then_some(self)
+                (shape.is_part() || starts_with_any(text, &tail)).then_some(self)
             }
             Self::RustError if shape.indented && is_frame(text) => Some(Self::Frames),
             Self::RustError if text == b"Caused by:" => Some(Self::RustCauses),
             Self::RustError => shape.blank.then_some(self),
             _ => {
                 let tail: [&[u8]; 2] = [b"Stack backtrace:", b"Location:"];
-                let belongs = shape.blank || shape.indented || starts_with_any(text, &tail);
+                let belongs = shape.blank || shape.is_part() || starts_with_any(text, &tail);
                 belongs.then_some(self)
             }
         }

@@ -11,10 +11,12 @@ use super::{LINE_WAIT, PIECE_WAIT};
 use crate::formats::{RuntimeLine, unescape};
 
 /// One line: where it lies and where its content lies.
+#[derive(Debug)]
 pub(super) struct Line {
     whole: Range<usize>,
     text: Range<usize>,
     runtime: Option<RuntimeLine>,
+    is_blank: bool,
 }
 
 /// One record: ranges of the buffer.
@@ -37,6 +39,8 @@ pub(in crate::receivers::filelog) struct Record {
     /// Something over the limit was dropped.
     is_cut: bool,
     trace: Trace,
+    /// Lines that belong to this record if what follows does, which [`Trace::is_uncertain`] of.
+    awaited: Vec<Line>,
     touched: Instant,
 }
 
@@ -52,6 +56,8 @@ pub(super) enum Appended {
     Taken {
         dropped_bytes: usize,
     },
+    /// What follows tells whether it belongs to the record.
+    Awaited,
     /// It begins another record; `cut` when only because the line it goes on with is over the limit.
     Refused {
         cut: bool,
@@ -82,6 +88,7 @@ impl Line {
             whole,
             text: start + content.start..start + content.end,
             runtime,
+            is_blank: false,
         }
     }
 
@@ -137,6 +144,12 @@ impl Record {
             Joining::Traces => Trace::begin(content),
             _ => Trace::None,
         };
+        let is_object = content.first() == Some(&b'{') && content.last() == Some(&b'}');
+        Self::of(line, is_object, trace, now)
+    }
+
+    #[inline]
+    fn of(line: Line, is_object: bool, trace: Trace, now: Instant) -> Self {
         Self {
             start: line.whole.start,
             end: line.whole.end,
@@ -146,11 +159,35 @@ impl Record {
             more: Vec::new(),
             runtime: line.runtime,
             lines: 1,
-            is_object: content.first() == Some(&b'{') && content.last() == Some(&b'}'),
+            is_object,
             is_cut: false,
             trace,
+            awaited: Vec::new(),
             touched: now,
         }
+    }
+
+    /// Keeps a line until it is known whose it is.
+    pub(super) fn wait_with(&mut self, line: Line, content: &[u8], now: Instant) {
+        self.touched = now;
+        self.awaited.push(Line {
+            is_blank: content.trim_ascii().is_empty(),
+            ..line
+        });
+    }
+
+    /// Whether there are lines that may be records of their own.
+    #[inline]
+    pub(super) fn waits(&self) -> bool {
+        !self.awaited.is_empty()
+    }
+
+    /// The lines that turned out to be records of their own, which nothing goes on with.
+    pub(super) fn give_up(&mut self) -> Vec<Self> {
+        let awaited = std::mem::take(&mut self.awaited);
+        let filled = awaited.into_iter().filter(|line| !line.is_blank);
+        let alone = |line| Self::of(line, false, Trace::None, self.touched);
+        filled.map(alone).collect()
     }
 
     /// Takes `line` in when it belongs to this record.
@@ -164,15 +201,30 @@ impl Record {
         now: Instant,
     ) -> Appended {
         let (limits, same_line) = (framing.limits(), self.is_partial());
-        let bytes = self.bytes + line.text.len();
+        let mut bytes = self.bytes + line.text.len();
+        if self.waits() {
+            bytes += self
+                .awaited
+                .iter()
+                .map(|line| line.text.len() + 1)
+                .sum::<usize>();
+        }
         let over = same_line && bytes > limits.line_bytes_max;
         if over && !framing.truncates() {
             return Appended::Refused { cut: true };
         }
         if !same_line {
-            let full = self.lines >= limits.record_lines_max || bytes > limits.record_bytes_max;
+            let lines = self.lines + self.awaited.len();
+            let full = lines >= limits.record_lines_max || bytes > limits.record_bytes_max;
             if full || !self.goes_on_with(framing, encoding, buffer, content) {
                 return Appended::Refused { cut: false };
+            }
+            match self.trace.is_uncertain() {
+                // Its rest would not be awaited.
+                true if line.is_partial() => return Appended::Refused { cut: false },
+                true => return Appended::Awaited,
+                false if self.waits() => self.take_awaited(encoding, buffer),
+                false => {}
             }
         }
         self.end = line.whole.end;
@@ -185,6 +237,18 @@ impl Record {
                 dropped_bytes: line.text.len(),
             };
         }
+        self.take(encoding, buffer, line, same_line);
+        Appended::Taken { dropped_bytes: 0 }
+    }
+
+    /// Lines that were waited with belong to this record.
+    fn take_awaited(&mut self, encoding: Encoding, buffer: &[u8]) {
+        for line in std::mem::take(&mut self.awaited) {
+            self.take(encoding, buffer, &line, false);
+        }
+    }
+
+    fn take(&mut self, encoding: Encoding, buffer: &[u8], line: &Line, same_line: bool) {
         let adjoins = !same_line
             && self.more.is_empty()
             && encoding.unit_bytes() == 1
@@ -201,8 +265,8 @@ impl Record {
         self.is_object &= same_line;
         self.escaped |= line.is_escaped();
         self.lines += usize::from(!same_line);
-        self.bytes = bytes + 1;
-        Appended::Taken { dropped_bytes: 0 }
+        self.bytes += line.text.len() + 1;
+        self.end = line.whole.end;
     }
 
     fn goes_on_with(
@@ -278,7 +342,9 @@ impl Record {
         shift(&mut self.start);
         shift(&mut self.end);
         let pieces = self.more.iter_mut().map(|piece| &mut piece.text);
-        for range in pieces.chain([&mut self.text]) {
+        let awaited = self.awaited.iter_mut();
+        let awaited = awaited.flat_map(|line| [&mut line.whole, &mut line.text]);
+        for range in pieces.chain([&mut self.text]).chain(awaited) {
             shift(&mut range.start);
             shift(&mut range.end);
         }

@@ -1,3 +1,5 @@
+mod frameworks;
+mod messages;
 mod producers;
 mod values;
 

@@ -6,6 +6,8 @@ use memchr::memmem::Finder;
 
 /// The longest line that is looked at for its shape (bytes).
 const SHAPE_BYTES_MAX: usize = 4096;
+/// How far into a line the name of an error is looked for (bytes).
+const REPORT_BYTES_MAX: usize = 256;
 /// How .NET's console logger indents what belongs to a record.
 pub(super) const DOTNET_INDENT: &[u8] = b"      ";
 
@@ -48,6 +50,18 @@ pub(super) fn begins_record(line: &[u8]) -> bool {
     }
 }
 
+/// A level in front, as loggers without a time write it.
+#[inline]
+pub(super) fn begins_level(line: &[u8]) -> bool {
+    let Some(head) = line.first_chunk::<4>() else {
+        return false;
+    };
+    matches!(
+        head,
+        b"INFO" | b"WARN" | b"ERRO" | b"DEBU" | b"TRAC" | b"FATA" | b"NOTI" | b"info" | b"warn"
+    ) || matches!(head, b"erro" | b"debu" | b"trac" | b"fata" | b"noti")
+}
+
 /// `-----BEGIN RSA PRIVATE KEY-----`, alone or behind what a logger puts before it.
 pub(super) fn begins_key_block(line: &[u8]) -> bool {
     line.ends_with(b"PRIVATE KEY-----") && has(line, b"-----BEGIN ")
@@ -78,6 +92,38 @@ pub(super) fn is_exception_header(line: &[u8]) -> bool {
     ends && is_error
 }
 
+/// Whether a line names an error behind which its message stands, at the beginning or behind what a program puts in front:
+/// `Error: x`, `failed: Error: x`, `Error [ZodError]: x`, `[api] [TypeError: x] {`, `System.Exception: x`.
+pub(super) fn reports_error(line: &[u8]) -> bool {
+    // Made once: to make them takes longer than to search a line.
+    static KINDS: LazyLock<[Finder<'_>; 2]> =
+        LazyLock::new(|| [Finder::new(b"Error"), Finder::new(b"Exception")]);
+    let head = line.get(..line.len().min(REPORT_BYTES_MAX));
+    let head = head.unwrap_or(line);
+    KINDS.iter().any(|kind| {
+        let mut found = kind
+            .find_iter(head)
+            .map(|at| (at, at + kind.needle().len()));
+        found.any(|(at, end)| {
+            let behind = head.get(end..).unwrap_or_default();
+            let ends = matches!(behind, [b':'] | [b':', b' ', ..] | [b' ', b'[', ..]);
+            ends && is_type_name(head.get(..at).unwrap_or_default())
+        })
+    })
+}
+
+/// Whether the name that `head` ends in the middle of is that of a type: it begins with a capital, or is of a package.
+fn is_type_name(head: &[u8]) -> bool {
+    let in_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'$');
+    let begin = head
+        .iter()
+        .rposition(|byte| !in_name(byte))
+        .map_or(0, |at| at + 1);
+    let name = head.get(begin..).unwrap_or_default();
+    let in_package = || name.contains(&b'.');
+    name.first().is_none_or(u8::is_ascii_uppercase) || in_package()
+}
+
 /// The name of a type at the beginning of a line.
 fn take_name(line: &[u8]) -> &[u8] {
     let in_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'$');
@@ -104,11 +150,108 @@ pub(super) fn is_python_header(line: &[u8]) -> bool {
 /// `KeyError: 'x'`, `app.errors.Gone`, `KeyboardInterrupt`
 pub(super) fn is_python_exception(line: &[u8]) -> bool {
     let name = take_name(line);
-    !name.is_empty() && matches!(line.get(name.len()), None | Some(b':'))
+    // loguru colours the name.
+    !name.is_empty() && matches!(line.get(name.len()), None | Some(b':' | 0x1b))
+}
+
+/// pydantic's `pydantic_core.ValidationError: 2 validation errors for Order`, below which each field has a line of its own.
+pub(super) fn is_pydantic(line: &[u8]) -> bool {
+    has(line, b" validation error")
+}
+
+/// Without the escape sequences that colour its beginning.
+#[inline]
+pub(super) fn uncoloured(line: &[u8]) -> &[u8] {
+    match line.first() {
+        Some(0x1b) => behind_colours(line),
+        _ => line,
+    }
+}
+
+#[cold]
+fn behind_colours(line: &[u8]) -> &[u8] {
+    let mut rest = line;
+    while let Some(sequence) = rest.strip_prefix(b"\x1b[") {
+        let Some(end) = sequence.iter().position(u8::is_ascii_alphabetic) else {
+            return rest;
+        };
+        rest = sequence.get(end + 1..).unwrap_or_default();
+    }
+    rest
 }
 
 pub(super) fn is_goroutine(line: &[u8]) -> bool {
     line.starts_with(b"goroutine ") && line.ends_with(b"]:")
+}
+
+/// The line of klog's `Fatal`, behind which the goroutines are written.
+pub(super) fn is_klog_fatal(line: &[u8]) -> bool {
+    let date = line.get(1..5);
+    line.first() == Some(&b'F') && date.is_some_and(|date| date.iter().all(u8::is_ascii_digit))
+}
+
+/// Rails' `F, [2024-01-02T03:04:05.678901 #12] FATAL -- : `, which the exception stands below.
+pub(super) fn is_rails_fatal(line: &[u8]) -> bool {
+    line.starts_with(b"F, [") && has(line, b"FATAL -- :")
+}
+
+/// Without the tags that Rails repeats on each line: `[1f3a] [10.0.0.1] `.
+pub(super) fn untagged(line: &[u8]) -> &[u8] {
+    let mut rest = line.trim_ascii_start();
+    while let Some(tag) = rest.strip_prefix(b"[") {
+        let Some(end) = memchr::memchr(b']', tag) else {
+            return rest;
+        };
+        rest = tag.get(end + 1..).unwrap_or_default().trim_ascii_start();
+    }
+    rest
+}
+
+/// `NoMethodError (undefined method 'x' for nil):`, `ActiveRecord::RecordNotFound (gone):`
+pub(super) fn is_rails_exception(text: &[u8]) -> bool {
+    let in_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':');
+    let end = text.iter().position(|byte| !in_name(byte));
+    let behind = text.get(end.unwrap_or(text.len())..).unwrap_or_default();
+    text.first().is_some_and(u8::is_ascii_uppercase) && behind.starts_with(b" (")
+}
+
+/// pino-pretty's `[03:04:05.678] ERROR (12): message`, with its colours or without.
+pub(super) fn is_pino_pretty(line: &[u8]) -> bool {
+    let process = || {
+        let at = memchr::memchr(b'(', line)?;
+        let behind = line.get(at + 1..)?;
+        let end = memchr::memmem::find(behind, b"):")?;
+        behind
+            .get(..end)?
+            .last()
+            .is_some_and(u8::is_ascii_alphanumeric)
+            .then_some(())
+    };
+    line.first() == Some(&b'[') && process().is_some()
+}
+
+/// `    err: {`, `    user: "x"`: what pino-pretty writes below a message.
+pub(super) fn is_pino_field(line: &[u8]) -> bool {
+    let Some(text) = line.strip_prefix(b"    ") else {
+        return false;
+    };
+    let is_key = text
+        .first()
+        .is_some_and(|byte| !matches!(byte, b' ' | b'\t'));
+    is_key && (has(text, b": ") || text.ends_with(b":"))
+}
+
+/// `> 5 |   foo();`, the line of source that a bundler points to.
+pub(super) fn is_source_line(line: &[u8]) -> bool {
+    let Some(rest) = line.strip_prefix(b"> ") else {
+        return false;
+    };
+    let rest = rest.trim_ascii_start();
+    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    digits > 0
+        && rest
+            .get(digits..)
+            .is_some_and(|rest| rest.starts_with(b" |"))
 }
 
 /// `main.(*T).run(0x1, {0x2, 0x3})`, `panic({0x4, 0x5})`
@@ -216,7 +359,9 @@ pub(super) fn has_error_word(line: &[u8]) -> bool {
 
 /// A line whose level tells that something is wrong.
 pub(super) fn has_error_level(line: &[u8]) -> bool {
-    let words: [&[u8]; 6] = [b"ERROR", b"FATAL", b"SEVERE", b"WARN", b"CRIT", b"[error]"];
+    let words: [&[u8]; 8] = [
+        b"ERROR", b"FATAL", b"SEVERE", b"WARN", b"CRIT", b"[error]", b"ERR]", b"FTL]",
+    ];
     words.iter().any(|word| has(line, word))
 }
 

@@ -5,7 +5,7 @@
 //! bracket that closes it stands below the first line's beginning. Anything else ends the record.
 
 use super::Trace;
-use super::shapes::{Shape, has, is_exception_header, is_frame};
+use super::shapes::{Shape, has, is_exception_header, is_frame, reports_error};
 
 /// The deepest margin a value may stand at (`console.group` indents).
 const MARGIN_MAX: usize = 64;
@@ -39,12 +39,14 @@ impl Open {
             b'{' => b'}',
             _ => b']',
         };
+        // One column is what Next.js puts in front, not where the value stands.
+        let margin = if margin == 1 { 0 } else { margin };
         let named = text.strip_prefix(b"[").unwrap_or(text);
         Some(Self {
             margin: u8::try_from(margin).ok().filter(|_| margin <= MARGIN_MAX)?,
             close,
             is_filled: false,
-            is_failure: is_exception_header(named),
+            is_failure: is_exception_header(named) || reports_error(text),
         })
     }
 
@@ -86,8 +88,8 @@ impl Open {
 }
 
 /// Behind the line that closes a value may be the frames of an error that was printed with it.
-pub(super) fn next_to_end(is_whole: bool, shape: &Shape<'_>) -> Option<Trace> {
-    (!is_whole && shape.indented && is_frame(shape.text)).then_some(Trace::Frames)
+pub(super) fn next_to_end(may_have_frames: bool, shape: &Shape<'_>) -> Option<Trace> {
+    (may_have_frames && shape.indented && is_frame(shape.text)).then_some(Trace::Frames)
 }
 
 /// What stands first in a printed value: `a: 1,`, `'a' => 1`, `[Symbol(a)]: 1`, `<ref *1> {`, `true,`; no prose.
