@@ -29,11 +29,20 @@ pub struct Cursor {
 impl Cursor {
     /// Opens the cursor, or creates it at the oldest record.
     pub(crate) fn open(core: &Arc<Core>, name: &str) -> Result<Self, JournalError> {
+        Self::open_or_create(core, name, (0, &[]))
+    }
+
+    /// Opens the cursor, or creates it behind `through`, with `state`: both or neither, durable on return.
+    pub(crate) fn open_or_create(
+        core: &Arc<Core>,
+        name: &str,
+        (through, state): (u64, &[u8]),
+    ) -> Result<Self, JournalError> {
         cursor_file::check_name(name)?;
-        let created_at = register(core, name)?;
+        let created_at = register(core, name, through)?;
         let mut file = CursorFile::new(name);
         let stored = match created_at {
-            Some(committed) => create(core, &mut file, committed),
+            Some(committed) => create(core, &mut file, committed, state),
             None => load(core, name),
         };
         let stored = stored.inspect_err(|_| unregister(core, name, created_at.is_some()))?;
@@ -211,11 +220,12 @@ pub(crate) fn remove(core: &Core, name: &str) -> Result<(), JournalError> {
     Ok(())
 }
 
-/// Marks the cursor open. For a new one, holds the oldest segment from now on and returns the
-/// sequence before it.
-fn register(core: &Core, name: &str) -> Result<Option<u64>, JournalError> {
+/// Marks the cursor open. For a new one, holds all that is on disk behind `through` from now on and returns the sequence
+/// before it.
+fn register(core: &Core, name: &str, through: u64) -> Result<Option<u64>, JournalError> {
     let mut table = core.table.lock();
-    let released = table.oldest_sequence() - 1;
+    let oldest = table.oldest_sequence() - 1;
+    let released = through.min(table.last_sequence()).max(oldest);
     match table.cursors.get_mut(name) {
         Some(entry) if entry.open => Err(JournalError::CursorInUse {
             name: name.to_owned(),
@@ -249,14 +259,15 @@ fn create(
     core: &Core,
     file: &mut CursorFile,
     committed: u64,
+    state: &[u8],
 ) -> Result<StoredCursor, JournalError> {
-    file.store(&*core.fs, &core.config.dir, committed, &[])?;
+    file.store(&*core.fs, &core.config.dir, committed, state)?;
     if let Err(error) = core.note_cursors(None) {
         tracing::warn!(%error, cursor = file.name(), "new cursor could not be noted, without its file it would be taken for none");
     }
     Ok(StoredCursor {
         committed,
-        state: Vec::new(),
+        state: state.to_vec(),
     })
 }
 

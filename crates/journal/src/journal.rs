@@ -219,6 +219,20 @@ impl Journal {
         }
     }
 
+    /// Opens the named cursor, or creates it behind sequence `through` (at the oldest record on disk when that is later), with
+    /// `state` as what was stored with its position: both or neither.
+    ///
+    /// # Errors
+    /// As [`Self::cursor`].
+    pub fn cursor_behind(
+        &self,
+        name: &str,
+        through: u64,
+        state: &[u8],
+    ) -> Result<Cursor, JournalError> {
+        Cursor::open_or_create(&self.core, name, (through, state))
+    }
+
     /// Removes a cursor that is not open, so that it holds no segment any more. Succeeds when
     /// there is none.
     ///

@@ -153,6 +153,27 @@ fn a_new_cursor_starts_at_the_oldest_record_present() {
 }
 
 #[test]
+fn a_cursor_may_be_created_further_on_with_its_state_and_is_found_as_it_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let (journal, _) = open(dir.path());
+    let _first = journal.cursor("first").unwrap();
+    fill(&journal, 7);
+    let mut second = journal.cursor_behind("second", 5, b"state").unwrap();
+    assert_eq!((second.committed(), second.state()), (5, &b"state"[..]));
+    assert_eq!(sequences(&mut second), [6, 7]);
+    // Nothing more than there is, and nothing of one that is there already.
+    let third = journal.cursor_behind("third", 99, &[]).unwrap();
+    assert_eq!(third.committed(), 7);
+    drop((second, third));
+    let again = journal.cursor_behind("second", 7, b"other").unwrap();
+    assert_eq!((again.committed(), again.state()), (5, &b"state"[..]));
+    drop((journal, _first, again));
+    let (journal, _) = open(dir.path());
+    let again = journal.cursor("second").unwrap();
+    assert_eq!((again.committed(), again.state()), (5, &b"state"[..]));
+}
+
+#[test]
 fn lag_counts_records_after_the_committed_one() {
     let dir = tempfile::tempdir().unwrap();
     let (journal, _) = open(dir.path());
