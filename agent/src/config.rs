@@ -6,6 +6,7 @@
 
 mod cases;
 mod conflicts;
+mod dollars;
 mod error;
 mod faults;
 mod hide;

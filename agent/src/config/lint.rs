@@ -75,7 +75,8 @@ struct Seen {
 fn tree(path: &Path, sources: &dyn Sources) -> Option<(Node, Hidden)> {
     let mut root = parse(&std::fs::read_to_string(path).ok()?).ok()?;
     let mut hidden = Hidden::default();
-    substitute::substitute(&mut root, sources, &mut Vec::new(), &mut hidden);
+    let unresolved = &mut substitute::Unresolved::default();
+    substitute::substitute(&mut root, sources, unresolved, &mut hidden);
     hidden.add_secrets(&root);
     Some((root, hidden))
 }

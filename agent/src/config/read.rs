@@ -11,13 +11,14 @@ use serde::de::DeserializeOwned;
 
 use super::cases;
 use super::conflicts;
+use super::dollars;
 use super::error::{Problem, unknown};
 use super::faults::{Unread, read_all};
 use super::hide::Hidden;
 use super::host::Detected;
 use super::shapes::Shapes;
 use super::spec::{AdminSpec, Auth, LimitsSpec, MemoryLimit, TelemetrySpec};
-use super::substitute::{Sources, substitute};
+use super::substitute::{Sources, Unresolved, substitute};
 use super::yaml::{Key, Node, Value, from_node, parse};
 use super::{ADMIN_ADDRESS_DEFAULT, AgentConfig, no_home};
 use crate::exporters::settings::{DeadLetterConfig, DeadLetterSpec};
@@ -45,12 +46,15 @@ const DISK_BYTES_DEFAULT: u64 = 4 << 30;
 const DISK_BYTES_MIN: u64 = 1 << 20;
 /// Reads, substitutes, checks.
 pub(super) fn read(text: &str, sources: &dyn Sources) -> Result<AgentConfig, Vec<Problem>> {
-    let mut root = parse(text).map_err(|problem| vec![problem])?;
+    let mut root = parse(text).map_err(|problem| vec![quotes_missing(problem, text)])?;
+    let dollars = dollars::find(&root);
     let mut reader = Reader::default();
-    let mut hidden = Hidden::default();
-    substitute(&mut root, sources, &mut reader.problems, &mut hidden);
+    let (mut hidden, mut unresolved) = (Hidden::default(), Unresolved::default());
+    substitute(&mut root, sources, &mut unresolved, &mut hidden);
     hidden.add_secrets(&root);
-    let config = reader.config(&root);
+    let warnings = dollars.iter().map(|dollar| dollar.warning.clone());
+    reader.warnings.extend(warnings);
+    let mut config = reader.config(&root);
     let mut conflicts = conflicts::of_text(&root);
     if let Some(config) = &config {
         conflicts.extend(conflicts::of_parts(&root, config));
@@ -66,10 +70,19 @@ pub(super) fn read(text: &str, sources: &dyn Sources) -> Result<AgentConfig, Vec
     });
     reader.problems.extend(conflicts);
     match config {
-        Some(config) if reader.problems.is_empty() => Ok(config),
+        Some(mut config) if reader.problems.is_empty() => {
+            let warnings = config.warnings.iter_mut();
+            warnings.for_each(|warning| hidden.hide(warning));
+            Ok(config)
+        }
+    reader.problems.retain(|told| !unresolved.explains(told));
+    reader.problems.extend(unresolved.problems);
         _ => {
             let problems = reader.problems.iter_mut();
             problems.for_each(|problem| hidden.hide(problem));
+            for dollar in &dollars {
+                dollar.explain(&mut reader.problems);
+            }
             reader.problems.sort_by_key(|problem| problem.line);
             Err(reader.problems)
         }
@@ -78,6 +91,34 @@ pub(super) fn read(text: &str, sources: &dyn Sources) -> Result<AgentConfig, Vec
 
 #[derive(Default)]
 struct Reader {
+/// YAML takes the braces of `${...}` for its own inside `{...}`.
+fn quotes_missing(mut problem: Problem, text: &str) -> Problem {
+    let end = problem.line.unwrap_or(usize::MAX);
+    let near = text.lines().take(end).skip(end.saturating_sub(2));
+    if near.into_iter().any(has_bare_reference) {
+        problem.message +=
+            "; inside `{...}` and `[...]` a `${...}` stands in quotes: `\"${env:NAME}\"`";
+    }
+    problem
+}
+
+/// Whether a `${` stands behind a bracket and outside of quotes.
+fn has_bare_reference(line: &str) -> bool {
+    let (mut quote, mut is_inside, mut before) = (None, false, ' ');
+    for c in line.chars() {
+        match (quote, c) {
+            (Some(open), _) if open == c => quote = None,
+            (Some(_), _) => {}
+            (None, '"' | '\'') => quote = Some(c),
+            (None, '{') if before == '$' && is_inside => return true,
+            (None, '{' | '[') => is_inside = true,
+            _ => {}
+        }
+        before = c;
+    }
+    false
+}
+
     problems: Vec<Problem>,
     warnings: Vec<Problem>,
 }
@@ -264,7 +305,8 @@ impl Reader {
 /// The admin listener's address alone, whatever else is wrong with the text; `None` when it cannot be told.
 pub(super) fn admin_of(text: &str, sources: &dyn Sources) -> Option<SocketAddr> {
     let mut root = parse(text).ok()?;
-    substitute(&mut root, sources, &mut Vec::new(), &mut Hidden::default());
+    let unresolved = &mut Unresolved::default();
+    substitute(&mut root, sources, unresolved, &mut Hidden::default());
     let Value::Map(sections) = &root.value else {
         return None;
     };

@@ -6,7 +6,7 @@ use super::error::{ConfigError, Problem};
 use super::faults::read_all;
 use super::hide::Hidden;
 use super::mistakes::Mistakes;
-use super::substitute::{Sources, substitute};
+use super::substitute::{Sources, Unresolved, substitute};
 use super::yaml::{from_node, parse};
 
 /// Reads a whole document as `T`, after substituting `${env:NAME}` and `${file:/path}` in its scalars.
@@ -34,15 +34,16 @@ pub fn read_checked<S: DeserializeOwned, T>(
 ) -> Result<T, ConfigError> {
     let read = || -> Result<T, Vec<Problem>> {
         let mut root = parse(text).map_err(|problem| vec![problem])?;
-        let mut problems = Vec::new();
-        let mut hidden = Hidden::default();
-        substitute(&mut root, sources, &mut problems, &mut hidden);
+        let (mut hidden, mut unresolved) = (Hidden::default(), Unresolved::default());
+        substitute(&mut root, sources, &mut unresolved, &mut hidden);
         hidden.add_secrets(&root);
         let value = read_all(&root, |root| Ok(check(from_node(root)?)?));
         match value {
-            Ok(value) if problems.is_empty() => Ok(value),
+            Ok(value) if unresolved.problems.is_empty() => Ok(value),
             failed => {
-                problems.extend(failed.err().unwrap_or_default());
+                let mut problems = failed.err().unwrap_or_default();
+                problems.retain(|problem| !unresolved.explains(problem));
+                problems.extend(unresolved.problems);
                 problems.sort_by_key(|problem| problem.line);
                 problems.iter_mut().for_each(|problem| hidden.hide(problem));
                 Err(problems)

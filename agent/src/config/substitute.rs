@@ -1,5 +1,5 @@
-//! `${env:NAME}` and `${file:/path}` in values, after parsing, so that what they hold is never read as YAML.
-//! Any other `$` is literal. Keys are left alone.
+//! `${env:NAME}`, `${env:NAME:-default}` and `${file:/path}` in values, after parsing, so that what they hold is never
+//! read as YAML. Any other `$` is literal ([`dollars`](super::dollars) warns of some). Keys are left alone.
 
 use std::io::Read;
 use std::path::Path;
@@ -47,33 +47,78 @@ impl Sources for SystemSources {
     }
 }
 
-/// Replaces in place, collecting every reference that cannot be resolved, and what was put in.
-pub(super) fn substitute(
-    node: &mut Node,
-    sources: &dyn Sources,
-    problems: &mut Vec<Problem>,
-    hidden: &mut Hidden,
-) {
-    match &mut node.value {
-        Value::Scalar { text, .. } if text.contains("${") => match resolve(text, sources, hidden) {
-            Ok(resolved) => *text = resolved,
-            Err(message) => problems.push(Problem::at(node.line, message)),
-        },
-        Value::Scalar { .. } => {}
-        Value::List(items) => {
-            for item in items {
-                substitute(item, sources, problems, hidden);
-            }
-        }
-        Value::Map(entries) => {
-            for (_, value) in entries {
-                substitute(value, sources, problems, hidden);
+/// References that cannot be resolved.
+#[derive(Default)]
+pub(super) struct Unresolved {
+    /// Each once.
+    pub(super) problems: Vec<Problem>,
+    /// The values that they stand in, which stay as they are.
+    texts: Vec<String>,
+}
+
+impl Unresolved {
+    /// Whether a complaint is only about a value that is not there.
+    pub(super) fn explains(&self, problem: &Problem) -> bool {
+        let is_in = |text: &String| problem.message.contains(text.as_str());
+        self.texts.iter().any(is_in)
+    }
+
+    fn add(&mut self, line: usize, text: &str, messages: Vec<String>) {
+        self.texts.push(text.to_owned());
+        for message in messages {
+            if self.problems.iter().all(|told| told.message != message) {
+                self.problems.push(Problem::at(line, message));
             }
         }
     }
 }
 
-fn resolve(text: &str, sources: &dyn Sources, hidden: &mut Hidden) -> Result<String, String> {
+/// Replaces in place, collecting every reference that cannot be resolved, and what was put in.
+pub(super) fn substitute(
+    node: &mut Node,
+    sources: &dyn Sources,
+    unresolved: &mut Unresolved,
+    hidden: &mut Hidden,
+) {
+    match &mut node.value {
+        Value::Scalar { text, .. } if text.contains("${") => match resolve(text, sources, hidden) {
+            Ok(resolved) => *text = resolved,
+            Err(messages) => unresolved.add(node.line, text, messages),
+        },
+        Value::Scalar { .. } => {}
+        Value::List(items) => {
+            for item in items {
+                substitute(item, sources, unresolved, hidden);
+            }
+        }
+        Value::Map(entries) => {
+            for (_, value) in entries {
+                substitute(value, sources, unresolved, hidden);
+            }
+        }
+    }
+}
+
+/// The value of `NAME` or `NAME:-default`, and whether it comes from the environment; the default stands for a variable that
+/// is not set, or empty.
+fn variable(reference: &str, sources: &dyn Sources) -> Result<(String, bool), String> {
+    let (name, default) = match reference.split_once(":-") {
+        Some((name, default)) => (name, Some(default)),
+        None => (reference, None),
+    };
+    if name.is_empty() {
+        return Err("`${env:}` names no environment variable".to_owned());
+    }
+    match (sources.variable(name), default) {
+        (Some(value), Some(_)) if !value.is_empty() => Ok((value, true)),
+        (_, Some(default)) => Ok((default.to_owned(), false)),
+        (Some(value), None) => Ok((value, true)),
+        (None, None) => Err(format!("environment variable {name} is not set")),
+    }
+}
+
+fn resolve(text: &str, sources: &dyn Sources, hidden: &mut Hidden) -> Result<String, Vec<String>> {
+    let mut messages = Vec::new();
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(start) = rest.find("${") {
@@ -86,20 +131,31 @@ fn resolve(text: &str, sources: &dyn Sources, hidden: &mut Hidden) -> Result<Str
         let (reference, after) = reference.split_at(end + 1);
         let inner = reference.trim_start_matches("${").trim_end_matches('}');
         if let Some(name) = inner.strip_prefix("env:") {
-            let value = sources.variable(name);
-            let value = value.ok_or_else(|| format!("environment variable {name} is not set"))?;
-            hidden.add(&value);
-            out.push_str(&value);
+            match variable(name, sources) {
+                Ok((value, is_from_outside)) => {
+                    if is_from_outside {
+                        hidden.add(&value);
+                    }
+                    out.push_str(&value);
+                }
+                Err(message) => messages.push(message),
+            }
         } else if let Some(path) = inner.strip_prefix("file:") {
-            let value = sources.file(Path::new(path));
-            let value = value.map_err(|why| format!("file {path} cannot be read: {why}"))?;
-            hidden.add(&value);
-            out.push_str(&value);
+            match sources.file(Path::new(path)) {
+                Ok(value) => {
+                    hidden.add(&value);
+                    out.push_str(&value);
+                }
+                Err(why) => messages.push(format!("file {path} cannot be read: {why}")),
+            }
         } else {
             out.push_str(reference);
         }
         rest = after;
     }
     out.push_str(rest);
-    Ok(out)
+    match messages.is_empty() {
+        true => Ok(out),
+        false => Err(messages),
+    }
 }

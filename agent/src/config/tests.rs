@@ -1,4 +1,5 @@
 mod conflicts;
+mod dollars;
 mod faults;
 
 use std::collections::HashMap;

@@ -3,7 +3,7 @@
 use super::*;
 
 /// The warnings of a valid configuration.
-fn warnings(text: &str) -> Vec<String> {
+pub(super) fn warnings(text: &str) -> Vec<String> {
     let config = AgentConfig::parse("agent.yaml", text, &sources())
         .unwrap_or_else(|error| panic!("{error}"));
     let line = |warning: &Problem| format!("{}: {warning}", warning.line.unwrap_or(0));

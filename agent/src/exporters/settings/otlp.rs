@@ -104,6 +104,7 @@ fn endpoint(text: &str, over_http: bool) -> Result<Uri, String> {
             "endpoint `{text}` must be http://host:port or https://host:port"
         ));
     }
+    check_authority(text, &uri)?;
     if uri.query().is_some() || (!over_http && uri.path().len() > 1) {
         return Err(format!("endpoint `{text}` must end after the port"));
     }
@@ -116,6 +117,28 @@ fn endpoint(text: &str, over_http: bool) -> Result<Uri, String> {
         ));
     }
     Ok(uri)
+}
+
+/// Host and port, which [`Uri`] takes in any form.
+fn check_authority(text: &str, uri: &Uri) -> Result<(), String> {
+    let (host, authority) = (
+        uri.host().unwrap_or_default(),
+        uri.authority().map_or("", |authority| authority.as_str()),
+    );
+    let is_valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
+    if host.is_empty() || !host.starts_with('[') && !host.chars().all(is_valid) {
+        return Err(format!("endpoint `{text}`: `{host}` is no host name"));
+    }
+    let Some(port) = authority.strip_prefix(host).filter(|rest| !rest.is_empty()) else {
+        return Ok(());
+    };
+    let port = port.trim_start_matches(':');
+    match port.parse::<u16>() {
+        Ok(1..) => Ok(()),
+        _ => Err(format!(
+            "endpoint `{text}`: `{port}` is no port from 1 to 65535"
+        )),
+    }
 }
 
 fn lanes() -> u32 {
