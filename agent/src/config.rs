@@ -14,6 +14,7 @@ mod home;
 mod host;
 mod lint;
 mod mistakes;
+mod oddities;
 mod read;
 mod references;
 pub mod secret;
@@ -122,6 +123,7 @@ impl AgentConfig {
         match std::fs::read_to_string(path) {
             Ok(text) => {
                 let config = Self::parse(&file, &text, &SystemSources)?;
+                config.check_pipelines(file)?;
                 Ok(config.with_host_name(&SystemSources))
             }
             Err(error) => Err(ConfigError {
@@ -133,6 +135,22 @@ impl AgentConfig {
                 }],
             }),
         }
+    }
+
+    /// A file without pipelines is unfinished: the agent would run and collect nothing.
+    fn check_pipelines(&self, file: String) -> Result<(), ConfigError> {
+        if !self.pipelines.is_empty() {
+            return Ok(());
+        }
+        let message = "there is none, so that nothing would be collected; write `logs: {from: [...], to: [...]}`, \
+                       `metrics` or `traces`";
+        let problem = Problem {
+            line: None,
+            path: vec!["pipelines".to_owned()],
+            message: message.to_owned(),
+        };
+        let problems = vec![problem];
+        Err(ConfigError { file, problems })
     }
 
     /// Reads a configuration from text; `file` is the name used in errors. Nothing is found out about the machine.
@@ -163,6 +181,29 @@ impl AgentConfig {
     /// The signals that pipelines send to an exporter.
     pub fn signals_to(&self, exporter: &str) -> SignalSet {
         self.signals(|pipeline| &pipeline.to, exporter)
+    }
+
+    pub(crate) fn signals_pipeline(&self, signal: Signal) -> Option<&PipelineConfig> {
+        let mut pipelines = self.pipelines.iter();
+        pipelines.find(|pipeline| pipeline.signal == signal)
+    }
+
+    /// The receivers that pipelines take something from. The others are not started: nobody would get what they read.
+    pub(crate) fn used_receivers(&self) -> impl Iterator<Item = (&String, &ReceiverConfig)> {
+        let receivers = self.receivers.iter();
+        receivers.filter(|(name, receiver)| self.uses(name, receiver))
+    }
+
+    /// Whether a receiver of that name is one of them.
+    pub(crate) fn uses_receiver(&self, name: &str) -> bool {
+        let receiver = self.receivers.get(name);
+        receiver.is_some_and(|receiver| self.uses(name, receiver))
+    }
+
+    fn uses(&self, name: &str, receiver: &ReceiverConfig) -> bool {
+        let signals = self.signals_from(name);
+        let mut all = Signal::ALL.into_iter();
+        all.any(|signal| signals.contains(signal) && receiver.makes(signal))
     }
 
     fn signals(&self, names: impl Fn(&PipelineConfig) -> &Vec<String>, name: &str) -> SignalSet {

@@ -9,7 +9,7 @@ use vervet_model::Signal;
 
 use super::error::Problem;
 use super::yaml::{Node, Value};
-use super::{AgentConfig, ReceiverConfig};
+use super::{AgentConfig, ReceiverConfig, no_home};
 use crate::exporters::settings::ExporterKind;
 
 /// Sections whose lists are looked at.
@@ -54,6 +54,7 @@ pub(super) fn of_text(root: &Node) -> Vec<Problem> {
             let own = (key.name.as_str(), node);
             empty(own, &mut Vec::new(), &mut problems);
         }
+        homes((&key.name, node), &mut Vec::new(), &mut problems);
         if key.name == "resource" {
             resource(node, &mut problems);
         }
@@ -66,6 +67,36 @@ pub(super) fn of_parts(root: &Node, config: &AgentConfig) -> Vec<Problem> {
     let mut problems = same_files(root, config);
     problems.extend(same_listeners(root, config));
     problems.extend(dry_pipelines(root, config));
+    problems.extend(loops(root, config));
+    problems
+}
+
+/// File exporters that write what a receiver of their pipeline reads: every line would come again, without an end.
+fn loops(root: &Node, config: &AgentConfig) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let logs = config.pipelines.iter();
+    for pipeline in logs.filter(|pipeline| pipeline.signal == Signal::Logs) {
+        let exporters = pipeline.to.iter().filter_map(|name| {
+            let exporter = config.exporters.get(name)?;
+            match &exporter.kind {
+                ExporterKind::File(file) => Some((name, &file.path)),
+                _ => None,
+            }
+        });
+        for (name, path) in exporters {
+            let reads = |receiver: &&String| {
+                let receiver = config.receivers.get(*receiver);
+                matches!(receiver, Some(ReceiverConfig::Filelog(filelog)) if filelog.reads_any(path))
+            };
+            if let Some(receiver) = pipeline.from.iter().find(reads) {
+                let message = format!(
+                    "receiver `{receiver}` reads {}: what is written there would come again for ever; `exclude` it there",
+                    path.display()
+                );
+                problems.push(at_setting(root, &["exporters", name, "path"], message));
+            }
+        }
+    }
     problems
 }
 
@@ -121,6 +152,33 @@ fn empty((name, node): (&str, &Node), path: &mut Vec<String>, problems: &mut Vec
         Value::Map(entries) => {
             for (key, value) in entries {
                 empty((&key.name, value), path, problems);
+            }
+        }
+    }
+    path.pop();
+}
+
+/// Files named by settings ending in `_file` whose paths begin with `~`.
+fn homes((name, node): (&str, &Node), path: &mut Vec<String>, problems: &mut Vec<Problem>) {
+    path.push(name.to_owned());
+    match &node.value {
+        Value::Scalar { text, .. } if name.ends_with("_file") => {
+            let message = no_home(text).err();
+            problems.extend(message.map(|message| at_path(node.line, path, message)));
+        }
+        Value::Scalar { .. } => {}
+        Value::List(items) => {
+            for item in items {
+                if let Value::Map(entries) = &item.value {
+                    for (key, value) in entries {
+                        homes((&key.name, value), path, problems);
+                    }
+                }
+            }
+        }
+        Value::Map(entries) => {
+            for (key, value) in entries {
+                homes((&key.name, value), path, problems);
             }
         }
     }
@@ -227,7 +285,7 @@ fn dry_pipelines(root: &Node, config: &AgentConfig) -> Vec<Problem> {
     problems
 }
 
-fn told((name, receiver): (&String, &&ReceiverConfig)) -> String {
+pub(super) fn told((name, receiver): (&String, &&ReceiverConfig)) -> String {
     let makes = match receiver {
         ReceiverConfig::Filelog(_) => "logs",
         ReceiverConfig::Hostmetrics(_) | ReceiverConfig::Prometheus(_) => "metrics",
@@ -238,7 +296,7 @@ fn told((name, receiver): (&String, &&ReceiverConfig)) -> String {
 
 impl ReceiverConfig {
     /// Whether it can make records of a signal.
-    fn makes(&self, signal: Signal) -> bool {
+    pub(super) fn makes(&self, signal: Signal) -> bool {
         match self {
             Self::Filelog(_) => signal == Signal::Logs,
             Self::Hostmetrics(_) | Self::Prometheus(_) => signal == Signal::Metrics,
@@ -248,7 +306,7 @@ impl ReceiverConfig {
 }
 
 /// Components in the order of the text, so that it is the later one that is told of.
-fn in_order<'c, T>(
+pub(super) fn in_order<'c, T>(
     root: &'c Node,
     section: &str,
     components: &'c BTreeMap<String, T>,
@@ -271,7 +329,7 @@ fn at_path(line: usize, path: &[String], message: String) -> Problem {
 }
 
 /// A problem at a setting, or at what is there of its path.
-fn at_setting(root: &Node, path: &[&str], message: String) -> Problem {
+pub(super) fn at_setting(root: &Node, path: &[&str], message: String) -> Problem {
     let known = (1..=path.len()).rev().find_map(|length| {
         let (line, _) = setting(root, path.get(..length)?)?;
         Some(line)

@@ -45,12 +45,17 @@ impl Problem {
 /// Says that `name` is not known, and which known name is nearest.
 pub(crate) fn unknown(what: &str, name: &str, known: &[&str]) -> String {
     let mut message = format!("unknown {what} `{name}`");
+    let lower = name.to_lowercase();
     let nearest = known
         .iter()
-        .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
+        .map(|candidate| {
+            let known = candidate.to_lowercase();
+            (strsim::damerau_levenshtein(&lower, &known), candidate)
+        })
         .min();
     match nearest {
-        Some((distance, candidate)) if distance <= name.len().max(candidate.len()) / 2 => {
+        // Of further ones most letters are others.
+        Some((distance, candidate)) if distance <= name.len().max(candidate.len()) / 3 => {
             message.push_str(&format!("; did you mean `{candidate}`?"));
         }
         _ => {}
@@ -75,6 +80,17 @@ impl de::Error for Problem {
             line: None,
             path: Vec::new(),
             message: message.to_string(),
+        }
+    }
+
+    fn invalid_type(unexpected: de::Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        match unexpected {
+            de::Unexpected::Unit | de::Unexpected::Option => {
+                Self::custom(format_args!("the value is empty, expected {expected}"))
+            }
+            _ => Self::custom(format_args!(
+                "invalid type: {unexpected}, expected {expected}"
+            )),
         }
     }
 

@@ -7,11 +7,12 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use super::conflicts::at_setting;
 use super::error::Problem;
 use super::hide::Hidden;
 use super::substitute::Sources;
 use super::yaml::{Node, Value, parse};
-use super::{AgentConfig, ConfigError, SystemSources, substitute};
+use super::{AgentConfig, ConfigError, ReceiverConfig, SystemSources, substitute};
 use crate::exporters::tls;
 
 /// Settings that name certificates and keys.
@@ -39,6 +40,8 @@ impl AgentConfig {
             if let Ok(config) = &loaded {
                 seen.warnings.extend(config.warnings.iter().cloned());
                 seen.warnings.extend(disk(&root, config));
+                seen.warnings.extend(folders(&root, config));
+                seen.mistakes.extend(no_folder(&root, config));
             }
             let all = seen.warnings.iter_mut().chain(&mut seen.mistakes);
             all.for_each(|problem| hidden.hide(problem));
@@ -135,6 +138,33 @@ fn unreadable(path: &Path) -> Option<String> {
         Ok((bytes == 0).then(|| "is empty".to_owned()))
     };
     look().unwrap_or_else(|error| Some(format!("cannot be read: {error}")))
+}
+
+/// A `data_dir` that is a file.
+fn no_folder(root: &Node, config: &AgentConfig) -> Option<Problem> {
+    let dir = &config.data_dir;
+    let is_other = std::fs::metadata(dir).is_ok_and(|found| !found.is_dir());
+    is_other.then(|| {
+        let message = format!("{} is there and is no folder", dir.display());
+        at_setting(root, &["data_dir"], message)
+    })
+}
+
+/// Globs that name a folder.
+fn folders(root: &Node, config: &AgentConfig) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (name, receiver) in &config.receivers {
+        let ReceiverConfig::Filelog(filelog) = receiver else {
+            continue;
+        };
+        for folder in filelog.globs().filter(|glob| Path::new(glob).is_dir()) {
+            let message = format!(
+                "{folder} is a folder, of which nothing is read; write `{folder}/*` for the files in it"
+            );
+            problems.push(at_setting(root, &["receivers", name, "include"], message));
+        }
+    }
+    problems
 }
 
 /// A disk budget that the disk does not have.

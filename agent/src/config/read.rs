@@ -16,6 +16,7 @@ use super::error::{Problem, unknown};
 use super::faults::{Unread, read_all};
 use super::hide::Hidden;
 use super::host::Detected;
+use super::oddities;
 use super::shapes::Shapes;
 use super::spec::{AdminSpec, Auth, LimitsSpec, MemoryLimit, TelemetrySpec};
 use super::substitute::{Sources, Unresolved, substitute};
@@ -56,8 +57,9 @@ pub(super) fn read(text: &str, sources: &dyn Sources) -> Result<AgentConfig, Vec
     reader.warnings.extend(warnings);
     let mut config = reader.config(&root);
     let mut conflicts = conflicts::of_text(&root);
-    if let Some(config) = &config {
+    if let Some(config) = &mut config {
         conflicts.extend(conflicts::of_parts(&root, config));
+        config.warnings.extend(oddities::of(&root, config));
     }
     // What is wrong by itself has been told in other words.
     conflicts.retain(|conflict| {
@@ -69,28 +71,26 @@ pub(super) fn read(text: &str, sources: &dyn Sources) -> Result<AgentConfig, Vec
         !reader.problems.iter().any(is_same)
     });
     reader.problems.extend(conflicts);
+    reader.problems.retain(|told| !unresolved.explains(told));
+    reader.problems.extend(unresolved.problems);
     match config {
         Some(mut config) if reader.problems.is_empty() => {
             let warnings = config.warnings.iter_mut();
             warnings.for_each(|warning| hidden.hide(warning));
             Ok(config)
         }
-    reader.problems.retain(|told| !unresolved.explains(told));
-    reader.problems.extend(unresolved.problems);
         _ => {
-            let problems = reader.problems.iter_mut();
-            problems.for_each(|problem| hidden.hide(problem));
             for dollar in &dollars {
                 dollar.explain(&mut reader.problems);
             }
+            let problems = reader.problems.iter_mut();
+            problems.for_each(|problem| hidden.hide(problem));
             reader.problems.sort_by_key(|problem| problem.line);
             Err(reader.problems)
         }
     }
 }
 
-#[derive(Default)]
-struct Reader {
 /// YAML takes the braces of `${...}` for its own inside `{...}`.
 fn quotes_missing(mut problem: Problem, text: &str) -> Problem {
     let end = problem.line.unwrap_or(usize::MAX);
@@ -119,6 +119,8 @@ fn has_bare_reference(line: &str) -> bool {
     false
 }
 
+#[derive(Default)]
+struct Reader {
     problems: Vec<Problem>,
     warnings: Vec<Problem>,
 }
@@ -160,7 +162,8 @@ impl Reader {
         let exporters = self.components(sections, "exporters", component::exporter);
         let dead_letter = self.dead_letter(sections);
         let processors = self.components(sections, "processors", component::processor);
-        let pipelines = self.pipelines(sections, &receivers, &processors, &exporters);
+        let known = with_readable_parts(sections, &processors);
+        let pipelines = self.pipelines(sections, &receivers, &known, &exporters);
         let processors = values(processors);
         if let Err(message) = K8sAttributesConfig::shared_source(&processors) {
             let line = find(sections, "processors").map_or(1, |node| node.line);
@@ -348,6 +351,22 @@ fn find<'n>(sections: &'n [(Key, Node)], name: &str) -> Option<&'n Node> {
         .iter()
         .find(|(key, _)| key.name == name)
         .map(|(_, node)| node)
+}
+
+/// For those that cannot be read as a whole, what can be read of them.
+fn with_readable_parts(
+    sections: &[(Key, Node)],
+    processors: &BTreeMap<String, Option<ProcessorConfig>>,
+) -> BTreeMap<String, Option<ProcessorConfig>> {
+    let mut known = processors.clone();
+    if let Some(Value::Map(entries)) = find(sections, "processors").map(|node| &node.value) {
+        for (key, node) in entries {
+            if let Some(unread @ None) = known.get_mut(&key.name) {
+                *unread = component::readable_part(node);
+            }
+        }
+    }
+    known
 }
 
 fn values<T>(components: BTreeMap<String, Option<T>>) -> BTreeMap<String, T> {

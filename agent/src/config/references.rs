@@ -67,8 +67,12 @@ pub(super) fn unused<'s>(
     };
     let is_used = |name: &String| specs.clone().any(|spec| names(spec).contains(name));
     let unused = entries.iter().filter(|(key, _)| !is_used(&key.name));
+    let message = match section {
+        "receivers" => "no pipeline uses it, it is not started",
+        _ => "no pipeline uses it",
+    };
     let problem = |(key, _): &(Key, Node)| {
-        let problem = Problem::at(key.line, "no pipeline uses it");
+        let problem = Problem::at(key.line, message);
         problem.inside(&key.name).inside(section)
     };
     unused.map(problem).collect()

@@ -1,6 +1,7 @@
 mod conflicts;
 mod dollars;
 mod faults;
+mod oddities;
 
 use std::collections::HashMap;
 use std::path::Path;

@@ -15,6 +15,8 @@ pub(crate) use de::{Located, from_node};
 
 const DEPTH_MAX: usize = 64;
 const NODES_MAX: usize = 100_000;
+/// The key that stands for the keys of another map.
+const MERGE: &str = "<<";
 
 /// A value and the line (from 1) it starts on.
 #[derive(Debug, Clone, PartialEq)]
@@ -115,7 +117,10 @@ impl Builder {
                 self.enter(line, Value::Map(Vec::new()), anchor)?;
             }
             Event::SequenceEnd | Event::MappingEnd => {
-                if let Some(open) = self.open.pop() {
+                if let Some(mut open) = self.open.pop() {
+                    if let Value::Map(entries) = &mut open.node.value {
+                        merge(entries)?;
+                    }
                     self.close(open.node, open.anchor)?;
                 }
             }
@@ -166,6 +171,31 @@ impl Builder {
         }
         Ok(())
     }
+}
+
+/// Puts what the merge key `<<` names in its place: a map or a list of maps, of which the first that has a key counts, after
+/// the keys that stand there themselves.
+fn merge(entries: &mut Vec<(Key, Node)>) -> Result<(), Problem> {
+    let Some(at) = entries.iter().position(|(key, _)| key.name == MERGE) else {
+        return Ok(());
+    };
+    let (key, merged) = entries.remove(at);
+    let maps = match merged.value {
+        Value::List(maps) => maps,
+        _ => vec![merged],
+    };
+    for map in maps {
+        let Value::Map(others) = map.value else {
+            let message = "`<<` merges maps: write an alias of one, or a list of such";
+            return Err(Problem::at(key.line, message));
+        };
+        for (key, node) in others {
+            if entries.iter().all(|(own, _)| own.name != key.name) {
+                entries.push((key, node));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn key_of(node: Node, entries: &[(Key, Node)]) -> Result<Key, Problem> {

@@ -120,6 +120,10 @@ pub enum FormatError {
         "format.time.formats: `{pattern}` is not a pattern such as %Y-%m-%d %H:%M:%S: {source}"
     )]
     TimePattern { pattern: String, source: TimeError },
+    #[error(
+        "format.time.formats: `{0}` does not tell a date with its year and a time of day, as %Y-%m-%d %H:%M:%S does"
+    )]
+    TimeIncomplete(String),
     #[error("format.time.zone: `{zone}` is not a time zone such as Europe/Berlin: {source}")]
     Zone { zone: String, source: TimeError },
     #[error("format.severity.map: `{0}` is neither a level such as warn nor a number from 1 to 24")]
@@ -282,14 +286,18 @@ fn levels(map: BTreeMap<String, String>) -> Result<BTreeMap<String, Severity>, F
 fn patterns(patterns: Vec<String>) -> Result<Vec<String>, FormatError> {
     for pattern in &patterns {
         let known = jiff::Timestamp::UNIX_EPOCH.to_zoned(TimeZone::UTC);
-        let check = || {
+        let check = || -> Result<bool, jiff::Error> {
             let text = BrokenDownTime::from(&known).to_string(pattern)?;
-            BrokenDownTime::parse_prefix(pattern, &text)
+            let (read, _end) = BrokenDownTime::parse_prefix(pattern, &text)?;
+            Ok(read.to_timestamp().is_ok() || read.to_datetime().is_ok())
         };
-        check().map_err(|error| FormatError::TimePattern {
+        let is_whole = check().map_err(|error| FormatError::TimePattern {
             pattern: pattern.clone(),
             source: TimeError(error),
         })?;
+        if !is_whole {
+            return Err(FormatError::TimeIncomplete(pattern.clone()));
+        }
     }
     Ok(patterns)
 }

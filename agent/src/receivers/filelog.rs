@@ -22,6 +22,7 @@ mod file;
 mod framing;
 mod identity;
 mod lines;
+mod overlap;
 mod pasts;
 mod pod_roots;
 pub mod progress;

@@ -32,7 +32,9 @@ fn a_valid_configuration_is_summed_up_and_oddities_are_warned_of() {
     let lines: Vec<&str> = err.lines().collect();
     assert_eq!(lines.len(), 2, "{err}");
     assert!(
-        lines[0].ends_with("agent.yaml:4: warning: receivers.host: no pipeline uses it"),
+        lines[0].ends_with(
+            "agent.yaml:4: warning: receivers.host: no pipeline uses it, it is not started"
+        ),
         "{err}"
     );
     assert!(
@@ -74,6 +76,30 @@ fn certificates_and_keys_that_cannot_be_used_are_mistakes() {
             "{line}\n{place}{why}"
         );
     }
+}
+
+#[test]
+fn what_cannot_work_on_this_machine_is_told() {
+    let rest =
+        "receivers:\n  files: {type: filelog, include: [DIR]}\nexporters:\n  main: {type: debug}\n";
+    let (code, _, err) = validate(&format!("data_dir: DIR/data\n{rest}"));
+    assert_eq!(code, Some(78), "{err}");
+    assert!(err.contains("pipelines: there is none"), "{err}");
+    let whole = format!("{rest}pipelines:\n  logs: {{from: [files], to: [main]}}\n");
+    let (code, _, err) = validate(&format!("data_dir: DIR/agent.yaml\n{whole}"));
+    assert_eq!(code, Some(78), "{err}");
+    assert!(err.contains("agent.yaml:1: data_dir: "), "{err}");
+    assert!(err.contains("is there and is no folder"), "{err}");
+    let (code, _, err) = validate(&format!("data_dir: DIR/data\n{whole}"));
+    assert_eq!(code, Some(0), "{err}");
+    assert!(
+        err.contains("agent.yaml:3: warning: receivers.files.include: "),
+        "{err}"
+    );
+    assert!(
+        err.contains("is a folder, of which nothing is read"),
+        "{err}"
+    );
 }
 
 #[test]

@@ -15,6 +15,8 @@ const EXPORTER_TYPES: [&str; 4] = ["otlp", "otlphttp", "file", "debug"];
 const NAME_BYTES_MAX: usize = 48;
 /// Items of a list that are looked at one by one when something is wrong with it.
 const ITEMS_APART_MAX: usize = 1_000;
+/// Settings of a `format` that say what the others are about.
+const GIVES_MEANING: [&str; 3] = ["type", "content", "pattern"];
 
 pub(super) fn receiver(node: &Node) -> Result<ReceiverConfig, Unread> {
     let (kind, rest) = split_type(node, "receiver", &RECEIVER_TYPES)?;
@@ -41,18 +43,19 @@ fn filelog(node: &Node) -> Result<FilelogConfig, Unread> {
     };
     let some_files = settings.iter().find(|(key, _)| key.name == INCLUDE);
     for (key, value) in settings {
-        for (name, value) in apart(&key.name, value) {
-            let mut alone = vec![(key.clone(), value)];
+        let wrong_with = |value: &Node| {
+            let mut alone = vec![(key.clone(), value.clone())];
             if key.name != INCLUDE {
-                let any = |(key, node): &(Key, Node)| (key.clone(), root_folder(node.line));
+                let any = |(key, node): &(Key, Node)| (key.clone(), some_file(node.line));
                 alone.extend(some_files.map(any));
             }
-            let value = Value::Map(alone);
+            let alone = Value::Map(alone);
             let line = node.line;
-            let alone: Result<FilelogSpec, Problem> = from_node(&Node { line, value });
-            if let Ok(alone) = alone {
-                mistakes.note(&[&name], FilelogConfig::try_from(alone));
-            }
+            let alone: FilelogSpec = from_node(&Node { line, value: alone }).ok()?;
+            FilelogConfig::try_from(alone).err()
+        };
+        for (name, message) in apart(&key.name, value, &wrong_with) {
+            mistakes.demand(false, &[&name], message);
         }
     }
     if mistakes.is_empty() {
@@ -61,25 +64,72 @@ fn filelog(node: &Node) -> Result<FilelogConfig, Unread> {
     Err(mistakes.into())
 }
 
-/// A setting with its path, or each of its items.
-fn apart(name: &str, value: &Node) -> Vec<(String, Node)> {
-    let Value::List(items) = &value.value else {
-        return vec![(name.to_owned(), value.clone())];
+/// What is wrong with a setting, with the path of the part it is about: the items of lists and the settings of maps are
+/// looked at one by one.
+fn apart(
+    path: &str,
+    value: &Node,
+    wrong_with: &dyn Fn(&Node) -> Option<String>,
+) -> Vec<(String, String)> {
+    let Some(message) = wrong_with(value) else {
+        return Vec::new();
     };
-    if !(1..=ITEMS_APART_MAX).contains(&items.len()) {
-        return vec![(name.to_owned(), value.clone())];
+    let line = value.line;
+    let mut found = Vec::new();
+    match &value.value {
+        Value::List(items) if items.len() <= ITEMS_APART_MAX => {
+            for (at, item) in items.iter().enumerate() {
+                let alone = |item: &Node| {
+                    let value = Value::List(vec![item.clone()]);
+                    wrong_with(&Node { line, value })
+                };
+                found.extend(apart(&format!("{path}.{at}"), item, &alone));
+            }
+        }
+        Value::Map(entries) => found = apart_in_map((path, line), entries, wrong_with),
+        _ => {}
     }
-    let item = |(at, item): (usize, &Node)| {
-        let line = item.line;
-        let value = Value::List(vec![item.clone()]);
-        (format!("{name}.{at}"), Node { line, value })
+    match found.is_empty() {
+        true => vec![(path.to_owned(), message)],
+        false => found,
+    }
+}
+
+/// As [`apart`], for the settings of a map, of which those in [`GIVES_MEANING`] say what the others mean.
+fn apart_in_map(
+    (path, line): (&str, usize),
+    entries: &[(Key, Node)],
+    wrong_with: &dyn Fn(&Node) -> Option<String>,
+) -> Vec<(String, String)> {
+    let map = |entries: Vec<(Key, Node)>| {
+        let value = Value::Map(entries);
+        wrong_with(&Node { line, value })
     };
-    items.iter().enumerate().map(item).collect()
+    let gives_meaning = |(key, _): &&(Key, Node)| GIVES_MEANING.contains(&key.name.as_str());
+    let meaning: Vec<(Key, Node)> = entries.iter().filter(gives_meaning).cloned().collect();
+    let of_meaning = match meaning.is_empty() {
+        true => None,
+        false => map(meaning.clone()),
+    };
+    let mut found: Vec<(String, String)> = Vec::new();
+    found.extend(of_meaning.clone().map(|message| (path.to_owned(), message)));
+    for (key, value) in entries.iter().filter(|entry| !gives_meaning(entry)) {
+        let alone = |value: &Node| {
+            let own = (key.clone(), value.clone());
+            let message = map([meaning.as_slice(), std::slice::from_ref(&own)].concat())?;
+            match of_meaning.as_ref() == Some(&message) {
+                true => map(vec![own]),
+                false => Some(message),
+            }
+        };
+        found.extend(apart(&format!("{path}.{}", key.name), value, &alone));
+    }
+    found
 }
 
 /// A list of files that is right.
-fn root_folder(line: usize) -> Node {
-    let (text, plain) = ("/".to_owned(), false);
+fn some_file(line: usize) -> Node {
+    let (text, plain) = ("/any".to_owned(), false);
     let value = Value::Scalar { text, plain };
     let value = Value::List(vec![Node { line, value }]);
     Node { line, value }
@@ -110,6 +160,35 @@ pub(super) fn processor(node: &Node) -> Result<ProcessorConfig, Unread> {
     Ok(ProcessorConfig::try_from(spec)?)
 }
 
+/// What is left of a processor without the statements and conditions that cannot be read, so that the others are checked.
+pub(super) fn readable_part(node: &Node) -> Option<ProcessorConfig> {
+    let Err(Unread::Sense(mistakes)) = processor(node) else {
+        return None;
+    };
+    let mistakes = mistakes.into_vec().into_iter();
+    let lines: Vec<usize> = mistakes
+        .filter_map(|mistake| mistake.problem.line)
+        .collect();
+    let mut rest = node.clone();
+    remove_items(&mut rest, &lines);
+    processor(&rest).ok()
+}
+
+/// Takes the items of lists out that stand on one of the lines.
+fn remove_items(node: &mut Node, lines: &[usize]) {
+    match &mut node.value {
+        Value::Scalar { .. } => {}
+        Value::List(items) => {
+            items.retain(|item| !lines.contains(&item.line));
+            items.iter_mut().for_each(|item| remove_items(item, lines));
+        }
+        Value::Map(entries) => {
+            let values = entries.iter_mut().map(|(_, value)| value);
+            values.for_each(|value| remove_items(value, lines));
+        }
+    }
+}
+
 impl TryFrom<ReceiverSpec> for ReceiverConfig {
     type Error = Mistakes;
 
@@ -128,7 +207,7 @@ fn split_type(node: &Node, what: &str, known: &[&str]) -> Result<(String, Node),
     let Value::Map(entries) = &node.value else {
         return Err(Problem::at(
             node.line,
-            format!("a {what} must hold keys and values"),
+            format!("{} must hold keys and values", with_article(what)),
         ));
     };
     let Some((_, kind)) = entries.iter().find(|(key, _)| key.name == "type") else {
@@ -151,6 +230,14 @@ fn split_type(node: &Node, what: &str, known: &[&str]) -> Result<(String, Node),
             value: Value::Map(rest),
         },
     ))
+}
+
+fn with_article(what: &str) -> String {
+    let article = match what.starts_with(['a', 'e', 'i', 'o', 'u']) {
+        true => "an",
+        false => "a",
+    };
+    format!("{article} {what}")
 }
 
 pub(super) fn check_name(key: &Key) -> Result<(), Problem> {

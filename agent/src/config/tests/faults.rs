@@ -118,7 +118,7 @@ fn components_without_a_pipeline_are_warned_of() {
     assert_eq!(
         warnings(&text),
         [
-            "3: receivers.host: no pipeline uses it",
+            "3: receivers.host: no pipeline uses it, it is not started",
             "5: processors.r: no pipeline uses it"
         ]
     );

@@ -100,6 +100,13 @@ impl Type {
 impl Checker {
     /// A condition: true or false.
     pub(in crate::processors) fn condition(self, ast: &Ast) -> Result<Expr, ExprError> {
+        if let AstKind::Path { names, keys } = &ast.kind
+            && keys.is_empty()
+            && names.last().is_some_and(|name| name == "body")
+        {
+            let message = "a body alone is no condition; compare it, as in `body == \"text\"` or `IsMatch(body, \"text\")`";
+            return Err(ExprError::new(ast.at, message.to_owned()));
+        }
         self.of_type(ast, Type::Bool)
     }
 

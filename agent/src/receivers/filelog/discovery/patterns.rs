@@ -38,6 +38,11 @@ impl Patterns {
         for pattern in include.iter().chain(exclude) {
             no_home(pattern)?;
         }
+        if let Some(folder) = include.iter().find(|pattern| pattern.ends_with('/')) {
+            return Err(format!(
+                "`{folder}` names a folder, not files; write `{folder}*` for the files in it"
+            ));
+        }
         let parts = include
             .iter()
             .map(|pattern| parts(pattern))
