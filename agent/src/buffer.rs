@@ -107,6 +107,7 @@ impl Buffer {
         let marks = marks(&inspector);
         let mut cursor = journal.cursor(CHECKPOINTS)?;
         let mut checkpoints = replay(&mut cursor)?;
+        checkpoints.through = journal.last_sequence();
         if let Some(noted) = record::read_note(&report.note) {
             // What was appended behind the last checkpoint and is lost was received all the same.
             checkpoints.totals = checkpoints.totals.later(noted);

@@ -59,6 +59,8 @@ pub(super) struct Replaced {
     pub(super) exporters: Vec<String>,
 }
 
+    /// Those of them that the buffer has not known: what was stored before is not for them.
+    pub(super) new_exporters: Vec<String>,
 impl Parts {
     /// Starts the first parts.
     pub(super) async fn start(shared: Shared, config: AgentConfig) -> Result<Self, StartError> {
@@ -114,13 +116,13 @@ impl Parts {
                 name: "admin".to_owned(),
                 source,
             })?;
-        let exporters = self.replace_exporters(&config).await?;
+        let mut replaced = self.replace_exporters(&config).await?;
         self.chains = chains;
         let pods_replaced = opened.is_some();
         if let Some((pods, source)) = opened {
             self.replace_pods(pods, source);
         }
-        let receivers = self.replace_receivers(ready, &config);
+        replaced.receivers = self.replace_receivers(ready, &config);
         if config.admin != self.config.admin || pods_replaced {
             self.replace_admin(admin);
         }
@@ -130,10 +132,7 @@ impl Parts {
         self.config = config;
         self.settle_orphans().await;
         while self.retired.try_join_next().is_some() {}
-        Ok(Replaced {
-            receivers,
-            exporters,
-        })
+        Ok(replaced)
     }
 
     /// The chains at work when they are the same, so that they go on with what they know.
@@ -172,7 +171,8 @@ impl Parts {
         self.pods = pods;
     }
 
-    async fn replace_exporters(&mut self, config: &AgentConfig) -> Result<Vec<String>, StartError> {
+    async fn replace_exporters(&mut self, config: &AgentConfig) -> Result<Replaced, StartError> {
+        let mut replaced = Replaced::default();
         let is_other = |name: &&String| {
             let old = self.exporters.get(*name).map(|old| old.shape);
             old != Some(exporter_shape(config, name))
@@ -181,9 +181,11 @@ impl Parts {
         for (index, name) in names.iter().enumerate() {
             self.stop_exporter(name).await;
             match self.shared.start_exporter(name, config).await {
-                Ok(started) => self
-                    .exporters
-                    .extend(started.map(|one| (name.clone(), one))),
+                Ok(Some((started, is_new))) => {
+                    self.exporters.insert(name.clone(), started);
+                    replaced.new_exporters.extend(is_new.then(|| name.clone()));
+                }
+                Ok(None) => {}
                 Err(error) => {
                     self.put_back(names.get(..=index).unwrap_or_default()).await;
                     return Err(error);
@@ -196,7 +198,8 @@ impl Parts {
             self.stop_exporter(&name).await;
             self.forget_exporter(&name);
         }
-        Ok(names)
+        replaced.exporters = names;
+        Ok(replaced)
     }
 
     async fn stop_exporter(&mut self, name: &str) {
@@ -219,7 +222,7 @@ impl Parts {
                 self.forget_exporter(name);
             }
             match self.shared.start_exporter(name, &self.config).await {
-                Ok(Some(old)) => {
+                Ok(Some((old, _is_new))) => {
                     self.exporters.insert(name.clone(), old);
                 }
                 // It is new; nothing has been promised to it.

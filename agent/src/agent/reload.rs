@@ -42,6 +42,8 @@ pub struct Changes {
     /// What was started or replaced, because it or something it depends on is different.
     pub started_receivers: Vec<String>,
     pub started_exporters: Vec<String>,
+    /// Those of them that begin with what is stored from now on.
+    pub new_exporters: Vec<String>,
 }
 
 /// The names that differ in one section.
@@ -61,6 +63,7 @@ pub(super) async fn reload(parts: &mut Parts, config: AgentConfig) -> Result<Cha
     let replaced = parts.become_those_of(config).await?;
     changes.started_receivers = replaced.receivers;
     changes.started_exporters = replaced.exporters;
+    changes.new_exporters = replaced.new_exporters;
     Ok(changes)
 }
 
@@ -157,6 +160,10 @@ impl fmt::Display for Changes {
             if !names.is_empty() {
                 texts.push(format!("{kind} started: {}", names.join(", ")));
             }
+        }
+        if !self.new_exporters.is_empty() {
+            let names = self.new_exporters.join(", ");
+            texts.push(format!("new, with what is stored from now on: {names}"));
         }
         f.write_str(&texts.join("; "))
     }

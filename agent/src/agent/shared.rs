@@ -192,7 +192,7 @@ impl Shared {
         (component, left)
     }
 
-    /// Opens an exporter's cursor and book and starts it.
+    /// Opens an exporter's cursor and book and starts it; true when it is new to the buffer.
     ///
     /// # Errors
     /// The cursor cannot be opened, or the endpoint or its certificates make no sense.
@@ -200,7 +200,7 @@ impl Shared {
         &self,
         name: &str,
         config: &AgentConfig,
-    ) -> Result<Option<Component>, StartError> {
+    ) -> Result<Option<(Component, bool)>, StartError> {
         let Some(own) = config.exporters.get(name).cloned() else {
             return Ok(None);
         };
@@ -229,7 +229,7 @@ impl Shared {
                 &own,
                 signals,
                 &journal,
-                &checkpoints.totals,
+                (&checkpoints.totals, checkpoints.through),
                 parts,
             )
         });
@@ -237,8 +237,15 @@ impl Shared {
             name: name.to_owned(),
             source,
         })?;
-        let shape = exporter_shape(config, name);
-        Ok(Some(Component::spawn(shape, stop, exporter.run())))
+        let (shape, is_new) = (exporter_shape(config, name), exporter.is_new());
+        if is_new {
+            tracing::info!(
+                exporter = name,
+                "new exporter, it begins with what is stored from now on"
+            );
+        }
+        let component = Component::spawn(shape, stop, exporter.run());
+        Ok(Some((component, is_new)))
     }
 }
 

@@ -3,6 +3,7 @@
 mod budgets;
 mod collector;
 mod lost_files;
+mod newcomers;
 mod outage;
 mod pods;
 mod reload;

@@ -23,6 +23,9 @@ pub(crate) struct Account {
     /// The exporter was not configured for a while, in which its oldest records went first. Until it is opened.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) was_orphaned: bool,
+    /// Whether it travels in lanes of its own: it began when others had sent already, and may be ahead of them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) has_own_lanes: bool,
     /// What is gone and not settled yet. Kept in the book while the exporter is open.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) gone: Vec<Gone>,

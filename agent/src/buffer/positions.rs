@@ -39,6 +39,8 @@ const STEP_BYTES_MIN: usize = 4 << 10;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Checkpoints {
     pub(crate) totals: Totals,
+    /// The sequence up to which that is. Not stored: it is the journal's last when it is opened.
+    pub(crate) through: u64,
     receivers: BTreeMap<String, Own>,
     count: usize,
     bytes: usize,

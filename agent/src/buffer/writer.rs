@@ -334,6 +334,7 @@ impl BufferWriter {
             self.parts.queue.rooms.give_back(payload);
             queued.settle(Ok(()));
         }
+        checkpoints.through = last;
         drop(intake);
         self.keeping.holds(&checkpoints);
         drop(checkpoints);

@@ -63,6 +63,8 @@ type Job = Pin<Box<dyn Future<Output = (Source, Done)> + Send>>;
 /// One exporter.
 pub(crate) struct Exporter {
     name: String,
+    /// Whether it begins here, behind all that was stored before.
+    is_new: bool,
     shared: Arc<Shared>,
     books: Arc<Books>,
     booked: watch::Receiver<u64>,
@@ -95,6 +97,11 @@ struct Lanes {
 }
 
 impl Exporter {
+    /// Whether it begins with what is stored from now on, because there was none of its name.
+    pub(crate) fn is_new(&self) -> bool {
+        self.is_new
+    }
+
     /// Sends until the buffer takes nothing more and everything in it is settled, or it must give up.
     pub(crate) async fn run(mut self) {
         let mut lanes = self.start_lanes();

@@ -46,6 +46,8 @@ pub enum OpenError {
     },
     #[error("no memory to compress with")]
     Compressor(#[source] io::Error),
+    #[error("a new account cannot be encoded")]
+    Account(#[source] serde_json::Error),
     #[error(transparent)]
     Journal(#[from] JournalError),
 }

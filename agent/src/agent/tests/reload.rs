@@ -7,18 +7,18 @@ use super::*;
 use crate::agent::Changes;
 
 /// A log file, and how many numbered lines stand in it.
-struct Log {
+pub(super) struct Log {
     file: File,
-    lines: usize,
+    pub(super) lines: usize,
 }
 
 impl Log {
-    fn create(dir: &Path) -> Self {
+    pub(super) fn create(dir: &Path) -> Self {
         let file = File::create(dir.join("app.log")).expect("created");
         Self { file, lines: 0 }
     }
 
-    fn write(&mut self, lines: usize) {
+    pub(super) fn write(&mut self, lines: usize) {
         for number in self.lines..self.lines + lines {
             writeln!(self.file, "line {number}").expect("written");
         }
@@ -27,16 +27,16 @@ impl Log {
 }
 
 /// What a test says of the configuration; the rest is as `Default` has it.
-struct Setup<'a> {
-    dir: &'a Path,
-    receivers: String,
-    exporters: String,
-    pipelines: String,
-    rest: String,
+pub(super) struct Setup<'a> {
+    pub(super) dir: &'a Path,
+    pub(super) receivers: String,
+    pub(super) exporters: String,
+    pub(super) pipelines: String,
+    pub(super) rest: String,
 }
 
 impl<'a> Setup<'a> {
-    fn new(dir: &'a Path, endpoint: &str) -> Self {
+    pub(super) fn new(dir: &'a Path, endpoint: &str) -> Self {
         Self {
             dir,
             receivers: filelog(dir, "auto"),
@@ -46,7 +46,7 @@ impl<'a> Setup<'a> {
         }
     }
 
-    fn config(&self) -> AgentConfig {
+    pub(super) fn config(&self) -> AgentConfig {
         let text = format!(
             "data_dir: {}\nreceivers:\n{}exporters:\n{}pipelines:\n{}{}",
             self.dir.join("data").display(),
@@ -59,7 +59,7 @@ impl<'a> Setup<'a> {
             .unwrap_or_else(|error| panic!("{error}"))
     }
 
-    async fn start(&self) -> RunningAgent {
+    pub(super) async fn start(&self) -> RunningAgent {
         // An agent that was dropped a moment ago may still hold the lock of the buffer.
         let deadline = tokio::time::Instant::now() + DEADLINE;
         loop {
@@ -75,7 +75,7 @@ impl<'a> Setup<'a> {
     }
 }
 
-fn filelog(dir: &Path, format: &str) -> String {
+pub(super) fn filelog(dir: &Path, format: &str) -> String {
     let include = dir.join("*.log");
     format!(
         "  files: {{type: filelog, include: ['{}'], format: {format}}}\n",
@@ -83,13 +83,13 @@ fn filelog(dir: &Path, format: &str) -> String {
     )
 }
 
-fn exporter(name: &str, endpoint: &str, initial: &str) -> String {
+pub(super) fn exporter(name: &str, endpoint: &str, initial: &str) -> String {
     format!(
         "  {name}: {{type: otlp, endpoint: '{endpoint}', retry: {{initial: {initial}, max: 50ms}}}}\n"
     )
 }
 
-async fn change(agent: &mut RunningAgent, setup: &Setup<'_>) -> Changes {
+pub(super) async fn change(agent: &mut RunningAgent, setup: &Setup<'_>) -> Changes {
     agent.reload(setup.config()).await.expect("taken over")
 }
 
@@ -150,7 +150,7 @@ async fn every_kind_of_part_is_added_changed_and_removed() {
     assert_eq!(
         changes.to_string(),
         "receivers: changed otlp; exporters: added second; pipelines: changed logs; receivers started: otlp; \
-         exporters started: second"
+         exporters started: second; new, with what is stored from now on: second"
     );
     assert_eq!(agent.addresses()["otlp/grpc"], address);
     send(&agent, "again").await.expect("stored");
@@ -309,7 +309,7 @@ async fn fifty_reloads_under_load_lose_and_double_nothing() {
     assert!(agent.shutdown(DEADLINE).await);
 }
 
-fn cursors(agent: &RunningAgent) -> Vec<String> {
+pub(super) fn cursors(agent: &RunningAgent) -> Vec<String> {
     let stats = agent.parts.view().journal.stats();
     let mut names: Vec<String> = stats
         .cursors

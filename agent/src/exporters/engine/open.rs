@@ -65,7 +65,8 @@ pub(crate) struct ExporterParts {
 }
 
 impl Exporter {
-    /// Opens the exporter's cursor and book; `appended` is all that the journal ever took.
+    /// Opens the exporter's cursor and book; `appended` is all that the journal ever took, and the sequence up to which that
+    /// is: where a new exporter begins.
     ///
     /// # Errors
     /// The cursor cannot be opened, or the endpoint or its certificates make no sense.
@@ -74,26 +75,19 @@ impl Exporter {
         config: &ExporterConfig,
         signals: SignalSet,
         journal: &Journal,
-        appended: &Totals,
+        (appended, through): (&Totals, u64),
         parts: ExporterParts,
     ) -> Result<Self, OpenError> {
         let sender = Sender::open(&config.kind)?;
         let packer = Packer::new(&config.kind)?;
-        let (pauses, concurrency_max) = match &config.kind {
-            ExporterKind::Otlp(config) | ExporterKind::OtlpHttp(config) => {
-                let pauses = Pauses {
-                    answer_max: Some(config.timeout),
-                    initial: config.retry_initial,
-                    max: config.retry_max,
-                };
-                (pauses, config.concurrency_max)
-            }
-            ExporterKind::File(_) | ExporterKind::Debug(_) => (LOCAL_PAUSES, 1),
+        let (pauses, concurrency_max) = manners(&config.kind);
+        let begin = (appended, through);
+        let opened = source::open_cursor(journal, &cursor_name(name), begin)?;
+        let (mut cursor, mut account, is_new) = opened;
+        let agent_id = match account.has_own_lanes {
+            true => format!("{}{}", parts.agent_id, own_lanes(name)),
+            false => parts.agent_id,
         };
-        let mut cursor = journal.cursor(&cursor_name(name))?;
-        // Nothing is taken until the book is there to tell it to.
-        cursor.set_policy(OnFull::Block);
-        let mut account = source::account(&mut cursor, appended)?;
         let may_lose = config.on_full == QueuePolicy::DropOldest;
         // Only such an exporter stores how far it may send; it may be another kind of one now.
         let was_orphaned = std::mem::take(&mut account.was_orphaned);
@@ -112,7 +106,7 @@ impl Exporter {
         let lanes = usize::try_from(sender.lanes()).unwrap_or(1);
         let shared = Shared {
             name: name.to_owned(),
-            agent_id: parts.agent_id,
+            agent_id,
             sender,
             plain: packer.plain(),
             limiter: Limiter::new(concurrency_max),
@@ -129,6 +123,7 @@ impl Exporter {
         let now = Instant::now();
         Ok(Self {
             name: name.to_owned(),
+            is_new,
             shared: Arc::new(shared),
             books: parts.books,
             booked: parts.booked,
@@ -152,6 +147,27 @@ impl Exporter {
             },
         })
     }
+}
+
+/// The pauses of an exporter, and how many requests may be under way at once.
+fn manners(kind: &ExporterKind) -> (Pauses, u32) {
+    match kind {
+        ExporterKind::Otlp(config) | ExporterKind::OtlpHttp(config) => {
+            let pauses = Pauses {
+                answer_max: Some(config.timeout),
+                initial: config.retry_initial,
+                max: config.retry_max,
+            };
+            (pauses, config.concurrency_max)
+        }
+        ExporterKind::File(_) | ExporterKind::Debug(_) => (LOCAL_PAUSES, 1),
+    }
+}
+
+/// What stands between the agent's id and the lane of an exporter with lanes of its own. A destination compares what comes
+/// with the highest sequence of its lane: what others are behind with would look like repeats.
+fn own_lanes(exporter: &str) -> String {
+    format!("#{:016x}", xxhash_rust::xxh3::xxh3_64(exporter.as_bytes()))
 }
 
 fn commit_bytes(journal: &Journal) -> u64 {

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use vervet_journal::{Cursor, JournalError};
+use vervet_journal::{Cursor, CursorStats, Journal, JournalError, OnFull};
 use vervet_model::Signal;
 
 use super::super::lane::Parcel;
-use super::super::sender::Packer;
+use super::super::sender::{OpenError, Packer};
 use super::window::Contents;
 use crate::books::{Account, Gone, Loss};
 use crate::budget::MemoryPermit;
@@ -205,9 +205,33 @@ pub(super) fn gone(
     Ok(gone)
 }
 
-/// The stored account; for a new cursor one that starts with what the journal holds, stored at once: an exporter that
-/// never gets to settle anything must know later what was dropped from it.
-pub(super) fn account(cursor: &mut Cursor, appended: &Totals) -> Result<Account, JournalError> {
+/// The cursor of an exporter with its account, and whether it is new. A new one begins behind all that was appended before:
+/// what was stored for others, maybe with other processors, is not for it. Its account is stored with it, so that after a
+/// crash it is known to be one that goes on.
+pub(super) fn open_cursor(
+    journal: &Journal,
+    name: &str,
+    (appended, through): (&Totals, u64),
+) -> Result<(Cursor, Account, bool), OpenError> {
+    let is_there = |cursor: &CursorStats| cursor.name == name;
+    // Where nothing tells which there had been, it may have been there.
+    if journal.lacks_cursors() || journal.stats().cursors.iter().any(is_there) {
+        let mut cursor = journal.cursor(name)?;
+        // Nothing is taken until the book is there to tell it to.
+        cursor.set_policy(OnFull::Block);
+        let account = account(&mut cursor, appended)?;
+        return Ok((cursor, account, false));
+    }
+    let mut account = Account::starting_after(appended);
+    account.has_own_lanes = through > 0;
+    let state = serde_json::to_vec(&account).map_err(OpenError::Account)?;
+    let cursor = journal.cursor_behind(name, through, &state)?;
+    Ok((cursor, account, true))
+}
+
+/// The stored account; for a cursor without one, as damage may leave it, one that starts with what the journal holds, stored
+/// at once: an exporter that never gets to settle anything must know later what was dropped from it.
+fn account(cursor: &mut Cursor, appended: &Totals) -> Result<Account, JournalError> {
     match serde_json::from_slice(cursor.state()) {
         Ok(account) => return Ok(account),
         Err(error) if !cursor.state().is_empty() => {

@@ -129,7 +129,10 @@ impl Rig {
             give_up: stop.clone(),
         };
         let logs = SignalSet::default().with(Signal::Logs);
-        let exporter = Exporter::open(name, &config, logs, &self.journal, &self.totals, parts)?;
+        // One that is there, so that it begins with what is there.
+        drop(self.journal.cursor(&cursor_name(name))?);
+        let appended = (&self.totals, self.journal.last_sequence());
+        let exporter = Exporter::open(name, &config, logs, &self.journal, appended, parts)?;
         Ok((exporter, stop))
     }
 
