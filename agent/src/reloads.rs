@@ -15,6 +15,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use serde::Serialize;
 use vervet_model::UnixNanos;
 
+use crate::config::Problem;
 use crate::explain::time_text;
 use crate::processors::mask_secrets;
 
@@ -51,9 +52,23 @@ struct Last {
     in_use_since: UnixNanos,
     changes: Option<String>,
     errors: Vec<String>,
+    /// What is odd about the configuration at work.
+    warnings: Vec<String>,
 }
 
 impl Reloads {
+    /// A configuration is at work, and these are the warnings about it.
+    pub(crate) fn at_work(&self, warnings: &[Problem]) {
+        let told = |warning: &Problem| bounded(format!("configuration: {warning}"));
+        let told = warnings.iter().take(ERRORS_MAX).map(told).collect();
+        self.0.lock().warnings = told;
+    }
+
+    /// What is odd about the configuration at work.
+    pub(crate) fn oddities(&self) -> Vec<String> {
+        self.0.lock().warnings.clone()
+    }
+
     /// A configuration has been taken over.
     pub(crate) fn succeeded(&self, now: UnixNanos, changes: String) {
         let mut last = self.0.lock();

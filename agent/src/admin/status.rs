@@ -365,6 +365,7 @@ impl SelfView {
         let stops = stops.filter(|lost| self.clock.now().since(lost.last_at()) < LOSS_IS_RECENT);
         warnings.extend(stops.map(|lost| lost.told()));
         warnings.extend(self.metrics.filelog.progress.warnings());
+        warnings.extend(self.reloads.oddities());
         warnings.extend(self.reloads.warning());
         warnings
     }

@@ -44,7 +44,7 @@ impl Component {
     /// Tells it to become another without an end; false when it cannot.
     pub(super) fn change(&mut self, shape: Shape, change: Change) -> bool {
         match &self.changes {
-            Some(changes) if !self.task.is_finished() => {
+            Some(changes) if !self.task.is_finished() && !self.stop.is_cancelled() => {
                 changes.put(change);
                 self.shape = shape;
                 true
@@ -56,6 +56,17 @@ impl Component {
     pub(super) fn with_batches(mut self, on_the_way: TaskTracker) -> Self {
         self.on_the_way = Some(on_the_way);
         self
+    }
+
+    /// Whether one of its name would go on where it was.
+    pub(super) fn keeps_places(&self) -> bool {
+        self.changes.is_some()
+    }
+
+    /// Whether it may have batches that are not durable yet, which its successor must wait for.
+    pub(super) fn is_leaving(&self) -> bool {
+        let has_batches = |batches: &TaskTracker| !batches.is_empty();
+        !self.task.is_finished() || self.on_the_way.as_ref().is_some_and(has_batches)
     }
 
     /// Tells it to end.

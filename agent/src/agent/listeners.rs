@@ -75,7 +75,7 @@ impl Listeners {
 
 fn wanted(config: &AgentConfig) -> Vec<(String, SocketAddr)> {
     let mut wanted = Vec::new();
-    for (name, receiver) in &config.receivers {
+    for (name, receiver) in config.used_receivers() {
         if let ReceiverConfig::Otlp(otlp) = receiver {
             wanted.extend(otlp.grpc.map(|address| (format!("{name}/grpc"), address)));
             wanted.extend(otlp.http.map(|address| (format!("{name}/http"), address)));

@@ -39,6 +39,8 @@ pub(super) struct Parts {
     /// What the parts at work are made from.
     pub(super) config: AgentConfig,
     receivers: BTreeMap<String, Component>,
+    /// Those that were told to end and whose places one of the same name would go on with.
+    leaving: BTreeMap<String, Component>,
     exporters: BTreeMap<String, Component>,
     admin: Option<Component>,
     /// The processors of all pipelines, with what they have learnt.
@@ -57,10 +59,10 @@ pub(super) struct Parts {
 pub(super) struct Replaced {
     pub(super) receivers: Vec<String>,
     pub(super) exporters: Vec<String>,
-}
-
     /// Those of them that the buffer has not known: what was stored before is not for them.
     pub(super) new_exporters: Vec<String>,
+}
+
 impl Parts {
     /// Starts the first parts.
     pub(super) async fn start(shared: Shared, config: AgentConfig) -> Result<Self, StartError> {
@@ -75,6 +77,7 @@ impl Parts {
                 ..config.clone()
             },
             receivers: BTreeMap::new(),
+            leaving: BTreeMap::new(),
             exporters: BTreeMap::new(),
             admin: None,
             chains: Chains::default(),
@@ -101,7 +104,7 @@ impl Parts {
         let pods = opened.as_ref().map_or(&self.pods, |(pods, _)| pods);
         let chains = self.chains_for(&config, pods)?;
         let mut ready = Vec::new();
-        for (name, receiver) in &config.receivers {
+        for (name, receiver) in config.used_receivers() {
             if self.receivers.get(name).map(|old| old.shape) != Some(receiver_shape(&config, name))
             {
                 ready.push((
@@ -129,6 +132,7 @@ impl Parts {
         self.addresses = listeners.addresses();
         self.listeners = listeners;
         self.shared.sender.tap().set_pipelines(&config.pipelines);
+        self.shared.reloads.at_work(&config.warnings);
         self.config = config;
         self.settle_orphans().await;
         while self.retired.try_join_next().is_some() {}
@@ -264,15 +268,25 @@ impl Parts {
         ready: Vec<(String, ReadyReceiver)>,
         config: &AgentConfig,
     ) -> Vec<String> {
-        let gone = |name: &&String| !config.receivers.contains_key(*name);
+        let gone = |name: &&String| !config.uses_receiver(name);
         let gone: Vec<String> = self.receivers.keys().filter(gone).cloned().collect();
+        self.leaving.retain(|_, old| old.is_leaving());
         for name in gone {
-            let old = self.receivers.remove(&name);
-            self.retire(old);
+            let Some(old) = self.receivers.remove(&name) else {
+                continue;
+            };
+            match old.keeps_places() {
+                true => {
+                    old.stop();
+                    self.leaving.insert(name, old);
+                }
+                false => self.retire(Some(old)),
+            }
         }
         let mut names = Vec::new();
         for (name, receiver) in ready {
             let old = self.receivers.remove(&name);
+            let old = old.or_else(|| self.leaving.remove(&name));
             let (started, left) =
                 self.shared
                     .start_receiver(&name, receiver, config, self.at_work(), old);
@@ -351,12 +365,12 @@ impl Parts {
     pub(super) async fn stop_receivers(&mut self, end: Instant) -> bool {
         self.tokens().receivers.cancel();
         let mut all = true;
-        for receiver in self.receivers.values_mut() {
+        for receiver in self.receivers.values_mut().chain(self.leaving.values_mut()) {
             all &= receiver.ended_by(end).await;
         }
         // What is left is replaced parts, which answer their last requests.
         while let Ok(Some(_ended)) = timeout_at(end, self.retired.join_next()).await {}
-        for receiver in self.receivers.values_mut() {
+        for receiver in self.receivers.values_mut().chain(self.leaving.values_mut()) {
             receiver.abort().await;
         }
         self.retired.shutdown().await;
@@ -378,6 +392,7 @@ impl Parts {
         let all = self
             .receivers
             .values_mut()
+            .chain(self.leaving.values_mut())
             .chain(self.exporters.values_mut());
         for part in all.chain(self.admin.as_mut()) {
             part.abort().await;

@@ -2,6 +2,7 @@
 
 mod budgets;
 mod collector;
+mod idle;
 mod lost_files;
 mod newcomers;
 mod outage;

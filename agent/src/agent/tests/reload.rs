@@ -204,6 +204,7 @@ async fn a_configuration_that_cannot_be_started_leaves_everything_as_it_is() {
     let unusable = [
         Setup {
             receivers: setup.receivers.clone() + &bad_receiver,
+            pipelines: "  logs: {from: [files, busy], to: [main]}\n".to_owned(),
             ..Setup::new(dir.path(), &collector.endpoint())
         },
         Setup {
