@@ -437,6 +437,12 @@ impl BatchQueue {
 impl Queued {
     /// Tells a waiting sender what became of the batch and gives its budget back.
     pub fn settle(self, result: Result<(), PipelineError>) {
+        if result.is_ok() {
+            self.batch
+                .parts
+                .iter()
+                .for_each(|part| part.fate.set_stored());
+        }
         if let Some(reply) = self.reply {
             // A sender that has gone away does not want the answer.
             let _gone = reply.send(result);

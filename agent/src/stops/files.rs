@@ -14,9 +14,16 @@ use super::{NOT_STORED, READ_AGAIN};
 use crate::buffer::Amount;
 use crate::metrics::AgentMetrics;
 
-/// Whether a file can be opened by nobody any more. Clones share it: its reader tells, its batches ask.
+/// Whether a file can be opened by nobody any more, and whether something of it is stored. Clones share it: its reader tells
+/// and asks, its batches ask and tell.
 #[derive(Debug, Clone, Default)]
-pub struct FileFate(Arc<AtomicBool>);
+pub struct FileFate(Arc<Fate>);
+
+#[derive(Debug, Default)]
+struct Fate {
+    is_gone: AtomicBool,
+    is_stored: AtomicBool,
+}
 
 /// What one file has given to a batch.
 #[derive(Debug, Clone)]
@@ -43,11 +50,20 @@ struct Abandoned {
 
 impl FileFate {
     pub(crate) fn set_gone(&self, is_gone: bool) {
-        self.0.store(is_gone, Ordering::Relaxed);
+        self.0.is_gone.store(is_gone, Ordering::Relaxed);
     }
 
-    fn is_gone(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+    pub(crate) fn is_gone(&self) -> bool {
+        self.0.is_gone.load(Ordering::Relaxed)
+    }
+
+    /// A place in the file is stored: the next start knows it.
+    pub(crate) fn set_stored(&self) {
+        self.0.is_stored.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_stored(&self) -> bool {
+        self.0.is_stored.load(Ordering::Relaxed)
     }
 
     /// Whether a batch that is not stored yet has something of the file.

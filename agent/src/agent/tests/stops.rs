@@ -67,6 +67,50 @@ async fn what_was_read_of_a_deleted_file_and_is_not_stored_at_the_end_is_lost() 
     assert!(noted.contains("\"records\":10"), "{noted}");
 }
 
+fn compress(path: &Path) {
+    let name = format!("{}.1.gz", path.display());
+    let file = fs::File::create(name).expect("created");
+    let mut gzip = flate2::write::GzEncoder::new(file, flate2::Compression::fast());
+    let text = fs::read(path).expect("read");
+    std::io::Write::write_all(&mut gzip, &text).expect("written");
+    gzip.finish().expect("finished");
+    fs::remove_file(path).expect("removed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stands_in_a_compressed_copy_that_is_read_on_is_not_lost() {
+    let dir = tempfile::tempdir().expect("folder");
+    let disk = Arc::new(FullDisk::default());
+    let glob = dir.path().join("*.log");
+    let receiver = format!("{{type: filelog, include: ['{}']}}", glob.display());
+    let agent = on(&disk, dir.path(), ("logs", &receiver)).await;
+    let [known, unknown] = ["a.log", "b.log"].map(|name| dir.path().join(name));
+    fs::write(&known, "one\n".repeat(10)).expect("written");
+    let buffered = || {
+        let lines = agent.status().receivers.into_iter();
+        lines.map(|line| line.buffered.records).sum::<u64>() == 10
+    };
+    wait_until("the first lines are stored", buffered).await;
+    disk.is_full.store(true, Ordering::SeqCst);
+    fs::write(&known, "one\n".repeat(10) + &"two\n".repeat(20)).expect("written");
+    fs::write(&unknown, "three\n".repeat(5)).expect("written");
+    wait_until("all is read", || waiting(&agent) == 25).await;
+    compress(&known);
+    // No place of this one is stored, and no glob names its copy.
+    compress(&unknown);
+    let metrics = agent.parts.view().metrics;
+    let pause = Duration::from_millis(500);
+    let stopped = agent.shutdown_unless(pause, std::future::pending()).await;
+    let lost: Vec<_> = stopped
+        .lost
+        .iter()
+        .map(|line| (&*line.reason, line.amount.records))
+        .collect();
+    assert_eq!(lost, [(NOT_STORED, 5)]);
+    let line = metrics.intake().lines().remove(0);
+    assert_eq!(line.dropped[READ_AGAIN].records, 20);
+}
+
 /// Lets go of what it holds up, so that nothing outlives a test.
 struct Release(Arc<Hold>);
 

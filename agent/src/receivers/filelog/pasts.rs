@@ -334,13 +334,15 @@ impl Past {
 
 impl From<FilePosition> for Past {
     fn from(position: FilePosition) -> Self {
+        let fate = FileFate::default();
+        fate.set_stored();
         Self {
             id: (position.device, position.inode),
             mark: Mark::from(&position),
             finished_bytes: position.compressed_bytes,
             path: PathBuf::from(position.path),
             recent: Vec::new(),
-            fate: FileFate::default(),
+            fate,
         }
     }
 }

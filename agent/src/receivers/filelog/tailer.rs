@@ -4,6 +4,7 @@
 //! read what is unread (files that have lost their names first), hand over the batch, give descriptors back.
 
 mod change;
+mod copies;
 mod cut;
 mod descriptors;
 mod failing;
@@ -77,6 +78,7 @@ pub(super) struct Tailer {
     unread_by_prefix: PrefixIndex,
     pasts: Pasts,
     leftovers: Leftovers,
+    copies: copies::Copies,
     /// Folders in which the rest of a file is to be looked for.
     searches: HashSet<PathBuf>,
     unread: Unread,
@@ -208,6 +210,7 @@ impl Tailer {
             unread_by_prefix: PrefixIndex::default(),
             pasts: Pasts::new(resume),
             leftovers: Leftovers::new(now),
+            copies: copies::Copies::default(),
             searches: HashSet::new(),
             unread: Unread::default(),
             pieces: Pieces::default(),
@@ -259,6 +262,7 @@ impl Tailer {
         }
         let deleted = self.deleted();
         self.call_back_all();
+        let copies = self.copies_of(&deleted);
         // Whole lines that wait for the rest of a trace go now; they will not be waited for later.
         for id in std::mem::take(&mut self.open) {
             if let Some(file) = self.files.get_mut(&id) {
@@ -278,6 +282,7 @@ impl Tailer {
                     .for_each(|batch| self.context.output.not_taken(batch));
             }
         }
+        let deleted = self.not_copied(deleted, &copies);
         self.tell_of_gone(&deleted);
         self.tell_of_lost(&deleted);
         let files = i64::try_from(self.files.len()).unwrap_or(0);
@@ -300,6 +305,7 @@ impl Tailer {
         }
         self.reported_at = now;
         self.had_news = std::mem::take(&mut self.has_news);
+        let copied = self.copied(now);
         let views = self.files.values().map(|file| FileView {
             path: file.path.to_str().unwrap_or(&file.first_name),
             size: file.size,
@@ -308,7 +314,7 @@ impl Tailer {
             format: file.format,
             rotated: names::has_other_name(file),
             gone: file.gone_at.is_some(),
-            deleted: file.is_deleted,
+            deleted: file.is_deleted && !copied.contains(&file.id),
             unreadable: file.failing.is_some(),
         });
         let progress = &self.context.metrics.filelog.progress;

@@ -9,7 +9,7 @@ use super::Tailer;
 use crate::metrics::UNREADABLE;
 use crate::receivers::filelog::file::TailedFile;
 use crate::receivers::filelog::identity::FileId;
-use crate::receivers::filelog::pasts::NO_DEVICE;
+use crate::receivers::filelog::pasts::{NO_DEVICE, Past};
 use crate::stops::DELETED;
 
 /// Files told of by name, at most; the others are summed up.
@@ -35,13 +35,14 @@ impl Tailer {
         let files = deleted.iter().filter_map(|id| self.files.get(id));
         files.for_each(|file| file.fate.set_gone(true));
         let closed = self.files.values().filter(|file| file.first_look.is_none());
-        let closed = closed.map(|file| (file.id, &*file.path, &file.fate));
+        let closed = closed.filter(|file| file.fate.is_asked_for());
+        let closed = closed.map(|file| file.past());
         let pasts = self.pasts.all();
-        let pasts = pasts.map(|past| (past.id, &*past.path, &past.fate));
-        for (id, path, fate) in closed.chain(pasts) {
-            if fate.is_asked_for() && is_nowhere(id, path) {
-                fate.set_gone(true);
-            }
+        let pasts = pasts.filter(|past| past.fate.is_asked_for()).cloned();
+        let asked_for: Vec<Past> = closed.chain(pasts).collect();
+        for past in asked_for {
+            let is_gone = past.fate.is_gone() || is_nowhere(past.id, &past.path);
+            past.fate.set_gone(is_gone && !self.is_copied(&past));
         }
     }
 

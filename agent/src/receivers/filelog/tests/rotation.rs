@@ -5,6 +5,7 @@ use std::os::unix::fs::symlink;
 use super::*;
 use crate::pipeline::SOURCE_BATCHES_MAX;
 
+mod copies;
 mod inodes;
 mod pieces;
 
