@@ -12,7 +12,7 @@ use vervet_model::Signal;
 use vervet_wire::otlp::count_records;
 use vervet_wire::{Accepted, BODY_BYTES_MAX, compress::Packed};
 
-use super::describe::for_each_text;
+use super::describe::for_each_detail;
 use super::retry::{Failure, Verdict};
 use super::settings::{DebugExporterConfig, Verbosity};
 use crate::buffer::blocking;
@@ -84,7 +84,7 @@ impl Lines {
                 self.line(max, signal, &text, out);
             }
             Verbosity::Detailed => {
-                for_each_text(signal, body, |text| self.line(max, signal, text, out))
+                for_each_detail(signal, body, |text| self.line(max, signal, text, out))
                     .map_err(|error| refused(&error))?;
             }
         }
@@ -118,7 +118,7 @@ pub(super) fn refused(error: &dyn std::fmt::Display) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use vervet_wire::otlp::{LogRecord, Resource, Scope, Value, write_resource_logs};
+    use vervet_wire::otlp::{KeyValue, LogRecord, Resource, Scope, Value, write_resource_logs};
 
     use super::*;
 
@@ -133,6 +133,37 @@ mod tests {
             }
         });
         body
+    }
+
+    #[test]
+    fn a_detailed_line_tells_all_that_is_known_of_a_record() {
+        let attribute = |key: &'static str, value: &'static str| KeyValue {
+            key: key.into(),
+            value: Value::from(value),
+        };
+        let resource = Resource {
+            attributes: vec![attribute("service.name", "shop")],
+            ..Resource::default()
+        };
+        let mut body = Vec::new();
+        write_resource_logs(&mut body, &resource, &Scope::default(), |w| {
+            w.push(&LogRecord {
+                time_unix_nano: 1_500_000_000,
+                severity_number: 17,
+                body: Value::from("it failed"),
+                attributes: vec![attribute("code", "7")],
+                trace_id: &[1; 16],
+                ..LogRecord::default()
+            });
+        });
+        let mut shown = Vec::new();
+        for_each_detail(Signal::Logs, &body, |line| shown.push(line.to_owned())).expect("valid");
+        assert_eq!(
+            shown,
+            [
+                "1970-01-01T00:00:01.5Z ERROR it failed {code=\"7\"} trace_id=01010101010101010101010101010101 resource={service.name=\"shop\"}"
+            ]
+        );
     }
 
     #[test]

@@ -3,11 +3,14 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use vervet_model::Signal;
+use vervet_model::{Severity, Signal};
 use vervet_wire::DecodeError;
 use vervet_wire::otlp::{
-    KeyValue, Metric, MetricData, Number, Span, for_each_log, for_each_metric, for_each_span,
+    KeyValue, LogRecord, Metric, MetricData, Number, Resource, Span, for_each_log, for_each_metric,
+    for_each_span,
 };
+
+use crate::explain::time_text;
 
 /// Hands the text of every record of a request to `each`: the body of a log record; name, ids, duration and attributes
 /// of a span; name, attributes and value of a data point. Line breaks and other control characters are escaped.
@@ -27,6 +30,59 @@ pub(super) fn for_each_text(
         Signal::Metrics => for_each_metric(request, |_, _, metric| {
             point_texts(&metric, |text| each(&one_line(&text)));
         }),
+    }
+}
+
+/// As [`for_each_text`], with all that is known of a record: the time and severity of a log record before its body, behind it
+/// its attributes, ids and resource; behind spans and data points their resource. What is absent is left out.
+///
+/// # Errors
+/// The request is malformed; records before the fault have been handed out.
+pub(super) fn for_each_detail(
+    signal: Signal,
+    request: &[u8],
+    mut each: impl FnMut(&str),
+) -> Result<(), DecodeError> {
+    match signal {
+        Signal::Logs => for_each_log(request, |resource, _, record| {
+            each(&one_line(&(log_detail(&record) + &of_resource(resource))));
+        }),
+        Signal::Traces => for_each_span(request, |resource, _, span| {
+            each(&one_line(&(span_text(&span) + &of_resource(resource))));
+        }),
+        Signal::Metrics => for_each_metric(request, |resource, _, metric| {
+            let resource = of_resource(resource);
+            point_texts(&metric, |text| each(&one_line(&(text + &resource))));
+        }),
+    }
+}
+
+fn log_detail(record: &LogRecord<'_>) -> String {
+    let mut text = String::new();
+    // Writing to a String cannot fail.
+    if record.time_unix_nano > 0 {
+        let _ = write!(text, "{} ", time_text(record.time_unix_nano));
+    }
+    let severity = Severity::from_number(record.severity_number);
+    if severity != Severity::UNSPECIFIED {
+        let _ = write!(text, "{} ", severity.level().to_uppercase());
+    }
+    text.push_str(&record.body.to_text());
+    if !record.attributes.is_empty() {
+        let _ = write!(text, " {}", attributes(&record.attributes));
+    }
+    for (name, id) in [("trace_id", record.trace_id), ("span_id", record.span_id)] {
+        if !id.is_empty() {
+            let _ = write!(text, " {name}={}", hex::encode(id));
+        }
+    }
+    text
+}
+
+fn of_resource(resource: &Resource<'_>) -> String {
+    match resource.attributes.is_empty() {
+        true => String::new(),
+        false => format!(" resource={}", attributes(&resource.attributes)),
     }
 }
 
