@@ -60,6 +60,7 @@ pub(crate) struct FilelogMetrics {
     parse_errors: Counters,
     invalid_utf8: Counters,
     split_lines: Counters,
+    blank_lines: Counters,
     truncated_lines: Counters,
     rotations: Counters,
     truncations: Counters,
@@ -83,6 +84,7 @@ pub(crate) struct FilelogCounts {
     pub(crate) bytes: Counter,
     pub(crate) invalid_utf8: Counter,
     pub(crate) split_lines: Counter,
+    pub(crate) blank_lines: Counter,
     pub(crate) rotations: Counter,
     pub(crate) truncations: Counter,
     pub(crate) continued: Counter,
@@ -125,6 +127,11 @@ impl FilelogMetrics {
             "split_lines",
             "Pieces cut off lines over the limit",
             &self.split_lines,
+        );
+        counter(
+            "blank_lines",
+            "Lines that are no records because nothing stands in them",
+            &self.blank_lines,
         );
         counter(
             "truncated_lines",
@@ -178,6 +185,7 @@ impl FilelogMetrics {
             bytes: counter(&self.bytes),
             invalid_utf8: counter(&self.invalid_utf8),
             split_lines: counter(&self.split_lines),
+            blank_lines: counter(&self.blank_lines),
             rotations: counter(&self.rotations),
             truncations: counter(&self.truncations),
             continued: counter(&self.continued),

@@ -44,6 +44,8 @@ pub(super) struct Scanned {
     pub(super) truncated: u64,
     /// Bytes dropped of them.
     pub(super) dropped_bytes: u64,
+    /// Lines that are no records because nothing stands in them.
+    pub(super) blank: u64,
 }
 
 /// Records in the order they began.
@@ -202,6 +204,7 @@ impl Lines {
             self.set_open(stream, None);
         }
         if content.trim_ascii().is_empty() && !line.is_partial() {
+            scanned.blank += 1;
             return;
         }
         let record = Record::new(&self.framing, line, &content, now);

@@ -176,6 +176,7 @@ impl Sink {
         let scanned = open.lines.scan(&open.buffer, at_end, now);
         self.counts.lines.inc_by(scanned.lines);
         self.counts.split_lines.inc_by(scanned.split);
+        self.counts.blank_lines.inc_by(scanned.blank);
         self.counts
             .truncated(scanned.truncated, scanned.dropped_bytes);
     }

@@ -45,6 +45,18 @@ async fn utf_16_is_read_on_where_it_was_left() {
 }
 
 #[tokio::test]
+async fn blank_lines_are_counted_and_no_records() {
+    let (_directory, path) = directory();
+    append(&path, "one\n\n  \t\r\ntwo\n");
+    let mut running = start_with(&path, "", Vec::new());
+    running.until_count(2).await;
+    assert_eq!(running.bodies(), ["one", "two"]);
+    assert!(running.metric("vervet_agent_filelog_blank_lines_total{receiver=\"files\"} 2"));
+    assert!(running.metric("vervet_agent_filelog_lines_total{receiver=\"files\"} 4"));
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn other_encodings_are_a_setting() {
     let (_directory, path) = directory();
     append(&path, b"caf\xe9\n");
