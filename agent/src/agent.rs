@@ -173,7 +173,7 @@ impl RunningAgent {
         if !self.parts.join_exporters(end).await {
             tracing::warn!("an exporter did not end in time");
         }
-        if all_sent.is_none() {
+        if all_sent != Some(true) {
             self.tell_held().await;
         }
         self.settle_abandoned().await;

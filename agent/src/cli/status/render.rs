@@ -47,9 +47,14 @@ fn section(title: &str, name: &str, value: &Value, out: &mut String) {
 /// Scalars line by line, then what is nested under its own title.
 fn object(name: &str, entries: &Map<String, Value>, out: &mut String) {
     let nested = |value: &Value| is_section(value);
+    // Moments stand there for people, too.
+    let is_for_programs = |key: &str| {
+        let told = key.strip_suffix("_unix_nano");
+        told.is_some_and(|told| entries.contains_key(told))
+    };
     let rows: Vec<Vec<String>> = entries
         .iter()
-        .filter(|(_, value)| !nested(value))
+        .filter(|(key, value)| !nested(value) && !is_for_programs(key))
         .map(|(key, value)| vec![title(key), cell(key, value)])
         .collect();
     if !rows.is_empty() {
@@ -210,9 +215,12 @@ fn cell(name: &str, value: &Value) -> String {
                     .map(|value| cell(name, value))
                     .unwrap_or_default()
             };
-            match entries.get("records") == Some(&Value::from(0)) {
-                true => "0".to_owned(),
-                false => format!("{} ({})", part("records"), part("bytes")),
+            let is_zero = |name: &str| entries.get(name) == Some(&Value::from(0));
+            match (is_zero("records"), is_zero("bytes")) {
+                (true, true) => "0".to_owned(),
+                // Of files not read it is not known how many records they hold.
+                (true, false) => part("bytes"),
+                _ => format!("{} ({})", part("records"), part("bytes")),
             }
         }
         Value::Object(entries) if entries.is_empty() => "-".to_owned(),
@@ -311,6 +319,17 @@ mod tests {
 
         oldest undelivered: 1m 15s
         ");
+    }
+
+    #[test]
+    fn bytes_without_records_are_shown_and_moments_for_programs_are_not() {
+        let text = status(&json!({"lost_at_stops": {
+            "stops": 1, "last": "2026-01-31T08:00:00Z", "last_unix_nano": 1_769_846_400_000_000_000_u64,
+            "lost": [{"receiver": "files", "reason": "deleted_at_stop", "amount": {"records": 0, "bytes": 3072}}],
+        }}));
+        assert!(text.contains("3.0 KiB"), "{text}");
+        assert!(text.contains("2026-01-31T08:00:00Z"), "{text}");
+        assert!(!text.contains("1,769,846"), "{text}");
     }
 
     #[test]

@@ -131,7 +131,9 @@ fn left_out(exporter: &Value) -> Option<String> {
 fn behind(exporter: &Value) -> String {
     let figure = |name: &str| number(exporter, name).unwrap_or(0.0);
     let batches = figure("behind_batches");
-    let mut line = match batches > 0.0 {
+    // What has been sent is a part of the backlog until that is stored, within a second.
+    let holds = figure("behind_bytes") > 0.0;
+    let mut line = match batches > 0.0 && holds {
         true => format!(
             "behind {} batches ({}{})",
             count(&format!("{batches:.0}")),

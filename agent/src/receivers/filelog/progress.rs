@@ -104,6 +104,8 @@ struct Receiver {
     /// Globs that match no file yet, and of how many.
     without_files: Vec<String>,
     globs: usize,
+    /// Links that globs match and that are not followed.
+    links_refused: u64,
     /// Changes whenever anything was read.
     offsets: u64,
     /// Since when there are bytes behind and nothing is read.
@@ -159,6 +161,13 @@ impl FilelogProgress {
         }
         let known = receivers.entry(receiver.to_owned()).or_default();
         (known.without_files, known.globs) = (without_files, globs);
+    }
+
+    /// So many links that the globs of a receiver match are not followed.
+    pub fn refuses(&self, receiver: &str, links: u64) {
+        if let Some(known) = self.0.lock().get_mut(receiver) {
+            known.links_refused = links;
+        }
     }
 
     /// Forgets a receiver that has ended.
@@ -245,10 +254,14 @@ impl FilelogProgress {
                 0 => String::new(),
                 more => format!(" and {more} more"),
             };
-            format!(
-                "receiver {name}: matches no file yet: {}{more}",
-                shown.join(", ")
-            )
+            let globs = shown.join(", ");
+            match receiver.links_refused {
+                0 => format!("receiver {name}: matches no file yet: {globs}{more}"),
+                links => format!(
+                    "receiver {name}: reads no file: {globs}{more}; {links} links that match lead elsewhere and are not \
+                     followed, `link_roots` names folders that links may lead to"
+                ),
+            }
         });
         told.collect()
     }
@@ -378,6 +391,24 @@ mod tests {
             (status.totals["host"].gone, status.totals["host"].files),
             (1, 2)
         );
+    }
+
+    #[test]
+    fn links_that_are_not_followed_are_told_where_no_file_is_read() {
+        let progress = FilelogProgress::default();
+        progress.waits_for("a", vec!["/l/*".to_owned()], 1);
+        assert_eq!(
+            progress.warnings(),
+            ["receiver a: matches no file yet: /l/*"]
+        );
+        progress.refuses("a", 2);
+        let warnings = progress.warnings();
+        assert!(
+            warnings[0].starts_with("receiver a: reads no file: /l/*; 2 links"),
+            "{warnings:?}"
+        );
+        progress.waits_for("a", Vec::new(), 1);
+        assert_eq!(progress.warnings(), [""; 0]);
     }
 
     #[test]

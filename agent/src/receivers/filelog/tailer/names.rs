@@ -96,6 +96,7 @@ impl Tailer {
         }
         let progress = &self.context.metrics.filelog.progress;
         progress.waits_for(receiver, globs, self.config.spec.include.len());
+        progress.refuses(receiver, self.counts.links_refused.get());
     }
 
     /// The inode goes by another name.
