@@ -22,7 +22,9 @@ mod kept;
 mod math;
 mod native;
 mod newest;
+pub mod notation;
 mod queryable;
+mod series_store;
 mod stack;
 mod syntax;
 mod tree;
@@ -41,6 +43,7 @@ pub use queryable::{
     Mark, Queryable, QueryableError, STALE_NAN, Sample, SelectLimits, SelectRequest, Series,
     StartSeries, StartTime, is_stale,
 };
+pub use series_store::SeriesStore;
 pub use syntax::{QUERY_DEPTH_MAX, QUERY_TOKENS_MAX, parse_selector};
 pub use tree::{format_query, parse_query};
 pub use value::{InstantSample, QueryOutput, Value};

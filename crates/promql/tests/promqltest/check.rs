@@ -2,10 +2,11 @@
 
 use regex::Regex;
 use vervet_model::Labels;
+use vervet_promql::notation::{Point, parse_number};
 use vervet_promql::{HistogramSeries, NativeHistogram, QueryError, QueryOutput, Series, Value};
 
 use crate::script::{When, parse_millis, unquote};
-use crate::series::{Point, SeriesLine, parse_line, parse_number};
+use crate::series::{SeriesLine, parse_line};
 
 /// Relative difference that still counts as equal.
 const TOLERANCE: f64 = 1e-6;

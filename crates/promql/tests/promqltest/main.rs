@@ -10,7 +10,6 @@ mod classic;
 mod floors;
 mod script;
 mod series;
-mod storage;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -1,15 +1,14 @@
 //! Reads a script line by line and evaluates it.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use vervet_model::UnixMillis;
-use vervet_promql::{Engine, EngineOptions, Features, HistogramSample, Sample, StartTime};
+use vervet_promql::notation::{parse_number, parse_string, placed};
+use vervet_promql::{Engine, EngineOptions, Features, SeriesStore, StartTime};
 
 use crate::check::{self, Expectation};
 use crate::classic::Classic;
-use crate::series::{Point, SeriesLine, parse_line, parse_number, parse_string};
-use crate::storage::Storage;
+use crate::series::parse_line;
 
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
@@ -35,7 +34,7 @@ pub(crate) fn run(text: &str) -> Tally {
             },
             ..EngineOptions::default()
         }),
-        storage: Storage::default(),
+        storage: SeriesStore::default(),
         tally: Tally::default(),
     };
     let mut index = 0;
@@ -62,7 +61,7 @@ pub(crate) fn run(text: &str) -> Tally {
 
 struct Runner {
     engine: Engine,
-    storage: Storage,
+    storage: SeriesStore,
     tally: Tally,
 }
 
@@ -72,7 +71,7 @@ impl Runner {
         match word {
             "" => {}
             _ if word.starts_with('#') => {}
-            "clear" => self.storage = Storage::default(),
+            "clear" => self.storage = SeriesStore::default(),
             "load" => self.load(rest, block, line, false),
             "load_with_nhcb" => self.load(rest, block, line, true),
             "eval" | "eval_fail" | "eval_warn" | "eval_info" | "eval_ordered" => {
@@ -102,7 +101,7 @@ impl Runner {
                         .add_starts(series.labels, begun(&offsets, step));
                 }
                 Ok(series) => {
-                    let (samples, histograms) = placed(&series, step);
+                    let (samples, histograms) = placed(&series.points, 0, step);
                     if convert {
                         classic.add(&series.labels, &samples);
                     }
@@ -159,26 +158,6 @@ impl Runner {
             step,
         )
     }
-}
-
-/// The points of a line as samples at multiples of the step.
-fn placed(series: &SeriesLine, step: i64) -> (Vec<Sample>, Vec<HistogramSample>) {
-    let (mut samples, mut histograms) = (Vec::new(), Vec::new());
-    for (index, point) in (0_i64..).zip(&series.points) {
-        let timestamp = index * step;
-        match point {
-            Point::Missing => {}
-            Point::Float(value) => samples.push(Sample {
-                timestamp,
-                value: *value,
-            }),
-            Point::Histogram(histogram) => histograms.push(HistogramSample {
-                timestamp,
-                histogram: Arc::new(histogram.clone()),
-            }),
-        }
-    }
-    (samples, histograms)
 }
 
 /// When counters began, as of samples at multiples of the step.
