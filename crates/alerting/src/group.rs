@@ -10,17 +10,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use vervet_model::{Labels, UnixMillis};
+use vervet_model::{Clock, Labels, UnixMillis};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::alert::{ActiveAlert, AlertState, fingerprint};
 use crate::duration::millis;
-use crate::manager::{ManagerConfig, Seams};
+use crate::manager::ManagerConfig;
 use crate::notify::DispatchAlert;
-use crate::rule_file::{GroupConfig, GroupKind, RuleConfig};
-use crate::rule_state::{Applied, EvalContext, EvalError, Health, RuleState};
+use crate::rule_file::{GroupConfig, GroupKind, RuleConfig, TextMap};
+use crate::rule_state::{Applied, EvalContext, EvalError, Health, RuleState, look_for_questions};
+use crate::seams::{RuleQuery, SampleSink};
 use crate::snapshot::{GroupView, rule_view, seconds, time_or_zero};
 use crate::state::{AlertEntry, RuleEntry};
+use crate::template::{Answers, Questions};
 
 /// News about a firing alert holds for this many intervals, of at least a minute each.
 const NEWS_INTERVALS: u32 = 4;
@@ -41,6 +43,15 @@ struct GroupState {
     last_slot: UnixMillis,
     last_evaluation: Option<UnixMillis>,
     evaluation_time: Duration,
+}
+
+/// What an evaluation of a group works with.
+#[derive(Clone, Copy)]
+pub(crate) struct Evaluation<'a> {
+    pub(crate) query: &'a dyn RuleQuery,
+    pub(crate) sink: &'a dyn SampleSink,
+    pub(crate) clock: &'a dyn Clock,
+    pub(crate) settings: &'a ManagerConfig,
 }
 
 /// What an evaluation of a group led to.
@@ -107,19 +118,14 @@ impl Group {
     }
 
     /// Evaluates every rule at `ts`, as claimed.
-    pub(crate) async fn evaluate(
-        &self,
-        ts: UnixMillis,
-        seams: &Seams,
-        settings: &ManagerConfig,
-    ) -> Evaluated {
+    pub(crate) async fn evaluate(&self, ts: UnixMillis, with: Evaluation<'_>) -> Evaluated {
         let _claim = Claim(&self.evaluating);
-        let started = seams.clock.now();
+        let started = with.clock.now();
         let mut evaluated = Evaluated::default();
         let rules = self.config.rules.len();
         for index in 0..rules {
-            let rule_started = seams.clock.now();
-            let outcome = self.evaluate_rule(index, ts, seams, settings).await;
+            let rule_started = with.clock.now();
+            let outcome = self.evaluate_rule(index, ts, with).await;
             match &outcome {
                 Ok(changed) => evaluated.changed |= changed,
                 Err(error) => {
@@ -131,14 +137,14 @@ impl Group {
             self.note(
                 index,
                 ts,
-                seams.clock.now().since(rule_started),
+                with.clock.now().since(rule_started),
                 outcome.err(),
             );
         }
         let mut state = self.state.lock();
         state.last_evaluation = Some(ts);
-        state.evaluation_time = seams.clock.now().since(started);
-        evaluated.alerts = self.news(&state.rules, ts, &settings.external_url);
+        state.evaluation_time = with.clock.now().since(started);
+        evaluated.alerts = self.news(&state.rules, ts, &with.settings.external_url);
         evaluated
     }
 
@@ -146,22 +152,28 @@ impl Group {
         &self,
         index: usize,
         ts: UnixMillis,
-        seams: &Seams,
-        settings: &ManagerConfig,
+        with: Evaluation<'_>,
     ) -> Result<bool, EvalError> {
         let Some(rule) = self.config.rules.get(index) else {
             return Ok(false);
         };
         let at = UnixMillis(ts.0.saturating_sub(millis(self.query_offset)));
-        let query = seams.query.query(self.config.kind, rule.expr(), at);
+        let settings = with.settings;
+        let query = with.query.query(self.config.kind, rule.expr(), at);
         let result = tokio::time::timeout(settings.query_timeout, query)
             .await
             .map_err(|_elapsed| EvalError::Timeout(settings.query_timeout))??;
-        let context = EvalContext {
+        let nothing = Answers::new();
+        let mut context = EvalContext {
             ts,
+            sample_time: at,
             limit: self.config.limit,
             external_url: &settings.external_url,
+            external_labels: &settings.external_labels,
+            answers: &nothing,
         };
+        let answers = answer(rule, context, &result, with).await;
+        context.answers = &answers;
         let Applied { samples, changed } = match self.state.lock().rules.get_mut(index) {
             Some(state) => state.apply(context, result)?,
             None => Applied::default(),
@@ -169,7 +181,7 @@ impl Group {
         if samples.is_empty() {
             return Ok(changed);
         }
-        match seams.sink.append(samples).await {
+        match with.sink.append(samples).await {
             Ok(()) => Ok(changed),
             Err(failure) if changed => {
                 // The transition stands and must be saved; only the samples are missing.
@@ -281,6 +293,30 @@ impl Group {
         state.evaluation_time = old.evaluation_time;
     }
 
+    /// Why rules could not be evaluated the last time, with their names.
+    pub(crate) fn failures(&self) -> Vec<(String, String)> {
+        let state = self.state.lock();
+        let failed = state.rules.iter().filter_map(|rule| {
+            let error = rule.last_error.clone()?;
+            Some((rule.config.name().to_owned(), error))
+        });
+        failed.collect()
+    }
+
+    /// The labels and annotations of alerts that fire.
+    pub(crate) fn firing(&self, alertname: &str) -> Vec<(Labels, TextMap)> {
+        let state = self.state.lock();
+        let rules = state.rules.iter();
+        let rules = rules.filter(|rule| {
+            matches!(&rule.config, RuleConfig::Alerting(config) if config.alert == alertname)
+        });
+        let alerts = rules.flat_map(|rule| rule.active.values());
+        alerts
+            .filter(|alert| alert.state == AlertState::Firing)
+            .map(|alert| (alert.labels.clone(), alert.annotations.clone()))
+            .collect()
+    }
+
     /// The series the group writes now.
     pub(crate) fn series(&self) -> Vec<Labels> {
         let state = self.state.lock();
@@ -302,6 +338,31 @@ impl Group {
             limit: self.config.limit,
             evaluation_time: seconds(state.evaluation_time),
             last_evaluation: time_or_zero(state.last_evaluation),
+        }
+    }
+}
+
+/// Asks what the templates of a rule ask, until they have all they need.
+async fn answer(
+    rule: &RuleConfig,
+    context: EvalContext<'_>,
+    result: &[(Labels, f64)],
+    with: Evaluation<'_>,
+) -> Answers {
+    let mut questions = Questions::default();
+    loop {
+        look_for_questions(rule, context, result, &mut questions);
+        let next = questions.next();
+        if next.is_empty() {
+            return questions.answers;
+        }
+        for query in next {
+            let answer = with.query.query(GroupKind::Metrics, &query, context.ts);
+            let answer = match tokio::time::timeout(with.settings.query_timeout, answer).await {
+                Ok(answer) => answer.map_err(|failure| failure.message),
+                Err(_elapsed) => Err("the query took too long".to_owned()),
+            };
+            questions.answers.insert(query, answer);
         }
     }
 }

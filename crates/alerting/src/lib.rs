@@ -14,7 +14,10 @@
 pub mod duration;
 pub mod seams;
 
+mod yaml;
+
 pub mod rule_file;
+pub mod rule_test;
 pub mod template;
 
 mod alert;
@@ -22,6 +25,7 @@ mod rule_state;
 
 mod group;
 pub mod manager;
+mod replay;
 pub mod state;
 
 pub mod notify;
@@ -32,9 +36,11 @@ pub use manager::{Manager, ManagerConfig, Seams};
 pub use notify::{
     Integration, LedgerEntry, Notification, Notifier, NotifyConfig, NotifyError, NotifySpec,
 };
+pub use replay::{FiringAlert, Replay, RuleFailure};
 pub use rule_file::nearest_key;
 pub use rule_file::{
-    GroupConfig, GroupKind, Loaded, RuleConfig, RuleFile, RuleFileError, RuleSet, load_dir,
+    Duplicate, GroupConfig, GroupKind, Loaded, RuleConfig, RuleFile, RuleFileError, RuleSet,
+    UnknownKeys, load_dir,
 };
 pub use seams::{
     BoxFuture, QueryFailure, RuleQuery, RuleSample, STALE_MARKER_BITS, SampleSink, SinkFailure,

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use vervet_model::{Clock, Labels, UnixMillis};
 
-use crate::group::{Group, Groups, firing, orphans};
+use crate::group::{Evaluation, Group, Groups, firing, orphans};
 use crate::notify::{AlertGroupView, Dispatcher, FlushJob, LedgerEntry, Notifier, NotifyConfig};
 use crate::rule_file::RuleSet;
 use crate::rule_state::stale_markers;
@@ -50,6 +50,8 @@ pub struct ManagerConfig {
     pub query_timeout: Duration,
     /// Where users reach the web UI; part of notifications and templates.
     pub external_url: String,
+    /// What templates see as `$externalLabels`. Default none.
+    pub external_labels: Labels,
     /// The wait after the first failed delivery; doubles up to a minute. Default 1 s.
     pub delivery_backoff: Duration,
 }
@@ -61,6 +63,7 @@ impl Default for ManagerConfig {
             query_offset: Duration::ZERO,
             query_timeout: Duration::from_secs(120),
             external_url: "http://localhost:7420".to_owned(),
+            external_labels: Labels::empty(),
             delivery_backoff: Duration::from_secs(1),
         }
     }
@@ -345,7 +348,13 @@ impl Manager {
             // Replaced by a reload between claim and start.
             return;
         }
-        let evaluated = group.evaluate(ts, &self.seams, &self.settings).await;
+        let with = Evaluation {
+            query: &*self.seams.query,
+            sink: &*self.seams.sink,
+            clock: &*self.seams.clock,
+            settings: &self.settings,
+        };
+        let evaluated = group.evaluate(ts, with).await;
         self.counters
             .group_evaluations
             .fetch_add(1, Ordering::Relaxed);

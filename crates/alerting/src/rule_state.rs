@@ -13,7 +13,7 @@ use crate::alert::{ActiveAlert, AlertState, fingerprint};
 use crate::duration::millis;
 use crate::rule_file::{AlertingConfig, RuleConfig, TextMap};
 use crate::seams::{QueryFailure, RuleSample, STALE_MARKER_BITS, SinkFailure};
-use crate::template::{TemplateData, expand_or_explain};
+use crate::template::{Answers, Questions, TemplateData, expand_or_explain};
 
 #[cfg(test)]
 mod tests;
@@ -53,9 +53,15 @@ pub enum Health {
 /// What an evaluation needs to know besides the rule.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct EvalContext<'a> {
+    /// Of the evaluation, by which alerts go on.
     pub(crate) ts: UnixMillis,
+    /// What the query was asked for, and what its samples are written at: `query_offset` earlier.
+    pub(crate) sample_time: UnixMillis,
     pub(crate) limit: usize,
     pub(crate) external_url: &'a str,
+    pub(crate) external_labels: &'a Labels,
+    /// Of the queries in templates.
+    pub(crate) answers: &'a Answers,
 }
 
 /// What an evaluation led to.
@@ -122,11 +128,14 @@ impl RuleState {
             RuleConfig::Alerting(rule) => {
                 let rule = rule.clone();
                 let changed = self.apply_alerts(&rule, context, result)?;
-                (self.alert_samples(context.ts), changed)
+                (self.alert_samples(context.sample_time), changed)
             }
         };
         let series: BTreeSet<Labels> = samples.iter().map(|sample| sample.labels.clone()).collect();
-        samples.extend(stale_markers(self.series.difference(&series), context.ts));
+        samples.extend(stale_markers(
+            self.series.difference(&series),
+            context.sample_time,
+        ));
         self.series = series;
         Ok(Applied { samples, changed })
     }
@@ -260,17 +269,47 @@ fn fresh_alerts(
     Ok(alerts)
 }
 
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "milliseconds since 1970 fit a double exactly"
+)]
+fn template_data<'a>(context: EvalContext<'a>, labels: &'a Labels, value: f64) -> TemplateData<'a> {
+    TemplateData {
+        labels,
+        value,
+        external_url: context.external_url,
+        external_labels: context.external_labels,
+        seconds: context.ts.0 as f64 / 1e3,
+        answers: context.answers,
+    }
+}
+
+/// Notes what the templates of the alerts that this result makes ask next.
+pub(crate) fn look_for_questions(
+    config: &RuleConfig,
+    context: EvalContext<'_>,
+    result: &[(Labels, f64)],
+    questions: &mut Questions,
+) {
+    let RuleConfig::Alerting(rule) = config else {
+        return;
+    };
+    let texts = rule.labels.values().chain(rule.annotations.values());
+    let asking: Vec<&String> = texts.filter(|text| Questions::asks(text)).collect();
+    for (labels, value) in result {
+        for text in &asking {
+            questions.look(text, &template_data(context, labels, *value));
+        }
+    }
+}
+
 fn fresh_alert(
     rule: &AlertingConfig,
     context: EvalContext<'_>,
     labels: &Labels,
     value: f64,
 ) -> ActiveAlert {
-    let data = TemplateData {
-        labels,
-        value,
-        external_url: context.external_url,
-    };
+    let data = template_data(context, labels, value);
     let expand = |texts: &TextMap| -> TextMap {
         let expanded = texts
             .iter()
@@ -318,7 +357,7 @@ fn recorded(
         }
         samples.push(RuleSample {
             labels,
-            at: context.ts,
+            at: context.sample_time,
             value,
         });
     }

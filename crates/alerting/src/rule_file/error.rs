@@ -1,6 +1,6 @@
 //! Errors with a place, and the nearest known key for a misspelt one.
 
-use serde_saphyr::Error as YamlError;
+use crate::yaml::{Place, YamlError};
 
 /// Something wrong in a rule file (or the file itself cannot be read). The file is not used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, serde::Serialize)]
@@ -24,44 +24,26 @@ impl RuleFileError {
         }
     }
 
-    pub(super) fn at(file: &str, location: serde_saphyr::Location, message: String) -> Self {
+    pub(crate) fn at(file: &str, place: Place, message: String) -> Self {
         Self {
             file: file.to_owned(),
-            line: Some(location.line()),
-            column: Some(location.column()),
+            line: Some(place.line),
+            column: Some(place.column),
             message,
         }
     }
 
-    pub(super) fn whole_file(file: &str, message: String) -> Self {
+    pub(crate) fn of_yaml(file: &str, error: YamlError) -> Self {
+        Self::at(file, error.place, error.message)
+    }
+
+    pub(crate) fn whole_file(file: &str, message: String) -> Self {
         Self {
             file: file.to_owned(),
             line: None,
             column: None,
             message,
         }
-    }
-}
-
-/// Turns a YAML error into one with file, line and, for an unknown key, the nearest known key.
-pub fn yaml_error(file: &str, error: &YamlError) -> RuleFileError {
-    let error = error.without_snippet();
-    let message = match error {
-        YamlError::SerdeUnknownField {
-            field, expected, ..
-        } => unknown_key(field, expected),
-        other => other.render().lines().next().unwrap_or_default().to_owned(),
-    };
-    match error.location() {
-        Some(location) if location.line() > 0 => RuleFileError::at(file, location, message),
-        _ => RuleFileError::whole_file(file, message),
-    }
-}
-
-fn unknown_key(key: &str, known: &[&str]) -> String {
-    match nearest_key(key, known) {
-        Some(nearest) => format!("unknown key `{key}`, did you mean `{nearest}`?"),
-        None => format!("unknown key `{key}`, known keys: {}", known.join(", ")),
     }
 }
 

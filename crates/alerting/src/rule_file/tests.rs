@@ -76,11 +76,11 @@ fn errors_name_line_column_and_nearest_key() {
         ),
         (
             "groups:\n- name: a\n  rules:\n  - record: 1x\n    expr: up\n    for: 5m\n",
-            "rules.yaml:4:5: `for` has no meaning in a recording rule\nrules.yaml:4:13: \"1x\" is not a metric name",
+            "rules.yaml:4:13: `for` has no meaning in a recording rule",
         ),
         (
             "groups:\n- name: a\n- name: a\n",
-            "rules.yaml:3:9: a second group named \"a\" in this file",
+            "rules.yaml:3:3: a second group named \"a\" in this file",
         ),
         (
             "groups:\n- name: a\n  rules:\n  - expr: up\n",
@@ -95,6 +95,105 @@ fn errors_name_line_column_and_nearest_key() {
 }
 
 #[test]
+fn all_mistakes_are_told_at_once() {
+    let keys = "groups:\n- name: a\n  foo: 1\n  limit: many\n  rules:\n  - alert: A\n    expr: [up]\n    for: soon\n- name: b\n  name: c\n  rules: {}\n";
+    let expected = [
+        "rules.yaml:3:3: unknown key `foo`, known keys: name, type, interval, query_offset, limit, labels, rules",
+        "rules.yaml:4:10: expected a whole number, found \"many\"",
+        "rules.yaml:7:11: expected a text, found a list",
+        "rules.yaml:8:10: \"soon\" is not a duration; write it like 30s, 5m or 1h30m",
+        "rules.yaml:10:3: the key `name` is there already",
+        "rules.yaml:11:10: expected a list, found a map",
+    ];
+    assert_eq!(check(keys).expect_err("invalid"), expected.join("\n"));
+    let rules = "groups:
+- rules:
+  - {record: a, alert: b, expr: bad}
+  - {alert: c}
+  - record: 'd{e=\"f\"}'
+    expr: up
+    annotations: {g: h}
+    keep_firing_for: 1m
+  - {alert: i, expr: up, labels: {__name__: x, '': y}, annotations: {'': z}}
+";
+    let expected = [
+        "rules.yaml:2:3: the group has no name",
+        "rules.yaml:3:14: a rule has either `record` or `alert`, not both",
+        "rules.yaml:3:33: invalid expression: no such function",
+        "rules.yaml:4:5: the rule has no `expr`",
+        "rules.yaml:5:13: `annotations` has no meaning in a recording rule",
+        "rules.yaml:5:13: `keep_firing_for` has no meaning in a recording rule",
+        "rules.yaml:5:13: \"d{e=\\\"f\\\"}\" is not a metric name: labels belong into `labels` or `expr`",
+        "rules.yaml:9:35: the label `__name__` cannot be set",
+        "rules.yaml:9:48: a label needs a name",
+        "rules.yaml:9:70: an annotation needs a name",
+    ];
+    assert_eq!(check(rules).expect_err("invalid"), expected.join("\n"));
+}
+
+#[test]
+fn what_prometheus_reads_is_read() {
+    assert_eq!(check("").expect("empty").groups, []);
+    assert_eq!(check("groups:\n").expect("no groups").groups, []);
+    let file = check(
+        "groups:
+- name: 5
+  interval: 0s
+  limit: -1
+  query_offset: 0s
+  rules:
+  - alert: true
+    expr: 1
+    for: 0
+    keep_firing_for:
+    labels: {a: 0x10, b: yes, c: 1.50, \"d d\": ~}
+    annotations:
+  - record: 1.x-y
+    expr: up
+    for: 0s
+",
+    );
+    let group = &file.expect("valid").groups[0];
+    assert_eq!((group.name.as_str(), group.limit), ("5", 0));
+    assert_eq!(
+        (group.interval, group.query_offset),
+        (None, Some(Duration::ZERO))
+    );
+    let labels: Vec<_> = group.rules[0].labels().iter().collect();
+    let labels: Vec<_> = labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
+    assert_eq!(labels, ["a=0x10", "b=yes", "c=1.50", "d d="]);
+    assert_eq!(group.rules[1].name(), "1.x-y");
+}
+
+#[test]
+fn keys_of_a_newer_version_can_be_ignored() {
+    let text = "groups:\n- name: a\n  new: [1]\n  rules:\n  - {alert: A, expr: up, newer: 1}\n";
+    let file = RuleFile::parse_with("f", text, UnknownKeys::Ignore, &|_, _| Ok(()));
+    assert_eq!(file.expect("valid").rule_count(), 1);
+}
+
+#[test]
+fn rules_with_the_name_and_labels_of_others_are_known() {
+    let file = check(
+        "groups:
+- name: a
+  labels: {x: y}
+  rules:
+  - {record: r, expr: 1}
+  - {record: r, expr: 2, labels: {x: z}}
+- name: b
+  rules:
+  - {record: r, expr: 3}
+  - {record: r, expr: 4, labels: {x: y}}
+",
+    );
+    let [duplicate] = &file.expect("valid").duplicates[..] else {
+        panic!("not one")
+    };
+    assert_eq!((duplicate.name.as_str(), duplicate.line), ("r", 10));
+}
+
+#[test]
 fn a_broken_template_is_refused_at_its_line() {
     let file = |label: &str, summary: &str| {
         format!(
@@ -105,22 +204,22 @@ fn a_broken_template_is_refused_at_its_line() {
         (
             "x",
             "{{ $value",
-            "rules.yaml:8:16: invalid template of `summary`: an action is not closed with }}",
+            "rules.yaml:8:16: invalid template of the annotation `summary`: an action is not closed with }}",
         ),
         (
             "x",
-            "{{ if $value }}{{ query \"up\" | humanize }}{{ end }}",
-            "rules.yaml:8:16: invalid template of `summary`: the function query is not supported",
+            "{{ if $value }}{{ querry \"up\" | humanize }}{{ end }}",
+            "rules.yaml:8:16: invalid template of the annotation `summary`: the function querry is not supported",
         ),
         (
             "x",
             "{{ humanize ($vlaue) }}",
-            "rules.yaml:8:16: invalid template of `summary`: the variable $vlaue is not supported",
+            "rules.yaml:8:16: invalid template of the annotation `summary`: the variable $vlaue is not supported",
         ),
         (
             "{{ .Lables.job }}",
             "{{ range 1 }}",
-            "rules.yaml:3:18: invalid template of `team`: the field .Lables is not supported\nrules.yaml:8:16: invalid template of `summary`: range is not supported",
+            "rules.yaml:3:18: invalid template of the label `team`: the field .Lables is not supported\nrules.yaml:8:16: invalid template of the annotation `summary`: {{range}} without {{end}}",
         ),
     ] {
         assert_eq!(check(&file(label, summary)).expect_err("invalid"), expected);

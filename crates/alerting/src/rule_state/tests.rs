@@ -1,7 +1,11 @@
+use std::sync::LazyLock;
+
 use super::*;
 use crate::duration::parse_duration;
 
 const T0: i64 = 1_700_000_000_000;
+static NO_LABELS: LazyLock<Labels> = LazyLock::new(Labels::empty);
+static NO_ANSWERS: Answers = Answers::new();
 
 fn alerting(hold: &str, keep: &str) -> RuleState {
     RuleState::new(RuleConfig::Alerting(AlertingConfig {
@@ -17,8 +21,11 @@ fn alerting(hold: &str, keep: &str) -> RuleState {
 fn context(minute: i64, limit: usize) -> EvalContext<'static> {
     EvalContext {
         ts: UnixMillis(T0 + minute * 60_000),
+        sample_time: UnixMillis(T0 + minute * 60_000),
         limit,
         external_url: "",
+        external_labels: &NO_LABELS,
+        answers: &NO_ANSWERS,
     }
 }
 

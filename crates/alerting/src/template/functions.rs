@@ -1,85 +1,195 @@
 //! The functions of templates, with the results that Prometheus's have.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use regex::{Regex, RegexBuilder};
 
-use super::eval::Value;
-use super::number::{exponent_text_with, fixed_text, general_text};
+use super::eval::{Sample, Value};
+use super::humanize::{humanize, humanize_duration, humanize_timestamp, humanize1024, short};
+use super::printf::printf;
 use super::{TemplateData, TemplateError};
 use crate::duration::parse_duration;
 
 const REGEX_SIZE_BYTES_MAX: usize = 1 << 20;
-const WIDTH_MAX: usize = 256;
-/// Significant digits of the humanize functions.
-const DIGITS: usize = 4;
 
 pub(super) fn call(
     name: &str,
     arguments: &[Value],
     data: &TemplateData<'_>,
 ) -> Result<Value, TemplateError> {
-    let problem = |problem: String| TemplateError::Call {
-        function: name.to_owned(),
-        problem,
+    if let ("query", [query]) = (name, arguments) {
+        return ask(&query.text(), data);
+    }
+    let result = match NAMES.contains(&name) {
+        true => of_queries(name, arguments)
+            .or_else(|| of_numbers(name, arguments, data))
+            .or_else(|| of_texts(name, arguments, data))
+            .or_else(|| of_truth(name, arguments)),
+        false => return Err(TemplateError::Unsupported(format!("the function {name}"))),
     };
-    let result = match (name, arguments) {
-        ("humanize", [v]) => number(v).map(humanize).map(Value::Text),
-        ("humanize1024", [v]) => number(v).map(humanize1024).map(Value::Text),
-        ("humanizeDuration", [v]) => number(v).map(humanize_duration).map(Value::Text),
-        ("humanizePercentage", [v]) => {
-            number(v).map(|v| Value::Text(format!("{}%", general_text(v * 100.0, Some(DIGITS)))))
-        }
-        ("humanizeTimestamp", [v]) => number(v).and_then(humanize_timestamp).map(Value::Text),
-        ("title", [v]) => Ok(Value::Text(title(&v.text()))),
-        ("toUpper", [v]) => Ok(Value::Text(v.text().to_uppercase())),
-        ("toLower", [v]) => Ok(Value::Text(v.text().to_lowercase())),
-        ("stripPort", [v]) => Ok(Value::Text(strip_port(&v.text()).to_owned())),
-        ("stripDomain", [v]) => Ok(Value::Text(strip_domain(&v.text()))),
-        ("externalURL", []) => Ok(Value::Text(data.external_url.to_owned())),
-        ("parseDuration", [v]) => parse_duration(&v.text())
-            .map(|duration| Value::Float(duration.as_secs_f64()))
-            .map_err(|error| error.to_string()),
-        ("match", [pattern, text]) => {
-            regex(&pattern.text()).map(|regex| Value::Bool(regex.is_match(&text.text())))
-        }
-        ("reReplaceAll", [pattern, with, text]) => regex(&pattern.text()).map(|regex| {
-            Value::Text(
-                regex
-                    .replace_all(&text.text(), with.text().as_str())
-                    .into_owned(),
-            )
-        }),
-        ("printf", [format, values @ ..]) => printf(&format.text(), values).map(Value::Text),
-        ("print", values) => Ok(Value::Text(values.iter().map(Value::text).collect())),
-        ("len", [Value::Labels(labels)]) => Ok(count(labels.len())),
-        ("len", [v]) => Ok(count(v.text().len())),
-        ("index", [Value::Labels(labels), key]) => Ok(Value::Text(
-            labels.get(&key.text()).unwrap_or_default().to_owned(),
-        )),
-        ("not", [v]) => Ok(Value::Bool(!v.is_true())),
-        ("and", [.., last]) => Ok(arguments
-            .iter()
-            .find(|v| !v.is_true())
-            .unwrap_or(last)
-            .clone()),
-        ("or", [.., last]) => Ok(arguments
-            .iter()
-            .find(|v| v.is_true())
-            .unwrap_or(last)
-            .clone()),
-        ("eq", [first, others @ ..]) if !others.is_empty() => {
-            Ok(Value::Bool(others.iter().any(|other| equal(first, other))))
-        }
-        ("ne", [a, b]) => Ok(Value::Bool(!equal(a, b))),
-        ("lt" | "le" | "gt" | "ge", [a, b]) => ordered(name, a, b).map(Value::Bool),
-        (known, _) if NAMES.contains(&known) => Err(format!(
+    let result = result.unwrap_or_else(|| {
+        Err(format!(
             "cannot be called with {} such arguments",
             arguments.len()
-        )),
-        (other, _) => {
-            return Err(TemplateError::Unsupported(format!("the function {other}")));
+        ))
+    });
+    result.map_err(|problem| TemplateError::Call {
+        function: name.to_owned(),
+        problem,
+    })
+}
+
+/// What a function came to; `None` when it takes no such arguments.
+type Outcome = Option<Result<Value, String>>;
+
+fn ask(query: &str, data: &TemplateData<'_>) -> Result<Value, TemplateError> {
+    let samples = match data.answers.get(query) {
+        Some(Ok(samples)) => samples,
+        Some(Err(problem)) => {
+            return Err(TemplateError::Call {
+                function: "query".to_owned(),
+                problem: problem.clone(),
+            });
         }
+        None => return Err(TemplateError::Unanswered(query.to_owned())),
     };
-    result.map_err(problem)
+    let sample = |(labels, value): &(_, f64)| Sample {
+        labels: Clone::clone(labels),
+        value: *value,
+    };
+    Ok(Value::Samples(Arc::new(
+        samples.iter().map(sample).collect(),
+    )))
+}
+
+fn of_queries(name: &str, arguments: &[Value]) -> Outcome {
+    Some(Ok(match (name, arguments) {
+        ("first", [Value::Samples(samples)]) => match samples.first() {
+            Some(sample) => Value::Sample(sample.clone()),
+            None => return Some(Err("the query gave nothing".to_owned())),
+        },
+        ("label", [label, Value::Sample(sample)]) => {
+            let text = sample.labels.get(&label.text());
+            Value::Text(text.unwrap_or_default().to_owned())
+        }
+        ("value", [Value::Sample(sample)]) => Value::Float(sample.value),
+        ("strvalue", [Value::Sample(sample)]) => {
+            let text = sample.labels.get("__value__");
+            Value::Text(text.unwrap_or_default().to_owned())
+        }
+        ("sortByLabel", [label, Value::Samples(samples)]) => {
+            let label = label.text();
+            let mut sorted = Vec::clone(samples);
+            sorted.sort_by(|a, b| a.labels.get(&label).cmp(&b.labels.get(&label)));
+            Value::Samples(Arc::new(sorted))
+        }
+        ("args", values) => Value::Args(values.to_vec()),
+        _ => return None,
+    }))
+}
+
+fn of_numbers(name: &str, arguments: &[Value], data: &TemplateData<'_>) -> Outcome {
+    if let ("now", []) = (name, arguments) {
+        return Some(Ok(Value::Float(data.seconds)));
+    }
+    let [value] = arguments else { return None };
+    let number = || number(value);
+    Some(match name {
+        "humanize" => number().map(humanize).map(Value::Text),
+        "humanize1024" => number().map(humanize1024).map(Value::Text),
+        "humanizeDuration" => number().map(humanize_duration).map(Value::Text),
+        "humanizePercentage" => {
+            number().map(|value| Value::Text(format!("{}%", short(value * 100.0))))
+        }
+        "humanizeTimestamp" | "toTime" => number().and_then(humanize_timestamp).map(Value::Text),
+        "toDuration" => number().map(go_duration).map(Value::Text),
+        "parseDuration" => parse_duration(&value.text())
+            .map(|duration| Value::Float(duration.as_secs_f64()))
+            .map_err(|error| error.to_string()),
+        _ => return None,
+    })
+}
+
+fn of_texts(name: &str, arguments: &[Value], data: &TemplateData<'_>) -> Outcome {
+    let text = |text: String| Some(Ok(Value::Text(text)));
+    match (name, arguments) {
+        ("title", [v]) => text(title(&v.text())),
+        ("toUpper", [v]) => text(v.text().to_uppercase()),
+        ("toLower", [v]) => text(v.text().to_lowercase()),
+        ("stripPort", [v]) => text(strip_port(&v.text()).to_owned()),
+        ("stripDomain", [v]) => text(strip_domain(&v.text())),
+        ("safeHtml", [v]) => text(v.text()),
+        ("html", values) => text(escaped_html(&print(values))),
+        ("js", values) => text(escaped_js(&print(values))),
+        ("urlquery", values) => text(escaped_url(&print(values))),
+        ("urlQueryEscape", [v]) => text(escaped_url(&v.text())),
+        ("graphLink", [v]) => text(format!(
+            "/graph?g0.expr={}&g0.tab=0",
+            escaped_url(&v.text())
+        )),
+        ("tableLink", [v]) => text(format!(
+            "/graph?g0.expr={}&g0.tab=1",
+            escaped_url(&v.text())
+        )),
+        ("externalURL", []) => text(data.external_url.to_owned()),
+        ("pathPrefix", []) => text(path(data.external_url).to_owned()),
+        ("match", [pattern, v]) => {
+            let regex = regex(&pattern.text());
+            Some(regex.map(|regex| Value::Bool(regex.is_match(&v.text()))))
+        }
+        ("reReplaceAll", [pattern, with, v]) => {
+            let with = with.text();
+            let replaced = |regex: Regex| regex.replace_all(&v.text(), &*with).into_owned();
+            Some(regex(&pattern.text()).map(replaced).map(Value::Text))
+        }
+        ("printf", [format, values @ ..]) => Some(printf(&format.text(), values).map(Value::Text)),
+        ("print", values) => text(print(values)),
+        ("println", values) => {
+            let texts: Vec<String> = values.iter().map(Value::text).collect();
+            text(format!("{}\n", texts.join(" ")))
+        }
+        _ => None,
+    }
+}
+
+fn of_truth(name: &str, arguments: &[Value]) -> Outcome {
+    Some(Ok(match (name, arguments) {
+        ("len", [Value::Labels(labels)]) => count(labels.len()),
+        ("len", [Value::Samples(samples)]) => count(samples.len()),
+        ("len", [Value::Args(values)]) => count(values.len()),
+        ("len", [v]) => count(v.text().len()),
+        ("index", [Value::Labels(labels), key]) => {
+            Value::Text(labels.get(&key.text()).unwrap_or_default().to_owned())
+        }
+        ("index", [Value::Samples(samples), Value::Integer(index)]) => {
+            let sample = usize::try_from(*index).ok().and_then(|at| samples.get(at));
+            match sample {
+                Some(sample) => Value::Sample(sample.clone()),
+                None => return Some(Err(format!("there is nothing at {index}"))),
+            }
+        }
+        ("slice", [Value::Text(text), from, to @ ..]) if to.len() <= 1 => {
+            return Some(slice(text, from, to.first()));
+        }
+        ("not", [v]) => Value::Bool(!v.is_true()),
+        ("and", [.., last]) => {
+            let first = arguments.iter().find(|v| !v.is_true());
+            first.unwrap_or(last).clone()
+        }
+        ("or", [.., last]) => {
+            let first = arguments.iter().find(|v| v.is_true());
+            first.unwrap_or(last).clone()
+        }
+        ("eq", [first, others @ ..]) if !others.is_empty() => {
+            Value::Bool(others.iter().any(|other| equal(first, other)))
+        }
+        ("ne", [a, b]) => Value::Bool(!equal(a, b)),
+        ("lt" | "le" | "gt" | "ge", [a, b]) => {
+            return Some(ordered(name, a, b).map(Value::Bool));
+        }
+        _ => return None,
+    }))
 }
 
 /// Whether a template can call it.
@@ -87,25 +197,46 @@ pub(super) fn exists(name: &str) -> bool {
     NAMES.contains(&name)
 }
 
-const NAMES: [&str; 27] = [
+const NAMES: [&str; 48] = [
+    "query",
+    "first",
+    "label",
+    "value",
+    "strvalue",
+    "sortByLabel",
+    "args",
     "humanize",
     "humanize1024",
     "humanizeDuration",
     "humanizePercentage",
     "humanizeTimestamp",
+    "toTime",
+    "toDuration",
+    "now",
+    "parseDuration",
     "title",
     "toUpper",
     "toLower",
     "stripPort",
     "stripDomain",
+    "safeHtml",
+    "html",
+    "js",
+    "urlquery",
+    "urlQueryEscape",
+    "graphLink",
+    "tableLink",
     "externalURL",
-    "parseDuration",
+    "pathPrefix",
     "match",
     "reReplaceAll",
     "printf",
     "print",
+    "println",
     "len",
     "index",
+    "slice",
+    "call",
     "not",
     "and",
     "or",
@@ -165,101 +296,6 @@ fn regex(pattern: &str) -> Result<Regex, String> {
     regex.map_err(|error| error.to_string())
 }
 
-fn short(value: f64) -> String {
-    general_text(value, Some(DIGITS))
-}
-
-fn humanize(value: f64) -> String {
-    if value == 0.0 || !value.is_finite() {
-        return short(value);
-    }
-    if value.abs() >= 1.0 {
-        return scaled_down(value, 1000.0, &["k", "M", "G", "T", "P", "E", "Z", "Y"]);
-    }
-    scaled_up(value)
-}
-
-fn humanize1024(value: f64) -> String {
-    if value.abs() <= 1.0 || !value.is_finite() {
-        return short(value);
-    }
-    scaled_down(
-        value,
-        1024.0,
-        &["ki", "Mi", "Gi", "Ti", "Pi", "Ei", "Zi", "Yi"],
-    )
-}
-
-fn scaled_down(mut value: f64, step: f64, prefixes: &[&str]) -> String {
-    let mut prefix = "";
-    for next in prefixes {
-        if value.abs() < step {
-            break;
-        }
-        prefix = next;
-        value /= step;
-    }
-    format!("{}{prefix}", short(value))
-}
-
-fn scaled_up(mut value: f64) -> String {
-    let mut prefix = "";
-    for next in ["m", "u", "n", "p", "f", "a", "z", "y"] {
-        if value.abs() >= 1.0 {
-            break;
-        }
-        prefix = next;
-        value *= 1000.0;
-    }
-    format!("{}{prefix}", short(value))
-}
-
-fn humanize_duration(value: f64) -> String {
-    if !value.is_finite() {
-        return short(value);
-    }
-    if value == 0.0 {
-        return "0s".to_owned();
-    }
-    if value.abs() < 1.0 {
-        return format!("{}s", scaled_up(value));
-    }
-    let sign = if value < 0.0 { "-" } else { "" };
-    let value = value.abs();
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "whole seconds are wanted; it saturates"
-    )]
-    let whole = value as i64;
-    let (seconds, minutes) = (whole % 60, whole / 60 % 60);
-    let (hours, days) = (whole / 3600 % 24, whole / 86_400);
-    if days != 0 {
-        format!("{sign}{days}d {hours}h {minutes}m {seconds}s")
-    } else if hours != 0 {
-        format!("{sign}{hours}h {minutes}m {seconds}s")
-    } else if minutes != 0 {
-        format!("{sign}{minutes}m {seconds}s")
-    } else {
-        format!("{sign}{}s", short(value))
-    }
-}
-
-/// Unix seconds as Go prints a time in UTC.
-fn humanize_timestamp(value: f64) -> Result<String, String> {
-    if !value.is_finite() {
-        return Ok(short(value));
-    }
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "saturates, and is range-checked below"
-    )]
-    let millis = (value * 1000.0) as i64;
-    let timestamp = jiff::Timestamp::from_millisecond(millis).map_err(|error| error.to_string())?;
-    Ok(timestamp
-        .strftime("%Y-%m-%d %H:%M:%S%.f +0000 UTC")
-        .to_string())
-}
-
 /// The first letter of each word in upper case.
 fn title(text: &str) -> String {
     let mut in_word = false;
@@ -298,116 +334,95 @@ fn strip_domain(host: &str) -> String {
     }
 }
 
-/// The part of Go's `printf` that templates use: flags `-+0` and space, width, precision, and the verbs
-/// `v s q d f F e g x X t %`.
-fn printf(format: &str, values: &[Value]) -> Result<String, String> {
-    let mut output = String::new();
-    let mut values = values.iter();
-    let mut rest = format;
-    while let Some((before, tail)) = rest.split_once('%') {
-        output.push_str(before);
-        let end = tail
-            .find(|c: char| c.is_alphabetic() || c == '%')
-            .ok_or("a verb is missing")?;
-        let (spec, tail) = tail.split_at(end);
-        let verb = tail.chars().next().unwrap_or('%');
-        rest = tail.get(verb.len_utf8()..).unwrap_or_default();
-        if verb == '%' {
-            output.push('%');
-        } else {
-            let value = values
-                .next()
-                .ok_or_else(|| format!("no value for %{spec}{verb}"))?;
-            output.push_str(&Spec::parse(spec)?.print(verb, value)?);
+/// As Go's `Sprint`: a space between two values that are no texts.
+fn print(values: &[Value]) -> String {
+    let is_text = |value: &Value| matches!(value, Value::Text(_));
+    let mut printed = String::new();
+    for (index, value) in values.iter().enumerate() {
+        let before = index.checked_sub(1).and_then(|index| values.get(index));
+        if before.is_some_and(|before| !is_text(before) && !is_text(value)) {
+            printed.push(' ');
         }
+        printed.push_str(&value.text());
     }
-    output.push_str(rest);
-    match values.next() {
-        Some(_) => Err("more values than verbs".to_owned()),
-        None => Ok(output),
+    printed
+}
+
+/// Bytes of a text from and to places that lie between characters.
+fn slice(text: &str, from: &Value, to: Option<&Value>) -> Result<Value, String> {
+    let place = |value: &Value| match value {
+        Value::Integer(at) => usize::try_from(*at).map_err(|error| error.to_string()),
+        other => Err(format!("{:?} is no place in a text", other.text())),
+    };
+    let (from, to) = (place(from)?, to.map_or(Ok(text.len()), place)?);
+    let part = text.get(from..to);
+    let part = part.ok_or_else(|| format!("{text:?} has nothing from {from} to {to}"))?;
+    Ok(Value::Text(part.to_owned()))
+}
+
+/// Seconds as Go prints a duration: `1h2m3.5s`, `20ms`.
+fn go_duration(seconds: f64) -> String {
+    let sign = if seconds < 0.0 { "-" } else { "" };
+    let Ok(duration) = Duration::try_from_secs_f64(seconds.abs()) else {
+        return short(seconds);
+    };
+    if duration.is_zero() {
+        return "0s".to_owned();
+    }
+    let (whole, rest) = (duration.as_secs(), duration.subsec_nanos());
+    if whole == 0 {
+        let (unit, name) = match rest {
+            1_000_000.. => (1e6, "ms"),
+            1_000.. => (1e3, "µs"),
+            _ => (1.0, "ns"),
+        };
+        return format!("{sign}{}{name}", f64::from(rest) / unit);
+    }
+    let mut text = sign.to_owned();
+    if whole >= 3600 {
+        text.push_str(&format!("{}h", whole / 3600));
+    }
+    if whole >= 60 {
+        text.push_str(&format!("{}m", whole / 60 % 60));
+    }
+    let fraction = format!("{rest:09}");
+    match fraction.trim_end_matches('0') {
+        "" => format!("{text}{}s", whole % 60),
+        digits => format!("{text}{}.{digits}s", whole % 60),
     }
 }
 
-/// What stands between the percent sign and the verb.
-struct Spec {
-    left: bool,
-    plus: bool,
-    space: bool,
-    zeros: bool,
-    width: usize,
-    precision: Option<usize>,
+fn path(url: &str) -> &str {
+    let after = url.split_once("://").map_or(url, |(_, after)| after);
+    let path = after
+        .find('/')
+        .and_then(|at| after.get(at..))
+        .unwrap_or_default();
+    path.split(['?', '#']).next().unwrap_or_default()
 }
 
-impl Spec {
-    fn parse(text: &str) -> Result<Self, String> {
-        let sizes = text.trim_start_matches(['-', '+', ' ', '0']);
-        let flags = text.strip_suffix(sizes).unwrap_or_default();
-        let (width, precision) = match sizes.split_once('.') {
-            Some((width, precision)) => (width, Some(precision)),
-            None => (sizes, None),
-        };
-        let size = |digits: &str| match digits {
-            "" => Ok(0),
-            digits => match digits.parse::<usize>() {
-                Ok(size) if size <= WIDTH_MAX => Ok(size),
-                _ => Err(format!("cannot print with %{text}")),
-            },
-        };
-        Ok(Self {
-            left: flags.contains('-'),
-            plus: flags.contains('+'),
-            space: flags.contains(' '),
-            zeros: flags.contains('0'),
-            width: size(width)?,
-            precision: precision.map(size).transpose()?,
-        })
-    }
+fn escaped_html(text: &str) -> String {
+    let escaped = text.replace('&', "&amp;").replace('<', "&lt;");
+    let escaped = escaped.replace('>', "&gt;").replace('"', "&#34;");
+    escaped.replace('\'', "&#39;")
+}
 
-    fn print(&self, verb: char, value: &Value) -> Result<String, String> {
-        let text = match (verb, value) {
-            // Go reads the plus of %+v as a wish for field names, not for a sign.
-            ('v', Value::Float(_) | Value::Integer(_)) => value.text(),
-            ('g', Value::Float(value)) => self.signed(general_text(*value, self.precision)),
-            ('f' | 'F', Value::Float(value)) => {
-                self.signed(fixed_text(*value, self.precision.unwrap_or(6)))
-            }
-            ('e', Value::Float(value)) => {
-                self.signed(exponent_text_with(*value, self.precision.unwrap_or(6)))
-            }
-            ('d', Value::Integer(value)) => self.signed(value.to_string()),
-            ('x', Value::Integer(value)) => format!("{value:x}"),
-            ('X', Value::Integer(value)) => format!("{value:X}"),
-            ('t' | 'v', Value::Bool(value)) => value.to_string(),
-            ('s' | 'v', Value::Text(text)) => match self.precision {
-                Some(precision) => text.chars().take(precision).collect(),
-                None => text.clone(),
-            },
-            ('q', Value::Text(text)) => format!("{text:?}"),
-            ('v' | 's', Value::Labels(_)) => value.text(),
-            (verb, value) => return Err(format!("cannot print {} with %{verb}", value.text())),
-        };
-        Ok(self.padded(text, matches!(value, Value::Float(_) | Value::Integer(_))))
-    }
+fn escaped_js(text: &str) -> String {
+    let escape = |c: char| match c {
+        '\\' | '\'' | '"' => format!("\\{c}"),
+        '<' | '>' | '&' | '=' | '\0'..='\x1f' => format!("\\u{:04X}", u32::from(c)),
+        other => other.to_string(),
+    };
+    text.chars().map(escape).collect()
+}
 
-    fn signed(&self, text: String) -> String {
-        match text.as_bytes().first() {
-            Some(b'-' | b'+') => text,
-            _ if self.plus => format!("+{text}"),
-            _ if self.space => format!(" {text}"),
-            _ => text,
+fn escaped_url(text: &str) -> String {
+    let escape = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+            char::from(byte).to_string()
         }
-    }
-
-    fn padded(&self, text: String, is_number: bool) -> String {
-        let missing = self.width.saturating_sub(text.chars().count());
-        if self.left {
-            return text + &" ".repeat(missing);
-        }
-        if self.zeros && is_number {
-            let digits = text.trim_start_matches(['-', '+']);
-            let sign = text.strip_suffix(digits).unwrap_or_default();
-            return format!("{sign}{}{digits}", "0".repeat(missing));
-        }
-        " ".repeat(missing) + &text
-    }
+        b' ' => "+".to_owned(),
+        other => format!("%{other:02X}"),
+    };
+    text.bytes().map(escape).collect()
 }

@@ -2,6 +2,7 @@
 
 use super::TemplateError;
 use super::eval::Value;
+use super::tokens::{Piece, Token, pieces};
 
 const DEPTH_MAX: usize = 32;
 
@@ -9,10 +10,40 @@ const DEPTH_MAX: usize = 32;
 pub(super) enum Node {
     Text(String),
     Output(Pipeline),
-    If {
-        arms: Vec<(Pipeline, Vec<Node>)>,
+    /// `$x := ...` or `$x = ...`.
+    Set {
+        name: String,
+        is_new: bool,
+        pipeline: Pipeline,
+    },
+    /// `if` and `with`: the first arm whose value is neither zero nor empty.
+    Choose {
+        arms: Vec<Arm>,
         otherwise: Vec<Node>,
     },
+    Range(Box<Range>),
+    Break,
+    Continue,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Arm {
+    /// `with`: the value is the dot inside.
+    pub(super) is_with: bool,
+    /// The variable that the value is given to.
+    pub(super) variable: Option<String>,
+    pub(super) pipeline: Pipeline,
+    pub(super) body: Vec<Node>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Range {
+    /// For the index or key, when there are two.
+    pub(super) key: Option<String>,
+    pub(super) element: Option<String>,
+    pub(super) pipeline: Pipeline,
+    pub(super) body: Vec<Node>,
+    pub(super) otherwise: Vec<Node>,
 }
 
 /// Commands; each gets the result of the one before as its last argument.
@@ -39,27 +70,11 @@ pub(super) enum Base {
     Nested(Pipeline),
 }
 
-#[derive(Debug, Clone, PartialEq)]
-enum Token {
-    Word(String),
-    Variable(String),
-    Field(String),
-    Literal(Value),
-    Dot,
-    Pipe,
-    Open,
-    Close,
-}
-
-enum Piece {
-    Text(String),
-    Action(Vec<Token>),
-}
-
 pub(super) fn parse(text: &str) -> Result<Vec<Node>, TemplateError> {
     let mut parser = Parser {
         pieces: pieces(text)?.into_iter(),
         depth: 0,
+        loops: 0,
     };
     let (nodes, end) = parser.block()?;
     match end {
@@ -69,154 +84,8 @@ pub(super) fn parse(text: &str) -> Result<Vec<Node>, TemplateError> {
     }
 }
 
-fn syntax(message: impl Into<String>) -> TemplateError {
+pub(super) fn syntax(message: impl Into<String>) -> TemplateError {
     TemplateError::Syntax(message.into())
-}
-
-fn unsupported(what: &str) -> TemplateError {
-    TemplateError::Unsupported(what.to_owned())
-}
-
-fn pieces(text: &str) -> Result<Vec<Piece>, TemplateError> {
-    let mut pieces = Vec::new();
-    let mut rest = text;
-    let mut trim_next = false;
-    while let Some((before, action)) = rest.split_once("{{") {
-        let (action, trim_before) = match action.strip_prefix('-') {
-            Some(trimmed) if trimmed.starts_with(char::is_whitespace) => (trimmed, true),
-            _ => (action, false),
-        };
-        pieces.push(Piece::Text(trimmed(before, trim_next, trim_before)));
-        let (action, after) = split_action(action)?;
-        trim_next = action.ends_with('-') && action.len() > 1;
-        let action = if trim_next {
-            action.trim_end_matches('-')
-        } else {
-            action
-        };
-        if !action.trim_start().starts_with("/*") {
-            pieces.push(Piece::Action(tokens(action)?));
-        }
-        rest = after;
-    }
-    pieces.push(Piece::Text(trimmed(rest, trim_next, false)));
-    Ok(pieces)
-}
-
-fn trimmed(text: &str, start: bool, end: bool) -> String {
-    let text = if start { text.trim_start() } else { text };
-    let text = if end { text.trim_end() } else { text };
-    text.to_owned()
-}
-
-/// The inside of an action and what follows its `}}`; braces in strings do not count.
-fn split_action(text: &str) -> Result<(&str, &str), TemplateError> {
-    let mut quote = None;
-    let mut escaped = false;
-    for (index, c) in text.char_indices() {
-        match quote {
-            Some('"') if escaped => escaped = false,
-            Some('"') if c == '\\' => escaped = true,
-            Some(open) if c == open => quote = None,
-            Some(_) => {}
-            None if matches!(c, '"' | '`') => quote = Some(c),
-            None => {
-                let (inside, tail) = text.split_at(index);
-                if let Some(after) = tail.strip_prefix("}}") {
-                    return Ok((inside, after));
-                }
-            }
-        }
-    }
-    Err(syntax("an action is not closed with }}"))
-}
-
-fn tokens(action: &str) -> Result<Vec<Token>, TemplateError> {
-    let mut tokens = Vec::new();
-    let mut rest = action.trim_start();
-    while let Some(first) = rest.chars().next() {
-        let (token, length) = token(first, rest)?;
-        tokens.push(token);
-        rest = rest.get(length..).unwrap_or_default().trim_start();
-    }
-    Ok(tokens)
-}
-
-fn token(first: char, rest: &str) -> Result<(Token, usize), TemplateError> {
-    let word_after = |skip: usize| {
-        let tail = rest.get(skip..).unwrap_or_default();
-        let end = tail
-            .find(|c: char| !c.is_alphanumeric() && c != '_')
-            .unwrap_or(tail.len());
-        let word = tail.get(..end).unwrap_or_default().to_owned();
-        (word, skip + end)
-    };
-    Ok(match first {
-        '|' => (Token::Pipe, 1),
-        '(' => (Token::Open, 1),
-        ')' => (Token::Close, 1),
-        '"' => quoted(rest)?,
-        '`' => {
-            let inside = rest.get(1..).and_then(|tail| tail.split_once('`'));
-            let (text, _) = inside.ok_or_else(|| syntax("a string is not closed"))?;
-            (Token::Literal(Value::Text(text.to_owned())), text.len() + 2)
-        }
-        '$' => {
-            let (name, length) = word_after(1);
-            (Token::Variable(name), length)
-        }
-        '.' => {
-            let (name, length) = word_after(1);
-            (
-                if name.is_empty() {
-                    Token::Dot
-                } else {
-                    Token::Field(name)
-                },
-                length,
-            )
-        }
-        c if c.is_ascii_digit() || c == '-' || c == '+' => number(rest)?,
-        c if c.is_alphabetic() || c == '_' => {
-            let (word, length) = word_after(0);
-            (Token::Word(word), length)
-        }
-        ':' | '=' | ',' => return Err(unsupported("an own variable")),
-        other => return Err(syntax(format!("unexpected {other:?}"))),
-    })
-}
-
-fn quoted(rest: &str) -> Result<(Token, usize), TemplateError> {
-    let mut escaped = false;
-    for (index, c) in rest.char_indices().skip(1) {
-        match c {
-            _ if escaped => escaped = false,
-            '\\' => escaped = true,
-            '"' => {
-                let literal = rest.get(..=index).unwrap_or_default();
-                let text: String = serde_json::from_str(literal)
-                    .map_err(|_| syntax(format!("cannot read the string {literal}")))?;
-                return Ok((Token::Literal(Value::Text(text)), index + 1));
-            }
-            _ => {}
-        }
-    }
-    Err(syntax("a string is not closed"))
-}
-
-fn number(rest: &str) -> Result<(Token, usize), TemplateError> {
-    let ends = |c: char| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '+' | '-'));
-    let text = rest
-        .get(..rest.find(ends).unwrap_or(rest.len()))
-        .unwrap_or_default();
-    let value = match text.parse::<i64>() {
-        Ok(integer) => Value::Integer(integer),
-        Err(_) => Value::Float(
-            text.parse()
-                .map_err(|_| syntax(format!("{text:?} is not a number")))?,
-        ),
-    };
-    Ok((Token::Literal(value), text.len()))
 }
 
 /// What ended a block: the text itself, an `else` with what follows it, or an `end`.
@@ -226,9 +95,17 @@ enum BlockEnd {
     Closed,
 }
 
+/// A block that is chosen by what its keyword is followed by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Keyword {
+    If,
+    With,
+}
+
 struct Parser {
     pieces: std::vec::IntoIter<Piece>,
     depth: usize,
+    loops: usize,
 }
 
 impl Parser {
@@ -248,57 +125,154 @@ impl Parser {
             };
             let rest = || tokens.get(1..).unwrap_or_default().to_vec();
             match keyword {
-                "if" => nodes.push(self.condition(rest())?),
+                "if" => nodes.push(self.choice(Keyword::If, rest())?),
+                "with" => nodes.push(self.choice(Keyword::With, rest())?),
+                "range" => nodes.push(self.range(rest())?),
                 "else" => return Ok((nodes, BlockEnd::Else(rest()))),
-                "end" => return Ok((nodes, BlockEnd::Closed)),
-                "range" | "with" | "define" | "template" | "block" | "break" | "continue" => {
-                    return Err(unsupported(keyword));
+                "end" if tokens.len() == 1 => return Ok((nodes, BlockEnd::Closed)),
+                "break" | "continue" if self.loops == 0 => {
+                    return Err(syntax(format!("{{{{{keyword}}}}} outside {{{{range}}}}")));
                 }
-                _ => nodes.push(Node::Output(whole_pipeline(tokens)?)),
+                "break" if tokens.len() == 1 => nodes.push(Node::Break),
+                "continue" if tokens.len() == 1 => nodes.push(Node::Continue),
+                "end" | "break" | "continue" => {
+                    return Err(syntax(format!("{keyword} is followed by something")));
+                }
+                "define" | "template" | "block" => {
+                    return Err(TemplateError::Unsupported(keyword.to_owned()));
+                }
+                _ => nodes.push(action(tokens)?),
             }
         }
         Ok((nodes, BlockEnd::Text))
     }
 
-    fn condition(&mut self, first: Vec<Token>) -> Result<Node, TemplateError> {
+    fn deeper(&mut self) -> Result<(), TemplateError> {
         self.depth += 1;
-        if self.depth > DEPTH_MAX {
-            return Err(syntax("nested too deeply"));
+        match self.depth > DEPTH_MAX {
+            true => Err(syntax("nested too deeply")),
+            false => Ok(()),
         }
+    }
+
+    fn choice(&mut self, keyword: Keyword, tokens: Vec<Token>) -> Result<Node, TemplateError> {
+        self.deeper()?;
         let mut arms = Vec::new();
-        let mut otherwise = Vec::new();
-        let mut condition = Some(whole_pipeline(first)?);
+        let mut otherwise = None;
+        let mut head = Some(arm(keyword, tokens)?);
         loop {
-            let (nodes, end) = self.block()?;
-            let closed = match condition.take() {
-                Some(pipeline) => {
-                    arms.push((pipeline, nodes));
-                    false
-                }
-                None => {
-                    otherwise = nodes;
-                    true
-                }
-            };
+            let (body, end) = self.block()?;
+            match head.take() {
+                Some(arm) => arms.push(Arm { body, ..arm }),
+                None => otherwise = Some(body),
+            }
             match end {
                 BlockEnd::Closed => break,
-                BlockEnd::Text => return Err(syntax("{{if}} without {{end}}")),
-                BlockEnd::Else(_) if closed => return Err(syntax("a second {{else}}")),
-                BlockEnd::Else(tokens) => condition = else_condition(tokens)?,
+                BlockEnd::Text => {
+                    return Err(syntax(format!("{} without {{{{end}}}}", name(keyword))));
+                }
+                BlockEnd::Else(_) if otherwise.is_some() => {
+                    return Err(syntax("a second {{else}}"));
+                }
+                BlockEnd::Else(mut tokens) => match tokens.first() {
+                    None => {}
+                    Some(Token::Word(word)) if name(keyword) == format!("{{{{{word}}}}}") => {
+                        head = Some(arm(keyword, tokens.split_off(1))?);
+                    }
+                    Some(_) => {
+                        return Err(syntax("{{else}} is followed by something other than if"));
+                    }
+                },
             }
         }
         self.depth -= 1;
-        Ok(Node::If { arms, otherwise })
+        Ok(Node::Choose {
+            arms,
+            otherwise: otherwise.unwrap_or_default(),
+        })
+    }
+
+    fn range(&mut self, tokens: Vec<Token>) -> Result<Node, TemplateError> {
+        self.deeper()?;
+        let (mut variables, tokens) = declared(tokens);
+        let pipeline = whole_pipeline(tokens)?;
+        let element = variables.pop();
+        self.loops += 1;
+        let (body, mut end) = self.block()?;
+        self.loops -= 1;
+        let mut otherwise = Vec::new();
+        if let BlockEnd::Else(tokens) = &end {
+            if !tokens.is_empty() {
+                return Err(syntax("{{else}} of {{range}} is followed by something"));
+            }
+            (otherwise, end) = self.block()?;
+        }
+        if !matches!(end, BlockEnd::Closed) {
+            return Err(syntax("{{range}} without {{end}}"));
+        }
+        self.depth -= 1;
+        Ok(Node::Range(Box::new(Range {
+            key: variables.pop(),
+            element,
+            pipeline,
+            body,
+            otherwise,
+        })))
     }
 }
 
-/// The condition of an `else if`; `None` for a plain `else`.
-fn else_condition(mut tokens: Vec<Token>) -> Result<Option<Pipeline>, TemplateError> {
-    match tokens.first() {
-        None => Ok(None),
-        Some(Token::Word(word)) if word == "if" => whole_pipeline(tokens.split_off(1)).map(Some),
-        Some(_) => Err(syntax("{{else}} is followed by something other than if")),
+fn name(keyword: Keyword) -> &'static str {
+    match keyword {
+        Keyword::If => "{{if}}",
+        Keyword::With => "{{with}}",
     }
+}
+
+fn arm(keyword: Keyword, tokens: Vec<Token>) -> Result<Arm, TemplateError> {
+    let (mut variables, tokens) = declared(tokens);
+    let variable = variables.pop();
+    if !variables.is_empty() {
+        return Err(syntax("two variables where there is one value"));
+    }
+    Ok(Arm {
+        is_with: keyword == Keyword::With,
+        variable,
+        pipeline: whole_pipeline(tokens)?,
+        body: Vec::new(),
+    })
+}
+
+/// Splits `$x :=` or `$i, $x :=` off.
+fn declared(mut tokens: Vec<Token>) -> (Vec<String>, Vec<Token>) {
+    let (names, length) = match tokens.as_slice() {
+        [Token::Variable(name), Token::Declare, ..] => (vec![name.clone()], 2),
+        [
+            Token::Variable(key),
+            Token::Comma,
+            Token::Variable(element),
+            Token::Declare,
+            ..,
+        ] => (vec![key.clone(), element.clone()], 4),
+        _ => return (Vec::new(), tokens),
+    };
+    let rest = tokens.split_off(length);
+    (names, rest)
+}
+
+fn action(mut tokens: Vec<Token>) -> Result<Node, TemplateError> {
+    let set = match tokens.as_slice() {
+        [Token::Variable(name), Token::Declare, ..] => Some((name.clone(), true)),
+        [Token::Variable(name), Token::Assign, ..] => Some((name.clone(), false)),
+        _ => None,
+    };
+    Ok(match set {
+        Some((name, is_new)) => Node::Set {
+            name,
+            is_new,
+            pipeline: whole_pipeline(tokens.split_off(2))?,
+        },
+        None => Node::Output(whole_pipeline(tokens)?),
+    })
 }
 
 fn whole_pipeline(tokens: Vec<Token>) -> Result<Pipeline, TemplateError> {
@@ -330,46 +304,62 @@ fn pipeline(tokens: &mut Tokens, depth: usize) -> Result<Pipeline, TemplateError
         }
     }
     if commands.iter().any(Vec::is_empty) {
-        Err(syntax("a command is missing"))
-    } else {
-        Ok(commands)
+        return Err(syntax("a command is missing"));
+    }
+    let is_value = |operand: &Operand| match operand {
+        Operand::Literal(_) => true,
+        Operand::Function(_) => false,
+        Operand::Path { base, fields } => *base == Base::Dot && fields.is_empty(),
+    };
+    match commands
+        .iter()
+        .skip(1)
+        .any(|command| command.first().is_some_and(is_value))
+    {
+        true => Err(syntax("something is piped into a value")),
+        false => Ok(commands),
     }
 }
 
 fn operand(token: Token, tokens: &mut Tokens, depth: usize) -> Result<Operand, TemplateError> {
-    let (base, mut fields) = match token {
+    let (base, first) = match token {
         Token::Literal(value) => return Ok(Operand::Literal(value)),
         Token::Word(word) => {
             return Ok(match word.as_str() {
                 "true" => Operand::Literal(Value::Bool(true)),
                 "false" => Operand::Literal(Value::Bool(false)),
+                "nil" => return Err(syntax("nil is not a command")),
                 _ => Operand::Function(word),
             });
         }
-        Token::Dot => (Base::Dot, Vec::new()),
-        Token::Field(name) => (Base::Dot, vec![name]),
-        Token::Variable(name) => (Base::Variable(name), field_chain(tokens)),
+        Token::Dot => return Ok(path(Base::Dot, Vec::new())),
+        Token::Field { name, .. } => (Base::Dot, Some(name)),
+        Token::Variable(name) => (Base::Variable(name), None),
         Token::Open => {
             let nested = pipeline(tokens, depth + 1)?;
             if tokens.next() != Some(Token::Close) {
                 return Err(syntax("a parenthesis is not closed"));
             }
-            (Base::Nested(nested), Vec::new())
+            (Base::Nested(nested), None)
         }
         Token::Pipe | Token::Close => return Err(syntax("a value is missing")),
+        Token::Declare | Token::Assign | Token::Comma => {
+            return Err(syntax("a variable is set where none can be"));
+        }
     };
-    if base == Base::Dot && !fields.is_empty() {
-        fields.extend(field_chain(tokens));
-    }
-    Ok(Operand::Path { base, fields })
-}
-
-fn field_chain(tokens: &mut Tokens) -> Vec<String> {
-    let mut fields = Vec::new();
-    while let Some(Token::Field(_)) = tokens.peek() {
-        if let Some(Token::Field(name)) = tokens.next() {
+    let mut fields: Vec<String> = first.into_iter().collect();
+    // What is set apart by a space is the next argument.
+    while let Some(Token::Field {
+        is_attached: true, ..
+    }) = tokens.peek()
+    {
+        if let Some(Token::Field { name, .. }) = tokens.next() {
             fields.push(name);
         }
     }
-    fields
+    Ok(path(base, fields))
+}
+
+fn path(base: Base, fields: Vec<String>) -> Operand {
+    Operand::Path { base, fields }
 }

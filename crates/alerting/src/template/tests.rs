@@ -7,10 +7,22 @@ fn check(value: f64, cases: &[(&str, &str)]) {
         ("job", "node"),
         ("app_name", "check out"),
     ]);
+    let series = |job: &str, value| (Labels::from_pairs([("job", job)]), value);
+    let answers = Answers::from([
+        (
+            "up".to_owned(),
+            Ok(vec![series("web", 1.0), series("api", 0.5)]),
+        ),
+        ("none".to_owned(), Ok(Vec::new())),
+        ("bad".to_owned(), Err("no such metric".to_owned())),
+    ]);
     let data = TemplateData {
         labels: &labels,
         value,
-        external_url: "http://vervet",
+        external_url: "http://vervet/base",
+        external_labels: &Labels::from_pairs([("cluster", "eu")]),
+        seconds: 60.5,
+        answers: &answers,
     };
     for (template, expected) in cases {
         assert_eq!(
@@ -43,7 +55,7 @@ fn labels_values_and_pipes() {
                 "NODE  |",
             ),
             ("{{ $labels.app_name | title }}", "Check Out"),
-            ("{{ $externalURL }}/x", "http://vervet/x"),
+            ("{{ $externalURL }}/x", "http://vervet/base/x"),
             ("a {{- /* note */ -}} b", "ab"),
             ("a {{- \" }} \" -}} b", "a }} b"),
             (
@@ -99,6 +111,101 @@ fn humanize_functions() {
 }
 
 #[test]
+fn queries_and_loops() {
+    check(
+        2.0,
+        &[
+            (
+                "{{ range query \"up\" }}{{ .Labels.job }}={{ .Value }} {{ end }}",
+                "web=1 api=0.5 ",
+            ),
+            (
+                "{{ range $i, $s := query \"up\" | sortByLabel \"job\" }}{{ if $i }}, {{ end }}{{ label \"job\" $s }}{{ end }}",
+                "api, web",
+            ),
+            (
+                "{{ query \"up\" | first | value | humanizePercentage }}",
+                "100%",
+            ),
+            ("{{ (query \"up\" | first).Labels.job }}", "web"),
+            (
+                "{{ range query \"none\" }}x{{ else }}nothing{{ end }}",
+                "nothing",
+            ),
+            (
+                "{{ range 5 }}{{ if eq . 1 }}{{ continue }}{{ end }}{{ if eq . 3 }}{{ break }}{{ end }}{{ . }}{{ end }}",
+                "02",
+            ),
+            (
+                "{{ range $name, $value := $externalLabels }}{{ $name }}:{{ $value }}{{ end }}",
+                "cluster:eu",
+            ),
+            (
+                "{{ len (query \"up\") }} {{ (index (query \"up\") 1).Value }}",
+                "2 0.5",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn own_variables_and_with() {
+    check(
+        2.0,
+        &[
+            (
+                "{{ $x := 1 }}{{ if true }}{{ $x = 2 }}{{ end }}{{ $x }}",
+                "2",
+            ),
+            (
+                "{{ $x := 1 }}{{ if true }}{{ $x := 2 }}{{ end }}{{ $x }}",
+                "1",
+            ),
+            ("{{ with $labels.job }}on {{ . }}{{ end }}", "on node"),
+            (
+                "{{ with $labels.absent }}on {{ . }}{{ else }}alone{{ end }}",
+                "alone",
+            ),
+            ("{{ with $x := $labels.job }}{{ $x }}{{ end }}", "node"),
+            (
+                "{{ with $labels.absent }}a{{ else with $labels.job }}b {{ . }}{{ end }}",
+                "b node",
+            ),
+            (
+                "{{ with args 1 \"b\" }}{{ .arg1 }}{{ $.Value }}{{ end }}",
+                "b2",
+            ),
+            (
+                "{{ $s := \"\" }}{{ range query \"up\" }}{{ $s = print $s .Labels.job }}{{ end }}{{ $s }}",
+                "webapi",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn functions_for_texts_and_times() {
+    check(
+        2.0,
+        &[
+            ("{{ print $labels.job .Value 3 }}", "node2 3"),
+            ("{{ .ExternalLabels.cluster }} {{ pathPrefix }}", "eu /base"),
+            (
+                "{{ graphLink \"up > 1\" }}",
+                "/graph?g0.expr=up+%3E+1&g0.tab=0",
+            ),
+            ("{{ html \"<a>\" }} {{ urlquery \"a b\" }}", "&lt;a&gt; a+b"),
+            (
+                "{{ now }} {{ toDuration 3661.5 }} {{ toDuration 0.02 }}",
+                "60.5 1h1m1.5s 20ms",
+            ),
+            ("{{ slice \"abcd\" 1 3 }}{{ println 1 \"a\" }}", "bc1 a\n"),
+            ("{{/* it's \" }} */}}x{{- /* y */ -}} z", "xz"),
+        ],
+    );
+}
+
+#[test]
 fn conditions() {
     check(
         5.0,
@@ -122,16 +229,32 @@ fn what_is_not_supported_is_named() {
         1.0,
         &[
             (
-                "{{ range query \"up\" }}x{{ end }}",
-                "<error expanding template: range is not supported>",
+                "{{ template \"x\" }}",
+                "<error expanding template: template is not supported>",
             ),
             (
-                "{{ query \"up\" }}",
-                "<error expanding template: the function query is not supported>",
+                "{{ nosuch \"up\" }}",
+                "<error expanding template: the function nosuch is not supported>",
             ),
             (
-                "{{ $x := 1 }}",
-                "<error expanding template: an own variable is not supported>",
+                "{{ $x }}",
+                "<error expanding template: the variable $x is not supported>",
+            ),
+            (
+                "{{ query \"other\" }}",
+                "<error expanding template: the query \"other\" was not answered>",
+            ),
+            (
+                "{{ query \"bad\" }}",
+                "<error expanding template: query: no such metric>",
+            ),
+            (
+                "{{ query \"none\" | first | value }}",
+                "<error expanding template: first: the query gave nothing>",
+            ),
+            (
+                "{{ range 2000000 }}{{ end }}",
+                "<error expanding template: it takes more than 1000000 steps>",
             ),
             (
                 "{{ $labels.job ",
@@ -154,4 +277,35 @@ fn what_is_not_supported_is_named() {
             "<error expanding template: nested too deeply>",
         )],
     );
+}
+
+#[test]
+fn only_what_no_data_could_expand_is_refused() {
+    for text in [
+        "{{ with .Foo }}{{ end }}",
+        "{{ range 1 }}{{ $x }}{{ end }}",
+        "{{ if true }}{{ $x := 1 }}{{ end }}{{ $x }}",
+        "{{ range $x := 1 }}{{ end }}{{ $x }}",
+        "{{ $x = 1 }}",
+        "{{ break }}",
+        "{{ end }}",
+        "{{ with 1 }}",
+        "{{ range 1 }}{{ else if 1 }}{{ end }}",
+        "{{ $value | 3 }}",
+        "{{ $value | }}",
+        "{{ }}",
+        "{{ (humanize 1 }}",
+        "{{ $a, $b := 1 }}",
+        "{{ first (nosuch 1) }}",
+    ] {
+        assert!(super::check(text).is_err(), "{text}");
+    }
+    for text in [
+        "{{ with query \"up\" }}{{ . | first | value }}{{ .Anything.below }}{{ end }}",
+        "{{ range $i, $e := query \"up\" }}{{ $i }}{{ $e.Labels.x }}{{ .Foo }}{{ end }}",
+        "{{- $x := 1 -}}{{ if $x }}{{ $x }}{{ else if 2 }}{{ end }}",
+        "{{ .Value | printf \"%.2f\" }}",
+    ] {
+        assert_eq!(super::check(text), Ok(()), "{text}");
+    }
 }
