@@ -1,5 +1,5 @@
-//! The commands that look after a store: `verify`, `journal`, `backup`, `restore`, `status`, `query`. Each exits 0 when all is well, 1 when it is not or the
-//! command failed, 78 when the configuration is invalid.
+//! The commands that look after a store: `verify`, `journal`, `backup`, `restore`, `status`, `query`, and those for rule files: `rules`.
+//! Each exits 0 when all is well, 1 when it is not or the command failed, 78 when the configuration is invalid.
 
 mod backup;
 mod human;
@@ -7,6 +7,7 @@ mod journal;
 mod place;
 mod progress;
 mod remote;
+mod rules;
 mod verify;
 
 use std::fmt::Display;
@@ -36,6 +37,8 @@ pub enum Operate {
     Status(remote::StatusArgs),
     /// Ask a running collector.
     Query(remote::QueryArgs),
+    /// Check rule files, or run their tests.
+    Rules(rules::RulesArgs),
 }
 
 impl Operate {
@@ -48,18 +51,25 @@ impl Operate {
             Self::Restore(args) => backup::run_restore(&args),
             Self::Status(args) => remote::status(&args),
             Self::Query(args) => remote::query(&args),
+            Self::Rules(args) => return finish(rules::run(&args)),
         };
-        match result {
-            Ok(true) => ExitCode::SUCCESS,
-            Ok(false) => ExitCode::from(EXIT_FAILURE),
-            Err(CliError::Config(message)) => {
-                complain(&message);
-                ExitCode::from(EXIT_CONFIG)
-            }
-            Err(CliError::Run(error)) => {
-                complain(&format!("{error:#}"));
-                ExitCode::from(EXIT_FAILURE)
-            }
+        finish(result.map(|is_well| match is_well {
+            true => ExitCode::SUCCESS,
+            false => ExitCode::from(EXIT_FAILURE),
+        }))
+    }
+}
+
+fn finish(result: Result<ExitCode, CliError>) -> ExitCode {
+    match result {
+        Ok(code) => code,
+        Err(CliError::Config(message)) => {
+            complain(&message);
+            ExitCode::from(EXIT_CONFIG)
+        }
+        Err(CliError::Run(error)) => {
+            complain(&format!("{error:#}"));
+            ExitCode::from(EXIT_FAILURE)
         }
     }
 }

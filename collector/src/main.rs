@@ -109,8 +109,9 @@ fn load(path: &std::path::Path) -> Result<CollectorConfig, Failure> {
 }
 
 fn validate(path: &std::path::Path) -> Result<(), Failure> {
-    if let Some(dir) = load(path)?.rules_dir {
-        check_rules(&dir).map_err(Failure::Config)?;
+    let config = load(path)?;
+    if let Some(dir) = &config.rules_dir {
+        check_rules(dir, config.promql).map_err(Failure::Config)?;
     }
     say(&format!("{}: valid", path.display()));
     Ok(())

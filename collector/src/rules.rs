@@ -1,6 +1,7 @@
 //! Joins the rules with the rest: queries go to the engine, samples back into ingest, notifications out.
 
 mod builtin;
+pub(crate) mod testing;
 mod webhook;
 
 use std::collections::BTreeMap;
@@ -22,7 +23,7 @@ use crate::metrics::Metrics;
 use crate::query::QueryService;
 
 pub use builtin::check_rules;
-pub(crate) use builtin::load_rules;
+pub(crate) use builtin::{check_expr, load_rules};
 pub(crate) use webhook::Webhooks;
 
 /// Answers the queries of rules.
@@ -53,17 +54,22 @@ impl RuleQuery for Queries {
                     message: error.to_string(),
                 }
             })?;
-            match value.value {
-                Value::Vector(samples) => Ok(samples
-                    .into_iter()
-                    .map(|sample| (sample.labels, sample.sample.value))
-                    .collect()),
-                Value::Scalar(sample) => Ok(vec![(Labels::empty(), sample.value)]),
-                Value::String { .. } | Value::Matrix(_) => Err(QueryFailure {
-                    message: "a rule must give an instant vector or a scalar".to_owned(),
-                }),
-            }
+            vector(value.value)
         })
+    }
+}
+
+/// The samples of a rule's query.
+fn vector(value: Value) -> Result<Vec<(Labels, f64)>, QueryFailure> {
+    match value {
+        Value::Vector(samples) => Ok(samples
+            .into_iter()
+            .map(|sample| (sample.labels, sample.sample.value))
+            .collect()),
+        Value::Scalar(sample) => Ok(vec![(Labels::empty(), sample.value)]),
+        Value::String { .. } | Value::Matrix(_) => Err(QueryFailure {
+            message: "a rule must give an instant vector or a scalar".to_owned(),
+        }),
     }
 }
 

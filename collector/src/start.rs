@@ -374,7 +374,7 @@ async fn open_rules(
             .unwrap_or_else(|| format!("http://{}", config.http)),
         ..ManagerConfig::default()
     };
-    let loaded = load_rules(config.rules_dir.as_deref())?;
+    let loaded = load_rules(config.rules_dir.as_deref(), config.promql)?;
     let refused: Vec<String> = loaded.errors.iter().map(ToString::to_string).collect();
     metrics
         .rule_errors

@@ -6,7 +6,9 @@ use anyhow::Context as _;
 use rust_embed::RustEmbed;
 use vervet_alerting::{GroupKind, Loaded, RuleFile, load_dir};
 use vervet_model::UnixMillis;
-use vervet_promql::{Engine, EngineOptions, Queryable, QueryableError, SelectRequest, Series};
+use vervet_promql::{
+    Engine, EngineOptions, Features, Queryable, QueryableError, SelectRequest, Series,
+};
 
 use crate::logql;
 
@@ -21,9 +23,9 @@ struct Shipped;
 ///
 /// # Errors
 /// A shipped file is not text, which a build cannot produce.
-pub(crate) fn load_rules(dir: Option<&Path>) -> anyhow::Result<Loaded> {
+pub(crate) fn load_rules(dir: Option<&Path>, features: Features) -> anyhow::Result<Loaded> {
     let loaded = match dir {
-        Some(dir) => load_dir(dir, &check_expr),
+        Some(dir) => load_dir(dir, &check_expr(features)),
         None => shipped()?,
     };
     for error in &loaded.errors {
@@ -36,8 +38,8 @@ pub(crate) fn load_rules(dir: Option<&Path>) -> anyhow::Result<Loaded> {
 ///
 /// # Errors
 /// Every mistake, a line each.
-pub fn check_rules(dir: &Path) -> Result<(), String> {
-    let errors = load_dir(dir, &check_expr).errors;
+pub fn check_rules(dir: &Path, features: Features) -> Result<(), String> {
+    let errors = load_dir(dir, &check_expr(features)).errors;
     let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
     if lines.is_empty() {
         Ok(())
@@ -55,7 +57,7 @@ fn shipped() -> anyhow::Result<Loaded> {
         let file = Shipped::get(&name).with_context(|| format!("{name} is not embedded"))?;
         let text =
             std::str::from_utf8(&file.data).with_context(|| format!("{name} is not text"))?;
-        match RuleFile::parse(&name, text, &check_expr) {
+        match RuleFile::parse(&name, text, &check_expr(Features::default())) {
             Ok(file) => loaded.groups.extend(file.groups),
             Err(errors) => loaded.errors.extend(errors),
         }
@@ -64,11 +66,11 @@ fn shipped() -> anyhow::Result<Loaded> {
 }
 
 /// Whether an expression is of its group's language.
-pub(crate) fn check_expr(kind: GroupKind, expr: &str) -> Result<(), String> {
-    match kind {
-        GroupKind::Metrics => check_promql(expr),
+pub(crate) fn check_expr(features: Features) -> impl Fn(GroupKind, &str) -> Result<(), String> {
+    move |kind, expr| match kind {
+        GroupKind::Metrics => check_promql(expr, features),
         GroupKind::Logs => match logql::parse(expr) {
-            Ok(logql::Query::Metric(query)) => check_promql(&query.promql),
+            Ok(logql::Query::Metric(query)) => check_promql(&query.promql, features),
             Ok(logql::Query::Logs(_)) => {
                 Err("a log query has no value; count it with count_over_time".to_owned())
             }
@@ -78,8 +80,11 @@ pub(crate) fn check_expr(kind: GroupKind, expr: &str) -> Result<(), String> {
 }
 
 /// Evaluates the expression over nothing, which finds every error that does not depend on data.
-fn check_promql(expr: &str) -> Result<(), String> {
-    let engine = Engine::new(EngineOptions::default());
+fn check_promql(expr: &str, features: Features) -> Result<(), String> {
+    let engine = Engine::new(EngineOptions {
+        features,
+        ..EngineOptions::default()
+    });
     engine
         .instant(&Nothing, expr, UnixMillis(0))
         .map(drop)

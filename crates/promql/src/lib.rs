@@ -43,7 +43,7 @@ pub use queryable::{
     Mark, Queryable, QueryableError, STALE_NAN, Sample, SelectLimits, SelectRequest, Series,
     StartSeries, StartTime, is_stale,
 };
-pub use series_store::SeriesStore;
+pub use series_store::{Appended, SeriesStore};
 pub use syntax::{QUERY_DEPTH_MAX, QUERY_TOKENS_MAX, parse_selector};
 pub use tree::{format_query, parse_query};
 pub use value::{InstantSample, QueryOutput, Value};

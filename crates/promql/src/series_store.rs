@@ -17,6 +17,17 @@ pub struct SeriesStore {
     starts: Vec<StartSeries>,
 }
 
+/// What became of a sample.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Appended {
+    /// Or it was there already.
+    Added,
+    /// Another value is there at its time.
+    Duplicate,
+    /// Something later is there.
+    OutOfOrder,
+}
+
 #[derive(Debug)]
 struct Stored {
     labels: Labels,
@@ -52,26 +63,30 @@ impl SeriesStore {
         stored.histograms.sort_by_key(|sample| sample.timestamp);
     }
 
-    /// Adds a sample, unless the series has one at its time or between it and `until`, as a store does that takes
-    /// nothing out of order; whether it was added. What is after `until` has not happened yet.
-    pub fn add_new(&mut self, labels: Labels, sample: Sample, until: i64) -> bool {
+    /// Adds a sample as a store does that takes nothing out of order. What is after `until` has not happened yet.
+    pub fn append(&mut self, labels: Labels, sample: Sample, until: i64) -> Appended {
         let stored = self.stored(labels);
-        let at = stored
-            .samples
-            .partition_point(|known| known.timestamp <= until);
-        let before = at.checked_sub(1).and_then(|last| stored.samples.get(last));
+        let samples = &stored.samples;
+        let at = samples.partition_point(|known| known.timestamp <= until);
+        let before = at.checked_sub(1).and_then(|last| samples.get(last));
         let histograms = &stored.histograms;
         let histogram = histograms.partition_point(|known| known.timestamp <= until);
-        let histogram = histogram
-            .checked_sub(1)
-            .and_then(|last| histograms.get(last));
+        let histogram = histogram.checked_sub(1);
+        let histogram = histogram.and_then(|last| histograms.get(last));
         let known = before.map(|known| known.timestamp);
         let known = known.max(histogram.map(|known| known.timestamp));
-        let is_new = known < Some(sample.timestamp);
-        if is_new {
-            stored.samples.insert(at, sample);
+        if known > Some(sample.timestamp) {
+            return Appended::OutOfOrder;
         }
-        is_new
+        if known == Some(sample.timestamp) {
+            let same = |known: &Sample| known.value.to_bits() == sample.value.to_bits();
+            return match before.is_some_and(same) {
+                true => Appended::Added,
+                false => Appended::Duplicate,
+            };
+        }
+        stored.samples.insert(at, sample);
+        Appended::Added
     }
 
     fn stored(&mut self, labels: Labels) -> &mut Stored {
@@ -167,14 +182,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sample_is_new_when_nothing_that_happened_is_at_its_time_or_later() {
+    fn a_sample_is_added_when_nothing_that_happened_is_at_its_time_or_later() {
         let labels = || Labels::from_pairs([(METRIC_NAME, "a")]);
         let sample = |timestamp, value| Sample { timestamp, value };
         let mut store = SeriesStore::default();
         store.add(labels(), vec![sample(10, 1.0), sample(30, 3.0)], Vec::new());
-        assert!(!store.add_new(labels(), sample(10, 5.0), 10));
-        assert!(!store.add_new(labels(), sample(5, 5.0), 10));
-        assert!(store.add_new(labels(), sample(20, 2.0), 20));
+        for (added, until, expected) in [
+            (sample(10, 5.0), 10, Appended::Duplicate),
+            (sample(10, 1.0), 10, Appended::Added),
+            (sample(5, 5.0), 10, Appended::OutOfOrder),
+            (sample(20, 2.0), 20, Appended::Added),
+        ] {
+            assert_eq!(store.append(labels(), added, until), expected, "{added:?}");
+        }
         let (_, samples, _) = store.iter().next().expect("a series");
         let values: Vec<f64> = samples.iter().map(|sample| sample.value).collect();
         assert_eq!(values, [1.0, 2.0, 3.0]);

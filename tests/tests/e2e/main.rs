@@ -23,5 +23,6 @@ mod harness;
 mod operate;
 mod plain_files;
 mod prometheus_clients;
+mod promtool;
 mod services;
 mod small_memory;
