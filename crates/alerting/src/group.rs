@@ -125,21 +125,11 @@ impl Group {
         let rules = self.config.rules.len();
         for index in 0..rules {
             let rule_started = with.clock.now();
-            let outcome = self.evaluate_rule(index, ts, with).await;
-            match &outcome {
-                Ok(changed) => evaluated.changed |= changed,
-                Err(error) => {
-                    // A limit that is exceeded drops alerts.
-                    evaluated.changed |= matches!(error, EvalError::Limit { .. });
-                    evaluated.failures += 1;
-                }
-            }
-            self.note(
-                index,
-                ts,
-                with.clock.now().since(rule_started),
-                outcome.err(),
-            );
+            let (changed, error) = self.evaluate_rule(index, ts, with).await;
+            evaluated.changed |= changed;
+            evaluated.failures += u64::from(error.is_some());
+            let took = with.clock.now().since(rule_started);
+            self.note(index, ts, took, error);
         }
         let mut state = self.state.lock();
         state.last_evaluation = Some(ts);
@@ -148,14 +138,34 @@ impl Group {
         evaluated
     }
 
+    /// Whether an alert came, went or changed, and what went wrong. When samples cannot be written the transition
+    /// stands all the same and must be saved.
     async fn evaluate_rule(
         &self,
         index: usize,
         ts: UnixMillis,
         with: Evaluation<'_>,
-    ) -> Result<bool, EvalError> {
+    ) -> (bool, Option<EvalError>) {
+        let Applied { samples, changed } = match self.apply_rule(index, ts, with).await {
+            Ok(applied) => applied,
+            // A limit that is exceeded drops alerts.
+            Err(error) => return (matches!(error, EvalError::Limit { .. }), Some(error)),
+        };
+        if samples.is_empty() {
+            return (changed, None);
+        }
+        let written = with.sink.append(samples).await;
+        (changed, written.err().map(EvalError::from))
+    }
+
+    async fn apply_rule(
+        &self,
+        index: usize,
+        ts: UnixMillis,
+        with: Evaluation<'_>,
+    ) -> Result<Applied, EvalError> {
         let Some(rule) = self.config.rules.get(index) else {
-            return Ok(false);
+            return Ok(Applied::default());
         };
         let at = UnixMillis(ts.0.saturating_sub(millis(self.query_offset)));
         let settings = with.settings;
@@ -174,21 +184,9 @@ impl Group {
         };
         let answers = answer(rule, context, &result, with).await;
         context.answers = &answers;
-        let Applied { samples, changed } = match self.state.lock().rules.get_mut(index) {
-            Some(state) => state.apply(context, result)?,
-            None => Applied::default(),
-        };
-        if samples.is_empty() {
-            return Ok(changed);
-        }
-        match with.sink.append(samples).await {
-            Ok(()) => Ok(changed),
-            Err(failure) if changed => {
-                // The transition stands and must be saved; only the samples are missing.
-                self.note(index, ts, Duration::ZERO, Some(failure.into()));
-                Ok(true)
-            }
-            Err(failure) => Err(failure.into()),
+        match self.state.lock().rules.get_mut(index) {
+            Some(state) => state.apply(context, result),
+            None => Ok(Applied::default()),
         }
     }
 

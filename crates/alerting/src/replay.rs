@@ -1,5 +1,8 @@
 //! Rules evaluated at moments that the caller names, for tests of rules: no schedule, no notifications, no saved state.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use vervet_model::{Clock, Labels, SystemClock, UnixMillis};
