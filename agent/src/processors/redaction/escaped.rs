@@ -15,9 +15,9 @@ pub(super) fn user_info(text: &[u8], sign: Range<usize>) -> Option<Range<usize>>
     let ends = |byte: &u8| *byte <= b' ' || b"\"'`<>&\\|".contains(byte);
     let near = near.split(ends).next()?;
     work::read(near.len());
-    let (colon, slash, at): (&[u8], &[u8], &[u8]) = match sign.len() > ONCE {
-        true => (b"%253a", b"%252f", b"%2540"),
-        false => (b"%3a", b"%2f", b"%40"),
+    let (colon, slash, at) = match sign.len() > ONCE {
+        true => (&b"%253a"[..], &b"%252f"[..], &b"%2540"[..]),
+        false => (&b"%3a"[..], &b"%2f"[..], &b"%40"[..]),
     };
     let authority = near.get(..position(near, slash).unwrap_or(near.len()))?;
     let at = authority

@@ -45,7 +45,7 @@ pub(super) enum Secrecy {
     Always,
     /// It is, unless it says what became of the secret.
     Sure,
-    /// It is, unless it says so or is a path: the shell's `PWD`.
+    /// It is, unless it says so or is a path: the shell's `PWD`, a key's file.
     Folder,
     /// It is, unless it looks like a count or a state.
     Likely,
@@ -145,7 +145,7 @@ impl SecretKey {
             keys.collect::<Vec<_>>()
         };
         let secrecy = |key: &str| match key {
-            "pwd" => Secrecy::Folder,
+            "pwd" | "private_key" => Secrecy::Folder,
             _ => Secrecy::Sure,
         };
         let sure = KEYS_DEFAULT.iter().map(|key| Self {

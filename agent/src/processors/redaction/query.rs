@@ -14,6 +14,9 @@ const NAME_MAX: usize = 64;
 const JUDGED_BYTES_MIN: usize = 16;
 /// Signs before a parameter in addresses that were escaped once more.
 pub(super) const SIGNS: [&str; 3] = ["%26", "\\u0026", "\\x26"];
+/// Signs behind their names there.
+const EQUALS: [&[u8]; 5] = [b"=", b"\\u003d", b"\\u003D", b"\\x3d", b"\\x3D"];
+const EQUALS_PERCENT: [&[u8]; 2] = [b"%3D", b"%3d"];
 
 /// The parameters whose values must not be seen.
 #[derive(Debug, Clone)]
@@ -81,11 +84,11 @@ impl QueryParameters {
         let is_name = |byte: &&u8| byte.is_ascii_alphanumeric() || b"_-.".contains(byte);
         let name = near.get(..near.iter().take_while(is_name).count())?;
         let behind = near.get(name.len()..)?;
-        let equals: &[&[u8]] = match is_percent {
-            true => &[b"%3D", b"%3d"],
-            false => &[b"=", b"\\u003d", b"\\u003D", b"\\x3d", b"\\x3D"],
+        let equals = match is_percent {
+            true => EQUALS_PERCENT.iter(),
+            false => EQUALS.iter(),
         };
-        let equals = equals.iter().find(|equals| behind.starts_with(equals))?;
+        let equals = equals.copied().find(|equals| behind.starts_with(equals))?;
         let is_judged = self.secrecy(name)?;
         let start = sign.end + name.len() + equals.len();
         let value = text.get(start..)?;
@@ -114,10 +117,14 @@ impl QueryParameters {
         let length = value.iter().take_while(|byte| !is_end(**byte)).count();
         work::read(length);
         let at = start + equals + 1;
-        // At the front of a text a name may be that of a signal or a symbol, or a state may follow: `sig=SIGTERM`.
+        // At the front of a text a name may be that of a signal or a symbol, or a state or the shell's folder may follow: `sig=SIGTERM`.
         let (value, behind) = value.split_at_checked(length)?;
         let is_form = start > 0 || behind.first() == Some(&b'&');
-        let is_said = || judged::is_constant(value) || states::is_state(value, behind);
+        let is_said = || {
+            judged::is_constant(value)
+                || judged::is_folder(value)
+                || states::is_state(value, behind)
+        };
         let is_value = is_value(value, is_judged) && (is_form || !is_said());
         is_value.then_some(at..at + length)
     }

@@ -6,7 +6,7 @@ const BYTES_MAX: usize = 96;
 /// Words of one that begins with none of [`BEGINNINGS`].
 const WORDS_MAX: usize = 3;
 /// Words that are one by themselves, or end one.
-const ALONE: [&[u8]; 22] = [
+const ALONE: [&[u8]; 30] = [
     b"missing",
     b"expired",
     b"invalid",
@@ -29,6 +29,14 @@ const ALONE: [&[u8]; 22] = [
     b"malformed",
     b"found",
     b"provided",
+    b"none",
+    b"set",
+    b"enabled",
+    b"disabled",
+    b"loaded",
+    b"created",
+    b"updated",
+    b"deleted",
 ];
 /// Words that one begins with.
 const BEGINNINGS: [&[u8]; 18] = [

@@ -7,7 +7,9 @@ fn check(text: &str, expected: &str) {
         .expect("built")
         .expect("keys");
     let mut covered = text.as_bytes().to_vec();
-    assignments.find(text.as_bytes(), |_, place| covered[place].fill(b'*'));
+    assignments.find(text.as_bytes(), &QueryParameters::defaults(), |_, place| {
+        covered[place].fill(b'*')
+    });
     assert_eq!(String::from_utf8_lossy(&covered), expected, "{text}");
 }
 
@@ -236,7 +238,7 @@ fn own_keys_are_whole_names_in_text_too() {
         .expect("keys");
     let found = |text: &str| {
         let mut found = Vec::new();
-        assignments.find(text.as_bytes(), |_, place| {
+        assignments.find(text.as_bytes(), &QueryParameters::defaults(), |_, place| {
             found.push(text[place].to_owned())
         });
         found

@@ -13,6 +13,8 @@ fn states_behind_keys_stay() {
         "{\"password\":[\"is too short (minimum is 8 characters)\"]}",
         "{\"password\":\"can't be blank\"}",
         "PWD=/srv/app OLDPWD=/srv",
+        "a private_key=/etc/ssl/private/key.pem",
+        "cookie: disabled",
         "token=T_STRING123",
         "sig=SIGTERM",
     ] {
