@@ -41,15 +41,26 @@ impl Noted {
 
     /// A value goes whole because of its key.
     pub(super) fn whole(&mut self, value: &Value<'_>) {
-        let Value::String(text) = value else {
-            return;
+        let text = match value {
+            Value::String(text) => text,
+            Value::Array(values) => return values.iter().for_each(|value| self.part(value)),
+            Value::Map(entries) => return entries.iter().for_each(|entry| self.part(&entry.value)),
+            _ => return,
         };
         let least = match text.bytes().all(|byte| byte.is_ascii_alphabetic()) {
             true => LETTERS_MIN,
             false => BYTES_MIN,
         };
         if text.len() >= least && self.wholes.len() < WHOLES_MAX {
-            self.wholes.push(text.clone().into_owned());
+            self.wholes.push(text.as_ref().to_owned());
+        }
+    }
+
+    /// A value goes with what is around it. Names may stand there, too.
+    fn part(&mut self, value: &Value<'_>) {
+        match value {
+            Value::String(text) if !judged::looks_secret(text.as_bytes(), false) => {}
+            value => self.whole(value),
         }
     }
 }
@@ -121,7 +132,7 @@ impl Redactor {
     /// Covers a value that the body hides; false when it must go.
     fn stays_hidden(&self, value: &mut Value<'_>, body: &mut Body<'_>, noted: &mut Noted) -> bool {
         match value {
-            Value::String(text) if body.hides(text) => {
+            Value::String(text) if body.hides(text.as_ref()) => {
                 noted.push(self.key_rule());
                 *text = Cow::Owned(self.covered(text));
                 !self.drop
