@@ -91,7 +91,8 @@ fn of_statement(text: &[u8], at: usize) -> Option<Range<usize>> {
     let length = value.iter().take_while(is_part).count();
     work::read(length);
     let start = text.len() - value.len();
-    let is_value = length > 0 && value.get(length) == Some(quote) && value.first() != Some(&b'<');
+    let is_text = value.get(..length)?.iter().any(u8::is_ascii_alphanumeric);
+    let is_value = is_text && value.get(length) == Some(quote) && value.first() != Some(&b'<');
     is_value.then_some(start..start + length)
 }
 
