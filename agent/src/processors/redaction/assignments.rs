@@ -210,7 +210,8 @@ fn value_of_key(
     (is_whole, secrecy): (bool, Secrecy),
     barren: &mut Barren,
 ) -> Option<Range<usize>> {
-    if secrecy.is_judged() && is_of_something_else(text, name.start) {
+    let is_other = secrecy.is_judged() && is_of_something_else(text, name.start);
+    if is_other || is_covers_name(text, &name) {
         return None;
     }
     let tail = names::tail(text.get(name.end..)?, is_whole);
@@ -228,6 +229,15 @@ fn value_of_key(
     }
     barren.add(&given.place, is_quoted(text, &given.place));
     None
+}
+
+/// Whether a key is the name of a rule in what stands for a secret: `<private_key:*>`.
+fn is_covers_name(text: &[u8], name: &Range<usize>) -> bool {
+    if text.get(name.end) != Some(&b':') {
+        return false;
+    }
+    let start = markup::name_start(text, name.start).checked_sub(1);
+    start.is_some_and(|start| value::begins_covered(text, start))
 }
 
 fn is_of_something_else(text: &[u8], at: usize) -> bool {

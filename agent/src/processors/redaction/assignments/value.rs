@@ -127,7 +127,7 @@ fn block(text: &[u8], first: usize) -> Option<Range<usize>> {
 }
 
 /// Whether there stands what stands for a secret already: `<key:*>`, `<key:1f3a5b7c9d0e>`.
-fn begins_covered(text: &[u8], at: usize) -> bool {
+pub(super) fn begins_covered(text: &[u8], at: usize) -> bool {
     const HASH_DIGITS: usize = 12;
     let value = text.get(at..).unwrap_or_default();
     let Some(inner) = value.strip_prefix(b"<") else {

@@ -69,6 +69,18 @@ fn secrets_are_found_behind_colours_and_escapes() {
 }
 
 #[test]
+fn what_stands_for_a_secret_gives_no_value_to_its_name() {
+    for text in [
+        "<private_key:*>%0A",
+        "'<secret:*>x'",
+        "<my_token:0a1b2c3d4e5f>x",
+        "a <password:*>",
+    ] {
+        stays(text);
+    }
+}
+
+#[test]
 fn tokens_within_words_stay() {
     for before in ["x", "7", "[36x", "m"] {
         stays(&format!("a{before}{}", key("ghp_", 36)));
