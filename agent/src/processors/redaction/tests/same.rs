@@ -47,10 +47,20 @@ fn attributes_that_the_body_hides_are_covered() {
         &[("bearer", "<key:*>"), ("n", "shop-frontend")],
     );
     check_record(
-        "level=info req_header=Cookie: sid=abcdef123456; theme=dark",
-        &[("sid", "abcdef123456;"), ("level", "info")],
+        "level=info req_header=Cookie: sid=abcdef123456; theme=dark path=/api/orders state=success",
+        &[
+            ("sid", "abcdef123456;"),
+            ("level", "info"),
+            ("path", "/api/orders"),
+            ("state", "success"),
+        ],
         "level=info req_header=Cookie: <key:*>",
-        &[("sid", "<key:*>"), ("level", "info")],
+        &[
+            ("sid", "<key:*>"),
+            ("level", "info"),
+            ("path", "/api/orders"),
+            ("state", "success"),
+        ],
     );
     check_record(
         "val=Basic dXNlcjpwYXNzd29yZDE=",

@@ -74,9 +74,12 @@ struct Body<'b> {
 }
 
 impl Body<'_> {
-    /// Whether all places of `text` in the body were covered.
+    /// Whether all places of `text` in the body were covered. Words and paths may stand by chance in what was.
     fn hides(&mut self, text: &str) -> bool {
-        if text.len() < BYTES_MIN || self.looks == 0 {
+        let is_part = |byte: u8| byte.is_ascii_alphabetic() || b" _-.".contains(&byte);
+        let is_words = text.len() < LETTERS_MIN && text.bytes().all(is_part);
+        let is_other = is_words || judged::is_place(text.as_bytes());
+        if text.len() < BYTES_MIN || is_other || self.looks == 0 {
             return false;
         }
         self.looks -= 1;
