@@ -376,6 +376,7 @@ impl Tailer {
                 self.sink.take_ready(file);
             }
         }
+        self.settle_loans();
     }
 
     /// Hands over what there is. While the way is blocked, files are still found and opened, so that what they hold

@@ -16,12 +16,12 @@ impl Tailer {
         let Some(change) = self.changes.take() else {
             return;
         };
-        self.settle_loans();
         // Whatever is there now is no file that appeared under the new rules.
         self.due.sweep = Instant::now();
         self.find();
         self.take_whole_lines();
         self.flush();
+        self.settle_loans();
         if self.closed {
             return;
         }

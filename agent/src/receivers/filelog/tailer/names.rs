@@ -115,7 +115,9 @@ impl Tailer {
         });
         if !is_other {
             file.path = path;
-            self.note_rotated(id);
+            if has_other_name(file) {
+                self.note_rotated(id);
+            }
             return;
         }
         // The file is gone, and another one has got its inode.
@@ -189,9 +191,12 @@ impl Tailer {
             self.sink.note(&file, now);
         }
         self.keep_first_look(&mut file, opened);
+        let is_rotated = has_other_name(&file);
         self.files.insert(id, Box::new(file));
+        if is_rotated {
+            self.note_rotated(id);
+        }
         self.look_at(id);
-        self.note_rotated(id);
         // One that is idle costs no descriptor.
         if !self.unread.queued.contains(&id) {
             self.forget_first_look(id);

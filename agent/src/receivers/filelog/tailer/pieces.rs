@@ -8,7 +8,6 @@ use std::collections::HashMap;
 use std::time::Instant;
 
 use super::Tailer;
-use super::names::has_other_name;
 use crate::receivers::filelog::content;
 use crate::receivers::filelog::file::TailedFile;
 use crate::receivers::filelog::identity::FileId;
@@ -20,8 +19,8 @@ const DOCKER_ENDING: &str = "-json.log";
 /// Files that were rotated, and what is left of them.
 #[derive(Default)]
 pub(super) struct Pieces {
-    /// The file that was rotated last, by the name it was first read under.
-    rotated: HashMap<String, FileId>,
+    /// By the name they were first read under.
+    rotated: HashMap<String, Vec<FileId>>,
     loans: Vec<Loan>,
 }
 
@@ -39,15 +38,22 @@ impl Tailer {
         let Some(file) = self.files.get(&id) else {
             return;
         };
-        if file.gone_at.is_none() && !has_other_name(file) {
-            return;
+        let rotated = self.pieces.rotated.entry(file.first_name.clone());
+        let rotated = rotated.or_default();
+        if !rotated.contains(&id) {
+            rotated.push(id);
         }
-        let known = self.pieces.rotated.get(&file.first_name);
-        let known = known.and_then(|known| self.files.get(known));
-        let is_last = known.is_none_or(|known| known.seen_modified() <= file.seen_modified());
-        if is_last {
-            self.pieces.rotated.insert(file.first_name.clone(), id);
-        }
+    }
+
+    /// The file that was written before this one, under the name that both were first read under.
+    fn previous(&self, file: &TailedFile) -> Option<FileId> {
+        let rotated = self.pieces.rotated.get(&file.first_name)?;
+        let rotated = rotated.iter().filter(|id| **id != file.id);
+        let earlier = rotated
+            .filter_map(|id| self.files.get(id))
+            .filter(|known| known.seen_modified() <= file.seen_modified());
+        let last = earlier.max_by_key(|known| known.seen_modified());
+        last.map(|known| known.id)
     }
 
     /// Before the first byte of an open file is read: whether it may be.
@@ -55,8 +61,7 @@ impl Tailer {
         if self.pieces.rotated.is_empty() || !file.is_at_beginning() || file.compression.is_some() {
             return true;
         }
-        let known = self.pieces.rotated.get(&file.first_name);
-        let Some(previous) = known.copied().filter(|known| *known != file.id) else {
+        let Some(previous) = self.previous(file) else {
             return true;
         };
         let Some(mut lender) = self.files.remove(&previous) else {
@@ -184,9 +189,11 @@ impl Tailer {
 
     /// Forgets a file that is given up.
     pub(super) fn forget_rotated(&mut self, file: &TailedFile) {
-        let rotated = &mut self.pieces.rotated;
-        if rotated.get(&file.first_name) == Some(&file.id) {
-            rotated.remove(&file.first_name);
+        if let Some(rotated) = self.pieces.rotated.get_mut(&file.first_name) {
+            rotated.retain(|id| *id != file.id);
+            if rotated.is_empty() {
+                self.pieces.rotated.remove(&file.first_name);
+            }
         }
     }
 }

@@ -155,3 +155,72 @@ async fn pieces_whose_rest_does_not_come_are_read_once() {
     assert_eq!(running.bodies()[3], "next");
     running.stop().await;
 }
+
+/// The agent is killed or stopped again and again, before and after it has read what stands on both sides of a rotation.
+#[tokio::test]
+async fn lines_in_pieces_come_once_whatever_is_rotated_and_killed() {
+    const ROUNDS: usize = 12;
+    for glob in ["*.log", "*.log*"] {
+        let (_directory, path, spec) = container(glob);
+        let (mut seen, mut positions, mut written) = (Vec::new(), Vec::new(), Vec::new());
+        for round in 0..ROUNDS {
+            let mut running = start(spec.clone(), std::mem::take(&mut positions));
+            let body = |what: &str| format!("{what} {round}");
+            let (first, torn, last) = (body("first"), body("torn, its rest"), body("last"));
+            let (between, after) = (body("between"), body("after"));
+            // So that the file has been read under its own name.
+            write_to(&path, &[&format!("stdout F {first}")]);
+            running
+                .until(|seen| seen.iter().any(|seen| seen.body == first))
+                .await;
+            write_to(&path, &["stdout P torn, ", &format!("stderr F {between}")]);
+            if round % 4 == 1 {
+                running.shutdown.cancel();
+            }
+            fs::rename(&path, beside(&path, &format!("0.log.{round}"))).expect("renamed");
+            write_to(&path, &[&format!("stderr F {after}"), "stdout P its "]);
+            if round % 4 == 2 {
+                running
+                    .until_metric("vervet_agent_filelog_behind_bytes{receiver=\"files\"} 0")
+                    .await;
+                running.shutdown.cancel();
+            }
+            write_to(
+                &path,
+                &[
+                    &format!("stdout F rest {round}"),
+                    &format!("stdout F {last}"),
+                ],
+            );
+            if round % 4 == 0 {
+                running
+                    .until(|seen| seen.iter().any(|seen| seen.body == last))
+                    .await;
+            }
+            written.extend([first, torn, last, between, after]);
+            match round % 3 {
+                // What has not been taken was not stored.
+                0 => {
+                    seen.append(&mut running.seen);
+                    positions.append(&mut running.positions);
+                    running.shutdown.cancel();
+                }
+                _ => {
+                    let (more, at) = running.stop().await;
+                    seen.extend(more);
+                    positions = at;
+                }
+            }
+        }
+        write_to(&path, &["stdout F the end"]);
+        written.push("the end".to_owned());
+        let mut running = start(spec, positions);
+        running.until_count(written.len() - seen.len()).await;
+        let (more, _) = running.stop().await;
+        seen.extend(more);
+        let mut seen: Vec<_> = seen.into_iter().map(|seen| seen.body).collect();
+        seen.sort();
+        written.sort();
+        assert_eq!(seen, written, "{glob}");
+    }
+}
