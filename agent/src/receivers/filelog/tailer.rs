@@ -261,8 +261,9 @@ impl Tailer {
             }
         }
         let deleted = self.deleted();
-        self.call_back_all();
+        // While the descriptors are there.
         let copies = self.copies_of(&deleted);
+        self.call_back_all();
         // Whole lines that wait for the rest of a trace go now; they will not be waited for later.
         for id in std::mem::take(&mut self.open) {
             if let Some(file) = self.files.get_mut(&id) {
