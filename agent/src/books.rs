@@ -36,6 +36,12 @@ use age::Ages;
 use gone::AllGone;
 use joined::Start;
 
+/// The reason for what a destination refused and is kept as a dead letter, and for what could not be kept.
+pub(crate) const REJECTED: &str = "rejected";
+pub(crate) const NOT_KEPT: &str = "rejected_not_kept";
+/// The reason for what a destination left out of a request it took.
+pub(crate) const LEFT_OUT: &str = "rejected_by_collector";
+
 /// One line of the books.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct BookLine {

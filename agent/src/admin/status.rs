@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use vervet_journal::{CursorStats, Journal, OnFull};
 use vervet_model::{Clock, UnixNanos};
 
-use crate::books::{BookLine, Books, PipelineLine, ReceiverLine};
+use crate::books::{BookLine, Books, LEFT_OUT, Loss, PipelineLine, ReceiverLine};
 use crate::budget::{MemoryUse, MemoryWatch};
 use crate::buffer::PositionKeeping;
 use crate::exporters::dead_letter::{DeadLetters, HeldLetters};
@@ -29,11 +29,9 @@ use crate::stops::{LostAtStops, Stops};
 use crate::tap::TapHub;
 
 /// The reason that books give for what `on_full: drop_oldest` took.
-const EVICTED: &str = "evicted_by_drop_oldest";
-/// The reason that books give for what a destination left out of a request it took.
-const LEFT_OUT: &str = "rejected_by_collector";
+const EVICTED: &str = Loss::Evicted.reason();
 /// The reason that books give for what cannot be read.
-const DAMAGED: &str = "lost_to_damage";
+const DAMAGED: &str = Loss::Damage.reason();
 /// How long a loss for lack of room is worth a warning. What was lost stays told beside the exporter.
 pub(crate) const LOSS_IS_RECENT: Duration = Duration::from_secs(3_600);
 /// A destination that has not answered for so long is worth a warning.

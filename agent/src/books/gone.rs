@@ -42,7 +42,7 @@ pub(crate) struct Gone {
 pub(super) struct AllGone(VecDeque<Gone>);
 
 impl Loss {
-    pub(crate) fn reason(self) -> &'static str {
+    pub(crate) const fn reason(self) -> &'static str {
         match self {
             Self::Evicted => "evicted_by_drop_oldest",
             Self::Damage => "lost_to_damage",

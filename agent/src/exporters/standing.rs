@@ -367,69 +367,89 @@ fn text(at: UnixNanos) -> String {
 #[derive(Debug)]
 pub(super) struct StandingsCollector(pub(super) Standings);
 
+/// A value, with the label that it has beside the exporter's name.
+type Sample = (Option<(&'static str, String)>, f64);
+/// A gauge's name, what it says, and its samples of one exporter.
+type StandingGauge = (
+    &'static str,
+    &'static str,
+    fn(&ExporterStanding) -> Vec<Sample>,
+);
+
+const GAUGES: [StandingGauge; 6] = [
+    (
+        "exporter_state",
+        "1 for what the exporter is at",
+        |standing| {
+            let states = ExporterState::ALL.into_iter();
+            let states = states.map(|state| {
+                let is_it = f64::from(u8::from(standing.state == state));
+                (Some(("state", state.as_str().to_owned())), is_it)
+            });
+            states.collect()
+        },
+    ),
+    (
+        "exporter_state_timestamp_seconds",
+        "Since when the exporter is at that",
+        |standing| vec![(None, seconds(standing.since_unix_nano))],
+    ),
+    (
+        "exporter_failed_attempts",
+        "Failed attempts of the requests that are tried again",
+        |standing| {
+            #[expect(clippy::cast_precision_loss, reason = "a count of attempts")]
+            let attempts = standing.attempts as f64;
+            vec![(None, attempts)]
+        },
+    ),
+    (
+        "exporter_next_attempt_timestamp_seconds",
+        "When a failed request is tried again",
+        |standing| {
+            let next = standing.next_attempt_unix_nano.into_iter();
+            next.map(|at| (None, seconds(at))).collect()
+        },
+    ),
+    (
+        "exporter_last_error_timestamp_seconds",
+        "When the last error was",
+        |standing| {
+            let error = standing.last_error.iter().map(|error| {
+                let text = format!("{}: {}", error.status, error.message);
+                let label = ("error", cut(&text, ERROR_LABEL_BYTES_MAX));
+                (Some(label), seconds(error.at_unix_nano))
+            });
+            error.collect()
+        },
+    ),
+    (
+        "exporter_last_left_out_timestamp_seconds",
+        "When the destination last left records out of a request it took",
+        |standing| {
+            let left_out = standing.left_out.iter().map(|left_out| {
+                let label = ("message", cut(&left_out.message, ERROR_LABEL_BYTES_MAX));
+                (Some(label), seconds(left_out.at_unix_nano))
+            });
+            left_out.collect()
+        },
+    ),
+];
+
 impl Collector for StandingsCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let all = self.0.all();
-        let mut gauge = |name: &str, help: &str, samples: Vec<(Labels, f64)>| {
+        for (name, help, samples) in GAUGES {
             let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
-            for (labels, value) in samples {
-                ConstGauge::new(value).encode(family.encode_family(&labels)?)?;
+            for (exporter, standing) in &all {
+                for (label, value) in samples(standing) {
+                    let mut labels: Labels = vec![("exporter", exporter.clone())];
+                    labels.extend(label);
+                    ConstGauge::new(value).encode(family.encode_family(&labels)?)?;
+                }
             }
-            Ok::<_, fmt::Error>(())
-        };
-        let of = |name: &String| -> Labels { vec![("exporter", name.clone())] };
-        let states = all.iter().flat_map(|(name, standing)| {
-            ExporterState::ALL.into_iter().map(|state| {
-                let mut labels = of(name);
-                labels.push(("state", state.as_str().to_owned()));
-                (labels, f64::from(u8::from(standing.state == state)))
-            })
-        });
-        let states = states.collect();
-        gauge("exporter_state", "1 for what the exporter is at", states)?;
-        let since = all.iter();
-        let since = since.map(|(name, one)| (of(name), seconds(one.since_unix_nano)));
-        let help = "Since when the exporter is at that";
-        gauge("exporter_state_timestamp_seconds", help, since.collect())?;
-        #[expect(clippy::cast_precision_loss, reason = "a count of attempts")]
-        let attempts = all
-            .iter()
-            .map(|(name, one)| (of(name), one.attempts as f64));
-        let help = "Failed attempts of the requests that are tried again";
-        gauge("exporter_failed_attempts", help, attempts.collect())?;
-        let next = all.iter().filter_map(|(name, one)| {
-            let at = one.next_attempt_unix_nano?;
-            Some((of(name), seconds(at)))
-        });
-        let help = "When a failed request is tried again";
-        gauge(
-            "exporter_next_attempt_timestamp_seconds",
-            help,
-            next.collect(),
-        )?;
-        let errors = all.iter().filter_map(|(name, one)| {
-            let error = one.last_error.as_ref()?;
-            let mut labels = of(name);
-            let text = format!("{}: {}", error.status, error.message);
-            labels.push(("error", cut(&text, ERROR_LABEL_BYTES_MAX)));
-            Some((labels, seconds(error.at_unix_nano)))
-        });
-        let help = "When the last error was";
-        gauge(
-            "exporter_last_error_timestamp_seconds",
-            help,
-            errors.collect(),
-        )?;
-        let left_out = all.iter().filter_map(|(name, one)| {
-            let left_out = one.left_out.as_ref()?;
-            let mut labels = of(name);
-            let message = cut(&left_out.message, ERROR_LABEL_BYTES_MAX);
-            labels.push(("message", message));
-            Some((labels, seconds(left_out.at_unix_nano)))
-        });
-        let name = "exporter_last_left_out_timestamp_seconds";
-        let help = "When the destination last left records out of a request it took";
-        gauge(name, help, left_out.collect())
+        }
+        Ok(())
     }
 }
 

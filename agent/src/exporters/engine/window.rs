@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use vervet_model::Signal;
 
 use super::super::lane::{Fate, Part, Settlement};
-use crate::books::{Books, Loss};
+use crate::books::{Books, LEFT_OUT, Loss, NOT_KEPT, REJECTED};
 use crate::buffer::{Amount, Totals};
 
 #[derive(Debug, Default)]
@@ -152,9 +152,9 @@ impl Slot {
         let left_out = share(rest, Part::Records(fate.left_out));
         books.delivered(exporter, signal, rest.minus(left_out));
         for (reason, dropped) in [
-            ("rejected", refused),
-            ("rejected_not_kept", not_kept),
-            ("rejected_by_collector", left_out),
+            (REJECTED, refused),
+            (NOT_KEPT, not_kept),
+            (LEFT_OUT, left_out),
         ] {
             if !dropped.is_zero() {
                 books.dropped(exporter, signal, reason, dropped);
