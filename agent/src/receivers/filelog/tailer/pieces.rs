@@ -180,6 +180,7 @@ impl Tailer {
         };
         let resource = self.resource_of(&file);
         let attached = file.attach_again(&self.framing, resource);
+        let attached = self.count_kept(&file, attached);
         self.unread.push(&file);
         self.files.insert(id, file);
         if let Err(error) = attached {
