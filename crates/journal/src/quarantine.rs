@@ -64,7 +64,8 @@ pub(crate) fn quarantine_file(
 ) -> io::Result<()> {
     let folder = folder(dir);
     fs.create_dir_all(&folder)?;
-    fs.rename(path, &folder.join(name))
+    fs.rename(path, &folder.join(name))?;
+    fs.sync_dir(&folder)
 }
 
 pub(crate) fn folder(dir: &Path) -> PathBuf {
@@ -101,6 +102,8 @@ pub(crate) fn copy_aside(
         .iter()
         .any(|entry| entry.name == name && entry.len == bytes)
     {
+        // Its name may be in the cache only, and the range is about to be cut.
+        fs.sync_dir(&folder)?;
         return Ok(Some(path));
     }
     let held_bytes: u64 = held.iter().map(|entry| entry.len).sum();
@@ -116,6 +119,7 @@ pub(crate) fn copy_aside(
         fs.remove(&path).ok();
         return Err(error);
     }
+    fs.sync_dir(&folder)?;
     Ok(Some(path))
 }
 

@@ -2,7 +2,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use vervet_journal::{
-    Cursor, Inspector, Journal, JournalConfig, JournalError, OnFull, RecoveryReport, SyncPolicy,
+    Cursor, FileSystem as _, Inspector, Journal, JournalConfig, JournalError, OnFull,
+    RecoveryReport, SyncPolicy,
 };
 
 use crate::sim::Disk;
@@ -34,6 +35,30 @@ fn a_full_volume_leaves_nothing_of_the_append_behind() {
         (2, 0, 0)
     );
     assert_eq!(sequences(&mut journal.cursor("main").unwrap()), [1, 2]);
+}
+
+#[test]
+fn the_copy_of_a_damaged_range_survives_a_power_cut() {
+    for seed in 0..32 {
+        let disk = Disk::default();
+        let (journal, _) = boot(&disk);
+        fill(&journal, 5);
+        drop(journal);
+        let fs = disk.mount();
+        let segment = fs.open_write(Path::new("/j/00000000000000000001.seg"));
+        let segment = segment.unwrap();
+        segment.write_at(b"rot", 60).unwrap();
+        segment.sync().unwrap();
+        let (journal, report) = boot(&disk);
+        let copy = report.quarantined[0].copy.clone().unwrap();
+        drop(journal);
+        disk.crash(seed);
+        let copy = disk
+            .mount()
+            .open_read(&copy)
+            .map(|copy| copy.len().unwrap());
+        assert_eq!(copy.ok(), Some(report.quarantined[0].bytes), "seed {seed}");
+    }
 }
 
 #[test]
