@@ -9,6 +9,8 @@
 //! nothing else, when recovery would have to read more than a segment, when the journal is full (they may hold its oldest
 //! segment) and at the end. No more is written for checkpoints than is appended.
 
+mod checkpoint;
+
 use std::collections::VecDeque;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -20,6 +22,8 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use vervet_journal::{Cursor, Entry, Journal, JournalError, RECORD_BYTES_LIMIT};
+
+use checkpoint::CHECKPOINT_INTERVAL;
 
 use super::keeping::PositionKeeping;
 use super::positions::Checkpoints;
@@ -33,12 +37,6 @@ use crate::pipeline::{BatchQueue, PipelineError, Queued, signed};
 use crate::stops::NOT_STORED;
 
 const GROUP_BYTES_MAX: usize = 2 << 20;
-/// Between two looks whether positions are to be stored.
-const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(1);
-/// Between two attempts to store them after one that has failed for another reason than room.
-const CHECKPOINT_RETRY: Duration = Duration::from_secs(5);
-/// Between two warnings that they cannot be stored.
-const CHECKPOINT_WARNING: Duration = Duration::from_secs(60);
 const RETRY_INTERVAL: Duration = Duration::from_millis(100);
 /// Between two looks whether a full volume has room again while nothing waits for it.
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
@@ -425,70 +423,6 @@ impl BufferWriter {
     fn count_drop(&self, queued: &Queued, reason: &'static str) {
         let (metrics, batch) = (&self.parts.metrics, &queued.batch);
         metrics.gave_up(&queued.receiver, batch.signal, reason, amount_of(queued));
-    }
-
-    fn is_dirty(&self) -> bool {
-        self.cursor
-            .as_ref()
-            .is_some_and(|cursor| cursor.committed() < self.through)
-    }
-
-    /// Looks whether positions are to be stored.
-    async fn checkpoint(&mut self) {
-        self.next_checkpoint = Instant::now() + CHECKPOINT_INTERVAL;
-        self.has_news = false;
-        self.parts.books.forget_settled();
-        if self.is_dirty() && self.is_due() {
-            self.store_positions().await;
-        }
-    }
-
-    /// Whether a segment waits for nothing but the positions, or recovery would read more than one. Fewer bytes must not
-    /// have been appended than are written now.
-    fn is_due(&self) -> bool {
-        let holds_segment = self.journal.active_segment() != self.segment;
-        let is_much = self.unstored_bytes >= self.segment_bytes_max as u64;
-        self.unstored_bytes >= self.state_bytes && (holds_segment || is_much)
-    }
-
-    /// Stores positions and totals as of the last record. A failure is tried again; until then recovery reads more of the
-    /// journal.
-    async fn store_positions(&mut self) {
-        let Some(mut cursor) = self.cursor.take() else {
-            return;
-        };
-        let (checkpoints, through) = (Arc::clone(&self.checkpoints), self.through);
-        let segment = self.journal.active_segment();
-        // Nothing is appended meanwhile.
-        let (cursor, state_bytes, result) = blocking(move || {
-            let mut checkpoints = checkpoints.lock();
-            checkpoints.forget_over(StdInstant::now());
-            let state = checkpoints.encode();
-            drop(checkpoints);
-            let result = cursor.commit(through, &state);
-            (cursor, state.len() as u64, result)
-        })
-        .await;
-        self.cursor = Some(cursor);
-        let now = Instant::now();
-        match result {
-            Ok(()) => {
-                self.keeping.stored();
-                (self.unstored_bytes, self.state_bytes) = (0, state_bytes);
-                self.segment = segment;
-            }
-            Err(error) => {
-                self.keeping.failed(&error, self.parts.books.now());
-                self.has_news = true;
-                if !matches!(error, JournalError::NoSpace { .. }) {
-                    self.next_checkpoint = now + CHECKPOINT_RETRY;
-                }
-                if now >= self.next_warning {
-                    self.next_warning = now + CHECKPOINT_WARNING;
-                    tracing::warn!(%error, "file positions could not be stored, they are in the buffer still");
-                }
-            }
-        }
     }
 }
 

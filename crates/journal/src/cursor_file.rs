@@ -85,6 +85,14 @@ pub(crate) fn load(fs: &dyn FileSystem, path: &Path) -> io::Result<Loaded> {
     Ok(decode(&bytes))
 }
 
+/// What the last commit has replaced, or an interrupted one has left whole.
+pub(crate) fn load_before(fs: &dyn FileSystem, dir: &Path, name: &str) -> Option<StoredCursor> {
+    match load(fs, &temporary_path(dir, name)) {
+        Ok(Loaded::Intact(stored)) => Some(stored),
+        _ => None,
+    }
+}
+
 /// As [`load`], by another program than the cursor's: what it reads while there are two commits is written over meanwhile,
 /// and the next look finds a file that is whole.
 pub(crate) fn load_from_outside(fs: &dyn FileSystem, path: &Path) -> io::Result<Loaded> {

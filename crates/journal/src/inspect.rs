@@ -4,7 +4,10 @@
 //! running program the end of the last segment may be half written, and old segments may go while they are read;
 //! both are told from damage. Memory: as a reader, one window of 256 KiB or of one record.
 
-use std::collections::BTreeSet;
+mod cursors;
+
+pub use cursors::CursorView;
+
 use std::io;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -13,16 +16,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::acknowledged;
-use crate::cursor_file::{self, Loaded};
 use crate::error::JournalError;
 use crate::format::{
-    CURSOR_VERSION, RECORD_HEADER_BYTES, RecordHeader, SEGMENT_HEADER_BYTES, SEGMENT_VERSION,
-    SegmentHeader, decode_segment_header, parse_segment_file_name, segment_file_name,
+    RECORD_HEADER_BYTES, RecordHeader, SEGMENT_HEADER_BYTES, SEGMENT_VERSION, SegmentHeader,
+    decode_segment_header, parse_segment_file_name, segment_file_name,
 };
 use crate::fs::exact::read_full_at;
 use crate::fs::{FileSystem, JournalFile, OsFileSystem};
 use crate::journal::Record;
-use crate::known_cursors::KnownCursors;
 use crate::quarantine;
 use crate::scan::{Found, Scanner, first_record};
 
@@ -48,17 +49,6 @@ pub struct SegmentView {
     pub acknowledged: u64,
     /// First sequence of the segment behind it.
     pub ends_before: Option<u64>,
-}
-
-/// A cursor file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CursorView {
-    /// Its name.
-    pub name: String,
-    /// Highest committed sequence and the state beside it; `None` when the file is damaged.
-    pub stored: Option<(u64, Vec<u8>)>,
-    /// What the commit before a damaged one had committed, where that is there still: from there the cursor goes on.
-    pub before: Option<u64>,
 }
 
 /// A range of a segment that cannot be read as records.
@@ -160,66 +150,6 @@ impl Inspector {
     #[must_use]
     pub fn acknowledged(&self) -> u64 {
         acknowledged::load(&*self.fs, &self.dir).sequence
-    }
-
-    /// The cursors by name.
-    ///
-    /// # Errors
-    /// `Io` when they cannot be listed or read; `UnsupportedVersion`.
-    pub fn cursors(&self) -> Result<Vec<CursorView>, JournalError> {
-        let folder = cursor_file::folder(&self.dir);
-        let mut cursors = Vec::new();
-        let known = || {
-            let known = KnownCursors::load(&*self.fs, &self.dir);
-            known.map(|known| known.names().clone()).unwrap_or_default()
-        };
-        let files = self.names_in(&folder)?;
-        let files = files
-            .iter()
-            .filter_map(|file| cursor_file::parse_file_name(file));
-        let names: BTreeSet<String> = files.map(str::to_owned).chain(known()).collect();
-        for name in names {
-            let path = cursor_file::path(&self.dir, &name);
-            let stored = match cursor_file::load_from_outside(&*self.fs, &path) {
-                Ok(Loaded::Intact(stored)) => Some((stored.committed, stored.state)),
-                Ok(Loaded::Corrupt) => None,
-                Ok(Loaded::Newer { version }) => {
-                    let version_max = CURSOR_VERSION;
-                    return Err(JournalError::UnsupportedVersion {
-                        path,
-                        version,
-                        version_max,
-                    });
-                }
-                // It has just been removed, unless it is named still.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    if !known().contains(&name) {
-                        continue;
-                    }
-                    None
-                }
-                Err(error) if error.kind() == io::ErrorKind::IsADirectory => None,
-                Err(error) => return Err(JournalError::io("read", &path, error)),
-            };
-            let before = match &stored {
-                Some(_) => None,
-                None => self.commit_before(&name),
-            };
-            cursors.push(CursorView {
-                name,
-                stored,
-                before,
-            });
-        }
-        Ok(cursors)
-    }
-
-    fn commit_before(&self, name: &str) -> Option<u64> {
-        let spare = cursor_file::temporary_path(&self.dir, name);
-        match cursor_file::load(&*self.fs, &spare) {
-            Ok(Loaded::Intact(spare)) => Some(spare.committed),
-            _ => None,
-        }
     }
 
     /// Files of the quarantine: copies of corrupt ranges and cursors.

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::cursor_file::{self, CursorFile, Loaded, StoredCursor};
+use crate::cursor_file::{self, CursorFile, Loaded};
 use crate::error::JournalError;
 use crate::format::CURSOR_VERSION;
 use crate::known_cursors::{self, KnownCursors};
@@ -59,10 +59,7 @@ impl Recovery {
     fn replace_missing(&mut self, name: &str) {
         let dir = &self.config.dir;
         let path = cursor_file::path(dir, name);
-        let before = match cursor_file::load(&*self.fs, &cursor_file::temporary_path(dir, name)) {
-            Ok(Loaded::Intact(stored)) => stored,
-            _ => StoredCursor::default(),
-        };
+        let before = cursor_file::load_before(&*self.fs, dir, name).unwrap_or_default();
         let oldest = self.table.oldest_sequence() - 1;
         let released = before.committed.max(oldest);
         tracing::error!(
@@ -123,15 +120,14 @@ impl Recovery {
     /// The commit before is always safe: what it had settled was settled, and what was settled since is seen again as far as
     /// it is on disk. So is one that was interrupted: what it says is true, it was only not acknowledged.
     fn replace_cursor(&mut self, name: &str) -> u64 {
-        let spare = cursor_file::temporary_path(&self.config.dir, name);
-        let Ok(Loaded::Intact(spare)) = cursor_file::load(&*self.fs, &spare) else {
+        let Some(before) = cursor_file::load_before(&*self.fs, &self.config.dir, name) else {
             return self.restart_cursor(name);
         };
         if let Err(error) = self.restore_cursor(name) {
             tracing::warn!(%error, cursor = name, "cannot put the commit before in place of a corrupt cursor");
             return self.restart_cursor(name);
         }
-        let sequence = spare.committed;
+        let sequence = before.committed;
         tracing::error!(
             cursor = name,
             sequence,
