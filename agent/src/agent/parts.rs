@@ -343,7 +343,7 @@ impl Parts {
 
     pub(super) fn view(&self) -> SelfView {
         SelfView {
-            agent_id: self.shared.agent_id.clone(),
+            agent_id: self.shared.identity.id().clone(),
             metrics: self.shared.metrics.clone(),
             books: self.shared.books.clone(),
             journal: self.shared.journal.clone(),

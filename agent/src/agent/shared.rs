@@ -12,6 +12,7 @@ use vervet_model::Clock;
 use super::StartError;
 use super::component::Component;
 use super::listeners::Listeners;
+use crate::agent_id::AgentIdentity;
 use crate::books::Books;
 use crate::budget::MemoryWatch;
 use crate::buffer::{Checkpoints, JournalGap, PositionKeeping, blocking};
@@ -43,7 +44,7 @@ pub(super) struct Tokens {
 
 /// Lives as long as the agent, whatever its configuration becomes.
 pub(super) struct Shared {
-    pub(super) agent_id: Arc<str>,
+    pub(super) identity: AgentIdentity,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) metrics: Arc<AgentMetrics>,
     pub(super) books: Arc<Books>,
@@ -206,7 +207,7 @@ impl Shared {
         };
         let stop = self.tokens.give_up.child_token();
         let parts = ExporterParts {
-            agent_id: self.agent_id.to_string(),
+            identity: self.identity.clone(),
             dead_letters: Arc::clone(&self.dead_letters),
             books: Arc::clone(&self.books),
             gaps: Arc::clone(&self.gaps),

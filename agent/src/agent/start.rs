@@ -11,7 +11,7 @@ use super::orphans;
 use super::parts::Parts;
 use super::shared::{Shared, Tokens};
 use super::{AgentOptions, RunningAgent};
-use crate::agent_id;
+use crate::agent_id::{self, AgentIdentity};
 use crate::books::{Books, BooksCollector};
 use crate::budget::system::System;
 use crate::budget::{BudgetCollector, MemoryBudget, MemoryWatch};
@@ -66,9 +66,9 @@ pub(super) async fn start(
     options: AgentOptions,
 ) -> Result<RunningAgent, StartError> {
     telemetry::install_tls_provider();
-    let (buffer, agent_id, stops) = open_buffer(&config, &options).await?;
-    let (shared, writer) = assemble(&config, options, buffer, (agent_id, stops));
-    let agent_id = Arc::clone(&shared.agent_id);
+    let (buffer, identity, stops) = open_buffer(&config, &options).await?;
+    let agent_id = Arc::clone(identity.id());
+    let (shared, writer) = assemble(&config, options, buffer, (identity, stops));
     let parts = Parts::start(shared, config).await?;
     let memory = parts.view().memory;
     tokio::spawn(memory.run(System::default(), parts.tokens().admin.clone()));
@@ -84,7 +84,7 @@ fn assemble(
     config: &AgentConfig,
     options: AgentOptions,
     buffer: Buffer,
-    (agent_id, stops): (String, Stops),
+    (identity, stops): (AgentIdentity, Stops),
 ) -> (Shared, BufferWriter) {
     let metrics = Arc::<AgentMetrics>::default();
     let books = Books::new(metrics.intake().clone(), Arc::clone(&options.clock));
@@ -117,7 +117,7 @@ fn assemble(
     let sender = sender.with_batch_bytes(buffer.segment_bytes_max / BATCHES_PER_SEGMENT);
     let (booked_sender, booked) = watch::channel(0);
     let shared = Shared {
-        agent_id: agent_id.into(),
+        identity,
         clock: options.clock,
         metrics: Arc::clone(&metrics),
         books: Arc::clone(&books),
@@ -151,11 +151,11 @@ fn assemble(
 async fn open_buffer(
     config: &AgentConfig,
     options: &AgentOptions,
-) -> Result<(Buffer, String, Stops), StartError> {
+) -> Result<(Buffer, AgentIdentity, Stops), StartError> {
     let (dir, disk_bytes) = (config.data_dir.clone(), config.disk_bytes);
     let fs = Arc::clone(&options.file_system);
-    let owned = config.clone();
-    let (buffer, report, agent_id, stops) = blocking(move || {
+    let (owned, now) = (config.clone(), options.clock.now());
+    let (buffer, report, identity, stops) = blocking(move || {
         let failed = |source| StartError::DataDir {
             path: dir.clone(),
             source,
@@ -170,12 +170,17 @@ async fn open_buffer(
             );
         }
         orphans::settle(&owned, &buffer.journal)?;
-        let agent_id = agent_id::load(&dir, buffer.is_new).map_err(failed)?;
-        Ok::<_, StartError>((buffer, report, agent_id, Stops::open(&dir)))
+        let held = agent_id::Held {
+            is_new: buffer.is_new,
+            oldest: buffer.journal.stats().oldest_sequence,
+            next: buffer.journal.last_sequence() + 1,
+        };
+        let identity = agent_id::load(&dir, held, now).map_err(failed)?;
+        Ok::<_, StartError>((buffer, report, identity, Stops::open(&dir)))
     })
     .await?;
     log_recovery("buffer", &config.data_dir.join("buffer"), &report);
-    Ok((buffer, agent_id, stops))
+    Ok((buffer, identity, stops))
 }
 
 /// Makes the data folder for its owner alone: names of files and their positions are in it. One in use that others may look

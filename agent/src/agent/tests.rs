@@ -2,6 +2,7 @@
 
 mod budgets;
 mod collector;
+mod copied;
 mod idle;
 mod lost_files;
 mod newcomers;

@@ -23,6 +23,7 @@ use super::retry::{Backoff, Failure, Verdict};
 use super::sender::{Packer, Sender};
 use super::standing::{self, Standing};
 use super::trouble::Trouble;
+use crate::agent_id::AgentIdentity;
 use crate::budget::MemoryPermit;
 use crate::health::StageHealth;
 
@@ -61,7 +62,7 @@ pub(super) struct Fate {
 /// What the lanes of an exporter share.
 pub(super) struct Shared {
     pub(super) name: String,
-    pub(super) agent_id: String,
+    pub(super) identity: AgentIdentity,
     pub(super) sender: Sender,
     pub(super) plain: Packer,
     pub(super) limiter: Limiter,
@@ -168,7 +169,7 @@ impl Shared {
             return;
         };
         let body = self.plain.plain().pack(&Bytes::new());
-        let source = Source::in_lane(&self.agent_id, sequence);
+        let source = self.identity.source(sequence);
         let sending = self.sender.send(signal, &body, Some(&source));
         let answer = timeout(ALIVE_ANSWER_MAX, sending).await;
         if !matches!(answer, Ok(Ok(_))) {
@@ -186,7 +187,7 @@ impl Shared {
             body,
             room: _until_settled,
         } = parcel;
-        let source = Source::in_lane(&self.agent_id, sequence);
+        let source = self.identity.source(sequence);
         match self.send(sequence, signal, &body, Some(&source)).await {
             Ok(accepted) => Fate {
                 left_out: self.left_out(signal, &accepted),

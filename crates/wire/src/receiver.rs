@@ -11,7 +11,7 @@ use crate::room::{Room, Unlimited};
 
 /// Metadata key: an agent's identity, stable per data directory.
 pub const AGENT_ID_KEY: &str = "vervet-agent-id";
-/// Metadata key: the journal sequence of the batch, increasing per agent and signal.
+/// Metadata key: the number of the batch, increasing per agent and signal.
 pub const SEQUENCE_KEY: &str = "vervet-sequence";
 /// Longest agent identity accepted (bytes).
 pub const AGENT_ID_BYTES_MAX: usize = 64;

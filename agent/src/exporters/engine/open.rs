@@ -21,6 +21,7 @@ use super::Exporter;
 use super::grant::Grant;
 use super::source::{self, Source};
 use super::window::Window;
+use crate::agent_id::AgentIdentity;
 use crate::books::Books;
 use crate::budget::MemoryBudget;
 use crate::buffer::{JournalGap, Totals};
@@ -47,7 +48,7 @@ pub(crate) fn cursor_name(exporter: &str) -> String {
 
 /// What an exporter shares with the rest of the agent.
 pub(crate) struct ExporterParts {
-    pub(crate) agent_id: String,
+    pub(crate) identity: AgentIdentity,
     pub(crate) dead_letters: Arc<DeadLetters>,
     pub(crate) books: Arc<Books>,
     /// What was missing in the journal when it was opened.
@@ -84,9 +85,9 @@ impl Exporter {
         let begin = (appended, through);
         let opened = source::open_cursor(journal, &cursor_name(name), begin)?;
         let (mut cursor, mut account, is_new) = opened;
-        let agent_id = match account.has_own_lanes {
-            true => format!("{}{}", parts.agent_id, own_lanes(name)),
-            false => parts.agent_id,
+        let identity = match account.has_own_lanes {
+            true => parts.identity.in_lanes_of(&own_lanes(name)),
+            false => parts.identity,
         };
         let may_lose = config.on_full == QueuePolicy::DropOldest;
         // Only such an exporter stores how far it may send; it may be another kind of one now.
@@ -106,7 +107,7 @@ impl Exporter {
         let lanes = usize::try_from(sender.lanes()).unwrap_or(1);
         let shared = Shared {
             name: name.to_owned(),
-            agent_id,
+            identity,
             sender,
             plain: packer.plain(),
             limiter: Limiter::new(concurrency_max),

@@ -17,6 +17,7 @@ use super::super::{
     ALIVE_INTERVAL, Exporter, ExporterMetrics, ExporterParts, OpenError, cursor_name,
 };
 use super::wait_until;
+use crate::agent_id::AgentIdentity;
 use crate::books::{BookLine, Books};
 use crate::budget::MemoryBudget;
 use crate::buffer::{Amount, Totals, encode_header, tell_of_evictions};
@@ -116,7 +117,7 @@ impl Rig {
         let stop = CancellationToken::new();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let parts = ExporterParts {
-            agent_id: "agent".to_owned(),
+            identity: AgentIdentity::plain("agent"),
             dead_letters: Arc::clone(&self.letters),
             books: Arc::clone(&self.books),
             gaps: Arc::default(),
