@@ -64,6 +64,8 @@ pub(super) struct World {
     readers: [Reader; 2],
     /// Where the third cursor was created, while it exists; two places when a failure left that open.
     third: BTreeSet<Option<u64>>,
+    /// As [`Reader::settled`].
+    third_settled: u64,
     /// Everything up to here may have been dropped from cursors that allow it, and so have these.
     floor: u64,
     taken: BTreeSet<u64>,
@@ -92,6 +94,8 @@ struct Reader {
     drops: bool,
     /// What is not committed up to here is under way; until the next start.
     held: u64,
+    /// It had settled all up to here before its file was damaged; it may go on from an older commit.
+    settled: u64,
     /// Its file was damaged and it started again without a state; until it commits.
     restarted: bool,
     /// Records that the budget has taken from it since the start.
@@ -114,6 +118,7 @@ impl World {
             undecided: Vec::new(),
             readers: [reader(), reader()],
             third: BTreeSet::from([None]),
+            third_settled: 0,
             floor: 0,
             taken: BTreeSet::new(),
             flipped: Vec::new(),
@@ -256,6 +261,9 @@ impl World {
                 reader.committed
             );
             reader.restarted |= restarted;
+            if let Some(settled) = reader.committed.first().filter(|_| damaged) {
+                reader.settled = reader.settled.max(*settled);
+            }
             let is_own = cursor.state() == state(committed);
             let may_be_empty = committed == 0 || reader.restarted;
             assert!(
@@ -291,6 +299,9 @@ impl World {
             "{found:?} of {:?}",
             self.third
         );
+        if let Some(settled) = self.third.iter().flatten().next().filter(|_| damaged) {
+            self.third_settled = self.third_settled.max(*settled);
+        }
         self.third = BTreeSet::from([found]);
     }
 
@@ -365,16 +376,17 @@ impl World {
 
     /// Whether a cursor waits for the record.
     fn is_needed(&self, sequence: u64) -> bool {
-        let waits =
-            |committed: Option<&u64>| committed.is_some_and(|committed| *committed < sequence);
+        let waits = |committed: Option<&u64>, settled: u64| {
+            committed.is_some_and(|committed| settled.max(*committed) < sequence)
+        };
         let third = self.third.iter().flatten().next();
         sequence > self.floor
             && !self.taken.contains(&sequence)
-            && (waits(third)
+            && (waits(third, self.third_settled)
                 || self
                     .readers
                     .iter()
-                    .any(|reader| waits(reader.committed.first())))
+                    .any(|reader| waits(reader.committed.first(), reader.settled)))
     }
 
     /// A cut end is told, with all that went with it, and nothing else is taken for one.
