@@ -1,6 +1,7 @@
 //! What appenders, cursors and the sync thread share.
 
 use std::any::Any;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -8,13 +9,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use parking_lot::{Mutex, RwLock};
 
 use crate::config::JournalConfig;
+use crate::cursor_file;
 use crate::error::JournalError;
 use crate::format::segment_file_name;
 use crate::fs::{FileSystem, JournalFile};
 use crate::journal::{Evicted, EvictionListener, Listener, Record};
-use crate::known_cursors::{KnownCursors, Names};
+use crate::known_cursors::{self, KnownCursors, Names};
 use crate::open_file::OpenFiles;
 use crate::quarantine::{CorruptRange, quarantine_range};
+use crate::recovery::LOCK_FILE;
 use crate::scan;
 use crate::stats::JournalStats;
 use crate::table::{Segment, Table};
@@ -34,8 +37,10 @@ pub(crate) struct Core {
     pub(crate) poisoned: AtomicBool,
     /// The last append found no room on the volume.
     pub(crate) volume_full: AtomicBool,
+    /// How often files were put back that somebody had removed.
+    put_back: AtomicU64,
     /// Held until the last clone of the journal and the last cursor are gone.
-    _lock: Box<dyn Any + Send + Sync>,
+    lock: Mutex<Box<dyn Any + Send + Sync>>,
 }
 
 /// Records around a segment that is taken.
@@ -75,7 +80,8 @@ impl Core {
             on_eviction: RwLock::default(),
             poisoned: AtomicBool::new(false),
             volume_full: AtomicBool::new(false),
-            _lock: lock,
+            put_back: AtomicU64::new(0),
+            lock: Mutex::new(lock),
         }
     }
 
@@ -136,6 +142,63 @@ impl Core {
             names.remove(name);
         }
         known.store(&*self.fs, &self.config.dir, names)
+    }
+
+    /// Makes the folders again, and takes the lock again, where somebody has removed them.
+    ///
+    /// # Errors
+    /// They cannot be made, or another journal has the folder by now.
+    pub(crate) fn put_back_folders(&self) -> io::Result<()> {
+        let dir = &self.config.dir;
+        self.fs.create_dir_all(dir)?;
+        self.fs.create_dir_all(&cursor_file::folder(dir))?;
+        let mut lock = self.lock.lock();
+        if self.fs.is_lock_gone(&**lock) {
+            *lock = self.fs.lock(&dir.join(LOCK_FILE))?;
+        }
+        drop(lock);
+        let mut known = self.known_cursors.lock();
+        let names: Names = self.table.lock().cursors.keys().cloned().collect();
+        known
+            .store_again(&*self.fs, dir, names)
+            .map_err(io::Error::other)
+    }
+
+    /// Whether somebody has removed what is in the folder of the cursors, or the folder.
+    pub(crate) fn lacks_cursor_list(&self) -> bool {
+        let path = cursor_file::folder(&self.config.dir).join(known_cursors::COPY_NAME);
+        let found = self.fs.open_read(&path);
+        found.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+    }
+
+    /// A folder and the active segment have been put back: what else is gone cannot be.
+    pub(crate) fn was_put_back(&self) {
+        self.put_back.fetch_add(1, Ordering::Relaxed);
+        let closed = self.table.lock().closed_firsts();
+        closed.into_iter().for_each(|first| {
+            self.lose_if_gone(first);
+        });
+    }
+
+    /// Gives up a closed segment whose file somebody has removed, while the active one is where it should be. False when
+    /// it is there, or that is not so.
+    pub(crate) fn lose_if_gone(&self, first: u64) -> bool {
+        let is_gone = |first: u64| match self.fs.open_read(&self.segment_path(first)) {
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
+            Ok(_) => false,
+        };
+        let active = self.table.lock().active_first();
+        if first == active || !is_gone(first) || is_gone(active) {
+            return false;
+        }
+        let is_lost = self.table.lock().lose_segment(first);
+        if is_lost {
+            tracing::error!(
+                path = %self.segment_path(first).display(),
+                "a segment was removed by somebody else, what no consumer had read of it is lost"
+            );
+        }
+        is_lost
     }
 
     pub(crate) fn set_eviction_listener(&self, listener: EvictionListener) {
@@ -219,6 +282,7 @@ impl Core {
             poisoned: self.poisoned.load(Ordering::Acquire),
             volume_full: self.volume_full.load(Ordering::Relaxed),
             last_sequence: self.last_sequence(),
+            put_back: load(&self.put_back),
             ..JournalStats::default()
         };
         self.table.lock().describe(&mut stats);

@@ -142,6 +142,13 @@ impl CursorFile {
             true => write_over(fs, &temporary, bytes),
             false => write_temporary(fs, &temporary, bytes),
         };
+        let written = match written {
+            // Somebody has removed the folder of the cursors; that of the journal its writer puts back.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && fs.list(dir).is_ok() => fs
+                .create_dir_all(&folder(dir))
+                .and_then(|()| write_temporary(fs, &temporary, &bytes)),
+            written => written,
+        };
         let written = written.map_err(|error| JournalError::io("commit", &path, error));
         if had_spare && matches!(written, Err(JournalError::NoSpace { .. })) {
             // It has grown; what there is of it is room for one that has not.

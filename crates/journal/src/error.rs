@@ -66,10 +66,12 @@ pub enum JournalError {
     #[error("an append needs at least one entry")]
     EmptyAppend,
     /// Another process, or another `Journal` in this one, has the folder open.
-    #[error("journal folder {} is in use by another process", path.display())]
+    #[error("the lock file {} is held by {}", path.display(), holder_text(*holder))]
     Locked {
         /// The lock file.
         path: PathBuf,
+        /// The process that holds it, if the system tells.
+        holder: Option<u32>,
     },
     /// A file was written by a newer version of this program. It is left untouched.
     #[error("{} has format version {version}, this program reads up to {version_max}", path.display())]
@@ -111,6 +113,13 @@ pub enum JournalError {
         /// The journal's last durable sequence.
         last_sequence: u64,
     },
+}
+
+fn holder_text(holder: Option<u32>) -> String {
+    match holder {
+        Some(pid) => format!("process {pid}, which has the folder in use"),
+        None => "another process, which has the folder in use".to_owned(),
+    }
 }
 
 impl JournalError {

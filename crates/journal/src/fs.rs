@@ -42,6 +42,14 @@ pub trait FileSystem: Send + Sync + 'static {
     /// Takes an exclusive lock on a file, created when absent, until the guard is dropped.
     /// `WouldBlock` when someone else has it.
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Any + Send + Sync>>;
+    /// The process that has locked a file, where that can be known. By default it cannot.
+    fn lock_holder(&self, _path: &Path) -> Option<u32> {
+        None
+    }
+    /// Whether the file that a guard has locked has been removed, so that it keeps nobody out. By default it has not.
+    fn is_lock_gone(&self, _guard: &(dyn Any + Send + Sync)) -> bool {
+        false
+    }
 }
 
 /// An open file. Offsets are explicit, so that handles can be shared.

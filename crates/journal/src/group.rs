@@ -74,6 +74,11 @@ impl GroupCommit {
         self.writer.lock().sync()
     }
 
+    /// Looks whether the active segment is where it should be.
+    pub(crate) fn look(&self) -> Result<(), JournalError> {
+        self.writer.lock().look()
+    }
+
     /// Takes appends again after a failed sync.
     pub(crate) fn mend(&self) -> Result<(), JournalError> {
         self.writer.lock().mend()

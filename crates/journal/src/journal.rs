@@ -15,7 +15,7 @@ use crate::format::SEGMENT_HEADER_BYTES;
 use crate::fs::{FileSystem, OsFileSystem};
 use crate::group::GroupCommit;
 use crate::quarantine;
-use crate::recovery::{Recovered, recover};
+use crate::recovery::{self, Recovered, recover};
 use crate::request::Request;
 use crate::stats::{JournalStats, RecoveryReport};
 use crate::sync_thread;
@@ -154,13 +154,24 @@ impl Journal {
         self.group.mend()
     }
 
-    /// Whether the volume takes `bytes` more, after an append failed with `NoSpace`: tries it with a file that goes at once.
+    /// Looks whether the active segment is where it should be. Where somebody has removed it, or the whole folder, it is made
+    /// again; closed segments that are gone then are lost, and counted. Appends look by themselves. Positions of cursors that are
+    /// gone come back with their next commits.
+    ///
+    /// # Errors
+    /// `Poisoned` when it cannot be made again: `mend` tries once more. `Io` when the folder is elsewhere.
+    pub fn look(&self) -> Result<(), JournalError> {
+        self.group.look()
+    }
+
+    /// Whether the volume takes `bytes` more, after an append failed with `NoSpace` or `Io`: tries it with files that go at once.
     ///
     /// # Errors
     /// `NoSpace`, `Io`.
     pub fn probe_volume(&self, bytes: usize) -> Result<(), JournalError> {
         let dir = &self.core.config.dir;
         cursor_file::probe(&*self.core.fs, dir, bytes)?;
+        recovery::probe(&*self.core.fs, dir)?;
         self.core.volume_full.store(false, Ordering::Relaxed);
         Ok(())
     }

@@ -64,6 +64,20 @@ impl KnownCursors {
         &self.names
     }
 
+    /// As `store`, also where nothing is new: what was stored may be gone.
+    ///
+    /// # Errors
+    /// As `store`.
+    pub(crate) fn store_again(
+        &mut self,
+        fs: &dyn FileSystem,
+        dir: &Path,
+        names: Names,
+    ) -> Result<(), JournalError> {
+        self.is_stored = false;
+        self.store(fs, dir, names)
+    }
+
     /// Makes `names` the list, durably in both copies.
     ///
     /// # Errors

@@ -31,10 +31,17 @@ use crate::writer::{Writer, create_segment};
 
 use segment::{ScannedSegment, scan_segment};
 
-const LOCK_FILE: &str = "lock";
+pub(crate) const LOCK_FILE: &str = "lock";
+/// Made and removed to see whether the folder takes files; a crash may leave it.
+const PROBE_FILE: &str = "probe";
 /// Gaps that are reported.
 const GAPS_MAX: usize = 1_024;
-const OWN_FILES: [&str; 3] = [LOCK_FILE, acknowledged::FILE_NAME, known_cursors::FILE_NAME];
+const OWN_FILES: [&str; 4] = [
+    LOCK_FILE,
+    acknowledged::FILE_NAME,
+    known_cursors::FILE_NAME,
+    PROBE_FILE,
+];
 const OWN_FOLDERS: [&str; 2] = ["cursors", "quarantine"];
 
 /// An opened journal, before anyone uses it.
@@ -91,10 +98,26 @@ pub(crate) fn recover(
     recovery.run(lock)
 }
 
+/// Whether a file can be made in the folder.
+pub(crate) fn probe(fs: &dyn FileSystem, dir: &Path) -> Result<(), JournalError> {
+    let path = dir.join(PROBE_FILE);
+    fs.create_new(&path)
+        .map(drop)
+        .or_else(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => Ok(()),
+            _ => Err(error),
+        })
+        .and_then(|()| fs.remove(&path))
+        .map_err(|error| JournalError::io("create", &path, error))
+}
+
 fn lock(fs: &dyn FileSystem, dir: &Path) -> Result<Box<dyn Any + Send + Sync>, JournalError> {
     let path = dir.join(LOCK_FILE);
     fs.lock(&path).map_err(|error| match error.kind() {
-        io::ErrorKind::WouldBlock => JournalError::Locked { path },
+        io::ErrorKind::WouldBlock => JournalError::Locked {
+            holder: fs.lock_holder(&path),
+            path,
+        },
         _ => JournalError::io("lock", &path, error),
     })
 }

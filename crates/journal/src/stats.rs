@@ -33,6 +33,14 @@ pub struct JournalStats {
     pub quarantined_ranges: u64,
     /// Bytes of those ranges.
     pub quarantined_bytes: u64,
+    /// How often a folder or an active segment that somebody had removed was put back since the journal was opened.
+    pub put_back: u64,
+    /// Closed segments that somebody has removed since the journal was opened.
+    pub lost_segments: u64,
+    /// Records of those.
+    pub lost_records: u64,
+    /// The last sequence of those; 0 when there are none.
+    pub lost_through: u64,
     /// Whether a failed sync has closed the journal for appends.
     pub poisoned: bool,
     /// Whether the last append found no room on the volume.

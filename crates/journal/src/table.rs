@@ -42,6 +42,9 @@ pub(crate) struct Table {
     pub(crate) lacks_cursors: bool,
     /// Nothing that is of no more use is deleted.
     pub(crate) keeps_all: bool,
+    pub(crate) lost_segments: u64,
+    pub(crate) lost_records: u64,
+    pub(crate) lost_through: u64,
     pub(crate) quarantined_ranges: u64,
     pub(crate) quarantined_bytes: u64,
 }
@@ -271,6 +274,27 @@ impl Table {
         losers
     }
 
+    /// Takes out a closed segment whose file is not there. False when it is not in the table, or not closed.
+    pub(crate) fn lose_segment(&mut self, first: u64) -> bool {
+        let closed = self.segments.len().saturating_sub(1);
+        let mut segments = self.segments.iter().take(closed);
+        let found = segments.position(|segment| segment.first == first);
+        let Some(lost) = found.and_then(|at| self.segments.remove(at)) else {
+            return false;
+        };
+        self.lost_segments += 1;
+        self.lost_records += lost.records;
+        self.lost_through = self.lost_through.max(lost.last);
+        true
+    }
+
+    /// First sequences of the closed segments.
+    pub(crate) fn closed_firsts(&self) -> Vec<u64> {
+        let closed = self.segments.len().saturating_sub(1);
+        let segments = self.segments.iter().take(closed);
+        segments.map(|segment| segment.first).collect()
+    }
+
     /// Whether the record is on disk, unless damage has taken it.
     pub(crate) fn has(&self, sequence: u64) -> bool {
         self.segment_for(sequence)
@@ -304,6 +328,9 @@ impl Table {
         let hidden = |segment: &Segment| segment.disk_bytes - segment.readable_bytes;
         stats.unreadable_bytes = self.segments.iter().map(hidden).sum();
         stats.oldest_sequence = self.oldest_sequence();
+        stats.lost_segments = self.lost_segments;
+        stats.lost_records = self.lost_records;
+        stats.lost_through = self.lost_through;
         stats.quarantined_ranges = self.quarantined_ranges;
         stats.quarantined_bytes = self.quarantined_bytes;
         stats.cursors = self

@@ -11,19 +11,22 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::acknowledged::AcknowledgedFile;
+use crate::acknowledged::{Acknowledged, AcknowledgedFile};
 use crate::config::SyncPolicy;
 use crate::core::Core;
 use crate::error::JournalError;
 use crate::format::{
     SEGMENT_HEADER_BYTES, SEGMENT_VERSION, encode_segment_header, segment_file_name,
 };
-use crate::fs::exact::write_all_at;
+use crate::fs::exact::{read_full_at, write_all_at};
 use crate::fs::{FileSystem, JournalFile};
 use crate::request::Request;
 use crate::scan::{Found, Scanner};
 use crate::table::Segment;
 use crate::volume::VolumeEvictions;
+
+/// What is copied at once of a segment that is put back.
+const COPY_BYTES: usize = 256 << 10;
 
 pub(crate) struct Writer {
     core: Arc<Core>,
@@ -128,7 +131,7 @@ impl Writer {
             return Ok(false);
         }
         self.core.counters.syncs.fetch_add(1, Ordering::Relaxed);
-        if let Err(error) = self.file.sync() {
+        if let Err(error) = self.file.sync().and_then(|()| self.keep_named()) {
             if self.core.config.sync == SyncPolicy::Always {
                 // Nothing after this length was acknowledged. If the cut fails too, recovery
                 // decides by checksums.
@@ -145,6 +148,62 @@ impl Writer {
         Ok(true)
     }
 
+    /// Looks whether the active segment and the folder of the cursors are where they should be, and puts them back if somebody
+    /// has removed them.
+    ///
+    /// # Errors
+    /// `Poisoned` when that cannot be done; `Io` when the file is elsewhere, with its folder.
+    pub(crate) fn look(&mut self) -> Result<(), JournalError> {
+        self.check_poison()?;
+        if let Err(error) = self.keep_named() {
+            return Err(self.poison(error));
+        }
+        let path = self.path();
+        let found = self.core.fs.open_read(&path);
+        found.map_err(|error| JournalError::io("find", &path, error))?;
+        if self.core.lacks_cursor_list() {
+            let put_back = self.core.put_back_folders();
+            let dir = &self.core.config.dir;
+            put_back.map_err(|error| JournalError::io("put back what is gone of", dir, error))?;
+            self.core.was_put_back();
+        }
+        Ok(())
+    }
+
+    /// A removed file takes what is written, and nobody finds it later.
+    fn keep_named(&mut self) -> io::Result<()> {
+        match self.file.links()? {
+            0 => self.put_back(),
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes the active segment again, as it was, from the file that has lost its name, which is read through its descriptor.
+    fn put_back(&mut self) -> io::Result<()> {
+        let (core, path) = (Arc::clone(&self.core), self.path());
+        tracing::error!(path = %path.display(), "somebody has removed the active segment, it is made again");
+        core.put_back_folders()?;
+        let dir = &core.config.dir;
+        // Somebody may have put a copy there.
+        self.remove_segment(self.first)?;
+        let file = create_segment(&*core.fs, dir, self.first)?;
+        copy(&*self.file, &*file, self.len)?;
+        file.sync()?;
+        self.file = file;
+        core.open_files.close(self.first);
+        let note = match self.unsynced_records {
+            0 => self.note.clone(),
+            _ => Vec::new(),
+        };
+        let now = Acknowledged {
+            sequence: self.durable_next - 1,
+            note,
+        };
+        self.acknowledged = AcknowledgedFile::open(&*core.fs, dir, &now);
+        core.was_put_back();
+        Ok(())
+    }
+
     /// Takes appends again after a failed sync or cut, once the disk lets everything that was not acknowledged be cut
     /// away for good and gives back what was. Nothing of the appends that failed is found later.
     ///
@@ -154,7 +213,7 @@ impl Writer {
         if self.poison.is_none() || self.core.config.sync != SyncPolicy::Always {
             return self.check_poison();
         }
-        if let Err(error) = self.cut_to_durable() {
+        if let Err(error) = self.keep_named().and_then(|()| self.cut_to_durable()) {
             self.poison = Some((self.path(), Arc::new(error)));
             return self.check_poison();
         }
@@ -277,6 +336,9 @@ impl Writer {
     /// Closes the active segment and starts the next one.
     fn rotate(&mut self) -> Result<(), JournalError> {
         self.sync()?;
+        if let Err(error) = self.keep_named() {
+            return Err(self.poison(error));
+        }
         let first = self.next_sequence;
         let path = self.core.segment_path(first);
         let file = match create_segment(&*self.core.fs, &self.core.config.dir, first) {
@@ -360,6 +422,23 @@ impl Writer {
             }),
         }
     }
+}
+
+/// Copies the first `bytes` of a file.
+fn copy(from: &dyn JournalFile, to: &dyn JournalFile, bytes: u64) -> io::Result<()> {
+    let mut piece = vec![0; COPY_BYTES];
+    let mut offset = 0;
+    while offset < bytes {
+        let left = usize::try_from(bytes - offset).unwrap_or(COPY_BYTES);
+        let piece = piece.get_mut(..left.min(COPY_BYTES)).unwrap_or_default();
+        let read = read_full_at(from, piece, offset)?;
+        write_all_at(to, piece.get(..read).unwrap_or_default(), offset)?;
+        if read == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        offset += read as u64;
+    }
+    Ok(())
 }
 
 /// Makes the file of a segment, durably. It takes no room before something is written to it.

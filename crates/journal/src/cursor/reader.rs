@@ -3,6 +3,7 @@
 //! At most one file is open, and whoever deletes it closes it ([`OpenFile`]): its room comes back though nobody reads on. The
 //! place in it stays, with what was read ahead.
 
+use std::io;
 use std::sync::Arc;
 
 use crate::core::Core;
@@ -157,6 +158,10 @@ impl Reader {
         // Looked at when the file is within reach of whoever deletes it: if it is gone since, nobody else closes it.
         if self.locate().is_none_or(|(now, ..)| now != first) {
             self.file.close(first);
+            return self.open_segment();
+        }
+        let is_missing = matches!(&opened, Err(error) if error.kind() == io::ErrorKind::NotFound);
+        if is_missing && self.core.lose_if_gone(first) {
             return self.open_segment();
         }
         let file = opened.map_err(|error| JournalError::io("open", &path, error))?;

@@ -93,6 +93,25 @@ impl FileSystem for OsFileSystem {
             Err(TryLockError::Error(error)) => Err(error),
         }
     }
+
+    fn lock_holder(&self, path: &Path) -> Option<u32> {
+        // Of each lock: number, kind, mode, access, process, device and inode, range.
+        let inode = std::fs::metadata(path).ok()?.ino().to_string();
+        let locks = std::fs::read_to_string("/proc/locks").ok()?;
+        locks.lines().find_map(|lock| {
+            let words: Vec<&str> = lock.split_whitespace().collect();
+            let [_, "FLOCK", _, _, process, file, ..] = words.as_slice() else {
+                return None;
+            };
+            let is_it = file.rsplit(':').next() == Some(&inode);
+            process.parse().ok().filter(|_| is_it)
+        })
+    }
+
+    fn is_lock_gone(&self, guard: &(dyn Any + Send + Sync)) -> bool {
+        let metadata = guard.downcast_ref::<File>().map(File::metadata);
+        metadata.is_some_and(|metadata| metadata.is_ok_and(|metadata| metadata.nlink() == 0))
+    }
 }
 
 /// `None` when it has been deleted since it was listed.

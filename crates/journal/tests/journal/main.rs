@@ -11,5 +11,6 @@ mod formats;
 mod life_cycle;
 mod lost_cursors;
 mod model;
+mod removed;
 mod sim;
 mod support;
