@@ -74,6 +74,10 @@ struct Book {
     /// On disk or not: what is gone is taken off when the book is shown.
     held: Held,
     gone: AllGone,
+    /// Of that, what was under way when it went: it may be delivered still.
+    uncertain: AllGone,
+    /// Up to where records are under way.
+    under_way: Totals,
     /// Whether something is gone that no stored account tells of.
     is_unsaved: bool,
     start: Start,
@@ -162,6 +166,8 @@ impl Books {
             received,
             held,
             gone,
+            uncertain: AllGone::default(),
+            under_way: Totals::default(),
             is_unsaved,
             start,
         };
@@ -230,6 +236,13 @@ impl Books {
         match exporters.get_mut(exporter) {
             Some(book) => {
                 let is_behind = gone.to.place() > book.account.settled().place();
+                if gone.from.place() < book.under_way.place() {
+                    let to = match gone.to.place() <= book.under_way.place() {
+                        true => gone.to,
+                        false => book.under_way,
+                    };
+                    book.uncertain.insert(Gone { to, ..gone });
+                }
                 book.is_unsaved |= book.gone.insert(gone) && is_behind;
             }
             None => {
@@ -240,6 +253,14 @@ impl Books {
                     .insert(gone);
             }
         }
+    }
+
+    /// The exporter sends, or has sent, all up to there that it has read: what goes of that from now on may be delivered all
+    /// the same, and counts as dropped only when it is settled.
+    pub(crate) fn under_way(&self, exporter: &str, through: &Totals) {
+        self.change(exporter, |book| {
+            book.under_way = book.under_way.later(*through);
+        });
     }
 
     /// `on_full: drop_oldest` takes something from the exporter, now.
@@ -267,7 +288,10 @@ impl Books {
 
     /// An account in which so much is `settled` is stored: the exporter never comes to that again.
     pub(crate) fn stored(&self, exporter: &str, settled: &Totals) {
-        self.change(exporter, |book| book.gone.forget_before(settled));
+        self.change(exporter, |book| {
+            book.gone.forget_before(settled);
+            book.uncertain.forget_before(settled);
+        });
     }
 
     /// A record of a signal that no pipeline sends to the exporter.
@@ -368,9 +392,13 @@ impl Book {
     fn held(&self, signal: Signal) -> Amount {
         let held = self.held.0.get(&signal).copied().unwrap_or_default();
         let settled = self.account.of(signal).total();
-        self.gone
-            .amounts(signal, settled)
-            .fold(held, |held, (_, gone)| held.minus(gone))
+        let gone = self.gone.amounts(signal, settled);
+        let held = gone.fold(held, |held, (_, gone)| held.minus(gone));
+        let uncertain = self.uncertain.amounts(signal, settled);
+        uncertain.fold(held, |mut held, (_, gone)| {
+            held.add(gone);
+            held
+        })
     }
 
     /// What was given up, and what is gone that the exporter has not come to yet.
@@ -381,6 +409,12 @@ impl Book {
             let sum = dropped.entry(loss.reason().to_owned()).or_default();
             sum.add(amount);
         }
+        for (loss, amount) in self.uncertain.amounts(signal, settled.total()) {
+            if let Some(sum) = dropped.get_mut(loss.reason()) {
+                *sum = sum.minus(amount);
+            }
+        }
+        dropped.retain(|_, amount| !amount.is_zero());
         dropped
     }
 

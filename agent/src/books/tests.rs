@@ -365,3 +365,38 @@ fn what_is_gone_and_when_is_known_after_a_restart() {
     // What was known before is stored; what came with the start is not.
     assert!(after.is_unsaved("main"));
 }
+
+#[test]
+fn what_goes_while_it_is_under_way_counts_as_dropped_only_when_it_is_not_delivered() {
+    let books = books(&Arc::new(ManualClock::new(UnixNanos(1))));
+    let signals = all_signals();
+    books.open("main", signals, Account::default(), &Totals::default());
+    let mut totals = Totals::default();
+    let mut ends = Vec::new();
+    for _ in 0..4 {
+        store(&books, &mut totals, Signal::Logs, 10, false);
+        ends.push(totals);
+    }
+    let figures = || {
+        let lines = books.lines();
+        let line = lines.iter().find(|line| line.signal == "logs");
+        let line = line.expect("a line");
+        assert!(line.balances(), "{line:?}");
+        let dropped = line.dropped.get(Loss::Evicted.reason());
+        let dropped = dropped.map_or(0, |amount| amount.records);
+        (line.delivered.records, line.held.records, dropped)
+    };
+    books.under_way("main", &ends[1]);
+    let (from, to, loss) = (Totals::default(), ends[2], Loss::Evicted);
+    books.gone("main", Gone { from, to, loss });
+    assert_eq!(figures(), (0, 30, 10));
+    books.reached("main", &Totals::default());
+    books.delivered("main", Signal::Logs, amount(10));
+    assert_eq!(figures(), (10, 20, 10));
+    books.reached("main", &ends[0]);
+    books.dropped("main", Signal::Logs, loss.reason(), amount(10));
+    assert_eq!(figures(), (10, 10, 20));
+    books.reached("main", &ends[2]);
+    books.delivered("main", Signal::Logs, amount(10));
+    assert_eq!(figures(), (20, 0, 20));
+}

@@ -262,6 +262,10 @@ impl Exporter {
     }
 
     fn end_commit(&mut self, result: Result<Stored, CommitError>) {
+        // Before it may be sent.
+        if let Some(end) = self.window.end_through(account.sent_through) {
+            self.books.under_way(&self.name, &end);
+        }
         self.committed_at = Instant::now();
         (self.settled_bytes, self.commits_now) = (0, false);
         match result {
@@ -286,18 +290,29 @@ impl Exporter {
             parcel,
         } = item;
         self.read_through = self.read_through.max(sequence);
-        let packed_bytes = parcel
-            .as_ref()
-            .map_or(0, |parcel| parcel.body.bytes().len());
-        self.window.push(Slot {
+        // What went while it was read has been counted as dropped.
+        let is_taken = !is_on_disk && self.grant.is_limited();
+        let is_foreign = parcel.is_none();
+        let parcel = parcel.filter(|_| !is_taken);
+        let slot = Slot {
             sequence,
             contents,
-            packed_bytes,
+            packed_bytes: parcel
+                .as_ref()
+                .map_or(0, |parcel| parcel.body.bytes().len()),
             state: match parcel {
                 Some(_) => State::UnderWay,
-                None => State::Skipped,
+                None if is_foreign => State::Skipped,
+                None => State::Evicted,
             },
-        });
+        };
+        if self.grant.is_limited()
+            && sequence <= self.grant.through
+            && let Some(end) = slot.end()
+        {
+            self.books.under_way(&self.name, &end);
+        }
+        self.window.push(slot);
         let lanes = self.queues.len().max(1) as u64;
         let lane = usize::try_from(sequence % lanes).unwrap_or(0);
         if let (Some(parcel), Some(queue)) = (parcel, self.queues.get_mut(lane)) {
@@ -315,6 +330,7 @@ impl Exporter {
     }
 
     /// Enters in the books what is answered, in order.
+            is_on_disk,
     fn settle(&mut self) {
         let booked = *self.booked.borrow();
         while let Some(slot) = self.window.pop_settled(booked) {

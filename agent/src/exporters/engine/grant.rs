@@ -43,7 +43,7 @@ impl Grant {
         }
     }
 
-    fn is_limited(&self) -> bool {
+    pub(super) fn is_limited(&self) -> bool {
         self.through != u64::MAX
     }
 

@@ -27,6 +27,8 @@ pub(super) struct Item {
     pub(super) contents: Option<Contents>,
     /// `None` when it is not for this exporter.
     pub(super) parcel: Option<Parcel>,
+    /// It was there still when it had been read.
+    pub(super) is_on_disk: bool,
 }
 
 /// What came of a job.
@@ -94,6 +96,7 @@ impl Source {
                     sequence: record.sequence,
                     contents: None,
                     parcel: None,
+                    is_on_disk: true,
                 };
             };
             let parcel = self.signals.contains(signal).then(|| Parcel {
@@ -114,9 +117,13 @@ impl Source {
                     before: header.before,
                 }),
                 parcel,
+                is_on_disk: true,
             }
         });
         let mut items: Vec<Item> = items.collect();
+        for item in &mut items {
+            item.is_on_disk = self.cursor.is_on_disk(item.sequence);
+        }
         if let Some(room) = room {
             share_room(room, &mut items);
         }

@@ -98,6 +98,12 @@ impl Window {
         reach
     }
 
+    /// All that was appended up to the last record that is no later than `through`.
+    pub(super) fn end_through(&self, through: u64) -> Option<Totals> {
+        let behind = self.slots.partition_point(|slot| slot.sequence <= through);
+        self.slots.get(behind.checked_sub(1)?)?.end()
+    }
+
     /// Sequences after `after` that are to be sent.
     pub(super) fn under_way(&self, after: u64) -> Vec<u64> {
         let slots = self
@@ -118,6 +124,14 @@ impl Window {
 }
 
 impl Slot {
+    /// All that was appended up to its end.
+    pub(super) fn end(&self) -> Option<Totals> {
+        let contents = self.contents.as_ref()?;
+        let mut end = contents.before;
+        end.add(contents.signal, contents.amount);
+        Some(end)
+    }
+
     /// Tells the books what became of it.
     pub(super) fn enter_in(&self, books: &Books, exporter: &str) {
         let Some(contents) = self.contents else {
