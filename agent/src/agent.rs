@@ -24,8 +24,10 @@ use vervet_journal::{FileSystem, JournalError, OsFileSystem};
 use vervet_model::{Clock, SystemClock};
 
 use crate::admin::{self, Status};
+use crate::books::Loss;
 use crate::buffer::blocking;
 use crate::config::AgentConfig;
+use crate::exporters::CURSOR_PREFIX;
 use crate::stops::{self, LostLine};
 use parts::Parts;
 
@@ -58,6 +60,8 @@ pub struct Stopped {
     pub all_sent: bool,
     /// What nobody can get back.
     pub lost: Vec<LostLine>,
+    /// Batches that had been stored and were lost, because somebody removed files of the buffer while the agent ran.
+    pub removed_batches: u64,
 }
 
 /// An agent at work. Dropping it stops everything without a goodbye, as a crash would.
@@ -180,7 +184,30 @@ impl RunningAgent {
         Stopped {
             all_sent: all_sent.unwrap_or(false),
             lost: self.note_lost().await,
+            removed_batches: self.removed_batches(),
         }
+    }
+
+    fn removed_batches(&self) -> u64 {
+        let view = self.parts.view();
+        let stats = view.journal.stats();
+        let cursors = stats.cursors.iter();
+        let mut exporters = cursors.filter(|cursor| cursor.name.starts_with(CURSOR_PREFIX));
+        // What was read before it went has been sent from memory.
+        let is_needed = exporters.any(|cursor| cursor.committed < stats.lost_through);
+        let lines = view.books.lines();
+        let is_booked = lines.iter().any(|line| {
+            let damage = line.dropped.get(Loss::Damage.reason());
+            damage.is_some_and(|damage| !damage.is_zero())
+        });
+        if stats.lost_records == 0 || !(is_needed || is_booked) {
+            return 0;
+        }
+        tracing::error!(
+            batches = stats.lost_records,
+            "files of the buffer were removed while the agent ran, what exporters had not sent of them is lost"
+        );
+        stats.lost_records
     }
 
     /// Counts what was not stored, once nobody stores it any more and all have told what of it is lost.
@@ -261,7 +288,7 @@ impl Drop for RunningAgent {
     }
 }
 
-fn with_causes(error: &dyn std::error::Error) -> String {
+pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

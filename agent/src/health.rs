@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
 use std::time::Duration;
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use vervet_model::{Clock, UnixNanos};
 
 /// How long input may wait without anything moving before the agent is not ready.
@@ -20,6 +20,16 @@ pub(crate) struct StageHealth {
     waiting_since: Arc<AtomicI64>,
     /// What it waits for.
     wants: Arc<AtomicU8>,
+    /// What fails, and will until somebody does something.
+    faults: Arc<Mutex<BTreeMap<&'static str, Fault>>>,
+}
+
+/// Work that fails.
+#[derive(Debug)]
+struct Fault {
+    /// Without it is told elsewhere.
+    told: Option<String>,
+    failures: u64,
 }
 
 /// What a stage waits for.
@@ -58,6 +68,16 @@ impl Stages {
             .collect()
     }
 
+    /// What fails in which stage.
+    pub(crate) fn faults(&self) -> Vec<(String, String)> {
+        let stages = self.0.read();
+        let faults = stages.iter().flat_map(|(name, stage)| {
+            let faults = stage.faults().into_iter();
+            faults.map(|fault| (name.clone(), fault))
+        });
+        faults.collect()
+    }
+
     /// What a stage waits for, if it does.
     pub(crate) fn wants(&self, name: &str) -> Want {
         let stages = self.0.read();
@@ -77,6 +97,7 @@ impl StageHealth {
             clock,
             waiting_since: Arc::default(),
             wants: Arc::default(),
+            faults: Arc::default(),
         }
     }
 
@@ -101,6 +122,28 @@ impl StageHealth {
             VOLUME => Want::Volume,
             _ => Want::Other,
         }
+    }
+
+    /// Some `work` has failed: how often it had since it last worked.
+    pub(crate) fn fails(&self, work: &'static str, told: Option<String>) -> u64 {
+        let mut faults = self.faults.lock();
+        let failures = faults.get(work).map_or(0, |fault| fault.failures);
+        let fault = Fault {
+            told,
+            failures: failures + 1,
+        };
+        faults.insert(work, fault);
+        failures
+    }
+
+    pub(crate) fn works(&self, work: &'static str) {
+        self.faults.lock().remove(work);
+    }
+
+    pub(crate) fn faults(&self) -> Vec<String> {
+        let faults = self.faults.lock();
+        let told = faults.values().filter_map(|fault| fault.told.clone());
+        told.collect()
     }
 
     /// Something was done.
@@ -146,5 +189,17 @@ mod tests {
         );
         stage.moved();
         assert_eq!(stage.complaint(), None);
+    }
+
+    #[test]
+    fn a_fault_is_told_until_the_work_succeeds() {
+        let stage = StageHealth::new("buffer", Arc::new(ManualClock::new(UnixNanos(1))));
+        let fails = |work, told: &str| stage.fails(work, Some(told.to_owned()));
+        assert_eq!((fails("read", "one"), fails("read", "two")), (0, 1));
+        assert_eq!(stage.fails("commit", None), 0);
+        stage.works("commit");
+        assert_eq!(stage.faults(), ["two"]);
+        stage.works("read");
+        assert_eq!((stage.faults().len(), fails("read", "three")), (0, 0));
     }
 }

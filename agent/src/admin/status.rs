@@ -232,6 +232,13 @@ impl SelfView {
                 told.push(cursor_name(&name));
             }
         }
+        let faults = self.stages.faults().into_iter();
+        complaints.extend(
+            faults.map(|(stage, fault)| match stage.strip_prefix(CURSOR_PREFIX) {
+                Some(exporter) => format!("exporter {exporter}: {fault}"),
+                None => format!("{stage}: {fault}"),
+            }),
+        );
         let stuck = self.stages.complaints();
         let stuck = stuck.into_iter().filter(|(stage, _)| !told.contains(stage));
         complaints.extend(stuck.map(|(_, complaint)| complaint));
@@ -316,6 +323,22 @@ impl SelfView {
         })
     }
 
+    /// What somebody has removed of the buffer while the agent runs, if anything.
+    fn removed(&self) -> Option<String> {
+        let stats = self.journal.stats();
+        let text = match (stats.put_back, stats.lost_segments) {
+            (0, 0) => return None,
+            (_, 0) => "nothing is lost".to_owned(),
+            (_, segments) => format!(
+                "{} batches in {segments} segments are lost to exporters that had not sent them",
+                count(&stats.lost_records.to_string())
+            ),
+        };
+        Some(format!(
+            "buffer: files of it were removed while the agent runs; what could be was put back, {text}"
+        ))
+    }
+
     /// What has not moved for [`crate::health::STUCK_AFTER`].
     pub(super) fn stuck(&self) -> Vec<String> {
         let stages = self.stages.complaints().into_iter();
@@ -359,6 +382,7 @@ impl SelfView {
         let letters = self.dead_letters.lost();
         let letters = letters.filter(|(at, _)| self.clock.now().since(*at) < LOSS_IS_RECENT);
         warnings.extend(letters.map(|(_, told)| told));
+        warnings.extend(self.removed());
         let stops = self.stops.known();
         let stops = stops.filter(|lost| self.clock.now().since(lost.last_at()) < LOSS_IS_RECENT);
         warnings.extend(stops.map(|lost| lost.told()));

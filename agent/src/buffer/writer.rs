@@ -10,6 +10,7 @@
 //! segment) and at the end. No more is written for checkpoints than is appended.
 
 mod checkpoint;
+mod look;
 
 use std::collections::VecDeque;
 use std::ops::RangeInclusive;
@@ -29,6 +30,7 @@ use super::keeping::PositionKeeping;
 use super::positions::Checkpoints;
 use super::record::{Amount, Totals, encode_header, note};
 use super::{Buffer, blocking, tell_of_evictions};
+use crate::agent::with_causes;
 use crate::books::Books;
 use crate::budget::{MemoryBudget, MemoryKind, MemoryPermit};
 use crate::health::{StageHealth, Want};
@@ -38,12 +40,14 @@ use crate::stops::NOT_STORED;
 
 const GROUP_BYTES_MAX: usize = 2 << 20;
 const RETRY_INTERVAL: Duration = Duration::from_millis(100);
-/// Between two looks whether a full volume has room again while nothing waits for it.
-const PROBE_INTERVAL: Duration = Duration::from_secs(1);
-/// What such a look tries to write: more than most batches.
-const PROBE_BYTES: usize = 1 << 20;
+/// Between two looks whether the files are where they should be, and whether a disk that took nothing takes something
+/// again while nothing waits for it.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// Attempts between two warnings that the buffer takes nothing: a minute's worth.
 const ATTEMPTS_PER_WARNING: u64 = 600;
+
+/// What fails when batches cannot be stored.
+const STORING: &str = "storing";
 
 /// What the writer shares with the rest of the agent.
 pub(crate) struct WriterParts {
@@ -77,9 +81,12 @@ pub(crate) struct BufferWriter {
     segment: u64,
     next_warning: Instant,
     keeping: PositionKeeping,
+    next_look: Instant,
     pending: VecDeque<Queued>,
     segment_bytes_max: usize,
     failed_attempts: u64,
+    /// How often files had been put back at the last look.
+    put_back: u64,
     parts: WriterParts,
 }
 
@@ -109,9 +116,11 @@ impl BufferWriter {
             appending: buffer.appending,
             through,
             next_checkpoint: Instant::now() + CHECKPOINT_INTERVAL,
+            next_look: Instant::now() + LOOK_INTERVAL,
             pending: VecDeque::new(),
             segment_bytes_max: buffer.segment_bytes_max,
             failed_attempts: 0,
+            put_back: 0,
             parts,
         }
     }
@@ -128,6 +137,9 @@ impl BufferWriter {
         blocking(move || journal.keep_all(false)).await;
         while self.collect().await {
             while !self.pending.is_empty() {
+                if Instant::now() >= self.next_look {
+                    self.look().await;
+                }
                 if let Err(error) = self.store_group().await {
                     if self.wait_for_room(&error).await {
                         self.mend(&error).await;
@@ -156,7 +168,7 @@ impl BufferWriter {
                 () = parts.drain.cancelled(), if is_open => parts.queue.close(),
                 first = parts.queue.next() => break first,
                 () = sleep_until(self.next_checkpoint), if has_news => self.checkpoint().await,
-                () = sleep(PROBE_INTERVAL), if parts.health.wants() == Want::Volume => self.probe().await,
+                () = sleep_until(self.next_look) => self.look().await,
             }
         };
         let Some(first) = first else { return false };
@@ -182,18 +194,6 @@ impl BufferWriter {
             self.checkpoint().await;
         }
         true
-    }
-
-    /// Whoever was refused may not come back to find out that the volume has room again.
-    async fn probe(&mut self) {
-        let journal = self.journal.clone();
-        if blocking(move || journal.probe_volume(PROBE_BYTES))
-            .await
-            .is_ok()
-        {
-            self.failed_attempts = 0;
-            self.parts.health.moved();
-        }
     }
 
     /// Appends as much of what is pending as one append may hold.
@@ -340,6 +340,7 @@ impl BufferWriter {
         self.has_news = true;
         self.failed_attempts = 0;
         self.parts.health.moved();
+        self.parts.health.works(STORING);
         self.parts.booked.send_replace(last);
     }
 
@@ -363,7 +364,8 @@ impl BufferWriter {
     /// Refuses whoever waits for an answer, then pauses. False when it is time to give up.
     async fn wait_for_room(&mut self, error: &JournalError) -> bool {
         if self.failed_attempts.is_multiple_of(ATTEMPTS_PER_WARNING) {
-            tracing::warn!(%error, "buffer takes nothing at the moment, receivers wait");
+            let error = with_causes(error);
+            tracing::warn!(error, "buffer takes nothing at the moment, receivers wait");
         }
         self.failed_attempts += 1;
         self.parts.health.waits_for(match error {
@@ -371,6 +373,12 @@ impl BufferWriter {
             JournalError::NoSpace { .. } => Want::Volume,
             _ => Want::Other,
         });
+        let is_full = matches!(
+            error,
+            JournalError::Full { .. } | JournalError::NoSpace { .. }
+        );
+        let fault = (!is_full).then(|| format!("{}; receivers wait", with_causes(error)));
+        self.parts.health.fails(STORING, fault);
         let (awaited, waiting) = self.pending.drain(..).partition(Queued::is_awaited);
         self.pending = waiting;
         let refused: VecDeque<Queued> = awaited;

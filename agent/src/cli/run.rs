@@ -135,7 +135,7 @@ async fn run_until_signal(path: &Path, config: AgentConfig) -> anyhow::Result<Ex
     tracing::info!(complete, "agent stopped");
     match failure {
         Some(failure) => Err(anyhow::anyhow!(failure)),
-        None if stopped.lost.is_empty() => Ok(ExitCode::SUCCESS),
+        None if stopped.lost.is_empty() && stopped.removed_batches == 0 => Ok(ExitCode::SUCCESS),
         None => Ok(ExitCode::from(EXIT_LOST)),
     }
 }

@@ -32,9 +32,11 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
+use vervet_journal::JournalError;
 use vervet_model::Signal;
 
 use super::lane::{Lane, Parcel, Settlement, Shared};
+use crate::agent::with_causes;
 use crate::books::{Account, Books};
 use crate::budget::{MemoryBudget, MemoryKind};
 use crate::buffer::blocking;
@@ -53,6 +55,11 @@ const LANE_PARCELS: usize = 2;
 const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
 /// Pause after the journal could not be read.
 const READ_RETRY: Duration = Duration::from_secs(1);
+/// What may fail.
+const READING: &str = "reading";
+const COMMITTING: &str = "committing";
+/// Failures between two that are logged, one a second.
+const FAILURES_PER_WARNING: u64 = 60;
 /// How long requests under way may still be answered when the exporter must end.
 const ANSWER_GRACE: Duration = Duration::from_secs(1);
 /// How long a read waits for room in the budget, and the pause before it waits again.
@@ -226,12 +233,22 @@ impl Exporter {
         self.source = Some(source);
         match done {
             Done::Read { items, through } => {
+                self.shared.health.works(READING);
                 self.read_through = self.read_through.max(through);
                 items.into_iter().for_each(|item| self.enter(item));
             }
             Done::NoRoom => self.read_not_before = Instant::now() + ROOM_RETRY,
             Done::ReadFailed(error) => {
-                tracing::error!(%error, exporter = self.name, "buffer cannot be read, trying again");
+                let error = with_causes(&error);
+                let fault = format!("the buffer cannot be read: {error}");
+                let failures = self.shared.health.fails(READING, Some(fault));
+                if failures.is_multiple_of(FAILURES_PER_WARNING) {
+                    tracing::error!(
+                        error,
+                        exporter = self.name,
+                        "buffer cannot be read, trying again every second"
+                    );
+                }
                 self.read_not_before = Instant::now() + READ_RETRY;
             }
             Done::Committed { result, gone } => {
@@ -245,6 +262,10 @@ impl Exporter {
     fn account(&self) -> Account {
         let mut account = self.books.account(&self.name);
         account.sent_through = self.grant.next(&self.window);
+        // Before it may be sent.
+        if let Some(end) = self.window.end_through(account.sent_through) {
+            self.books.under_way(&self.name, &end);
+        }
         account
     }
 
@@ -262,10 +283,6 @@ impl Exporter {
     }
 
     fn end_commit(&mut self, result: Result<Stored, CommitError>) {
-        // Before it may be sent.
-        if let Some(end) = self.window.end_through(account.sent_through) {
-            self.books.under_way(&self.name, &end);
-        }
         self.committed_at = Instant::now();
         (self.settled_bytes, self.commits_now) = (0, false);
         match result {
@@ -273,11 +290,25 @@ impl Exporter {
                 self.committed = stored.through;
                 self.grant.stored(stored.sent_through);
                 self.books.stored(&self.name, &stored.settled);
+                self.shared.health.works(COMMITTING);
             }
             Err(error) => {
                 self.grant.failed(self.committed_at + COMMIT_INTERVAL);
                 self.books.not_stored(&self.name);
-                tracing::warn!(%error, exporter = self.name, "progress could not be stored, trying again later");
+                let is_full = matches!(error, CommitError::Journal(JournalError::NoSpace { .. }));
+                let error = with_causes(&error);
+                let fault = format!(
+                    "progress cannot be stored, what is sent since is sent again after a restart, and its room not given back: {error}"
+                );
+                let fault = (!is_full).then_some(fault);
+                let failures = self.shared.health.fails(COMMITTING, fault);
+                if failures.is_multiple_of(FAILURES_PER_WARNING) {
+                    tracing::warn!(
+                        error,
+                        exporter = self.name,
+                        "progress could not be stored, trying again every second"
+                    );
+                }
             }
         }
     }
@@ -288,6 +319,7 @@ impl Exporter {
             sequence,
             contents,
             parcel,
+            is_on_disk,
         } = item;
         self.read_through = self.read_through.max(sequence);
         // What went while it was read has been counted as dropped.
@@ -330,7 +362,6 @@ impl Exporter {
     }
 
     /// Enters in the books what is answered, in order.
-            is_on_disk,
     fn settle(&mut self) {
         let booked = *self.booked.borrow();
         while let Some(slot) = self.window.pop_settled(booked) {

@@ -13,6 +13,8 @@ use vervet_journal::{FileEntry, FileSystem, JournalFile, OsFileSystem};
 pub(crate) struct FullDisk {
     pub(crate) is_full: Arc<AtomicBool>,
     pub(crate) fails_syncs: Arc<AtomicBool>,
+    /// No file may be made or renamed, as in a folder that is somebody else's.
+    pub(crate) is_read_only: Arc<AtomicBool>,
     /// There is no room for more at once; 0 for any.
     pub(crate) write_bytes_max: Arc<AtomicUsize>,
     pub(crate) hold: Arc<Hold>,
@@ -64,6 +66,15 @@ impl FullDisk {
     }
 }
 
+impl FullDisk {
+    fn check_writable(&self) -> io::Result<()> {
+        match self.is_read_only.load(Ordering::SeqCst) {
+            true => Err(io::ErrorKind::PermissionDenied.into()),
+            false => Ok(()),
+        }
+    }
+}
+
 impl FileSystem for FullDisk {
     fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
         OsFileSystem.create_dir_all(dir)
@@ -72,6 +83,7 @@ impl FileSystem for FullDisk {
         OsFileSystem.list(dir)
     }
     fn create_new(&self, path: &Path) -> io::Result<Arc<dyn JournalFile>> {
+        self.check_writable()?;
         check(&self.is_full)?;
         OsFileSystem.create_new(path).map(|file| self.wrap(file))
     }
@@ -82,6 +94,7 @@ impl FileSystem for FullDisk {
         OsFileSystem.open_read(path)
     }
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.check_writable()?;
         OsFileSystem.rename(from, to)
     }
     fn remove(&self, path: &Path) -> io::Result<()> {
