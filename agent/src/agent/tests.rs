@@ -10,6 +10,7 @@ mod outage;
 mod pods;
 mod reload;
 mod stops;
+mod waiting;
 
 use std::path::Path;
 

@@ -3,7 +3,7 @@
 //! may be after the buffer has given up: so the batches wait here, and [`AbandonedFiles::settle`] counts them.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use tokio_util::task::TaskTracker;
@@ -14,8 +14,8 @@ use super::{NOT_STORED, READ_AGAIN};
 use crate::buffer::Amount;
 use crate::metrics::AgentMetrics;
 
-/// Whether a file can be opened by nobody any more, and whether something of it is stored. Clones share it: its reader tells
-/// and asks, its batches ask and tell.
+/// Whether a file can be opened by nobody any more, whether something of it is stored, and how much is not stored yet. Clones
+/// share it: its reader tells and asks, its batches ask and tell.
 #[derive(Debug, Clone, Default)]
 pub struct FileFate(Arc<Fate>);
 
@@ -23,13 +23,49 @@ pub struct FileFate(Arc<Fate>);
 struct Fate {
     is_gone: AtomicBool,
     is_stored: AtomicBool,
+    /// In batches on their way.
+    waiting_bytes: AtomicU64,
 }
 
 /// What one file has given to a batch.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct FilePart {
     pub(crate) fate: FileFate,
-    pub(crate) amount: Amount,
+    amount: Amount,
+}
+
+impl FilePart {
+    pub(crate) fn new(fate: &FileFate, amount: Amount) -> Self {
+        let waiting = &fate.0.waiting_bytes;
+        waiting.fetch_add(amount.bytes, Ordering::Relaxed);
+        Self {
+            fate: fate.clone(),
+            amount,
+        }
+    }
+
+    pub(crate) fn add(&mut self, amount: Amount) {
+        let waiting = &self.fate.0.waiting_bytes;
+        waiting.fetch_add(amount.bytes, Ordering::Relaxed);
+        self.amount.add(amount);
+    }
+
+    pub(crate) fn is_of(&self, fate: &FileFate) -> bool {
+        self.fate.is_same(fate)
+    }
+}
+
+impl Clone for FilePart {
+    fn clone(&self) -> Self {
+        Self::new(&self.fate, self.amount)
+    }
+}
+
+impl Drop for FilePart {
+    fn drop(&mut self) {
+        let waiting = &self.fate.0.waiting_bytes;
+        waiting.fetch_sub(self.amount.bytes, Ordering::Relaxed);
+    }
 }
 
 /// The batches of files that were given up, and the readers that have not told yet. Clones share them.
@@ -66,12 +102,17 @@ impl FileFate {
         self.0.is_stored.load(Ordering::Relaxed)
     }
 
+    /// Bytes of batches that are on their way.
+    pub(crate) fn waiting_bytes(&self) -> u64 {
+        self.0.waiting_bytes.load(Ordering::Relaxed)
+    }
+
     /// Whether a batch that is not stored yet has something of the file.
     pub(crate) fn is_asked_for(&self) -> bool {
         Arc::strong_count(&self.0) > 1
     }
 
-    pub(crate) fn is_same(&self, other: &Self) -> bool {
+    fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
 }
@@ -167,10 +208,7 @@ mod tests {
         let (metrics, abandoned) = (AgentMetrics::default(), AbandonedFiles::default());
         let (gone, there) = (FileFate::default(), FileFate::default());
         let parts = |of: &[(&FileFate, u64)]| -> Vec<FilePart> {
-            let part = |(fate, records): &(&FileFate, u64)| FilePart {
-                fate: FileFate::clone(fate),
-                amount: amount(*records),
-            };
+            let part = |(fate, records): &(&FileFate, u64)| FilePart::new(fate, amount(*records));
             of.iter().map(part).collect()
         };
         let files: Arc<str> = "files".into();
@@ -179,6 +217,7 @@ mod tests {
         abandoned.gave_up(&files, Signal::Logs, amount(7), mixed);
         abandoned.not_taken(&files, Signal::Logs, parts(&[(&gone, 5), (&there, 6)]));
         gone.set_gone(true);
+        assert_eq!((gone.waiting_bytes(), there.waiting_bytes()), (80, 100));
         abandoned.settle(&metrics);
         let line = metrics.intake().lines().remove(0);
         assert_eq!(line.dropped[NOT_STORED], amount(8));
@@ -186,5 +225,6 @@ mod tests {
         assert_eq!((line.received, line.waiting), (amount(12), amount(0)));
         abandoned.settle(&metrics);
         assert_eq!(metrics.intake().lines().remove(0), line, "counted once");
+        assert_eq!((gone.waiting_bytes(), there.waiting_bytes()), (0, 0));
     }
 }

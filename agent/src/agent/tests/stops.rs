@@ -9,7 +9,11 @@ use crate::buffer::tests::full_disk::{FullDisk, Hold};
 use crate::stops::{NOT_STORED, READ_AGAIN};
 
 /// An agent of one receiver and a destination that is not there, on `disk`.
-async fn on(disk: &Arc<FullDisk>, dir: &Path, (signal, receiver): (&str, &str)) -> RunningAgent {
+pub(super) async fn on(
+    disk: &Arc<FullDisk>,
+    dir: &Path,
+    (signal, receiver): (&str, &str),
+) -> RunningAgent {
     let text = format!(
         "data_dir: {}\n\
          receivers:\n  input: {receiver}\n\
@@ -26,7 +30,7 @@ async fn on(disk: &Arc<FullDisk>, dir: &Path, (signal, receiver): (&str, &str)) 
     start(config, options).await
 }
 
-fn waiting(agent: &RunningAgent) -> u64 {
+pub(super) fn waiting(agent: &RunningAgent) -> u64 {
     let lines = agent.status().receivers.into_iter();
     lines.map(|line| line.waiting.records).sum()
 }

@@ -71,6 +71,9 @@ pub struct FileTotals {
     pub lost_by_stop_bytes: u64,
     /// Files that could not be read and are tried again.
     pub unreadable: u64,
+    /// Bytes of OTLP that were read of files that are gone since and that wait for room in the buffer: a stop that finds
+    /// none would lose them.
+    pub waiting_lost_by_stop_bytes: u64,
 }
 
 /// What is known of all receivers' files.
@@ -153,6 +156,13 @@ impl FilelogProgress {
         (known.totals, known.files, known.offsets) = (totals, files, offsets);
     }
 
+    /// So much that was read of files that are gone waits for room in the buffer.
+    pub fn loses(&self, receiver: &str, waiting_bytes: u64) {
+        if let Some(known) = self.0.lock().get_mut(receiver) {
+            known.totals.waiting_lost_by_stop_bytes = waiting_bytes;
+        }
+    }
+
     /// Of so many `globs` of a receiver these match no file yet.
     pub fn waits_for(&self, receiver: &str, without_files: Vec<String>, globs: usize) {
         let mut receivers = self.0.lock();
@@ -215,18 +225,25 @@ impl FilelogProgress {
             .collect()
     }
 
-    /// The receivers that have found no file, and those that hold the only descriptors of bytes they have not read yet.
+    /// The receivers that have found no file, and those that hold the only descriptors of bytes they have not read yet, or
+    /// the only copy of lines that are not stored yet.
     pub(crate) fn warnings(&self) -> Vec<String> {
         let mut warnings = self.without_files();
         let totals = self.totals().into_iter();
-        let held = totals.filter(|(_, totals)| totals.lost_by_stop_bytes > 0);
-        let held = held.map(|(name, totals)| {
-            format!(
-                "receiver {name}: a stop now would lose {} of deleted files, not read yet",
-                bytes(totals.lost_by_stop_bytes as f64)
-            )
-        });
-        warnings.extend(held);
+        for (name, totals) in totals {
+            let told = [
+                (totals.lost_by_stop_bytes, "not read yet"),
+                (
+                    totals.waiting_lost_by_stop_bytes,
+                    "read and waiting for room in the buffer",
+                ),
+            ];
+            let told = told.into_iter().filter(|(lost, _)| *lost > 0);
+            warnings.extend(told.map(|(lost, how)| {
+                let lost = bytes(lost as f64);
+                format!("receiver {name}: a stop now would lose {lost} of deleted files, {how}")
+            }));
+        }
         let totals = self.totals().into_iter();
         let unreadable = totals.filter(|(_, totals)| totals.unreadable > 0);
         warnings.extend(unreadable.map(|(name, totals)| {

@@ -259,12 +259,9 @@ impl Sink {
     }
 
     fn note_part(&mut self, fate: &FileFate, amount: Amount) {
-        match self.parts.last_mut().filter(|last| last.fate.is_same(fate)) {
-            Some(last) => last.amount.add(amount),
-            None => self.parts.push(FilePart {
-                fate: fate.clone(),
-                amount,
-            }),
+        match self.parts.last_mut().filter(|last| last.is_of(fate)) {
+            Some(last) => last.add(amount),
+            None => self.parts.push(FilePart::new(fate, amount)),
         }
     }
 

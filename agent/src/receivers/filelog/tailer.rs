@@ -79,6 +79,7 @@ pub(super) struct Tailer {
     pasts: Pasts,
     leftovers: Leftovers,
     copies: copies::Copies,
+    lingering: stop::Lingering,
     /// Folders in which the rest of a file is to be looked for.
     searches: HashSet<PathBuf>,
     unread: Unread,
@@ -101,6 +102,8 @@ pub(super) struct Tailer {
     /// The same for the report before it.
     had_news: bool,
     reported_at: Instant,
+    /// What the last report found waiting of files that are gone.
+    waiting_before: u64,
     /// Every descriptor is in use: the files that wait for one are tried again in the next round.
     is_crowded: bool,
     /// Nothing more is taken.
@@ -211,6 +214,7 @@ impl Tailer {
             pasts: Pasts::new(resume),
             leftovers: Leftovers::new(now),
             copies: copies::Copies::default(),
+            lingering: stop::Lingering::default(),
             searches: HashSet::new(),
             unread: Unread::default(),
             pieces: Pieces::default(),
@@ -230,6 +234,7 @@ impl Tailer {
             has_news: true,
             had_news: true,
             reported_at: now,
+            waiting_before: 0,
             is_crowded: false,
             closed: false,
             config,
@@ -307,6 +312,8 @@ impl Tailer {
         self.reported_at = now;
         self.had_news = std::mem::take(&mut self.has_news);
         let copied = self.copied(now);
+        let waiting_bytes = self.waiting_of_gone();
+        self.has_news |= waiting_bytes > 0;
         let views = self.files.values().map(|file| FileView {
             path: file.path.to_str().unwrap_or(&file.first_name),
             size: file.size,
@@ -320,6 +327,9 @@ impl Tailer {
         });
         let progress = &self.context.metrics.filelog.progress;
         progress.update(self.context.output.receiver(), views);
+        // What only passes is gone by the next report.
+        let before = std::mem::replace(&mut self.waiting_before, waiting_bytes);
+        progress.loses(self.context.output.receiver(), waiting_bytes.min(before));
     }
 
     /// Waits for the next round.
@@ -448,6 +458,7 @@ impl Tailer {
         };
         self.release_copies(id);
         self.search_near(&past.path);
+        self.lingering.note(&past);
         self.pasts.insert(past);
     }
 }

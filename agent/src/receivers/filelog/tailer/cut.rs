@@ -34,7 +34,7 @@ impl Tailer {
         self.first_looks += usize::from(was_open);
         self.release_copies(file.id);
         self.search_near(&past.path);
-        let position = self.pasts.insert_cut(past);
+        let position = self.cut_past(past);
         self.due.sweep = now;
         self.sink.note_position(position, now);
         self.sink.note(file, now);

@@ -222,7 +222,7 @@ impl Tailer {
             // It cannot be read now; reading it will tell.
             Some(Err(_)) | None => Known::Same(past),
             Some(Ok(false)) => {
-                let position = self.pasts.insert_cut(past);
+                let position = self.cut_past(past);
                 self.sink.note_position(position, Instant::now());
                 Known::Another
             }

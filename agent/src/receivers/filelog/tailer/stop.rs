@@ -7,6 +7,7 @@ use std::path::Path;
 
 use super::Tailer;
 use crate::metrics::UNREADABLE;
+use crate::pipeline::FilePosition;
 use crate::receivers::filelog::file::TailedFile;
 use crate::receivers::filelog::identity::FileId;
 use crate::receivers::filelog::pasts::{NO_DEVICE, Past};
@@ -14,8 +15,58 @@ use crate::stops::DELETED;
 
 /// Files told of by name, at most; the others are summed up.
 const NAMED_MAX: usize = 20;
+/// Contents that are looked for in one report, at most.
+const LOOKS_MAX: usize = 16;
+
+/// Contents that ended, or that nobody follows any more, while lines of them waited for the buffer.
+#[derive(Default)]
+pub(super) struct Lingering(Vec<Past>);
+
+impl Lingering {
+    pub(super) fn note(&mut self, past: &Past) {
+        if past.fate.waiting_bytes() > 0 {
+            self.0.push(past.clone());
+        }
+    }
+}
 
 impl Tailer {
+    /// As `Pasts::insert_cut`, with an eye on what waits of it.
+    pub(super) fn cut_past(&mut self, past: Past) -> FilePosition {
+        let waits = past.fate.waiting_bytes() > 0;
+        let lingering = waits.then(|| past.clone());
+        let position = self.pasts.insert_cut(past);
+        let id = (position.device, position.inode);
+        let lingering = lingering.map(|past| Past { id, ..past });
+        self.lingering.0.extend(lingering);
+        position
+    }
+
+    /// Bytes that wait for the buffer, of files and contents that nobody can read again, of [`LOOKS_MAX`] of either at most.
+    pub(super) fn waiting_of_gone(&mut self) -> u64 {
+        let lingering = &mut self.lingering.0;
+        lingering.retain(|past| past.fate.waiting_bytes() > 0);
+        let lingering = self.lingering.0.iter().take(LOOKS_MAX);
+        let ended = lingering.filter(|past| self.is_gone(past));
+        let ended = ended.map(|past| past.fate.waiting_bytes());
+        let files = self.files.values();
+        let deleted = files.filter(|file| {
+            file.is_deleted && file.copy_of.is_none() && file.fate.waiting_bytes() > 0
+        });
+        let deleted = deleted.take(LOOKS_MAX).map(TailedFile::past);
+        let deleted = deleted.filter(|past| !self.is_copied(past));
+        let deleted = deleted.map(|past| past.fate.waiting_bytes());
+        ended.chain(deleted).sum()
+    }
+
+    /// Whether what was read of a content can be read nowhere again. What was in the inode of a file that holds another now
+    /// can only be in a copy.
+    fn is_gone(&self, past: &Past) -> bool {
+        let is_cut = past.id.0 == NO_DEVICE;
+        let is_gone = past.fate.is_gone() || is_cut || is_nowhere(past.id, &past.path);
+        is_gone && !self.is_copied(past)
+    }
+
     /// The files that only their descriptors hold. A copy is not one of them: its original has the same bytes.
     pub(super) fn deleted(&mut self) -> Vec<FileId> {
         let files = self.files.values_mut();
@@ -41,8 +92,7 @@ impl Tailer {
         let pasts = pasts.filter(|past| past.fate.is_asked_for()).cloned();
         let asked_for: Vec<Past> = closed.chain(pasts).collect();
         for past in asked_for {
-            let is_gone = past.fate.is_gone() || is_nowhere(past.id, &past.path);
-            past.fate.set_gone(is_gone && !self.is_copied(&past));
+            past.fate.set_gone(self.is_gone(&past));
         }
     }
 
@@ -92,12 +142,11 @@ fn lost_bytes(file: &TailedFile) -> u64 {
     }
 }
 
-/// Whether a file is neither under its name nor under another one in the same folder. Of content that was in another
-/// file's inode nobody knows.
+/// Whether a file is neither under its name nor under another one in the same folder.
 fn is_nowhere((device, inode): FileId, path: &Path) -> bool {
     let is_there =
         std::fs::metadata(path).is_ok_and(|found| (found.dev(), found.ino()) == (device, inode));
-    if is_there || device == NO_DEVICE {
+    if is_there {
         return false;
     }
     let entries = path.parent().map(std::fs::read_dir);
