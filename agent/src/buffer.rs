@@ -22,7 +22,7 @@ pub use record::{Amount, Totals};
 pub(crate) use record::{encode_header, note};
 pub(crate) use recovered::log_recovery;
 pub(crate) use stats::BufferCollector;
-pub(crate) use writer::{BufferWriter, WriterParts};
+pub(crate) use writer::{BufferWriter, TOO_LARGE, WriterParts};
 
 use std::path::Path;
 use std::sync::Arc;

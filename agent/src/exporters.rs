@@ -28,7 +28,7 @@ mod otlp_http;
 mod retry;
 mod sender;
 pub mod settings;
-mod split;
+pub(crate) mod split;
 mod standing;
 pub(crate) mod tls;
 mod trouble;

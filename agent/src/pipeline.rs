@@ -173,8 +173,8 @@ pub struct Queued {
     pub receiver: Arc<str>,
     pub batch: Batch,
     pub(crate) reply: Option<oneshot::Sender<Result<(), PipelineError>>>,
-    _permit: MemoryPermit,
-    _on_the_way: TaskTrackerToken,
+    permit: Option<MemoryPermit>,
+    on_the_way: TaskTrackerToken,
 }
 
 /// The signals a receiver may send, as pipelines allow.
@@ -403,8 +403,8 @@ impl BatchSender {
             receiver: Arc::clone(&self.receiver),
             batch,
             reply,
-            _permit: permit,
-            _on_the_way: self.on_the_way.token(),
+            permit: Some(permit),
+            on_the_way: self.on_the_way.token(),
         }
     }
 }
@@ -447,6 +447,22 @@ impl Queued {
             // A sender that has gone away does not want the answer.
             let _gone = reply.send(result);
         }
+    }
+
+    /// The batches it was made into, in order. Its memory is given back with the last.
+    pub(crate) fn split(mut self, batches: Vec<Batch>) -> Vec<Self> {
+        let queued = batches.into_iter().map(|batch| Self {
+            receiver: Arc::clone(&self.receiver),
+            batch,
+            reply: None,
+            permit: None,
+            on_the_way: self.on_the_way.clone(),
+        });
+        let mut queued: Vec<Self> = queued.collect();
+        if let Some(last) = queued.last_mut() {
+            last.permit = self.permit.take();
+        }
+        queued
     }
 
     /// Whether a sender waits for the batch to be durable.

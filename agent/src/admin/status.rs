@@ -14,7 +14,7 @@ use vervet_model::{Clock, UnixNanos};
 
 use crate::books::{BookLine, Books, LEFT_OUT, Loss, PipelineLine, ReceiverLine};
 use crate::budget::{MemoryUse, MemoryWatch};
-use crate::buffer::PositionKeeping;
+use crate::buffer::{PositionKeeping, TOO_LARGE};
 use crate::exporters::dead_letter::{DeadLetters, HeldLetters};
 use crate::exporters::{
     CURSOR_PREFIX, ExporterStanding, ExporterState, LastError, LeftOut, Standings, cursor_name,
@@ -323,6 +323,23 @@ impl SelfView {
         })
     }
 
+    /// What receivers have dropped because no append can hold it.
+    fn too_large(&self) -> Vec<String> {
+        let lines = self.metrics.intake().lines().into_iter();
+        let dropped = lines.filter_map(|line| {
+            let records = line.dropped.get(TOO_LARGE)?.records;
+            (records > 0).then(|| {
+                format!(
+                    "receiver {}: {} records of {} dropped, each larger than limits.disk allows",
+                    line.receiver,
+                    count(&records.to_string()),
+                    line.signal
+                )
+            })
+        });
+        dropped.collect()
+    }
+
     /// What somebody has removed of the buffer while the agent runs, if anything.
     fn removed(&self) -> Option<String> {
         let stats = self.journal.stats();
@@ -383,6 +400,7 @@ impl SelfView {
         let letters = letters.filter(|(at, _)| self.clock.now().since(*at) < LOSS_IS_RECENT);
         warnings.extend(letters.map(|(_, told)| told));
         warnings.extend(self.removed());
+        warnings.extend(self.too_large());
         let stops = self.stops.known();
         let stops = stops.filter(|lost| self.clock.now().since(lost.last_at()) < LOSS_IS_RECENT);
         warnings.extend(stops.map(|lost| lost.told()));

@@ -1,4 +1,5 @@
 pub(crate) mod full_disk;
+mod pieces;
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;

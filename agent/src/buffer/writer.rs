@@ -11,6 +11,7 @@
 
 mod checkpoint;
 mod look;
+mod pieces;
 
 use std::collections::VecDeque;
 use std::ops::RangeInclusive;
@@ -48,6 +49,9 @@ const ATTEMPTS_PER_WARNING: u64 = 600;
 
 /// What fails when batches cannot be stored.
 const STORING: &str = "storing";
+
+/// The reason for what no append can hold.
+pub(crate) const TOO_LARGE: &str = "too_large";
 
 /// What the writer shares with the rest of the agent.
 pub(crate) struct WriterParts {
@@ -216,7 +220,7 @@ impl BufferWriter {
                 }
                 Err(JournalError::TooLarge { .. }) if count > 1 => count = 1,
                 Err(JournalError::TooLarge { bytes_max, .. }) => {
-                    self.drop_too_large(bytes_max);
+                    self.split_or_drop(bytes_max);
                     return Ok(());
                 }
                 // The checkpoints may be what holds the oldest segment.
@@ -344,16 +348,13 @@ impl BufferWriter {
         self.parts.booked.send_replace(last);
     }
 
-    fn drop_too_large(&mut self, bytes_max: u64) {
-        let Some(queued) = self.pending.pop_front() else {
-            return;
-        };
+    fn drop_too_large(&self, queued: Queued, bytes_max: u64) {
         let bytes = queued.batch.payload.len();
         tracing::error!(receiver = %queued.receiver, bytes, bytes_max, "batch too large for the buffer, dropped");
         let limit =
             usize::try_from(bytes_max.min(u64::from(RECORD_BYTES_LIMIT))).unwrap_or(usize::MAX);
         if !queued.is_awaited() {
-            self.count_drop(&queued, "too_large");
+            self.count_drop(&queued, TOO_LARGE);
         }
         queued.settle(Err(PipelineError::TooLarge {
             bytes,

@@ -18,7 +18,7 @@ type Halves<T> = Option<(T, T)>;
 ///
 /// # Errors
 /// The request is malformed.
-pub(super) fn halve(request: &[u8]) -> Result<Halves<Bytes>, DecodeError> {
+pub(crate) fn halve(request: &[u8]) -> Result<Halves<Bytes>, DecodeError> {
     let halves = halve_at(request, &PARTS)?;
     Ok(halves.map(|(first, second)| (first.into(), second.into())))
 }
