@@ -272,7 +272,8 @@ impl SelfView {
             return None;
         }
         Some(format!(
-            "disk budget used up ({} of {}), receivers wait; bring back the destination of {}, or raise limits.disk and restart the agent",
+            "disk budget used up ({} of {}), receivers wait; bring back the destination of {}, or let its oldest records go \
+             with `on_full: drop_oldest` and SIGHUP; a larger limits.disk needs a restart, which loses what waits of deleted files",
             bytes(stats.disk_bytes as f64),
             bytes(stats.disk_bytes_max as f64),
             holding.join(", ")

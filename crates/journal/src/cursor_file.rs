@@ -146,7 +146,7 @@ impl CursorFile {
             // Somebody has removed the folder of the cursors; that of the journal its writer puts back.
             Err(error) if error.kind() == io::ErrorKind::NotFound && fs.list(dir).is_ok() => fs
                 .create_dir_all(&folder(dir))
-                .and_then(|()| write_temporary(fs, &temporary, &bytes)),
+                .and_then(|()| write_temporary(fs, &temporary, bytes)),
             written => written,
         };
         let written = written.map_err(|error| JournalError::io("commit", &path, error));
