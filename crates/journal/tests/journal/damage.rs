@@ -65,6 +65,7 @@ fn a_torn_tail_is_cut_at_every_length() {
         assert_eq!(sequences(&mut cursor), (1..=kept + 1).collect::<Vec<_>>());
         drop((journal, cursor));
         std::fs::remove_dir_all(dir.path().join("cursors")).unwrap();
+        std::fs::remove_file(dir.path().join("known-cursors")).unwrap();
     }
 }
 

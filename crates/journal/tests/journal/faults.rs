@@ -143,7 +143,7 @@ fn an_active_segment_that_nobody_needs_makes_room_on_a_full_volume() {
     let config = JournalConfig::new("/j");
     let (journal, _) = Journal::open_with(config, disk.mount()).unwrap();
     let mut cursor = journal.cursor("main").unwrap();
-    disk.faults(|faults| faults.volume_bytes = Some(1_000));
+    disk.faults(|faults| faults.volume_bytes = Some(1_060));
     while append(&journal, &[b'x'; 60]).is_ok() {}
     let last = journal.last_sequence();
     assert!(last > 4, "{last}");

@@ -10,8 +10,8 @@ use crate::support::{fill, open, segment_files, sequences};
 fn two_cursors(dir: &Path) {
     let (journal, _) = open(dir);
     fill(&journal, 10);
-    for (name, commits) in [("ahead", [9, 10]), ("behind", [1, 2])] {
-        let mut cursor = journal.cursor(name).unwrap();
+    let cursors = ["ahead", "behind"].map(|name| journal.cursor(name).unwrap());
+    for (mut cursor, commits) in cursors.into_iter().zip([[9, 10], [1, 2]]) {
         for through in commits {
             cursor
                 .commit(through, format!("at {through}").as_bytes())
