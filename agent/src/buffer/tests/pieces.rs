@@ -24,6 +24,7 @@ fn of(line_bytes: &[usize]) -> Batch {
         records: line_bytes.len() as u64,
         positions: vec![position(7)],
         parts: Vec::new(),
+        news: Vec::new(),
     }
 }
 

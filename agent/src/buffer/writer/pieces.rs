@@ -92,6 +92,7 @@ fn split(batch: &Batch, bytes: usize, bytes_max: u64) -> Option<Pieces> {
     let last = kept.last_mut()?;
     last.positions.clone_from(&batch.positions);
     last.parts.clone_from(&batch.parts);
+    last.news.clone_from(&batch.news);
     Some(Pieces { kept, too_large })
 }
 
@@ -102,5 +103,6 @@ fn piece(batch: &Batch, payload: Bytes) -> Option<Batch> {
         payload,
         positions: Vec::new(),
         parts: Vec::new(),
+        news: Vec::new(),
     })
 }

@@ -53,7 +53,7 @@ impl Tailer {
         let deleted = files.filter(|file| {
             file.is_deleted && file.copy_of.is_none() && file.fate.waiting_bytes() > 0
         });
-        let deleted = deleted.take(LOOKS_MAX).map(TailedFile::past);
+        let deleted = deleted.take(LOOKS_MAX).map(|file| file.past());
         let deleted = deleted.filter(|past| !self.is_copied(past));
         let deleted = deleted.map(|past| past.fate.waiting_bytes());
         ended.chain(deleted).sum()
