@@ -25,9 +25,9 @@ fn states_behind_keys_stay() {
             "error: secret: nothunter2 found",
             "error: secret: <key:*> found",
         ),
-        ("password=must", "password=<key:*>"),
-        ("pwd=12345678", "pwd=<key:*>"),
-        ("PWD=/kSu0iwRU/iAuIx8IMKSl", "PWD=<key:*>"),
+        ("a password=must", "a password=<key:*>"),
+        ("a pwd=12345678", "a pwd=<key:*>"),
+        ("a PWD=/kSu0iwRU/iAuIx8IMKSl", "a PWD=<key:*>"),
         ("sig=1f3a5b7c9d0e1f3a x", "sig=<url_query:*> x"),
         ("token=hunter2", "token=<url_query:*>"),
     ] {
