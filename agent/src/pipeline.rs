@@ -8,6 +8,7 @@
 
 mod file_state;
 mod rooms;
+mod split;
 
 use std::fmt;
 use std::sync::Arc;
@@ -447,22 +448,6 @@ impl Queued {
             // A sender that has gone away does not want the answer.
             let _gone = reply.send(result);
         }
-    }
-
-    /// The batches it was made into, in order. Its memory is given back with the last.
-    pub(crate) fn split(mut self, batches: Vec<Batch>) -> Vec<Self> {
-        let queued = batches.into_iter().map(|batch| Self {
-            receiver: Arc::clone(&self.receiver),
-            batch,
-            reply: None,
-            permit: None,
-            on_the_way: self.on_the_way.clone(),
-        });
-        let mut queued: Vec<Self> = queued.collect();
-        if let Some(last) = queued.last_mut() {
-            last.permit = self.permit.take();
-        }
-        queued
     }
 
     /// Whether a sender waits for the batch to be durable.
