@@ -17,10 +17,13 @@ pub(crate) struct BufferCollector {
     pub(crate) keeping: PositionKeeping,
 }
 
-impl Collector for BufferCollector {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+/// Name, help and value.
+type Figure = (&'static str, &'static str, u64);
+
+impl BufferCollector {
+    fn counters(&self) -> [Figure; 6] {
         let (stats, kept) = (self.journal.stats(), self.keeping.kept());
-        let counters = [
+        [
             (
                 "buffer_appended_batches",
                 "Batches made durable",
@@ -47,12 +50,12 @@ impl Collector for BufferCollector {
                 "Positions of followed files dropped for lack of room: after a restart those files are read again",
                 kept.forgotten,
             ),
-        ];
-        for (name, help, value) in counters {
-            let metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
-            ConstCounter::new(value).encode(metric)?;
-        }
-        let gauges = [
+        ]
+    }
+
+    fn gauges(&self) -> [Figure; 8] {
+        let (stats, kept) = (self.journal.stats(), self.keeping.kept());
+        [
             ("buffer_disk_bytes", "Bytes on disk", stats.disk_bytes),
             (
                 "buffer_disk_max_bytes",
@@ -89,8 +92,17 @@ impl Collector for BufferCollector {
                 "1 when a failed sync has closed the buffer",
                 stats.poisoned.into(),
             ),
-        ];
-        for (name, help, value) in gauges {
+        ]
+    }
+}
+
+impl Collector for BufferCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        for (name, help, value) in self.counters() {
+            let metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            ConstCounter::new(value).encode(metric)?;
+        }
+        for (name, help, value) in self.gauges() {
             let metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
             ConstGauge::new(signed(value)).encode(metric)?;
         }

@@ -117,7 +117,9 @@ impl Queryable for Store {
 
     fn changed_since(&self, mark: Mark) -> UnixMillis {
         let changes = self.changes.read();
-        let since = changes.iter().skip(usize::try_from(mark.0).unwrap());
+        let since = changes
+            .iter()
+            .skip(usize::try_from(mark.0).unwrap_or(usize::MAX));
         UnixMillis(since.copied().min().unwrap_or(i64::MAX))
     }
 }
@@ -152,7 +154,7 @@ fn ask(engine: &Engine, store: &Store, event: &Event) -> String {
         QUERIES[query],
         UnixMillis(start),
         UnixMillis(end),
-        Duration::from_millis(u64::try_from(STEP_MS).unwrap()),
+        Duration::from_millis(STEP_MS.unsigned_abs()),
     );
     match output {
         Ok(output) => {

@@ -23,7 +23,6 @@ fn of(line_bytes: &[usize]) -> Batch {
         payload: payload.into(),
         records: line_bytes.len() as u64,
         positions: vec![position(7)],
-        news: Vec::new(),
         parts: Vec::new(),
         news: Vec::new(),
     }

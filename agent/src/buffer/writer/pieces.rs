@@ -91,7 +91,6 @@ fn split(batch: &Batch, bytes: usize, bytes_max: u64) -> Option<Pieces> {
     }
     let last = kept.last_mut()?;
     last.positions.clone_from(&batch.positions);
-    last.news.clone_from(&batch.news);
     last.parts.clone_from(&batch.parts);
     last.news.clone_from(&batch.news);
     Some(Pieces { kept, too_large })
@@ -105,6 +104,5 @@ fn piece(batch: &Batch, payload: Bytes) -> Option<Batch> {
         positions: Vec::new(),
         news: Vec::new(),
         parts: Vec::new(),
-        news: Vec::new(),
     })
 }

@@ -217,7 +217,7 @@ fn is_base64(rest: &[u8]) -> bool {
 /// Whether a name, in brackets or not, stands behind a `$`.
 fn is_variable(rest: &[u8]) -> bool {
     let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || b"_.:".contains(byte);
-    let is_name = rest.iter().all(is_part) && !(has_all_kinds(rest) && !is_wordy(rest));
+    let is_name = rest.iter().all(is_part) && (is_wordy(rest) || !has_all_kinds(rest));
     matches!(rest.first(), Some(b'{' | b'(')) || is_name
 }
 

@@ -63,14 +63,7 @@ pub(super) fn open_with(
     snapshot: Snapshot,
     fs: Arc<dyn FileSystem>,
 ) -> Result<Store, StoreError> {
-    let mut applied = AppliedSequences {
-        journal: catalog.journal_position()?,
-        ..AppliedSequences::default()
-    };
-    for (agent_id, signal, sequence) in catalog.agent_sequences()? {
-        let agents = applied.agents.entry(signal).or_default();
-        agents.insert(agent_id, sequence);
-    }
+    let applied = applied_sequences(&*catalog)?;
     let metadata = catalog
         .metric_metadata()?
         .into_iter()
@@ -134,6 +127,18 @@ pub(super) fn open_with(
         upkeep,
         settled: OnceLock::new(),
     })))
+}
+
+fn applied_sequences(catalog: &dyn Catalog) -> Result<AppliedSequences, StoreError> {
+    let mut applied = AppliedSequences {
+        journal: catalog.journal_position()?,
+        ..AppliedSequences::default()
+    };
+    for (agent_id, signal, sequence) in catalog.agent_sequences()? {
+        let agents = applied.agents.entry(signal).or_default();
+        agents.insert(agent_id, sequence);
+    }
+    Ok(applied)
 }
 
 /// Reads every row of the `series` table. Series beyond the limit are taken too: they are stored already.
