@@ -5,22 +5,32 @@ use vervet_model::Severity;
 
 /// The longest word that is looked at here (bytes).
 const LONGEST: usize = 9;
+/// winston's `verbose` ranks above its `debug`; others that write the word begin it with a capital and mean the lowest level.
+const VERBOSE_NUMBER: i32 = 7;
 
 /// The severity of a level word: `ERROR`, `wrn`, `SUCCESS`, `WARN+1`.
 pub(super) fn of(word: &str) -> Option<Severity> {
-    let word = word.trim();
-    Severity::from_text(word)
-        .filter(|_| word != "verbose")
-        .or_else(|| abbreviated(word))
-        .or_else(|| stepped(word))
+    match Severity::from_text(word) {
+        Some(_) if word == "verbose" => Some(Severity::from_number(VERBOSE_NUMBER)),
+        Some(severity) => Some(severity),
+        None => of_few(word.trim()),
+    }
 }
 
-/// Serilog's and zerolog's three letters, loguru's success, PostgreSQL's numbered DEBUG, and winston's `verbose`, which ranks above its
-/// `debug`; others that write it begin it with a capital and mean the lowest level.
-fn abbreviated(word: &str) -> Option<Severity> {
-    if word == "verbose" {
-        return Some(Severity::from_number(7));
+/// By length, first letter and last first: most words of a text are ruled out by them.
+#[inline]
+fn of_few(word: &str) -> Option<Severity> {
+    let bytes = word.as_bytes();
+    match (bytes.first()? | 0x20, bytes.last()?) {
+        (b'd' | b'i' | b'w' | b'e', b'0'..=b'9') => abbreviated(word).or_else(|| stepped(word)),
+        (b'v' | b't' | b'i' | b'w' | b'f', _) if bytes.len() == 3 => abbreviated(word),
+        (b's', _) if bytes.len() == 7 => abbreviated(word),
+        _ => None,
     }
+}
+
+/// Serilog's and zerolog's three letters, loguru's success, PostgreSQL's numbered DEBUG.
+fn abbreviated(word: &str) -> Option<Severity> {
     let mut lower = [0; LONGEST];
     let lower = lower.get_mut(..word.len())?;
     lower.copy_from_slice(word.as_bytes());

@@ -42,6 +42,11 @@ fn find_ids(text: &str, parsed: &mut Parsed<'_>) {
     let bytes = text.as_bytes();
     let head = bytes.get(..bytes.len().min(IDS_WITHIN)).unwrap_or_default();
     for equals in memchr::memchr_iter(b'=', head) {
+        // All names end so.
+        let end = equals.checked_sub(1).and_then(|at| bytes.get(at));
+        if !matches!(end, Some(b'd' | b'D')) {
+            continue;
+        }
         let name = bytes.get(..equals).unwrap_or_default();
         let value = || {
             let value = text.get(equals + 1..)?;
@@ -82,39 +87,39 @@ fn read_head<'t>(
     if let Some((stamp, _)) = stamp {
         settings.times.put(stamp, parsed);
     }
-    let level_from = match stamp {
-        Some((_, end)) if !level_leads(text.as_bytes()) => time_at + end,
-        _ => 0,
-    };
-    find_level(settings, text, level_from).unwrap_or_default()
+    let level_from = stamp.map_or(0, |(_, end)| time_at + end);
+    let (severity, word) = find_level(settings, text, level_from).unwrap_or_default();
+    if stamp.is_none() && std::ptr::eq(word.as_ptr(), text.as_ptr()) {
+        take_behind(settings, text, word.len(), parsed);
+    }
+    (severity, word)
 }
 
-/// Where a time can stand: at the beginning, indented (tracing's pretty form), in a bracket, as Ruby's logger writes it
-/// (`E, [2024-...`), or behind the level (`INFO     2024-...`).
+/// Takes the time that stands behind the level and blanks: `INFO     2024-...`.
+#[inline]
+fn take_behind(settings: &Settings, text: &str, level_end: usize, parsed: &mut Parsed<'_>) {
+    let rest = text.as_bytes().get(level_end..).unwrap_or_default();
+    let blanks = rest.iter().take_while(|byte| **byte == b' ').count();
+    let is_number = rest.get(blanks).is_some_and(u8::is_ascii_digit);
+    if blanks > 0
+        && is_number
+        && let Some(time) = text.get(level_end + blanks..)
+        && let Some((stamp, _)) = settings.times.take(time)
+    {
+        settings.times.put(stamp, parsed);
+    }
+}
+
+/// Where a time can stand: at the beginning, indented (tracing's pretty form), in a bracket, or as Ruby's logger writes it
+/// (`E, [2024-...`).
 #[inline]
 fn time_at(bytes: &[u8]) -> usize {
     match bytes {
         [b'[', ..] => 1,
         [b'A'..=b'Z', b',', b' ', b'[', ..] => 4,
         [b' ', b' ', b'0'..=b'9', ..] => 2,
-        [b'A'..=b'Z', b'A'..=b'Z', ..] => behind_level(bytes).unwrap_or(0),
         _ => 0,
     }
-}
-
-/// Whether the first word is in capitals.
-#[inline]
-fn level_leads(bytes: &[u8]) -> bool {
-    matches!(bytes, [b'A'..=b'Z', b'A'..=b'Z', ..])
-}
-
-/// Where a number stands behind a first word in capitals and blanks.
-#[inline]
-fn behind_level(bytes: &[u8]) -> Option<usize> {
-    let word = bytes.iter().position(|byte| !byte.is_ascii_uppercase())?;
-    let blanks = bytes.get(word..)?.iter().position(|byte| *byte != b' ')?;
-    let at = word + blanks;
-    (blanks > 0 && bytes.get(at)?.is_ascii_digit()).then_some(at)
 }
 
 /// The beginning of a text without the escape sequences that colour it, when there are any.
@@ -163,7 +168,11 @@ pub(super) fn find_level<'t>(
             .take_while(|byte| byte.is_ascii_alphabetic())
             .count();
         let stop = start + letters;
-        let word = Word { text, start, stop };
+        let word = Word::new(text, start, stop);
+        if !is_mapped && place.in_message && word.is_plain() {
+            at = stop;
+            continue;
+        }
         let found = word.level(place);
         if found.is_some() && !is_mapped {
             return found;
@@ -193,7 +202,7 @@ impl Place {
     /// Passes over what stands between words.
     #[inline]
     fn pass(&mut self, gap: &[u8]) {
-        if self.in_message {
+        if self.in_message || gap.is_empty() {
             return;
         }
         let colons = |gap: &[u8]| gap.iter().filter(|byte| **byte == b':').count();
@@ -218,9 +227,24 @@ struct Word<'t> {
     text: &'t str,
     start: usize,
     stop: usize,
+    /// The bytes on both sides.
+    before: Option<u8>,
+    after: Option<u8>,
 }
 
 impl<'t> Word<'t> {
+    #[inline]
+    fn new(text: &'t str, start: usize, stop: usize) -> Self {
+        let byte = |at: usize| text.as_bytes().get(at).copied();
+        Self {
+            text,
+            start,
+            stop,
+            before: start.checked_sub(1).and_then(byte),
+            after: byte(stop),
+        }
+    }
+
     fn as_str(self) -> &'t str {
         self.text.get(self.start..self.stop).unwrap_or_default()
     }
@@ -229,19 +253,19 @@ impl<'t> Word<'t> {
         self.text.get(..self.start).unwrap_or_default()
     }
 
-    fn before(self) -> Option<u8> {
-        let at = self.start.checked_sub(1)?;
-        self.text.as_bytes().get(at).copied()
-    }
-
-    fn after(self) -> Option<u8> {
-        self.text.as_bytes().get(self.stop).copied()
-    }
-
     /// The first byte behind that is no blank.
     fn next(self) -> Option<u8> {
         let behind = self.text.as_bytes().get(self.stop..)?;
         behind.iter().copied().find(|byte| *byte != b' ')
+    }
+
+    /// Nothing but letters says that it could be a level, and they are not capitals.
+    #[inline]
+    fn is_plain(self) -> bool {
+        let second = self.text.as_bytes().get(self.start + 1);
+        let is_capital = second.is_some_and(u8::is_ascii_uppercase);
+        let marks = matches!(self.before, Some(b'[' | b'<' | b'(' | b'='));
+        !is_capital && !marks && self.after != Some(b':')
     }
 
     fn is_capitals(self) -> bool {
@@ -253,7 +277,7 @@ impl<'t> Word<'t> {
     fn is_part(self) -> bool {
         let joins =
             |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'/');
-        match (self.before(), self.after()) {
+        match (self.before, self.after) {
             (Some(b'.'), Some(b':')) => false,
             (Some(b'/'), Some(b']')) => !self.is_capitals(),
             (_, Some(b'/')) => !(self.is_capitals() && self.head().ends_with(": ")),
@@ -263,7 +287,7 @@ impl<'t> Word<'t> {
 
     /// Whether punctuation marks it as a level.
     fn is_marked(self) -> bool {
-        let (before, after) = (self.before(), self.after());
+        let (before, after) = (self.before, self.after);
         // `[error]`, structlog's `[warning  ]`
         let bracketed = match before {
             Some(b'[') => matches!(after, Some(b']' | b'>' | b')' | b' ')) && self.closes(),
@@ -295,8 +319,8 @@ impl<'t> Word<'t> {
             // `http: ` and `log: ` name packages of Go.
             Some(b':') => !matches!(self.as_str(), "http" | "log" | "fine"),
             _ => {
-                let is_apart = matches!(self.after(), None | Some(b' ' | b'\t' | b']'));
-                !place.has_words && is_apart && !begins_prose(self.as_str())
+                let is_apart = matches!(self.after, None | Some(b' ' | b'\t' | b']'));
+                !place.has_words && is_apart && is_unmistakable(self.as_str())
             }
         }
     }
@@ -308,18 +332,19 @@ impl<'t> Word<'t> {
             return None;
         }
         // `[TypeError: boom] { code: 'X' }`, as Node prints an error without a stack.
-        if self.before() == Some(b'[') && self.after() == Some(b':') && word.ends_with("Error") {
+        if self.before == Some(b'[') && self.after == Some(b':') && word.ends_with("Error") {
             return Some((Severity::ERROR, ""));
         }
+        let is_capitals = self.is_capitals();
+        if !is_capitals && !self.is_marked() && !self.is_placed(place) {
+            return None;
+        }
+        let severity = level::of(word)?;
         // These are ordinary words unless punctuation marks them as levels.
-        let ambiguous = || {
-            matches!(word, "LOG" | "HTTP" | "FINE" | "ALERT" | "SUCCESS")
-                && self.after() != Some(b':')
-        };
-        let is_level =
-            (self.is_capitals() && !ambiguous()) || self.is_marked() || self.is_placed(place);
-        let severity = is_level.then(|| level::of(word)).flatten()?;
-        Some((severity, word))
+        let is_ambiguous = is_capitals
+            && matches!(word, "LOG" | "HTTP" | "FINE" | "ALERT" | "SUCCESS")
+            && self.after != Some(b':');
+        (!is_ambiguous || self.is_marked() || self.is_placed(place)).then_some((severity, word))
     }
 
     /// With a configured word, which may have digits: `found`, or what the configuration makes of the word.
@@ -332,10 +357,7 @@ impl<'t> Word<'t> {
         let in_word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
         let rest = self.text.as_bytes().get(self.start..)?;
         let bytes = rest.iter().take_while(|byte| in_word(byte)).count();
-        let whole = Self {
-            stop: self.start + bytes,
-            ..self
-        };
+        let whole = Self::new(self.text, self.start, self.start + bytes);
         let word = whole.as_str();
         let is_placed = || !place.in_message || whole.is_capitals() || whole.is_marked();
         match settings.roles.level(word) {
@@ -345,10 +367,16 @@ impl<'t> Word<'t> {
     }
 }
 
-/// Level words that a message may begin with.
-fn begins_prose(word: &str) -> bool {
-    const WORDS: [&str; 10] = [
-        "alert", "fail", "fine", "http", "log", "notice", "panic", "severe", "silly", "success",
-    ];
-    WORDS.iter().any(|prose| word.eq_ignore_ascii_case(prose))
+/// Whether a word in front of a message is a level without any mark; others, such as `log`, begin sentences.
+fn is_unmistakable(word: &str) -> bool {
+    let words: &[&str] = match word.len() {
+        3 => &["err", "wrn", "inf", "dbg", "trc", "ftl"],
+        4 => &["info", "warn", "crit"],
+        5 => &["error", "debug", "trace", "fatal"],
+        7 => &["warning", "verbose"],
+        8 => &["critical"],
+        11 => &["information"],
+        _ => return false,
+    };
+    words.iter().any(|level| word.eq_ignore_ascii_case(level))
 }

@@ -275,10 +275,12 @@ impl Trace {
     }
 
     /// The second line of a record makes a trace of it, or may be the second of an error's message.
+    #[inline]
     fn start<'f>(first: impl Fn() -> Cow<'f, [u8]>, shape: &Shape<'_>) -> Option<Self> {
         Self::start_trace(&first, shape).or_else(|| Self::start_message(first, shape))
     }
 
+    #[inline]
     fn start_message<'f>(first: impl FnOnce() -> Cow<'f, [u8]>, shape: &Shape<'_>) -> Option<Self> {
         const LIKENESS: usize = 4;
         if begins_level(shape.line) {
