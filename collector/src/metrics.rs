@@ -217,6 +217,7 @@ impl Metrics {
         let mut registry = Registry::with_prefix("vervet");
         self.register_ingest(&mut registry);
         self.register_storage(&mut registry);
+        self.register_caches(&mut registry);
         self.upkeep.register(&mut registry);
         self.register_rules(&mut registry);
         let mut out = String::new();
@@ -321,6 +322,24 @@ impl Metrics {
                 &self.damaged_indexes,
             ),
             (
+                "collector_journal_bytes",
+                "Bytes of journal segments",
+                &self.journal_bytes,
+            ),
+            (
+                "collector_journal_records_behind",
+                "Journal records not yet searched for errors",
+                &self.journal_records_behind,
+            ),
+        ];
+        for (name, help, gauge) in gauges {
+            registry.register(name, help, gauge.clone());
+        }
+    }
+
+    fn register_caches(&self, registry: &mut Registry) {
+        let gauges = [
+            (
                 "collector_page_cache_bytes",
                 "Memory of the pages of segments that are kept",
                 &self.page_cache_bytes,
@@ -349,16 +368,6 @@ impl Metrics {
                 "collector_query_evaluated_steps",
                 "Steps of range queries since the start that were evaluated, of queries whose answers may be kept",
                 &self.query_evaluated_steps,
-            ),
-            (
-                "collector_journal_bytes",
-                "Bytes of journal segments",
-                &self.journal_bytes,
-            ),
-            (
-                "collector_journal_records_behind",
-                "Journal records not yet searched for errors",
-                &self.journal_records_behind,
             ),
         ];
         for (name, help, gauge) in gauges {

@@ -143,7 +143,6 @@ mod tests {
         };
         let resource = Resource {
             attributes: vec![attribute("service.name", "shop")],
-            ..Resource::default()
         };
         let mut body = Vec::new();
         write_resource_logs(&mut body, &resource, &Scope::default(), |w| {
