@@ -123,9 +123,11 @@ impl Lines {
                 continue;
             }
             let window = rest.get(..line_bytes_max + unit).unwrap_or(rest);
+            // What stands behind the limit tells whether a character ends there.
+            let is_long = rest.len() >= line_bytes_max + unit;
             let (line_bytes, whole_bytes) = match encoding.find_line_feed(window) {
                 Some(at) => (at, at + unit),
-                None if rest.len() > line_bytes_max => {
+                None if is_long || (at_end && rest.len() > line_bytes_max) => {
                     let cut = encoding.boundary(rest, line_bytes_max);
                     self.dropping = self.framing.truncates();
                     scanned.truncated += u64::from(self.dropping);

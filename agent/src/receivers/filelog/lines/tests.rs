@@ -482,6 +482,17 @@ proptest! {
 }
 
 #[test]
+fn a_long_line_is_cut_between_characters_wherever_a_read_ends() {
+    let text = "a😀".repeat(300);
+    let wide: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let settings = "encoding: utf-16le\nmax_line: 1KiB\non_long_line: truncate\nmultiline: none";
+    let whole = read_in_pieces(settings, &wide, &[]);
+    for cut in 1_018..1_034 {
+        assert_eq!(read_in_pieces(settings, &wide, &[cut]), whole, "{cut}");
+    }
+}
+
+#[test]
 fn a_long_line_that_ends_within_a_character_hides_nothing_behind_it() {
     let text = format!("{}\nsecond\nthird\n", "x".repeat(900));
     let wide: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
