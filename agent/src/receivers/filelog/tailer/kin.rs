@@ -240,7 +240,15 @@ impl Tailer {
     /// under. What was left when the globs became others stays where it is.
     fn is_asked_for(&self, path: &Path, past: &Past) -> bool {
         let (is_wanted, name) = (|path| self.wants(path), &past.path);
-        is_wanted(path) || is_wanted(name) || self.was_moved_to(name)
+        is_wanted(path) || is_wanted(name) || self.was_rotated(name) || self.was_moved_to(name)
+    }
+
+    /// Whether the name is a rotated form of what globs name in the same folder: a copy is read under its own name.
+    fn was_rotated(&self, name: &Path) -> bool {
+        !self.discovery.excludes(name)
+            && origins_behind(name)
+                .iter()
+                .any(|origin| self.wants(&name.with_file_name(origin)))
     }
 
     /// Whether globs name the file, or the link that a container runtime keeps to it.
