@@ -48,7 +48,7 @@ impl Tailer {
             self.take_other_globs(before.patterns);
         }
         for id in self.open.clone() {
-            self.attach_by_new_rules(id);
+            self.begin_again(id);
         }
         self.settle_loans();
         for file in self.files.values_mut() {
@@ -79,19 +79,5 @@ impl Tailer {
             files.filter(|file| file.gone_at.is_none() && !self.discovery.wants(&file.path));
         let unwanted: Vec<FileId> = unwanted.map(|file| file.id).collect();
         unwanted.into_iter().for_each(|id| self.give_up(id));
-    }
-
-    fn attach_by_new_rules(&mut self, id: FileId) {
-        let Some(mut file) = self.files.remove(&id) else {
-            return;
-        };
-        let resource = self.resource_of(&file);
-        let attached = file.attach_again(&self.framing, resource);
-        let attached = self.count_kept(&file, attached);
-        self.unread.push(&file);
-        self.files.insert(id, file);
-        if let Err(error) = attached {
-            self.failed_to_read(id, &error);
-        }
     }
 }

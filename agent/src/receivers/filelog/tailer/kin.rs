@@ -240,15 +240,16 @@ impl Tailer {
     /// under. What was left when the globs became others stays where it is.
     fn is_asked_for(&self, path: &Path, past: &Past) -> bool {
         let (is_wanted, name) = (|path| self.wants(path), &past.path);
-        is_wanted(path) || is_wanted(name) || self.was_rotated(name) || self.was_moved_to(name)
+        is_wanted(path) || is_wanted(name) || self.was_rotated(name)
     }
 
-    /// Whether the name is a rotated form of what globs name in the same folder: a copy is read under its own name.
+    /// Whether the name is a rotated form of what globs name: in its folder, for a copy is read under its own name, or in
+    /// another one, where it was first read under a name that is not remembered.
     fn was_rotated(&self, name: &Path) -> bool {
-        !self.discovery.excludes(name)
-            && origins_behind(name)
-                .iter()
-                .any(|origin| self.wants(&name.with_file_name(origin)))
+        let is_wanted = |origin: &String| {
+            self.wants(&name.with_file_name(origin)) || self.discovery.wants_beside(name, origin)
+        };
+        !self.discovery.excludes(name) && origins_behind(name).iter().any(is_wanted)
     }
 
     /// Whether globs name the file, or the link that a container runtime keeps to it.
@@ -257,15 +258,6 @@ impl Tailer {
         let pod = || pods.pod_of(path.to_str()?);
         self.discovery.wants(path)
             || pod().is_some_and(|pod| self.discovery.wants(&container_link(&pod)))
-    }
-
-    /// Whether the name is a rotated form of what globs name in another folder: there it was first read, and what is
-    /// remembered is the name that it has in this one.
-    fn was_moved_to(&self, name: &Path) -> bool {
-        !self.discovery.excludes(name)
-            && origins_behind(name)
-                .iter()
-                .any(|origin| self.discovery.wants_beside(name, origin))
     }
 
     fn resumes_elsewhere(&mut self, id: FileId, path: &Path, now: Instant) -> io::Result<bool> {

@@ -173,8 +173,8 @@ impl Tailer {
         called.into_iter().for_each(|from| self.call_back(from));
     }
 
-    /// What has been read of a file and not handed on is read again.
-    fn begin_again(&mut self, id: FileId) {
+    /// What has been read of a file and not handed on is read again, by the rules of now.
+    pub(super) fn begin_again(&mut self, id: FileId) {
         let Some(mut file) = self.files.remove(&id) else {
             return;
         };
