@@ -10,6 +10,7 @@
 //! attribute values, [`LIST_ITEMS_MAX`] attributes of a record. What a body takes beyond its own bytes while it is
 //! decompressed, turned from JSON or decoded is asked for as [`Room`] first.
 
+pub mod base64;
 pub mod compress;
 pub mod grpc;
 pub mod http;

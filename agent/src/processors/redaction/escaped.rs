@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use vervet_wire::base64;
+
 use super::keywords::{is_base64, is_word, run};
 use super::work;
 
@@ -84,13 +86,8 @@ fn decoded(text: &[u8]) -> Vec<u8> {
     let (mut bits, mut held) = (0_u32, 0_u32);
     let mut out = Vec::with_capacity(text.len());
     for byte in text {
-        let value = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' | b'-' => 62,
-            b'/' | b'_' => 63,
-            _ => break,
+        let Some(value) = base64::digit(*byte) else {
+            break;
         };
         bits = bits << 6 | u32::from(value);
         held += 6;

@@ -4,6 +4,7 @@ use serde::de;
 
 use super::number::Wire;
 use super::{Place, Slot};
+use crate::base64;
 use crate::otlp::schema::Kind;
 use crate::protobuf::Writer;
 
@@ -96,13 +97,8 @@ fn decode_base64(text: &[u8], out: &mut Vec<u8>) -> bool {
     for group in digits.chunks(4) {
         let mut bits = 0_u32;
         for byte in group {
-            let value = match byte {
-                b'A'..=b'Z' => byte - b'A',
-                b'a'..=b'z' => byte - b'a' + 26,
-                b'0'..=b'9' => byte - b'0' + 52,
-                b'+' | b'-' => 62,
-                b'/' | b'_' => 63,
-                _ => return false,
+            let Some(value) = base64::digit(*byte) else {
+                return false;
             };
             bits = bits << 6 | u32::from(value);
         }
