@@ -8,9 +8,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use parquet::arrow::arrow_reader::RowSelection;
-use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::statistics::Statistics;
-use parquet::schema::types::ColumnPath;
 
 use super::Gathered;
 use crate::StoreError;
@@ -19,6 +17,7 @@ use crate::query::search::metadata::SeriesRuns;
 use crate::query::search::page_index::rows_of;
 use crate::query::search::rows::selection_of;
 use crate::query::search::segment::{Segment, Texts};
+use crate::query::search::times;
 use crate::segment::sample_values;
 use crate::tables::{Table, column};
 
@@ -28,12 +27,12 @@ pub(super) fn read(
     metrics: &BTreeSet<&str>,
     gathered: &mut Gathered<'_>,
 ) -> Result<(), StoreError> {
-    for (index, group) in segment.metadata().parquet().row_groups().iter().enumerate() {
-        if may_hold(group, metrics)
-            && may_hold_series(group, &gathered.ids)
-            && may_hold_time(group, gathered.window)
+    for group in 0..segment.metadata().parquet().num_row_groups() {
+        if may_hold(segment, group, metrics)
+            && may_hold_series(segment, group, &gathered.ids)
+            && may_hold_time(segment, group, gathered.window)
         {
-            read_group(segment, index, gathered)?;
+            read_group(segment, group, gathered)?;
         }
     }
     Ok(())
@@ -130,25 +129,9 @@ fn selected(runs: &[Run]) -> RowSelection {
     selection_of(runs.iter().map(|run| run.rows.clone()))
 }
 
-fn statistics<'a>(group: &'a RowGroupMetaData, column: &str) -> Option<&'a Statistics> {
-    let mut chunks = group.columns().iter();
-    let is_column = |path: &ColumnPath| matches!(path.parts(), [name] if name.as_str() == column);
-    chunks
-        .find(|chunk| is_column(chunk.column_path()))?
-        .statistics()
-}
-
-/// Lowest and highest value of an integer column, as far as they are known.
-fn bounds(group: &RowGroupMetaData, column: &str) -> Option<(i64, i64)> {
-    match statistics(group, column) {
-        Some(Statistics::Int64(bounds)) => Some((*bounds.min_opt()?, *bounds.max_opt()?)),
-        _ => None,
-    }
-}
-
 /// Whether a row group may hold one of the series, which are sorted by id.
-fn may_hold_series(group: &RowGroupMetaData, ids: &[(u64, usize)]) -> bool {
-    let Some((min, max)) = bounds(group, column::SERIES_ID) else {
+fn may_hold_series(segment: &Segment, group: usize, ids: &[(u64, usize)]) -> bool {
+    let Some((min, max)) = times::bounds(segment, group, column::SERIES_ID) else {
         return true;
     };
     // Parquet keeps unsigned numbers as the signed ones with the same bits.
@@ -157,13 +140,14 @@ fn may_hold_series(group: &RowGroupMetaData, ids: &[(u64, usize)]) -> bool {
     ids.get(next).is_some_and(|(id, _place)| *id <= max)
 }
 
-fn may_hold_time(group: &RowGroupMetaData, (start_ms, end_ms): (i64, i64)) -> bool {
-    bounds(group, column::TIME).is_none_or(|(min, max)| min <= end_ms && max >= start_ms)
+fn may_hold_time(segment: &Segment, group: usize, window: (i64, i64)) -> bool {
+    times::of_group(segment, group).is_none_or(|span| times::overlap(span, window))
 }
 
 /// Whether a row group may hold one of the metrics, by the bounds of its metric column.
-fn may_hold(group: &RowGroupMetaData, metrics: &BTreeSet<&str>) -> bool {
-    let Some(Statistics::ByteArray(bounds)) = statistics(group, column::METRIC) else {
+fn may_hold(segment: &Segment, group: usize, metrics: &BTreeSet<&str>) -> bool {
+    let chunk = segment.chunk(group, column::METRIC);
+    let Some(Statistics::ByteArray(bounds)) = chunk.and_then(|chunk| chunk.statistics()) else {
         return true;
     };
     let (Some(min), Some(max)) = (bounds.min_opt(), bounds.max_opt()) else {

@@ -7,7 +7,7 @@ use parquet::file::statistics::Statistics;
 use super::segment::Segment;
 use crate::tables::column;
 
-/// Nanoseconds, both inclusive.
+/// In the unit of the table, both inclusive.
 pub(crate) type Span = (i64, i64);
 
 pub(crate) fn overlap(a: Span, b: Span) -> bool {
@@ -16,7 +16,12 @@ pub(crate) fn overlap(a: Span, b: Span) -> bool {
 
 /// The earliest and latest time in a row group.
 pub(crate) fn of_group(segment: &Segment, group: usize) -> Option<Span> {
-    let chunk = segment.chunk(group, column::TIME)?;
+    bounds(segment, group, column::TIME)
+}
+
+/// The least and the most of an integer column in a row group, as far as they are known.
+pub(crate) fn bounds(segment: &Segment, group: usize, name: &str) -> Option<Span> {
+    let chunk = segment.chunk(group, name)?;
     let Some(Statistics::Int64(bounds)) = chunk.statistics() else {
         return None;
     };
