@@ -9,12 +9,12 @@ use crate::error::QueryError;
 use crate::eval::memory::SAMPLE_BYTES;
 use crate::eval::{
     Charge, Evaluated, Evaluator, Grid, Pool, Query, RangeSource, Run, Track, merge_same_labels,
-    whole_millis, without_metric,
+    note, whole_millis, without_metric,
 };
 use crate::features::Features;
 use crate::kept::{Kept, KeptAnswer, KeptStats, Key, joined};
 use crate::native::HistogramSeries;
-use crate::queryable::{Mark, Queryable, Sample, Series};
+use crate::queryable::{Queryable, Sample, Series};
 use crate::stack::with_room;
 use crate::syntax::{Bounds, Edges, Node, ValueType, parse_query};
 use crate::value::{InstantSample, QueryOutput, Value};
@@ -212,7 +212,7 @@ impl Engine {
             None => self.evaluate_steps(run, grid, self.charge())?,
         };
         if may_be_kept {
-            self.keep(key, grid, mark, &output);
+            self.kept.insert(key, grid, mark, &output);
         }
         Ok(output)
     }
@@ -228,30 +228,37 @@ impl Engine {
         let mut memory = self.charge();
         memory.keep(answer.part_bytes(steps), "the known part of the answer")?;
         let (mut warnings, mut infos) = (answer.warnings.clone(), answer.infos.clone());
-        let mut samples_read = 0;
-        let mut answers = vec![answer.part(steps)];
-        let end_before = steps.start.saturating_sub(grid.step);
-        let start_after = steps.end.saturating_add(grid.step);
+        self.kept.count(steps.len(), 0);
         let before = Grid {
-            end: end_before,
+            end: steps.start.saturating_sub(grid.step),
             ..grid
         };
         let after = Grid {
-            start: start_after,
+            start: steps.end.saturating_add(grid.step),
             ..grid
         };
-        self.kept.count(steps.len(), 0);
-        for (place, rest) in [(0, before), (usize::MAX, after)] {
+        let (mut answers, mut samples_read) = (Vec::new(), 0);
+        for rest in [Some(before), None, Some(after)] {
+            let Some(rest) = rest else {
+                answers.push(answer.part(steps));
+                continue;
+            };
             if rest.len() == 0 {
                 continue;
             }
-            let (output, _) = self.evaluate_steps(run, rest, memory)?;
+            let (output, _may_be_kept) = self.evaluate_steps(run, rest, memory)?;
             memory = output.memory;
             if let Value::Matrix(series) = output.value {
-                answers.insert(place.min(answers.len()), series);
+                answers.push(series);
             }
-            add_notes(&mut warnings, output.warnings);
-            add_notes(&mut infos, output.infos);
+            output
+                .warnings
+                .into_iter()
+                .for_each(|text| note(&mut warnings, text));
+            output
+                .infos
+                .into_iter()
+                .for_each(|text| note(&mut infos, text));
             samples_read += output.samples_read;
         }
         Ok(QueryOutput {
@@ -262,23 +269,6 @@ impl Engine {
             samples_read,
             memory,
         })
-    }
-
-    /// Keeps the answer to all steps of a grid, unless it is too large or has what is not kept.
-    fn keep(&self, key: Key, grid: Grid, mark: Mark, output: &QueryOutput) {
-        let Value::Matrix(series) = &output.value else {
-            return;
-        };
-        if output.histograms.is_empty() && self.kept.has_room_for(series) {
-            let answer = KeptAnswer {
-                grid,
-                mark,
-                series: series.clone(),
-                warnings: output.warnings.clone(),
-                infos: output.infos.clone(),
-            };
-            self.kept.insert(key, answer);
-        }
     }
 
     /// Evaluates at all steps. Whether the answer may be kept is returned beside it.
@@ -377,15 +367,6 @@ impl Engine {
             ));
         }
         Ok(grid)
-    }
-}
-
-/// Adds notes that are not there yet.
-fn add_notes(notes: &mut Vec<String>, more: Vec<String>) {
-    for note in more {
-        if !notes.contains(&note) {
-            notes.push(note);
-        }
     }
 }
 

@@ -27,7 +27,7 @@ use std::sync::Arc;
 use vervet_model::Labels;
 
 pub(crate) use aggregate::merge_same_labels;
-pub(crate) use budget::{Query, Run, whole_millis};
+pub(crate) use budget::{Query, Run, note, whole_millis};
 pub(crate) use labels::without_metric;
 pub use memory::Charge;
 pub(crate) use memory::Pool;

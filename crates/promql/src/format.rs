@@ -63,6 +63,13 @@ fn scientific(value: f64) -> String {
     format!("{mantissa}e{sign}{digits:0>2}")
 }
 
+/// Whether a name needs no quotes: it is of ASCII letters, `_` and digits (not the first); names of metrics may have
+/// colons, too.
+pub fn is_identifier(name: &str, with_colons: bool) -> bool {
+    let is_letter = |c: char| c.is_ascii_alphabetic() || c == '_' || (with_colons && c == ':');
+    name.starts_with(is_letter) && name.chars().all(|c| is_letter(c) || c.is_ascii_digit())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -18,6 +18,7 @@ use vervet_model::Labels;
 use crate::eval::memory::labels_bytes;
 use crate::eval::{Grid, Run};
 use crate::queryable::{Mark, Sample, Series};
+use crate::value::{QueryOutput, Value};
 
 /// A larger part of the room is not worth one answer.
 const ANSWERS_MIN: usize = 8;
@@ -102,22 +103,19 @@ impl KeptAnswer {
         let bytes = parts.map(|series| series_bytes(within(&series.samples, steps)));
         bytes.sum()
     }
+}
 
-    fn bytes(&self) -> usize {
-        let texts = |labels: &Labels| -> usize {
-            let texts = labels.iter().flat_map(|label| [&label.name, &label.value]);
-            texts.map(|text| text.len()).sum()
-        };
-        let series = self.series.iter().map(|Series { labels, samples }| {
-            labels_bytes(labels) + texts(labels) + series_bytes(samples)
-        });
-        let notes = self
-            .warnings
-            .iter()
-            .chain(&self.infos)
-            .map(String::capacity);
-        ENTRY_BYTES + series.sum::<usize>() + notes.sum::<usize>()
-    }
+/// What an answer takes (bytes).
+fn answer_bytes(series: &[Series], notes: [&[String]; 2]) -> usize {
+    let texts = |labels: &Labels| -> usize {
+        let texts = labels.iter().flat_map(|label| [&label.name, &label.value]);
+        texts.map(|text| text.len()).sum()
+    };
+    let series = series.iter().map(|Series { labels, samples }| {
+        labels_bytes(labels) + texts(labels) + series_bytes(samples)
+    });
+    let notes = notes.into_iter().flatten().map(String::capacity);
+    ENTRY_BYTES + series.sum::<usize>() + notes.sum::<usize>()
 }
 
 fn series_bytes(samples: &[Sample]) -> usize {
@@ -189,18 +187,23 @@ impl Kept {
         Some(Arc::clone(&entry.answer))
     }
 
-    /// Whether an answer with series of so many bytes may be kept.
-    pub(crate) fn has_room_for(&self, series: &[Series]) -> bool {
-        let room = self.bytes_max / ANSWERS_MIN;
-        let bytes = series.iter().map(|series| series_bytes(&series.samples));
-        bytes.sum::<usize>() < room
-    }
-
-    pub(crate) fn insert(&self, key: Key, answer: KeptAnswer) {
-        let bytes = answer.bytes() + key.query.len();
-        if bytes > self.bytes_max / ANSWERS_MIN {
+    /// Keeps the answer to all steps of a grid, unless it is too large or has what is not kept.
+    pub(crate) fn insert(&self, key: Key, grid: Grid, mark: Mark, output: &QueryOutput) {
+        let Value::Matrix(series) = &output.value else {
+            return;
+        };
+        let notes = [output.warnings.as_slice(), output.infos.as_slice()];
+        let bytes = answer_bytes(series, notes) + key.query.len();
+        if !output.histograms.is_empty() || bytes > self.bytes_max / ANSWERS_MIN {
             return;
         }
+        let answer = KeptAnswer {
+            grid,
+            mark,
+            series: series.clone(),
+            warnings: output.warnings.clone(),
+            infos: output.infos.clone(),
+        };
         let mut entries = self.entries.lock();
         let entry = Entry {
             answer: Arc::new(answer),

@@ -34,7 +34,7 @@ pub use engine::{Engine, EngineOptions, QueryOptions};
 pub use error::{ErrorType, MemoryError, Position, QueryError};
 pub use eval::Charge;
 pub use features::Features;
-pub use format::{ValueText, format_message};
+pub use format::{ValueText, format_message, is_identifier};
 pub use kept::KeptStats;
 pub use native::{
     CUSTOM_SCHEMA, HistogramSample, HistogramSeries, Incompatible, NativeHistogram, ResetHint,

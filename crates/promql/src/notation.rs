@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use vervet_model::{Labels, LabelsBuilder, METRIC_NAME};
 
+use crate::format::is_identifier;
 use crate::native::{HistogramSample, NativeHistogram};
 use crate::queryable::{STALE_NAN, Sample};
 
@@ -88,13 +89,6 @@ fn parse_labels<'l>(text: &'l str, labels: &mut LabelsBuilder) -> Result<&'l str
             None => return Err(format!("expected , or }} before {rest:?}")),
         };
     }
-}
-
-fn is_identifier(name: &str, with_colons: bool) -> bool {
-    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_' || (with_colons && c == ':'))
-        && name
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || c == '_' || (with_colons && c == ':'))
 }
 
 /// Reads a quoted string at the front and returns its content and what follows.

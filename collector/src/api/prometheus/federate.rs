@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::response::IntoResponse as _;
 use http::header;
 use vervet_model::{Clock, Labels, METRIC_NAME, SystemClock};
-use vervet_promql::{Sample, format_message, parse_selector};
+use vervet_promql::{Sample, format_message, is_identifier, parse_selector};
 
 use super::{Answer, Params, Shared};
 
@@ -39,7 +39,7 @@ fn text(newest: &[(Labels, Sample)]) -> String {
             continue;
         }
         if name != last_name {
-            let family = match is_metric_name(name) {
+            let family = match is_identifier(name, true) {
                 true => name.to_owned(),
                 false => quoted(name),
             };
@@ -55,7 +55,7 @@ fn text(newest: &[(Labels, Sample)]) -> String {
 fn write_sample(text: &mut String, labels: &Labels, sample: Sample) {
     let name = labels.metric_name();
     // Names of other letters stand in quotes among the labels.
-    let quoted_name = match is_metric_name(name) {
+    let quoted_name = match is_identifier(name, true) {
         true => {
             text.push_str(name);
             None
@@ -67,7 +67,7 @@ fn write_sample(text: &mut String, labels: &Labels, sample: Sample) {
     let instance = labels.get(INSTANCE).is_none().then_some((INSTANCE, ""));
     let pairs = own.chain(instance).map(|(name, value)| {
         let value = quoted(value);
-        match is_name(name, "_") {
+        match is_identifier(name, false) {
             true => format!("{name}={value}"),
             false => format!("{}={value}", quoted(name)),
         }
@@ -75,17 +75,6 @@ fn write_sample(text: &mut String, labels: &Labels, sample: Sample) {
     let inside: Vec<String> = quoted_name.into_iter().chain(pairs).collect();
     let (inside, value) = (inside.join(","), format_message(sample.value));
     let _ = writeln!(text, "{{{inside}}} {value} {}", sample.timestamp);
-}
-
-fn is_metric_name(name: &str) -> bool {
-    is_name(name, "_:")
-}
-
-/// Whether a name is of ASCII letters, digits (not the first) and `others`.
-fn is_name(name: &str, others: &str) -> bool {
-    let is_letter = |letter: char| letter.is_ascii_alphabetic() || others.contains(letter);
-    let is_inner = |letter: char| is_letter(letter) || letter.is_ascii_digit();
-    name.starts_with(is_letter) && name.chars().all(is_inner)
 }
 
 fn quoted(text: &str) -> String {

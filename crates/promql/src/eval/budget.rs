@@ -315,14 +315,17 @@ impl<'q> Query<'q> {
     /// Adds a warning, unless it is there already.
     pub(crate) fn warn(&self, text: &str, position: Position) {
         note(
-            &self.warnings,
+            &mut self.warnings.borrow_mut(),
             format!("PromQL warning: {text} ({position})"),
         );
     }
 
     /// Adds a hint, unless it is there already.
     pub(crate) fn info(&self, text: &str, position: Position) {
-        note(&self.infos, format!("PromQL info: {text} ({position})"));
+        note(
+            &mut self.infos.borrow_mut(),
+            format!("PromQL info: {text} ({position})"),
+        );
     }
 
     /// The warnings, the hints, and what is held.
@@ -335,8 +338,8 @@ impl<'q> Query<'q> {
 /// Notes of one kind, at most: some name a step, of which there are many.
 const NOTES_MAX: usize = 100;
 
-fn note(notes: &RefCell<Vec<String>>, text: String) {
-    let mut notes = notes.borrow_mut();
+/// Adds a note that is not there yet, as long as there are not too many.
+pub(crate) fn note(notes: &mut Vec<String>, text: String) {
     if notes.len() < NOTES_MAX && !notes.contains(&text) {
         notes.push(text);
     }

@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Formatter, Write};
 
 use super::{Aggregate, At, Binary, Matcher, Matching, Number, Selector, Shift, Span, Tree};
-use crate::format::{format_message, format_plain};
+use crate::format::{format_message, format_plain, is_identifier};
 use crate::syntax::{Cardinality, Edges};
 
 impl Display for Tree {
@@ -216,11 +216,7 @@ fn labels_text(labels: &[String]) -> String {
 
 /// In quotes where it is no word.
 fn label_text(label: &str) -> String {
-    let mut chars = label.chars();
-    let starts = |first: char| first.is_ascii_alphabetic() || first == '_';
-    let word = chars.next().is_some_and(starts)
-        && chars.all(|next| next.is_ascii_alphanumeric() || next == '_');
-    if word {
+    if is_identifier(label, false) {
         label.to_owned()
     } else {
         quoted(label)
