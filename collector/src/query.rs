@@ -170,15 +170,8 @@ impl QueryService {
         &self,
         list: impl FnOnce(&Store) -> T + Send + 'static,
     ) -> Result<T, QueryError> {
-        let permit = self.permit().await?;
         let store = self.store.clone();
-        let run = move || {
-            let _permit = permit;
-            list(&store)
-        };
-        tokio::task::spawn_blocking(run)
-            .await
-            .map_err(|error| QueryError::Execution(error.to_string()))
+        self.off_the_async_threads(move || Ok(list(&store))).await
     }
 
     async fn run<T, F>(&self, evaluate: F) -> Result<T, QueryError>
@@ -186,12 +179,21 @@ impl QueryService {
         T: Send + 'static,
         F: FnOnce(&Engine, &dyn Queryable) -> Result<T, QueryError> + Send + 'static,
     {
-        let permit = self.permit().await?;
         let (engine, storage) = (Arc::clone(&self.engine), StoredSeries(self.store.clone()));
+        self.off_the_async_threads(move || evaluate(&engine, &storage))
+            .await
+    }
+
+    /// Does what blocks, when there is a place for it.
+    async fn off_the_async_threads<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, QueryError> + Send + 'static,
+    ) -> Result<T, QueryError> {
+        let permit = self.permit().await?;
         let run = move || {
             // A caller that hangs up does not free the place of a query that still runs.
             let _permit = permit;
-            evaluate(&engine, &storage)
+            work()
         };
         tokio::task::spawn_blocking(run)
             .await
