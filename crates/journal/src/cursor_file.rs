@@ -172,6 +172,16 @@ pub(crate) fn temporary_path(dir: &Path, name: &str) -> PathBuf {
     folder(dir).join(format!("{name}{TEMPORARY_SUFFIX}"))
 }
 
+/// What there is to say of a cursor that a newer version has written.
+pub(crate) fn unsupported(path: PathBuf, version: u32) -> JournalError {
+    let version_max = CURSOR_VERSION;
+    JournalError::UnsupportedVersion {
+        path,
+        version,
+        version_max,
+    }
+}
+
 /// Writes a file of so many bytes and removes it. What a crash leaves of it looks like an interrupted commit and goes as such.
 pub(crate) fn probe(fs: &dyn FileSystem, dir: &Path, bytes: usize) -> Result<(), JournalError> {
     let path = temporary_path(dir, "probe");

@@ -6,7 +6,6 @@ use std::io;
 use super::Inspector;
 use crate::cursor_file::{self, Loaded};
 use crate::error::JournalError;
-use crate::format::CURSOR_VERSION;
 use crate::known_cursors::KnownCursors;
 
 /// A cursor file.
@@ -43,12 +42,7 @@ impl Inspector {
                 Ok(Loaded::Intact(stored)) => Some((stored.committed, stored.state)),
                 Ok(Loaded::Corrupt) => None,
                 Ok(Loaded::Newer { version }) => {
-                    let version_max = CURSOR_VERSION;
-                    return Err(JournalError::UnsupportedVersion {
-                        path,
-                        version,
-                        version_max,
-                    });
+                    return Err(cursor_file::unsupported(path, version));
                 }
                 // It has just been removed, unless it is named still.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {

@@ -4,7 +4,6 @@ use std::io;
 
 use crate::cursor_file::{self, CursorFile, Loaded};
 use crate::error::JournalError;
-use crate::format::CURSOR_VERSION;
 use crate::known_cursors::{self, KnownCursors};
 use crate::quarantine::quarantine_file;
 use crate::table::CursorEntry;
@@ -74,13 +73,18 @@ impl Recovery {
         {
             tracing::warn!(%error, path = %path.display(), "cannot move aside what is in the place of a cursor");
         }
-        let stored = CursorFile::new(name).store(&*self.fs, dir, released, &before.state);
-        if let Err(error) = stored {
-            // It holds its segments in this run; the next commit stores it.
-            tracing::warn!(%error, cursor = name, "cannot store the cursor that was gone");
-        }
+        self.store_begun(name, released, &before.state);
         self.insert(name, released);
         self.report.missing_cursors.push(name.to_owned());
+    }
+
+    /// Stores a cursor that begins anew.
+    fn store_begun(&self, name: &str, released: u64, state: &[u8]) {
+        let stored = CursorFile::new(name).store(&*self.fs, &self.config.dir, released, state);
+        if let Err(error) = stored {
+            // It holds its segments in this run; the next commit stores it.
+            tracing::warn!(%error, cursor = name, "cannot store the cursor that begins anew");
+        }
     }
 
     fn insert(&mut self, name: &str, released: u64) {
@@ -97,14 +101,7 @@ impl Recovery {
         let path = cursor_file::path(&self.config.dir, name);
         let released = match cursor_file::load(&*self.fs, &path) {
             Ok(Loaded::Intact(stored)) => stored.committed,
-            Ok(Loaded::Newer { version }) => {
-                let version_max = CURSOR_VERSION;
-                return Err(JournalError::UnsupportedVersion {
-                    path,
-                    version,
-                    version_max,
-                });
-            }
+            Ok(Loaded::Newer { version }) => return Err(cursor_file::unsupported(path, version)),
             Ok(Loaded::Corrupt) => self.replace_cursor(name),
             Err(error) => {
                 tracing::error!(%error, cursor = name, "cursor file unreadable");
@@ -163,14 +160,10 @@ impl Recovery {
         let released = self.table.oldest_sequence() - 1;
         let path = cursor_file::path(dir, name);
         let moved = quarantine_file(&*self.fs, dir, &path, &format!("{name}.cur"));
-        let stored = CursorFile::new(name).store(&*self.fs, dir, released, &[]);
         if let Err(error) = moved {
             tracing::warn!(%error, cursor = name, "cannot move the corrupt cursor file aside");
         }
-        if let Err(error) = stored {
-            // It holds its segments in this run; the next commit stores it.
-            tracing::warn!(%error, cursor = name, "cannot store the restarted cursor");
-        }
+        self.store_begun(name, released, &[]);
         self.report.corrupt_cursors.push(name.to_owned());
         released
     }
