@@ -77,7 +77,7 @@ fn position(offset: u64) -> FilePosition {
     }
 }
 
-fn batch(bytes: usize, positions: Vec<FilePosition>) -> Batch {
+pub(super) fn batch(bytes: usize, positions: Vec<FilePosition>) -> Batch {
     Batch {
         signal: Signal::Logs,
         payload: vec![7; bytes].into(),
@@ -358,13 +358,13 @@ async fn a_batch_over_the_limit_is_dropped_counted_and_holds_up_nothing() {
     running.finish().await;
 }
 
-/// A batch of lines as a file brings it.
-fn lines(count: u64, offset: u64) -> Batch {
+/// A batch of lines of so many bytes, as a file brings it.
+fn lines_of(line_bytes: &[usize], offset: u64) -> Batch {
     use vervet_wire::otlp::{LogRecord, Resource, Scope, Value, write_resource_logs};
     let mut payload = Vec::new();
-    let text = "x".repeat(200);
+    let texts: Vec<String> = line_bytes.iter().map(|bytes| "x".repeat(*bytes)).collect();
     write_resource_logs(&mut payload, &Resource::default(), &Scope::default(), |w| {
-        for _line in 0..count {
+        for text in &texts {
             w.push(&LogRecord {
                 body: Value::from(text.as_str()),
                 ..LogRecord::default()
@@ -374,11 +374,15 @@ fn lines(count: u64, offset: u64) -> Batch {
     Batch {
         signal: Signal::Logs,
         payload: payload.into(),
-        records: count,
+        records: line_bytes.len() as u64,
         positions: vec![position(offset)],
         news: Vec::new(),
         parts: Vec::new(),
     }
+}
+
+fn lines(count: usize, offset: u64) -> Batch {
+    lines_of(&vec![200; count], offset)
 }
 
 #[tokio::test(flavor = "multi_thread")]

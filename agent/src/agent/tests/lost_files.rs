@@ -22,15 +22,21 @@ fn long(number: usize) -> String {
     format!("{number} {}", "x".repeat(TEXT_BYTES))
 }
 
-/// What `remove` takes from the folder of a stopped agent with a backlog costs nothing of it.
-async fn check_kept(remove: impl FnOnce(&Path)) {
-    let dir = tempfile::tempdir().expect("folder");
+/// An agent that holds segments for a collector that is away.
+async fn with_backlog(dir: &Path) -> (RunningAgent, TestCollector) {
     let mut collector = TestCollector::start();
     collector.die();
-    let agent = small(dir.path(), &collector.endpoint()).await;
+    let agent = small(dir, &collector.endpoint()).await;
     for number in 0..REQUESTS {
         send(&agent, &long(number)).await.expect("stored");
     }
+    (agent, collector)
+}
+
+/// What `remove` takes from the folder of a stopped agent with a backlog costs nothing of it.
+async fn check_kept(remove: impl FnOnce(&Path)) {
+    let dir = tempfile::tempdir().expect("folder");
+    let (agent, mut collector) = with_backlog(dir.path()).await;
     assert!(agent.status().buffer.segments > 1);
     agent.shutdown(Duration::ZERO).await;
     remove(&dir.path().join("buffer"));
@@ -112,12 +118,7 @@ async fn a_buffer_that_is_removed_under_a_running_agent_is_made_again_with_what_
 #[tokio::test(flavor = "multi_thread")]
 async fn removed_segments_that_were_not_sent_are_told_and_counted() {
     let dir = tempfile::tempdir().expect("folder");
-    let mut collector = TestCollector::start();
-    collector.die();
-    let agent = small(dir.path(), &collector.endpoint()).await;
-    for number in 0..REQUESTS {
-        send(&agent, &long(number)).await.expect("stored");
-    }
+    let (agent, mut collector) = with_backlog(dir.path()).await;
     let segments = agent.status().buffer.segments;
     fs::remove_dir_all(dir.path().join("buffer")).expect("removed");
     wait_until("it is told", || {

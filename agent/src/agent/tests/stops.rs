@@ -30,6 +30,15 @@ pub(super) async fn on(
     start(config, options).await
 }
 
+/// One that reads `*.log` in `dir`.
+pub(super) async fn on_logs(dir: &Path) -> (RunningAgent, Arc<FullDisk>) {
+    let disk = Arc::new(FullDisk::default());
+    let glob = dir.join("*.log");
+    let receiver = format!("{{type: filelog, include: ['{}']}}", glob.display());
+    let agent = on(&disk, dir, ("logs", &receiver)).await;
+    (agent, disk)
+}
+
 pub(super) fn waiting(agent: &RunningAgent) -> u64 {
     let lines = agent.status().receivers.into_iter();
     lines.map(|line| line.waiting.records).sum()
@@ -38,10 +47,7 @@ pub(super) fn waiting(agent: &RunningAgent) -> u64 {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_read_of_a_deleted_file_and_is_not_stored_at_the_end_is_lost() {
     let dir = tempfile::tempdir().expect("folder");
-    let disk = Arc::new(FullDisk::default());
-    let glob = dir.path().join("*.log");
-    let receiver = format!("{{type: filelog, include: ['{}']}}", glob.display());
-    let agent = on(&disk, dir.path(), ("logs", &receiver)).await;
+    let (agent, disk) = on_logs(dir.path()).await;
     disk.is_full.store(true, Ordering::SeqCst);
     let [deleted, renamed, there] = ["a.log", "b.log", "c.log"].map(|name| dir.path().join(name));
     fs::write(&deleted, "one\n".repeat(10)).expect("written");
@@ -84,10 +90,7 @@ fn compress(path: &Path) {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_stands_in_a_compressed_copy_that_is_read_on_is_not_lost() {
     let dir = tempfile::tempdir().expect("folder");
-    let disk = Arc::new(FullDisk::default());
-    let glob = dir.path().join("*.log");
-    let receiver = format!("{{type: filelog, include: ['{}']}}", glob.display());
-    let agent = on(&disk, dir.path(), ("logs", &receiver)).await;
+    let (agent, disk) = on_logs(dir.path()).await;
     let [known, unknown] = ["a.log", "b.log"].map(|name| dir.path().join(name));
     fs::write(&known, "one\n".repeat(10)).expect("written");
     let buffered = || {

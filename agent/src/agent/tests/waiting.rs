@@ -4,9 +4,8 @@ use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::sync::atomic::Ordering;
 
-use super::stops::{on, waiting};
+use super::stops::{on_logs, waiting};
 use super::*;
-use crate::buffer::tests::full_disk::FullDisk;
 use crate::stops::{NOT_STORED, READ_AGAIN};
 
 fn lines(name: &str, count: usize) -> String {
@@ -25,10 +24,7 @@ fn would_lose(agent: &RunningAgent) -> bool {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_waits_of_a_cut_file_without_a_copy_is_told_before_a_stop_loses_it() {
     let dir = tempfile::tempdir().expect("folder");
-    let disk = Arc::new(FullDisk::default());
-    let glob = dir.path().join("*.log");
-    let receiver = format!("{{type: filelog, include: ['{}']}}", glob.display());
-    let agent = on(&disk, dir.path(), ("logs", &receiver)).await;
+    let (agent, disk) = on_logs(dir.path()).await;
     let [path, copy] = ["app.log", "app.log.1"].map(|name| dir.path().join(name));
     // Of a file of which nothing is stored the next start would not know a copy.
     fs::write(&path, lines("old", 1)).expect("written");
@@ -66,10 +62,7 @@ async fn what_waits_of_a_cut_file_without_a_copy_is_told_before_a_stop_loses_it(
 #[tokio::test(flavor = "multi_thread")]
 async fn what_waits_of_a_deleted_file_is_told_before_a_stop_loses_it() {
     let dir = tempfile::tempdir().expect("folder");
-    let disk = Arc::new(FullDisk::default());
-    let glob = dir.path().join("*.log");
-    let receiver = format!("{{type: filelog, include: ['{}']}}", glob.display());
-    let agent = on(&disk, dir.path(), ("logs", &receiver)).await;
+    let (agent, disk) = on_logs(dir.path()).await;
     disk.is_full.store(true, Ordering::SeqCst);
     let path = dir.path().join("app.log");
     fs::write(&path, lines("app", 10)).expect("written");

@@ -1,39 +1,19 @@
 //! Batches that no append can hold.
 
-use vervet_wire::otlp::{LogRecord, Resource, Scope, Value, write_resource_logs};
-
 use super::*;
 
 const DISK_BYTES: u64 = 1 << 20;
-
-/// A batch of lines of so many bytes, as a file brings it.
-fn of(line_bytes: &[usize]) -> Batch {
-    let mut payload = Vec::new();
-    let texts: Vec<String> = line_bytes.iter().map(|bytes| "x".repeat(*bytes)).collect();
-    write_resource_logs(&mut payload, &Resource::default(), &Scope::default(), |w| {
-        for text in &texts {
-            w.push(&LogRecord {
-                body: Value::from(text.as_str()),
-                ..LogRecord::default()
-            });
-        }
-    });
-    Batch {
-        signal: Signal::Logs,
-        payload: payload.into(),
-        records: line_bytes.len() as u64,
-        positions: vec![position(7)],
-        parts: Vec::new(),
-        news: Vec::new(),
-    }
-}
 
 /// Stores a batch and reads back how many records came through, while a consumer makes room.
 async fn check_stored(line_bytes: &[usize], expect: u64) -> u64 {
     let dir = tempfile::tempdir().expect("folder");
     let running = start(dir.path(), DISK_BYTES, Arc::new(OsFileSystem));
     let mut cursor = running.journal.cursor("exporter-main").expect("opens");
-    running.sender.send(of(line_bytes)).await.expect("open");
+    running
+        .sender
+        .send(lines_of(line_bytes, 7))
+        .await
+        .expect("open");
     let (mut records, mut positions) = (0, Vec::new());
     let end = std::time::Instant::now() + DEADLINE;
     while records < expect {

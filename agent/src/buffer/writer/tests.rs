@@ -4,8 +4,9 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use vervet_journal::{FileSystem, OsFileSystem};
-use vervet_model::{Signal, SystemClock};
+use vervet_model::SystemClock;
 
+use super::super::tests::batch;
 use super::super::tests::full_disk::FullDisk;
 use super::super::{CHECKPOINTS, SEGMENTS_MIN};
 use super::*;
@@ -84,17 +85,6 @@ fn long(inode: u64) -> FilePosition {
         inode,
         waymarks: [Waymark { back: 64, hash: 7 }; WAYMARKS_MAX],
         ..position(1)
-    }
-}
-
-fn batch(bytes: usize, positions: Vec<FilePosition>) -> Batch {
-    Batch {
-        signal: Signal::Logs,
-        payload: vec![7; bytes].into(),
-        records: 2,
-        positions,
-        news: Vec::new(),
-        parts: Vec::new(),
     }
 }
 

@@ -296,6 +296,31 @@ fn overlapping_records_are_handed_out_together() {
     );
 }
 
+/// The records of a text that is read up to each of the cuts in turn, and how many of its bytes they took.
+fn split_apart(text: &str, cuts: Vec<usize>) -> (Vec<String>, usize) {
+    let mut cuts: Vec<_> = cuts.into_iter().map(|cut| cut.min(text.len())).collect();
+    cuts.push(text.len());
+    cuts.sort_unstable();
+    let mut apart = Lines::new(framing("auto"));
+    let (mut records, mut base) = (Vec::new(), 0);
+    for (index, cut) in cuts.iter().enumerate() {
+        let at_end = index + 1 == cuts.len();
+        let buffer = &text.as_bytes()[base..*cut];
+        apart.scan(buffer, at_end, Instant::now());
+        if at_end {
+            apart.close_all();
+        }
+        let (count, end) = apart.ready();
+        let ready: Vec<_> = (0..count).map_while(|_| apart.pop()).collect();
+        for record in ready {
+            records.push(apart.text(&record, buffer).text.into_owned());
+        }
+        apart.shift(end);
+        base += end;
+    }
+    (records, base)
+}
+
 proptest! {
     #[test]
     fn pieces_read_apart_give_the_same_records(
@@ -304,26 +329,7 @@ proptest! {
     ) {
         let text = lines.join("\n");
         let whole = split(&text, "auto");
-        let mut cuts: Vec<_> = cuts.into_iter().map(|cut| cut.min(text.len())).collect();
-        cuts.push(text.len());
-        cuts.sort_unstable();
-        let mut apart = Lines::new(framing("auto"));
-        let (mut records, mut base) = (Vec::new(), 0);
-        for (index, cut) in cuts.iter().enumerate() {
-            let at_end = index + 1 == cuts.len();
-            let buffer = &text.as_bytes()[base..*cut];
-            apart.scan(buffer, at_end, Instant::now());
-            if at_end {
-                apart.close_all();
-            }
-            let (count, end) = apart.ready();
-            let ready: Vec<_> = (0..count).map_while(|_| apart.pop()).collect();
-            for record in ready {
-                records.push(apart.text(&record, buffer).text.into_owned());
-            }
-            apart.shift(end);
-            base += end;
-        }
+        let (records, base) = split_apart(&text, cuts);
         prop_assert_eq!(base, text.len());
         prop_assert_eq!(records, whole);
     }

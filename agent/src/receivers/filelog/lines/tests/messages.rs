@@ -204,24 +204,7 @@ proptest! {
     ) {
         let text = lines.join("\n");
         let whole = split(&text, "auto");
-        let (mut apart, mut records, mut base) = (Lines::new(framing("auto")), Vec::new(), 0);
-        let mut cuts: Vec<_> = cuts.into_iter().map(|cut| cut.min(text.len())).collect();
-        cuts.push(text.len());
-        cuts.sort_unstable();
-        for (index, cut) in cuts.iter().enumerate() {
-            let at_end = index + 1 == cuts.len();
-            let buffer = &text.as_bytes()[base..*cut];
-            apart.scan(buffer, at_end, Instant::now());
-            if at_end {
-                apart.close_all();
-            }
-            let (count, end) = apart.ready();
-            for record in (0..count).map_while(|_| apart.pop()).collect::<Vec<_>>() {
-                records.push(apart.text(&record, buffer).text.into_owned());
-            }
-            apart.shift(end);
-            base += end;
-        }
+        let (records, base) = split_apart(&text, cuts);
         prop_assert_eq!(base, text.len());
         prop_assert_eq!(records, whole);
     }
