@@ -1,17 +1,30 @@
 //! The answers of metric queries: JSON written straight from the samples, charged to the query's memory until the
-//! last byte has gone to the client.
+//! last byte has gone to the client. Long ones are written in pieces, on several threads.
 
 use std::io;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
+use futures::stream;
 use http::{HeaderValue, header};
+use parking_lot::Mutex;
 use vervet_model::{DoubleText, Labels};
-use vervet_promql::{Charge, MemoryError, QueryError, QueryOutput, Sample, Value, ValueText};
+use vervet_promql::{
+    Charge, InstantSample, MemoryError, QueryError, QueryOutput, Sample, Series, Value, ValueText,
+};
 
-/// The first room of an answer.
+/// The first room of a piece.
 const ROOM_BYTES: usize = 4 << 10;
+/// Samples of a piece, about; a piece has whole series.
+const PIECE_SAMPLES: usize = 16 << 10;
+/// What a sample takes as text at least, unless its time is from the first years.
+const SAMPLE_BYTES: usize = 16;
+/// Threads that write one answer.
+const THREADS_MAX: usize = 4;
 
 /// The answer to a query, with what its user should know.
 ///
@@ -19,41 +32,106 @@ const ROOM_BYTES: usize = 4 << 10;
 /// There is no memory for the answer.
 pub(super) async fn query_answer(output: QueryOutput) -> Result<Response, QueryError> {
     // A large answer takes long to write.
-    let body = tokio::task::spawn_blocking(move || body(output))
+    let pieces = tokio::task::spawn_blocking(move || pieces(output))
         .await
         .map_err(|error| QueryError::Execution(error.to_string()))??;
-    let mut response = Response::new(Body::from(body));
+    let length: usize = pieces.iter().map(Bytes::len).sum();
+    let pieces = pieces.into_iter().map(Ok::<_, io::Error>);
+    let mut response = Response::new(Body::from_stream(stream::iter(pieces)));
     let json = HeaderValue::from_static("application/json");
     response.headers_mut().insert(header::CONTENT_TYPE, json);
+    response
+        .headers_mut()
+        .insert(header::CONTENT_LENGTH, length.into());
     Ok(response)
 }
 
-fn body(output: QueryOutput) -> Result<Bytes, QueryError> {
-    let mut writer = ChargedWriter {
-        bytes: Vec::new(),
-        memory: &output.memory,
-        refused: None,
+/// The text of an answer, in order.
+fn pieces(output: QueryOutput) -> Result<Vec<Bytes>, QueryError> {
+    let QueryOutput {
+        value,
+        warnings,
+        infos,
+        memory,
+        ..
+    } = output;
+    let memory = Arc::new(Mutex::new(memory));
+    let answer = Answer {
+        value: &value,
+        notes: [("warnings", &warnings), ("infos", &infos)],
     };
-    let written = AnswerWriter::new(&mut writer).answer(&output);
-    let ChargedWriter { bytes, refused, .. } = writer;
-    match (refused, written) {
-        (Some(refused), _) => return Err(refused.into()),
-        (None, Err(error)) => return Err(QueryError::Execution(error.to_string())),
-        (None, Ok(())) => {}
-    }
-    let QueryOutput { value, memory, .. } = output;
+    let written = written(&answer, &memory)?;
     drop(value);
-    memory.keep_only(bytes.capacity());
-    Ok(Bytes::from_owner(Held {
-        bytes,
-        _memory: memory,
-    }))
+    let held = written.iter().map(Vec::capacity).sum();
+    memory.lock().keep_only(held);
+    let held = written.into_iter().map(|bytes| {
+        Bytes::from_owner(Held {
+            bytes,
+            _memory: Arc::clone(&memory),
+        })
+    });
+    Ok(held.collect())
 }
 
-/// An answer, and the memory it is charged with, on the way to the client.
+/// The pieces of an answer, each written by the next thread that is free.
+fn written(answer: &Answer<'_>, memory: &Mutex<Charge>) -> Result<Vec<Vec<u8>>, QueryError> {
+    let ranges = answer.ranges();
+    let next = AtomicUsize::new(0);
+    let write_some = || {
+        let mut written = Vec::new();
+        loop {
+            let place = next.fetch_add(1, Ordering::Relaxed);
+            let Some(range) = ranges.get(place) else {
+                return Ok(written);
+            };
+            match piece(answer, range.clone(), memory) {
+                Ok(bytes) => written.push((place, bytes)),
+                Err(error) => {
+                    next.store(ranges.len(), Ordering::Relaxed);
+                    return Err(error);
+                }
+            }
+        }
+    };
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let others = cores.min(THREADS_MAX).min(ranges.len()).saturating_sub(1);
+    let mut written = std::thread::scope(|scope| {
+        let others: Vec<_> = (0..others).map(|_| scope.spawn(write_some)).collect();
+        let mut written = write_some()?;
+        for other in others {
+            let panicked = |_| QueryError::Execution("a thread panicked".to_owned());
+            written.append(&mut other.join().map_err(panicked)??);
+        }
+        Ok::<_, QueryError>(written)
+    })?;
+    written.sort_unstable_by_key(|(place, _bytes)| *place);
+    Ok(written.into_iter().map(|(_place, bytes)| bytes).collect())
+}
+
+fn piece(
+    answer: &Answer<'_>,
+    elements: Range<usize>,
+    memory: &Mutex<Charge>,
+) -> Result<Vec<u8>, QueryError> {
+    let mut writer = ChargedWriter {
+        bytes: Vec::new(),
+        room_min: ROOM_BYTES.max(answer.samples(elements.clone()) * SAMPLE_BYTES),
+        memory,
+        refused: None,
+    };
+    let written = AnswerWriter::new(&mut writer).piece(answer, elements);
+    let ChargedWriter { bytes, refused, .. } = writer;
+    match (refused, written) {
+        (Some(refused), _) => Err(refused.into()),
+        (None, Err(error)) => Err(QueryError::Execution(error.to_string())),
+        (None, Ok(())) => Ok(bytes),
+    }
+}
+
+/// A piece of an answer, and the memory of the whole, on the way to the client.
 struct Held {
     bytes: Vec<u8>,
-    _memory: Charge,
+    _memory: Arc<Mutex<Charge>>,
 }
 
 impl AsRef<[u8]> for Held {
@@ -62,10 +140,55 @@ impl AsRef<[u8]> for Held {
     }
 }
 
+/// What is to be written.
+struct Answer<'v> {
+    value: &'v Value,
+    /// By name.
+    notes: [(&'static str, &'v [String]); 2],
+}
+
+impl Answer<'_> {
+    /// Elements of a vector or matrix.
+    fn elements(&self) -> usize {
+        match self.value {
+            Value::Vector(samples) => samples.len(),
+            Value::Matrix(series) => series.len(),
+            Value::Scalar(_) | Value::String { .. } => 0,
+        }
+    }
+
+    fn samples(&self, elements: Range<usize>) -> usize {
+        match self.value {
+            Value::Matrix(series) => {
+                let series = series.get(elements).unwrap_or_default();
+                series.iter().map(|series| series.samples.len()).sum()
+            }
+            _ => elements.len(),
+        }
+    }
+
+    /// The elements of each piece; at least one piece.
+    fn ranges(&self) -> Vec<Range<usize>> {
+        let (mut ranges, mut start, mut samples) = (Vec::new(), 0, 0);
+        for element in 0..self.elements() {
+            if samples >= PIECE_SAMPLES {
+                ranges.push(start..element);
+                (start, samples) = (element, 0);
+            }
+            // Labels count as well.
+            samples += 1 + self.samples(element..element + 1);
+        }
+        ranges.push(start..self.elements());
+        ranges
+    }
+}
+
 /// Writes to memory that is charged before it is taken.
 struct ChargedWriter<'c> {
     bytes: Vec<u8>,
-    memory: &'c Charge,
+    /// What is taken first.
+    room_min: usize,
+    memory: &'c Mutex<Charge>,
     refused: Option<MemoryError>,
 }
 
@@ -74,8 +197,9 @@ impl io::Write for ChargedWriter<'_> {
         let needed = self.bytes.len().saturating_add(more.len());
         let room = self.bytes.capacity();
         if needed > room {
-            let larger = needed.max(room.saturating_mul(2)).max(ROOM_BYTES);
-            if let Err(error) = self.memory.grow(larger - room, "the text of the answer") {
+            let larger = needed.max(room.saturating_mul(2)).max(self.room_min);
+            let memory = self.memory.lock();
+            if let Err(error) = memory.grow(larger - room, "the text of the answer") {
                 self.refused = Some(error);
                 return Err(io::Error::other(error));
             }
@@ -111,11 +235,25 @@ impl<W: io::Write> AnswerWriter<W> {
         }
     }
 
-    /// `{"status": "success", "data": ..., "warnings": [...], "infos": [...]}`.
-    fn answer(&mut self, output: &QueryOutput) -> io::Result<()> {
-        self.out.write_all(br#"{"status":"success","data":"#)?;
-        self.data(&output.value)?;
-        for (name, notes) in [("warnings", &output.warnings), ("infos", &output.infos)] {
+    /// `{"status": "success", "data": {"resultType": ..., "result": ...}, "warnings": [...], "infos": [...]}`: the first
+    /// piece has what is before the elements, the last what is after them.
+    fn piece(&mut self, answer: &Answer<'_>, elements: Range<usize>) -> io::Result<()> {
+        let is_last = elements.end == answer.elements();
+        if elements.start == 0 {
+            let kind = answer.value.result_type();
+            self.out.write_all(br#"{"status":"success","data":"#)?;
+            write!(self.out, "{{\"resultType\":\"{kind}\",\"result\":")?;
+        }
+        self.result(answer.value, elements)?;
+        if is_last {
+            self.out.write_all(b"}")?;
+            self.notes(answer)?;
+        }
+        Ok(())
+    }
+
+    fn notes(&mut self, answer: &Answer<'_>) -> io::Result<()> {
+        for (name, notes) in answer.notes {
             if !notes.is_empty() {
                 write!(self.out, ",\"{name}\":")?;
                 serde_json::to_writer(&mut self.out, notes)?;
@@ -124,12 +262,9 @@ impl<W: io::Write> AnswerWriter<W> {
         self.out.write_all(b"}")
     }
 
-    /// `{"resultType": ..., "result": ...}`.
-    fn data(&mut self, value: &Value) -> io::Result<()> {
-        let kind = value.result_type();
-        write!(self.out, "{{\"resultType\":\"{kind}\",\"result\":")?;
+    fn result(&mut self, value: &Value, elements: Range<usize>) -> io::Result<()> {
         match value {
-            Value::Scalar(sample) => self.point(b"", *sample)?,
+            Value::Scalar(sample) => self.point(b"", *sample),
             Value::String { timestamp, value } => {
                 self.scratch.clear();
                 self.scratch.push(b'[');
@@ -137,39 +272,50 @@ impl<W: io::Write> AnswerWriter<W> {
                 self.scratch.push(b',');
                 serde_json::to_writer(&mut self.scratch, value)?;
                 self.scratch.push(b']');
-                self.out.write_all(&self.scratch)?;
+                self.out.write_all(&self.scratch)
             }
-            Value::Vector(samples) => self.list(samples, |writer, element| {
-                writer.metric(&element.labels, "value")?;
-                writer.point(b"", element.sample)?;
-                writer.out.write_all(b"}")
-            })?,
-            Value::Matrix(series) => self.list(series, |writer, series| {
-                writer.metric(&series.labels, "values")?;
-                writer.out.write_all(b"[")?;
-                for (index, sample) in series.samples.iter().enumerate() {
-                    let before: &[u8] = if index > 0 { b"," } else { b"" };
-                    writer.point(before, *sample)?;
-                }
-                writer.out.write_all(b"]}")
-            })?,
+            Value::Vector(samples) => self.list(samples, elements, Self::instant),
+            Value::Matrix(series) => self.list(series, elements, Self::series),
         }
-        self.out.write_all(b"}")
     }
 
+    /// Some elements of a list, with what is before the first and after the last.
     fn list<T>(
         &mut self,
-        elements: &[T],
+        all: &[T],
+        elements: Range<usize>,
         write: impl Fn(&mut Self, &T) -> io::Result<()>,
     ) -> io::Result<()> {
-        self.out.write_all(b"[")?;
-        for (index, element) in elements.iter().enumerate() {
+        let is_last = elements.end == all.len();
+        if elements.start == 0 {
+            self.out.write_all(b"[")?;
+        }
+        for (index, element) in elements.clone().zip(all.get(elements).unwrap_or_default()) {
             if index > 0 {
                 self.out.write_all(b",")?;
             }
             write(self, element)?;
         }
-        self.out.write_all(b"]")
+        if is_last {
+            self.out.write_all(b"]")?;
+        }
+        Ok(())
+    }
+
+    fn instant(&mut self, element: &InstantSample) -> io::Result<()> {
+        self.metric(&element.labels, "value")?;
+        self.point(b"", element.sample)?;
+        self.out.write_all(b"}")
+    }
+
+    fn series(&mut self, series: &Series) -> io::Result<()> {
+        self.metric(&series.labels, "values")?;
+        self.out.write_all(b"[")?;
+        for (index, sample) in series.samples.iter().enumerate() {
+            let before: &[u8] = if index > 0 { b"," } else { b"" };
+            self.point(before, *sample)?;
+        }
+        self.out.write_all(b"]}")
     }
 
     /// The beginning of an element, up to its samples.

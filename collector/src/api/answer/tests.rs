@@ -62,8 +62,15 @@ fn values_have_prometheus_shapes() {
     let scalar = Value::Scalar(at(1_500, f64::INFINITY));
     let json = |value: &Value| {
         let mut text = Vec::new();
-        AnswerWriter::new(&mut text).data(value).unwrap();
-        String::from_utf8(text).unwrap()
+        let answer = Answer {
+            value,
+            notes: [("warnings", &[]), ("infos", &[])],
+        };
+        let all = 0..answer.elements();
+        AnswerWriter::new(&mut text).piece(&answer, all).unwrap();
+        let text = String::from_utf8(text).unwrap();
+        let data = text.strip_prefix(r#"{"status":"success","data":"#);
+        data.unwrap().strip_suffix('}').unwrap().to_owned()
     };
     assert_eq!(
         json(&vector),
@@ -83,25 +90,51 @@ fn values_have_prometheus_shapes() {
 #[test]
 fn an_answer_names_warnings_and_infos_only_where_there_are_some() {
     let mut output = range(&engine(64 << 20), "vector(1)");
-    let text = |output: &QueryOutput| -> serde_json::Value {
-        let mut text = Vec::new();
-        AnswerWriter::new(&mut text).answer(output).unwrap();
-        serde_json::from_slice(&text).unwrap()
-    };
-    let plain = text(&output);
+    output.infos.push("look".to_owned());
+    let noted = parsed(&pieces(output).unwrap());
+    assert_eq!(noted["infos"][0], "look");
+    let plain = parsed(&pieces(range(&engine(64 << 20), "vector(1)")).unwrap());
     assert_eq!(plain["status"], "success");
     assert!(plain.get("warnings").is_none() && plain.get("infos").is_none());
-    output.infos.push("look".to_owned());
-    assert_eq!(text(&output)["infos"][0], "look");
+}
+
+fn parsed(pieces: &[Bytes]) -> serde_json::Value {
+    serde_json::from_slice(&pieces.concat()).unwrap()
+}
+
+#[test]
+fn a_long_answer_is_the_same_in_pieces() {
+    let engine = engine(64 << 20);
+    let pieces = pieces(range(&engine, "m")).unwrap();
+    assert!(pieces.len() > 1, "{} pieces", pieces.len());
+    let answer = parsed(&pieces);
+    let result = answer["data"]["result"].as_array().unwrap();
+    let names: Vec<&str> = result
+        .iter()
+        .map(|series| series["metric"]["i"].as_str().unwrap())
+        .collect();
+    let mut sorted: Vec<String> = (0..SERIES).map(|index| index.to_string()).collect();
+    sorted.sort();
+    assert_eq!(names, sorted);
+    let first = &result[0]["values"];
+    assert_eq!(first.as_array().unwrap().len(), 101);
+    assert_eq!(first[100], serde_json::json!([100, "100.1"]));
+}
+
+#[test]
+fn an_answer_of_no_series_is_whole() {
+    let answer = parsed(&pieces(range(&engine(64 << 20), "m > 1000")).unwrap());
+    assert_eq!(answer["data"]["result"], serde_json::json!([]));
 }
 
 #[test]
 fn an_answer_is_charged_until_its_last_byte_is_gone() {
     let engine = engine(64 << 20);
-    let body = body(range(&engine, "m")).unwrap();
-    assert!(engine.memory_used() >= body.len(), "{}", body.len());
-    let part = body.slice(..10);
-    drop(body);
+    let pieces = pieces(range(&engine, "m")).unwrap();
+    let length: usize = pieces.iter().map(Bytes::len).sum();
+    assert!(engine.memory_used() >= length, "{length}");
+    let part = pieces[0].slice(..10);
+    drop(pieces);
     assert!(engine.memory_used() > 0, "a part is still held");
     drop(part);
     assert_eq!(engine.memory_used(), 0);
@@ -116,7 +149,7 @@ fn an_answer_that_does_not_fit_is_refused() {
     let output = range(&full, &query);
     // Enough for the query, and not for its text beside it.
     let tight = engine(output.memory.peak() + (64 << 10));
-    let error = body(range(&tight, &query)).unwrap_err();
+    let error = pieces(range(&tight, &query)).unwrap_err();
     let QueryError::Memory(MemoryError::Query { what, .. }) = error else {
         panic!("{error}");
     };

@@ -237,9 +237,9 @@ impl Store {
             return hand_out((0, found)).map(|_wants_more| ());
         }
         // As segments are sorted.
-        selected.sort_by(|a, b| {
-            let metrics = a.labels.metric_name().cmp(b.labels.metric_name());
-            metrics.then(a.id.cmp(&b.id))
+        selected.sort_by_cached_key(|series| {
+            let metric: Box<str> = series.labels.metric_name().into();
+            (metric, series.id)
         });
         if !charge(selected.len() * SERIES_BYTES + plan.bytes()) {
             return Err(no_memory());
