@@ -236,14 +236,14 @@ impl Store {
             let found = self.gather(cut, &selected, window, limits, charge)?;
             return hand_out((0, found)).map(|_wants_more| ());
         }
+        if !charge(selected.len() * SERIES_BYTES + plan.bytes()) {
+            return Err(no_memory());
+        }
         // As segments are sorted.
         selected.sort_by_cached_key(|series| {
             let metric: Box<str> = series.labels.metric_name().into();
             (metric, series.id)
         });
-        if !charge(selected.len() * SERIES_BYTES + plan.bytes()) {
-            return Err(no_memory());
-        }
         parts::read(plan, &selected, &mut hand_out, &|some| {
             let mut bytes = 0;
             let mut charge = |more| {
