@@ -81,29 +81,3 @@ fn below(dir: &Path, path: &str) -> Result<PathBuf, BackupError> {
         }),
     }
 }
-
-/// Runs `work` over `items` on a few threads and stops at the first error.
-fn in_parallel<T: Sync>(
-    items: &[T],
-    work: impl Fn(&T) -> anyhow::Result<()> + Sync,
-) -> anyhow::Result<()> {
-    let next = std::sync::atomic::AtomicUsize::new(0);
-    let failure: parking_lot::Mutex<Option<anyhow::Error>> = parking_lot::Mutex::new(None);
-    let run = || {
-        while let Some(item) = items.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed)) {
-            if failure.lock().is_some() {
-                return;
-            }
-            if let Err(error) = work(item) {
-                failure.lock().get_or_insert(error);
-            }
-        }
-    };
-    std::thread::scope(|scope| {
-        for _ in 1..THREADS.min(items.len()) {
-            scope.spawn(run);
-        }
-        run();
-    });
-    failure.into_inner().map_or(Ok(()), Err)
-}

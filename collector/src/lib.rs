@@ -18,6 +18,7 @@ mod ingest;
 mod listen;
 mod logql;
 mod metrics;
+mod parallel;
 mod query;
 mod rules;
 pub mod standalone;

@@ -4,7 +4,6 @@
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::body::Body;
 use axum::response::Response;
@@ -17,12 +16,16 @@ use vervet_promql::{
     Charge, InstantSample, MemoryError, QueryError, QueryOutput, Sample, Series, Value, ValueText,
 };
 
+use crate::parallel::in_parallel;
+
 /// The first room of a piece.
 const ROOM_BYTES: usize = 4 << 10;
 /// Samples of a piece, about; a piece has whole series.
 const PIECE_SAMPLES: usize = 16 << 10;
 /// What a sample takes as text at least, unless its time is from the first years.
 const SAMPLE_BYTES: usize = 16;
+/// What the memory of it is called in errors.
+const WHAT: &str = "the text of the answer";
 /// Threads that write one answer.
 const THREADS_MAX: usize = 4;
 
@@ -60,7 +63,10 @@ fn pieces(output: QueryOutput) -> Result<Vec<Bytes>, QueryError> {
         value: &value,
         notes: [("warnings", &warnings), ("infos", &infos)],
     };
-    let written = written(&answer, &memory)?;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let written = in_parallel(cores.min(THREADS_MAX), &answer.ranges(), |range| {
+        piece(&answer, range.clone(), &memory)
+    })?;
     drop(value);
     let held = written.iter().map(Vec::capacity).sum();
     memory.lock().keep_only(held);
@@ -71,41 +77,6 @@ fn pieces(output: QueryOutput) -> Result<Vec<Bytes>, QueryError> {
         })
     });
     Ok(held.collect())
-}
-
-/// The pieces of an answer, each written by the next thread that is free.
-fn written(answer: &Answer<'_>, memory: &Mutex<Charge>) -> Result<Vec<Vec<u8>>, QueryError> {
-    let ranges = answer.ranges();
-    let next = AtomicUsize::new(0);
-    let write_some = || {
-        let mut written = Vec::new();
-        loop {
-            let place = next.fetch_add(1, Ordering::Relaxed);
-            let Some(range) = ranges.get(place) else {
-                return Ok(written);
-            };
-            match piece(answer, range.clone(), memory) {
-                Ok(bytes) => written.push((place, bytes)),
-                Err(error) => {
-                    next.store(ranges.len(), Ordering::Relaxed);
-                    return Err(error);
-                }
-            }
-        }
-    };
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let others = cores.min(THREADS_MAX).min(ranges.len()).saturating_sub(1);
-    let mut written = std::thread::scope(|scope| {
-        let others: Vec<_> = (0..others).map(|_| scope.spawn(write_some)).collect();
-        let mut written = write_some()?;
-        for other in others {
-            let panicked = |_| QueryError::Execution("a thread panicked".to_owned());
-            written.append(&mut other.join().map_err(panicked)??);
-        }
-        Ok::<_, QueryError>(written)
-    })?;
-    written.sort_unstable_by_key(|(place, _bytes)| *place);
-    Ok(written.into_iter().map(|(_place, bytes)| bytes).collect())
 }
 
 fn piece(
@@ -198,8 +169,8 @@ impl io::Write for ChargedWriter<'_> {
         let room = self.bytes.capacity();
         if needed > room {
             let larger = needed.max(room.saturating_mul(2)).max(self.room_min);
-            let memory = self.memory.lock();
-            if let Err(error) = memory.grow(larger - room, "the text of the answer") {
+            let charged = self.memory.lock().grow(larger - room, WHAT);
+            if let Err(error) = charged {
                 self.refused = Some(error);
                 return Err(io::Error::other(error));
             }

@@ -8,7 +8,8 @@ use anyhow::{Context as _, ensure};
 use vervet_store::Checksum;
 use vervet_store::backup::{BackupError, BackupFile, Manifest, Repository};
 
-use super::{Copying, below, in_parallel};
+use super::{Copying, THREADS, below};
+use crate::parallel::in_parallel;
 
 /// Lies in a folder whose restoring is not finished; a collector does not start on it.
 pub(crate) const INCOMPLETE: &str = "RESTORE_INCOMPLETE";
@@ -30,7 +31,9 @@ pub(crate) fn restore(
     let marker = to.join(INCOMPLETE);
     begin(to, &marker, &manifest.id)?;
     copying.begin(manifest.bytes(), manifest.files.len());
-    in_parallel(&manifest.files, |file| fetch(repository, file, to, copying))?;
+    in_parallel(THREADS, &manifest.files, |file| {
+        fetch(repository, file, to, copying)
+    })?;
     sync_folders(to)?;
     fs::remove_file(&marker)
         .and_then(|()| File::open(to)?.sync_all())

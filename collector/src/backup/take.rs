@@ -10,7 +10,8 @@ use vervet_store::backup::{BackupError, BackupFile, DayCount, Manifest, Reposito
 use vervet_store::catalog::{CatalogCopy, CatalogInspector, DATA_FOLDER, RecordedFile};
 
 use super::staging::{Lock, Stage, stage};
-use super::{Copying, LastBackup, in_parallel};
+use super::{Copying, LastBackup, THREADS};
+use crate::parallel::in_parallel;
 
 /// How a backup is taken.
 #[derive(Debug, Clone, Default)]
@@ -62,8 +63,8 @@ pub(crate) fn take(
         done: Mutex::default(),
     };
     job.announce(&new);
-    in_parallel(&new, |file| job.copy_segment(file))?;
-    in_parallel(&stage.others, |(path, from)| {
+    in_parallel(THREADS, &new, |file| job.copy_segment(file))?;
+    in_parallel(THREADS, &stage.others, |(path, from)| {
         let object = format!("{}/{path}", Manifest::folder(&id));
         job.copy(path, &object, from)
     })?;
