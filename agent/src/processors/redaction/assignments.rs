@@ -7,6 +7,7 @@
 mod apart;
 mod columns;
 mod forms;
+mod hosts;
 mod items;
 mod markup;
 mod pairs;
@@ -221,6 +222,9 @@ fn value_of_key(
         secrecy
     };
     if secrecy.is_judged() && name.start < barren.end {
+        return None;
+    }
+    if hosts::is_before_port(text, name.end + tail.length) {
         return None;
     }
     let given = value_of(text, name, tail, secrecy)?;

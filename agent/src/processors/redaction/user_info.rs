@@ -12,7 +12,7 @@ use super::work;
 
 /// How far the `@` may be from the first `/`, `?` or `#` (bytes).
 const BEYOND_HOST_MAX: usize = 256;
-const PORT_DIGITS_MAX: usize = 5;
+pub(super) const PORT_DIGITS_MAX: usize = 5;
 /// Schemes whose paths may hold an `@`.
 const WEB: [&[u8]; 5] = [b"http", b"https", b"ws", b"wss", b"git"];
 const SCHEME_BYTES_MAX: usize = 16;
@@ -103,7 +103,7 @@ fn ends_text(byte: u8) -> bool {
     matches!(byte, b'"' | b'\'' | b'<' | b'>' | b'\\') || byte <= b' '
 }
 
-fn ends_host(byte: u8) -> bool {
+pub(super) fn ends_host(byte: u8) -> bool {
     ends_text(byte) || matches!(byte, b'/' | b'?' | b'#')
 }
 
@@ -121,7 +121,7 @@ fn beyond(rest: &[u8]) -> usize {
     length
 }
 
-fn is_port(text: &[u8]) -> bool {
+pub(super) fn is_port(text: &[u8]) -> bool {
     if text.len() > PORT_DIGITS_MAX || text.first() == Some(&b'0') {
         return false;
     }

@@ -1,6 +1,6 @@
 //! Passwords in addresses, and what looks like one.
 
-use super::super::KEYS_DEFAULT;
+use super::super::{KEYS_DEFAULT, KEYS_JUDGED, KEYS_LIKELY};
 use super::*;
 
 #[test]
@@ -55,16 +55,75 @@ fn a_port_and_a_sign_in_the_path_are_no_password() {
 }
 
 #[test]
-fn the_port_of_a_host_that_is_named_like_a_key_goes_as_its_value() {
-    let text = "postgres://a:#A@a.pwd:10/x";
-    assert_eq!(text_of(&BASIC, text), "postgres://<basic:*>@a.pwd:<key:*>");
+fn the_port_of_a_host_that_is_named_like_a_key_stays() {
+    for (text, expected) in [
+        (
+            "postgres://a:#A@a.pwd:10/x",
+            "postgres://<basic:*>@a.pwd:10/x",
+        ),
+        (
+            "mysql:\\/\\/me:p\\/w@a.pw:10\\/x",
+            "mysql:\\/\\/<basic:*>@a.pw:10\\/x",
+        ),
+    ] {
+        assert_eq!(text_of(&BASIC, text), expected);
+    }
+    for text in [
+        "https://shop.pw:8443/a",
+        "(https://shop.pw:8443)",
+        "http://token:3000/health",
+        "\"http:\\/\\/pw:3000\\/health\"",
+    ] {
+        assert_eq!(text_of(&BASIC, text), text);
+        stays(text);
+    }
+}
+
+#[test]
+fn what_is_no_port_of_a_host_goes_as_the_value_of_its_key() {
+    for (text, expected) in [
+        (
+            "https://shop.password:84430",
+            "https://shop.password:<key:*>",
+        ),
+        (
+            "https://shop.password:0443",
+            "https://shop.password:<key:*>",
+        ),
+        (
+            "https://shop.password:8443x",
+            "https://shop.password:<key:*>",
+        ),
+        (
+            "https://shop/db.password:8443",
+            "https://shop/db.password:<key:*>",
+        ),
+        ("//db.password:8443", "//db.password:<key:*>"),
+        ("me@db.password:8443", "me@db.password:<key:*>"),
+        (
+            "https://shop/me@db.password:8443",
+            "https://shop/me@db.password:<key:*>",
+        ),
+    ] {
+        assert_eq!(text_of(&BASIC, text), expected);
+    }
+    assert_eq!(
+        text_of(&BASIC, "https://pw:8443@db"),
+        "https://<basic:*>@db"
+    );
+}
+
+#[test]
+fn behind_a_user_that_is_named_like_a_key_more_goes() {
+    let text = "postgres://pw:66000/0@a after";
+    assert_eq!(text_of(&BASIC, text), "postgres://<basic:*> after");
 }
 
 proptest! {
     #[test]
     fn no_password_of_an_address_passes(
         scheme in prop_oneof![Just("postgres"), Just("mysql"), Just("amqp"), Just("redis"), Just("mongodb+srv"), Just("https")],
-        name in "[a-z]{1,8}",
+        name in "[a-z]{1,8}".prop_filter("its value goes with all behind it", |name| !is_key(name)),
         digits in "[0-9]{0,7}",
         sign in "[/?#a-z]",
         rest in "[A-Za-z0-9!$*_~%/-]{0,12}[A-Za-z0-9]",
@@ -73,7 +132,7 @@ proptest! {
         before in "[ ,;(a-z]{0,5} ",
     ) {
         let text = format!("{before}{scheme}://{name}:{digits}{sign}{rest}@{host}{path} after");
-        let expected = format!("{before}{scheme}://<basic:*>@{} after", shown(&host, &path));
+        let expected = format!("{before}{scheme}://<basic:*>@{host}{path} after");
         prop_assert_eq!(text_of(&BASIC, &text), expected);
     }
 
@@ -88,13 +147,11 @@ proptest! {
     }
 }
 
-/// What is left of host and path: where the host's last label is a key, its port is read as the value.
-fn shown(host: &str, path: &str) -> String {
-    let is_key = |name: &str| KEYS_DEFAULT.contains(&name.rsplit('.').next().unwrap_or_default());
-    match host.split_once(':') {
-        Some((name, _port)) if is_key(name) => format!("{name}:<key:*>"),
-        _ => format!("{host}{path}"),
-    }
+fn is_key(name: &str) -> bool {
+    let one = name.strip_suffix('s').unwrap_or(name);
+    let keys = [&KEYS_DEFAULT[..], &KEYS_LIKELY, &KEYS_JUDGED];
+    let mut keys = keys.iter().flat_map(|keys| keys.iter());
+    keys.any(|key| *key == name || *key == one)
 }
 
 static BASIC: LazyLock<Chain> = LazyLock::new(|| redaction("detect: [basic]"));
