@@ -153,13 +153,68 @@ impl Cursor {
     }
 }
 
+/// Says of a cursor, from where that is not at hand, what is under way, as [`Cursor::hold`] does.
+#[derive(Clone)]
+pub struct Hold {
+    core: Arc<Core>,
+    name: String,
+}
+
+impl Hold {
+    /// As [`Cursor::hold`].
+    pub fn set(&self, through: u64) {
+        if let Some(entry) = self.core.table.lock().cursors.get_mut(&self.name) {
+            entry.held = through;
+        }
+    }
+
+    /// Holds all up to `sequence` as well, unless that record has been taken: false then.
+    #[must_use]
+    pub fn reach(&self, sequence: u64) -> bool {
+        let mut table = self.core.table.lock();
+        let is_there = table.has(sequence);
+        if let Some(entry) = table.cursors.get_mut(&self.name)
+            && is_there
+        {
+            entry.held = entry.held.max(sequence);
+        }
+        is_there
+    }
+}
+
+impl std::fmt::Debug for Hold {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Hold")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Cursor {
+    /// What says from elsewhere what is under way.
+    #[must_use]
+    pub fn holder(&self) -> Hold {
+        Hold {
+            core: Arc::clone(&self.core),
+            name: self.name().to_owned(),
+        }
+    }
+
     /// Under `DropOldest`: what lies behind the committed record up to `through` is under way, and is taken only when
     /// there is nothing else to take, and no other cursor whose moving on could change that. Not stored: set it after each opening. It outlives the handle.
     pub fn hold(&self, through: u64) {
         if let Some(entry) = self.core.table.lock().cursors.get_mut(self.file.name()) {
             entry.held = through;
         }
+    }
+
+    /// What lies behind `through` is not for this cursor: it holds no segment for it, until `None` is set. Not stored: set it
+    /// after each opening. It outlives the handle.
+    pub fn end_at(&self, through: Option<u64>) {
+        if let Some(entry) = self.core.table.lock().cursors.get_mut(self.file.name()) {
+            entry.end = through;
+        }
+        self.core.delete_released();
     }
 
     /// Whether a record is on disk still: it may have been taken since it was read.

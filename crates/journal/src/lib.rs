@@ -12,7 +12,8 @@
 //! - A failed sync is never tried again: the journal refuses appends until it is reopened, or until [`Journal::mend`] has
 //!   cut away what the sync was for.
 //! - A segment is deleted when every cursor has let go of it and it is not the active one. Without
-//!   a cursor nothing is deleted. [`OnFull::DropOldest`] takes what a cursor has under way last.
+//!   a cursor nothing is deleted. [`OnFull::DropOldest`] takes what a cursor has under way last. A cursor with an end
+//!   ([`Cursor::end_at`]) needs nothing behind it, so that segments may go between others that stay.
 //! - What is deleted gives its room back at once: a cursor keeps at most one file open, and deleting closes it. A segment begins
 //!   as an empty file, so that the one before it can go before anything is written; its header is synced before its first record.
 //! - Opening succeeds on any content: a torn tail of the last segment is cut, other damage is
@@ -105,7 +106,7 @@ mod writer;
 
 pub use acknowledged::NOTE_BYTES_MAX;
 pub use config::{JournalConfig, OnFull, SyncPolicy};
-pub use cursor::Cursor;
+pub use cursor::{Cursor, Hold};
 pub use cursor_file::CURSOR_STATE_BYTES_MAX;
 pub use error::JournalError;
 pub use format::RECORD_BYTES_LIMIT;

@@ -28,6 +28,8 @@ pub(crate) struct CursorEntry {
     pub(crate) released: u64,
     /// What lies behind `released` up to here is under way; it is the last to be taken.
     pub(crate) held: u64,
+    /// What lies behind this is not for the cursor.
+    pub(crate) end: Option<u64>,
     pub(crate) on_full: OnFull,
     pub(crate) open: bool,
     pub(crate) dropped_records: u64,
@@ -52,7 +54,13 @@ pub(crate) struct Table {
 impl CursorEntry {
     /// Damage may have left nothing of a segment to wait for. What the disk did not give may come back with the next opening.
     fn needs(&self, segment: &Segment) -> bool {
-        self.released < segment.last && (segment.records > 0 || segment.is_unreadable())
+        self.waits_for(segment) && (segment.records > 0 || segment.is_unreadable())
+    }
+
+    /// Whether it has not released all of the segment that is for it.
+    fn waits_for(&self, segment: &Segment) -> bool {
+        let end = self.end.unwrap_or(u64::MAX);
+        segment.first <= end && self.released < segment.last.min(end)
     }
 
     fn lets_go(&self, segment: &Segment) -> bool {
@@ -79,6 +87,16 @@ impl Segment {
     /// Whether the disk did not give all of it when the journal was opened.
     fn is_unreadable(&self) -> bool {
         self.readable_bytes < self.disk_bytes
+    }
+
+    /// Records and bytes that the cursor has before it.
+    fn lag_of(&self, cursor: &CursorEntry) -> (u64, u64) {
+        let (records, bytes) = self.beyond(cursor.released);
+        let (other_records, other_bytes) = cursor.end.map_or((0, 0), |end| self.beyond(end));
+        (
+            records.saturating_sub(other_records),
+            bytes.saturating_sub(other_bytes),
+        )
     }
 
     /// Records and bytes after sequence `released`; in proportion inside the segment.
@@ -182,28 +200,30 @@ impl Table {
 
     /// Whether the active segment has records, and no cursor needs one of them.
     pub(crate) fn is_active_settled(&self) -> bool {
-        let released = self.cursors.values().map(|cursor| cursor.released).min();
         let active = self.segments.back().filter(|active| active.records > 0);
-        active.is_some_and(|active| released.is_some_and(|released| active.last <= released))
+        active.is_some_and(|active| self.is_released(active))
+    }
+
+    /// Whether there are cursors, and none of them waits for any of the segment.
+    fn is_released(&self, segment: &Segment) -> bool {
+        let waits = |cursor: &CursorEntry| cursor.waits_for(segment);
+        !self.cursors.is_empty() && !self.cursors.values().any(waits)
     }
 
     /// Takes out every closed segment that no cursor needs; returns their first sequences. With
     /// no cursor at all nothing is taken. What the disk did not give stays until its room is needed: it may come back, and
     /// cursors have passed it without having had it.
     pub(crate) fn take_released(&mut self) -> Vec<u64> {
-        let released = self.cursors.values().map(|cursor| cursor.released).min();
-        let Some(released) = released.filter(|_| !self.keeps_all) else {
+        if self.keeps_all {
             return Vec::new();
-        };
-        let (mut taken, mut at) = (Vec::new(), 0);
-        while at + 1 < self.segments.len()
-            && let Some(old) = self.segments.get(at)
-            && old.last <= released
-        {
-            match old.is_unreadable() {
-                true => at += 1,
-                false => taken.extend(self.segments.remove(at).map(|segment| segment.first)),
-            }
+        }
+        let closed = self.segments.len().saturating_sub(1);
+        let segments = self.segments.iter().take(closed);
+        let over = segments.filter(|old| self.is_released(old) && !old.is_unreadable());
+        let taken: Vec<u64> = over.map(|segment| segment.first).collect();
+        if !taken.is_empty() {
+            self.segments
+                .retain(|segment| taken.binary_search(&segment.first).is_err());
         }
         taken
     }
@@ -257,7 +277,7 @@ impl Table {
             if !cursor.needs(&segment) {
                 continue;
             }
-            let (records, bytes) = segment.beyond(cursor.released);
+            let (records, bytes) = segment.lag_of(cursor);
             tracing::warn!(
                 cursor = name,
                 batches = records,
@@ -351,7 +371,7 @@ impl Table {
             .skip(from)
             .filter(|segment| segment.records > 0)
         {
-            let (records, bytes) = segment.beyond(cursor.released);
+            let (records, bytes) = segment.lag_of(cursor);
             lag_records += records;
             lag_bytes += bytes;
         }

@@ -6,6 +6,7 @@
 )]
 
 mod damage;
+mod ends;
 mod faults;
 mod formats;
 mod life_cycle;
