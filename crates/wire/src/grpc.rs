@@ -5,7 +5,7 @@
 mod client;
 mod server;
 
-pub use client::Client;
+pub use client::{Client, NoAnswer};
 pub use server::routes;
 
 use std::time::Duration;

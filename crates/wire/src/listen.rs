@@ -3,6 +3,8 @@
 //! Answers are short and come in several parts. By default the kernel holds the second part back until the client has
 //! acknowledged the first, which it does up to 40 ms later when it has nothing to send: so it is told not to wait.
 
+mod reserved;
+
 use std::net::SocketAddr;
 
 use axum::serve::{Listener, ListenerExt as _};
@@ -15,6 +17,13 @@ pub fn http(listener: TcpListener) -> impl Listener<Io = TcpStream, Addr = Socke
         // One that is closed already; serving it will tell.
         let _closed = connection.set_nodelay(true);
     })
+}
+
+/// As [`http`], also when the process has used up its descriptors: four connections at once are served then.
+pub fn http_reserved(
+    listener: TcpListener,
+) -> impl Listener<Io = reserved::Connection, Addr = SocketAddr> {
+    reserved::Reserved::new(listener)
 }
 
 /// Connections for a gRPC server.

@@ -4,6 +4,8 @@
 //! supplies the connection; the few lines of gRPC around it are here, because its own client compresses every
 //! message anew with a context of its own.
 
+use std::sync::Arc;
+
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, TE};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
@@ -11,7 +13,7 @@ use http_body_util::{BodyExt, Full};
 use tonic::body::Body;
 use tonic::codec::CompressionEncoding;
 use tonic::transport::Channel;
-use tonic::{Code, Status};
+use tonic::{Code, ConnectError, Status};
 use tower::{Service, ServiceExt};
 use vervet_model::Signal;
 
@@ -25,6 +27,25 @@ const ANSWER_BYTES_MAX: usize = 64 << 10;
 /// Flag and length before an answer's message.
 const PREFIX_BYTES: usize = 5;
 const ENCODING_KEY: HeaderName = HeaderName::from_static("grpc-encoding");
+
+/// Why a call has no answer: the source of its status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NoAnswer {
+    /// There was no connection, so nothing of the request has left.
+    #[error("not connected")]
+    NotConnected,
+    /// The request may have arrived.
+    #[error("connection lost")]
+    Lost,
+}
+
+impl NoAnswer {
+    /// `None` when the server has answered.
+    pub fn of(status: &Status) -> Option<Self> {
+        let source = std::error::Error::source(status)?;
+        source.downcast_ref().copied()
+    }
+}
 
 /// A client of one OTLP/gRPC endpoint. Cloning shares the connection.
 #[derive(Debug, Clone)]
@@ -115,8 +136,12 @@ fn request(
 /// The whole chain of causes: the outermost says no more than "transport error".
 fn unreachable(error: &dyn std::error::Error) -> Status {
     let mut message = error.to_string();
+    let mut why = NoAnswer::Lost;
     let mut cause = error.source();
     while let Some(error) = cause {
+        if error.is::<ConnectError>() {
+            why = NoAnswer::NotConnected;
+        }
         let text = error.to_string();
         if !message.ends_with(&text) {
             message.push_str(": ");
@@ -124,7 +149,9 @@ fn unreachable(error: &dyn std::error::Error) -> Status {
         }
         cause = error.source();
     }
-    Status::unavailable(message)
+    let mut status = Status::unavailable(message);
+    status.set_source(Arc::new(why));
+    status
 }
 
 async fn read_answer(answer: Response<Body>) -> Result<Accepted, Status> {
