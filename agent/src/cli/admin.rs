@@ -7,12 +7,16 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 use reqwest::Response;
+use tokio::time::timeout;
 
 use crate::config::{ADMIN_ADDRESS_DEFAULT, AgentConfig};
 use crate::printable::printable_lines;
 
-/// Time to connect, and for each piece of an answer.
+/// Time to connect, for the answer to begin, and for each piece of it.
+#[cfg(not(test))]
 const TIMEOUT: Duration = Duration::from_secs(10);
+#[cfg(test)]
+const TIMEOUT: Duration = Duration::from_millis(200);
 
 /// Which agent is asked.
 #[derive(Debug, Args)]
@@ -66,8 +70,13 @@ impl AdminArgs {
                 None => builder,
             }
         })?;
-        let answer = client.get(url).send().await;
-        let answer = answer.map_err(|error| anyhow::anyhow!(self.nobody(&admin, &error)))?;
+        let Ok(answer) = timeout(TIMEOUT, client.get(url).send()).await else {
+            anyhow::bail!(silent(&admin));
+        };
+        let answer = answer.map_err(|error| match error.is_timeout() && !error.is_connect() {
+            true => anyhow::anyhow!(silent(&admin)),
+            false => anyhow::anyhow!(self.nobody(&admin, &error)),
+        })?;
         let status = answer.status();
         if status.is_success() {
             return Ok(answer);
@@ -96,6 +105,14 @@ impl AdminArgs {
             "no agent answers at {admin} ({why}): start it with `vervet-agent run {config}`, or say where it listens with {other}"
         )
     }
+}
+
+/// One line about an agent that is there and does not answer.
+fn silent(admin: &str) -> String {
+    format!(
+        "something listens at {admin} and has not answered within {TIMEOUT:?}: an agent that is stopped or stuck, has used up its \
+         descriptors (`ulimit -n`, or LimitNOFILE= of its unit), or waits for a disk; look at its log, or it is no agent"
+    )
 }
 
 /// The innermost cause: those around it say that something was sent.
@@ -165,6 +182,27 @@ mod tests {
             config: Some(file),
         };
         args.address().map_err(|error| error.to_string())
+    }
+
+    #[tokio::test]
+    async fn who_listens_and_does_not_answer_is_given_up_with_a_reason() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("bound").to_string();
+        let args = AdminArgs {
+            admin: Some(address.clone()),
+            config: None,
+        };
+        let answers = [
+            args.get("/api/vervet/v1/status").await,
+            args.stream("/api/vervet/v1/tap", &[]).await,
+        ];
+        for answer in answers {
+            let error = answer.expect_err("nobody accepts").to_string();
+            assert!(
+                error.contains(&address) && error.contains("not answered within"),
+                "{error}"
+            );
+        }
     }
 
     #[test]
