@@ -146,7 +146,8 @@ impl RunningAgent {
         view.reloads.refused(view.clock.now(), errors);
     }
 
-    /// Stops within `deadline` (and a few seconds for the last commit). True when everything received was
+    /// Stops within `deadline` (and a few seconds for the last commit); sooner where a destination does not answer and what it
+    /// has not got is on disk. True when everything received was
     /// stored and sent; otherwise what is in the buffer is sent after the next start.
     pub async fn shutdown(self, deadline: Duration) -> bool {
         let stopped = self.shutdown_unless(deadline, std::future::pending()).await;
@@ -250,7 +251,8 @@ impl RunningAgent {
             self.parts.tokens().give_up.cancel();
             self.store_queued(end + COMMIT_GRACE).await;
         }
-        self.parts.join_exporters(end).await && all_taken
+        let in_time = self.parts.join_exporters(end).await;
+        in_time && all_taken && !self.parts.view().standings.any_gave_up()
     }
 
     /// Waits for the buffer's writer, which has been told to give up what finds no room.

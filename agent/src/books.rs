@@ -4,7 +4,7 @@
 //! They cover everything since the exporter exists, across restarts: the part that an exporter has settled is stored
 //! as the state of its journal cursor, in one write with the position, and so is what is gone that it has not come to; the
 //! rest follows from the totals in the journal's records. What leaves the journal without passing the exporter is dropped with reason
-//! `evicted_by_drop_oldest` or `lost_to_damage` ([`gone`]).
+//! `evicted_by_drop_oldest` or `lost_to_damage` ([`gone`]), and what came while it was not configured with `not_configured`.
 
 mod account;
 mod age;
@@ -13,7 +13,7 @@ mod gone;
 mod intake;
 mod joined;
 
-pub(crate) use account::Account;
+pub(crate) use account::{Account, Place};
 pub(crate) use collector::{BooksCollector, UNITS};
 pub(crate) use gone::{Gone, Loss};
 pub(crate) use intake::Intake;
@@ -144,14 +144,18 @@ impl Books {
             }
         }
         // What is gone stays gone, whoever asks for it.
-        let gone = match exporters.remove(exporter) {
+        let known = match exporters.remove(exporter) {
             Some(old) => Some(old.gone),
             None => self.bookless.lock().remove(exporter),
         };
-        let mut gone = gone.unwrap_or_default();
-        gone.forget_before(&account.settled());
-        let is_unsaved = !gone.is_empty();
-        for part in std::mem::take(&mut account.gone) {
+        let mut known = known.unwrap_or_default();
+        known.forget_before(&account.settled());
+        let known = known.taken();
+        let is_unsaved = !known.is_empty();
+        // What was not for it was not taken from it, whatever has become of that since.
+        let mut gone = AllGone::default();
+        let stored = std::mem::take(&mut account.gone);
+        for part in account.absent().chain(known).chain(stored) {
             gone.insert(part);
         }
         gone.forget_before(&account.settled());
@@ -255,11 +259,11 @@ impl Books {
         }
     }
 
-    /// The exporter sends, or has sent, all up to there that it has read: what goes of that from now on may be delivered all
-    /// the same, and counts as dropped only when it is settled.
+    /// The exporter sends, or may have sent, all up to there, and nothing behind it: what goes of that from now on may be delivered
+    /// all the same, and counts as dropped only when it is settled.
     pub(crate) fn under_way(&self, exporter: &str, through: &Totals) {
         self.change(exporter, |book| {
-            book.under_way = book.under_way.later(*through);
+            book.under_way = *through;
         });
     }
 
@@ -319,6 +323,7 @@ impl Books {
             return Account::default();
         };
         book.is_unsaved = false;
+        book.account.forget_absences();
         Account {
             gone: book.gone.stored(),
             evicted_unix_nano: self.evicted_at(exporter).map(|at| at.0),

@@ -32,6 +32,7 @@ pub(crate) mod split;
 mod standing;
 pub(crate) mod tls;
 mod trouble;
+mod under_way;
 
 pub(crate) use engine::{CURSOR_PREFIX, Exporter, ExporterParts, book_lost, cursor_name, let_go};
 pub(crate) use lane::ALIVE_INTERVAL;

@@ -19,7 +19,7 @@ use crate::exporters::dead_letter::{DeadLetters, HeldLetters};
 use crate::exporters::{
     CURSOR_PREFIX, ExporterStanding, ExporterState, LastError, LeftOut, Standings, cursor_name,
 };
-use crate::figures::{bytes, count};
+use crate::figures::{bytes, count, seconds};
 use crate::health::{Stages, Want};
 use crate::kubernetes::{PodDirectory, SourceStatus};
 use crate::metrics::AgentMetrics;
@@ -34,6 +34,8 @@ const EVICTED: &str = Loss::Evicted.reason();
 const DAMAGED: &str = Loss::Damage.reason();
 /// How long a loss for lack of room is worth a warning. What was lost stays told beside the exporter.
 pub(crate) const LOSS_IS_RECENT: Duration = Duration::from_secs(3_600);
+/// So long may a record wait to be delivered by an exporter that works before that is worth a warning.
+const LAG_MAX: Duration = Duration::from_secs(300);
 /// A destination that has not answered for so long is worth a warning.
 const SLOW_ANSWER: Duration = Duration::from_secs(2);
 
@@ -108,6 +110,8 @@ pub struct ExporterStatus {
     /// When a failed request is tried again (RFC 3339); absent when none is, or an attempt is under way.
     pub next_attempt: Option<String>,
     pub next_attempt_in_seconds: Option<f64>,
+    /// The destination has asked not to be sent anything before that.
+    pub waits_as_asked: bool,
     pub last_error: Option<LastError>,
     /// Records that the destination left out of requests it took, since the exporter exists.
     pub left_out_records: u64,
@@ -280,6 +284,19 @@ impl SelfView {
         ))
     }
 
+    /// That an exporter that works is behind for long, if it is.
+    fn lags(&self, exporter: &str) -> Option<String> {
+        let age = self.books.oldest_age(exporter)?;
+        (age > LAG_MAX).then(|| {
+            format!(
+                "exporter {exporter}: works, but the oldest record that is not delivered has waited for {} (more than {}): the \
+                 destination takes less than what comes, or what an outage has left is being sent",
+                seconds(age.as_secs_f64()),
+                seconds(LAG_MAX.as_secs_f64())
+            )
+        })
+    }
+
     /// When the latest loss for lack of room was, if that is not long ago.
     fn recently_evicted(&self, exporter: &str) -> Option<UnixNanos> {
         let last = self.books.evicted_at(exporter)?;
@@ -384,10 +401,13 @@ impl SelfView {
             if let (ExporterState::Ok | ExporterState::Rejecting, Some(waited)) =
                 (standing.state, waited)
             {
-                let seconds = waited.as_secs();
+                let waited = waited.as_secs();
                 warnings.push(format!(
-                    "exporter {name}: the destination has not answered for {seconds} s"
+                    "exporter {name}: the destination has not answered for {waited} s"
                 ));
+            }
+            if let ExporterState::Ok | ExporterState::Rejecting = standing.state {
+                warnings.extend(self.lags(&name));
             }
             if let (ExporterState::Rejecting, Some(trouble)) = (standing.state, standing.trouble())
             {
@@ -400,6 +420,9 @@ impl SelfView {
         let letters = self.dead_letters.lost();
         let letters = letters.filter(|(at, _)| self.clock.now().since(*at) < LOSS_IS_RECENT);
         warnings.extend(letters.map(|(_, told)| told));
+        let made_room = self.dead_letters.made_room();
+        let made_room = made_room.filter(|(at, _)| self.clock.now().since(*at) < LOSS_IS_RECENT);
+        warnings.extend(made_room.map(|(_, told)| told));
         warnings.extend(self.removed());
         warnings.extend(self.too_large());
         let stops = self.stops.known();
@@ -425,6 +448,7 @@ impl ExporterStatus {
             status.attempts = standing.attempts;
             status.next_attempt = standing.next_attempt;
             status.next_attempt_in_seconds = standing.next_attempt_in_seconds;
+            status.waits_as_asked = standing.waits_as_asked;
             status.last_error = standing.last_error;
             status.left_out = standing.left_out;
         }

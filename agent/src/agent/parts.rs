@@ -245,7 +245,8 @@ impl Parts {
 
     async fn settle_orphans(&self) {
         let (journal, config) = (self.shared.journal.clone(), self.config.clone());
-        let settled = blocking(move || orphans::settle(&config, &journal)).await;
+        let now = self.shared.checkpoints.lock().place();
+        let settled = blocking(move || orphans::settle(&config, &journal, now)).await;
         match settled {
             Ok(removed) => removed
                 .iter()
@@ -405,7 +406,7 @@ async fn serve_admin(
     router: Router,
     stop: tokio_util::sync::CancellationToken,
 ) {
-    let served = axum::serve(vervet_wire::listen::http(listener), router)
+    let served = axum::serve(vervet_wire::listen::http_reserved(listener), router)
         .with_graceful_shutdown(stop.cancelled_owned());
     if let Err(error) = served.await {
         tracing::error!(%error, "admin listener failed");

@@ -62,6 +62,8 @@ pub(super) struct Shared {
     pub(super) reloads: Reloads,
     pub(super) stops: Stops,
     pub(super) tokens: Tokens,
+    /// The buffer is on a disk, not in memory.
+    pub(super) is_durable: bool,
 }
 
 /// A receiver that has all it needs from outside.
@@ -216,6 +218,7 @@ impl Shared {
             memory: self.memory.budget().clone(),
             metrics: Arc::clone(&self.exporter_metrics),
             clock: Arc::clone(&self.clock),
+            is_durable: self.is_durable,
             alive_interval: ALIVE_INTERVAL,
             give_up: stop.clone(),
         };

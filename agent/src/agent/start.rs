@@ -134,6 +134,7 @@ fn assemble(
         reloads,
         stops,
         tokens,
+        is_durable: !is_in_memory(&config.data_dir),
     };
     let parts = WriterParts {
         queue,
@@ -169,7 +170,8 @@ async fn open_buffer(
                 "what a repair has found lost is not in the books yet"
             );
         }
-        orphans::settle(&owned, &buffer.journal)?;
+        let end = buffer.checkpoints.lock().place();
+        orphans::settle(&owned, &buffer.journal, end)?;
         let held = agent_id::Held {
             is_new: buffer.is_new,
             oldest: buffer.journal.stats().oldest_sequence,
@@ -181,6 +183,13 @@ async fn open_buffer(
     .await?;
     log_recovery("buffer", &config.data_dir.join("buffer"), &report);
     Ok((buffer, identity, stops))
+}
+
+/// Whether the folder is on a file system that ends with the machine (tmpfs, ramfs).
+fn is_in_memory(dir: &Path) -> bool {
+    const IN_MEMORY: [i128; 2] = [0x0102_1994, 0x8584_58f6];
+    let file_system = rustix::fs::statfs(dir);
+    file_system.is_ok_and(|found| IN_MEMORY.contains(&i128::from(found.f_type)))
 }
 
 /// Makes the data folder for its owner alone: names of files and their positions are in it. One in use that others may look
@@ -205,4 +214,19 @@ fn make_private(dir: &Path) -> std::io::Result<()> {
         tracing::warn!(path = %dir.display(), mode = format!("{:o}", mode & 0o7777), "the data folder is open to others, chmod 700 keeps them out");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn file_systems_that_end_with_the_machine_are_known() {
+        // Where there is none, there is nothing to tell.
+        let shared = Path::new("/dev/shm");
+        let is_there = shared.is_dir();
+        assert_eq!(is_in_memory(shared), is_there);
+        assert!(!is_in_memory(Path::new("/proc")));
+        assert!(!is_in_memory(Path::new("/nowhere")));
+    }
 }

@@ -9,6 +9,7 @@ mod newcomers;
 mod outage;
 mod pods;
 mod reload;
+mod removed;
 mod stops;
 mod waiting;
 

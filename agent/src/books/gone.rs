@@ -25,6 +25,9 @@ pub(crate) enum Loss {
     Evicted,
     /// It cannot be read, or was taken out by a repair.
     Damage,
+    /// It came while the exporter was not configured; it may be there still, for others. Not stored with the other parts:
+    /// the account has its absences.
+    Absence,
 }
 
 /// A part of the journal that is not there any more.
@@ -46,6 +49,7 @@ impl Loss {
         match self {
             Self::Evicted => "evicted_by_drop_oldest",
             Self::Damage => "lost_to_damage",
+            Self::Absence => "not_configured",
         }
     }
 }
@@ -89,13 +93,16 @@ impl AllGone {
         }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    /// What is known beside absences.
+    pub(super) fn taken(self) -> Vec<Gone> {
+        let parts = self.0.into_iter();
+        parts.filter(|part| part.loss != Loss::Absence).collect()
     }
 
     /// What is stored of it.
     pub(super) fn stored(&self) -> Vec<Gone> {
-        self.0.iter().take(PARTS_STORED_MAX).copied().collect()
+        let parts = self.0.iter().filter(|part| part.loss != Loss::Absence);
+        parts.take(PARTS_STORED_MAX).copied().collect()
     }
 
     /// The first part that is not `settled`, as far as it lies before `before`.

@@ -23,6 +23,7 @@ use super::record::{
     BadRecord, PositionForm, RecordHeader, Totals, position_bytes, put_position, put_totals,
     take_position, take_text, take_totals,
 };
+use crate::books::Place;
 use crate::pipeline::{FileNews, FilePosition, FileState};
 
 const VERSION: u8 = 4;
@@ -68,6 +69,14 @@ struct Kept {
 }
 
 impl Checkpoints {
+    /// Where the journal ends.
+    pub(crate) fn place(&self) -> Place {
+        Place {
+            through: self.through,
+            appended: self.totals,
+        }
+    }
+
     /// Takes the positions of one more record.
     pub(crate) fn apply(&mut self, receiver: &str, positions: &[FilePosition]) {
         if positions.is_empty() {

@@ -17,6 +17,7 @@ use vervet_journal::{Inspector, Record};
 use vervet_model::{Signal, UnixNanos};
 
 use super::{EXIT_CONFIG, EXIT_RUNTIME, complain};
+use crate::books::Account;
 use crate::buffer::decode;
 use crate::config::AgentConfig;
 
@@ -94,6 +95,27 @@ fn inspector(data_dir: &Path) -> anyhow::Result<Inspector> {
     let dir = data_dir.join(FOLDER);
     anyhow::ensure!(dir.is_dir(), "there is no buffer in {}", data_dir.display());
     Ok(Inspector::open(dir)?)
+}
+
+/// What is left for a cursor, as far as what is stored with it tells.
+#[derive(Debug, Default)]
+struct Pending {
+    committed: u64,
+    account: Option<Account>,
+}
+
+impl Pending {
+    fn of((committed, state): &(u64, Vec<u8>)) -> Self {
+        Self {
+            committed: *committed,
+            account: serde_json::from_slice(state).ok(),
+        }
+    }
+
+    fn has(&self, sequence: u64) -> bool {
+        let wants = |account: &Account| account.wants(sequence);
+        self.committed < sequence && self.account.as_ref().is_none_or(wants)
+    }
 }
 
 /// A journal record as the agent wrote it.

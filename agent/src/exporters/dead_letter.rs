@@ -38,6 +38,7 @@ use vervet_model::{Signal, UnixNanos};
 
 use super::settings::DeadLetterConfig;
 use crate::buffer::log_recovery;
+use crate::figures::bytes;
 use crate::pipeline::signed;
 use crate::reloads;
 
@@ -100,6 +101,9 @@ struct State {
     lost: u64,
     /// When one was, and why.
     last_lost: Option<(UnixNanos, String)>,
+    /// How many had to make room for newer ones, and when the last did.
+    dropped: u64,
+    last_dropped: Option<UnixNanos>,
 }
 
 impl fmt::Debug for DeadLetters {
@@ -141,7 +145,39 @@ impl DeadLetters {
         let mut state = self.state.lock();
         self.append(&mut state, letter)?;
         state.kept += 1;
+        self.look_for_dropped(&mut state, letter.at);
         Ok(())
+    }
+
+    /// Says once that older letters have made room, and remembers it for the status.
+    fn look_for_dropped(&self, state: &mut State, now: UnixNanos) {
+        let stats = state.open.as_ref().map(|(journal, _)| journal.stats());
+        let dropped = stats.as_ref().map_or(0, dropped);
+        if dropped == state.dropped {
+            return;
+        }
+        if state.last_dropped.is_none() {
+            tracing::warn!(
+                dead_letters = dropped,
+                disk_bytes_max = self.config.disk_bytes,
+                "dead letters are full, the oldest are dropped: send them again or raise dead_letter.disk"
+            );
+        }
+        (state.dropped, state.last_dropped) = (dropped, Some(now));
+    }
+
+    /// When letters last had to make room for newer ones, and what there is to say of all that did.
+    pub(crate) fn made_room(&self) -> Option<(UnixNanos, String)> {
+        let state = self.state.lock();
+        let at = state.last_dropped?;
+        let told = format!(
+            "dead letters: {} refused requests or parts of them had to make room for newer ones and are lost, the last at {}; \
+             dead_letter.disk is {}",
+            state.dropped,
+            reloads::text(at),
+            bytes(self.config.disk_bytes as f64)
+        );
+        Some((at, told))
     }
 
     /// A letter is given up.
@@ -206,6 +242,12 @@ impl DeadLetters {
         state.open = Some((journal, cursor));
         Ok(())
     }
+}
+
+/// Letters that had to make room.
+fn dropped(stats: &JournalStats) -> u64 {
+    let cursors = stats.cursors.iter();
+    cursors.map(|cursor| cursor.dropped_records).sum()
 }
 
 /// Letters on disk: nothing moves the cursor but what makes room.
@@ -322,8 +364,7 @@ impl Collector for DeadLetterCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let state = self.0.state.lock();
         let stats = state.open.as_ref().map(|(journal, _)| journal.stats());
-        let dropped = stats.iter().flat_map(|stats| &stats.cursors);
-        let dropped = dropped.map(|cursor| cursor.dropped_records).sum();
+        let dropped = stats.as_ref().map_or(0, dropped);
         let counters: [(&str, &str, u64); 3] = [
             (
                 "dead_letter_kept",

@@ -13,7 +13,7 @@ use vervet_wire::otlp::count_records;
 use vervet_wire::{Accepted, BODY_BYTES_MAX, compress::Packed};
 
 use super::describe::for_each_detail;
-use super::retry::{Failure, Verdict};
+use super::retry::{Failure, Reach, Verdict};
 use super::settings::{DebugExporterConfig, Verbosity};
 use crate::buffer::blocking;
 
@@ -111,6 +111,7 @@ impl Lines {
 pub(super) fn refused(error: &dyn std::fmt::Display) -> Failure {
     Failure {
         verdict: Verdict::Rejected,
+        reach: Reach::Answered,
         status: "malformed".to_owned(),
         message: error.to_string(),
     }

@@ -62,6 +62,9 @@ const COMMITTING: &str = "committing";
 const FAILURES_PER_WARNING: u64 = 60;
 /// How long requests under way may still be answered when the exporter must end.
 const ANSWER_GRACE: Duration = Duration::from_secs(1);
+/// How long an exporter that sends what is left goes on without any answer, where that is on disk, and how often it looks.
+const UNANSWERED_PATIENCE: Duration = Duration::from_secs(1);
+const UNANSWERED_LOOK: Duration = Duration::from_millis(100);
 /// How long a read waits for room in the budget, and the pause before it waits again.
 const ROOM_PATIENCE: Duration = Duration::from_secs(1);
 const ROOM_RETRY: Duration = Duration::from_millis(100);
@@ -94,6 +97,10 @@ pub(crate) struct Exporter {
     /// The next commit is due whatever the time.
     commits_now: bool,
     grant: Grant,
+    /// When it began to send what is left, or was last answered since.
+    drain_moved_at: Option<Instant>,
+    /// What it has not sent outlives the machine's end.
+    is_durable: bool,
 }
 
 /// The lanes' ends in the engine's hands.
@@ -114,12 +121,12 @@ impl Exporter {
         let mut lanes = self.start_lanes();
         let mut is_open = true;
         while is_open || !self.is_caught_up() {
-            if !is_open {
-                self.shared.standing.drains();
+            if !is_open && self.drains() {
+                break;
             }
             self.feed(&lanes);
             self.start_job();
-            let wake_at = self.wake_at();
+            let wake_at = self.wake_at().into_iter().chain(self.looks_at()).min();
             tokio::select! {
                 biased;
                 () = self.give_up.cancelled() => break,
@@ -131,6 +138,35 @@ impl Exporter {
             self.settle();
         }
         self.finish(lanes).await;
+    }
+
+    /// Nothing more comes. True when the rest is not waited for, as nobody answers: it is on disk.
+    fn drains(&mut self) -> bool {
+        let now = Instant::now();
+        let Some(moved_at) = self.drain_moved_at else {
+            self.drain_moved_at = Some(now);
+            self.shared.standing.drains();
+            // What waits out a pause is tried once more.
+            self.shared.recovery.notify_waiters();
+            return false;
+        };
+        let is_over = now >= moved_at + UNANSWERED_PATIENCE;
+        let gives_up = is_over && self.is_durable && self.shared.standing.is_unanswered();
+        if gives_up {
+            self.shared.standing.gives_up();
+            tracing::warn!(
+                exporter = self.name,
+                "the destination does not answer, what is left is sent after the next start"
+            );
+        }
+        gives_up
+    }
+
+    /// While it drains: when to look whether anybody answers.
+    fn looks_at(&self) -> Option<Instant> {
+        let look = self.drain_moved_at? + UNANSWERED_PATIENCE;
+        self.is_durable
+            .then(|| look.max(Instant::now() + UNANSWERED_LOOK))
     }
 
     fn start_lanes(&self) -> Lanes {
@@ -187,8 +223,8 @@ impl Exporter {
         };
         self.job = Some(if commit {
             let (through, account) = (self.settled, self.account());
-            let new = self.window.under_way(self.grant.through);
-            Box::pin(blocking(move || source.commit(through, &account, &new)))
+            let unsent = self.window.under_way(self.shared.under_way.through());
+            Box::pin(blocking(move || source.commit(through, &account, &unsent)))
         } else {
             Box::pin(read_within(
                 source,
@@ -253,7 +289,7 @@ impl Exporter {
             }
             Done::Committed { result, gone } => {
                 self.end_commit(result);
-                self.leave_out(&gone);
+                self.leave_out(gone);
             }
         }
     }
@@ -262,16 +298,15 @@ impl Exporter {
     fn account(&self) -> Account {
         let mut account = self.books.account(&self.name);
         account.sent_through = self.grant.next(&self.window);
-        // Before it may be sent.
-        if let Some(end) = self.window.end_through(account.sent_through) {
-            self.books.under_way(&self.name, &end);
-        }
         account
     }
 
     /// Records that the buffer has taken since they were read are not sent: nothing would tell after a crash that
     /// they had been.
-    fn leave_out(&mut self, gone: &[u64]) {
+    fn leave_out(&mut self, mut gone: Vec<u64>) {
+        // A lane may have come to one before it went.
+        let sent_through = self.shared.under_way.through();
+        gone.retain(|sequence| *sequence > sent_through);
         if gone.is_empty() {
             return;
         }
@@ -319,6 +354,7 @@ impl Exporter {
             sequence,
             contents,
             parcel,
+            is_missed,
             is_on_disk,
         } = item;
         self.read_through = self.read_through.max(sequence);
@@ -334,15 +370,13 @@ impl Exporter {
                 .map_or(0, |parcel| parcel.body.bytes().len()),
             state: match parcel {
                 Some(_) => State::UnderWay,
+                None if is_missed => State::Missed,
                 None if is_foreign => State::Skipped,
                 None => State::Evicted,
             },
         };
-        if self.grant.is_limited()
-            && sequence <= self.grant.through
-            && let Some(end) = slot.end()
-        {
-            self.books.under_way(&self.name, &end);
+        if let Some(end) = slot.end() {
+            self.shared.under_way.reads(sequence, end);
         }
         self.window.push(slot);
         let lanes = self.queues.len().max(1) as u64;
@@ -354,6 +388,7 @@ impl Exporter {
 
     /// Takes this settlement and those that wait behind it.
     fn take(&mut self, settlement: Settlement, lanes: &mut Lanes) {
+        self.drain_moved_at = self.drain_moved_at.map(|_| Instant::now());
         let mut next = Some(settlement);
         while let Some(settlement) = next {
             self.window.answered(settlement);
@@ -400,11 +435,16 @@ impl Exporter {
             let (source, done) = job.await;
             self.end_job(source, done);
         }
-        if (self.settled > self.committed || self.books.is_unsaved(&self.name))
+        // What was never sent is nothing that the next start would have to hold.
+        let stored = self.grant.stored_through();
+        let sent_through = stored.min(self.shared.under_way.through());
+        if (self.settled > self.committed
+            || self.books.is_unsaved(&self.name)
+            || sent_through < stored)
             && let Some(source) = self.source.take()
         {
             let (through, mut account) = (self.settled, self.books.account(&self.name));
-            account.sent_through = self.grant.stored_through();
+            account.sent_through = sent_through;
             let (_source, done) = blocking(move || source.commit(through, &account, &[])).await;
             if let Done::Committed { result, .. } = done {
                 self.end_commit(result);

@@ -24,7 +24,7 @@ use vervet_wire::{Accepted, BODY_BYTES_MAX, compress::Packed};
 
 use super::debug::refused;
 use super::describe::for_each_text;
-use super::retry::Failure;
+use super::retry::{Failure, Reach};
 use super::settings::{FileExporterConfig, FileFormat};
 use crate::buffer::blocking;
 
@@ -65,7 +65,11 @@ impl FileSender {
             write(&config, &mut current, &lines).map_err(|error| {
                 // Opened anew with the next attempt, as after a crash.
                 *current = None;
-                Failure::passing("file", format!("{}: {error}", config.path.display()))
+                Failure::passing(
+                    Reach::Answered,
+                    "file",
+                    format!("{}: {error}", config.path.display()),
+                )
             })?;
             Ok(Accepted::default())
         })

@@ -19,12 +19,14 @@ use vervet_wire::{Accepted, LANES, Source};
 use super::dead_letter::DeadLetters;
 use super::limiter::Limiter;
 use super::metrics::ExporterMetrics;
-use super::retry::{Backoff, Failure, Verdict};
+use super::retry::{Backoff, Failure, Reach, Verdict};
 use super::sender::{Packer, Sender};
 use super::standing::{self, Standing};
-use super::trouble::Trouble;
+use super::trouble::{Repeated, Said, Trouble};
+use super::under_way::UnderWay;
 use crate::agent_id::AgentIdentity;
 use crate::budget::MemoryPermit;
+use crate::buffer::Totals;
 use crate::health::StageHealth;
 
 /// How long an agent may be silent by default because nothing comes: then it shows that it lives.
@@ -37,9 +39,19 @@ const ALIVE_ANSWER_MAX: Duration = Duration::from_secs(5);
 pub(super) struct Parcel {
     pub(super) sequence: u64,
     pub(super) signal: Signal,
+    /// All that was appended to the journal up to its end.
+    pub(super) end: Totals,
     pub(super) body: Packed,
     /// Its part of the memory budget.
     pub(super) room: Option<Arc<MemoryPermit>>,
+}
+
+/// The record that a request is made of, or a part of it.
+#[derive(Debug, Clone, Copy)]
+struct Of {
+    sequence: u64,
+    signal: Signal,
+    end: Totals,
 }
 
 /// What became of a record: everything not counted here was delivered.
@@ -57,6 +69,8 @@ pub(super) struct Fate {
     pub(super) not_kept: Part,
     /// Records that the destination left out of a request it took. It does not say which: they are no dead letters.
     pub(super) left_out: u64,
+    /// The buffer has taken it before it was sent.
+    pub(super) is_evicted: bool,
 }
 
 /// What the lanes of an exporter share.
@@ -68,7 +82,9 @@ pub(super) struct Shared {
     pub(super) limiter: Limiter,
     pub(super) pauses: Pauses,
     pub(super) trouble: Trouble,
+    pub(super) refusals: Repeated,
     pub(super) standing: Arc<Standing>,
+    pub(super) under_way: UnderWay,
     /// Tells lanes that wait that another lane's request was accepted.
     pub(super) recovery: Notify,
     pub(super) dead_letters: Arc<DeadLetters>,
@@ -99,10 +115,18 @@ pub(super) struct Lane {
 impl Lane {
     /// Runs until there are no more parcels.
     pub(super) async fn run(mut self) {
+        // What the buffer has taken while it was to be tried again: what its attempts have shown is so of the next one.
+        let mut left = None;
         while let Some(parcel) = self.next().await {
             let (sequence, signal) = (parcel.sequence, parcel.signal);
+            if let Some(before) = left.take() {
+                self.shared.standing.goes_on(before, sequence);
+            }
             let fate = self.shared.settle(parcel).await;
-            self.delivered = Some((sequence, signal));
+            match fate.is_evicted {
+                true => left = Some(sequence),
+                false => self.delivered = Some((sequence, signal)),
+            }
             let settlement = Settlement { sequence, fate };
             if self.settled.send(settlement).await.is_err() {
                 return;
@@ -132,6 +156,13 @@ impl Fate {
     pub(super) fn is_refusal(self) -> bool {
         !self.refused.is_none() || !self.not_kept.is_none()
     }
+}
+
+/// Why a request is not sent again.
+enum NotTaken {
+    Refused(Failure),
+    /// The buffer has taken the record.
+    Evicted,
 }
 
 /// How many of a journal record's records.
@@ -184,33 +215,46 @@ impl Shared {
         let Parcel {
             sequence,
             signal,
+            end,
             body,
             room: _until_settled,
         } = parcel;
+        let of = Of {
+            sequence,
+            signal,
+            end,
+        };
         let source = self.identity.source(sequence);
-        match self.send(sequence, signal, &body, Some(&source)).await {
+        match self.send(of, &body, Some(&source)).await {
             Ok(accepted) => Fate {
                 left_out: self.left_out(signal, &accepted),
                 ..Fate::default()
             },
-            Err(failure) => self.refused(sequence, signal, &body, failure).await,
+            Err(NotTaken::Evicted) => Fate {
+                is_evicted: true,
+                ..Fate::default()
+            },
+            Err(NotTaken::Refused(failure)) => self.refused(of, &body, failure).await,
         }
     }
 
-    /// Repeats a request until it is accepted or refused for good.
+    /// Repeats a request until it is accepted or refused for good, or the buffer has taken the record.
     async fn send(
         &self,
-        sequence: u64,
-        signal: Signal,
+        of: Of,
         body: &Packed,
         source: Option<&Source>,
-    ) -> Result<Accepted, Failure> {
+    ) -> Result<Accepted, NotTaken> {
+        let sequence = of.sequence;
         let mut backoff = Backoff::new(self.pauses.initial, self.pauses.max);
         let mut was_cut_short = false;
         self.health.waits();
         loop {
             self.standing.tries(sequence);
-            let failure = match self.attempt(sequence, signal, body, source).await {
+            let Some(answer) = self.attempt(of, body, source).await else {
+                return Err(NotTaken::Evicted);
+            };
+            let failure = match answer {
                 Ok(accepted) => {
                     self.trouble.is_over(&self.name);
                     self.standing.answered(sequence);
@@ -223,9 +267,9 @@ impl Shared {
             match failure.verdict {
                 Verdict::Rejected => {
                     self.standing.answered(sequence);
-                    self.standing.refused(&failure);
+                    self.standing.noted(&failure);
                     self.health.moved();
-                    return Err(failure);
+                    return Err(NotTaken::Refused(failure));
                 }
                 Verdict::Retry { after } => {
                     let pause = backoff.next(after);
@@ -255,24 +299,29 @@ impl Shared {
         }
     }
 
-    #[tracing::instrument(name = "export", skip_all, fields(exporter = %self.name, %signal, sequence = sequence))]
+    /// One attempt; `None` when the buffer has taken the record before it.
+    #[tracing::instrument(name = "export", skip_all, fields(exporter = %self.name, signal = %of.signal, sequence = of.sequence))]
     async fn attempt(
         &self,
-        sequence: u64,
-        signal: Signal,
+        of: Of,
         body: &Packed,
         source: Option<&Source>,
-    ) -> Result<Accepted, Failure> {
+    ) -> Option<Result<Accepted, Failure>> {
         let permit = self.limiter.acquire().await;
-        let sending = self.sender.send(signal, body, source);
+        if !self.under_way.begins(of.sequence, of.end) {
+            return None;
+        }
+        let sending = self.sender.send(of.signal, body, source);
         let answer = match self.pauses.answer_max {
             None => sending.await,
             Some(limit) => timeout(limit, sending).await.unwrap_or_else(|_elapsed| {
                 let message = format!("no answer within {limit:?}");
-                Err(Failure::passing("timeout", message))
+                Err(Failure::passing(Reach::Unanswered, "timeout", message))
             }),
         };
         let answer = answer.map_err(|failure| self.without_secrets(failure));
+        let was_sent = !matches!(&answer, Err(failure) if failure.reach == Reach::NotSent);
+        self.under_way.ends(of.sequence, was_sent);
         let verdict = answer.as_ref().err().map(|failure| failure.verdict);
         self.metrics
             .answered(&self.name, verdict, body.bytes().len());
@@ -286,7 +335,7 @@ impl Shared {
             }
         }
         self.metrics.limit(&self.name, self.limiter.limit());
-        answer
+        Some(answer)
     }
 
     /// What the destination says is shown and kept: nothing of what was sent to prove who sends may be in it.
@@ -299,12 +348,15 @@ impl Shared {
         if accepted.rejected > 0 {
             let left_out = Failure {
                 verdict: Verdict::Rejected,
+                reach: Reach::Answered,
                 status: "partial success".to_owned(),
                 message: standing::shown(&accepted.message, &self.sender.secrets()),
             };
             self.standing.left_out(accepted.rejected, &left_out);
-            tracing::error!(exporter = self.name, %signal, records = accepted.rejected, reason = accepted.message,
-                "destination left records out of a request that it took, it does not say which");
+            if let Some(Said { before, seconds }) = self.refusals.happened() {
+                tracing::error!(exporter = self.name, %signal, records = accepted.rejected, reason = accepted.message,
+                    not_told = before, seconds, "destination left records out of a request that it took, it does not say which");
+            }
         }
         accepted.rejected
     }

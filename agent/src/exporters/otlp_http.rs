@@ -2,7 +2,6 @@
 
 use std::error::Error;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -20,8 +19,8 @@ use vervet_wire::receiver::{AGENT_ID_KEY, SEQUENCE_KEY};
 use vervet_wire::{Accepted, LANES, Source};
 
 use super::credentials::Credentials;
-use super::hints;
-use super::retry::{Failure, judge_http};
+use super::hints::{self, Peer};
+use super::retry::{Failure, Reach, judge_http};
 use super::sender::OpenError;
 use super::settings::OtlpExporterConfig;
 use super::tls::{self, TlsFiles};
@@ -38,8 +37,7 @@ pub(super) struct HttpSender {
     /// Without a slash at its end.
     base: String,
     credentials: Credentials,
-    /// Whether anything was ever answered.
-    was_answered: AtomicBool,
+    peer: Peer,
 }
 
 impl HttpSender {
@@ -66,7 +64,7 @@ impl HttpSender {
             client: builder.build().map_err(failed)?,
             base,
             credentials: Credentials::open(config)?,
-            was_answered: AtomicBool::new(false),
+            peer: Peer::of(&config.endpoint),
         })
     }
 
@@ -104,12 +102,21 @@ impl HttpSender {
             .headers(headers)
             .body(body.bytes().clone());
         let answer = request.send().await;
-        let answer = answer.map_err(|error| {
-            let is_new = !self.was_answered.load(Ordering::Relaxed);
-            Failure::passing("unreachable", hints::of_http(&causes(&error), is_new))
-        })?;
-        self.was_answered.store(true, Ordering::Relaxed);
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(error) => return Err(self.unanswered(&error).await),
+        };
+        self.peer.answered();
         self.judge(answer).await
+    }
+
+    async fn unanswered(&self, error: &reqwest::Error) -> Failure {
+        let reach = match error.is_connect() {
+            true => Reach::NotSent,
+            false => Reach::Unanswered,
+        };
+        let message = hints::of_http(&causes(error), &self.peer).await;
+        Failure::passing(reach, "unreachable", message)
     }
 
     async fn judge(&self, answer: Response) -> Result<Accepted, Failure> {
@@ -184,7 +191,9 @@ async fn read(mut answer: Response) -> Result<Bytes, Failure> {
     let mut body = BytesMut::new();
     loop {
         let chunk = answer.chunk().await;
-        match chunk.map_err(|error| Failure::passing("cut off", causes(&error)))? {
+        match chunk
+            .map_err(|error| Failure::passing(Reach::Unanswered, "cut off", causes(&error)))?
+        {
             Some(chunk) if body.len() + chunk.len() <= ANSWER_BYTES_MAX => {
                 body.extend_from_slice(&chunk);
             }
@@ -199,6 +208,7 @@ async fn read(mut answer: Response) -> Result<Bytes, Failure> {
 fn accepted(headers: &HeaderMap, body: &[u8]) -> Result<Accepted, Failure> {
     if content_type(headers).starts_with("text/html") {
         return Err(Failure::passing(
+            Reach::Answered,
             "200",
             "the answer is a web page, not OTLP's",
         ));
@@ -206,7 +216,7 @@ fn accepted(headers: &HeaderMap, body: &[u8]) -> Result<Accepted, Failure> {
     // Its status stands elsewhere, and is no good one for a request that is not gRPC's.
     if content_type(headers).starts_with(hints::GRPC) {
         let message = hints::of_http_status(200, content_type(headers), "");
-        return Err(Failure::passing("200", message));
+        return Err(Failure::passing(Reach::Answered, "200", message));
     }
     if is_protobuf(headers) {
         let (rejected, message) = decode_response(body).unwrap_or_default();

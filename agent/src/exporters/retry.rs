@@ -10,6 +10,7 @@ use rand::Rng;
 use tonic::{Code, Status};
 use vervet_model::UnixNanos;
 use vervet_wire::DecodeError;
+use vervet_wire::grpc::NoAnswer;
 use vervet_wire::protobuf::Reader;
 
 const PUSHBACK_KEY: &str = "grpc-retry-pushback-ms";
@@ -30,10 +31,21 @@ pub(super) enum Verdict {
     Retry { after: Option<Duration> },
 }
 
+/// How far a request has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// There was no connection: nothing of it has left.
+    NotSent,
+    /// It may have arrived, but there is no answer.
+    Unanswered,
+    Answered,
+}
+
 /// Why a request was not taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Failure {
     pub(super) verdict: Verdict,
+    pub(super) reach: Reach,
     /// Such as `INVALID_ARGUMENT` or `413`.
     pub(super) status: String,
     pub(super) message: String,
@@ -41,9 +53,10 @@ pub(super) struct Failure {
 
 impl Failure {
     /// Worth another attempt; nothing was asked for.
-    pub(super) fn passing(status: &str, message: impl Into<String>) -> Self {
+    pub(super) fn passing(reach: Reach, status: &str, message: impl Into<String>) -> Self {
         Self {
             verdict: Verdict::Retry { after: None },
+            reach,
             status: status.to_owned(),
             message: message.into(),
         }
@@ -64,8 +77,14 @@ pub(super) fn judge_grpc(status: &Status) -> Failure {
         _ if status.message().ends_with(TOO_LARGE_STATUS) => Verdict::Rejected,
         _ => Verdict::Retry { after },
     };
+    let reach = match NoAnswer::of(status) {
+        Some(NoAnswer::NotConnected) => Reach::NotSent,
+        Some(NoAnswer::Lost) => Reach::Unanswered,
+        None => Reach::Answered,
+    };
     Failure {
         verdict,
+        reach,
         status: format!("{:?}", status.code()),
         message: shown(status.message()),
     }
@@ -142,6 +161,7 @@ pub(super) fn judge_http(
     };
     Failure {
         verdict,
+        reach: Reach::Answered,
         status: status.as_u16().to_string(),
         message: shown(message),
     }

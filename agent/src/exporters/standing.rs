@@ -5,6 +5,7 @@
 //! [`rejections::REJECTING_FOR`] after the destination refused records for good, `draining` once nothing more comes and it sends
 //! what is left. Memory: one entry per lane and the last error, of at most [`ERROR_BYTES_MAX`] without secrets.
 
+mod gauges;
 mod rejections;
 
 use std::collections::BTreeMap;
@@ -13,23 +14,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
-use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
-use prometheus_client::metrics::MetricType;
-use prometheus_client::metrics::gauge::ConstGauge;
 use serde::Serialize;
 use vervet_model::{Clock, UnixNanos};
 
-use super::retry::Failure;
-use crate::metrics::Labels;
+use super::retry::{Failure, Reach};
 use crate::processors::mask_secrets;
+pub(super) use gauges::StandingsCollector;
 pub use rejections::LeftOut;
 use rejections::Rejections;
 
 /// What is kept and shown of an error.
 const ERROR_BYTES_MAX: usize = 512;
-/// What of it becomes a label.
-const ERROR_LABEL_BYTES_MAX: usize = 160;
 
 /// What an exporter is at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -57,6 +52,8 @@ pub struct ExporterStanding {
     /// When the next one is (RFC 3339); absent when none is due, or one is under way.
     pub next_attempt: Option<String>,
     pub next_attempt_in_seconds: Option<f64>,
+    /// The destination has asked not to be sent anything before that.
+    pub waits_as_asked: bool,
     /// The last error there was, however long ago.
     pub last_error: Option<LastError>,
     /// What the destination left out of requests it took; absent when nothing was since the process started.
@@ -99,6 +96,8 @@ struct Inner {
     failing: BTreeMap<u64, Failing>,
     /// Nothing is tried before this, as the destination asked.
     hold_until: UnixNanos,
+    /// It has ended with something left, because the destination did not answer.
+    gave_up: bool,
     rejections: Rejections,
     draining_since: Option<UnixNanos>,
     ok_since: UnixNanos,
@@ -111,6 +110,8 @@ struct Failing {
     attempts: u64,
     /// `None` while an attempt is under way.
     next: Option<UnixNanos>,
+    /// The last attempt was not answered.
+    is_unanswered: bool,
 }
 
 impl Standings {
@@ -125,6 +126,12 @@ impl Standings {
     /// The exporter is no more.
     pub(crate) fn remove(&self, exporter: &str) {
         self.0.write().remove(exporter);
+    }
+
+    /// Whether one has ended with something left.
+    pub(crate) fn any_gave_up(&self) -> bool {
+        let standings = self.0.read();
+        standings.values().any(|one| one.inner.lock().gave_up)
     }
 
     pub(crate) fn of(&self, exporter: &str) -> Option<ExporterStanding> {
@@ -146,6 +153,7 @@ impl Standing {
             hold_until: UnixNanos(0),
             rejections: Rejections::default(),
             draining_since: None,
+            gave_up: false,
             ok_since: clock.now(),
             last_error: None,
         };
@@ -180,9 +188,19 @@ impl Standing {
             since: now,
             attempts: 0,
             next: None,
+            is_unanswered: true,
         });
         failing.attempts += 1;
+        failing.is_unanswered = failure.reach != Reach::Answered;
         failing.next = Some(now.saturating_add(pause));
+    }
+
+    /// The buffer has taken a record that was to be tried again; what holds of it holds of the next one.
+    pub(super) fn goes_on(&self, before: u64, next: u64) {
+        let mut inner = self.inner.lock();
+        if let Some(failing) = inner.failing.remove(&before) {
+            inner.failing.insert(next, failing);
+        }
     }
 
     /// It was answered, well or not.
@@ -194,11 +212,17 @@ impl Standing {
         }
     }
 
-    /// The destination refused records for good.
-    pub(super) fn refused(&self, failure: &Failure) {
+    /// What the destination said is worth being shown. Whether anything is refused for good is not known yet.
+    pub(super) fn noted(&self, failure: &Failure) {
+        let now = self.clock.now();
+        self.inner.lock().note(now, failure);
+    }
+
+    /// The destination refused records for good, which are dead letters if they could be `kept`.
+    pub(super) fn refused(&self, failure: &Failure, is_kept: bool) {
         let now = self.clock.now();
         let mut inner = self.inner.lock();
-        inner.rejections.refused(now, failure);
+        inner.rejections.refused(now, failure, is_kept);
         inner.note(now, failure);
     }
 
@@ -208,6 +232,18 @@ impl Standing {
         let mut inner = self.inner.lock();
         inner.rejections.left_out(now, records, &failure.message);
         inner.note(now, failure);
+    }
+
+    /// Whether requests are to be tried again, and of none the last attempt was answered, well or not.
+    pub(super) fn is_unanswered(&self) -> bool {
+        let inner = self.inner.lock();
+        let mut failing = inner.failing.values();
+        !inner.failing.is_empty() && failing.all(|failing| failing.is_unanswered)
+    }
+
+    /// The exporter ends with something left.
+    pub(super) fn gives_up(&self) {
+        self.inner.lock().gave_up = true;
     }
 
     /// Nothing more comes.
@@ -241,15 +277,19 @@ impl Inner {
         };
         let under_way = failing.clone().any(|failing| failing.next.is_none());
         let next = failing.clone().filter_map(|failing| failing.next).min();
-        let next = next
-            .filter(|_| !under_way)
-            .map(|next| next.max(self.hold_until));
+        // What is to be tried waits for that, whatever its own pause is.
+        let as_asked = retrying.is_some() && self.hold_until > now;
+        let next = match as_asked {
+            true => Some(next.unwrap_or(self.hold_until).max(self.hold_until)),
+            false => next.filter(|_| !under_way),
+        };
         let last_error = self.last_error.as_ref();
         ExporterStanding {
             state,
             since: text(since),
             for_seconds: now.since(since).as_secs(),
             attempts: failing.map(|failing| failing.attempts).sum(),
+            waits_as_asked: as_asked,
             next_attempt: next.map(text),
             next_attempt_in_seconds: next.map(|next| next.since(now).as_secs_f64()),
             last_error: last_error.map(|(at, status, message)| LastError {
@@ -289,9 +329,12 @@ impl ExporterStanding {
             .map(|error| format!("{}: {}", error.status, error.message));
         let error = error.unwrap_or_default();
         let seconds = self.for_seconds;
-        let next = match self.next_attempt_in_seconds {
-            Some(pause) => format!("the next in {pause:.1} s"),
-            None => "another one under way".to_owned(),
+        let next = match (&self.next_attempt, self.next_attempt_in_seconds) {
+            (Some(at), Some(_)) if self.waits_as_asked => {
+                format!("waits until {at} as the destination asked")
+            }
+            (_, Some(pause)) => format!("the next in {pause:.1} s"),
+            (_, None) => "another one under way".to_owned(),
         };
         match self.state {
             ExporterState::Ok => None,
@@ -361,101 +404,6 @@ fn cut(text: &str, bytes_max: usize) -> String {
 fn text(at: UnixNanos) -> String {
     let nanos = u64::try_from(at.0).unwrap_or(0);
     crate::explain::time_text(nanos - nanos % 1_000_000)
-}
-
-/// The standings as metrics.
-#[derive(Debug)]
-pub(super) struct StandingsCollector(pub(super) Standings);
-
-/// A value, with the label that it has beside the exporter's name.
-type Sample = (Option<(&'static str, String)>, f64);
-/// A gauge's name, what it says, and its samples of one exporter.
-type StandingGauge = (
-    &'static str,
-    &'static str,
-    fn(&ExporterStanding) -> Vec<Sample>,
-);
-
-const GAUGES: [StandingGauge; 6] = [
-    (
-        "exporter_state",
-        "1 for what the exporter is at",
-        |standing| {
-            let states = ExporterState::ALL.into_iter();
-            let states = states.map(|state| {
-                let is_it = f64::from(u8::from(standing.state == state));
-                (Some(("state", state.as_str().to_owned())), is_it)
-            });
-            states.collect()
-        },
-    ),
-    (
-        "exporter_state_timestamp_seconds",
-        "Since when the exporter is at that",
-        |standing| vec![(None, seconds(standing.since_unix_nano))],
-    ),
-    (
-        "exporter_failed_attempts",
-        "Failed attempts of the requests that are tried again",
-        |standing| {
-            #[expect(clippy::cast_precision_loss, reason = "a count of attempts")]
-            let attempts = standing.attempts as f64;
-            vec![(None, attempts)]
-        },
-    ),
-    (
-        "exporter_next_attempt_timestamp_seconds",
-        "When a failed request is tried again",
-        |standing| {
-            let next = standing.next_attempt_unix_nano.into_iter();
-            next.map(|at| (None, seconds(at))).collect()
-        },
-    ),
-    (
-        "exporter_last_error_timestamp_seconds",
-        "When the last error was",
-        |standing| {
-            let error = standing.last_error.iter().map(|error| {
-                let text = format!("{}: {}", error.status, error.message);
-                let label = ("error", cut(&text, ERROR_LABEL_BYTES_MAX));
-                (Some(label), seconds(error.at_unix_nano))
-            });
-            error.collect()
-        },
-    ),
-    (
-        "exporter_last_left_out_timestamp_seconds",
-        "When the destination last left records out of a request it took",
-        |standing| {
-            let left_out = standing.left_out.iter().map(|left_out| {
-                let label = ("message", cut(&left_out.message, ERROR_LABEL_BYTES_MAX));
-                (Some(label), seconds(left_out.at_unix_nano))
-            });
-            left_out.collect()
-        },
-    ),
-];
-
-impl Collector for StandingsCollector {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let all = self.0.all();
-        for (name, help, samples) in GAUGES {
-            let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
-            for (exporter, standing) in &all {
-                for (label, value) in samples(standing) {
-                    let mut labels: Labels = vec![("exporter", exporter.clone())];
-                    labels.extend(label);
-                    ConstGauge::new(value).encode(family.encode_family(&labels)?)?;
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "microseconds are enough")]
-fn seconds(unix_nano: i64) -> f64 {
-    unix_nano as f64 / 1e9
 }
 
 impl fmt::Debug for Standings {

@@ -3,6 +3,7 @@
 mod authority;
 mod delivery;
 mod destination;
+mod ending;
 mod evictions;
 mod hints;
 mod proxy;

@@ -20,6 +20,7 @@ fn records(all: &AllGone, settled: u64) -> (u64, u64) {
         match loss {
             Loss::Evicted => sums.0 += amount.records,
             Loss::Damage => sums.1 += amount.records,
+            Loss::Absence => {}
         }
     }
     sums
@@ -41,6 +42,17 @@ fn parts_that_overlap_or_touch_are_counted_once() {
     // Everything, of which only what lies around is new.
     all.insert(gone(5, 70, Loss::Damage));
     assert_eq!(records(&all, 0), (40, 25));
+}
+
+#[test]
+fn what_came_in_an_absence_stays_that_and_is_not_stored_as_gone() {
+    let mut all = AllGone::default();
+    all.insert(gone(10, 20, Loss::Absence));
+    all.insert(gone(5, 30, Loss::Evicted));
+    assert_eq!(records(&all, 0), (15, 0));
+    let stored = [gone(5, 10, Loss::Evicted), gone(20, 30, Loss::Evicted)];
+    assert_eq!(all.stored(), stored);
+    assert_eq!(all.taken(), stored);
 }
 
 #[test]

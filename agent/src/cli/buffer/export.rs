@@ -17,7 +17,7 @@ use vervet_journal::{Inspector, Item, Record};
 use vervet_model::Signal;
 use vervet_wire::otlp::for_each_log;
 
-use super::{Batch, CURSOR_PREFIX, Place, inspector};
+use super::{Batch, CURSOR_PREFIX, Pending, Place, inspector};
 use crate::cli::complain;
 use crate::exporters::dead_letter::{self, Letter};
 use crate::printable::{printable, printable_json};
@@ -118,10 +118,10 @@ pub(super) fn write(
             .mode(DIR_MODE)
             .create(dir)?;
     }
-    let after = selection.after(&inspector)?;
+    let pending = selection.pending(&inspector)?;
     let mut export = Export {
         selection,
-        after,
+        pending,
         out,
         for_terminal: io::stdout().is_terminal(),
         batches: 0,
@@ -156,10 +156,10 @@ fn dead_letters(data_dir: &Path) -> anyhow::Result<Inspector> {
 }
 
 impl Selection {
-    /// The sequence after which everything is wanted.
-    fn after(&self, inspector: &Inspector) -> anyhow::Result<u64> {
+    /// What is wanted for the exporter that is asked for, else everything.
+    fn pending(&self, inspector: &Inspector) -> anyhow::Result<Pending> {
         let Some(exporter) = &self.pending else {
-            return Ok(0);
+            return Ok(Pending::default());
         };
         let name = format!("{CURSOR_PREFIX}{exporter}");
         let cursors = inspector.cursors()?;
@@ -174,16 +174,14 @@ impl Selection {
             );
         };
         // A damaged cursor starts again at the oldest record.
-        Ok(cursor
-            .stored
-            .as_ref()
-            .map_or(0, |(committed, _)| *committed))
+        let stored = cursor.stored.as_ref();
+        Ok(stored.map_or_else(Pending::default, Pending::of))
     }
 }
 
 struct Export<'s, W> {
     selection: &'s Selection,
-    after: u64,
+    pending: Pending,
     out: W,
     /// Texts are escaped: they may hold what a terminal obeys.
     for_terminal: bool,
@@ -230,8 +228,8 @@ impl<W: Write> Export<'_, W> {
 
     fn record(&mut self, record: Record, is_intact: bool) -> anyhow::Result<()> {
         let sequence = record.sequence;
-        let wanted = self.selection.from.max(self.after.saturating_add(1))..=self.selection.to;
-        if !wanted.contains(&sequence) {
+        let wanted = self.selection.from..=self.selection.to;
+        if !wanted.contains(&sequence) || !self.pending.has(sequence) {
             return Ok(());
         }
         let Some(batch) = Batch::read(record) else {

@@ -10,7 +10,7 @@ use serde::Serialize;
 use vervet_journal::{Inspector, Item, JournalError};
 use vervet_model::UnixNanos;
 
-use super::{Batch, CURSOR_PREFIX, Place, inspector};
+use super::{Batch, CURSOR_PREFIX, Pending, Place, inspector};
 use crate::cli::say;
 use crate::exporters::dead_letter::{self, Letter};
 use crate::printable::printable;
@@ -31,6 +31,9 @@ pub(super) struct LsArgs {
 struct Listing {
     segments: Vec<Segment>,
     cursors: Vec<CursorLine>,
+    /// What is left for each of them.
+    #[serde(skip)]
+    pending: Vec<Pending>,
     quarantine: Vec<File>,
     dead_letters: Vec<File>,
     refused: Vec<Refused>,
@@ -102,6 +105,9 @@ impl Listing {
     fn read(inspector: &Inspector, data_dir: &Path) -> Result<Self, JournalError> {
         let mut listing = Self::default();
         for cursor in inspector.cursors()? {
+            let pending = cursor.stored.as_ref();
+            let pending = pending.map_or_else(Pending::default, Pending::of);
+            listing.pending.push(pending);
             listing.cursors.push(CursorLine {
                 exporter: cursor.name.strip_prefix(CURSOR_PREFIX).map(str::to_owned),
                 name: cursor.name,
@@ -158,8 +164,8 @@ impl Listing {
         segment.last_sequence = Some(sequence);
         segment.first_unix_nano = segment.first_unix_nano.or(at);
         segment.last_unix_nano = at.or(segment.last_unix_nano);
-        for cursor in &mut self.cursors {
-            if cursor.committed.unwrap_or(0) < sequence {
+        for (cursor, pending) in self.cursors.iter_mut().zip(&self.pending) {
+            if pending.has(sequence) {
                 cursor.behind_batches += 1;
                 cursor.behind_records += records;
                 cursor.behind_bytes += bytes;

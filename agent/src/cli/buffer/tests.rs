@@ -425,3 +425,23 @@ fn dead_letters_are_listed_with_their_reasons_and_each_becomes_a_file() {
     );
     assert_eq!(fs::read_dir(&out).expect("there").count(), 3);
 }
+
+#[test]
+fn what_came_after_an_exporter_was_removed_is_not_behind_it() {
+    let dir = tempfile::tempdir().expect("folder");
+    let journal = written(dir.path());
+    let mut account = Account::default();
+    account.leaves(crate::books::Place {
+        through: 4,
+        appended: Totals::default(),
+    });
+    let state = serde_json::to_vec(&account).expect("JSON");
+    let mut main = journal.cursor("exporter-main").expect("free");
+    main.commit(2, &state).expect("stored");
+    let listed = ls::listed(dir.path()).expect("lists");
+    let line = listed.lines().find(|line| line.starts_with("main"));
+    let fields: Vec<&str> = line.expect("there").split_whitespace().collect();
+    assert_eq!(fields.get(1..4), Some(&["2", "2", "2"][..]), "{listed}");
+    let (_whole, text) = exported(dir.path(), &["--pending", "main", "--format", "text"]);
+    assert_eq!(numbers(&text), [3, 4]);
+}

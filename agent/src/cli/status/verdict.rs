@@ -69,14 +69,18 @@ fn told(exporter: &Value) -> Vec<String> {
     match number(exporter, "attempts").filter(|attempts| *attempts > 0.0) {
         None => {}
         Some(attempts) => {
-            let next = number(exporter, "next_attempt_in_seconds");
-            let next = next.map_or("one under way".to_owned(), |next| {
-                format!(
-                    "next in {} (at {})",
-                    seconds(next),
-                    text(exporter, "next_attempt")
-                )
-            });
+            let asked = exporter.get("waits_as_asked").and_then(Value::as_bool);
+            let at = text(exporter, "next_attempt");
+            let next = match number(exporter, "next_attempt_in_seconds") {
+                Some(next) if asked == Some(true) => {
+                    format!(
+                        "waits until {at} (for {}) as the destination asked",
+                        seconds(next)
+                    )
+                }
+                Some(next) => format!("next in {} (at {at})", seconds(next)),
+                None => "one under way".to_owned(),
+            };
             first += &format!(", {attempts:.0} failed attempts, {next}");
         }
     }

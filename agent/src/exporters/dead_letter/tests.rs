@@ -53,11 +53,16 @@ fn the_oldest_letters_make_room_and_one_over_the_budget_is_not_kept() {
         letters
             .keep(&letter(number, vec![0; 60_000]))
             .expect("kept");
+        assert!(number > 10 || letters.made_room().is_none());
     }
     let over = letter(41, vec![0; 2 << 20]);
     let error = letters.keep(&over).expect_err("over the budget");
     assert!(!matches!(error, JournalError::NoSpace { .. }), "{error}");
     assert_eq!(letters.state.lock().kept, 40);
+    let (at, told) = letters.made_room().expect("told");
+    assert_eq!(at, letter(1, "").at);
+    assert!(told.contains("had to make room for newer ones"), "{told}");
+    assert!(told.ends_with("dead_letter.disk is 1.0 MiB"), "{told}");
     drop(letters);
     let kept: Vec<u64> = all(dir.path())
         .iter()

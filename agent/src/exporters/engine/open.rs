@@ -16,13 +16,14 @@ use super::super::limiter::Limiter;
 use super::super::metrics::ExporterMetrics;
 use super::super::sender::{OpenError, Packer, Sender};
 use super::super::settings::{ExporterConfig, ExporterKind, QueuePolicy};
-use super::super::trouble::Trouble;
+use super::super::trouble::{Repeated, Trouble};
+use super::super::under_way::UnderWay;
 use super::Exporter;
 use super::grant::Grant;
 use super::source::{self, Source};
 use super::window::Window;
 use crate::agent_id::AgentIdentity;
-use crate::books::Books;
+use crate::books::{Books, Place};
 use crate::budget::MemoryBudget;
 use crate::buffer::{JournalGap, Totals};
 use crate::health::StageHealth;
@@ -59,6 +60,8 @@ pub(crate) struct ExporterParts {
     pub(crate) memory: MemoryBudget,
     pub(crate) metrics: Arc<ExporterMetrics>,
     pub(crate) clock: Arc<dyn Clock>,
+    /// The journal is on a disk, not in memory.
+    pub(crate) is_durable: bool,
     /// How long it may be idle before it shows that the agent lives.
     pub(crate) alive_interval: Duration,
     /// Cancelled when it must end now.
@@ -71,6 +74,10 @@ impl Exporter {
     ///
     /// # Errors
     /// The cursor cannot be opened, or the endpoint or its certificates make no sense.
+    #[expect(
+        clippy::too_many_lines,
+        reason = "one field after the other, with the order of their making between"
+    )]
     pub(crate) fn open(
         name: &str,
         config: &ExporterConfig,
@@ -92,14 +99,26 @@ impl Exporter {
         let may_lose = config.on_full == QueuePolicy::DropOldest;
         // Only such an exporter stores how far it may send; it may be another kind of one now.
         let was_orphaned = std::mem::take(&mut account.was_orphaned);
+        let is_back = account.returns(Place {
+            through,
+            appended: *appended,
+        });
         let may_have_lost = may_lose || was_orphaned || account.sent_through > 0;
         let gone = source::gone(&mut cursor, &account, appended, &parts.gaps, may_have_lost)?;
         let sent_through = account.sent_through.min(journal.last_sequence());
+        let missed = account.missed().collect();
+        let is_stored = !is_back || source::store_return(&mut cursor, &account);
         parts.books.open(name, signals, account, appended);
+        if !is_stored {
+            parts.books.not_stored(name);
+        }
         gone.into_iter()
             .for_each(|gone| parts.books.gone(name, gone));
+        let under_way = match may_lose {
+            true => UnderWay::of(cursor.holder(), sent_through, (name, &parts.books)),
+            false => UnderWay::unlimited(),
+        };
         if may_lose {
-            cursor.hold(sent_through);
             cursor.set_policy(OnFull::DropOldest);
         }
         let committed = cursor.committed();
@@ -113,7 +132,9 @@ impl Exporter {
             limiter: Limiter::new(concurrency_max),
             pauses,
             trouble: Trouble::default(),
+            refusals: Repeated::default(),
             standing: parts.metrics.standings.open(name, Arc::clone(&parts.clock)),
+            under_way,
             recovery: Notify::new(),
             dead_letters: parts.dead_letters,
             health: parts.health,
@@ -130,7 +151,7 @@ impl Exporter {
             booked: parts.booked,
             give_up: parts.give_up,
             memory: parts.memory,
-            source: Some(Source::new(cursor, packer, signals)),
+            source: Some(Source::new(cursor, packer, signals, missed)),
             job: None,
             window: Window::default(),
             queues: (0..lanes).map(|_| VecDeque::new()).collect(),
@@ -142,6 +163,8 @@ impl Exporter {
             settled_bytes: 0,
             commits_now: false,
             commit_bytes,
+            drain_moved_at: None,
+            is_durable: parts.is_durable,
             grant: match may_lose {
                 true => Grant::limited(sent_through, commit_bytes),
                 false => Grant::unlimited(),

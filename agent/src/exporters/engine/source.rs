@@ -1,5 +1,6 @@
 //! The journal's side of an exporter: its cursor, and what makes parcels of records.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use vervet_journal::{Cursor, CursorStats, Journal, JournalError, OnFull};
@@ -18,6 +19,8 @@ pub(super) struct Source {
     cursor: Cursor,
     packer: Packer,
     signals: SignalSet,
+    /// Sequences that were stored while the exporter was not configured.
+    missed: Vec<RangeInclusive<u64>>,
 }
 
 /// One record, read.
@@ -27,6 +30,8 @@ pub(super) struct Item {
     pub(super) contents: Option<Contents>,
     /// `None` when it is not for this exporter.
     pub(super) parcel: Option<Parcel>,
+    /// It would be, but came while the exporter was not configured.
+    pub(super) is_missed: bool,
     /// It was there still when it had been read.
     pub(super) is_on_disk: bool,
 }
@@ -67,11 +72,17 @@ pub(super) enum CommitError {
 }
 
 impl Source {
-    pub(super) fn new(cursor: Cursor, packer: Packer, signals: SignalSet) -> Self {
+    pub(super) fn new(
+        cursor: Cursor,
+        packer: Packer,
+        signals: SignalSet,
+        missed: Vec<RangeInclusive<u64>>,
+    ) -> Self {
         Self {
             cursor,
             packer,
             signals,
+            missed,
         }
     }
 
@@ -96,27 +107,33 @@ impl Source {
                     sequence: record.sequence,
                     contents: None,
                     parcel: None,
+                    is_missed: false,
                     is_on_disk: true,
                 };
             };
-            let parcel = self.signals.contains(signal).then(|| Parcel {
+            let is_ours = self.signals.contains(signal);
+            let mut missed = self.missed.iter();
+            let is_missed = is_ours && missed.any(|missed| missed.contains(&record.sequence));
+            let contents = Contents {
+                signal,
+                amount: Amount {
+                    records: header.records,
+                    bytes: request.len() as u64,
+                },
+                before: header.before,
+            };
+            let parcel = (is_ours && !is_missed).then(|| Parcel {
                 sequence: record.sequence,
                 signal,
+                end: contents.end(),
                 body: self.packer.pack(&request),
                 room: None,
             });
-            let amount = Amount {
-                records: header.records,
-                bytes: request.len() as u64,
-            };
             Item {
                 sequence: record.sequence,
-                contents: Some(Contents {
-                    signal,
-                    amount,
-                    before: header.before,
-                }),
+                contents: Some(contents),
                 parcel,
+                is_missed,
                 is_on_disk: true,
             }
         });
@@ -130,15 +147,16 @@ impl Source {
         (self, Done::Read { items, through })
     }
 
-    /// Stores the position and the account. Of the records that may be sent from now on none is taken any more; of the
-    /// `new` ones, which were not to be sent yet, those that are gone are told.
-    pub(super) fn commit(mut self, through: u64, account: &Account, new: &[u64]) -> (Self, Done) {
+    /// Stores the position and the account. Of the `unsent` records those that are gone are told.
+    pub(super) fn commit(
+        mut self,
+        through: u64,
+        account: &Account,
+        unsent: &[u64],
+    ) -> (Self, Done) {
         let sent_through = account.sent_through;
-        if sent_through > 0 {
-            self.cursor.hold(sent_through);
-        }
-        let new = new.iter().copied();
-        let gone = new
+        let unsent = unsent.iter().copied();
+        let gone = unsent
             .filter(|sequence| !self.cursor.is_on_disk(*sequence))
             .collect();
         let result = serde_json::to_vec(account)
@@ -224,8 +242,9 @@ pub(super) fn open_cursor(
     // Where nothing tells which there had been, it may have been there.
     if journal.lacks_cursors() || journal.stats().cursors.iter().any(is_there) {
         let mut cursor = journal.cursor(name)?;
-        // Nothing is taken until the book is there to tell it to.
+        // Nothing is taken until the book is there to tell it to, and all that comes is for it again.
         cursor.set_policy(OnFull::Block);
+        cursor.end_at(None);
         let account = account(&mut cursor, appended)?;
         return Ok((cursor, account, false));
     }
@@ -234,6 +253,18 @@ pub(super) fn open_cursor(
     let state = serde_json::to_vec(&account).map_err(OpenError::Account)?;
     let cursor = journal.cursor_behind(name, through, &state)?;
     Ok((cursor, account, true))
+}
+
+/// Stores at once from where on an exporter that is back is given what comes: after a crash that would be later.
+pub(super) fn store_return(cursor: &mut Cursor, account: &Account) -> bool {
+    let Ok(state) = serde_json::to_vec(account) else {
+        return false;
+    };
+    let stored = cursor.commit(cursor.committed(), &state);
+    if let Err(error) = &stored {
+        tracing::warn!(%error, cursor = cursor.name(), "that the exporter is back could not be stored, trying again");
+    }
+    stored.is_ok()
 }
 
 /// The stored account; for a cursor without one, as damage may leave it, one that starts with what the journal holds, stored

@@ -42,6 +42,8 @@ pub(super) enum State {
     Skipped,
     /// The buffer has taken it before it was sent.
     Evicted,
+    /// It came while the exporter was not configured.
+    Missed,
 }
 
 impl Window {
@@ -69,7 +71,10 @@ impl Window {
             .binary_search_by_key(&settlement.sequence, |slot| slot.sequence);
         if let Some(slot) = found.ok().and_then(|at| self.slots.get_mut(at)) {
             self.packed_bytes -= std::mem::take(&mut slot.packed_bytes);
-            slot.state = State::Answered(settlement.fate);
+            slot.state = match settlement.fate.is_evicted {
+                true => State::Evicted,
+                false => State::Answered(settlement.fate),
+            };
         }
     }
 
@@ -98,12 +103,6 @@ impl Window {
         reach
     }
 
-    /// All that was appended up to the last record that is no later than `through`.
-    pub(super) fn end_through(&self, through: u64) -> Option<Totals> {
-        let behind = self.slots.partition_point(|slot| slot.sequence <= through);
-        self.slots.get(behind.checked_sub(1)?)?.end()
-    }
-
     /// Sequences after `after` that are to be sent.
     pub(super) fn under_way(&self, after: u64) -> Vec<u64> {
         let slots = self
@@ -123,13 +122,19 @@ impl Window {
     }
 }
 
+impl Contents {
+    /// All that was appended up to its end.
+    pub(super) fn end(&self) -> Totals {
+        let mut end = self.before;
+        end.add(self.signal, self.amount);
+        end
+    }
+}
+
 impl Slot {
     /// All that was appended up to its end.
     pub(super) fn end(&self) -> Option<Totals> {
-        let contents = self.contents.as_ref()?;
-        let mut end = contents.before;
-        end.add(contents.signal, contents.amount);
-        Some(end)
+        self.contents.as_ref().map(Contents::end)
     }
 
     /// Tells the books what became of it.
@@ -152,6 +157,10 @@ impl Slot {
             State::Answered(fate) => fate,
             State::Evicted => {
                 books.dropped(exporter, signal, Loss::Evicted.reason(), amount);
+                return;
+            }
+            State::Missed => {
+                books.dropped(exporter, signal, Loss::Absence.reason(), amount);
                 return;
             }
             State::Skipped | State::UnderWay => {

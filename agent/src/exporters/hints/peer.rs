@@ -1,7 +1,7 @@
-//! Asks a destination that answers no call of gRPC what it speaks: with the first bytes of an HTTP/2 connection of its own,
+//! Asks a destination that answers nothing what it speaks: with the first bytes of an HTTP/2 connection of its own,
 //! to which a server of HTTP/1.1 answers in text, and one behind TLS with an alert.
 //!
-//! Only over plain `http`, before any call was answered, at most once in [`ASKED_AGAIN_AFTER`].
+//! Only over plain `http`, before anything was answered, at most once in [`ASKED_AGAIN_AFTER`].
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -45,15 +45,19 @@ impl Peer {
         }
     }
 
-    /// It speaks gRPC.
+    /// It speaks what it is asked in.
     pub(in crate::exporters) fn answered(&self) {
         self.was_answered.store(true, Ordering::Relaxed);
+    }
+
+    pub(in crate::exporters) fn was_answered(&self) -> bool {
+        self.was_answered.load(Ordering::Relaxed)
     }
 
     /// What it speaks instead, if that can be told.
     pub(in crate::exporters) async fn hint(&self) -> Option<&'static str> {
         let address = self.address.as_ref()?;
-        if self.was_answered.load(Ordering::Relaxed) {
+        if self.was_answered() {
             return None;
         }
         let last = *self.last.lock();

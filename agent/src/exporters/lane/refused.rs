@@ -16,11 +16,12 @@ use vervet_wire::BODY_BYTES_MAX;
 use vervet_wire::compress::Packed;
 use vervet_wire::otlp::count_records;
 
-use super::{Fate, Part, Shared};
+use super::{Fate, NotTaken, Of, Part, Shared};
 use crate::buffer::blocking;
 use crate::exporters::dead_letter::Letter;
-use crate::exporters::retry::{Backoff, Failure};
+use crate::exporters::retry::{Backoff, Failure, Reach};
 use crate::exporters::split::halve;
+use crate::exporters::trouble::Said;
 
 const PIECES_SENT_MAX: u32 = 256;
 const PIECES_REFUSED_MAX: u32 = 32;
@@ -42,13 +43,8 @@ struct Halving {
 }
 
 impl Shared {
-    pub(super) async fn refused(
-        &self,
-        sequence: u64,
-        signal: Signal,
-        body: &Packed,
-        failure: Failure,
-    ) -> Fate {
+    pub(super) async fn refused(&self, of: Of, body: &Packed, failure: Failure) -> Fate {
+        let (sequence, signal) = (of.sequence, of.signal);
         let mut halving = Halving::default();
         let body = match body.unpack(BODY_BYTES_MAX) {
             Ok(body) => body,
@@ -69,7 +65,7 @@ impl Shared {
                 Some(failure) => failure,
                 None if halving.is_hopeless() => failure.clone(),
                 None => match self
-                    .send_piece(sequence, signal, &piece.body, &mut halving)
+                    .send_piece(of, (&piece.body, &failure), &mut halving)
                     .await
                 {
                     Ok(()) => continue,
@@ -98,16 +94,20 @@ impl Shared {
 
     async fn send_piece(
         &self,
-        sequence: u64,
-        signal: Signal,
-        piece: &Bytes,
+        of: Of,
+        (piece, whole): (&Bytes, &Failure),
         halving: &mut Halving,
     ) -> Result<(), Failure> {
         halving.sent += 1;
         let packed = self.plain.plain().pack(piece);
-        let accepted = self.send(sequence, signal, &packed, None).await?;
+        let answer = self.send(of, &packed, None).await;
+        let accepted = answer.map_err(|not_taken| match not_taken {
+            NotTaken::Refused(failure) => failure,
+            // It was sent as a whole, so nothing asks whether it is there still.
+            NotTaken::Evicted => whole.clone(),
+        })?;
         halving.accepted = true;
-        halving.fate.left_out += self.left_out(signal, &accepted);
+        halving.fate.left_out += self.left_out(of.signal, &accepted);
         Ok(())
     }
 
@@ -122,8 +122,12 @@ impl Shared {
     ) {
         let counted = count_records(signal, &payload).ok();
         let records = counted.unwrap_or(u64::MAX);
-        tracing::error!(exporter = self.name, %signal, sequence, records, status = failure.status,
-            reason = failure.message, "destination refused records for good");
+        let is_due = self.refusals.happened();
+        if let Some(Said { before, seconds }) = is_due {
+            tracing::error!(exporter = self.name, %signal, sequence, records, status = failure.status,
+                reason = failure.message, not_told = before, seconds, "destination refused records for good");
+        }
+        let of_it = failure.clone();
         let letter = Arc::new(Letter {
             exporter: self.name.clone(),
             sequence,
@@ -134,7 +138,9 @@ impl Shared {
             reason: failure.message,
             payload,
         });
-        let of_its_kind = match self.keep(&letter).await {
+        let is_kept = self.keep(&letter).await;
+        self.standing.refused(&of_it, is_kept);
+        let of_its_kind = match is_kept {
             true => &mut fate.refused,
             false => &mut fate.not_kept,
         };
@@ -172,7 +178,7 @@ impl Shared {
             letter.records, letter.status, letter.reason
         );
         tracing::warn!(exporter = self.name, sequence = letter.sequence, %error, "refused records wait for room on disk");
-        let failure = Failure::passing("no space", message);
+        let failure = Failure::passing(Reach::Answered, "no space", message);
         self.health.waits();
         self.standing.failed(letter.sequence, &failure, pause, None);
     }

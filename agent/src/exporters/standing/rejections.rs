@@ -31,15 +31,20 @@ pub struct LeftOut {
 pub(super) struct Rejections {
     /// The first and the last that are still held against it.
     span: Option<(UnixNanos, UnixNanos)>,
-    /// The last that became a dead letter, with its error.
+    /// The last that became a dead letter, with its error, and the last that could not be kept.
     refused: Option<(UnixNanos, String)>,
+    not_kept: Option<(UnixNanos, String)>,
     left_out: Option<(UnixNanos, u64, String)>,
 }
 
 impl Rejections {
-    pub(super) fn refused(&mut self, now: UnixNanos, failure: &Failure) {
+    pub(super) fn refused(&mut self, now: UnixNanos, failure: &Failure, is_kept: bool) {
         self.happened(now);
-        self.refused = Some((now, format!("{}: {}", failure.status, failure.message)));
+        let of_its_kind = match is_kept {
+            true => &mut self.refused,
+            false => &mut self.not_kept,
+        };
+        *of_its_kind = Some((now, format!("{}: {}", failure.status, failure.message)));
     }
 
     pub(super) fn left_out(&mut self, now: UnixNanos, records: u64, message: &str) {
@@ -83,6 +88,12 @@ impl Rejections {
         let refused = refused.map(|(_, error)| {
             format!("records refused for good since {since}, see the dead letters: {error}")
         });
+        let not_kept = self.not_kept.iter().filter(|(at, _)| is_recent(*at, now));
+        let not_kept = not_kept.map(|(_, error)| {
+            format!(
+                "records refused for good since {since} could not be put aside and are lost: {error}"
+            )
+        });
         let left_out = self.left_out.iter();
         let left_out = left_out.filter(|(at, ..)| is_recent(*at, now));
         let left_out = left_out.map(|(at, records, message)| {
@@ -92,7 +103,7 @@ impl Rejections {
                 text(*at)
             )
         });
-        refused.chain(left_out).collect()
+        refused.chain(not_kept).chain(left_out).collect()
     }
 }
 

@@ -1,11 +1,12 @@
 use vervet_model::ManualClock;
 
-use super::super::retry::Verdict;
+use super::super::retry::{Reach, Verdict};
 use super::*;
 
 fn failure(status: &str, message: &str) -> Failure {
     Failure {
         verdict: Verdict::Rejected,
+        reach: Reach::Answered,
         status: status.to_owned(),
         message: message.to_owned(),
     }
@@ -67,7 +68,7 @@ fn an_exporter_retries_from_its_first_failure_until_the_last_request_is_answered
 
 #[test]
 fn a_pause_that_the_destination_asks_for_holds_for_all() {
-    let (_clock, standing) = standing();
+    let (clock, standing) = standing();
     standing.failed(
         1,
         &failure("Unavailable", "later"),
@@ -76,14 +77,30 @@ fn a_pause_that_the_destination_asks_for_holds_for_all() {
     );
     standing.failed(2, &failure("Unavailable", "later"), SECOND, None);
     assert_eq!(standing.now().next_attempt_in_seconds, Some(30.0));
+    // Also of those whose own pause is over, and which wait for leave to be sent.
+    clock.advance(SECOND);
+    standing.tries(2);
+    let now = standing.now();
+    assert_eq!(now.next_attempt_in_seconds, Some(29.0));
+    let trouble = now.trouble().expect("not well");
+    assert_eq!(
+        trouble,
+        "retrying for 1 s, 2 failed attempts, waits until 1970-01-01T00:17:10Z as the destination asked: Unavailable: later"
+    );
+    clock.advance(SECOND * 29);
+    let now = standing.now();
+    assert!(
+        !now.waits_as_asked && now.next_attempt.is_none(),
+        "under way"
+    );
 }
 
 #[test]
 fn refusals_count_for_a_minute_after_the_last_and_retries_come_first() {
     let (clock, standing) = standing();
-    standing.refused(&failure("InvalidArgument", "bad"));
+    standing.refused(&failure("InvalidArgument", "bad"), true);
     clock.advance(SECOND * 59);
-    standing.refused(&failure("InvalidArgument", "worse"));
+    standing.refused(&failure("InvalidArgument", "worse"), true);
     let now = standing.now();
     assert_eq!((now.state, now.for_seconds), (ExporterState::Rejecting, 59));
     standing.failed(3, &failure("Unavailable", "gone"), SECOND, None);
@@ -113,7 +130,7 @@ fn what_a_destination_left_out_is_told_apart_from_what_became_dead_letters() {
         "the destination left out 7 records of requests it took, the last at 1970-01-01T00:16:50Z; it does not say \
          which, so they are in no dead letter: too old"
     );
-    standing.refused(&failure("InvalidArgument", "bad"));
+    standing.refused(&failure("InvalidArgument", "bad"), true);
     let trouble = standing.now().trouble().expect("not well");
     assert!(
         trouble.starts_with(
@@ -184,4 +201,19 @@ fn metrics_tell_the_same() {
     }
     standings.remove("main");
     assert!(!metrics.encode_text().contains("\"main\""));
+}
+
+#[test]
+fn what_is_refused_as_a_whole_is_no_dead_letter_yet_and_what_could_not_be_kept_none_at_all() {
+    let (_clock, standing) = standing();
+    standing.noted(&failure("413", "too large"));
+    let now = standing.now();
+    assert_eq!((now.state, now.trouble()), (ExporterState::Ok, None));
+    assert_eq!(now.last_error.expect("kept").status, "413");
+    standing.refused(&failure("400", "bad"), false);
+    let trouble = standing.now().trouble().expect("not well");
+    assert_eq!(
+        trouble,
+        "records refused for good since 1970-01-01T00:16:40Z could not be put aside and are lost: 400: bad"
+    );
 }

@@ -11,8 +11,10 @@ use super::{texts, wait_until};
 use crate::books::Account;
 use crate::buffer::tests::full_disk::FullDisk;
 
-/// Eight segments of so much as holds one record.
+/// Segments of so much as holds one record, an eighth each.
 const DISK_BYTES: u64 = 1 << 20;
+/// Records that it has room for.
+const ROOM: usize = 10;
 const LINE_BYTES: usize = 100_000;
 /// Records that an exporter may send at first, and of which the oldest in the buffer are taken last.
 const GRANTED: usize = 4;
@@ -64,10 +66,7 @@ impl Gap {
     }
 
     fn append(&mut self, numbers: std::ops::Range<usize>) {
-        let padding = "x".repeat(LINE_BYTES);
-        for text in texts(numbers) {
-            self.rig.append(&[text + &padding]).expect("room");
-        }
+        append(&mut self.rig, numbers);
     }
 
     /// Appends more than there is room for: how many have gone by now, none of them granted ones.
@@ -79,13 +78,8 @@ impl Gap {
 
     fn evict(&mut self, numbers: std::ops::Range<usize>) -> u64 {
         self.append(numbers);
-        let stats = self.rig.journal.stats();
-        let cursor = stats
-            .cursors
-            .iter()
-            .find(|cursor| cursor.name.ends_with("main"));
-        let gone = cursor.expect("there").dropped_records;
-        assert!(gone > 0, "{stats:?}");
+        let gone = dropped(&self.rig);
+        assert!(gone > 0, "{:?}", self.rig.journal.stats());
         gone
     }
 
@@ -95,6 +89,12 @@ impl Gap {
 
     /// All is sent that is there, and the rest was `gone` to make room.
     async fn check(&self, running: Running, gone: u64) {
+        let dropped = [("evicted_by_drop_oldest", gone)];
+        self.check_dropped(running, &dropped).await;
+    }
+
+    async fn check_dropped(&self, running: Running, expected: &[(&str, u64)]) {
+        let gone: u64 = expected.iter().map(|(_, records)| records).sum();
         self.take(APPENDED);
         self.rig.wait_until_settled("main").await;
         running.stop().await;
@@ -103,13 +103,28 @@ impl Gap {
         let dropped: Vec<_> = dropped
             .map(|(reason, amount)| (&**reason, amount.records))
             .collect();
-        assert_eq!(dropped, [("evicted_by_drop_oldest", gone)], "{book:?}");
+        assert_eq!(dropped, expected, "{book:?}");
         assert_eq!(book.delivered.records, APPENDED as u64 - gone);
         assert_eq!(
             self.destination.lines().len() as u64,
             APPENDED as u64 - gone
         );
     }
+}
+
+fn append(rig: &mut Rig, numbers: std::ops::Range<usize>) {
+    let padding = "x".repeat(LINE_BYTES);
+    for text in texts(numbers) {
+        rig.append(&[text + &padding]).expect("room");
+    }
+}
+
+/// How many were taken from the exporter.
+fn dropped(rig: &Rig) -> u64 {
+    let stats = rig.journal.stats();
+    let mut cursors = stats.cursors.iter();
+    let cursor = cursors.find(|cursor| cursor.name.ends_with("main"));
+    cursor.expect("there").dropped_records
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -170,12 +185,16 @@ async fn what_went_while_a_blocking_exporter_was_not_configured_was_evicted_also
     drop(gap.rig.open_free("main", &gap.settings).await);
     gap.rig.books = Arc::default();
     let mut cursor = gap.rig.journal.cursor(&cursor_name("main")).expect("free");
-    let_go(&mut cursor).expect("stored");
+    // All the room there is.
+    gap.append(GRANTED..ROOM);
+    let_go(&mut cursor, gap.rig.end()).expect("stored");
     drop(cursor);
-    let gone = gap.evict(GRANTED..APPENDED);
+    let gone = gap.evict(ROOM..APPENDED);
     gap.rig.books = Arc::default();
     let running = gap.rig.start("main", &gap.settings).await;
-    gap.check(running, gone).await;
+    let missed = (APPENDED - ROOM) as u64;
+    let dropped = [("evicted_by_drop_oldest", gone), ("not_configured", missed)];
+    gap.check_dropped(running, &dropped).await;
     // What is missing later is damaged again.
     let cursor = gap.rig.journal.cursor(&cursor_name("main")).expect("free");
     let account: Account = serde_json::from_slice(cursor.state()).expect("an account");
@@ -195,4 +214,76 @@ async fn when_something_was_evicted_is_stored_though_nothing_is_delivered() {
     let opened = gap.rig.open_free("main", &gap.settings).await;
     assert_eq!(gap.rig.books.evicted_at("main"), Some(at));
     gap.check(Running::of("main", opened), gone).await;
+}
+
+impl Gap {
+    /// An exporter whose destination is not there, and which has tried each lane's first record.
+    async fn away(kind: &str) -> (Rig, Running, String) {
+        let mut rig = Rig::new(DISK_BYTES);
+        append(&mut rig, 0..GRANTED);
+        let settings = format!(
+            "type: {kind}, endpoint: 'http://127.0.0.1:9', queue: {{on_full: drop_oldest}}, retry: {{initial: 60s, max: 60s}}"
+        );
+        let running = rig.start("main", &settings).await;
+        wait_until("each lane has tried", || {
+            rig.metrics.failed("main") >= GRANTED as u64
+        })
+        .await;
+        (rig, running, settings)
+    }
+}
+
+/// Appends more than there is room for: how many have gone, which are the oldest.
+async fn evict_oldest(rig: &mut Rig, numbers: std::ops::Range<usize>) -> u64 {
+    let appended = numbers.end as u64;
+    append(rig, numbers);
+    let gone = rig.journal.stats().oldest_sequence - 1;
+    assert_eq!(dropped(rig), gone, "others than the oldest");
+    // They are in the books at once, though nothing is sent.
+    wait_until("booked", || {
+        rig.book("main").held.records == appended - gone
+    })
+    .await;
+    assert_eq!(booked(rig), [("evicted_by_drop_oldest".to_owned(), gone)]);
+    gone
+}
+
+fn booked(rig: &Rig) -> Vec<(String, u64)> {
+    let dropped = rig.book("main").dropped.into_iter();
+    dropped
+        .map(|(reason, amount)| (reason, amount.records))
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_destination_that_is_away_keeps_nothing_that_was_never_sent() {
+    for kind in ["otlp", "otlphttp"] {
+        let (mut rig, running, settings) = Gap::away(kind).await;
+        assert!(evict_oldest(&mut rig, GRANTED..APPENDED).await > 0);
+        // Neither does the next process, whose figures begin anew.
+        running.stop().await;
+        rig.books = Arc::default();
+        let running = rig.start("main", &settings).await;
+        let failed = rig.metrics.failed("main");
+        wait_until("each lane has tried", || {
+            rig.metrics.failed("main") >= failed + GRANTED as u64
+        })
+        .await;
+        append(&mut rig, APPENDED..APPENDED + 2);
+        let gone = rig.journal.stats().oldest_sequence - 1;
+        assert_eq!(dropped(&rig), gone, "others than the oldest");
+        running.kill().await;
+
+        rig.books = Arc::default();
+        let destination = Destination::start().await;
+        let settings = settings.replace("127.0.0.1:9", &destination.address.to_string());
+        let running = rig.start("main", &settings).await;
+        rig.wait_until_settled("main").await;
+        running.stop().await;
+        assert_eq!(booked(&rig), [("evicted_by_drop_oldest".to_owned(), gone)]);
+        let first = usize::try_from(gone).expect("few");
+        let left = texts(first..APPENDED + 2).into_iter();
+        let left: Vec<_> = left.map(|text| text + &"x".repeat(LINE_BYTES)).collect();
+        assert_eq!(destination.lines(), left);
+    }
 }

@@ -18,7 +18,7 @@ use super::super::{
 };
 use super::wait_until;
 use crate::agent_id::AgentIdentity;
-use crate::books::{BookLine, Books};
+use crate::books::{BookLine, Books, Place};
 use crate::budget::MemoryBudget;
 use crate::buffer::{Amount, Totals, encode_header, tell_of_evictions};
 use crate::config::AgentConfig;
@@ -37,6 +37,7 @@ pub(super) struct Rig {
     letters: Arc<DeadLetters>,
     pub(super) metrics: Arc<ExporterMetrics>,
     pub(super) alive_interval: Duration,
+    pub(super) is_durable: bool,
 }
 
 /// An exporter at work.
@@ -71,6 +72,7 @@ impl Rig {
             booked: Some(booked),
             booked_receiver,
             alive_interval: ALIVE_INTERVAL,
+            is_durable: true,
         }
     }
 
@@ -100,6 +102,14 @@ impl Rig {
         Ok(())
     }
 
+    /// Where the journal ends.
+    pub(super) fn end(&self) -> Place {
+        Place {
+            through: self.journal.last_sequence(),
+            appended: self.totals,
+        }
+    }
+
     /// Nothing more will come.
     pub(super) fn close(&mut self) {
         self.booked = None;
@@ -126,6 +136,7 @@ impl Rig {
             memory: MemoryBudget::new(64 << 20),
             metrics: Arc::clone(&self.metrics),
             clock,
+            is_durable: self.is_durable,
             alive_interval: self.alive_interval,
             give_up: stop.clone(),
         };

@@ -123,3 +123,48 @@ async fn files_that_are_not_what_they_should_be_are_named() {
         "an empty token file"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_with_encryption_is_told_with_what_to_do() {
+    let (ours, foreign) = (Authority::new(), Authority::new());
+    for kind in ["otlp", "otlphttp"] {
+        let plain = Destination::start().await;
+        let tls = ours.server(None);
+        let server = Destination::with(|_, _| None, Duration::ZERO, Some(tls)).await;
+        let mut rig = Rig::new(DISK_BYTES);
+        rig.append(&texts(0..1)).expect("room");
+        let right = ours.ca_file(rig.dir.path(), "ours.pem");
+        let wrong = foreign.ca_file(rig.dir.path(), "foreign.pem");
+        let (right, wrong) = (right.display(), wrong.display());
+        let trusting = format!("ca_file: '{right}', server_name: {SERVER_NAME}");
+        let cases = [
+            (
+                "https",
+                &server,
+                format!("ca_file: '{wrong}', server_name: {SERVER_NAME}"),
+                "as `ca_file`",
+            ),
+            (
+                "https",
+                &server,
+                format!("ca_file: '{right}', server_name: other.test"),
+                "or `server_name`",
+            ),
+            ("https", &plain, trusting.clone(), "use `http://`"),
+            ("http", &server, String::new(), "use `https://`"),
+        ];
+        for (scheme, to, settings, hint) in cases {
+            let settings = format!(
+                "type: {kind}, endpoint: '{scheme}://{}', retry: {{initial: 1ms, max: 5ms}}, {settings}",
+                to.address
+            );
+            let running = rig.start("main", &settings).await;
+            let last = || rig.metrics.standings.of("main")?.last_error;
+            let what = format!("{kind} {scheme}: {hint}");
+            wait_until(&what, || last().is_some()).await;
+            let is_told = last().is_some_and(|error| error.message.contains(hint));
+            assert!(is_told, "{what}: {:?}", last());
+            running.stop().await;
+        }
+    }
+}
