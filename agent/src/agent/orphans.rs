@@ -1,8 +1,9 @@
 //! What becomes of an exporter's backlog when the exporter is not configured any more.
 //!
 //! Nothing waits for it: its cursor goes. Something does: it is kept where it is, for an exporter of the same name to
-//! come, and said at every start and reload. It does not grow: what is stored from then on is not for it. It never makes receivers
-//! wait: when the disk budget is used up, its oldest records go first. The setting `give_up` names exporters whose backlog is not wanted any more.
+//! come, and said at every start and reload. It does not grow: what is stored from then on is not for it. It never makes
+//! receivers wait: when the disk budget is used up, its oldest records go first. The setting `give_up` names exporters whose
+//! backlog is not wanted any more.
 
 use vervet_journal::{Journal, JournalError};
 
@@ -10,7 +11,8 @@ use crate::books::Place;
 use crate::config::AgentConfig;
 use crate::exporters::{self, CURSOR_PREFIX};
 
-/// Looks after the cursors of exporters that `config` does not have, from `now` on; returns the exporters whose cursors are no more.
+/// Looks after the cursors of exporters that `config` does not have, from `now` on; returns the exporters whose cursors are
+/// no more.
 ///
 /// # Errors
 /// A cursor cannot be opened or removed.
