@@ -40,7 +40,8 @@ pub(crate) struct Core {
     /// How often files were put back that somebody had removed.
     put_back: AtomicU64,
     /// Held until the last clone of the journal and the last cursor are gone.
-    lock: Mutex<Box<dyn Any + Send + Sync>>,
+    /// `None` when it could not be taken again.
+    lock: Mutex<Option<Box<dyn Any + Send + Sync>>>,
 }
 
 /// Records around a segment that is taken.
@@ -81,7 +82,7 @@ impl Core {
             poisoned: AtomicBool::new(false),
             volume_full: AtomicBool::new(false),
             put_back: AtomicU64::new(0),
-            lock: Mutex::new(lock),
+            lock: Mutex::new(Some(lock)),
         }
     }
 
@@ -153,8 +154,11 @@ impl Core {
         self.fs.create_dir_all(dir)?;
         self.fs.create_dir_all(&cursor_file::folder(dir))?;
         let mut lock = self.lock.lock();
-        if self.fs.is_lock_gone(&**lock) {
-            *lock = self.fs.lock(&dir.join(LOCK_FILE))?;
+        let is_gone = |lock: &Box<dyn Any + Send + Sync>| self.fs.is_lock_gone(&**lock);
+        if lock.as_ref().is_none_or(is_gone) {
+            // What is left of the old one would keep the new one out.
+            drop(lock.take());
+            *lock = Some(self.fs.lock(&dir.join(LOCK_FILE))?);
         }
         drop(lock);
         let mut known = self.known_cursors.lock();

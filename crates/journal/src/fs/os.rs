@@ -7,13 +7,15 @@ use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
-use rustix::fs::{Advice, CWD, RenameFlags, renameat_with};
+use rustix::fs::{Advice, CWD, OFlags, RenameFlags, renameat_with};
 
 use super::{FileEntry, FileSystem, JournalFile};
 
 // Telemetry may hold secrets: nobody but the owner reads the journal.
 const FILE_MODE: u32 = 0o600;
 const DIR_MODE: u32 = 0o700;
+/// A pipe in the place of a file is an error or empty, and is not waited for.
+const NO_WAIT: i32 = OFlags::NONBLOCK.bits().cast_signed();
 
 /// The operating system's files.
 #[derive(Debug, Clone, Copy, Default)]
@@ -85,33 +87,58 @@ impl FileSystem for OsFileSystem {
             .write(true)
             .create(true)
             .truncate(false)
+            .custom_flags(NO_WAIT)
             .mode(FILE_MODE)
             .open(path)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Box::new(file)),
-            Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
-            Err(TryLockError::Error(error)) => Err(error),
+        take(&file)?;
+        // The file may be removed by hand; the folder is locked still.
+        let folder = path.parent().map(File::open).transpose()?;
+        match folder.as_ref().map_or(Ok(()), take) {
+            // Not every file system locks folders.
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => {}
+            taken => taken?,
         }
+        Ok(Box::new(Lock { file, folder }))
     }
 
     fn lock_holder(&self, path: &Path) -> Option<u32> {
-        // Of each lock: number, kind, mode, access, process, device and inode, range.
-        let inode = std::fs::metadata(path).ok()?.ino().to_string();
         let locks = std::fs::read_to_string("/proc/locks").ok()?;
-        locks.lines().find_map(|lock| {
-            let words: Vec<&str> = lock.split_whitespace().collect();
-            let [_, "FLOCK", _, _, process, file, ..] = words.as_slice() else {
-                return None;
-            };
-            let is_it = file.rsplit(':').next() == Some(&inode);
-            process.parse().ok().filter(|_| is_it)
-        })
+        let mut locked = [Some(path), path.parent()].into_iter().flatten();
+        locked.find_map(|path| holder(&locks, std::fs::metadata(path).ok()?.ino()))
     }
 
     fn is_lock_gone(&self, guard: &(dyn Any + Send + Sync)) -> bool {
-        let metadata = guard.downcast_ref::<File>().map(File::metadata);
-        metadata.is_some_and(|metadata| metadata.is_ok_and(|metadata| metadata.nlink() == 0))
+        let is_gone = |file: &File| file.metadata().is_ok_and(|found| found.nlink() == 0);
+        let lock = guard.downcast_ref::<Lock>();
+        lock.is_some_and(|lock| is_gone(&lock.file) || lock.folder.as_ref().is_some_and(is_gone))
     }
+}
+
+/// What keeps others out of a folder.
+struct Lock {
+    file: File,
+    folder: Option<File>,
+}
+
+fn take(file: &File) -> io::Result<()> {
+    file.try_lock().map_err(|error| match error {
+        TryLockError::WouldBlock => io::ErrorKind::WouldBlock.into(),
+        TryLockError::Error(error) => error,
+    })
+}
+
+/// The process that has locked the inode, by the text of `/proc/locks`.
+fn holder(locks: &str, inode: u64) -> Option<u32> {
+    let inode = inode.to_string();
+    // Of each lock: number, kind, mode, access, process, device and inode, range.
+    locks.lines().find_map(|lock| {
+        let words: Vec<&str> = lock.split_whitespace().collect();
+        let [_, "FLOCK", _, _, process, file, ..] = words.as_slice() else {
+            return None;
+        };
+        let is_it = file.rsplit(':').next() == Some(&inode);
+        process.parse().ok().filter(|_| is_it)
+    })
 }
 
 /// `None` when it has been deleted since it was listed.
@@ -129,7 +156,8 @@ fn describe(entry: io::Result<DirEntry>) -> io::Result<Option<FileEntry>> {
 }
 
 fn open(options: &mut OpenOptions, path: &Path) -> io::Result<Arc<dyn JournalFile>> {
-    Ok(Arc::new(OsFile(options.mode(FILE_MODE).open(path)?)))
+    let file = options.mode(FILE_MODE).custom_flags(NO_WAIT).open(path)?;
+    Ok(Arc::new(OsFile(file)))
 }
 
 struct OsFile(File);

@@ -12,6 +12,7 @@ mod formats;
 mod life_cycle;
 mod lost_cursors;
 mod model;
+mod pipes;
 mod removed;
 mod sim;
 mod support;

@@ -119,3 +119,24 @@ fn who_has_the_folder_in_use_is_named() {
     let told = format!("lock is held by process {}", std::process::id());
     assert!(error.to_string().contains(&told), "{error}");
 }
+
+#[test]
+fn a_removed_lock_keeps_others_out_still() {
+    let dir = tempfile::tempdir().unwrap();
+    let (journal, _) = open(dir.path());
+    std::fs::remove_file(dir.path().join("lock")).unwrap();
+    for _ in 0..2 {
+        let error = Journal::open(crate::support::config(dir.path())).unwrap_err();
+        let told = format!("lock is held by process {}", std::process::id());
+        assert!(error.to_string().contains(&told), "{error}");
+    }
+    // It takes the lock of the file that is there now, with the folders.
+    fill(&journal, 1);
+    std::fs::remove_dir_all(dir.path().join("cursors")).unwrap();
+    let mut cursor = journal.cursor("main").unwrap();
+    assert_eq!(sequences(&mut cursor), [1]);
+    cursor.commit(1, b"").unwrap();
+    assert!(Journal::open(crate::support::config(dir.path())).is_err());
+    drop((journal, cursor));
+    open(dir.path());
+}
