@@ -319,7 +319,16 @@ impl Shared {
                 Err(Failure::passing(Reach::Unanswered, "timeout", message))
             }),
         };
-        let answer = answer.map_err(|failure| self.without_secrets(failure));
+        let answer = match answer {
+            Ok(accepted) => Ok(Accepted {
+                message: self.without_secrets(&accepted.message),
+                ..accepted
+            }),
+            Err(failure) => Err(Failure {
+                message: self.without_secrets(&failure.message),
+                ..failure
+            }),
+        };
         let was_sent = !matches!(&answer, Err(failure) if failure.reach == Reach::NotSent);
         self.under_way.ends(of.sequence, was_sent);
         let verdict = answer.as_ref().err().map(|failure| failure.verdict);
@@ -339,9 +348,11 @@ impl Shared {
     }
 
     /// What the destination says is shown and kept: nothing of what was sent to prove who sends may be in it.
-    fn without_secrets(&self, failure: Failure) -> Failure {
-        let message = standing::shown(&failure.message, &self.sender.secrets());
-        Failure { message, ..failure }
+    fn without_secrets(&self, message: &str) -> String {
+        if message.is_empty() {
+            return String::new();
+        }
+        standing::shown(message, &self.sender.secrets())
     }
 
     fn left_out(&self, signal: Signal, accepted: &Accepted) -> u64 {
@@ -350,7 +361,7 @@ impl Shared {
                 verdict: Verdict::Rejected,
                 reach: Reach::Answered,
                 status: "partial success".to_owned(),
-                message: standing::shown(&accepted.message, &self.sender.secrets()),
+                message: accepted.message.clone(),
             };
             self.standing.left_out(accepted.rejected, &left_out);
             if let Some(Said { before, seconds }) = self.refusals.happened() {

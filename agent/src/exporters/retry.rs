@@ -189,16 +189,21 @@ pub(super) fn speaks_of_tls(message: &str) -> bool {
     MARKS.iter().any(|mark| message.contains(mark))
 }
 
-/// Seconds or a date (RFC 9110, 10.2.3). A date that is over asks for nothing.
+/// Seconds or a date (RFC 9110, 10.2.3), however far away. A date that is over asks for nothing.
 fn retry_after(text: &str, now: UnixNanos) -> Option<Duration> {
-    if let Ok(seconds) = text.trim().parse() {
-        return Some(Duration::from_secs(seconds));
+    let text = text.trim();
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
     }
-    let date = jiff::fmt::rfc2822::DateTimeParser::new()
-        .parse_timestamp(text.trim())
-        .ok()?;
-    let nanos = i64::try_from(date.as_nanosecond()).ok()?;
-    Some(UnixNanos(nanos).since(now))
+    let Ok(date) = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text) else {
+        // The last hours of the year 9999, which mean never, are beyond what a timestamp holds.
+        let date = jiff::civil::DateTime::strptime("%a, %d %b %Y %H:%M:%S GMT", text);
+        return date.is_ok().then_some(Duration::MAX);
+    };
+    let nanos = date.as_nanosecond().saturating_sub(now.0.into()).max(0);
+    Some(Duration::from_nanos(
+        u64::try_from(nanos).unwrap_or(u64::MAX),
+    ))
 }
 
 /// A foreign text fit for a log line: no control characters, and not endless.

@@ -135,7 +135,8 @@ pub fn decode_response(response: &[u8]) -> Result<(u64, String), DecodeError> {
         let mut reader = Reader::new(message);
         while let Some((number, field)) = reader.next_field()? {
             match number {
-                1 => partial.0 = field.varint(number)?,
+                // A number below zero says that none was.
+                1 => partial.0 = u64::try_from(field.varint(number)?.cast_signed()).unwrap_or(0),
                 2 => partial.1 = text(field.bytes(number)?).into_owned(),
                 _ => {}
             }

@@ -152,7 +152,14 @@ fn an_http_destination_asks_in_seconds_or_by_date() {
     assert_eq!(asked("100000"), after(60_000), "capped");
     assert_eq!(asked("Sun, 06 Nov 1994 08:49:47 GMT"), after(10_000));
     assert_eq!(asked("Sun, 06 Nov 1994 08:49:27 GMT"), after(0), "over");
-    for nonsense in ["", "soon", "-1", "1.5", "99999999999999999999999"] {
+    for far in [
+        "99999999999999999999999",
+        "Fri, 31 Dec 9999 23:59:59 GMT",
+        "Mon, 01 Jan 2300 00:00:00 GMT",
+    ] {
+        assert_eq!(asked(far), after(60_000), "{far}");
+    }
+    for nonsense in ["", "soon", "-1", "+1", "1.5", "9e9"] {
         assert_eq!(asked(nonsense), RETRY, "{nonsense}");
     }
 }

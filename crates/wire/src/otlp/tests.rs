@@ -300,6 +300,13 @@ fn responses_round_trip() {
         decode_response(&encode_response(3, "why")),
         Ok((3, "why".to_owned()))
     );
+    // -1 and -2^63.
+    for number in [u64::MAX, 1 << 63] {
+        assert_eq!(
+            decode_response(&encode_response(number, "why")),
+            Ok((0, "why".to_owned()))
+        );
+    }
 }
 
 #[test]
