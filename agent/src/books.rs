@@ -41,6 +41,15 @@ pub(crate) const REJECTED: &str = "rejected";
 pub(crate) const NOT_KEPT: &str = "rejected_not_kept";
 /// The reason for what a destination left out of a request it took.
 pub(crate) const LEFT_OUT: &str = "rejected_by_collector";
+/// All reasons for which exporters drop records.
+const REASONS: [&str; 6] = [
+    REJECTED,
+    NOT_KEPT,
+    LEFT_OUT,
+    Loss::Evicted.reason(),
+    Loss::Damage.reason(),
+    Loss::Absence.reason(),
+];
 
 /// One line of the books.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

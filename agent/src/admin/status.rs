@@ -413,6 +413,8 @@ impl SelfView {
             {
                 warnings.push(format!("exporter {name}: {trouble}"));
             }
+            let past = standing.past_rejections.iter();
+            warnings.extend(past.map(|told| format!("exporter {name}: {told}")));
         }
         warnings.extend(self.lost());
         warnings.extend(self.unreadable());

@@ -9,7 +9,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
-use super::{BookLine, Books};
+use super::{BookLine, Books, REASONS};
 use crate::buffer::Amount;
 use crate::metrics::Labels;
 use crate::pipeline::signed;
@@ -89,10 +89,15 @@ fn encode_dropped(
     let help = "Given up on, by reason";
     let mut family = encoder.encode_descriptor(&name, help, None, MetricType::Counter)?;
     for line in lines {
-        for (reason, amount) in &line.dropped {
+        let mut dropped = line.dropped.clone();
+        // A counter that begins above zero has no increase.
+        for reason in REASONS {
+            dropped.entry(reason.to_owned()).or_default();
+        }
+        for (reason, amount) in dropped {
             let mut labels = line.labels();
-            labels.push(("reason", reason.clone()));
-            ConstCounter::new(of(*amount)).encode(family.encode_family(&labels)?)?;
+            labels.push(("reason", reason));
+            ConstCounter::new(of(amount)).encode(family.encode_family(&labels)?)?;
         }
     }
     Ok(())

@@ -125,11 +125,7 @@ fn a_line_that_does_not_add_up_is_seen() {
     books.appended(Signal::Logs, amount(3));
     let line = books.pipelines().remove(0);
     assert!(!line.balances, "{line:?}");
-    let metrics = crate::metrics::AgentMetrics::default();
-    metrics.register(|registry| {
-        registry.register_collector(Box::new(BooksCollector(Arc::new(books))))
-    });
-    let text = metrics.encode_text();
+    let text = metrics_of(books);
     assert!(text.contains("vervet_agent_books_unbalanced 1\n"), "{text}");
     assert!(
         text.contains(
@@ -137,6 +133,35 @@ fn a_line_that_does_not_add_up_is_seen() {
         ),
         "{text}"
     );
+}
+
+fn metrics_of(books: Books) -> String {
+    let metrics = crate::metrics::AgentMetrics::default();
+    metrics.register(|registry| {
+        registry.register_collector(Box::new(BooksCollector(Arc::new(books))))
+    });
+    metrics.encode_text()
+}
+
+#[test]
+fn counters_of_drops_are_there_before_the_first() {
+    let clock = Arc::new(ManualClock::new(UnixNanos(1)));
+    let books = books(&clock);
+    let (account, totals) = (Account::default(), Totals::default());
+    books.open("main", all_signals(), account, &totals);
+    books.appended(Signal::Logs, amount(3));
+    books.dropped("main", Signal::Logs, REJECTED, amount(3));
+    let text = metrics_of(books);
+    for (signal, reason, records) in [
+        ("logs", "rejected", 3),
+        ("logs", "evicted_by_drop_oldest", 0),
+        ("traces", "rejected_by_collector", 0),
+    ] {
+        let line = format!(
+            "vervet_agent_exporter_dropped_records_total{{exporter=\"main\",signal=\"{signal}\",reason=\"{reason}\"}} {records}\n"
+        );
+        assert!(text.contains(&line), "{line}{text}");
+    }
 }
 
 #[test]

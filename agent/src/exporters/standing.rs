@@ -61,6 +61,9 @@ pub struct ExporterStanding {
     /// What it refuses, while it does.
     #[serde(skip)]
     pub(crate) rejections: Vec<String>,
+    /// What it refused within an hour, and does not any more.
+    #[serde(skip)]
+    pub(crate) past_rejections: Vec<String>,
     /// The times behind the texts (nanoseconds since the epoch).
     #[serde(skip)]
     pub(crate) since_unix_nano: i64,
@@ -301,6 +304,7 @@ impl Inner {
             }),
             left_out: self.rejections.all_left_out(now),
             rejections: self.rejections.told(now),
+            past_rejections: self.rejections.told_of_before(now),
             since_unix_nano: since.0,
             next_attempt_unix_nano: next.map(|next| next.0),
         }

@@ -12,6 +12,8 @@ use super::text;
 
 /// How long an exporter counts as rejecting after the last refusal.
 pub(super) const REJECTING_FOR: Duration = Duration::from_secs(60);
+/// How long after it what was refused is told.
+const TOLD_FOR: Duration = Duration::from_secs(3_600);
 
 /// Records that the destination left out of requests it took.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -96,15 +98,43 @@ impl Rejections {
         });
         let left_out = self.left_out.iter();
         let left_out = left_out.filter(|(at, ..)| is_recent(*at, now));
-        let left_out = left_out.map(|(at, records, message)| {
+        refused
+            .chain(not_kept)
+            .chain(left_out.map(tell_left_out))
+            .collect()
+    }
+
+    /// What there is to say of those that are not held against it any more.
+    pub(super) fn told_of_before(&self, now: UnixNanos) -> Vec<String> {
+        let is_told = |at: UnixNanos| !is_recent(at, now) && now.since(at) < TOLD_FOR;
+        let refused = self.refused.iter().filter(|(at, _)| is_told(*at));
+        let refused = refused.map(|(at, error)| {
             format!(
-                "the destination left out {records} records of requests it took, the last at {}; it does not say which, so \
-                 they are in no dead letter: {message}",
+                "records were refused for good, the last at {}, see the dead letters: {error}",
                 text(*at)
             )
         });
-        refused.chain(not_kept).chain(left_out).collect()
+        let not_kept = self.not_kept.iter().filter(|(at, _)| is_told(*at));
+        let not_kept = not_kept.map(|(at, error)| {
+            format!(
+                "records were refused for good that could not be put aside and are lost, the last at {}: {error}",
+                text(*at)
+            )
+        });
+        let left_out = self.left_out.iter().filter(|(at, ..)| is_told(*at));
+        refused
+            .chain(not_kept)
+            .chain(left_out.map(tell_left_out))
+            .collect()
     }
+}
+
+fn tell_left_out((at, records, message): &(UnixNanos, u64, String)) -> String {
+    format!(
+        "the destination left out {records} records of requests it took, the last at {}; it does not say which, so they are \
+         in no dead letter: {message}",
+        text(*at)
+    )
 }
 
 fn is_recent(at: UnixNanos, now: UnixNanos) -> bool {

@@ -149,6 +149,31 @@ fn what_a_destination_left_out_is_told_apart_from_what_became_dead_letters() {
 }
 
 #[test]
+fn what_was_refused_is_told_for_an_hour() {
+    let (clock, standing) = standing();
+    let bad = failure("InvalidArgument", "bad");
+    standing.refused(&bad, true);
+    standing.refused(&bad, false);
+    standing.left_out(2, &failure("partial success", "too old"));
+    assert_eq!(standing.now().past_rejections, [""; 0]);
+    for seconds in [60, 3_599 - 60] {
+        clock.advance(SECOND * seconds);
+        let told = standing.now().past_rejections;
+        assert_eq!(told.len(), 3, "{told:?}");
+        assert_eq!(
+            told[..2],
+            [
+                "records were refused for good, the last at 1970-01-01T00:16:40Z, see the dead letters: InvalidArgument: bad",
+                "records were refused for good that could not be put aside and are lost, the last at 1970-01-01T00:16:40Z: \
+                 InvalidArgument: bad"
+            ]
+        );
+    }
+    clock.advance(SECOND);
+    assert_eq!(standing.now().past_rejections, [""; 0]);
+}
+
+#[test]
 fn errors_hold_no_secrets_and_are_bounded() {
     let known = ["s3cr3t-token".to_owned(), String::new()];
     for (message, hidden) in [
