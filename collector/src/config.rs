@@ -95,6 +95,8 @@ pub struct Limits {
     pub query_series: usize,
     /// Queries of metrics that run at once.
     pub queries: usize,
+    /// Connections of each listener, at most a quarter of the process's descriptors.
+    pub connections: usize,
 }
 
 impl Default for Limits {
@@ -113,6 +115,7 @@ impl Default for Limits {
             query_samples: 50_000_000,
             query_series: 1_000_000,
             queries: 8,
+            connections: 4_096,
         }
     }
 }
@@ -190,6 +193,7 @@ impl TryFrom<CollectorSpec> for CollectorConfig {
             query_timeout: limits
                 .query_timeout
                 .map_or(defaults.query_timeout, |timeout| timeout.0),
+            connections: limits.connections.unwrap_or(defaults.connections),
             ..defaults
         };
         let interval = spec.rules.interval;
@@ -277,6 +281,11 @@ fn check_limits(
         interval.is_none_or(|interval| !interval.0.is_zero()),
         &["limits.flush_interval"],
         "limits.flush_interval: must be more than 0",
+    );
+    mistakes.demand(
+        limits.connections != Some(0),
+        &["limits.connections"],
+        "limits.connections: must be more than 0",
     );
     mistakes.demand(
         limits

@@ -2,7 +2,6 @@
 //! under way.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
@@ -12,8 +11,6 @@ use vervet_wire::listen;
 
 /// Streams that one HTTP/2 connection may have open.
 const STREAMS_PER_CONNECTION_MAX: u32 = 256;
-/// Idle HTTP/2 connections are probed this often.
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Binds a listener, naming what it is for when that fails.
 ///
@@ -26,26 +23,34 @@ pub(crate) async fn bind(what: &str, address: SocketAddr) -> anyhow::Result<TcpL
 }
 
 /// Serves HTTP until shutdown.
-pub(crate) async fn serve_http(listener: TcpListener, router: Router, shutdown: CancellationToken) {
-    let served = axum::serve(listen::http(listener), router)
-        .with_graceful_shutdown(shutdown.cancelled_owned())
-        .await;
-    if let Err(error) = served {
-        tracing::error!(%error, "an HTTP listener failed");
-    }
+pub(crate) async fn serve_http(
+    listener: TcpListener,
+    router: Router,
+    limits: listen::Limits,
+    shutdown: CancellationToken,
+) {
+    listen::serve_http(
+        listen::http(listener),
+        router,
+        limits,
+        shutdown.cancelled_owned(),
+    )
+    .await;
 }
 
 /// Serves OTLP/gRPC until shutdown.
 pub(crate) async fn serve_grpc(
     listener: TcpListener,
     routes: tonic::service::Routes,
+    limits: listen::Limits,
     shutdown: CancellationToken,
 ) {
     let served = tonic::transport::Server::builder()
         .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
-        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
+        .http2_keepalive_interval(Some(listen::PING_INTERVAL))
+        .http2_keepalive_timeout(Some(listen::PING_TIMEOUT))
         .add_routes(routes)
-        .serve_with_incoming_shutdown(listen::grpc(listener), shutdown.cancelled_owned())
+        .serve_with_incoming_shutdown(listen::grpc(listener, limits), shutdown.cancelled_owned())
         .await;
     if let Err(error) = served {
         tracing::error!(%error, "the OTLP/gRPC listener failed");

@@ -414,15 +414,18 @@ async fn listen(
         known_as,
         ingest.clone(),
     );
-    servers.spawn(serve_http(otlp_http, otlp_router, shutdown.clone()));
+    let limits = vervet_wire::listen::Limits::new(config.limits.connections);
+    servers.spawn(serve_http(otlp_http, otlp_router, limits, shutdown.clone()));
     servers.spawn(serve_grpc(
         otlp_grpc,
         vervet_wire::grpc::routes(&ingest, request_bytes),
+        limits,
         shutdown.clone(),
     ));
     servers.spawn(serve_http(
         http,
         api::router(context, ingest, request_bytes),
+        limits,
         shutdown.clone(),
     ));
     Ok(addresses)

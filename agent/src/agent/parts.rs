@@ -12,6 +12,7 @@ use axum::Router;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
+use vervet_wire::listen;
 
 use super::StartError;
 use super::component::Component;
@@ -29,6 +30,8 @@ use crate::kubernetes::{self, PodDirectory, PodSource};
 use crate::processors::Chains;
 use crate::stops::files::AbandonedFiles;
 
+/// Connections of the admin listener.
+const ADMIN_CONNECTIONS_MAX: usize = 256;
 /// Time a replaced part has for the requests it is answering.
 const RETIRE_PATIENCE: Duration = Duration::from_secs(30);
 /// Time a replaced exporter has to store how far it has come.
@@ -406,9 +409,7 @@ async fn serve_admin(
     router: Router,
     stop: tokio_util::sync::CancellationToken,
 ) {
-    let served = axum::serve(vervet_wire::listen::http_reserved(listener), router)
-        .with_graceful_shutdown(stop.cancelled_owned());
-    if let Err(error) = served.await {
-        tracing::error!(%error, "admin listener failed");
-    }
+    let limits = listen::Limits::new(ADMIN_CONNECTIONS_MAX);
+    let listener = listen::http_reserved(listener);
+    listen::serve_http(listener, router, limits, stop.cancelled_owned()).await;
 }

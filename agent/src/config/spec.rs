@@ -66,6 +66,9 @@ pub struct OtlpReceiverSpec {
     /// Largest request body, before and after decompression. Default 16 MiB, at most 63 MiB.
     #[serde(default)]
     pub body_max: Option<ByteSize>,
+    /// Connections of each listener. Default 1,024, at most 65,536 and a quarter of the process's descriptors.
+    #[serde(default)]
+    pub connections_max: Option<usize>,
     #[serde(default)]
     pub auth: Option<Auth>,
 }

@@ -29,6 +29,9 @@ use crate::resource::ResourceDefaults;
 const BODY_BYTES_DEFAULT: u64 = 16 << 20;
 /// Largest request body that can be configured: a journal record holds it and its header (bytes).
 const BODY_BYTES_MAX: u64 = 63 << 20;
+/// Connections of each listener, unless the configuration says otherwise.
+const CONNECTIONS_DEFAULT: usize = 1_024;
+const CONNECTIONS_MAX: usize = 65_536;
 /// Time for one gRPC request, waiting for the disk included.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 /// Requests of this size and more are processed away from the async threads (bytes), and all those for which
@@ -44,6 +47,8 @@ pub struct OtlpReceiverConfig {
     pub grpc: Option<SocketAddr>,
     pub http: Option<SocketAddr>,
     pub body_bytes_max: usize,
+    /// Of each listener.
+    pub connections_max: usize,
 }
 
 impl TryFrom<OtlpReceiverSpec> for OtlpReceiverConfig {
@@ -67,9 +72,16 @@ impl TryFrom<OtlpReceiverSpec> for OtlpReceiverConfig {
             &["body_max"],
             "body_max must be between 1 and 63MiB",
         );
+        let connections_max = spec.connections_max.unwrap_or(CONNECTIONS_DEFAULT);
+        mistakes.demand(
+            (1..=CONNECTIONS_MAX).contains(&connections_max),
+            &["connections_max"],
+            "connections_max must be between 1 and 65536",
+        );
         mistakes.or(Some(Self {
             grpc,
             http,
+            connections_max,
             body_bytes_max: usize::try_from(body_bytes_max).unwrap_or(usize::MAX),
         }))
     }
@@ -110,8 +122,9 @@ impl OtlpReceiver {
         let share = usize::try_from(budget.bytes_max(MemoryKind::Request)).unwrap_or(usize::MAX);
         // A request that could never be held is refused for good, with the limit that keeps it out.
         let body_bytes_max = self.config.body_bytes_max.min(share);
-        let grpc = serve_grpc(self.grpc, &sink, body_bytes_max, &self.context);
-        let http = serve_http(self.http, &sink, body_bytes_max, &self.context);
+        let limits = listen::Limits::new(self.config.connections_max);
+        let grpc = serve_grpc(self.grpc, &sink, (body_bytes_max, limits), &self.context);
+        let http = serve_http(self.http, &sink, (body_bytes_max, limits), &self.context);
         tokio::join!(grpc, http);
     }
 }
@@ -119,15 +132,17 @@ impl OtlpReceiver {
 async fn serve_grpc(
     listener: Option<TcpListener>,
     sink: &Sink,
-    body_bytes_max: usize,
+    (body_bytes_max, limits): (usize, listen::Limits),
     context: &ReceiverContext,
 ) {
     let Some(listener) = listener else { return };
     let shutdown = context.shutdown.clone().cancelled_owned();
     let served = Server::builder()
         .timeout(REQUEST_TIMEOUT)
+        .http2_keepalive_interval(Some(listen::PING_INTERVAL))
+        .http2_keepalive_timeout(Some(listen::PING_TIMEOUT))
         .add_routes(grpc::routes(sink, body_bytes_max))
-        .serve_with_incoming_shutdown(listen::grpc(listener), shutdown)
+        .serve_with_incoming_shutdown(listen::grpc(listener, limits), shutdown)
         .await;
     if let Err(error) = served {
         tracing::error!(%error, "otlp grpc listener failed");
@@ -137,7 +152,7 @@ async fn serve_grpc(
 async fn serve_http(
     listener: Option<TcpListener>,
     sink: &Sink,
-    body_bytes_max: usize,
+    (body_bytes_max, limits): (usize, listen::Limits),
     context: &ReceiverContext,
 ) {
     let Some(listener) = listener else { return };
@@ -146,12 +161,7 @@ async fn serve_http(
     if let Ok(address) = listener.local_addr() {
         router = http::guard::telemetry(router, address, None, sink.clone());
     }
-    let served = axum::serve(listen::http(listener), router)
-        .with_graceful_shutdown(shutdown)
-        .await;
-    if let Err(error) = served {
-        tracing::error!(%error, "otlp http listener failed");
-    }
+    listen::serve_http(listen::http(listener), router, limits, shutdown).await;
 }
 
 /// Puts requests into the pipeline.

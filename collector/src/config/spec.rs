@@ -92,6 +92,7 @@ pub struct LimitsSpec {
     pub query_memory: Option<ByteSize>,
     pub query_cache: Option<ByteSize>,
     pub query_timeout: Option<HumanDuration>,
+    pub connections: Option<usize>,
 }
 
 /// The language of metric queries and rules.
