@@ -16,6 +16,7 @@ pub(crate) mod change;
 mod content;
 pub(crate) mod descriptors;
 mod discovery;
+mod docker;
 mod encoding;
 mod explain;
 mod file;

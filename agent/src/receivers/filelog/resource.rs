@@ -4,6 +4,7 @@ use std::path::Path;
 
 use vervet_wire::otlp::{KeyValue, Resource, Value};
 
+use super::docker::Container;
 use super::pod_roots::PodPath;
 use super::rotated::bare;
 use crate::processors::Origin;
@@ -25,12 +26,29 @@ pub(super) fn of_file(
         .file_name()
         .map(|name| name.to_string_lossy())
         .unwrap_or_default();
+    let container = match pod {
+        Some(_) => None,
+        None => Container::of(Path::new(path)),
+    };
     let service = service_name
         .or(pod.map(|pod| pod.container))
+        .or(container.as_ref().map(Container::service))
         .unwrap_or_else(|| stem(&name));
     put("service.name", service);
     put("log.file.path", path);
     put("log.file.name", &name);
+    if let Some(container) = &container {
+        for (key, value) in [
+            ("container.id", &container.id),
+            ("container.name", &container.name),
+            ("container.image.name", &container.image),
+            ("service.namespace", &container.project),
+        ] {
+            if !value.is_empty() {
+                put(key, value);
+            }
+        }
+    }
     if let Some(pod) = pod {
         put("k8s.namespace.name", pod.namespace);
         put("k8s.pod.name", pod.pod);
@@ -131,6 +149,27 @@ mod tests {
         }
         let restarts = vervet_wire::otlp::find(&resource.attributes, "k8s.container.restart_count");
         assert_eq!(restarts, Some(&Value::Int(3)));
+    }
+
+    #[test]
+    fn docker_files_tell_the_container() {
+        let root = tempfile::tempdir().expect("folder");
+        let id = "ab".repeat(32);
+        let folder = root.path().join(&id);
+        std::fs::create_dir(&folder).expect("created");
+        let settings = r#"{"Name":"/web","Config":{"Image":"shop/web:1.4"}}"#;
+        std::fs::write(folder.join("config.v2.json"), settings).expect("written");
+        let path = folder.join(format!("{id}-json.log"));
+        let resource = of_file(&path.display().to_string(), None, &[], None);
+        for (key, value) in [
+            ("service.name", "web"),
+            ("container.id", &id),
+            ("container.name", "web"),
+            ("container.image.name", "shop/web:1.4"),
+            ("service.namespace", ""),
+        ] {
+            assert_eq!(resource.str(key), value, "{key}");
+        }
     }
 
     #[test]
