@@ -230,7 +230,7 @@ impl Reader<'_> {
             LogFormat::Syslog => syslog::parse(self, text, strictness),
             LogFormat::Postgres => postgres::parse(self.settings, text),
             LogFormat::Regex => self.settings.pattern.as_ref()?.parse(self.settings, text),
-            LogFormat::Plain => Some(plain::parse(self.settings, text)),
+            LogFormat::Plain => Some(plain::parse(self, text)),
             LogFormat::Auto => None,
         }
     }
@@ -247,11 +247,19 @@ impl Reader<'_> {
             return self.unparsed(text, LogFormat::Json.as_str());
         }
         detector.saw(LogFormat::Plain);
-        plain::parse(self.settings, text)
+        plain::parse(self, text)
+    }
+
+    /// The time at the beginning of `text`, which may be without its year, and how many bytes it takes.
+    #[inline]
+    fn take_time(self, text: &str) -> Option<(timestamp::Stamp, usize)> {
+        let times = &self.settings.times;
+        let classic = || timestamp::take_classic(text.as_bytes(), self.observed_unix_nano);
+        times.take(text).or_else(classic)
     }
 
     fn unparsed<'a>(self, text: &'a str, format: &'static str) -> Parsed<'a> {
-        let mut parsed = plain::parse(self.settings, text);
+        let mut parsed = plain::parse(self, text);
         parsed.fail(format);
         parsed
     }

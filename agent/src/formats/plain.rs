@@ -7,7 +7,7 @@ use vervet_model::Severity;
 use vervet_wire::otlp::Value;
 
 use super::fields::{full_span_id, full_trace_id};
-use super::{Parsed, Settings, level};
+use super::{Parsed, Reader, Settings, level};
 
 /// How far into the text a level word is looked for (bytes after the time).
 const LEVEL_WITHIN: usize = 80;
@@ -16,19 +16,19 @@ const HEAD_BYTES: usize = 200;
 /// How far into the text ids are looked for (bytes).
 const IDS_WITHIN: usize = 1024;
 
-pub(super) fn parse<'a>(settings: &Settings, text: &'a str) -> Parsed<'a> {
+pub(super) fn parse<'a>(reader: Reader<'_>, text: &'a str) -> Parsed<'a> {
     let mut parsed = Parsed {
         body: Value::from(text),
         ..Parsed::default()
     };
     match uncoloured_head(text) {
         None => {
-            let (severity, word) = read_head(settings, text, &mut parsed);
+            let (severity, word) = read_head(reader, text, &mut parsed);
             parsed.severity = severity;
             parsed.severity_text = Cow::Borrowed(word);
         }
         Some(head) => {
-            let (severity, word) = read_head(settings, &head, &mut parsed);
+            let (severity, word) = read_head(reader, &head, &mut parsed);
             parsed.severity = severity;
             parsed.severity_text = Cow::Owned(word.to_owned());
         }
@@ -76,14 +76,13 @@ fn find_ids(text: &str, parsed: &mut Parsed<'_>) {
 /// Takes the time from the beginning of `text`; gives the level, which is unset when there is none.
 #[inline]
 fn read_head<'t>(
-    settings: &Settings,
+    reader: Reader<'_>,
     text: &'t str,
     parsed: &mut Parsed<'_>,
 ) -> (Severity, &'t str) {
+    let settings = reader.settings;
     let time_at = time_at(text.as_bytes());
-    let stamp = text
-        .get(time_at..)
-        .and_then(|text| settings.times.take(text));
+    let stamp = text.get(time_at..).and_then(|text| reader.take_time(text));
     if let Some((stamp, _)) = stamp {
         settings.times.put(stamp, parsed);
     }

@@ -16,7 +16,7 @@ use vervet_wire::otlp::{KeyValue, Value};
 
 use super::json::{self, VALUES_MAX};
 use super::timestamp::{self, Stamp};
-use super::{Parsed, Reader, Strictness, plain};
+use super::{Parsed, Reader, Strictness, level, plain};
 
 /// Longest name of a host or an application (bytes).
 const NAME_BYTES_MAX: usize = 255;
@@ -201,6 +201,10 @@ fn classic<'a>(
     if strictness == Strictness::Auto && !(has_process || (tag.is_some() && !is_dated)) {
         return None;
     }
+    let is_sure = strictness == Strictness::Configured || !parsed.severity_text.is_empty();
+    if !is_sure && (is_level(host) || tag.is_some_and(|(app, _, _)| is_level(app))) {
+        return None;
+    }
     reader.settings.times.put(stamp, parsed);
     parsed
         .attributes
@@ -225,19 +229,21 @@ fn classic<'a>(
 }
 
 fn classic_time(reader: Reader<'_>, text: &str) -> Option<(Stamp, usize)> {
-    const CLOCK_AT: usize = 7;
     let bytes = text.as_bytes();
-    let Some(month) = timestamp::month(bytes, 0) else {
-        return timestamp::take(bytes).filter(|(stamp, _)| stamp.zoned);
-    };
-    let day_at = if bytes.get(4) == Some(&b' ') { 5 } else { 4 };
-    let day = timestamp::digits(bytes, day_at, 6 - day_at)?;
-    if bytes.get(3) != Some(&b' ') || bytes.get(6) != Some(&b' ') {
-        return None;
+    match bytes.first()? {
+        b'0'..=b'9' => timestamp::take(bytes).filter(|(stamp, _)| stamp.zoned),
+        _ => timestamp::take_classic(bytes, reader.observed_unix_nano),
     }
-    let (clock, end) = timestamp::take_clock(bytes, CLOCK_AT)?;
-    let stamp = timestamp::in_latest_year(month, day, clock, reader.observed_unix_nano)?;
-    Some((stamp, end))
+}
+
+/// Whether a level stands where syslog has the host or the tag: the line is an application's then.
+fn is_level(word: &str) -> bool {
+    const SHORTEST: usize = 3;
+    let name = word.trim_matches(|c: char| c.is_ascii_punctuation());
+    let is_word = name.len() >= SHORTEST && name.bytes().all(|byte| byte.is_ascii_alphabetic());
+    // Programs and hosts are called so.
+    let is_name = || name.len() == word.len() && matches!(name, "log" | "http" | "fine");
+    is_word && level::of(name).is_some() && !is_name()
 }
 
 /// `app[123]: message`, `app[123] message` or `app: message`.

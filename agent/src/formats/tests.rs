@@ -1,3 +1,4 @@
+mod apps;
 mod levels;
 mod names;
 mod scanner;

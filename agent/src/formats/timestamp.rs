@@ -212,6 +212,21 @@ fn take_php(bytes: &[u8]) -> Option<(Stamp, usize)> {
     Some((stamp, zone_end))
 }
 
+/// `Jan  2 03:04:05`, in the latest year in which it is not later than a day after `observed_unix_nano`.
+#[inline]
+pub(super) fn take_classic(bytes: &[u8], observed_unix_nano: u64) -> Option<(Stamp, usize)> {
+    const CLOCK_AT: usize = 7;
+    if bytes.get(3) != Some(&b' ') || bytes.get(6) != Some(&b' ') {
+        return None;
+    }
+    let month = month(bytes, 0)?;
+    let day_at = if bytes.get(4) == Some(&b' ') { 5 } else { 4 };
+    let day = digits(bytes, day_at, 6 - day_at)?;
+    let (clock, end) = take_clock(bytes, CLOCK_AT)?;
+    let stamp = in_latest_year(month, day, clock, observed_unix_nano)?;
+    Some((stamp, end))
+}
+
 /// Seconds and nanoseconds since midnight.
 pub(super) type ClockTime = (i64, i64);
 
