@@ -42,6 +42,8 @@ use timestamp::Times;
 
 /// The attribute of a record whose text is not of the configured format; its value names the format.
 pub const PARSE_ERROR: &str = "vervet.parse_error";
+/// The value of [`PARSE_ERROR`] for a time that is an hour or more off, perhaps, because its zone is not known.
+pub const TIME_ZONE: &str = "time_zone";
 /// The attribute that names the stream (`stdout`, `stderr`) a container wrote to.
 pub const IOSTREAM: &str = "log.iostream";
 
@@ -89,6 +91,8 @@ pub struct Parsed<'a> {
     pub time_unix_nano: u64,
     /// The time came without year or offset from UTC: a better source replaces it.
     pub time_is_local: bool,
+    /// The time came with the name of a zone that tells no offset from UTC.
+    pub zone_is_unknown: bool,
     pub severity: Severity,
     /// The level as written.
     pub severity_text: Cow<'a, str>,
@@ -194,6 +198,10 @@ impl Parser {
                 }
             }
         }
+        if parsed.zone_is_unknown && parsed.failed.is_none() {
+            let mark = KeyValue::new(PARSE_ERROR, TIME_ZONE);
+            parsed.attributes.push(mark);
+        }
     }
 }
 
@@ -266,6 +274,11 @@ impl Reader<'_> {
 }
 
 impl Parsed<'_> {
+    /// What could not be read of the text, as [`PARSE_ERROR`] has it.
+    pub fn parse_error(&self) -> Option<&'static str> {
+        self.failed.or(self.zone_is_unknown.then_some(TIME_ZONE))
+    }
+
     fn fail(&mut self, format: &'static str) {
         if self.failed.is_none() {
             self.attributes.push(KeyValue::new(PARSE_ERROR, format));
@@ -278,6 +291,7 @@ impl Parsed<'_> {
         if self.time_unix_nano == 0 || self.time_is_local {
             self.time_unix_nano = line.time_unix_nano;
             self.time_is_local = false;
+            self.zone_is_unknown = false;
         }
         self.attributes.push(KeyValue::new(IOSTREAM, line.stream));
         for (key, value) in line.labels.iter().flat_map(|labels| labels.iter()) {

@@ -136,7 +136,7 @@ fn parse_text<'a>(settings: &Settings, text: &'a str) -> Option<Parsed<'a>> {
     let (zone, rest) = rest.split_once(" [")?;
     match zone.trim_start() {
         "" => {}
-        zone if timestamp::is_abbreviation(zone) => stamp.zoned = false,
+        zone if timestamp::is_abbreviation(zone) => stamp = stamp.named(zone),
         zone => stamp = timestamp::at_offset(stamp, hours_of(zone)?)?,
     }
     let (process, rest) = rest.split_once("] ")?;

@@ -90,6 +90,7 @@ fn read_object<'a>(reader: Reader<'_>, parsed: &mut Parsed<'a>) {
     if inner.time_unix_nano != 0 && !inner.time_is_local {
         parsed.time_unix_nano = inner.time_unix_nano;
         parsed.time_is_local = false;
+        parsed.zone_is_unknown = false;
     }
 }
 
@@ -231,7 +232,7 @@ fn classic<'a>(
 fn classic_time(reader: Reader<'_>, text: &str) -> Option<(Stamp, usize)> {
     let bytes = text.as_bytes();
     match bytes.first()? {
-        b'0'..=b'9' => timestamp::take(bytes).filter(|(stamp, _)| stamp.zoned),
+        b'0'..=b'9' => timestamp::take(bytes).filter(|(stamp, _)| stamp.is_exact()),
         _ => timestamp::take_classic(bytes, reader.observed_unix_nano),
     }
 }

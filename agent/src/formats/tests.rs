@@ -4,6 +4,7 @@ mod names;
 mod scanner;
 mod settings;
 mod shapes;
+mod times;
 
 use proptest::prelude::*;
 

@@ -140,9 +140,9 @@ fn postgres_objects_and_rows() {
     );
     with_parsed(
         "auto",
-        r#"{"timestamp":"2024-01-02 03:04:05.678 CET","error_severity":"FATAL","message":"m"}"#,
+        r#"{"timestamp":"2024-01-02 04:04:05.678 CET","error_severity":"FATAL","message":"m"}"#,
         |parsed| {
-            assert_eq!((parsed.time_unix_nano, parsed.time_is_local), (TIME, true));
+            assert_eq!((parsed.time_unix_nano, parsed.time_is_local), (TIME, false));
             assert_eq!(parsed.severity.level(), "fatal");
         },
     );

@@ -10,7 +10,7 @@ struct Document {
     format: FormatSpec,
 }
 
-fn read(format: &str) -> Result<Parser, String> {
+pub(super) fn read(format: &str) -> Result<Parser, String> {
     let text = format!("format: {format}\n");
     let document: Document =
         read_document("f", &text, &SystemSources).map_err(|error| error.to_string())?;

@@ -193,9 +193,14 @@ fn postgres_lines() {
         "why",
         &[process],
     );
-    with_parsed("auto", "2024-01-02 03:04:05 CET [71] LOG:  x", |parsed| {
-        assert!(parsed.time_is_local, "an abbreviation is no offset");
-    });
+    both(
+        "postgres",
+        "2024-01-02 04:04:05 CET [71] LOG:  x",
+        SECOND,
+        "info",
+        "x",
+        &[process],
+    );
     for bad in [
         "2024-01-02 03:04:05.678 UTC [71] LOG: one space",
         "2024-01-02 03:04:05.678 UTC [x] LOG:  no number",

@@ -277,8 +277,8 @@ impl Sink {
         let text = lines.text(record, buffer);
         self.counts.invalid_utf8.inc_by(u64::from(text.replaced));
         let parsed = lines.parse(record, &text.text, observed_time_unix_nano);
-        if let Some(failed) = parsed.failed {
-            self.counts.parse_error(failed);
+        if let Some(error) = parsed.parse_error() {
+            self.counts.parse_error(error);
         }
         let mut written = false;
         with_record(parsed, observed_time_unix_nano, |mut record| {
