@@ -10,6 +10,7 @@
 //! a [`Detector`] per stream watches what it finds and tells what the stream is of.
 
 mod access;
+mod colours;
 mod detect;
 mod fields;
 mod json;
@@ -119,9 +120,8 @@ struct Settings {
 
 impl Settings {
     /// The severity of a level word.
-    fn level(&self, word: &str) -> Severity {
-        let severity = self.roles.level(word).or_else(|| level::of(word));
-        severity.unwrap_or_default()
+    fn level(&self, word: &str) -> Option<Severity> {
+        self.roles.level(word).or_else(|| level::of(word))
     }
 }
 

@@ -11,7 +11,7 @@ use std::collections::HashSet;
 use vervet_model::{Severity, SpanId, TraceId};
 use vervet_wire::otlp::{KeyValue, Value};
 
-use super::{Parsed, Settings, level, timestamp};
+use super::{Parsed, Settings, colours, timestamp};
 pub(super) use names::Roles;
 use names::{ROLES, Role, built_in, built_in_below, is_vague};
 
@@ -62,7 +62,7 @@ impl<'a, 's> Assembler<'a, 's> {
         let Some(slot) = self.used.get_mut(role as usize) else {
             return;
         };
-        let is_better = slot.as_ref().is_none_or(|(used, _)| rank < *used)
+        let is_better = is_better(slot, rank)
             && (!is_vague(rank) || is_clear(self.settings, role, &field.value));
         if !is_better || !self.parsed.take(self.settings, role, &field) {
             self.parsed.attributes.push(field);
@@ -74,26 +74,18 @@ impl<'a, 's> Assembler<'a, 's> {
             .extend(displaced.map(|(_, field)| field));
     }
 
-    /// Fields inside of an object that are named by a path: `log.level`. What a configuration does not name must be readable.
+    /// Fields inside of an object that are named by a path: `log.level`.
     fn nested(&mut self, key: &str, entries: &mut Vec<KeyValue<'a>>) {
         let settings = self.settings;
         for (role, rank, path) in settings.roles.below(key) {
             self.take_nested(role, rank, key, path, entries);
         }
         for (role, rank, path) in built_in_below(key) {
-            let is_id = |value: &Value<'_>| match role {
-                Role::Trace => value
-                    .as_str()
-                    .is_some_and(|text| full_trace_id(text).is_some()),
-                Role::Span => value.as_str().and_then(full_span_id).is_some(),
-                _ => true,
-            };
-            if value_at(entries, path).is_some_and(is_id) {
-                self.take_nested(*role, *rank, key, path, entries);
-            }
+            self.take_nested(*role, *rank, key, path, entries);
         }
     }
 
+    /// Takes a field out of an object for a role; it stays there when it cannot be read for it, or a better one is known.
     fn take_nested(
         &mut self,
         role: Role,
@@ -102,7 +94,15 @@ impl<'a, 's> Assembler<'a, 's> {
         path: &str,
         entries: &mut Vec<KeyValue<'a>>,
     ) {
-        if let Some(mut found) = take_path(entries, path) {
+        let Some(slot) = self.used.get(role as usize) else {
+            return;
+        };
+        let is_usable = |value: &Value<'a>| {
+            is_better(slot, rank) && is_readable(self.settings, role, path, value)
+        };
+        if value_at(entries, path).is_some_and(is_usable)
+            && let Some(mut found) = take_path(entries, path)
+        {
             found.key = Cow::Owned(format!("{key}.{path}"));
             self.candidate(role, rank, found);
         }
@@ -157,6 +157,22 @@ impl<'a, 's> Assembler<'a, 's> {
             parsed.severity = parsed.severity_of_status();
         }
         parsed
+    }
+}
+
+/// Whether no field with a better name is used.
+fn is_better(used: &Option<(u8, KeyValue<'_>)>, rank: u8) -> bool {
+    used.as_ref().is_none_or(|(used, _)| rank < *used)
+}
+
+/// Whether the value of a field can be used for its role, inside of an object.
+fn is_readable(settings: &Settings, role: Role, key: &str, value: &Value<'_>) -> bool {
+    match role {
+        Role::Time => time_of(settings, value).is_some(),
+        Role::Level => level_of(settings, value).is_some(),
+        Role::Message => is_message(key, value),
+        Role::Trace => value.as_str().and_then(full_trace_id).is_some(),
+        Role::Span => value.as_str().and_then(full_span_id).is_some(),
     }
 }
 
@@ -216,20 +232,8 @@ impl<'a> Parsed<'a> {
     }
 
     fn take_level(&mut self, settings: &Settings, value: &Value<'a>) -> bool {
-        let (severity, text) = match value {
-            Value::String(word) => {
-                let known = settings.roles.level(word);
-                let known = known.or_else(|| level::of(word));
-                (known.unwrap_or_default(), word.clone())
-            }
-            Value::Int(number) => {
-                let mapped = settings.roles.level_of_number(*number);
-                match mapped.or_else(|| severity_of_number(*number)) {
-                    Some(severity) => (severity, Cow::Borrowed(severity.level())),
-                    None => return false,
-                }
-            }
-            _ => return false,
+        let Some((severity, text)) = level_of(settings, value) else {
+            return false;
         };
         self.severity = severity;
         self.severity_text = text;
@@ -268,10 +272,30 @@ impl<'a> Parsed<'a> {
     }
 }
 
+/// A level as it is written, without colours, and its severity; `None` when it is not known.
+fn level_of<'a>(settings: &Settings, value: &Value<'a>) -> Option<(Severity, Cow<'a, str>)> {
+    match value {
+        Value::String(word) => {
+            let word = match colours::find(word.as_bytes()) {
+                None => word.clone(),
+                Some(_) => Cow::Owned(colours::strip(word.chars())),
+            };
+            let severity = settings.level(&word)?;
+            Some((severity, word))
+        }
+        Value::Int(number) => {
+            let mapped = settings.roles.level_of_number(*number);
+            let severity = mapped.or_else(|| severity_of_number(*number))?;
+            Some((severity, Cow::Borrowed(severity.level())))
+        }
+        _ => None,
+    }
+}
+
 /// Whether a value alone shows that it is for its role.
 fn is_clear(settings: &Settings, role: Role, value: &Value<'_>) -> bool {
     match (role, value) {
-        (Role::Level, Value::String(word)) => settings.level(word) != Severity::UNSPECIFIED,
+        (Role::Level, Value::String(_)) => level_of(settings, value).is_some(),
         (_, Value::String(_)) => true,
         _ => false,
     }

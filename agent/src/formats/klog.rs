@@ -35,7 +35,7 @@ pub(super) fn parse<'a>(reader: Reader<'_>, text: &'a str) -> Option<Parsed<'a>>
     let line: i64 = line.parse().ok()?;
     let letter = text.get(..1)?;
     let mut parsed = Parsed {
-        severity: reader.settings.level(letter),
+        severity: reader.settings.level(letter).unwrap_or_default(),
         severity_text: Cow::Borrowed(letter),
         attributes: vec![
             KeyValue::new("thread.id", thread),

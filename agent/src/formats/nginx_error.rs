@@ -23,7 +23,7 @@ pub(super) fn parse<'a>(settings: &Settings, text: &'a str) -> Option<Parsed<'a>
     let (process, thread) = numbers.split_once('#')?;
     let (process, thread): (i64, i64) = (process.parse().ok()?, thread.parse().ok()?);
     let mut parsed = Parsed {
-        severity: settings.level(level),
+        severity: settings.level(level).unwrap_or_default(),
         severity_text: Cow::Borrowed(level),
         attributes: vec![
             KeyValue::new("process.pid", process),

@@ -7,7 +7,7 @@ use vervet_model::Severity;
 use vervet_wire::otlp::Value;
 
 use super::fields::{full_span_id, full_trace_id};
-use super::{Parsed, Reader, Settings, level};
+use super::{Parsed, Reader, Settings, colours, level};
 
 /// How far into the text a level word is looked for (bytes after the time).
 const LEVEL_WITHIN: usize = 80;
@@ -123,21 +123,10 @@ fn time_at(bytes: &[u8]) -> usize {
 
 /// The beginning of a text without the escape sequences that colour it, when there are any.
 fn uncoloured_head(text: &str) -> Option<String> {
-    const ESCAPE: char = '\u{1b}';
     let bytes = text.as_bytes();
     let head_bytes = bytes.len().min(HEAD_BYTES);
-    memchr::memchr(ESCAPE as u8, bytes.get(..head_bytes)?)?;
-    let mut plain = String::with_capacity(head_bytes);
-    let mut characters = text.chars().take(head_bytes);
-    while let Some(character) = characters.next() {
-        if character == ESCAPE {
-            // `ESC [ 3 1 m`: up to a letter.
-            characters.by_ref().find(char::is_ascii_alphabetic);
-        } else {
-            plain.push(character);
-        }
-    }
-    Some(plain)
+    colours::find(bytes.get(..head_bytes)?)?;
+    Some(colours::strip(text.chars().take(head_bytes)))
 }
 
 /// The first level word: in capitals, in brackets, after `level=`, at the beginning before a colon, or in any case where a

@@ -95,7 +95,6 @@ fn words_of_single_loggers() {
         ("INFO+1", 10),
         ("DEBUG-4", 1),
         ("DEBUG-90", 1),
-        ("ERROR+1000", 0),
         ("success", 10),
         ("DEBUG5", 5),
     ] {
@@ -153,4 +152,65 @@ fn configured_levels_count_in_text() {
             check_with(&format, line, 0, level, line, &[]);
         }
     }
+}
+
+#[test]
+fn a_coloured_level_of_a_field_counts() {
+    for line in [
+        r#"{"level":"\u001b[31merror\u001b[39m","message":"m"}"#,
+        r#"{"level":"\u001B[1m\u001B[31merror\u001B[0m","message":"m"}"#,
+        "level=\u{1b}[31merror\u{1b}[0m message=m",
+        r#"{"log":{"level":"\u001b[31merror\u001b[39m"},"message":"m"}"#,
+    ] {
+        with_parsed("auto", line, |parsed| {
+            assert_eq!(parsed.severity, Severity::ERROR, "{line}");
+            assert_eq!(parsed.severity_text, "error", "{line}");
+        });
+    }
+    let format = "{type: json, severity: {map: {oops: fatal}}}";
+    let line = r#"{"level":"\u001b[31moops\u001b[39m","message":"m"}"#;
+    check_with(format, line, 0, "fatal", "m", &[]);
+}
+
+#[test]
+fn a_level_that_is_not_known_stays_and_the_next_field_is_tried() {
+    auto(
+        r#"{"level":"ERROR+1000","severity":"warn","message":"m"}"#,
+        0,
+        "warn",
+        "m",
+        &[("level", "ERROR+1000")],
+    );
+    auto(
+        "level=high lvl=info msg=m",
+        0,
+        "info",
+        "m",
+        &[("level", "high")],
+    );
+    for (line, level, left) in [
+        (
+            r#"{"prio":"high","meta":{"level":"warn"},"level":"info","msg":"m"}"#,
+            "warn",
+            vec![("prio", "high"), ("meta", "{}"), ("level", "info")],
+        ),
+        (
+            r#"{"prio":"high","meta":{"level":"odd"},"level":"info","msg":"m"}"#,
+            "info",
+            vec![("prio", "high"), ("meta", r#"{"level":"odd"}"#)],
+        ),
+        (
+            r#"{"prio":"error","meta":{"level":"warn"},"msg":"m"}"#,
+            "error",
+            vec![("meta", r#"{"level":"warn"}"#)],
+        ),
+    ] {
+        let format = "{type: json, severity: {fields: [prio, meta.level]}}";
+        check_with(format, line, 0, level, "m", &left);
+    }
+    // Of times and messages, too.
+    let format = "{type: json, time: {fields: [meta.at]}, message: {fields: [meta.text]}}";
+    let line = r#"{"meta":{"at":"soon","text":null},"time":"2024-01-02T03:04:05Z","msg":"m"}"#;
+    let left = [("meta", r#"{"at":"soon","text":null}"#)];
+    check_with(format, line, SECOND, "unknown", "m", &left);
 }

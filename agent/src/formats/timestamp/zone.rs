@@ -173,7 +173,8 @@ fn region(rest: &[u8]) -> Option<(Offset<'_>, usize)> {
         b"Pacific/",
     ];
     let area = AREAS.iter().find(|area| rest.starts_with(area))?;
-    rest.get(area.len()).filter(|byte| byte.is_ascii_uppercase())?;
+    rest.get(area.len())
+        .filter(|byte| byte.is_ascii_uppercase())?;
     let in_name = |byte: &&u8| byte.is_ascii_alphanumeric() || b"/_+-".contains(byte);
     let end = rest.iter().take_while(in_name).count();
     let name = std::str::from_utf8(rest.get(..end)?).ok()?;
