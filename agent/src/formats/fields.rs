@@ -169,7 +169,7 @@ fn is_better(used: &Option<(u8, KeyValue<'_>)>, rank: u8) -> bool {
 fn is_readable(settings: &Settings, role: Role, key: &str, value: &Value<'_>) -> bool {
     match role {
         Role::Time => time_of(settings, value).is_some(),
-        Role::Level => level_of(settings, value).is_some(),
+        Role::Level => level_of(settings, key, value).is_some(),
         Role::Message => is_message(key, value),
         Role::Trace => value.as_str().and_then(full_trace_id).is_some(),
         Role::Span => value.as_str().and_then(full_span_id).is_some(),
@@ -193,7 +193,7 @@ impl<'a> Parsed<'a> {
             Role::Time => time_of(settings, &field.value)
                 .map(|stamp| settings.times.put(stamp, self))
                 .is_some(),
-            Role::Level => self.take_level(settings, &field.value),
+            Role::Level => self.take_level(settings, &field.key, &field.value),
             Role::Message => is_message(&field.key, &field.value),
             Role::Trace => match id_text().and_then(trace_ids) {
                 Some((trace, span)) => {
@@ -231,8 +231,8 @@ impl<'a> Parsed<'a> {
         }
     }
 
-    fn take_level(&mut self, settings: &Settings, value: &Value<'a>) -> bool {
-        let Some((severity, text)) = level_of(settings, value) else {
+    fn take_level(&mut self, settings: &Settings, key: &str, value: &Value<'a>) -> bool {
+        let Some((severity, text)) = level_of(settings, key, value) else {
             return false;
         };
         self.severity = severity;
@@ -273,15 +273,23 @@ impl<'a> Parsed<'a> {
 }
 
 /// A level as it is written, without colours, and its severity; `None` when it is not known.
-fn level_of<'a>(settings: &Settings, value: &Value<'a>) -> Option<(Severity, Cow<'a, str>)> {
+fn level_of<'a>(
+    settings: &Settings,
+    key: &str,
+    value: &Value<'a>,
+) -> Option<(Severity, Cow<'a, str>)> {
     match value {
         Value::String(word) => {
-            let word = match colours::find(word.as_bytes()) {
-                None => word.clone(),
-                Some(_) => Cow::Owned(colours::strip(word.chars())),
+            let word = uncoloured(word);
+            let severity = match key {
+                // Monolog's
+                "level_name" => {
+                    let mapped = settings.roles.level(&word);
+                    mapped.or_else(|| Severity::from_syslog_text(&word))
+                }
+                _ => settings.level(&word),
             };
-            let severity = settings.level(&word)?;
-            Some((severity, word))
+            Some((severity?, word))
         }
         Value::Int(number) => {
             let mapped = settings.roles.level_of_number(*number);
@@ -292,10 +300,17 @@ fn level_of<'a>(settings: &Settings, value: &Value<'a>) -> Option<(Severity, Cow
     }
 }
 
+fn uncoloured<'a>(word: &Cow<'a, str>) -> Cow<'a, str> {
+    match colours::find(word.as_bytes()) {
+        None => word.clone(),
+        Some(_) => Cow::Owned(colours::strip(word.chars())),
+    }
+}
+
 /// Whether a value alone shows that it is for its role.
 fn is_clear(settings: &Settings, role: Role, value: &Value<'_>) -> bool {
     match (role, value) {
-        (Role::Level, Value::String(_)) => level_of(settings, value).is_some(),
+        (Role::Level, Value::String(word)) => settings.level(&uncoloured(word)).is_some(),
         (_, Value::String(_)) => true,
         _ => false,
     }

@@ -18,12 +18,12 @@ pub(super) fn parse<'a>(settings: &Settings, text: &'a str) -> Option<Parsed<'a>
     let (stamp, end) = settings.times.take(text)?;
     let rest = text.get(end..)?.strip_prefix(" [")?;
     let (level, rest) = rest.split_once("] ")?;
-    Severity::from_text(level)?;
+    let severity = Severity::from_syslog_text(level)?;
     let (numbers, message) = rest.split_once(": ")?;
     let (process, thread) = numbers.split_once('#')?;
     let (process, thread): (i64, i64) = (process.parse().ok()?, thread.parse().ok()?);
     let mut parsed = Parsed {
-        severity: settings.level(level).unwrap_or_default(),
+        severity: settings.roles.level(level).unwrap_or(severity),
         severity_text: Cow::Borrowed(level),
         attributes: vec![
             KeyValue::new("process.pid", process),

@@ -327,7 +327,11 @@ impl<'t> Word<'t> {
         if !is_capitals && !self.is_marked() && !self.is_placed(place) {
             return None;
         }
-        let severity = level::of(word)?;
+        let is_monolog = self.before == Some(b'.') && self.after == Some(b':');
+        let severity = match is_monolog {
+            true => Severity::from_syslog_text(word)?,
+            false => level::of(word)?,
+        };
         // These are ordinary words unless punctuation marks them as levels.
         let is_ambiguous = is_capitals
             && matches!(word, "LOG" | "HTTP" | "FINE" | "ALERT" | "SUCCESS")

@@ -141,7 +141,7 @@ fn python_and_rust_loggers() {
     auto(
         r#"{"asctime":"2024-01-02 03:04:05,678","levelname":"CRITICAL","name":"root","message":"out of cheese"}"#,
         TIME,
-        "error",
+        "fatal",
         "out of cheese",
         &[("name", "root")],
     );

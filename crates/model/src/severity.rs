@@ -23,7 +23,10 @@ impl Severity {
         }
     }
 
-    /// Reads the level words that loggers write, in any case: `warn`, `WARNING`, `crit`, `E`, ...
+    /// Reads the level words that loggers of applications write, in any case: `warn`, `WARNING`, `crit`, `E`, ...
+    ///
+    /// `CRITICAL` is their highest level in Python and .NET, and fatal in Appendix B of OpenTelemetry's log data model
+    /// (`LogLevel.Critical`). What ranks above it elsewhere must not rank below it here.
     pub fn from_text(text: &str) -> Option<Self> {
         const LONGEST_WORD: usize = 13;
         let text = text.trim();
@@ -33,18 +36,31 @@ impl Severity {
         lower.make_ascii_lowercase();
         let severity = match std::str::from_utf8(lower).ok()? {
             "trace" | "trce" | "t" | "finest" | "silly" | "verbose" => Self::TRACE,
-            "debug" | "d" | "fine" | "finer" | "dbg" | "dbug" => Self::DEBUG,
+            "debug" | "d" | "finer" | "dbg" | "dbug" => Self::DEBUG,
+            "fine" => Self(6),
             "info" | "i" | "information" | "informational" | "log" | "http" => Self::INFO,
             "notice" => Self(10),
             "warn" | "w" | "warning" => Self::WARN,
             "error" | "e" | "err" | "fail" | "severe" => Self::ERROR,
-            "critical" | "crit" | "c" => Self(18),
-            "alert" => Self(19),
             "dpanic" => Self(20),
-            "fatal" | "f" | "panic" | "emerg" | "emergency" => Self::FATAL,
+            "fatal" | "f" | "panic" | "critical" | "crit" | "c" => Self::FATAL,
+            "alert" | "emerg" | "emergency" => Self::FATAL,
             _ => return None,
         };
         Some(severity)
+    }
+
+    /// As [`Severity::from_text`], of syslog's levels, where `crit` and `alert` stand between errors and `emerg`: 18 and 19 in
+    /// Appendix B of OpenTelemetry's log data model. nginx and PHP's PSR-3 have the same levels.
+    pub fn from_syslog_text(text: &str) -> Option<Self> {
+        let is = |word: &str| text.trim().eq_ignore_ascii_case(word);
+        if is("crit") || is("critical") {
+            return Some(Self(18));
+        }
+        if is("alert") {
+            return Some(Self(19));
+        }
+        Self::from_text(text)
     }
 
     /// The OpenTelemetry number, 0 when unset.
@@ -81,7 +97,9 @@ mod tests {
         for (word, level) in [
             ("WARN", "warn"),
             ("warning", "warn"),
-            ("CRITICAL", "error"),
+            ("CRITICAL", "fatal"),
+            ("crit", "fatal"),
+            ("alert", "fatal"),
             ("I", "info"),
             ("panic", "fatal"),
         ] {
@@ -92,6 +110,14 @@ mod tests {
             );
         }
         assert_eq!(Severity::from_text("banana"), None);
+    }
+
+    #[test]
+    fn words_of_syslog() {
+        let words = ["err", "CRIT", "critical", "alert", "emerg", "banana"];
+        let numbers = words.map(|word| Severity::from_syslog_text(word).map(Severity::number));
+        let expected = [Some(17), Some(18), Some(18), Some(19), Some(21), None];
+        assert_eq!(numbers, expected);
     }
 
     #[test]

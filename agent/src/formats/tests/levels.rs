@@ -110,7 +110,7 @@ fn words_of_single_loggers() {
 fn a_time_behind_the_level_or_an_indent_is_found() {
     for (line, level) in [
         ("INFO     2024-01-02 03:04:05 py 10770 started", "info"),
-        ("CRITICAL 2024-01-02 03:04:05,000 py crit", "error"),
+        ("CRITICAL 2024-01-02 03:04:05,000 py crit", "fatal"),
         (
             "  2024-01-02T03:04:05Z ERROR app::pretty: it broke",
             "error",
@@ -213,4 +213,32 @@ fn a_level_that_is_not_known_stays_and_the_next_field_is_tried() {
     let line = r#"{"meta":{"at":"soon","text":null},"time":"2024-01-02T03:04:05Z","msg":"m"}"#;
     let left = [("meta", r#"{"at":"soon","text":null}"#)];
     check_with(format, line, SECOND, "unknown", "m", &left);
+}
+
+#[test]
+fn critical_is_fatal_in_applications_and_below_it_where_levels_are_syslogs() {
+    for (line, expected) in [
+        ("2024-01-02 03:04:05,678 - root - CRITICAL - a", 21),
+        ("CRITICAL:root:a", 21),
+        ("crit: Shop.Cart[0]", 21),
+        ("2024-01-02T03:04:05Z [crit] a", 21),
+        ("[2024-01-02 03:04:05] shop.CRITICAL: a {} []", 18),
+        ("[2024-01-02T03:04:05.678+00:00] app.ALERT: a [] []", 19),
+        ("[2024-01-02T03:04:05.678+00:00] app.EMERGENCY: a [] []", 21),
+    ] {
+        assert_eq!(number("auto", line), expected, "{line}");
+    }
+    for (line, expected) in [
+        (r#"{"level":"critical","message":"m"}"#, 21),
+        ("level=critical msg=m", 21),
+        (r#"{"level":"alert","message":"m"}"#, 21),
+        (r#"{"message":"m","level":500,"level_name":"CRITICAL"}"#, 18),
+        ("2024/01/02 03:04:05 [crit] 12#34: *5 m", 18),
+        ("2024/01/02 03:04:05 [alert] 12#34: m", 19),
+        ("<34>Jan  2 03:04:05 web-1 sshd[71]: m", 18),
+    ] {
+        with_parsed("auto", line, |parsed| {
+            assert_eq!(parsed.severity.number(), expected, "{line}");
+        });
+    }
 }
