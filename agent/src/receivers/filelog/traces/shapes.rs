@@ -92,6 +92,11 @@ pub(super) fn is_exception_header(line: &[u8]) -> bool {
     ends && is_error
 }
 
+/// Whether the exception in a line has its package in front.
+pub(super) fn is_qualified(line: &[u8]) -> bool {
+    take_name(line).contains(&b'.')
+}
+
 /// Whether a line names an error behind which its message stands, at the beginning or behind what a program puts in front:
 /// `Error: x`, `failed: Error: x`, `Error [ZodError]: x`, `[api] [TypeError: x] {`, `System.Exception: x`.
 pub(super) fn reports_error(line: &[u8]) -> bool {
@@ -139,7 +144,22 @@ fn take_name(line: &[u8]) -> &[u8] {
 pub(super) fn is_dotnet_console(line: &[u8]) -> bool {
     let levels: [&[u8]; 6] = [b"trce", b"dbug", b"info", b"warn", b"fail", b"crit"];
     let is_level = line.get(..4).is_some_and(|level| levels.contains(&level));
-    is_level && line.get(4..6) == Some(b": ") && line.ends_with(b"]")
+    let behind = line.get(4..).map(uncoloured).unwrap_or_default();
+    is_level && behind.starts_with(b": ") && line.ends_with(b"]")
+}
+
+/// The same behind a time: `03:04:05 fail: Shop.Cart[0]`, `[2024-01-02 03:04:05] fail: Shop.Cart[0]`
+pub(super) fn is_timed_dotnet_console(line: &[u8]) -> bool {
+    const TIME_BYTES_MAX: usize = 40;
+    let head = line.get(..line.len().min(TIME_BYTES_MAX));
+    let colon = head.and_then(|head| memchr::memmem::find(head, b": "));
+    let Some(level_at) = colon.and_then(|colon| colon.checked_sub(4)) else {
+        return false;
+    };
+    let (time, rest) = line.split_at_checked(level_at).unwrap_or_default();
+    let is_time = time.ends_with(b" ") && time.iter().filter(|byte| **byte == b':').count() >= 2;
+    let is_category = || rest.iter().filter(|byte| **byte == b' ').count() == 1;
+    is_time && is_dotnet_console(rest) && is_category()
 }
 
 pub(super) fn is_python_header(line: &[u8]) -> bool {

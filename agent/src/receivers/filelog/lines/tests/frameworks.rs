@@ -90,3 +90,22 @@ fn rows_of_postgres_are_one_record() {
         &row("m"),
     ]);
 }
+
+#[test]
+fn dotnet_console_records_behind_a_time() {
+    let body = "      Adding failed\n      System.Exception: gone\n         at Shop.Cart.Add(Item i) in /src/Cart.cs:line 42";
+    let coloured = "\u{1b}[41m\u{1b}[30mfail\u{1b}[39m\u{1b}[22m\u{1b}[49m: Shop.Cart[0]";
+    check(&[
+        &format!("03:04:05 fail: Shop.Cart[0]\n{body}"),
+        "03:04:05 info: Shop.Cart[0]\n      Added",
+        &format!("2024-01-02 03:04:05.678 fail: Shop.Cart[12]\n{body}"),
+        &format!("[03:04:05] crit: Shop.Cart[0]\n{body}"),
+        &format!(
+            "2024-01-02T03:04:05.6780000+00:00 warn: Microsoft.AspNetCore.Server.Kestrel[22]\n{body}"
+        ),
+        &format!("{coloured}\n{body}"),
+        "03:04:05 info: list of [1]",
+        "      indented",
+        "next",
+    ]);
+}

@@ -88,6 +88,24 @@ fn lines_below_an_error_without_a_stack_are_records_of_their_own() {
 }
 
 #[test]
+fn errors_without_frames_stay_apart_from_each_other() {
+    check(&["ERROR cannot load", "TypeError: x is not a function"]);
+    check(&[
+        "2024-01-02 03:04:05 ERROR TypeError: a",
+        "TypeError: b",
+        "RangeError: c",
+        "2024-01-02 03:04:06 INFO fine",
+    ]);
+    // Frames tell that the error belongs to the report above it, and so does a package.
+    check(&[
+        "[ERROR] it failed\nTypeError: b\n    at f (/app/a.js:1:2)",
+        "[ERROR] it failed\nTypeError: b\nin two lines\n    at f (/app/a.js:1:2)",
+        "ERROR it failed\njava.io.IOException: gone",
+        "next",
+    ]);
+}
+
+#[test]
 fn lines_that_were_waited_with_keep_their_order_among_streams() {
     let line = |stream: &str, text: &str| format!("2024-01-02T03:04:05Z {stream} F {text}\n");
     let texts = [
