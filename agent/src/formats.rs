@@ -35,6 +35,7 @@ use vervet_wire::otlp::{KeyValue, Value};
 pub use detect::Detector;
 use fields::Roles;
 pub use json::unescape;
+pub(crate) use level::JUL_LEVELS;
 use pattern::Pattern;
 pub(crate) use postgres::{begins_csv, is_postgres};
 pub use runtime::{Content, Runtime, RuntimeLine};

@@ -5,6 +5,10 @@ use vervet_model::Severity;
 
 /// The longest word that is looked at here (bytes).
 const LONGEST: usize = 9;
+/// Levels of java.util.logging.
+pub(crate) const JUL_LEVELS: [&str; 7] = [
+    "SEVERE", "WARNING", "INFO", "CONFIG", "FINE", "FINER", "FINEST",
+];
 /// winston's `verbose` ranks above its `debug`; others that write the word begin it with a capital and mean the lowest level.
 const VERBOSE_NUMBER: i32 = 7;
 
@@ -25,6 +29,8 @@ fn of_few(word: &str) -> Option<Severity> {
         (b'd' | b'i' | b'w' | b'e', b'0'..=b'9') => abbreviated(word).or_else(|| stepped(word)),
         (b'v' | b't' | b'i' | b'w' | b'f', _) if bytes.len() == 3 => abbreviated(word),
         (b's', _) if bytes.len() == 7 => abbreviated(word),
+        // Of java.util.logging, which ranks it above `FINE`; in other cases it is an ordinary word.
+        (b'c', b'G') if word == "CONFIG" => Some(Severity::from_number(7)),
         _ => None,
     }
 }

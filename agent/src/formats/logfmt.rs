@@ -91,6 +91,9 @@ fn is_key_byte(byte: u8) -> bool {
 
 /// The value at the beginning of `text` and what follows it; `None` when a quote is not closed.
 pub(super) fn take_value(text: &str) -> Option<(Cow<'_, str>, &str)> {
+    if let Some(lines) = text.strip_prefix("<\n") {
+        return take_lines(lines);
+    }
     let Some(quoted) = text.strip_prefix('"') else {
         let end = text.find(char::is_whitespace).unwrap_or(text.len());
         let (value, rest) = text.split_at_checked(end)?;
@@ -104,6 +107,20 @@ pub(super) fn take_value(text: &str) -> Option<(Cow<'_, str>, &str)> {
         Cow::Borrowed(raw)
     };
     Some((value, rest))
+}
+
+/// A value of several lines as klog writes it: each is indented by a tab, and ` >` ends it.
+fn take_lines(text: &str) -> Option<(Cow<'_, str>, &str)> {
+    let (mut value, mut rest) = (String::new(), text);
+    while let Some(line) = rest.strip_prefix('\t') {
+        let (line, after) = line.split_once('\n')?;
+        if !value.is_empty() {
+            value.push('\n');
+        }
+        value.push_str(line);
+        rest = after;
+    }
+    Some((Cow::Owned(value), rest.strip_prefix(" >")?))
 }
 
 pub(super) fn closing_quote(bytes: &[u8]) -> Option<usize> {

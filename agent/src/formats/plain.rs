@@ -11,6 +11,8 @@ use super::{Parsed, Reader, Settings, colours, level};
 
 /// How far into the text a level word is looked for (bytes after the time).
 const LEVEL_WITHIN: usize = 80;
+/// How far behind the time the second line begins, at most, if a level is looked for there (bytes).
+const SECOND_LINE_WITHIN: usize = 512;
 /// How much of a text is looked at for time and level when it is coloured (bytes).
 const HEAD_BYTES: usize = 200;
 /// How far into the text ids are looked for (bytes).
@@ -87,11 +89,32 @@ fn read_head<'t>(
         settings.times.put(stamp, parsed);
     }
     let level_from = stamp.map_or(0, |(_, end)| time_at + end);
-    let (severity, word) = find_level(settings, text, level_from).unwrap_or_default();
+    let level = find_level(settings, text, level_from);
+    let level = level.or_else(|| find_level_below(settings, text, stamp?.1));
+    let (severity, word) = level.unwrap_or_default();
     if stamp.is_none() && std::ptr::eq(word.as_ptr(), text.as_ptr()) {
         take_behind(settings, text, word.len(), parsed);
     }
     (severity, word)
+}
+
+/// The level of java.util.logging, which stands at the beginning of the second line.
+#[inline]
+fn find_level_below<'t>(
+    settings: &Settings,
+    text: &'t str,
+    from: usize,
+) -> Option<(Severity, &'t str)> {
+    let bytes = text.as_bytes();
+    let end = bytes.len().min(from + SECOND_LINE_WITHIN);
+    let line_feed = from + memchr::memchr(b'\n', bytes.get(from..end)?)?;
+    let line = text.get(line_feed + 1..)?;
+    let level = level::JUL_LEVELS.iter().find(|level| {
+        line.strip_prefix(**level)
+            .is_some_and(|rest| rest.starts_with(": "))
+    })?;
+    let word = line.get(..level.len())?;
+    Some((settings.level(word)?, word))
 }
 
 /// Takes the time that stands behind the level and blanks: `INFO     2024-...`.
@@ -334,7 +357,10 @@ impl<'t> Word<'t> {
         };
         // These are ordinary words unless punctuation marks them as levels.
         let is_ambiguous = is_capitals
-            && matches!(word, "LOG" | "HTTP" | "FINE" | "ALERT" | "SUCCESS")
+            && matches!(
+                word,
+                "LOG" | "HTTP" | "FINE" | "CONFIG" | "ALERT" | "SUCCESS"
+            )
             && self.after != Some(b':');
         (!is_ambiguous || self.is_marked() || self.is_placed(place)).then_some((severity, word))
     }

@@ -16,12 +16,12 @@ use std::borrow::Cow;
 
 use crate::formats::{begins_csv, is_postgres};
 use shapes::{
-    DOTNET_INDENT, Shape, begins_key_block, begins_level, begins_record, ends_key_block, has,
-    has_error_level, has_error_word, in_key_block, is_dotnet_console, is_exception_header,
-    is_frame, is_go_symbol, is_goroutine, is_klog_fatal, is_node_location, is_php_frame,
-    is_pino_field, is_pino_pretty, is_python_header, is_qualified, is_rails_exception,
-    is_rails_fatal, is_ruby_frame, is_timed_dotnet_console, is_zap, reports_error, uncoloured,
-    untagged,
+    DOTNET_INDENT, Shape, begins_jul_message, begins_key_block, begins_level, begins_record,
+    ends_key_block, has, has_error_level, has_error_word, in_key_block, is_dotnet_console,
+    is_exception_header, is_frame, is_go_symbol, is_goroutine, is_jul_head, is_klog, is_klog_fatal,
+    is_node_location, is_php_frame, is_pino_field, is_pino_pretty, is_python_header, is_qualified,
+    is_rails_exception, is_rails_fatal, is_ruby_frame, is_timed_dotnet_console, is_zap,
+    reports_error, uncoloured, untagged,
 };
 use values::{Open, may_open, next_to_end};
 
@@ -53,6 +53,12 @@ pub(super) enum Trace {
     FramesBlank,
     /// `fail: Category[0]` of .NET; what belongs to it is indented.
     DotnetConsole,
+    /// java.util.logging: behind date and method the level and the message are a line of their own,
+    JulHead,
+    /// which an exception may follow.
+    JulMessage,
+    /// klog: `err=<` ends a line, and those of the value are indented, up to ` >`.
+    KlogValue,
     PythonFrames,
     /// After the exception line.
     PythonDone,
@@ -114,7 +120,8 @@ impl Trace {
             Self::Value(open) => open.is_failure,
             Self::ValueEnd { is_failure, .. } => is_failure,
             Self::None | Self::Postgres | Self::PostgresCsv { .. } => false,
-            Self::DotnetConsole | Self::Pretty => false,
+            Self::DotnetConsole | Self::Pretty | Self::KlogValue => false,
+            Self::JulHead | Self::JulMessage => false,
             Self::KeyBlock | Self::KeyBlockDone => false,
             _ => true,
         }
@@ -166,6 +173,8 @@ impl Trace {
                 }
             }
             Some(b'E') if line.starts_with(b"Error: ") => Self::RustError,
+            Some(b'A'..=b'W') if line.ends_with(b"=<") && is_klog(line) => Self::KlogValue,
+            Some(b'A'..=b'S') if is_jul_head(line) => Self::JulHead,
             Some(b't' | b'd' | b'i' | b'w' | b'f' | b'c') if is_dotnet_console(line) => {
                 Self::DotnetConsole
             }
@@ -227,6 +236,10 @@ impl Trace {
             Self::Message(_) => self.next_message(&shape),
             Self::ReportBlank => is_exception_header(line).then_some(Self::Header),
             Self::DotnetConsole => line.starts_with(DOTNET_INDENT).then_some(self),
+            Self::JulHead => begins_jul_message(line).then_some(Self::JulMessage),
+            Self::JulMessage if is_exception_header(line) => Some(Self::Header),
+            Self::JulMessage => None,
+            Self::KlogValue => Self::next_klog(line),
             Self::PythonFrames | Self::PythonDone | Self::PythonBlank | Self::PythonChained => {
                 self.next_python(&shape)
             }
@@ -309,9 +322,7 @@ impl Trace {
                     Some(Self::Frames)
                 }
                 b'f' if text.starts_with(b"from ") && is_ruby_frame(text) => Some(Self::RubyFrames),
-                _ if line.first() == Some(&b'\t') => {
-                    is_postgres(&first()).then_some(Self::Postgres)
-                }
+                _ if line.first() == Some(&b'\t') => Self::start_tabbed(&first(), text),
                 b'+' if is_python_header(line) => {
                     has_error_word(&first()).then_some(Self::PythonFrames)
                 }
@@ -341,5 +352,13 @@ impl Trace {
             _ => return None,
         };
         needed(&first()).then_some(state)
+    }
+
+    /// A statement in PostgreSQL's log, or the exception that Tomcat writes below its line.
+    fn start_tabbed(first: &[u8], text: &[u8]) -> Option<Self> {
+        if is_postgres(first) {
+            return Some(Self::Postgres);
+        }
+        (is_exception_header(text) && has_error_level(first)).then_some(Self::Header)
     }
 }

@@ -204,10 +204,39 @@ pub(super) fn is_goroutine(line: &[u8]) -> bool {
     line.starts_with(b"goroutine ") && line.ends_with(b"]:")
 }
 
+/// `E0102 03:04:05.678901`
+pub(super) fn is_klog(line: &[u8]) -> bool {
+    let date = line.get(1..5);
+    matches!(line.first(), Some(b'I' | b'W' | b'E' | b'F'))
+        && date.is_some_and(|date| date.iter().all(u8::is_ascii_digit))
+}
+
 /// The line of klog's `Fatal`, behind which the goroutines are written.
 pub(super) fn is_klog_fatal(line: &[u8]) -> bool {
-    let date = line.get(1..5);
-    line.first() == Some(&b'F') && date.is_some_and(|date| date.iter().all(u8::is_ascii_digit))
+    line.first() == Some(&b'F') && is_klog(line)
+}
+
+/// `Jan 2, 2024 3:04:05 AM org.shop.Cart add`, behind which java.util.logging writes the message.
+pub(super) fn is_jul_head(line: &[u8]) -> bool {
+    let is_date =
+        line.get(3) == Some(&b' ') && matches!(line.get(5..7), Some([b',', _] | [_, b',']));
+    if !is_date || line.len() > SHAPE_BYTES_MAX {
+        return false;
+    }
+    let in_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"_$.<>".contains(byte);
+    let is_name = |word: &[u8]| !word.is_empty() && word.iter().all(in_name);
+    let mut words = line.rsplitn(3, |byte| *byte == b' ');
+    let (method, class, time) = (words.next(), words.next(), words.next());
+    let is_time = time.is_some_and(|time| time.iter().filter(|byte| **byte == b':').count() == 2);
+    is_time && method.is_some_and(is_name) && class.is_some_and(is_name)
+}
+
+/// `SEVERE: message`
+pub(super) fn begins_jul_message(line: &[u8]) -> bool {
+    crate::formats::JUL_LEVELS.iter().any(|level| {
+        let rest = line.strip_prefix(level.as_bytes());
+        rest.is_some_and(|rest| rest.first() == Some(&b':'))
+    })
 }
 
 /// Rails' `F, [2024-01-02T03:04:05.678901 #12] FATAL -- : `, which the exception stands below.

@@ -104,6 +104,18 @@ impl Trace {
         }
     }
 
+    /// Behind the closing mark other values may follow, in the same line.
+    pub(super) fn next_klog(line: &[u8]) -> Option<Self> {
+        if line.first() == Some(&b'\t') {
+            return Some(Self::KlogValue);
+        }
+        let state = match line.ends_with(b"=<") {
+            true => Self::KlogValue,
+            false => Self::None,
+        };
+        line.starts_with(b" >").then_some(state)
+    }
+
     pub(super) fn next_rails(line: &[u8]) -> Option<Self> {
         let text = untagged(line);
         let belongs = text.is_empty()

@@ -109,3 +109,63 @@ fn dotnet_console_records_behind_a_time() {
         "next",
     ]);
 }
+
+#[test]
+fn values_of_several_lines_in_klog_belong_to_their_record() {
+    let head = "E0102 03:04:05.678901       1 reflector.go:9] \"Failed to sync\"";
+    check(&[
+        "I0102 03:04:05.678901       1 main.go:5] fine",
+        &format!("{head} err=<\n\tcannot list: 2 errors\n\t\n\t * gone\n >"),
+        &format!("{head} err=<\n\tgone\n > pod=\"shop/web\" diff=<\n\t- a\n\t+ b\n > tries=3"),
+        "I0102 03:04:05.678901       1 main.go:5] fine",
+        &format!("{head} err=<"),
+        "what else",
+    ]);
+    let line = format!("{head} err=<\n\tcannot list:\n\t * gone\n > tries=3\n");
+    let mut lines = Lines::new(framing("auto"));
+    lines.scan(line.as_bytes(), true, Instant::now());
+    lines.close_all();
+    let record = lines.pop().expect("a record");
+    let read = lines.text(&record, line.as_bytes());
+    let parsed = lines.parse(&record, &read.text, 1_704_200_000_000_000_000);
+    assert_eq!(parsed.body.to_text(), "Failed to sync");
+    let value = |key: &str| {
+        let found = parsed.attributes.iter().find(|field| field.key == key);
+        found.map(|field| field.value.to_text().into_owned())
+    };
+    assert_eq!(value("err").as_deref(), Some("cannot list:\n * gone"));
+    assert_eq!(value("tries").as_deref(), Some("3"));
+}
+
+#[test]
+fn two_lines_of_java_util_logging_are_one_record() {
+    let head = "Jan 2, 2024 3:04:05 AM org.apache.catalina.core.StandardWrapperValve invoke";
+    let (severe, info, fine) = (
+        format!(
+            "{head}\nSEVERE: Servlet threw\njava.lang.IllegalStateException: gone\n\tat a.B.c(B.java:1)\nCaused by: java.io.IOException: x\n\t... 1 more"
+        ),
+        "Jan 12, 2024 3:04:05\u{202f}PM org.apache.catalina.startup.Catalina start\nINFO: Server startup in [123] milliseconds".to_owned(),
+        "Jan 02, 2024 3:04:05 AM org.shop.Cart <init>\nCONFIG: rows = 5".to_owned(),
+    );
+    check(&[&severe, &info, &fine, "next"]);
+    check(&[head, "what else", "Jan 2, 2024 is a day", "INFO: b"]);
+    for (text, level) in [(&severe, 17), (&info, 9), (&fine, 7)] {
+        let mut lines = Lines::new(framing("auto"));
+        lines.scan(text.as_bytes(), true, Instant::now());
+        lines.close_all();
+        let record = lines.pop().expect("a record");
+        let read = lines.text(&record, text.as_bytes());
+        let parsed = lines.parse(&record, &read.text, 0);
+        assert_eq!(parsed.severity.number(), level, "{text}");
+        assert_ne!(parsed.time_unix_nano, 0, "{text}");
+    }
+}
+
+#[test]
+fn tomcat_indents_exceptions_by_tabs() {
+    check(&[
+        "02-Jan-2024 03:04:05.678 SEVERE [http-nio-8080-exec-1] org.apache.catalina.core.StandardWrapperValve.invoke Servlet threw\n\tjava.lang.IllegalStateException: gone\n\t\tat a.B.c(B.java:1)\n\tCaused by: java.io.IOException: x\n\t\tat a.B.d(B.java:2)\n\t\t... 1 more",
+        "02-Jan-2024 03:04:05.678 INFO [main] org.apache.catalina.startup.Catalina.start Server startup in [123] milliseconds",
+        "\tindented",
+    ]);
+}
