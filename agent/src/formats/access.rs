@@ -10,7 +10,7 @@ use super::logfmt::closing_quote;
 use super::{Parsed, Settings, timestamp};
 
 /// How far into a line the time begins, at most (bytes).
-const TIME_WITHIN: usize = 256;
+const TIME_WITHIN: usize = 512;
 
 /// Where the time stands, if the line can be of this format.
 #[inline]
@@ -66,14 +66,24 @@ pub(super) fn parse<'a>(settings: &Settings, text: &'a str) -> Option<Parsed<'a>
     Some(record)
 }
 
-/// `<client> <identity> <user>`, or with the virtual host in front.
+/// `<client> <identity> <user>`, or with the virtual host in front. Where the client is a header's list
+/// (`203.0.113.7, 10.0.0.1`), as proxies pass it on, its first address is the client.
 fn who<'a>(head: &'a str, attributes: &mut Vec<KeyValue<'a>>) -> Option<()> {
-    let words: Vec<&str> = head.splitn(5, ' ').collect();
-    let (host, client, user) = match words.as_slice() {
-        [client, _identity, user] => ("-", *client, *user),
-        [host, client, _identity, user] => (*host, *client, *user),
+    const WORDS_MAX: usize = 4;
+    let (mut words, mut count, mut in_list) = ([""; WORDS_MAX], 0, false);
+    for word in head.split(' ') {
+        if !in_list {
+            *words.get_mut(count)? = word;
+            count += 1;
+        }
+        in_list = word.ends_with(',') && count <= 2;
+    }
+    let (host, client, user) = match words {
+        [client, _identity, user, _] if count == 3 => ("-", client, user),
+        [host, client, _identity, user] if count == 4 => (host, client, user),
         _ => return None,
     };
+    let (client, _proxies) = client.split_once(',').unwrap_or((client, ""));
     put(attributes, "client.address", client);
     put(attributes, "user.name", user);
     put(attributes, "server.address", host);

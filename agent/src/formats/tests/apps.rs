@@ -63,3 +63,38 @@ fn a_day_without_a_year_is_a_time_in_text_too() {
     text("May be later", 0, "unknown");
     text("Jan 99 03:04:05 no such day", 0, "unknown");
 }
+
+#[test]
+fn the_first_of_forwarded_addresses_is_the_client() {
+    let request = "[02/Jan/2024:03:04:05 +0000] \"GET /a HTTP/1.1\" 200 512";
+    let rest = [
+        ("http.request.method", "GET"),
+        ("url.path", "/a"),
+        ("network.protocol.version", "1.1"),
+        ("http.response.status_code", "200"),
+        ("http.response.body.size", "512"),
+    ];
+    let (client, user) = (("client.address", "203.0.113.7"), ("user.name", "ann"));
+    let host = ("server.address", "shop.example");
+    for (who, first) in [
+        ("203.0.113.7, 10.0.0.1 - -", vec![client]),
+        ("203.0.113.7, 10.0.0.1, 10.0.0.2 - ann", vec![client, user]),
+        ("203.0.113.7,10.0.0.1 - ann", vec![client, user]),
+        ("203.0.113.7,10.0.0.1, 10.0.0.2 - -", vec![client]),
+        (
+            "shop.example 203.0.113.7, 10.0.0.1 - ann",
+            vec![client, user, host],
+        ),
+        ("203.0.113.7 - ann,", vec![client, ("user.name", "ann,")]),
+    ] {
+        let line = format!("{who} {request}");
+        let attributes: Vec<_> = first.into_iter().chain(rest).collect();
+        auto(&line, SECOND, "info", &line, &attributes);
+    }
+    for who in ["203.0.113.7, - -", ", 10.0.0.1 - -", "a b c d e"] {
+        let line = format!("{who} {request}");
+        with_parsed("auto", &line, |parsed| {
+            assert_eq!(parsed.attributes, [], "{line}")
+        });
+    }
+}
