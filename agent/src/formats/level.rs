@@ -29,6 +29,7 @@ fn of_few(word: &str) -> Option<Severity> {
         (b'd' | b'i' | b'w' | b'e', b'0'..=b'9') => abbreviated(word).or_else(|| stepped(word)),
         (b'v' | b't' | b'i' | b'w' | b'f', _) if bytes.len() == 3 => abbreviated(word),
         (b's', _) if bytes.len() == 7 => abbreviated(word),
+        (b't' | b'd' | b'e' | b'f' | b'p', _) if bytes.len() == 4 => of_logrus(word),
         // Of java.util.logging, which ranks it above `FINE`; in other cases it is an ordinary word.
         (b'c', b'G') if word == "CONFIG" => Some(Severity::from_number(7)),
         _ => None,
@@ -48,6 +49,17 @@ fn abbreviated(word: &str) -> Option<Severity> {
         b"success" => Severity::from_number(10),
         b"wrn" => Severity::WARN,
         b"ftl" => Severity::FATAL,
+        _ => return None,
+    })
+}
+
+/// logrus on a terminal: `ERRO[0012] message`.
+fn of_logrus(word: &str) -> Option<Severity> {
+    Some(match word {
+        "TRAC" => Severity::TRACE,
+        "DEBU" => Severity::DEBUG,
+        "ERRO" => Severity::ERROR,
+        "FATA" | "PANI" => Severity::FATAL,
         _ => return None,
     })
 }

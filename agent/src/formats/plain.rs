@@ -83,14 +83,17 @@ fn read_head<'t>(
     parsed: &mut Parsed<'_>,
 ) -> (Severity, &'t str) {
     let settings = reader.settings;
-    let time_at = time_at(text.as_bytes());
+    let (time_at, level_at) = places(text.as_bytes());
     let stamp = text.get(time_at..).and_then(|text| reader.take_time(text));
     if let Some((stamp, _)) = stamp {
         settings.times.put(stamp, parsed);
     }
-    let level_from = stamp.map_or(0, |(_, end)| time_at + end);
+    let level_from = stamp.map_or(level_at, |(_, end)| time_at + end);
     let level = find_level(settings, text, level_from);
-    let level = level.or_else(|| find_level_below(settings, text, stamp?.1));
+    let level = level.or_else(|| match stamp {
+        Some((_, end)) => find_level_below(settings, text, time_at + end),
+        None => Some((sign(text)?, "")),
+    });
     let (severity, word) = level.unwrap_or_default();
     if stamp.is_none() && std::ptr::eq(word.as_ptr(), text.as_ptr()) {
         take_behind(settings, text, word.len(), parsed);
@@ -132,16 +135,52 @@ fn take_behind(settings: &Settings, text: &str, level_end: usize, parsed: &mut P
     }
 }
 
-/// Where a time can stand: at the beginning, indented (tracing's pretty form), in a bracket, or as Ruby's logger writes it
-/// (`E, [2024-...`).
+/// Where a time can stand, and the place behind which a level is looked for without one. A time stands at the beginning, indented
+/// (tracing's pretty form), in a bracket, or as Ruby's logger (`E, [2024-...`), logrus (`time="2024-...`) and Nest write it.
 #[inline]
-fn time_at(bytes: &[u8]) -> usize {
+fn places(bytes: &[u8]) -> (usize, usize) {
     match bytes {
-        [b'[', ..] => 1,
-        [b'A'..=b'Z', b',', b' ', b'[', ..] => 4,
-        [b' ', b' ', b'0'..=b'9', ..] => 2,
-        _ => 0,
+        [b'[', b'N', b'e', b's', b't', b']', ..] => nest(bytes),
+        [b'[', ..] => (1, 0),
+        [b'A'..=b'Z', b',', b' ', b'[', ..] => (4, 0),
+        [b' ', b' ', b'0'..=b'9', ..] => (2, 0),
+        [b't', b'i', b'm', b'e', b'=', b'"', ..] => (6, 0),
+        [b't', b'i', b'm', b'e', b'=', ..] => (5, 0),
+        _ => (0, 0),
     }
+}
+
+/// `[Nest] 123  - 01/02/2024, 3:04:05 AM     LOG [Cart] message`. The date may be one that is not read.
+fn nest(bytes: &[u8]) -> (usize, usize) {
+    const TIME_WITHIN: usize = 32;
+    let head = bytes
+        .get(..bytes.len().min(TIME_WITHIN))
+        .unwrap_or_default();
+    match memchr::memmem::find(head, b" - ") {
+        Some(at) => (at + 3, at + 3),
+        None => (1, 0),
+    }
+}
+
+/// What the signs mean that Next.js puts in front of what it tells.
+#[inline]
+fn sign(text: &str) -> Option<Severity> {
+    let text = text.strip_prefix(' ').unwrap_or(text);
+    // All begin so.
+    if text.as_bytes().first() != Some(&0xe2) {
+        return None;
+    }
+    let mut characters = text.chars();
+    let severity = match characters.next()? {
+        '\u{2a2f}' => Severity::ERROR,
+        '\u{26a0}' => Severity::WARN,
+        '\u{2713}' => Severity::INFO,
+        _ => return None,
+    };
+    // Some write it as a picture.
+    let behind = characters.as_str();
+    let behind = behind.strip_prefix('\u{fe0f}').unwrap_or(behind);
+    behind.starts_with(' ').then_some(severity)
 }
 
 /// The beginning of a text without the escape sequences that colour it, when there are any.
@@ -387,6 +426,10 @@ impl<'t> Word<'t> {
 
 /// Whether a word in front of a message is a level without any mark; others, such as `log`, begin sentences.
 fn is_unmistakable(word: &str) -> bool {
+    // Nest's, in capitals only.
+    if word == "LOG" {
+        return true;
+    }
     let words: &[&str] = match word.len() {
         3 => &["err", "wrn", "inf", "dbg", "trc", "ftl"],
         4 => &["info", "warn", "crit"],

@@ -98,3 +98,111 @@ fn the_first_of_forwarded_addresses_is_the_client() {
         });
     }
 }
+
+#[test]
+fn lines_of_nest() {
+    for (rest, level) in [
+        ("    LOG [NestFactory] Starting", "info"),
+        ("  ERROR [Cart] gone", "error"),
+        ("   WARN [Cart] slow", "warn"),
+        ("VERBOSE [Cart] called +5ms", "trace"),
+        ("  DEBUG [Cart] called", "debug"),
+        ("  FATAL [Cart] gone", "fatal"),
+    ] {
+        text(
+            &format!("[Nest] 71  - 01/02/2024, 3:04:05 AM {rest}"),
+            SECOND,
+            level,
+        );
+        text(
+            &format!("[Nest] 7132  - 1/2/2024, 3:04:05\u{202f}AM {rest}"),
+            SECOND,
+            level,
+        );
+        // A date whose order nobody can know.
+        text(
+            &format!("[Nest] 71  - 02/01/2024, 03:04:05 {rest}"),
+            0,
+            level,
+        );
+        let coloured = format!(
+            "\u{1b}[32m[Nest] 71  - \u{1b}[39m01/02/2024, 3:04:05 AM \u{1b}[32m{rest}\u{1b}[39m \u{1b}[38;5;3mmore"
+        );
+        text(&coloured, SECOND, level);
+    }
+    text("[Nest] is empty", 0, "unknown");
+    text("2024-01-02T03:04:05Z LOGS are here", SECOND, "unknown");
+}
+
+#[test]
+fn lines_of_logrus() {
+    for (line, time, level) in [
+        ("ERRO[0012] cannot open     path=/etc/x", 0, "error"),
+        ("WARN[0000] slow", 0, "warn"),
+        (
+            "\u{1b}[36mINFO\u{1b}[0m[0000] ready   \u{1b}[36mport\u{1b}[0m=80",
+            0,
+            "info",
+        ),
+        ("\u{1b}[31mFATA\u{1b}[0m[0003] gone", 0, "fatal"),
+        ("DEBU[0000] a", 0, "debug"),
+        (
+            "time=\"2024-01-02T03:04:05Z\" level=error msg=\"gone\" and words",
+            SECOND,
+            "error",
+        ),
+        (
+            "time=2024-01-02T03:04:05.678Z level=warning msg=slow and words",
+            TIME,
+            "warn",
+        ),
+        ("time=soon level=info we said", 0, "info"),
+    ] {
+        text(line, time, level);
+    }
+    auto(
+        "time=\"2024-01-02T03:04:05Z\" level=panic msg=\"a\\nb\" error=\"x: y\"",
+        SECOND,
+        "fatal",
+        "a\nb",
+        &[("error", "x: y")],
+    );
+}
+
+#[test]
+fn signs_of_next() {
+    for (line, level) in [
+        (" \u{2a2f} Error: no card", "error"),
+        ("\u{2a2f} Failed to fetch font `Inter`.", "error"),
+        (" \u{2a2f} ./app/page.tsx", "error"),
+        (" \u{26a0} The config property is deprecated", "warn"),
+        ("\u{26a0}\u{fe0f} careful", "warn"),
+        (" \u{2713} Ready in 747ms", "info"),
+        (
+            " \u{1b}[32m\u{1b}[1m\u{2713}\u{1b}[22m\u{1b}[39m Ready in 747ms",
+            "info",
+        ),
+        (" \u{25cb} Compiling /page ...", "unknown"),
+        ("\u{2713}\u{2713}", "unknown"),
+        ("we \u{2a2f} them", "unknown"),
+    ] {
+        text(line, 0, level);
+    }
+}
+
+#[test]
+fn levels_of_dotnets_console_behind_a_time() {
+    for (line, time, level) in [
+        ("03:04:05 fail: Shop.Cart[0]", 0, "error"),
+        ("[03:04:05] crit: Shop.Cart[0]", 0, "fatal"),
+        ("2024-01-02 03:04:05 warn: Shop.Cart[0]", SECOND, "warn"),
+        (
+            "2024-01-02T03:04:05.6780000+00:00 info: Shop.Cart[0]",
+            TIME,
+            "info",
+        ),
+        ("[2024-01-02 03:04:05] dbug: Shop.Cart[0]", SECOND, "debug"),
+    ] {
+        text(line, time, level);
+    }
+}
