@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use vervet_error_groups::{Occurrence, OccurrenceSource, detect_in_log_body};
+use vervet_error_groups::{Occurrence, OccurrenceSource, ParsedStack, detect_in_log_body};
 use vervet_model::{Severity, SpanId, TraceId, UnixNanos};
 use vervet_wire::otlp::{KeyValue, LogRecord, Resource, Scope, Span, Value, find};
 
@@ -131,11 +131,19 @@ fn from_attributes(record: &LogRecord<'_>) -> Option<Found> {
             ));
         }
     }
-    let stack = STACK_FIELDS
-        .into_iter()
-        .map(text)
-        .find(|text| looks_like_stack(text))?;
-    Some(found("", "", &stack))
+    let (stack, parsed) = STACK_FIELDS.into_iter().find_map(|field| {
+        let stack = text(field);
+        let parsed = stack_in(&stack)?;
+        Some((stack, parsed))
+    })?;
+    // zap's has frames alone.
+    let is_mute = parsed.exception_type.is_empty() && parsed.message.is_empty();
+    let message = match find(&record.attributes, "error") {
+        Some(Value::String(error)) if is_mute => error.as_ref(),
+        _ if is_mute => record.body.as_str().unwrap_or_default(),
+        _ => "",
+    };
+    Some(found("", message, &stack))
 }
 
 /// The part of an error object, nested or flattened with a dot.
@@ -154,7 +162,11 @@ fn part_of<'r>(
 }
 
 fn looks_like_stack(text: &str) -> bool {
-    text.contains('\n') && detect_in_log_body(text).is_some()
+    stack_in(text).is_some()
+}
+
+fn stack_in(text: &str) -> Option<ParsedStack> {
+    detect_in_log_body(text).map(|detected| detected.stack)
 }
 
 fn found(exception_type: &str, message: &str, stacktrace: &str) -> Found {

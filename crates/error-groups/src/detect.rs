@@ -40,12 +40,15 @@ pub fn detect_in_log_body(body: &str) -> Option<DetectedStack<'_>> {
 /// Rust panics without a backtrace have no line that begins like a frame.
 static PANICKED: LazyLock<memmem::Finder<'static>> =
     LazyLock::new(|| memmem::Finder::new("panicked at "));
+/// Ruby's frames begin with the path of a file.
+static IN: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(":in "));
 
 fn looks_like_stack(body: &[u8]) -> bool {
     let next_line = |at: usize| body.get(at + 1..).unwrap_or_default();
     begins_frame(body)
         || memchr_iter(b'\n', body).any(|at| begins_frame(next_line(at)))
         || PANICKED.find(body).is_some()
+        || IN.find(body).is_some()
 }
 
 /// Whether a line begins like a frame of any language, behind blanks or a Python group's rulers.
@@ -57,8 +60,18 @@ fn begins_frame(line: &[u8]) -> bool {
         Some(b'a') => content.starts_with(b"at "),
         Some(b'F') => content.starts_with(b"File \""),
         Some(b'g') => content.starts_with(b"goroutine "),
+        // PHP's.
+        Some(b'#') => content.starts_with(b"#0 "),
+        // Go's places.
+        Some(b'/') => line.first() == Some(&b'\t') && names_go_file(content),
         _ => false,
     }
+}
+
+fn names_go_file(content: &[u8]) -> bool {
+    let end = memchr(b'\n', content).unwrap_or(content.len());
+    let line = content.get(..end).unwrap_or_default();
+    memmem::find(line, b".go:").is_some()
 }
 
 #[cfg(test)]

@@ -201,6 +201,9 @@ fn is_runtime_noise(language: Language, frame: &Frame) -> bool {
         Language::Java => begins(&["java.", "jdk.", "sun."]),
         Language::Go => begins(&["runtime"]),
         Language::Rust => begins(&["std::", "core::", "alloc::"]) || frame.module.is_empty(),
+        Language::Dotnet => begins(&["System."]),
+        Language::Php => false,
+        Language::Ruby => begins(&["ruby/", "<"]),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Stack traces: text as a language prints it in, [`ParsedStack`] out.
 //!
-//! Read are V8 (Node.js, Next.js, browsers of that family), Python, Java, Go and Rust panics.
+//! Read are V8 (Node.js, Next.js, browsers of that family), Python, Java, .NET, PHP, Ruby, Go (panics and zap's) and Rust panics.
 //! Frames are ordered from the crash outwards, whatever order the language prints. At most
 //! [`FRAMES_MAX`] frames and [`CAUSES_MAX`] causes are kept; text beyond
 //! [`STACK_BYTES_MAX`] is not read. One pass over the lines, no backtracking.
@@ -12,10 +12,13 @@ use crate::occurrence::{FIELD_BYTES_MAX, MESSAGE_BYTES_MAX, STACK_BYTES_MAX, pre
 mod header;
 mod paths;
 
+mod dotnet;
 mod go;
 mod java;
 mod javascript;
+mod php;
 mod python;
+mod ruby;
 mod rust;
 
 pub(crate) use javascript::is_bundle;
@@ -37,6 +40,9 @@ pub enum Language {
     Java,
     Go,
     Rust,
+    Dotnet,
+    Php,
+    Ruby,
 }
 
 /// One call of a stack.
@@ -91,6 +97,9 @@ pub(crate) fn parse_with_start(text: &str, hint: Option<Language>) -> Option<(us
         Language::Rust,
         Language::Java,
         Language::Javascript,
+        Language::Dotnet,
+        Language::Php,
+        Language::Ruby,
     ];
     hint.into_iter().chain(order).find_map(|language| {
         let (start, chain) = match language {
@@ -99,6 +108,9 @@ pub(crate) fn parse_with_start(text: &str, hint: Option<Language>) -> Option<(us
             Language::Java => java::parse(text),
             Language::Go => go::parse(text),
             Language::Rust => rust::parse(text),
+            Language::Dotnet => dotnet::parse(text),
+            Language::Php => php::parse(text),
+            Language::Ruby => ruby::parse(text),
         }?;
         Some((start, into_stack(language, chain)?))
     })

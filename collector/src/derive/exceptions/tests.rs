@@ -150,6 +150,28 @@ fn error_objects_of_loggers_are_found_nested_and_flattened() {
 }
 
 #[test]
+fn a_stack_field_of_frames_alone_takes_its_message_from_the_record() {
+    let stack = "main.run\n\t/app/main.go:10\nmain.main\n\t/app/main.go:5";
+    let record = |attributes: Vec<KeyValue<'static>>| LogRecord {
+        body: "request failed".into(),
+        attributes,
+        ..LogRecord::default()
+    };
+    let field = || KeyValue::new("stacktrace", stack);
+    for (attributes, message) in [
+        (vec![field()], "request failed"),
+        (
+            vec![KeyValue::new("error", "no stock"), field()],
+            "no stock",
+        ),
+    ] {
+        let occurrence = log(record(attributes)).expect("an exception");
+        assert_eq!(occurrence.message, message);
+        assert_eq!(occurrence.stacktrace, stack);
+    }
+}
+
+#[test]
 fn bodies_with_a_stack_are_found_and_others_are_not() {
     let body = format!("request failed {STACK}");
     let occurrence = log(LogRecord {

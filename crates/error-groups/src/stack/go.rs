@@ -1,11 +1,14 @@
-//! Go panics: `goroutine 1 [running]:`, then pairs of lines, call and place.
+//! Go panics: `goroutine 1 [running]:`, then pairs of lines, call and place. Such pairs alone are what zap writes, in a field
+//! or below the line of its console.
 
 use super::paths::{after_last, project_tail};
 use super::{Exception, Frame, lines_with_offset, split_location};
 
 /// The panic, with the offset where it begins. Only the first goroutine is read.
 pub(super) fn parse(text: &str) -> Option<(usize, Vec<Exception>)> {
-    let goroutine = goroutine_start(text)?;
+    let Some(goroutine) = goroutine_start(text) else {
+        return parse_pairs(text);
+    };
     let before = text.get(..goroutine).unwrap_or_default();
     let (start, exception_type, message) = header(before).unwrap_or((goroutine, "", ""));
     let mut frames: Vec<Frame> = Vec::new();
@@ -35,6 +38,47 @@ pub(super) fn parse(text: &str) -> Option<(usize, Vec<Exception>)> {
         };
         (start, vec![exception])
     })
+}
+
+/// Pairs of a function and its place, with the line above them.
+fn parse_pairs(text: &str) -> Option<(usize, Vec<Exception>)> {
+    memchr::memmem::find(text.as_bytes(), b".go:")?;
+    let lines: Vec<(usize, &str)> = lines_with_offset(text).collect();
+    let pair = |at: usize| {
+        let ((_, name), (_, place)) = (lines.get(at)?, lines.get(at + 1)?);
+        let place = place.strip_prefix('\t').filter(|place| is_place(place))?;
+        is_function(name).then(|| frame(name, place))
+    };
+    let first = (0..lines.len()).find(|at| pair(*at).is_some())?;
+    let frames = (first..lines.len()).step_by(2).map_while(pair).collect();
+    let (start, _) = lines.get(first)?;
+    let above = first.checked_sub(1).and_then(|at| lines.get(at));
+    let exception = Exception {
+        exception_type: String::new(),
+        message: console_message(above.map_or("", |(_, line)| line)).to_owned(),
+        frames,
+    };
+    Some((*start, vec![exception]))
+}
+
+/// `main.run`, `github.com/acme/shop/orders.(*Store).Get`
+fn is_function(line: &str) -> bool {
+    let in_name = |c: char| c.is_ascii_alphanumeric() || "._-/()*[]{}~".contains(c);
+    line.contains('.')
+        && line.starts_with(|c: char| c.is_ascii_alphabetic())
+        && line.chars().all(in_name)
+}
+
+/// `/app/main.go:10`
+fn is_place(place: &str) -> bool {
+    let (file, line, column) = split_location(place);
+    file.ends_with(".go") && file.contains('/') && line > 0 && column == 0
+}
+
+/// What zap's console says behind the caller: `<time>\tERROR\tapp/main.go:10\tmessage\t{...}`.
+fn console_message(line: &str) -> &str {
+    let mut columns = line.split('\t').skip_while(|column| !is_place(column));
+    columns.nth(1).unwrap_or(line)
 }
 
 fn goroutine_start(text: &str) -> Option<usize> {

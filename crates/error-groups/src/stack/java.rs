@@ -78,8 +78,7 @@ fn exception(found: header::Header) -> Exception {
 }
 
 fn frame(line: &str) -> Option<Frame> {
-    let (call, location) = line
-        .strip_prefix("at ")?
+    let (call, location) = without_packaging(line.strip_prefix("at ")?)
         .strip_suffix(')')?
         .split_once('(')?;
     // V8 prints a blank before the parenthesis, the JVM never does.
@@ -105,6 +104,19 @@ fn frame(line: &str) -> Option<Frame> {
         line,
         column: 0,
     })
+}
+
+/// A frame without the archive it came from, which Logback and Log4j add: `~[app.jar!/:1.0]`, `[classes/:na]`.
+fn without_packaging(frame: &str) -> &str {
+    let Some((head, packaging)) = frame.rsplit_once(") ") else {
+        return frame;
+    };
+    let packaging = packaging.strip_prefix('~').unwrap_or(packaging);
+    let is_packaging = packaging.starts_with('[') && packaging.ends_with(']');
+    frame
+        .get(..=head.len())
+        .filter(|_| is_packaging)
+        .unwrap_or(frame)
 }
 
 /// The class without the suffix of generated lambda and proxy classes.

@@ -1,3 +1,5 @@
+mod more;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -206,6 +208,47 @@ fn java_with_cause_and_generated_names() {
 }
 
 #[test]
+fn java_frames_with_the_archives_they_come_from() {
+    let stack = parsed(
+        "java.lang.IllegalStateException: no stock\n\
+         \tat com.shop.Orders.place(Orders.java:41) ~[classes/:na]\n\
+         \tat org.springframework.web.Servlet.service(Servlet.java:5) ~[spring-web-6.1.jar!/:6.1]\n\
+         \tat java.base/java.lang.Thread.run(Thread.java:833) [na:na]\n\
+         Caused by: java.sql.SQLException: closed\n\tat com.shop.Db.get(Db.java:7) [app.jar!/:1.0]\n\t... 12 more",
+    );
+    assert_eq!(stack.language, Language::Java);
+    assert_eq!(
+        frames(&stack.frames),
+        [
+            "app com.shop.Orders place",
+            "lib org.springframework.web.Servlet service",
+            "lib java.lang.Thread run",
+        ]
+    );
+    assert_eq!(frames(&stack.causes[0].frames), ["app com.shop.Db get"]);
+}
+
+#[test]
+fn go_stacks_as_zap_writes_them() {
+    let pairs = "github.com/acme/shop/orders.(*Store).Get\n\t/app/orders/store.go:42\n\
+                 net/http.HandlerFunc.ServeHTTP\n\t/usr/local/go/src/net/http/server.go:2166\n\
+                 main.main.func1\n\t/app/main.go:7";
+    let expected = [
+        "app github.com/acme/shop/orders (*Store).Get",
+        "lib net/http HandlerFunc.ServeHTTP",
+        "app main main.func1",
+    ];
+    let field = parsed(pairs);
+    assert_eq!((field.language, field.message.as_str()), (Language::Go, ""));
+    assert_eq!(frames(&field.frames), expected);
+    let console = parsed(&format!(
+        "2024-01-02T03:04:05.678Z\tERROR\torders/store.go:42\tno stock\t{{\"id\": 5}}\n{pairs}\n"
+    ));
+    assert_eq!(console.message, "no stock");
+    assert_eq!(frames(&console.frames), expected);
+}
+
+#[test]
 fn go_panic_starts_behind_the_call_of_panic() {
     let stack = parsed(
         "panic: runtime error: index out of range [5] with length 3\n\n\
@@ -257,6 +300,8 @@ fn text_without_frames_is_no_stack() {
         "    at somewhere nice\n    at (x)",
         "the job starts\n at 12:30:45\n at noon (12:30:45)\n at 10.0.0.3:80:1",
         "see\n  at config.load(x)",
+        "main.main\n\tin main.go:10",
+        "a b.c\n\t/app/main.go:10",
     ] {
         assert_eq!(parse_stack(text), None, "{text:?}");
     }
@@ -291,7 +336,7 @@ proptest! {
             Just("  [cause]: "), Just("Error: x\n"), Just("Traceback (most recent call last):\n"),
             Just("  File \"/a/b.py\", line 3, in f\n"), Just("  | "), Just("+-+---- 1 ----\n"),
             Just("goroutine 1 [running]:\n"), Just("main.f(0x1)\n\t/a/b.go:3 +0x1\n"), Just("panic: "),
-            Just("\tat a.B.c(D.java:1)\n"), Just("Caused by: "), Just("thread 'a' panicked at "),
+            Just("\tat a.B.c(D.java:1)\n"), Just(" ~[a:b]"), Just("main.f\n\t/a/b.go:3\n"), Just("Caused by: "), Just("thread 'a' panicked at "),
             Just("s.rs:1:2:\n"), Just("'m', s.rs:1:2\n"), Just("  0: a::b::h0\n"), Just("é\u{2028}"), Just("\r\n"),
         ], 0..40,
     )) {

@@ -259,12 +259,15 @@ fn state_from(number: i64) -> GroupState {
     }
 }
 
-const LANGUAGES: [(Language, &str); 5] = [
+const LANGUAGES: [(Language, &str); 8] = [
     (Language::Javascript, "javascript"),
     (Language::Python, "python"),
     (Language::Java, "java"),
     (Language::Go, "go"),
     (Language::Rust, "rust"),
+    (Language::Dotnet, "dotnet"),
+    (Language::Php, "php"),
+    (Language::Ruby, "ruby"),
 ];
 
 fn language_name(language: Language) -> Option<&'static str> {
