@@ -91,8 +91,8 @@ fn is_key_byte(byte: u8) -> bool {
 
 /// The value at the beginning of `text` and what follows it; `None` when a quote is not closed.
 pub(super) fn take_value(text: &str) -> Option<(Cow<'_, str>, &str)> {
-    if let Some(lines) = text.strip_prefix("<\n") {
-        return take_lines(lines);
+    if let Some(found) = text.strip_prefix("<\n").and_then(take_lines) {
+        return Some(found);
     }
     let Some(quoted) = text.strip_prefix('"') else {
         let end = text.find(char::is_whitespace).unwrap_or(text.len());

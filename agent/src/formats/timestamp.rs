@@ -65,7 +65,7 @@ impl Stamp {
         let unix_nano = |nanos: i64| u64::try_from(nanos).ok();
         let zone = match offset {
             Offset::Seconds(seconds) => {
-                let nanos = nanos - seconds * NANOS_PER_SECOND;
+                let nanos = nanos.checked_sub(seconds * NANOS_PER_SECOND)?;
                 return Some(Self::exact(unix_nano(nanos)?));
             }
             Offset::Region(name) => return Some(Self::in_region(unix_nano(nanos)?, name)),

@@ -159,6 +159,21 @@ fn dates_with_the_names_of_days_and_months() {
     }
 }
 
+#[test]
+fn the_last_times_that_fit_and_those_behind_them() {
+    for (text, time) in [
+        ("2262-04-11 23:47:16", 9_223_372_036_000_000_000),
+        ("2262-04-11 23:47:16-12:00", 0),
+        ("2262-04-11 23:47:16 HST", 9_223_408_036_000_000_000),
+        ("2262-04-12 00:00:00", 0),
+        ("1970-01-01 00:00:00+01:00", 0),
+        ("1970-01-01 00:00:00 CET", 0),
+    ] {
+        let (found, _) = time_with("auto", &format!("{text} ERROR it broke"));
+        assert_eq!(found, time, "{text}");
+    }
+}
+
 proptest! {
     #[test]
     fn no_text_behind_a_date_panics(rest in "[ -~\u{a0}\u{202f}]{0,24}", kind in 0_usize..6) {
