@@ -206,3 +206,39 @@ fn levels_of_dotnets_console_behind_a_time() {
         text(line, time, level);
     }
 }
+
+#[test]
+fn the_name_of_an_exception_in_front_makes_an_error() {
+    for (line, time, level) in [
+        ("TypeError: x is not a function", 0, "error"),
+        ("java.io.IOException: gone", 0, "error"),
+        ("2024-01-02 03:04:05 ValueError: bad", SECOND, "error"),
+        ("lastError: 5", 0, "unknown"),
+        ("TypeError is what we got", 0, "unknown"),
+        ("TypeErrors: 5", 0, "unknown"),
+        ("INFO ValueError: ignored", 0, "info"),
+    ] {
+        text(line, time, level);
+    }
+}
+
+#[test]
+fn lines_of_apaches_error_log() {
+    for (rest, number) in [
+        (
+            "[core:error] [pid 12:tid 34] [client 192.0.2.7:5] AH1: gone",
+            17,
+        ),
+        ("[mpm_event:notice] [pid 12:tid 34] AH2: ready", 10),
+        ("[ssl:warn] [pid 12] AH3: old", 13),
+        ("[core:crit] [pid 12] AH4: full", 18),
+        ("[:error] [pid 12] said by a script", 17),
+        ("[a b:error] c", 0),
+    ] {
+        let line = format!("[Tue Jan 02 03:04:05.678000 2024] {rest}");
+        with_parsed("auto", &line, |parsed| {
+            assert_eq!(parsed.severity.number(), number, "{line}");
+            assert_eq!(parsed.time_unix_nano, TIME, "{line}");
+        });
+    }
+}
