@@ -319,6 +319,18 @@ impl TailedFile {
         }
     }
 
+    /// The file was rotated: what was no whole line when it was closed may be its last one.
+    pub(super) fn forget_examined(&mut self) {
+        if self.open.is_none() && self.compression.is_none() && !self.is_set_aside {
+            self.examined = self.mark.offset;
+        }
+    }
+
+    /// Whether something behind the mark has been read that is no whole line.
+    pub(super) fn has_rest(&self) -> bool {
+        self.examined() > self.mark.offset
+    }
+
     /// Takes all that the file holds as read.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::Tailer;
+use super::names::has_other_name;
 use crate::receivers::filelog::file::TailedFile;
 use crate::receivers::filelog::identity::FileId;
 
@@ -10,6 +11,7 @@ use crate::receivers::filelog::identity::FileId;
 const OPEN_KEPT: usize = 32;
 /// A file beyond those is closed when it has not grown for this long.
 const IDLE_CLOSE: Duration = Duration::from_secs(2);
+
 impl Tailer {
     pub(super) fn is_full(&self) -> bool {
         !self.share.has_room(self.held_descriptors())
@@ -50,17 +52,26 @@ impl Tailer {
         let surplus = self.open.len().saturating_sub(OPEN_KEPT);
         if surplus > 0 {
             self.close_idle(surplus, |file| {
-                file.failing.is_none() && now.duration_since(file.grown_at) > IDLE_CLOSE
+                let is_idle = now.duration_since(file.grown_at) > IDLE_CLOSE;
+                file.gone_at.is_none() && file.failing.is_none() && is_idle
             });
         }
         self.share.holds(self.held_descriptors());
     }
 
-    /// Makes room for another descriptor: false when every file is in use. Those of first looks go last, of files that
-    /// have a name.
+    /// Makes room for another descriptor: false when every file is in use. Files that no glob finds any more give theirs
+    /// after those that one finds; those of first looks go last, of files that have a name.
     pub(super) fn make_room(&mut self) -> bool {
         let wanted = (self.held_descriptors() / 8).max(1);
-        if self.close_idle(wanted, |_| true) > 0 {
+        // A last line without line feed of a rotated file is about to be taken.
+        let is_named = |file: &TailedFile| !(has_other_name(file) && file.has_rest());
+        let is_ended = |file: &TailedFile| !file.has_rest();
+        let closed = match self.close_idle(wanted, |file| file.gone_at.is_none() && is_named(file))
+        {
+            0 => self.close_idle(wanted, is_ended),
+            closed => closed,
+        };
+        if closed > 0 {
             return true;
         }
         let with_name = self
@@ -73,24 +84,23 @@ impl Tailer {
         forgotten > 0
     }
 
-    /// Closes up to `count` files that qualify, those that have not grown for longest: how many. Files without a name
-    /// are not closed: they could not be found again.
+    /// Closes up to `count` files that qualify, those that have not grown for longest: how many. Deleted files are not
+    /// closed: they could not be found again.
     fn close_idle(&mut self, count: usize, qualifies: impl Fn(&TailedFile) -> bool) -> usize {
         let open = self.open.iter().filter_map(|id| self.files.get(id));
         let mut closable: Vec<(Instant, FileId)> = open
             .filter(|file| {
                 let is_empty = file.open.as_ref().is_some_and(|open| open.lines.is_empty());
                 let is_queued = self.unread.queued.contains(&file.id);
-                is_empty && file.gone_at.is_none() && !is_queued && qualifies(file)
+                is_empty && !is_queued && qualifies(file)
             })
             .map(|file| (file.grown_at, file.id))
             .collect();
         closable.sort_unstable();
-        closable.truncate(count);
-        for (_, id) in &closable {
-            if let Some(file) = self.files.get_mut(id) {
-                file.close();
-                file.is_watched = false;
+        let mut closed = Vec::new();
+        for (_, id) in closable {
+            if closed.len() < count && self.close_if_read(id) {
+                closed.push(id);
             }
         }
         let files = &self.files;
@@ -99,7 +109,21 @@ impl Tailer {
         self.counts
             .open_files
             .set(i64::try_from(self.open.len()).unwrap_or(0));
-        closable.iter().for_each(|(_, id)| self.look_at(*id));
-        closable.len()
+        closed.iter().for_each(|id| self.look_at(*id));
+        closed.len()
+    }
+
+    /// Closes a file, unless it was written to or deleted since the last look: whether it did.
+    fn close_if_read(&mut self, id: FileId) -> bool {
+        self.look_at(id);
+        let Some(file) = self.files.get_mut(&id) else {
+            return false;
+        };
+        if file.open.is_none() || file.is_deleted || self.unread.queued.contains(&id) {
+            return false;
+        }
+        file.close();
+        file.is_watched = false;
+        true
     }
 }

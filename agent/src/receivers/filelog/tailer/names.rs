@@ -50,6 +50,7 @@ impl Tailer {
         for id in changes.vanished {
             if let Some(file) = self.files.get_mut(&id) {
                 file.gone_at = Some(now);
+                file.forget_examined();
                 self.counts.rotations.inc();
                 self.note_rotated(id);
                 self.check_gone(id);
@@ -116,7 +117,9 @@ impl Tailer {
         if !is_other {
             file.path = path;
             if has_other_name(file) {
+                file.forget_examined();
                 self.note_rotated(id);
+                self.look_at(id);
             }
             return;
         }
@@ -132,8 +135,9 @@ impl Tailer {
         };
         if !matches!(file.look(), Ok(Some(_))) {
             // It may only have been renamed: then the search finds its inode.
-            self.give_up(id);
+            return self.give_up(id);
         }
+        self.look_at(id);
     }
 
     /// Follows a file from now on; `gone` tells since when no glob finds it.

@@ -2,6 +2,7 @@
 
 mod asked;
 mod cuts;
+mod descriptors;
 mod failing;
 mod leftovers;
 mod names;
@@ -45,8 +46,17 @@ impl Hand {
     }
 
     fn with_spec(spec: FilelogSpec, resume: Vec<FilePosition>, batch_bytes: usize) -> Self {
+        Self::with_metrics(spec, resume, batch_bytes, AgentMetrics::default())
+    }
+
+    fn with_metrics(
+        spec: FilelogSpec,
+        resume: Vec<FilePosition>,
+        batch_bytes: usize,
+        metrics: AgentMetrics,
+    ) -> Self {
         let runtime = Runtime::new().expect("a runtime");
-        let metrics = Arc::new(AgentMetrics::default());
+        let metrics = Arc::new(metrics);
         let (output, queue) = channel("files", CHANNEL_BYTES, Arc::clone(&metrics));
         let context = ReceiverContext {
             output: output.with_batch_bytes(batch_bytes),
