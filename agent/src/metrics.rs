@@ -25,7 +25,7 @@ use crate::buffer::Amount;
 use crate::kubernetes::KubernetesMetrics;
 use crate::pipeline::signed;
 
-pub(crate) use filelog::{FilelogCounts, FilelogMetrics, UNREADABLE};
+pub(crate) use filelog::{FilelogCounts, FilelogMetrics, UNREAD, UNREADABLE};
 pub(crate) use processors::ProcessorMetrics;
 pub(crate) use scrape::{ScrapeCounts, ScrapeMetrics};
 

@@ -52,6 +52,9 @@ const LINE_TRUNCATED: &str = "line_truncated";
 /// Why bytes of a deleted file were not read although the receiver has not stopped.
 pub(crate) const UNREADABLE: &str = "unreadable";
 
+/// Why bytes of one were not read that was closed when it was deleted.
+pub(crate) const UNREAD: &str = "deleted_unread";
+
 /// The families of all `filelog` receivers, each with the label `receiver`.
 #[derive(Clone, Default)]
 pub(crate) struct FilelogMetrics {
@@ -66,6 +69,7 @@ pub(crate) struct FilelogMetrics {
     truncations: Counters,
     continued: Counters,
     lost_bytes: Counters,
+    missed_files: Counters,
     open_errors: Counters,
     links_refused: Counters,
     files: Gauges,
@@ -90,6 +94,7 @@ pub(crate) struct FilelogCounts {
     pub(crate) continued: Counter,
     pub(crate) open_errors: Counter,
     pub(crate) links_refused: Counter,
+    pub(crate) missed_files: Counter,
     pub(crate) files: Gauge,
     pub(crate) open_files: Gauge,
     receiver: Labels,
@@ -163,17 +168,26 @@ impl FilelogMetrics {
             "Files whose content was read before under another inode: copies and compressed files",
             &self.continued,
         );
-        counter(
-            "lost_bytes",
-            "Bytes of deleted files that were not read",
-            &self.lost_bytes,
-        );
+        self.register_losses(registry);
         registry.register("filelog_files", "Files followed", self.files.clone());
         registry.register_collector(Box::new(ProgressCollector(self.progress.clone())));
         registry.register(
             "filelog_open_files",
             "Files followed that are open",
             self.open_files.clone(),
+        );
+    }
+
+    fn register_losses(&self, registry: &mut Registry) {
+        registry.register(
+            "filelog_lost_bytes",
+            "Bytes of deleted files that were not read",
+            self.lost_bytes.clone(),
+        );
+        registry.register(
+            "filelog_missed_files",
+            "Files that were deleted before they could be opened",
+            self.missed_files.clone(),
         );
     }
 
@@ -191,6 +205,7 @@ impl FilelogMetrics {
             continued: counter(&self.continued),
             open_errors: counter(&self.open_errors),
             links_refused: counter(&self.links_refused),
+            missed_files: counter(&self.missed_files),
             files: self.files.get_or_create(&labels).clone(),
             truncated_lines: counter(&self.truncated_lines),
             open_files: self.open_files.get_or_create(&labels).clone(),

@@ -116,6 +116,18 @@ impl Discovery {
         self.patterns.match_path(path)
     }
 
+    /// Whether the last look has found a file under that name.
+    pub(super) fn names(&self, path: &Path) -> bool {
+        let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+            return false;
+        };
+        (0..self.patterns.include.len()).any(|pattern| {
+            let by_folder = self.listings.get(&(pattern, folder.to_owned()));
+            by_folder.is_some_and(|listing| listing.matched.contains_key(name))
+                || self.listings.contains_key(&(pattern, path.to_owned()))
+        })
+    }
+
     /// Whether an exclusion names `path`.
     pub(super) fn excludes(&self, path: &Path) -> bool {
         self.patterns.excludes(path)

@@ -322,7 +322,7 @@ impl Past {
     }
 
     /// Whether the file it was can be `name` by now: it still leads to it, or rotation makes the one of the other.
-    fn may_be_called(&self, name: &Path) -> bool {
+    pub(super) fn may_be_called(&self, name: &Path) -> bool {
         let path = self.path.as_path();
         let leads_there = || {
             let metadata = std::fs::metadata(path);

@@ -10,6 +10,7 @@ mod descriptors;
 mod failing;
 mod kin;
 mod leftovers;
+mod missed;
 mod names;
 mod pieces;
 mod pods;
@@ -73,6 +74,8 @@ pub(super) struct Tailer {
     share: Share,
     /// How many files have the descriptor of their first look.
     first_looks: usize,
+    /// Those of them that were empty then; the latest last.
+    empty: VecDeque<FileId>,
     live: PrefixIndex,
     /// Plain files of which nothing has been read, by how they began at their first look.
     unread_by_prefix: PrefixIndex,
@@ -80,6 +83,7 @@ pub(super) struct Tailer {
     leftovers: Leftovers,
     copies: copies::Copies,
     lingering: stop::Lingering,
+    missed: missed::Missed,
     /// Folders in which the rest of a file is to be looked for.
     searches: HashSet<PathBuf>,
     unread: Unread,
@@ -209,12 +213,14 @@ impl Tailer {
             open: Vec::new(),
             share: context.metrics.filelog.descriptors.join(),
             first_looks: 0,
+            empty: VecDeque::new(),
             live: PrefixIndex::default(),
             unread_by_prefix: PrefixIndex::default(),
             pasts: Pasts::new(resume),
             leftovers: Leftovers::new(now),
             copies: copies::Copies::default(),
             lingering: stop::Lingering::default(),
+            missed: missed::Missed::default(),
             searches: HashSet::new(),
             unread: Unread::default(),
             pieces: Pieces::default(),
@@ -288,6 +294,7 @@ impl Tailer {
                     .for_each(|batch| self.context.output.not_taken(batch));
             }
         }
+        self.tell_of_all_missed();
         let deleted = self.not_copied(deleted, &copies);
         self.tell_of_gone(&deleted);
         self.tell_of_lost(&deleted);
@@ -300,6 +307,7 @@ impl Tailer {
 
     /// Tells how far the files are read.
     fn report(&mut self, now: Instant) {
+        self.tell_of_missed(now);
         self.has_news |= !self.unread.queued.is_empty();
         // One more report follows the last thing that was read.
         let interval = match self.has_news || self.had_news {
@@ -354,6 +362,7 @@ impl Tailer {
                 }
                 Event::Moved { from, to } => self.moved(&from, to),
                 Event::Written(id) => self.written(id),
+                Event::Missed(path) => self.missed(path),
                 Event::Overflow => {
                     self.discovery.mark_all();
                     self.due.sweep = now;
@@ -444,7 +453,8 @@ impl Tailer {
         };
         self.forget_rotated(&file);
         self.counts.files.dec();
-        self.tell_of_unreadable(&file);
+        self.tell_of_unread(&file);
+        self.miss_unseen(&file);
         self.first_looks -= usize::from(file.first_look.take().is_some());
         self.live.remove(file.prefix(), id);
         self.forget_beginning(&mut file);

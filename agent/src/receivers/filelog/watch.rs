@@ -4,11 +4,14 @@
 //! after which that watch is over. All of it only makes the agent quicker and cheaper: without inotify, or when the
 //! system's limit of watches is reached, sweeps find the same a little later.
 
+mod fleeting;
+
 use std::collections::{HashMap, VecDeque};
 use std::ffi::OsStr;
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,6 +19,7 @@ use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use rustix::io::Errno;
 use tokio::io::unix::AsyncFd;
 
+use self::fleeting::Fleeting;
 use super::identity::FileId;
 
 /// Events read at once take this much room (bytes).
@@ -50,6 +54,8 @@ pub(super) enum Event {
     Folder(PathBuf),
     /// A name was given up for another one.
     Moved { from: PathBuf, to: PathBuf },
+    /// A file came under that name, and was deleted before a search.
+    Missed(PathBuf),
     /// An idle file was written to. Its watch is over.
     Written(FileId),
     /// The kernel had more to tell than it could keep.
@@ -71,6 +77,7 @@ pub(super) struct Watcher {
     /// By device: whether every write to it is told of.
     tells_all: HashMap<u64, bool>,
     moves: Moves,
+    fleeting: Fleeting,
     /// The system's limit was reached; said once.
     is_full: bool,
 }
@@ -137,6 +144,11 @@ impl Watcher {
         let Some(watch) = self.add(path, flags) else {
             return false;
         };
+        // The name may lead to another file by now, which has the watch then.
+        let found = std::fs::metadata(path).map(|found| (found.dev(), found.ino()));
+        if !matches!(found, Ok(found) if found == id) {
+            return false;
+        }
         self.targets.insert(watch, Target::File(id));
         true
     }
@@ -184,6 +196,22 @@ impl Watcher {
         }
     }
 
+    /// A search is over that has `found` new names, and that `knows` these.
+    pub(super) fn searched<'p>(
+        &mut self,
+        found: impl Iterator<Item = &'p Path>,
+        knows: impl Fn(&Path) -> bool,
+    ) {
+        if self.inotify.is_some() {
+            self.fleeting.searched(found, knows);
+        }
+    }
+
+    /// A file of that name was found without a search.
+    pub(super) fn found(&mut self, path: &Path) {
+        self.fleeting.found(path);
+    }
+
     /// Takes what has happened, each fact once.
     pub(super) fn drain(&mut self) -> Vec<Event> {
         let mut events = Vec::new();
@@ -199,6 +227,7 @@ impl Watcher {
                 Err(_nothing_more) => break,
             };
             if event.events().contains(ReadFlags::QUEUE_OVERFLOW) {
+                self.fleeting.forget_all();
                 events.push(Event::Overflow);
                 continue;
             }
@@ -211,6 +240,9 @@ impl Watcher {
                 Some(Target::File(id)) => Event::Written(*id),
                 Some(Target::Folder(folder)) => {
                     let path = name.map(|name| folder.join(name));
+                    let missed = path.as_deref();
+                    let missed = missed.and_then(|path| self.fleeting.note(flags, cookie, path));
+                    events.extend(missed.map(Event::Missed));
                     let moved = path.and_then(|path| self.moves.note(flags, cookie, path));
                     events.extend(moved);
                     Event::Folder(folder.clone())
@@ -229,6 +261,7 @@ impl Watcher {
                 events.push(found);
             }
         }
+        self.fleeting.noted();
         events
     }
 }
@@ -256,10 +289,15 @@ impl Moves {
     }
 }
 
+/// Leads to the file behind a descriptor, whatever its name.
+pub(super) fn path_of_descriptor(file: &std::fs::File) -> PathBuf {
+    use std::os::fd::AsRawFd;
+    PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))
+}
+
 /// The name of the file behind a descriptor, wherever it has been moved to; `None` once it has none.
 pub(super) fn current_name(file: &std::fs::File) -> Option<PathBuf> {
-    use std::os::fd::AsRawFd;
-    let link = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())).ok()?;
+    let link = std::fs::read_link(path_of_descriptor(file)).ok()?;
     let deleted = link.as_os_str().as_bytes().ends_with(b" (deleted)");
     (!deleted && link.is_absolute()).then_some(link)
 }

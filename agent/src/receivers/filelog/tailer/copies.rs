@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::Tailer;
-use crate::receivers::filelog::content;
+use crate::receivers::filelog::content::{self, Compression};
 use crate::receivers::filelog::file::TailedFile;
 use crate::receivers::filelog::identity::{FileId, Mark, TAIL_BYTES};
 use crate::receivers::filelog::pasts::{Candidate, Kinship, Past};
@@ -97,6 +97,15 @@ impl Tailer {
             Ok(matches!(kinship, Kinship::Continues(_)))
         });
         found.is_some_and(|by_globs| by_globs || past.fate.is_stored())
+    }
+
+    /// Whether the globs name a compressed file that is a rotated form of that one.
+    pub(super) fn has_compressed(&self, file: &TailedFile) -> bool {
+        let names: [&Path; 2] = [&file.path, file.origin()];
+        let found = self.find_copy(file.id, names, |(_, opened)| {
+            Ok(Compression::of(opened)?.is_some())
+        });
+        found == Some(true)
     }
 
     /// A copy of a plain file, up to `end` if that is to be compared: whether the globs name it.

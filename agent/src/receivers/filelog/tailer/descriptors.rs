@@ -11,6 +11,8 @@ use crate::receivers::filelog::identity::FileId;
 const OPEN_KEPT: usize = 32;
 /// A file beyond those is closed when it has not grown for this long.
 const IDLE_CLOSE: Duration = Duration::from_secs(2);
+/// Empty files that keep the descriptor of their first look: those that came last.
+const EMPTY_KEPT: usize = 32;
 
 impl Tailer {
     pub(super) fn is_full(&self) -> bool {
@@ -47,6 +49,38 @@ impl Tailer {
         }
     }
 
+    /// A file that is idle costs no descriptor. One that has just come and is empty is about to be written to, and may be
+    /// deleted right after.
+    pub(super) fn rest_first_look(&mut self, id: FileId) {
+        let Some(file) = self.files.get(&id) else {
+            return;
+        };
+        if self.unread.queued.contains(&id) || file.first_look.is_none() {
+            return;
+        }
+        if file.size > 0 {
+            return self.forget_first_look(id);
+        }
+        self.empty.push_back(id);
+        if self.empty.len() > EMPTY_KEPT {
+            self.close_empty();
+        }
+    }
+
+    /// Takes the descriptor of the empty file that came first: whether there was one.
+    fn close_empty(&mut self) -> bool {
+        while let Some(id) = self.empty.pop_front() {
+            self.look_at(id);
+            let file = self.files.get(&id);
+            let is_empty = file.is_some_and(|file| file.first_look.is_some() && file.size == 0);
+            if is_empty && !self.unread.queued.contains(&id) {
+                self.forget_first_look(id);
+                return true;
+            }
+        }
+        false
+    }
+
     /// Closes files that are idle beyond those used last.
     pub(super) fn trim(&mut self, now: Instant) {
         let surplus = self.open.len().saturating_sub(OPEN_KEPT);
@@ -63,6 +97,10 @@ impl Tailer {
     /// after those that one finds; those of first looks go last, of files that have a name.
     pub(super) fn make_room(&mut self) -> bool {
         let wanted = (self.held_descriptors() / 8).max(1);
+        let empty = (0..wanted).take_while(|_| self.close_empty()).count();
+        if empty > 0 {
+            return true;
+        }
         // A last line without line feed of a rotated file is about to be taken.
         let is_named = |file: &TailedFile| !(has_other_name(file) && file.has_rest());
         let is_ended = |file: &TailedFile| !file.has_rest();

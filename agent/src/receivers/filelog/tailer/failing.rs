@@ -21,6 +21,12 @@ impl Tailer {
             trouble => trouble,
         };
         match trouble {
+            Trouble::Gone => {
+                self.first_looks -= usize::from(file.first_look.take().is_some());
+                file.close();
+                let path = file.path.clone();
+                self.look_again_near(&path);
+            }
             // Its descriptor is kept: it may be deleted before the next attempt.
             Trouble::Passing => {
                 // Where a decoder stands after an error nobody knows.
@@ -29,12 +35,15 @@ impl Tailer {
                 }
                 file.failed(Instant::now());
             }
-            Trouble::Gone | Trouble::Damaged => {
+            Trouble::Damaged => {
                 self.first_looks -= usize::from(file.first_look.take().is_some());
                 file.close();
                 file.set_aside();
             }
         }
+        let Some(file) = self.files.get(&id) else {
+            return;
+        };
         if file.open.is_none() {
             self.open.retain(|open| *open != id);
         }

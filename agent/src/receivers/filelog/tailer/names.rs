@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::{Start, Tailer};
 use crate::receivers::filelog::content::{self, Compression};
-use crate::receivers::filelog::discovery::Complaint;
+use crate::receivers::filelog::discovery::{Changes, Complaint};
 use crate::receivers::filelog::file::TailedFile;
 use crate::receivers::filelog::identity::{FileId, Mark};
 use crate::receivers::filelog::pasts::{Past, Pasts};
@@ -27,10 +27,18 @@ pub(super) const CONTAINER_LINKS: &str = "/var/log/containers";
 impl Tailer {
     pub(super) fn sweep(&mut self, now: Instant) {
         let changes = self.discovery.sweep();
+        self.take_in(changes, now);
+    }
+
+    pub(super) fn take_in(&mut self, changes: Changes, now: Instant) {
         let refused = changes.complaints.iter();
         let refused = refused.filter(|complaint| matches!(complaint, Complaint::Link(_)));
         self.counts.links_refused.inc_by(refused.count() as u64);
         changes.complaints.iter().for_each(complain);
+        let found = changes.appeared.iter().chain(&changes.renamed);
+        let found = found.map(|(_, path)| path.as_path());
+        self.watcher
+            .searched(found, |path| self.discovery.names(path));
         self.has_news |= !changes.appeared.is_empty() || !changes.vanished.is_empty();
         for folder in changes.folders_gone {
             self.watcher.forget_folder(&folder);
@@ -102,7 +110,7 @@ impl Tailer {
 
     /// The inode goes by another name.
     fn renamed(&mut self, id: FileId, path: PathBuf, now: Instant) {
-        let Some(file) = self.files.get_mut(&id) else {
+        let Some(mut file) = self.files.remove(&id) else {
             return;
         };
         self.counts.rotations.inc();
@@ -110,22 +118,28 @@ impl Tailer {
             true => None,
             false => open_as(id, &path),
         };
-        let is_other = opened.is_some_and(|opened| {
-            let name = first_name(&self.config, &path);
-            matches!(file.past().is_of(&opened, Path::new(&name)), Ok(false))
-        });
-        if !is_other {
-            file.path = path;
-            if has_other_name(file) {
-                file.forget_examined();
-                self.note_rotated(id);
-                self.look_at(id);
-            }
-            return;
+        let name = first_name(&self.config, &path);
+        let is_other = opened
+            .as_ref()
+            .is_some_and(|opened| matches!(file.past().is_of(opened, Path::new(&name)), Ok(false)));
+        if !take_first_name(&mut file, name) && is_other {
+            // The file is gone, and another one has got its inode.
+            self.files.insert(id, file);
+            self.give_up(id);
+            return self.follow(id, path, None, now);
         }
-        // The file is gone, and another one has got its inode.
-        self.give_up(id);
-        self.follow(id, path, None, now);
+        file.path = path;
+        let is_rotated = has_other_name(&file);
+        if is_rotated {
+            file.forget_examined();
+        }
+        self.keep_first_look(&mut file, opened);
+        self.files.insert(id, file);
+        if is_rotated {
+            self.note_rotated(id);
+        }
+        self.look_at(id);
+        self.rest_first_look(id);
     }
 
     /// A file that was closed and has lost its last known name: when it is nowhere, it is over.
@@ -149,10 +163,14 @@ impl Tailer {
         now: Instant,
     ) {
         if let Some(file) = self.files.get_mut(&id) {
+            take_first_name(file, first_name(&self.config, &path));
             (file.gone_at, file.path) = (gone_at, path);
-            return;
+            return self.look_at(id);
         }
         let opened = open_as(id, &path);
+        if opened.is_none() {
+            self.look_again_near(&path);
+        }
         let name = first_name(&self.config, &path);
         let known = self.past_of(id, opened.as_ref(), Path::new(&name));
         self.followed_again(id);
@@ -201,9 +219,14 @@ impl Tailer {
             self.note_rotated(id);
         }
         self.look_at(id);
-        // One that is idle costs no descriptor.
-        if !self.unread.queued.contains(&id) {
-            self.forget_first_look(id);
+        self.rest_first_look(id);
+    }
+
+    /// The name led nowhere, or elsewhere: the file may have been renamed since it was found.
+    pub(super) fn look_again_near(&mut self, path: &Path) {
+        if let Some(folder) = path.parent() {
+            self.discovery.mark(folder.to_owned());
+            self.due.sweep = Instant::now();
         }
     }
 
@@ -250,6 +273,7 @@ impl Tailer {
             Some(file) => file.path = to,
             None => {
                 let now = Instant::now();
+                self.watcher.found(&to);
                 self.follow(id, to, Some(now), now);
                 // Its records tell the name that it was written under.
                 if let Some(file) = self
@@ -274,6 +298,17 @@ fn first_name(config: &FilelogConfig, path: &Path) -> String {
         .flatten();
     let name = target.as_deref().unwrap_or(path);
     name.to_string_lossy().into_owned()
+}
+
+/// Gives a file its first name anew, if nothing was written under the one it had, and that is none of a rotated file: whether
+/// it did.
+fn take_first_name(file: &mut TailedFile, name: String) -> bool {
+    let is_unwritten = !file.is_known() && file.size == 0;
+    let takes = is_unwritten && !file.past().may_be_called(Path::new(&name));
+    if takes {
+        file.first_name = name;
+    }
+    takes
 }
 
 /// Whether it goes by another name than it was first read under. A runtime's link is none.

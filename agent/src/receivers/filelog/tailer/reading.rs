@@ -8,6 +8,7 @@ use super::{Tailer, UNWATCHED_LOOK_INTERVAL, WATCHED_LOOK_INTERVAL};
 use crate::receivers::filelog::content::{self, Compression};
 use crate::receivers::filelog::file::{TailedFile, Turn};
 use crate::receivers::filelog::identity::FileId;
+use crate::receivers::filelog::watch;
 
 /// Quanta read before the other files are looked at again.
 const TURNS_MAX: usize = 64;
@@ -112,7 +113,12 @@ impl Tailer {
         let Some(file) = self.files.get_mut(&id) else {
             return;
         };
-        if file.open.is_some() || file.is_watched || !self.watcher.watch_file(id, &file.path) {
+        if file.open.is_some() || file.is_watched {
+            return;
+        }
+        let by_descriptor = file.first_look.as_ref().map(watch::path_of_descriptor);
+        let path = by_descriptor.as_deref().unwrap_or(&file.path);
+        if !self.watcher.watch_file(id, path) {
             return;
         }
         file.is_watched = true;

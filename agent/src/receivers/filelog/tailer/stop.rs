@@ -6,7 +6,7 @@ use std::os::unix::fs::{DirEntryExt as _, MetadataExt as _};
 use std::path::Path;
 
 use super::Tailer;
-use crate::metrics::UNREADABLE;
+use crate::metrics::{UNREAD, UNREADABLE};
 use crate::pipeline::FilePosition;
 use crate::receivers::filelog::file::TailedFile;
 use crate::receivers::filelog::identity::FileId;
@@ -118,19 +118,35 @@ impl Tailer {
             .lost(DELETED, lost.iter().map(|(bytes, _)| bytes).sum());
     }
 
-    /// A file is given up: says and counts what could not be read of it, if nobody can open it any more.
-    pub(super) fn tell_of_unreadable(&self, file: &TailedFile) {
-        if file.failing.is_none() || file.copy_of.is_some() {
+    /// A file is given up: says and counts what was not read of it, if nobody can open it any more.
+    pub(super) fn tell_of_unread(&self, file: &TailedFile) {
+        let bytes = lost_bytes(file);
+        // What is read through a descriptor is read to its end, if it can be.
+        let is_read = file.failing.is_none() && file.has_descriptor();
+        if bytes == 0 || file.copy_of.is_some() || is_read {
             return;
         }
-        let bytes = lost_bytes(file);
         let is_gone = match file.has_descriptor() {
             true => file.is_deleted,
             false => is_nowhere(file.id, &file.path),
         };
-        if is_gone && bytes > 0 {
+        if !is_gone {
+            return;
+        }
+        if file.failing.is_some() {
             tracing::warn!(path = %file.path.display(), lost_bytes = bytes, "deleted file could not be read, the rest is lost");
             self.counts.lost(UNREADABLE, bytes);
+        } else if !self.has_rest_elsewhere(file) {
+            tracing::warn!(path = %file.path.display(), lost_bytes = bytes, "file was deleted while it was closed, the rest is lost");
+            self.counts.lost(UNREAD, bytes);
+        }
+    }
+
+    /// Whether a rotated form holds the rest of a closed file, or may: a compressed one of which nothing is known.
+    fn has_rest_elsewhere(&self, file: &TailedFile) -> bool {
+        match file.is_known() {
+            true => self.is_copied(&file.past()),
+            false => self.has_compressed(file),
         }
     }
 }

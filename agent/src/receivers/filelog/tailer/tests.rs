@@ -6,6 +6,7 @@ mod descriptors;
 mod failing;
 mod leftovers;
 mod names;
+mod short_lived;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;

@@ -42,7 +42,7 @@ impl Hand {
         }
     }
 
-    fn metric(&self, line: &str) -> bool {
+    pub(super) fn metric(&self, line: &str) -> bool {
         let text = self.tailer.context.metrics.encode_text();
         text.lines().any(|known| known == line)
     }

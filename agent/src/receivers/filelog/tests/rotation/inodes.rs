@@ -183,6 +183,8 @@ fn services(seen: &[Seen]) -> Vec<(&str, &str)> {
         .collect()
 }
 
+const OTHERS: usize = 40;
+
 #[tokio::test]
 async fn an_empty_file_gives_its_name_and_pod_to_no_other() {
     for way in ["at once", "later", "after a restart"] {
@@ -202,12 +204,16 @@ async fn an_empty_file_gives_its_name_and_pod_to_no_other() {
         running
             .until_metric("vervet_agent_filelog_files{receiver=\"files\"} 1")
             .await;
+        // So many that it does not keep its descriptor: what has one keeps its inode.
+        let others = pods.join("shop_web_uid-others/others");
+        fs::create_dir_all(&others).expect("created");
+        (0..OTHERS).for_each(|other| append(&others.join(format!("{other}.log")), ""));
+        let followed = |files| format!("vervet_agent_filelog_files{{receiver=\"files\"}} {files}");
+        running.until_metric(&followed(OTHERS + 1)).await;
         let inode = inode_of(&log("one"));
         let freed = Freed::of(&log("one"), keep.path());
         if way == "later" {
-            running
-                .until_metric("vervet_agent_filelog_files{receiver=\"files\"} 0")
-                .await;
+            running.until_metric(&followed(OTHERS)).await;
         }
         if way == "after a restart" {
             let (_, positions) = running.stop().await;
