@@ -128,6 +128,21 @@ impl Discovery {
         })
     }
 
+    /// Whether an open file lies where links may lead.
+    pub(super) fn may_read(&self, opened: &fs::File) -> bool {
+        self.patterns.may_read(opened)
+    }
+
+    /// What `path` led to when it was opened may not be read: whether nothing was said of it yet.
+    pub(super) fn refuse(&mut self, path: &Path) -> bool {
+        self.complained.len() < COMPLAINTS_MAX && self.complained.insert(path.to_owned())
+    }
+
+    /// Whether what `path` leads to, or led to, is not read.
+    pub(super) fn has_refused(&self, path: &Path) -> bool {
+        self.complained.contains(path)
+    }
+
     /// Whether an exclusion names `path`.
     pub(super) fn excludes(&self, path: &Path) -> bool {
         self.patterns.excludes(path)
@@ -337,10 +352,15 @@ impl Look<'_> {
         let metadata = fs::metadata(path).ok()?;
         if metadata.is_file() {
             let id = (metadata.dev(), metadata.ino());
-            if known == Some(id) || self.discovery.patterns.may_lead(path) {
+            if known == Some(id) {
                 return Some(id);
             }
-            self.complain(path, Complaint::Link);
+            match self.discovery.patterns.may_lead(path) {
+                Some(true) => return Some(id),
+                Some(false) => self.complain(path, Complaint::Link),
+                // It was renamed or switched meanwhile.
+                None => {}
+            }
         } else if !metadata.is_dir() {
             self.complain(path, Complaint::NotRegular);
         }
@@ -349,8 +369,7 @@ impl Look<'_> {
 
     /// Once for a path.
     fn complain(&mut self, path: &Path, complaint: fn(PathBuf) -> Complaint) {
-        let complained = &mut self.discovery.complained;
-        if complained.len() < COMPLAINTS_MAX && complained.insert(path.to_owned()) {
+        if self.discovery.refuse(path) {
             self.changes.complaints.push(complaint(path.to_owned()));
         }
     }

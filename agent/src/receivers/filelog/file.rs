@@ -52,7 +52,7 @@ pub(super) struct TailedFile {
     /// The kernel tells when it is written to.
     pub(super) is_watched: bool,
     /// It is not to be read, or could not be, for a reason that may pass.
-    is_set_aside: bool,
+    pub(super) is_set_aside: bool,
     /// It could not be read for a reason that may pass.
     pub(super) failing: Option<Failing>,
     /// Size on disk of a compressed file that has been read to its end.

@@ -12,6 +12,7 @@ mod kin;
 mod leftovers;
 mod missed;
 mod names;
+mod opening;
 mod pieces;
 mod pods;
 mod reading;

@@ -295,11 +295,18 @@ pub(super) fn path_of_descriptor(file: &std::fs::File) -> PathBuf {
     PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))
 }
 
+/// Where the file behind a descriptor is, wherever it has been moved to, without a link on the way. Of one that is deleted
+/// where it was, with a note behind the name.
+pub(super) fn place(file: &std::fs::File) -> Option<PathBuf> {
+    let link = std::fs::read_link(path_of_descriptor(file)).ok()?;
+    link.is_absolute().then_some(link)
+}
+
 /// The name of the file behind a descriptor, wherever it has been moved to; `None` once it has none.
 pub(super) fn current_name(file: &std::fs::File) -> Option<PathBuf> {
-    let link = std::fs::read_link(path_of_descriptor(file)).ok()?;
-    let deleted = link.as_os_str().as_bytes().ends_with(b" (deleted)");
-    (!deleted && link.is_absolute()).then_some(link)
+    let place = place(file)?;
+    let deleted = place.as_os_str().as_bytes().ends_with(b" (deleted)");
+    (!deleted).then_some(place)
 }
 
 #[cfg(test)]

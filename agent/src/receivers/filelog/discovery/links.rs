@@ -4,9 +4,11 @@
 //! when its target lies below a folder of the globs themselves, or one that the configuration names. Links in the part
 //! of a glob before its first wildcard are the configuration's own.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use super::patterns::{Part, Pattern};
+use crate::receivers::filelog::watch;
 
 /// Where logs of the system lie; a glob below it may be led to these.
 const SYSTEM_LOGS: &str = "/var/log";
@@ -45,15 +47,26 @@ impl LinkRoots {
         self.own.iter().chain(&self.others).map(PathBuf::as_path)
     }
 
-    /// Whether what `path` leads to lies below one of the roots, which may themselves be links.
-    pub(super) fn allow(&self, path: &Path) -> bool {
-        let Ok(target) = std::fs::canonicalize(path) else {
-            return false;
-        };
-        let roots = self.own.iter().chain(&self.others);
-        roots
-            .filter_map(|root| std::fs::canonicalize(root).ok())
-            .any(|root| target.starts_with(root))
+    /// Whether what `path` leads to lies below one of the roots; `None` when it leads nowhere. Another moment it may lead
+    /// elsewhere: see [`LinkRoots::hold`].
+    pub(super) fn allow(&self, path: &Path) -> Option<bool> {
+        let target = std::fs::canonicalize(path).ok()?;
+        Some(self.are_above(&target))
+    }
+
+    /// Whether an open file lies below one of the roots, whatever its name leads to by now.
+    pub(super) fn hold(&self, opened: &File) -> bool {
+        watch::place(opened).is_some_and(|place| self.are_above(&place))
+    }
+
+    /// Whether one of the roots, which may themselves be links, is above a place without links.
+    fn are_above(&self, place: &Path) -> bool {
+        // Such a place below a root's own name shows that no link is in that name.
+        self.folders().any(|root| place.starts_with(root))
+            || self
+                .folders()
+                .filter_map(|root| std::fs::canonicalize(root).ok())
+                .any(|root| place.starts_with(root))
     }
 }
 

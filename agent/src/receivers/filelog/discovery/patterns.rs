@@ -1,6 +1,7 @@
 //! Globs, taken apart at their slashes.
 
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
@@ -71,9 +72,15 @@ impl Patterns {
         Ok(self)
     }
 
-    /// Whether the file that `path` leads to may be read: it lies where a link may lead, or no link is on the way.
-    pub(super) fn may_lead(&self, path: &Path) -> bool {
+    /// Whether the file that `path` leads to may be read: it lies where a link may lead, or no link is on the way. `None`
+    /// when it leads nowhere.
+    pub(in crate::receivers::filelog) fn may_lead(&self, path: &Path) -> Option<bool> {
         self.links.allow(path)
+    }
+
+    /// Whether an open file lies where a link may lead.
+    pub(super) fn may_read(&self, opened: &File) -> bool {
+        self.links.hold(opened)
     }
 
     /// Why a file that globs name is not read, as it is on this machine; `None` when it is, or is not there.
@@ -82,7 +89,7 @@ impl Patterns {
         if !metadata.is_file() {
             return Some("it is no regular file".to_owned());
         }
-        if self.may_lead(path) {
+        if self.may_lead(path) != Some(false) {
             return None;
         }
         let target = std::fs::canonicalize(path).ok()?;

@@ -21,7 +21,8 @@ pub(super) struct Missed {
 impl Tailer {
     /// A file came under that name and is gone.
     pub(super) fn missed(&mut self, path: PathBuf) {
-        if self.discovery.wants(&path) {
+        // What is refused under a name is nobody's loss.
+        if self.discovery.wants(&path) && !self.discovery.has_refused(&path) {
             self.counts.missed_files.inc();
             self.missed.files += 1;
             self.missed.last = path;

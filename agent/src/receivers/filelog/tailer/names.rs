@@ -4,8 +4,9 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use super::opening::NotOpened;
 use super::{Start, Tailer};
-use crate::receivers::filelog::content::{self, Compression};
+use crate::receivers::filelog::content::Compression;
 use crate::receivers::filelog::discovery::{Changes, Complaint};
 use crate::receivers::filelog::file::TailedFile;
 use crate::receivers::filelog::identity::{FileId, Mark};
@@ -111,12 +112,13 @@ impl Tailer {
     /// The inode goes by another name.
     fn renamed(&mut self, id: FileId, path: PathBuf, now: Instant) {
         let Some(mut file) = self.files.remove(&id) else {
-            return;
+            // What it was called before may not be read.
+            return self.follow(id, path, None, now);
         };
         self.counts.rotations.inc();
         let opened = match file.has_descriptor() {
             true => None,
-            false => open_as(id, &path),
+            false => self.open_as(id, &path, false).ok(),
         };
         let name = first_name(&self.config, &path);
         let is_other = opened
@@ -167,10 +169,14 @@ impl Tailer {
             (file.gone_at, file.path) = (gone_at, path);
             return self.look_at(id);
         }
-        let opened = open_as(id, &path);
-        if opened.is_none() {
-            self.look_again_near(&path);
-        }
+        let opened = match self.open_as(id, &path, gone_at.is_some()) {
+            Ok(opened) => Some(opened),
+            Err(NotOpened::Refused) => return,
+            Err(NotOpened::Another) => {
+                self.look_again_near(&path);
+                None
+            }
+        };
         let name = first_name(&self.config, &path);
         let known = self.past_of(id, opened.as_ref(), Path::new(&name));
         self.followed_again(id);
@@ -316,15 +322,7 @@ pub(super) fn has_other_name(file: &TailedFile) -> bool {
     file.path.as_os_str() != file.first_name.as_str() && !file.path.starts_with(CONTAINER_LINKS)
 }
 
-/// The file at `path`, if it is that one and can be opened.
-fn open_as(id: FileId, path: &Path) -> Option<File> {
-    use std::os::unix::fs::MetadataExt;
-    let opened = content::open(path).ok()?;
-    let metadata = opened.metadata().ok()?;
-    ((metadata.dev(), metadata.ino()) == id).then_some(opened)
-}
-
-fn complain(complaint: &Complaint) {
+pub(super) fn complain(complaint: &Complaint) {
     match complaint {
         Complaint::NotRegular(path) => {
             tracing::warn!(path = %path.display(), "not a regular file, it is not read");

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::names::has_other_name;
 use super::{Tailer, UNWATCHED_LOOK_INTERVAL, WATCHED_LOOK_INTERVAL};
-use crate::receivers::filelog::content::{self, Compression};
+use crate::receivers::filelog::content::Compression;
 use crate::receivers::filelog::file::{TailedFile, Turn};
 use crate::receivers::filelog::identity::FileId;
 use crate::receivers::filelog::watch;
@@ -291,7 +291,7 @@ impl Tailer {
                 self.is_crowded = true;
                 return Ok(false);
             }
-            None => content::open(&file.path)?,
+            None => self.open_followed(&file.path, file.gone_at.is_some())?,
         };
         match self.get_ready(file, &opened) {
             Ok(Ready::Now) => {}

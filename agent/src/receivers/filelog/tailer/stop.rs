@@ -123,7 +123,10 @@ impl Tailer {
         let bytes = lost_bytes(file);
         // What is read through a descriptor is read to its end, if it can be.
         let is_read = file.failing.is_none() && file.has_descriptor();
-        if bytes == 0 || file.copy_of.is_some() || is_read {
+        // What was refused under its name may be there still, elsewhere.
+        let is_refused = file.is_set_aside || self.discovery.has_refused(&file.path);
+        let is_wanted = file.copy_of.is_none() && !is_refused;
+        if bytes == 0 || is_read || !is_wanted {
             return;
         }
         let is_gone = match file.has_descriptor() {

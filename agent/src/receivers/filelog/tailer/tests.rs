@@ -5,6 +5,7 @@ mod cuts;
 mod descriptors;
 mod failing;
 mod leftovers;
+mod links;
 mod names;
 mod short_lived;
 

@@ -47,6 +47,11 @@ impl Hand {
         text.lines().any(|known| known == line)
     }
 
+    pub(super) fn metric_begins(&self, with: &str) -> bool {
+        let text = self.tailer.context.metrics.encode_text();
+        text.lines().any(|known| known.starts_with(with))
+    }
+
     fn open_errors(&self) -> u64 {
         self.tailer.counts.open_errors.get()
     }
