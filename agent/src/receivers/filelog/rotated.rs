@@ -43,22 +43,39 @@ pub(super) fn is_copy_of(candidate: &Path, original: &Path) -> bool {
 /// Where the file can be that `candidate` is a copy of.
 pub(super) fn originals(candidate: &Path) -> impl Iterator<Item = PathBuf> {
     let name = candidate.file_name().map(|name| name.to_string_lossy());
-    let names = name.map(|name| origins(&name)).unwrap_or_default();
+    let names = name.map(|name| either_way(&name, origins));
+    let names = names.unwrap_or_default();
     names.into_iter().map(|name| candidate.with_file_name(name))
 }
 
 /// The names a file can have had before something was added to their end.
 pub(super) fn origins_behind(path: &Path) -> Vec<String> {
     let name = path.file_name().map(|name| name.to_string_lossy());
-    let mut origins = name.map(|name| origins_by_end(&name)).unwrap_or_default();
+    let origins = name.map(|name| either_way(&name, origins_by_end));
+    let mut origins = origins.unwrap_or_default();
     // `worker-1` is no form of `worker`.
     origins.retain(|origin| origin.contains('.'));
     origins
 }
 
-/// The names of two different files in one folder.
+/// A name without the dot that hides a file, as programs do while they write it.
+fn shown(name: &str) -> &str {
+    let shown = name.strip_prefix('.');
+    shown.filter(|shown| !shown.is_empty()).unwrap_or(name)
+}
+
+/// The origins of a name and, where it is hidden, of the name it will have.
+fn either_way(name: &str, origins: impl Fn(&str) -> Vec<String>) -> Vec<String> {
+    let mut all = origins(name);
+    if shown(name) != name {
+        all.extend(origins(shown(name)));
+    }
+    all
+}
+
+/// The names of two different files in one folder, hidden or not.
 fn names(candidate: &Path, original: &Path) -> Option<(String, String)> {
-    let name = |path: &Path| Some(path.file_name()?.to_string_lossy().into_owned());
+    let name = |path: &Path| Some(shown(&path.file_name()?.to_string_lossy()).to_owned());
     (candidate != original && candidate.parent() == original.parent())
         .then(|| Some((name(candidate)?, name(original)?)))?
 }
@@ -161,6 +178,7 @@ mod tests {
             "app.log.1.tmp",
             "app.log~",
             "app.log.20261127-203000.gz.tmp",
+            ".app.log.1.gz.tmp",
         ] {
             check(rotated, "app.log", true, true);
             check("app.log", rotated, false, false);
@@ -168,12 +186,15 @@ mod tests {
         for (candidate, original) in [
             ("app.log.2.gz", "app.log.1"),
             ("app.log.2", "app.log.1"),
+            ("app.log.1.gz", ".app.log.1.gz.tmp"),
+            (".app.log.1", ".app.log"),
             ("app.log-20261128.gz", "app.log.1"),
             ("app.log.20261127-203000.tmp", "app.log.20261127-203000"),
         ] {
             check(candidate, original, true, true);
         }
         check("worker-2", "worker-1", true, false);
+        check(".app.log", "app.log", false, false);
         check("1.log", "log", false, false);
         check("2.log", "1.log", false, false);
         check("2026-11-28.log", "2026-11-27.log", true, false);
