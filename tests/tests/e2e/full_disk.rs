@@ -4,17 +4,18 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use rand::distr::{Alphanumeric, SampleString as _};
+
+use vervet_tests::Tmpfs;
 
 use crate::harness::{
     Api, Collector, CollectorOptions, Record, eventually, log_request, now_nanos, say, skip, turn,
 };
 
-const DISK_MEBIBYTES: u64 = 96;
+const DISK_MEBIBYTES: u32 = 96;
 /// What the ballast leaves for the collector.
 const ROOM_BYTES: u64 = 12 << 20;
 const RECORDS_PER_REQUEST: u64 = 100;
@@ -28,7 +29,7 @@ async fn full_disk_refuses_and_recovers_without_loss() {
     const NAME: &str = "full_disk_refuses_and_recovers_without_loss";
     let _turn = turn().await;
     let dir = tempfile::tempdir().unwrap();
-    let disk = match Tmpfs::mount(&dir.path().join("data")) {
+    let disk = match Tmpfs::mount(&dir.path().join("data"), DISK_MEBIBYTES) {
         Ok(disk) => disk,
         Err(reason) => return skip(NAME, &reason),
     };
@@ -49,7 +50,7 @@ async fn full_disk_refuses_and_recovers_without_loss() {
             "before the disk is full"
         );
     }
-    let ballast = disk.fill(ROOM_BYTES);
+    let ballast = fill(&disk, ROOM_BYTES);
     let refused = sender
         .send_until(&collector.api, |status| status != 200)
         .await;
@@ -138,44 +139,15 @@ impl Sender {
     }
 }
 
-/// A small file system of its own, unmounted when dropped.
-struct Tmpfs(PathBuf);
-
-impl Tmpfs {
-    fn mount(path: &Path) -> Result<Self, String> {
-        std::fs::create_dir(path).unwrap();
-        let size = format!("size={DISK_MEBIBYTES}m");
-        let output = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &size, "none"])
-            .arg(path)
-            .output()
-            .map_err(|error| format!("mount: {error}"))?;
-        if !output.status.success() {
-            let reason = String::from_utf8_lossy(&output.stderr);
-            return Err(format!("a tmpfs cannot be mounted: {}", reason.trim()));
-        }
-        Ok(Self(path.to_owned()))
+/// Writes a file that leaves `room` bytes.
+fn fill(disk: &Tmpfs, room: u64) -> PathBuf {
+    let stats = rustix::fs::statvfs(disk.path()).unwrap();
+    let free = stats.f_bavail * stats.f_frsize;
+    let path = disk.path().join("ballast");
+    let mut file = File::create(&path).unwrap();
+    let zeros = vec![0; 1 << 20];
+    for _mebibyte in 0..free.saturating_sub(room) >> 20 {
+        file.write_all(&zeros).unwrap();
     }
-
-    /// Writes a file that leaves `room` bytes.
-    fn fill(&self, room: u64) -> PathBuf {
-        let stats = rustix::fs::statvfs(&self.0).unwrap();
-        let free = stats.f_bavail * stats.f_frsize;
-        let path = self.0.join("ballast");
-        let mut file = File::create(&path).unwrap();
-        let zeros = vec![0; 1 << 20];
-        for _mebibyte in 0..free.saturating_sub(room) >> 20 {
-            file.write_all(&zeros).unwrap();
-        }
-        path
-    }
-}
-
-impl Drop for Tmpfs {
-    fn drop(&mut self) {
-        let unmounted = Command::new("umount").arg("-l").arg(&self.0).status();
-        if !unmounted.is_ok_and(|status| status.success()) {
-            say(&format!("{} could not be unmounted", self.0.display()));
-        }
-    }
+    path
 }

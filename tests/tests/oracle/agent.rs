@@ -12,11 +12,14 @@ use rustix::process::Signal;
 use serde_json::Value;
 use vervet_tests::{Program, binary, books};
 
+use crate::setup::Setup;
+
 const START_WITHIN: Duration = Duration::from_secs(60);
 
 pub(crate) struct Agent {
     config: PathBuf,
     user: Option<u32>,
+    descriptors: Option<u32>,
     running: Mutex<Option<Running>>,
     killed: Condvar,
     kills: AtomicU32,
@@ -29,17 +32,23 @@ struct Running {
 }
 
 impl Agent {
-    /// Not started yet. As `user`, when one is given.
-    pub(crate) fn new(dir: &Path, yaml: &str, user: Option<u32>) -> Self {
-        let config = dir.join("agent.yaml");
-        std::fs::write(&config, yaml).unwrap();
+    /// Not started yet, and not yet configured.
+    pub(crate) fn new(dir: &Path, setup: &Setup) -> Self {
         Self {
-            config,
-            user,
+            config: dir.join("agent.yaml"),
+            user: setup.user,
+            descriptors: setup.descriptors,
             running: Mutex::new(None),
             killed: Condvar::new(),
             kills: AtomicU32::new(0),
         }
+    }
+
+    /// Writes what it reads at its next start or reload, in one step: it may be reading.
+    pub(crate) fn configure(&self, yaml: &str) {
+        let written = self.config.with_extension("new");
+        std::fs::write(&written, yaml).unwrap();
+        std::fs::rename(written, &self.config).unwrap();
     }
 
     /// Starts it and waits until it runs.
@@ -57,7 +66,7 @@ impl Agent {
 
     /// Starts it and does not wait.
     pub(crate) fn spawn(&self) {
-        let mut command = Command::new(self.program());
+        let mut command = self.command();
         command.arg("run").arg("--config").arg(&self.config);
         if let Some(user) = self.user {
             command.uid(user);
@@ -68,6 +77,17 @@ impl Agent {
             admin: None,
         });
         assert!(before.is_none(), "the agent runs already");
+    }
+
+    fn command(&self) -> Command {
+        let Some(descriptors) = self.descriptors else {
+            return Command::new(self.program());
+        };
+        // The shell becomes the program.
+        let mut command = Command::new("sh");
+        let limited = format!("ulimit -n {descriptors} && exec \"$0\" \"$@\"");
+        command.arg("-c").arg(limited).arg(self.program());
+        command
     }
 
     /// The program; for another user a copy, as the folder it was built in may be closed to others.
@@ -131,7 +151,7 @@ impl Agent {
         );
     }
 
-    /// SIGHUP: it reads its configuration, which is as before.
+    /// SIGHUP: it reads its configuration.
     pub(crate) fn reload(&self) {
         if let Some(running) = self.running.lock().as_ref() {
             running.program.send(Signal::HUP);

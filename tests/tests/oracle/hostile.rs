@@ -12,10 +12,12 @@ use rand::Rng as _;
 use rand::seq::SliceRandom as _;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
+use crate::judgement::Notes;
 use crate::ledger::Written;
 use crate::line;
 use crate::scenario::scale;
-use crate::site::{Notes, Setup, Site, wait_until};
+use crate::setup::Setup;
+use crate::site::{Site, wait_until};
 
 /// `nobody`, who may read only what everybody may.
 const NOBODY: u32 = 65_534;
@@ -23,7 +25,7 @@ const NOTICED_WITHIN: Duration = Duration::from_secs(30);
 
 impl Site {
     /// Kills the agent after up to that many milliseconds and starts it again.
-    fn kill_within(&self, millis: u64) {
+    pub(crate) fn kill_within(&self, millis: u64) {
         let pause = Duration::from_millis(rand::rng().random_range(0..millis));
         self.agent.wait_for_kill(pause);
         self.agent.kill();

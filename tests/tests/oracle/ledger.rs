@@ -12,14 +12,19 @@ use vervet_wire::otlp::{Value, for_each_log};
 use vervet_wire::{Accepted, OtlpRequest, Refusal};
 
 use crate::line::{self, Line, Text};
+use crate::shape::{Part, Shape};
 
 /// Texts kept that are no line.
 const FOREIGN_MAX: usize = 1_000;
 /// Examples kept of each kind of finding.
 const EXAMPLES_MAX: usize = 8;
 
-#[derive(Debug, Default)]
-pub(crate) struct Ledger(Mutex<Pages>);
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    /// How lines stand in the bodies of records.
+    shape: Shape,
+    pages: Mutex<Pages>,
+}
 
 #[derive(Debug, Default)]
 struct Pages {
@@ -31,6 +36,10 @@ struct Pages {
     requests: u64,
     repeats: u64,
     records: u64,
+    /// Lines beside the first of their record.
+    joined: u64,
+    /// Records that begin within a trace.
+    halves: u64,
     /// Texts that are no line, the first [`FOREIGN_MAX`].
     foreign: Vec<String>,
     foreign_count: u64,
@@ -77,6 +86,10 @@ pub(crate) struct Verdict {
     pub(crate) late: u64,
     /// Records taken, all kinds.
     pub(crate) records: u64,
+    /// Lines beside the first of their record.
+    pub(crate) joined: u64,
+    /// Records that begin within a trace.
+    pub(crate) halves: u64,
     pub(crate) requests: u64,
     pub(crate) repeats: u64,
 }
@@ -85,6 +98,8 @@ pub(crate) struct Verdict {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Written {
     pub(crate) writer: usize,
+    /// Which of the receivers reads them.
+    pub(crate) receiver: usize,
     /// The first number of each generation.
     pub(crate) generations: Vec<u64>,
     pub(crate) lines: u64,
@@ -145,9 +160,16 @@ fn index(number: u64) -> usize {
 }
 
 impl Ledger {
+    pub(crate) fn new(shape: Shape) -> Self {
+        Self {
+            shape,
+            pages: Mutex::default(),
+        }
+    }
+
     /// Takes a request as a collector does.
     pub(crate) fn take(&self, request: &OtlpRequest) -> Result<Accepted, Refusal> {
-        let mut pages = self.0.lock();
+        let mut pages = self.pages.lock();
         pages.requests += 1;
         if let Some(source) = &request.source {
             let signal = request.signal as u8;
@@ -172,7 +194,7 @@ impl Ledger {
             );
             for_each_log(&request.body, |_resource, _scope, record| {
                 place.1 += 1;
-                pages.count(&record.body, place);
+                pages.count(self.shape, &record.body, place);
             })
             .map_err(|error| Refusal::Invalid(error.to_string()))?;
         }
@@ -181,14 +203,14 @@ impl Ledger {
 
     /// Whether a line of that file has come.
     pub(crate) fn knows(&self, writer: usize, generation: u32) -> bool {
-        let pages = self.0.lock();
+        let pages = self.pages.lock();
         let page = pages.writers.get(writer);
         page.is_some_and(|page| page.generations.contains_key(&generation))
     }
 
     /// Whether all of a writer's lines before that one have come.
     pub(crate) fn has_all_below(&self, writer: usize, number: u64) -> bool {
-        let pages = self.0.lock();
+        let pages = self.pages.lock();
         let below = usize::try_from(number).unwrap();
         let times = pages
             .writers
@@ -199,7 +221,7 @@ impl Ledger {
 
     /// Whether everything has come that must not be lost.
     pub(crate) fn has_all(&self, written: &[Written]) -> bool {
-        let pages = self.0.lock();
+        let pages = self.pages.lock();
         written.iter().all(|written| {
             let page = pages.writers.get(written.writer);
             let times = page.map_or(&[][..], |page| &page.times);
@@ -224,15 +246,17 @@ impl Ledger {
     }
 
     pub(crate) fn records(&self) -> u64 {
-        self.0.lock().records
+        self.pages.lock().records
     }
 
     pub(crate) fn verdict(&self, written: &[Written]) -> Verdict {
-        let pages = self.0.lock();
+        let pages = self.pages.lock();
         let mut verdict = Verdict {
             late: pages.late,
             changed_repeats: pages.changed_repeats.clone(),
             records: pages.records,
+            joined: pages.joined,
+            halves: pages.halves,
             requests: pages.requests,
             repeats: pages.repeats,
             ..Verdict::default()
@@ -269,9 +293,17 @@ impl Ledger {
 }
 
 impl Pages {
-    fn count(&mut self, body: &Value<'_>, place: Place) {
+    fn count(&mut self, shape: Shape, body: &Value<'_>, place: Place) {
         self.records += 1;
-        let text = body.as_str().unwrap_or_default();
+        let lines = shape.lines_of(body.as_str().unwrap_or_default());
+        self.joined += lines.len() as u64 - 1;
+        self.halves += u64::from(matches!(lines.first(), Some((Part::Frame, _))));
+        for (_, text) in lines {
+            self.count_text(text, place);
+        }
+    }
+
+    fn count_text(&mut self, text: &str, place: Place) {
         match line::read(text) {
             Text::Line(line) => self.count_line(line, place),
             Text::Header(writer) => *self.headers.entry(writer).or_default() += 1,

@@ -12,11 +12,18 @@
 )]
 
 mod agent;
+mod changes;
 mod collector;
 mod hostile;
+mod judgement;
 mod ledger;
 mod line;
+mod records;
+mod reloads;
+mod scarce;
 mod scenario;
+mod setup;
+mod shape;
 mod site;
 mod table;
 mod writer;

@@ -1,29 +1,10 @@
 //! The scenarios.
 
-use std::time::Duration;
-
 use vervet_tests::proxy::Mode;
 
-use crate::scenario::Scenario;
-use crate::writer::{Codec, Gate, Rotation, Shape};
-
-const fn millis(millis: u64) -> Duration {
-    Duration::from_millis(millis)
-}
-
-/// Everything a network does to a connection.
-const BAD_NETWORK: &[Mode] = &[
-    Mode::Pass,
-    Mode::ResetAfter(40_000),
-    Mode::Stall,
-    Mode::Pass,
-    Mode::StallAnswers,
-    Mode::Throttle(100_000),
-    Mode::HalfClose,
-    Mode::Pass,
-    Mode::Refuse,
-    Mode::ResetAfter(1_000),
-];
+use crate::scenario::{BAD_NETWORK, Scenario, millis};
+use crate::shape::Shape;
+use crate::writer::{Codec, Gate, Rotation};
 
 #[test]
 fn rename_and_kill() {
@@ -105,6 +86,19 @@ fn numbered_shift() {
         rotation_interval: millis(300),
         kills: 2,
         kills_at_rotation: true,
+        network: BAD_NETWORK,
+        ..Scenario::CALM
+    }
+    .run();
+}
+
+#[test]
+fn files_that_live_for_a_moment() {
+    Scenario {
+        name: "short-lived",
+        rotation: Rotation::ShiftAtOnce { kept: 10 },
+        rotation_interval: millis(50),
+        lines_per_second: 200,
         network: BAD_NETWORK,
         ..Scenario::CALM
     }

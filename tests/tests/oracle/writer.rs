@@ -16,11 +16,13 @@ use crate::agent::Agent;
 use crate::ledger::{Ledger, Written};
 use crate::line::{self, Line};
 use crate::scenario::Scenario;
+use crate::shape::mixed;
 use crate::site::wait_until;
 
 pub(crate) use rotation::{Codec, Rotation};
 
 const PORTION_INTERVAL: Duration = Duration::from_millis(10);
+const PORTIONS_PER_SECOND: u32 = 100;
 /// Of so many portions one is written in two pieces with a pause between.
 const TORN_EVERY: u32 = 4;
 const TORN_PAUSE_MILLIS_MAX: u64 = 40;
@@ -28,8 +30,6 @@ const TORN_PAUSE_MILLIS_MAX: u64 = 40;
 const BURST_LINES: u32 = 400;
 const BURST_EVERY: u32 = 3;
 const GATE_WITHIN: Duration = Duration::from_secs(120);
-/// Container runtimes cut lines into pieces of this size; short here, so that it happens often.
-const CRI_PIECE_BYTES: usize = 300;
 
 /// What must have arrived before a file is rotated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,17 +43,11 @@ pub(crate) enum Gate {
     Delivered,
 }
 
-/// How lines stand in the file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Shape {
-    Plain,
-    /// As container runtimes write them; long ones in pieces.
-    Cri,
-}
-
 /// What a writer shares with the rest of the run.
 #[derive(Clone)]
 pub(crate) struct Stage {
+    /// Which of the receivers reads the files.
+    pub(crate) receiver: usize,
     pub(crate) dir: PathBuf,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) agent: Arc<Agent>,
@@ -68,6 +62,8 @@ pub(crate) struct Writer {
     path: PathBuf,
     handle: File,
     generation: u32,
+    /// What is left of lines that were begun in the file before.
+    begun: Vec<Vec<u8>>,
     /// The file before, while lines still go there.
     late: Option<Late>,
     written: Vec<Written>,
@@ -92,34 +88,6 @@ pub(crate) struct Ended {
     pub(crate) reused_inodes: u32,
 }
 
-impl Shape {
-    pub(crate) fn format(self) -> &'static str {
-        match self {
-            Self::Plain => "plain, multiline: none",
-            Self::Cri => "cri, multiline: none",
-        }
-    }
-
-    /// A line as it stands in the file, line feed included.
-    pub(crate) fn encode(self, text: &str, writer: usize) -> Vec<u8> {
-        if self == Self::Plain {
-            return [text.as_bytes(), b"\n"].concat();
-        }
-        let stream = ["stdout", "stderr"][writer % 2];
-        let pieces = text.as_bytes().chunks(CRI_PIECE_BYTES).count();
-        let mut out = Vec::with_capacity(text.len() + 64 * pieces);
-        for (index, piece) in text.as_bytes().chunks(CRI_PIECE_BYTES).enumerate() {
-            let tag = if index + 1 == pieces { "F" } else { "P" };
-            out.extend_from_slice(
-                format!("2026-01-02T03:04:05.{index:09}Z {stream} {tag} ").as_bytes(),
-            );
-            out.extend_from_slice(piece);
-            out.push(b'\n');
-        }
-        out
-    }
-}
-
 impl Stage {
     /// A moment at which the agent may be killed.
     fn moment(&self, scenario: &Scenario) {
@@ -139,6 +107,7 @@ impl Writer {
         let handle = scenario.rotation.create_first(&path);
         let writers = (0..scenario.writers_per_file).map(|index| Written {
             writer: file * scenario.writers_per_file + index,
+            receiver: stage.receiver,
             ..Written::default()
         });
         let mut writer = Self {
@@ -149,6 +118,7 @@ impl Writer {
             path,
             handle,
             generation: 0,
+            begun: Vec::new(),
             late: None,
             rotations: 0,
             rotated_at: Instant::now(),
@@ -162,10 +132,8 @@ impl Writer {
     /// Until told to stop.
     pub(crate) fn run(mut self) -> Ended {
         let mut next = Instant::now();
-        let average = (self.scenario.lines_per_second / 100).max(1);
         while !self.stage.stopped() {
-            let lines = rand::rng().random_range(1..=2 * average);
-            self.write_lines(lines);
+            self.write_lines(self.lines_due());
             self.write_late();
             let due = self.rotated_at.elapsed() > self.scenario.rotation_interval;
             if due && self.scenario.rotation != Rotation::None && self.gate_opens() {
@@ -186,13 +154,24 @@ impl Writer {
         }
     }
 
+    /// How many lines a portion has.
+    fn lines_due(&self) -> u32 {
+        let mut rng = rand::rng();
+        match self.scenario.lines_per_second / PORTIONS_PER_SECOND {
+            0 => u32::from(rng.random_ratio(self.scenario.lines_per_second, PORTIONS_PER_SECOND)),
+            average => rng.random_range(1..=2 * average),
+        }
+    }
+
     fn begin_generation(&mut self) {
         for written in &mut self.written {
             written.generations.push(written.lines);
         }
+        self.handle.write_all(&self.scenario.shape.mark()).unwrap();
+        self.write_pieces_begun();
         if self.scenario.equal_beginnings {
             let writer = self.written[0].writer;
-            let header = self.scenario.shape.encode(&line::header(writer), writer);
+            let header = self.scenario.shape.text(&line::header(writer), writer);
             self.handle.write_all(&header).unwrap();
             self.written[0].headers += 1;
         }
@@ -203,6 +182,9 @@ impl Writer {
 
     /// Appends lines of the file's writers in turn.
     fn write_lines(&mut self, lines: u32) {
+        if lines == 0 {
+            return;
+        }
         let bytes = self.next_lines(lines, self.generation);
         let mut rng = rand::rng();
         if rng.random_ratio(1, TORN_EVERY) {
@@ -220,17 +202,46 @@ impl Writer {
     fn next_lines(&mut self, lines: u32, generation: u32) -> Vec<u8> {
         let mut bytes = Vec::new();
         for _line in 0..lines {
-            for written in &mut self.written {
-                let line = Line {
-                    writer: written.writer,
-                    generation,
-                    number: written.lines,
-                };
-                written.lines += 1;
-                bytes.extend(self.scenario.shape.encode(&line.text(), line.writer));
-            }
+            bytes.extend(self.next_pieces(generation).concat());
         }
         bytes
+    }
+
+    /// The next line of each writer, in pieces that come one after the other.
+    fn next_pieces(&mut self, generation: u32) -> Vec<Vec<u8>> {
+        let mut lines = Vec::new();
+        for written in &mut self.written {
+            let line = Line {
+                writer: written.writer,
+                generation,
+                number: written.lines,
+            };
+            written.lines += 1;
+            lines.push(self.scenario.shape.pieces(&line));
+        }
+        match self.scenario.mixes_pieces {
+            true => mixed(lines),
+            false => lines.concat(),
+        }
+    }
+
+    /// Begins a line of each writer whose end will stand in the next file.
+    fn begin_pieces(&mut self) {
+        let mut pieces = self.next_pieces(self.generation);
+        self.begun = pieces.split_off(rand::rng().random_range(0..=pieces.len()));
+        self.write_pieces(&pieces);
+    }
+
+    fn write_pieces_begun(&mut self) {
+        let begun = std::mem::take(&mut self.begun);
+        self.write_pieces(&begun);
+    }
+
+    fn write_pieces(&mut self, pieces: &[Vec<u8>]) {
+        for piece in pieces {
+            self.handle.write_all(piece).unwrap();
+            self.moment();
+        }
     }
 
     /// A program that has not noticed the rotation writes on to the old file.

@@ -17,6 +17,9 @@ const LINES_AT_RISK_MAX: u32 = 20;
 /// Longest pause before a rotated file is compressed, and between two pieces of it (milliseconds).
 const COMPRESS_DELAY_MILLIS_MAX: u64 = 400;
 const COMPRESS_PAUSE_MILLIS_MAX: u64 = 30;
+/// Rotations in a row, and lines between them.
+const SHIFTS_AT_ONCE: u32 = 8;
+const LINES_AT_ONCE: u32 = 2;
 const COMPRESS_PIECE_BYTES: usize = 32 << 10;
 const DELIVERED_WITHIN: Duration = Duration::from_secs(120);
 
@@ -30,6 +33,10 @@ pub(crate) enum Rotation {
     RenameAway,
     /// `.1` becomes `.2` and so on, up to `.<kept>`; the oldest is deleted once it has arrived.
     Shift {
+        kept: u32,
+    },
+    /// The same, several times in a row with few lines in between, and for the oldest it is enough that the agent has it open.
+    ShiftAtOnce {
         kept: u32,
     },
     /// As logrotate does it with `delaycompress`: `.1` is compressed to `.1.gz`, which becomes `.2.gz` and so on.
@@ -69,6 +76,7 @@ impl Rotation {
             | Self::Symlink => &["app-*.log"],
             Self::Rename
             | Self::Shift { .. }
+            | Self::ShiftAtOnce { .. }
             | Self::Logrotate { .. }
             | Self::CopyTruncate { found: true }
             | Self::Compress { .. } => &["app-*.log*"],
@@ -100,8 +108,11 @@ impl Writer {
     pub(super) fn rotate(&mut self) {
         if self.scenario.unterminated {
             let mut last = self.next_lines(1, self.generation);
-            last.pop();
+            last.truncate(last.len() - self.scenario.shape.feed_bytes());
             self.handle.write_all(&last).unwrap();
+        }
+        if self.scenario.mixes_pieces {
+            self.begin_pieces();
         }
         match self.scenario.rotation {
             Rotation::None => {}
@@ -110,6 +121,14 @@ impl Writer {
                 self.rename_and_create(&rotated);
             }
             Rotation::Shift { kept } => self.shift(kept),
+            Rotation::ShiftAtOnce { kept } => {
+                for _time in 1..SHIFTS_AT_ONCE {
+                    self.shift(kept);
+                    let lines = self.next_lines(LINES_AT_ONCE, self.generation);
+                    self.handle.write_all(&lines).unwrap();
+                }
+                self.shift(kept);
+            }
             Rotation::Logrotate { kept } => self.logrotate(kept),
             Rotation::CopyTruncate { .. } => self.copy_and_truncate(),
             Rotation::Compress { codec, in_place } => {
@@ -189,11 +208,15 @@ impl Writer {
             return;
         }
         let generation = usize::try_from(self.generation - kept + 1).unwrap();
+        let is_held_enough = matches!(self.scenario.rotation, Rotation::ShiftAtOnce { .. });
         let delivered = wait_until(DELIVERED_WITHIN, || {
-            self.written.iter().all(|written| {
-                let next = written.generations[generation];
-                self.stage.ledger.has_all_below(written.writer, next)
-            })
+            let is_held = is_held_enough && self.stage.agent.has_open(oldest);
+            let mut written = self.written.iter();
+            is_held
+                || written.all(|written| {
+                    let next = written.generations[generation];
+                    self.stage.ledger.has_all_below(written.writer, next)
+                })
         });
         assert!(delivered, "{oldest:?}: not within {DELIVERED_WITHIN:?}");
         fs::remove_file(oldest).unwrap();
