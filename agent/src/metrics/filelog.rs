@@ -26,7 +26,7 @@ type TotalsGauge = (&'static str, &'static str, fn(&FileTotals) -> u64);
 impl Collector for ProgressCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let totals = self.0.totals();
-        let gauges: [TotalsGauge; 2] = [
+        let gauges: [TotalsGauge; 3] = [
             (
                 "filelog_behind_bytes",
                 "Bytes in files that have not been read yet",
@@ -35,6 +35,11 @@ impl Collector for ProgressCollector {
             ("filelog_behind_files", "Files with such bytes", |totals| {
                 totals.behind_files
             }),
+            (
+                "filelog_folders_gone",
+                "Folders of globs that were there and are gone",
+                |totals| totals.folders_gone,
+            ),
         ];
         for (name, help, of) in gauges {
             let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;

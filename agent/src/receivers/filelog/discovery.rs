@@ -6,6 +6,7 @@
 //! where they may lead ([`links`]). At most
 //! [`DEPTH_MAX`] levels below a `**` and [`FILES_MAX`] files.
 
+mod bases;
 mod links;
 mod listing;
 mod patterns;
@@ -16,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use super::identity::FileId;
+use bases::Bases;
 use listing::Listing;
 use patterns::Part;
 pub(super) use patterns::Patterns;
@@ -60,6 +62,7 @@ pub(super) enum Complaint {
 #[derive(Debug)]
 pub(super) struct Discovery {
     patterns: Patterns,
+    bases: Bases,
     listings: HashMap<(usize, PathBuf), Listing>,
     names: HashMap<FileId, Vec<PathBuf>>,
     files_max: usize,
@@ -88,6 +91,7 @@ impl Discovery {
     pub(super) fn new(patterns: Patterns) -> Self {
         Self {
             unmatched: (0..patterns.include.len()).collect(),
+            bases: Bases::new(patterns.folders()),
             patterns,
             listings: HashMap::new(),
             names: HashMap::new(),
@@ -128,21 +132,6 @@ impl Discovery {
         })
     }
 
-    /// Whether an open file lies where links may lead.
-    pub(super) fn may_read(&self, opened: &fs::File) -> bool {
-        self.patterns.may_read(opened)
-    }
-
-    /// What `path` led to when it was opened may not be read: whether nothing was said of it yet.
-    pub(super) fn refuse(&mut self, path: &Path) -> bool {
-        self.complained.len() < COMPLAINTS_MAX && self.complained.insert(path.to_owned())
-    }
-
-    /// Whether what `path` leads to, or led to, is not read.
-    pub(super) fn has_refused(&self, path: &Path) -> bool {
-        self.complained.contains(path)
-    }
-
     /// Whether an exclusion names `path`.
     pub(super) fn excludes(&self, path: &Path) -> bool {
         self.patterns.excludes(path)
@@ -158,6 +147,11 @@ impl Discovery {
     /// The globs that have not named a file yet, as places among the included ones.
     pub(super) fn unmatched(&self) -> &BTreeSet<usize> {
         &self.unmatched
+    }
+
+    /// Folders of the globs that were there and are gone.
+    pub(super) fn folders_gone(&self) -> Vec<&Path> {
+        self.bases.gone()
     }
 
     fn is_full(&self) -> bool {
@@ -186,6 +180,8 @@ impl Discovery {
                 self.unmatched.remove(pattern);
             }
         }
+        let folders = &self.folders;
+        self.bases.looked(|folder| folders.contains_key(folder));
         self.dirty.clear();
         self.everything = false;
         changes

@@ -71,6 +71,8 @@ pub struct FileTotals {
     pub lost_by_stop_bytes: u64,
     /// Files that could not be read and are tried again.
     pub unreadable: u64,
+    /// Folders of the globs that were there and are gone.
+    pub folders_gone: u64,
     /// Bytes of OTLP that were read of files that are gone since and that wait for room in the buffer: a stop that finds
     /// none would lose them.
     pub waiting_lost_by_stop_bytes: u64,
@@ -109,6 +111,7 @@ struct Receiver {
     globs: usize,
     /// Links that globs match and that are not followed.
     links_refused: u64,
+    folders_gone: Vec<String>,
     /// Changes whenever anything was read.
     offsets: u64,
     /// Since when there are bytes behind and nothing is read.
@@ -153,6 +156,7 @@ impl FilelogProgress {
             Some(since) if !moved => Some(since),
             _ => Some(now),
         };
+        totals.folders_gone = known.folders_gone.len() as u64;
         (known.totals, known.files, known.offsets) = (totals, files, offsets);
     }
 
@@ -178,6 +182,14 @@ impl FilelogProgress {
         if let Some(known) = self.0.lock().get_mut(receiver) {
             known.links_refused = links;
         }
+    }
+
+    /// These folders of its globs were there and are gone.
+    pub fn lacks(&self, receiver: &str, folders: Vec<String>) {
+        let mut receivers = self.0.lock();
+        let known = receivers.entry(receiver.to_owned()).or_default();
+        known.totals.folders_gone = folders.len() as u64;
+        known.folders_gone = folders;
     }
 
     /// Forgets a receiver that has ended.
@@ -229,6 +241,7 @@ impl FilelogProgress {
     /// the only copy of lines that are not stored yet.
     pub(crate) fn warnings(&self) -> Vec<String> {
         let mut warnings = self.without_files();
+        warnings.extend(self.without_folders());
         let totals = self.totals().into_iter();
         for (name, totals) in totals {
             let told = [
@@ -255,6 +268,21 @@ impl FilelogProgress {
             )
         }));
         warnings
+    }
+
+    /// The receivers that had folders which are gone.
+    fn without_folders(&self) -> Vec<String> {
+        let receivers = self.0.lock();
+        let lacking = receivers
+            .iter()
+            .filter(|(_, receiver)| !receiver.folders_gone.is_empty());
+        let told = lacking.map(|(name, receiver)| {
+            let folders = receiver.folders_gone.iter().take(GLOBS_TOLD_MAX);
+            let folders: Vec<&str> = folders.map(String::as_str).collect();
+            let folders = folders.join(", ");
+            format!("receiver {name}: gone, with the logs in it: {folders}")
+        });
+        told.collect()
     }
 
     /// The receivers of whose globs none has matched a file yet. Of several globs some may be for other machines.
@@ -364,6 +392,22 @@ mod tests {
             deleted: false,
             unreadable: path.contains("unreadable"),
         }
+    }
+
+    #[test]
+    fn folders_that_are_gone_are_a_warning_until_they_are_back() {
+        let progress = FilelogProgress::default();
+        progress.update("files", [file("/a", 1, 1)]);
+        progress.lacks("files", vec!["/var/log/app".to_owned()]);
+        progress.update("files", []);
+        assert_eq!(
+            progress.warnings(),
+            ["receiver files: gone, with the logs in it: /var/log/app"]
+        );
+        assert_eq!(progress.totals()[0].1.folders_gone, 1);
+        progress.lacks("files", Vec::new());
+        assert!(progress.warnings().is_empty());
+        assert_eq!(progress.totals()[0].1.folders_gone, 0);
     }
 
     #[test]

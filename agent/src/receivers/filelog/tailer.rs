@@ -102,6 +102,8 @@ pub(super) struct Tailer {
     start: Start,
     /// How many globs were told to match no file yet.
     unmatched_told: usize,
+    /// How many of their folders were told to be gone.
+    folders_gone_told: usize,
     /// Something was read, found or lost since the last report.
     has_news: bool,
     /// The same for the report before it.
@@ -238,6 +240,7 @@ impl Tailer {
             first_sweep: true,
             start,
             unmatched_told: 0,
+            folders_gone_told: 0,
             has_news: true,
             had_news: true,
             reported_at: now,

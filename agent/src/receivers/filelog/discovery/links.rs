@@ -8,6 +8,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use super::patterns::{Part, Pattern};
+use super::{COMPLAINTS_MAX, Discovery};
 use crate::receivers::filelog::watch;
 
 /// Where logs of the system lie; a glob below it may be led to these.
@@ -42,6 +43,11 @@ impl LinkRoots {
         Ok(())
     }
 
+    /// Those of the globs.
+    pub(super) fn own(&self) -> impl Iterator<Item = &Path> {
+        self.own.iter().map(PathBuf::as_path)
+    }
+
     /// The folders, those of the globs first.
     pub(super) fn folders(&self) -> impl Iterator<Item = &Path> {
         self.own.iter().chain(&self.others).map(PathBuf::as_path)
@@ -67,6 +73,23 @@ impl LinkRoots {
                 .folders()
                 .filter_map(|root| std::fs::canonicalize(root).ok())
                 .any(|root| place.starts_with(root))
+    }
+}
+
+impl Discovery {
+    /// Whether an open file lies where links may lead.
+    pub(in super::super) fn may_read(&self, opened: &File) -> bool {
+        self.patterns.may_read(opened)
+    }
+
+    /// What `path` led to when it was opened may not be read: whether nothing was said of it yet.
+    pub(in super::super) fn refuse(&mut self, path: &Path) -> bool {
+        self.complained.len() < COMPLAINTS_MAX && self.complained.insert(path.to_owned())
+    }
+
+    /// Whether what `path` leads to, or led to, is not read.
+    pub(in super::super) fn has_refused(&self, path: &Path) -> bool {
+        self.complained.contains(path)
     }
 }
 

@@ -106,6 +106,11 @@ impl Patterns {
         ))
     }
 
+    /// The folders before the first wildcards of the globs.
+    pub(super) fn folders(&self) -> impl Iterator<Item = &Path> {
+        self.links.own()
+    }
+
     pub(super) fn excludes(&self, path: &Path) -> bool {
         self.exclude.is_match(path)
     }

@@ -186,6 +186,28 @@ fn what_vanishes_is_told_though_little_is_remembered_of_its_folder() {
 }
 
 #[test]
+fn folders_of_globs_that_were_there_and_are_gone_are_told() {
+    let root = tempfile::tempdir().expect("temporary directory");
+    let at = |path: &str| root.path().join(path);
+    fs::create_dir_all(at("logs/pod")).expect("created");
+    let include = ["logs/*.log", "logs/*/*.log", "never/*.log", "logs/one"];
+    let include = include.map(|glob| at(glob).to_string_lossy().into_owned());
+    let mut discovery = Discovery::new(Patterns::new(&include, &[]).expect("valid"));
+    let mut gone = || {
+        discovery.sweep();
+        let gone = discovery.folders_gone().into_iter();
+        gone.map(Path::to_owned).collect::<Vec<_>>()
+    };
+    assert!(gone().is_empty(), "one was never there");
+    fs::remove_dir(at("logs/pod")).expect("removed");
+    assert!(gone().is_empty(), "it is a folder like many");
+    fs::rename(at("logs"), at("away")).expect("renamed");
+    assert_eq!(gone(), [at("logs")]);
+    fs::rename(at("away"), at("logs")).expect("renamed");
+    assert!(gone().is_empty());
+}
+
+#[test]
 fn files_beyond_the_limit_are_named_when_there_is_room() {
     let root = tempfile::tempdir().expect("temporary directory");
     let path = |name: &str| root.path().join(name);

@@ -87,6 +87,7 @@ impl Tailer {
 
     /// Globs that name no file: in the log once, in the status until they do.
     fn tell_of_unmatched(&mut self) {
+        self.tell_of_folders_gone();
         let unmatched = self.discovery.unmatched();
         if !self.first_sweep && unmatched.len() == self.unmatched_told {
             return;
@@ -107,6 +108,18 @@ impl Tailer {
         let progress = &self.context.metrics.filelog.progress;
         progress.waits_for(receiver, globs, self.config.spec.include.len());
         progress.refuses(receiver, self.counts.links_refused.get());
+    }
+
+    /// Folders of the globs that are gone: in the status until they are back.
+    fn tell_of_folders_gone(&mut self) {
+        let gone = self.discovery.folders_gone();
+        if gone.len() == self.folders_gone_told {
+            return;
+        }
+        self.folders_gone_told = gone.len();
+        let gone = gone.iter().map(|folder| folder.display().to_string());
+        let progress = &self.context.metrics.filelog.progress;
+        progress.lacks(self.context.output.receiver(), gone.collect());
     }
 
     /// The inode goes by another name.
