@@ -7,6 +7,7 @@ use vervet_tests::books::{Amount, BookLine};
 use vervet_tests::say;
 
 use crate::ledger::{Findings, Verdict, Written};
+use crate::setup::{MAIN, NOT_CONFIGURED};
 use crate::site::{End, Site, wait_until};
 
 /// After so long without a new line nothing more is expected.
@@ -14,8 +15,6 @@ const QUIET_AT_END: Duration = Duration::from_secs(20);
 const ARRIVES_WITHIN: Duration = Duration::from_secs(300);
 /// The writer of the last file of the first receiver.
 const LAST_WRITER: usize = 900;
-/// Why the books may have something as dropped.
-const EVICTED: &str = "evicted_by_drop_oldest";
 const LOST: &str = "lost";
 
 /// What is counted for the closing line only.
@@ -49,7 +48,7 @@ impl Site {
         let dropped = dropped.sum::<u64>();
         let name = &self.setup.name;
         assert!(
-            !self.setup.may_drop || dropped > 0,
+            self.setup.may_drop.is_none() || dropped > 0,
             "{name}: nothing was dropped"
         );
         let said = self.said.load(Ordering::Relaxed);
@@ -75,7 +74,7 @@ impl Site {
         let dropped = balance
             .as_ref()
             .map_or(0, |line| line.dropped_total().records);
-        if self.setup.may_drop && verdict.lost.count == dropped {
+        if self.setup.may_drop.is_some() && verdict.lost.count == dropped {
             findings.retain(|(kind, _)| *kind != LOST);
         }
         let lines_found: Vec<_> = findings.iter().map(|(_, text)| text.as_str()).collect();
@@ -118,7 +117,7 @@ impl Site {
                 Err(imbalance) => format!("books do not balance: {imbalance}"),
             },
         );
-        if let (true, Ok(line)) = (self.setup.may_drop, balance) {
+        if let (Some(_), Ok(line)) = (self.setup.may_drop, balance) {
             let dropped = line.dropped_total().records;
             summary += &format!(" (the books say {dropped} were dropped)");
         }
@@ -157,7 +156,8 @@ impl Site {
                 (seen, last) = (now, Instant::now());
             }
             let is_complete = self.ends.iter().all(|end| {
-                let accounted = self.setup.may_drop && self.is_accounted_for(end, written);
+                let accounted =
+                    self.setup.may_drop.is_some() && self.is_accounted_for(end, written);
                 accounted || end.ledger.has_all(written)
             });
             is_complete || last.elapsed() > QUIET_AT_END
@@ -187,7 +187,9 @@ impl Site {
             if let Some(line) = self.book_of(end.exporter) {
                 let mut dropped = line.dropped.iter();
                 let is_explained = dropped.all(|(reason, amount)| {
-                    *amount == Amount::default() || (self.setup.may_drop && reason == EVICTED)
+                    let is_expected = self.setup.may_drop == Some(reason)
+                        && (reason != NOT_CONFIGURED || end.exporter != MAIN);
+                    *amount == Amount::default() || is_expected
                 });
                 let is_settled = line.delivered.records == records
                     && line.held == Amount::default()

@@ -7,7 +7,7 @@ use vervet_tests::proxy::Mode;
 use crate::changes::{Changes, Globs};
 use crate::ledger::Written;
 use crate::scenario::{BAD_NETWORK, Other, Scenario, millis, scale};
-use crate::setup::{MAIN, Setup};
+use crate::setup::{MAIN, NOT_CONFIGURED, Setup};
 use crate::shape::Shape;
 use crate::site::{Site, wait_until};
 use crate::writer::{Codec, Rotation};
@@ -33,6 +33,7 @@ fn an_exporter_comes_and_goes() {
         network: BAD_NETWORK,
         exporters: &[MAIN, "second"],
         changes: Changes::Exporter,
+        may_drop: Some(NOT_CONFIGURED),
         ..Scenario::CALM
     }
     .run();

@@ -3,7 +3,7 @@
 use vervet_tests::proxy::Mode;
 
 use crate::scenario::{Scenario, millis};
-use crate::setup::MAIN;
+use crate::setup::{EVICTED, MAIN};
 use crate::writer::{Codec, Gate, Rotation};
 
 /// Of which the receiver may have half.
@@ -78,7 +78,7 @@ fn a_dead_exporter_on_a_small_volume() {
             limits,
             volume_mebibytes,
             exporter: ", queue: {on_full: drop_oldest}",
-            may_drop: true,
+            may_drop: Some(EVICTED),
             seconds: 10,
             ..Scenario::CALM
         }

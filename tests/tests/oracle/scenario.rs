@@ -90,8 +90,8 @@ pub(crate) struct Scenario {
     pub(crate) descriptors: Option<u32>,
     /// The agent's data is on a volume of its own of so many MiB.
     pub(crate) volume_mebibytes: Option<u32>,
-    /// The agent is told to give up old data when its buffer is full.
-    pub(crate) may_drop: bool,
+    /// Why the agent may give data up, if it is told to.
+    pub(crate) may_drop: Option<&'static str>,
     /// A message of the agent without which the scenario has shown nothing.
     pub(crate) must_say: &'static str,
 }
@@ -137,7 +137,7 @@ impl Scenario {
         changes: Changes::None,
         descriptors: None,
         volume_mebibytes: None,
-        may_drop: false,
+        may_drop: None,
         must_say: "",
     };
 

@@ -8,6 +8,9 @@ use crate::site::DATA;
 
 /// The exporter that every scenario has.
 pub(crate) const MAIN: &str = "main";
+/// Reasons in the books: room was made, and the exporter, which is never [`MAIN`], was not there.
+pub(crate) const EVICTED: &str = "evicted_by_drop_oldest";
+pub(crate) const NOT_CONFIGURED: &str = "not_configured";
 /// The receiver that every scenario has.
 pub(crate) const FILES: &str = "files";
 
@@ -21,8 +24,8 @@ pub(crate) struct Setup {
     pub(crate) limits: &'static str,
     /// Further YAML of the exporters, with a comma before it.
     pub(crate) exporter: &'static str,
-    /// The agent gives up old data; the books must tell how much.
-    pub(crate) may_drop: bool,
+    /// Why the agent gives data up; the books must tell how much.
+    pub(crate) may_drop: Option<&'static str>,
     /// A message of the agent without which the scenario has shown nothing.
     pub(crate) must_say: &'static str,
     /// The user the agent runs as, when it is not the one of the test.
@@ -52,7 +55,7 @@ impl Setup {
             exporters: &[MAIN],
             limits: "{}",
             exporter: "",
-            may_drop: false,
+            may_drop: None,
             must_say: "",
             user: None,
             descriptors: None,

@@ -3,6 +3,7 @@
 use vervet_tests::proxy::Mode;
 
 use crate::scenario::{BAD_NETWORK, Scenario, millis};
+use crate::setup::EVICTED;
 use crate::shape::Shape;
 use crate::writer::{Codec, Gate, Rotation};
 
@@ -316,7 +317,7 @@ fn what_is_given_up_is_in_the_books() {
         limits: "{disk: 1MiB}",
         must_say: "journal full, oldest records dropped",
         exporter: ", queue: {on_full: drop_oldest}",
-        may_drop: true,
+        may_drop: Some(EVICTED),
         seconds: 12,
         ..Scenario::CALM
     }
