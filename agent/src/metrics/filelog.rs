@@ -199,6 +199,12 @@ impl FilelogMetrics {
     pub(crate) fn of(&self, receiver: &str) -> FilelogCounts {
         let labels: Labels = vec![("receiver", receiver.to_owned())];
         let counter = |family: &Counters| family.get_or_create(&labels).clone();
+        // A counter that begins above zero has no increase.
+        for reason in [UNREADABLE, UNREAD] {
+            let mut labels = labels.clone();
+            labels.push(("reason", reason.to_owned()));
+            self.lost_bytes.get_or_create(&labels);
+        }
         FilelogCounts {
             lines: counter(&self.lines),
             bytes: counter(&self.bytes),

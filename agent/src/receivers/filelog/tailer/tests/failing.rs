@@ -47,9 +47,11 @@ impl Hand {
         text.lines().any(|known| known == line)
     }
 
-    pub(super) fn metric_begins(&self, with: &str) -> bool {
+    /// Whether a counter is at zero, whatever its labels.
+    pub(super) fn is_zero(&self, counter: &str) -> bool {
         let text = self.tailer.context.metrics.encode_text();
-        text.lines().any(|known| known.starts_with(with))
+        let mut values = text.lines().filter(|line| line.starts_with(counter));
+        values.all(|line| line.ends_with(" 0"))
     }
 
     fn open_errors(&self) -> u64 {
