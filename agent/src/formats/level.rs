@@ -21,6 +21,38 @@ pub(super) fn of(word: &str) -> Option<Severity> {
     }
 }
 
+/// Whether a word may be one that [`of`] knows, of three letters and more: most others are ruled out by length, first letter
+/// and last.
+#[inline]
+pub(super) fn may_be(word: &str) -> bool {
+    let bytes = word.as_bytes();
+    let (Some(first), Some(last)) = (bytes.first(), bytes.last()) else {
+        return false;
+    };
+    match (first | 0x20, last | 0x20) {
+        (b't', b'e') => matches!(bytes.len(), 4 | 5),
+        (b't', b'c') => matches!(bytes.len(), 3 | 4),
+        (b'f', b'l') => matches!(bytes.len(), 3..=5),
+        (b'f', b'e' | b'a') => bytes.len() == 4,
+        (b'f', b'r') | (b's', b'y') => bytes.len() == 5,
+        (b'f', b't') | (b's' | b'n', b'e') | (b'd', b'c') | (b'c', b'g') => bytes.len() == 6,
+        (b's', b's') | (b'v', b'e') => bytes.len() == 7,
+        (b'v', b'b') | (b'i', b'f') | (b'l', b'g') => bytes.len() == 3,
+        (b'd', b'g') => matches!(bytes.len(), 3..=5),
+        (b'd', b'u') | (b'i' | b'e', b'o') | (b'h', b'p') | (b'c', b't') => bytes.len() == 4,
+        (b'i', b'n') => bytes.len() == 11,
+        (b'i', b'l') => bytes.len() == 13,
+        (b'w', b'n') => matches!(bytes.len(), 3 | 4),
+        (b'w', b'g') => bytes.len() == 7,
+        (b'e', b'r') => matches!(bytes.len(), 3 | 5),
+        (b'e', b'g') | (b'a', b't') | (b'p', b'c') => bytes.len() == 5,
+        (b'e', b'y') => bytes.len() == 9,
+        (b'c', b'l') => bytes.len() == 8,
+        (b'p', b'i') => bytes.len() == 4,
+        _ => false,
+    }
+}
+
 /// By length, first letter and last first: most words of a text are ruled out by them.
 #[inline]
 fn of_few(word: &str) -> Option<Severity> {

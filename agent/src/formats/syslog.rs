@@ -239,12 +239,21 @@ fn classic_time(reader: Reader<'_>, text: &str) -> Option<(Stamp, usize)> {
 
 /// Whether a level stands where syslog has the host or the tag: the line is an application's then.
 fn is_level(word: &str) -> bool {
-    const SHORTEST: usize = 3;
-    let name = word.trim_matches(|c: char| c.is_ascii_punctuation());
-    let is_word = name.len() >= SHORTEST && name.bytes().all(|byte| byte.is_ascii_alphabetic());
+    let is_plain = word
+        .bytes()
+        .next_back()
+        .is_some_and(|byte| byte.is_ascii_alphabetic())
+        && word
+            .bytes()
+            .next()
+            .is_some_and(|byte| byte.is_ascii_alphabetic());
+    let name = match is_plain {
+        true => word,
+        false => word.trim_matches(|c: char| c.is_ascii_punctuation()),
+    };
     // Programs and hosts are called so.
-    let is_name = || name.len() == word.len() && matches!(name, "log" | "http" | "fine");
-    is_word && level::of(name).is_some() && !is_name()
+    let is_name = || is_plain && matches!(name, "log" | "http" | "fine");
+    level::may_be(name) && level::of(name).is_some() && !is_name()
 }
 
 /// `app[123]: message`, `app[123] message` or `app: message`.

@@ -242,3 +242,18 @@ fn critical_is_fatal_in_applications_and_below_it_where_levels_are_syslogs() {
         });
     }
 }
+
+#[test]
+fn no_known_word_is_ruled_out_beforehand() {
+    let words = "trace trce trc TRAC finest fine finer fail fatal ftl FATA silly severe success verbose vrb debug dbg dbug \
+                 dpanic DEBU info information informational inf log http notice warn warning wrn error err emerg emergency \
+                 ERRO critical crit CONFIG alert panic PANI";
+    for word in words.split_whitespace() {
+        assert!(level::of(word).is_some(), "{word}");
+        assert!(level::may_be(word), "{word}");
+        assert!(level::may_be(&word.to_uppercase()), "{word}");
+    }
+    for word in ["sshd", "web", "kernel", "cron", "db1", "", "postfix"] {
+        assert!(!level::may_be(word), "{word}");
+    }
+}

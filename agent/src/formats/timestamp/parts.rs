@@ -10,21 +10,28 @@ pub(super) type Date = (i64, i64, i64);
 pub(in crate::formats) type ClockTime = (i64, i64);
 
 /// `03:04:05`, with a fraction or without, also `3:04:05 AM`, at `from`: the time, and the place behind it.
+#[inline]
 pub(in crate::formats) fn take_clock(bytes: &[u8], from: usize) -> Option<(ClockTime, usize)> {
-    let hour_digits = if has(bytes, from + 1, b':') { 1 } else { 2 };
-    let minute_at = from + hour_digits + 1;
-    if !has(bytes, minute_at - 1, b':') || !has(bytes, minute_at + 2, b':') {
+    if has(bytes, from + 2, b':') {
+        take_minutes(bytes, digits(bytes, from, 2)?, from + 3)
+    } else if has(bytes, from + 1, b':') {
+        take_minutes(bytes, digits(bytes, from, 1)?, from + 2)
+    } else {
+        None
+    }
+}
+
+/// What stands behind the hour.
+#[inline]
+fn take_minutes(bytes: &[u8], hour: i64, from: usize) -> Option<(ClockTime, usize)> {
+    if !has(bytes, from + 2, b':') {
         return None;
     }
-    let (hour, minute, second) = (
-        digits(bytes, from, hour_digits)?,
-        digits(bytes, minute_at, 2)?,
-        digits(bytes, minute_at + 3, 2)?,
-    );
+    let (minute, second) = (digits(bytes, from, 2)?, digits(bytes, from + 3, 2)?);
     if hour > 23 || minute > 59 || second > 60 {
         return None;
     }
-    let (nanos, end) = fraction(bytes, minute_at + 5);
+    let (nanos, end) = fraction(bytes, from + 5);
     let (hour, end) = match half_of_day(bytes, end) {
         Some((half, end)) if (1..=12).contains(&hour) => (hour % 12 + half, end),
         _ => (hour, end),
@@ -63,6 +70,7 @@ pub(in crate::formats) fn month(bytes: &[u8], from: usize) -> Option<i64> {
 }
 
 /// Nanoseconds since 1970 at which clocks in UTC show this; `None` when there is no such day.
+#[inline]
 pub(super) fn nanos_of((year, month, day): Date, (second, nanos): ClockTime) -> Option<i64> {
     if !(1..=12).contains(&month) || !(1..=days_in(year, month)).contains(&day) {
         return None;
@@ -90,6 +98,7 @@ pub(in crate::formats) fn in_latest_year(
         .find(|stamp| stamp.unix_nano <= latest)
 }
 
+#[inline]
 pub(in crate::formats) fn digits(bytes: &[u8], at: usize, count: usize) -> Option<i64> {
     bytes
         .get(at..at + count)?

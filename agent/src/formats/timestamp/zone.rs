@@ -98,6 +98,7 @@ pub(super) fn zone(bytes: &[u8], from: usize) -> (Offset<'_>, usize) {
             .or_else(|| whole_hours(bytes, from))
             .unwrap_or(nothing),
         Some(b' ') => match bytes.get(from + 1) {
+            Some(b'U' | b'G') if is_utc(bytes, from + 1) => Some((Offset::Seconds(0), from + 4)),
             Some(b'A'..=b'Z') => named(bytes, from + 1),
             Some(b'+' | b'-') => signed(bytes, from + 1),
             _ => None,
@@ -105,6 +106,13 @@ pub(super) fn zone(bytes: &[u8], from: usize) -> (Offset<'_>, usize) {
         .unwrap_or(nothing),
         _ => nothing,
     }
+}
+
+/// The names that most times have, with nothing behind them.
+#[inline]
+fn is_utc(bytes: &[u8], from: usize) -> bool {
+    let is_name = matches!(bytes.get(from..from + 3), Some(b"UTC" | b"GMT"));
+    is_name && matches!(bytes.get(from + 3), None | Some(b' ' | b']' | b','))
 }
 
 /// `+01:00`, `+0100`
