@@ -203,7 +203,7 @@ impl FilelogMetrics {
         for reason in [UNREADABLE, UNREAD] {
             let mut labels = labels.clone();
             labels.push(("reason", reason.to_owned()));
-            self.lost_bytes.get_or_create(&labels);
+            drop(self.lost_bytes.get_or_create(&labels));
         }
         FilelogCounts {
             lines: counter(&self.lines),
