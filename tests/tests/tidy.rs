@@ -14,13 +14,14 @@ use vervet_alerting::load_dir;
 const SOURCE_LINES_MAX: usize = 500;
 
 /// Which of our crates a crate may use. `tests` and `benches` may use all.
-const EDGES: [(&str, &[&str]); 9] = [
+const EDGES: [(&str, &[&str]); 10] = [
     ("vervet-model", &[]),
     ("vervet-wire", &["vervet-model"]),
     ("vervet-journal", &["vervet-model"]),
     ("vervet-promql", &["vervet-model"]),
     ("vervet-alerting", &["vervet-model"]),
     ("vervet-error-groups", &["vervet-model"]),
+    ("vervet-relabel", &[]),
     (
         "vervet-store",
         &[
@@ -34,7 +35,12 @@ const EDGES: [(&str, &[&str]); 9] = [
     ),
     (
         "vervet-agent",
-        &["vervet-model", "vervet-wire", "vervet-journal"],
+        &[
+            "vervet-model",
+            "vervet-wire",
+            "vervet-journal",
+            "vervet-relabel",
+        ],
     ),
     (
         "vervet-collector",
