@@ -14,10 +14,11 @@ use vervet_alerting::load_dir;
 const SOURCE_LINES_MAX: usize = 500;
 
 /// Which of our crates a crate may use. `tests` and `benches` may use all.
-const EDGES: [(&str, &[&str]); 10] = [
+const EDGES: [(&str, &[&str]); 11] = [
     ("vervet-model", &[]),
     ("vervet-wire", &["vervet-model"]),
     ("vervet-journal", &["vervet-model"]),
+    ("vervet-exposition", &["vervet-model", "vervet-wire"]),
     ("vervet-promql", &["vervet-model"]),
     ("vervet-alerting", &["vervet-model"]),
     ("vervet-error-groups", &["vervet-model"]),
@@ -40,6 +41,7 @@ const EDGES: [(&str, &[&str]); 10] = [
             "vervet-wire",
             "vervet-journal",
             "vervet-relabel",
+            "vervet-exposition",
         ],
     ),
     (

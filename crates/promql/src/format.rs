@@ -1,6 +1,8 @@
 //! Numbers as Prometheus writes them.
 
-use vervet_model::DoubleText;
+pub use vervet_model::number::format_message;
+pub(crate) use vervet_model::number::{format_open_metrics, format_plain};
+use vervet_model::{DoubleText, number::format_scientific};
 
 /// Sample values as the Prometheus HTTP API writes them: `NaN`, `+Inf`, `-Inf`, otherwise the shortest text
 /// that reads back as the same number, with an exponent below 1e-6 and from 1e21 on.
@@ -18,49 +20,11 @@ impl ValueText {
             return self.plain.of(value);
         }
         self.other = match value.is_finite() {
-            true => scientific(value),
+            true => format_scientific(value),
             false => format_plain(value),
         };
         &self.other
     }
-}
-
-/// The shortest text without an exponent, as `count_values` writes it into a label.
-pub(crate) fn format_plain(value: f64) -> String {
-    if value.is_nan() {
-        "NaN".to_owned()
-    } else if value.is_infinite() {
-        if value > 0.0 { "+Inf" } else { "-Inf" }.to_owned()
-    } else {
-        value.to_string()
-    }
-}
-
-/// The shortest text as messages and the text exposition format have it: an exponent below 1e-4 and from 1e6 on.
-pub fn format_message(value: f64) -> String {
-    let size = value.abs();
-    if size.is_finite() && size != 0.0 && !(1e-4..1e6).contains(&size) {
-        return scientific(value);
-    }
-    format_plain(value)
-}
-
-/// As OpenMetrics writes bounds and quantiles: `1.0` rather than `1`.
-pub(crate) fn format_open_metrics(value: f64) -> String {
-    let text = format_message(value);
-    let whole = value.is_finite() && !text.contains(['.', 'e']);
-    if whole { format!("{text}.0") } else { text }
-}
-
-/// `1.5e-07`: the exponent has a sign and at least two digits.
-fn scientific(value: f64) -> String {
-    let text = format!("{value:e}");
-    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-    let (sign, digits) = match exponent.strip_prefix('-') {
-        Some(digits) => ('-', digits),
-        None => ('+', exponent),
-    };
-    format!("{mantissa}e{sign}{digits:0>2}")
 }
 
 /// Whether a name needs no quotes: it is of ASCII letters, `_` and digits (not the first); names of metrics may have
@@ -92,16 +56,5 @@ mod tests {
         ] {
             assert_eq!(ValueText::default().of(value), text);
         }
-        assert_eq!(format_plain(1e21), "1000000000000000000000");
-        for (value, text) in [
-            (999_999.5, "999999.5"),
-            (1_250_000.0, "1.25e+06"),
-            (0.00012, "0.00012"),
-            (0.000012, "1.2e-05"),
-        ] {
-            assert_eq!(format_message(value), text);
-        }
-        assert_eq!(format_open_metrics(1e6), "1e+06");
-        assert_eq!(format_open_metrics(2.0), "2.0");
     }
 }
