@@ -1,8 +1,9 @@
 //! The agent about itself, over HTTP: `/metrics`, `/livez`, `/readyz`, `/api/health`, `/api/vervet/v1/status`,
-//! `/api/vervet/v1/tap`.
+//! `/api/vervet/v1/tap`, `/api/v1/targets`.
 
 mod status;
 mod tap;
+mod targets;
 
 #[cfg(test)]
 pub(crate) use status::LOSS_IS_RECENT;
@@ -29,6 +30,7 @@ pub(crate) fn router(view: SelfView) -> Router {
         .route("/api/health", get(health))
         .route("/api/vervet/v1/status", get(status))
         .route("/api/vervet/v1/tap", get(tap::tap))
+        .route("/api/v1/targets", get(targets::targets))
         .with_state(view)
 }
 

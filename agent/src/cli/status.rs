@@ -2,11 +2,12 @@
 //! verdict: 0 when data flows, [`EXIT_NOT_WELL`] when it does not, [`EXIT_NOT_ASKED`] when nobody could be asked.
 
 mod render;
+mod targets;
 mod verdict;
 
 use std::process::ExitCode;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde_json::Value;
 
 use super::admin::AdminArgs;
@@ -20,6 +21,9 @@ pub(super) const EXIT_CODES: &str = "Exit code: 0 data flows, warnings or not; 1
 
 #[derive(Debug, Args)]
 pub(super) struct StatusArgs {
+    /// What to show instead of everything
+    #[arg(value_enum)]
+    topic: Option<Topic>,
     #[command(flatten)]
     admin: AdminArgs,
     /// Print the whole answer as JSON
@@ -27,7 +31,17 @@ pub(super) struct StatusArgs {
     json: bool,
 }
 
+/// A part of what there is to tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Topic {
+    /// The scrape targets: health, last scrape, samples, errors; with --json as Prometheus's /api/v1/targets
+    Targets,
+}
+
 pub(super) async fn status(args: StatusArgs) -> anyhow::Result<ExitCode> {
+    if args.topic == Some(Topic::Targets) {
+        return targets(args).await;
+    }
     let answer = args.admin.get("/api/vervet/v1/status").await?;
     let body = admin::body(answer, STATUS_BYTES_MAX).await?;
     let status: Value = serde_json::from_slice(&body)?;
@@ -39,4 +53,15 @@ pub(super) async fn status(args: StatusArgs) -> anyhow::Result<ExitCode> {
         true => ExitCode::SUCCESS,
         false => ExitCode::from(EXIT_NOT_WELL),
     })
+}
+
+async fn targets(args: StatusArgs) -> anyhow::Result<ExitCode> {
+    let answer = args.admin.get("/api/v1/targets").await?;
+    let body = admin::body(answer, STATUS_BYTES_MAX).await?;
+    let targets: Value = serde_json::from_slice(&body)?;
+    match args.json {
+        true => say(&printable_json(&format!("{targets:#}\n")))?,
+        false => say(&targets::render(&targets))?,
+    }
+    Ok(ExitCode::SUCCESS)
 }

@@ -12,8 +12,9 @@ const HIDDEN: &str = "[hidden]";
 /// Anything shorter is only hidden where it is quoted: it may be any word of a sentence (bytes).
 const UNQUOTED_BYTES_MIN: usize = 4;
 /// Settings whose values, and all below them, are secret.
-const SECRET_KEYS: [&str; 6] = [
+const SECRET_KEYS: [&str; 7] = [
     "bearer_token",
+    "credentials",
     "headers",
     "key",
     "password",

@@ -3,6 +3,7 @@
 use prometheus_client::registry::Registry;
 
 use super::{Counters, Labels};
+use crate::receivers::prometheus::{LeftOutCounts, ScrapeTargets};
 
 /// The families of all `prometheus` receivers, each with the label `receiver`.
 #[derive(Clone, Default)]
@@ -10,6 +11,9 @@ pub(crate) struct ScrapeMetrics {
     scrapes: Counters,
     samples: Counters,
     failures: Counters,
+    left_out: Counters,
+    /// The targets themselves, and how each is doing.
+    pub(crate) targets: ScrapeTargets,
 }
 
 /// One receiver's members of the families.
@@ -32,6 +36,11 @@ impl ScrapeMetrics {
             "Failed scrapes by reason",
             self.failures.clone(),
         );
+        registry.register(
+            "scrape_samples_left_out",
+            "Samples of good scrapes that were not taken by reason",
+            self.left_out.clone(),
+        );
     }
 
     pub(crate) fn of(&self, receiver: &str) -> ScrapeCounts {
@@ -50,6 +59,16 @@ impl ScrapeCounts {
             .samples
             .get_or_create(&self.receiver)
             .inc_by(samples);
+    }
+
+    pub(crate) fn left_out(&self, counts: LeftOutCounts) {
+        for (reason, count) in counts.by_reason() {
+            if count > 0 {
+                let mut labels = self.receiver.clone();
+                labels.push(("reason", reason.to_owned()));
+                self.families.left_out.get_or_create(&labels).inc_by(count);
+            }
+        }
     }
 
     pub(crate) fn failed(&self, reason: &'static str) {

@@ -273,7 +273,7 @@ fn settings_that_make_no_sense_are_all_told_with_the_lines_where_they_stand() {
             "f:5: receivers.otlp: 0.0.0.0:1 can be reached from other machines",
             "f:6: receivers.otlp: body_max must be between 1 and 63MiB",
             "f:11: receivers.scrape: job a: scrape_interval and scrape_timeout must be longer than 0",
-            "f:13: receivers.scrape: job b: scheme is `ftp`, not http or https",
+            "f:13: receivers.scrape.scrape_configs.scheme: unknown value `ftp`",
             "f:17: receivers.scrape: job b: target `x y` is no address",
         ],
     );

@@ -1,24 +1,44 @@
-//! From samples to OTLP requests, and which series have ended.
+//! From points to OTLP requests.
+//!
+//! Points of one metric that come one after the other stand in one `Metric`. Labels are copied as the cache holds them. A
+//! request is closed when it has [`REQUEST_BYTES`].
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
+use vervet_exposition::Kind;
 use vervet_wire::otlp::{
-    KeyValue, Metric, MetricData, Number, NumberPoint, PROMETHEUS_SCOPE, Resource, Scope,
-    Temporality, write_resource_metrics,
+    KeyValue, NumberPoint, PROMETHEUS_SCOPE, Resource, Scope, Temporality, Value,
+    write_resource_metrics,
 };
+use vervet_wire::protobuf::{Writer, varint_width};
 
-use super::exposition::{Kind, Sample};
+use super::cache::{About, Names, Series, Shape};
 
 /// A request is closed when it is this large (bytes).
 const REQUEST_BYTES: usize = 4 << 20;
-/// Metrics are written out when they hold this many points.
-const POINTS_HELD: usize = 4_096;
-/// Prometheus's staleness marker: this very NaN.
-const STALE_NAN_BITS: u64 = 0x7ff0_0000_0000_0002;
-/// Parts name, label names and values in a series' key; no UTF-8 text contains it.
-const KEY_SEPARATOR: u8 = 0xff;
+/// A metric is closed when its points are this large (bytes), and another of its name is begun.
+const METRIC_BYTES: usize = 1 << 20;
+/// Where the type of a metric stands that OTLP has no kind of data for, by the compatibility rules.
+const TYPE_KEY: &str = "prometheus.type";
+
+mod field {
+    pub(super) const METRIC_NAME: u32 = 1;
+    pub(super) const METRIC_DESCRIPTION: u32 = 2;
+    pub(super) const METRIC_UNIT: u32 = 3;
+    pub(super) const METRIC_GAUGE: u32 = 5;
+    pub(super) const METRIC_SUM: u32 = 7;
+    pub(super) const METRIC_EXPONENTIAL_HISTOGRAM: u32 = 10;
+    pub(super) const METRIC_METADATA: u32 = 12;
+    pub(super) const DATA_POINTS: u32 = 1;
+    pub(super) const DATA_TEMPORALITY: u32 = 2;
+    pub(super) const DATA_MONOTONIC: u32 = 3;
+    pub(super) const POINT_START: u32 = 2;
+    pub(super) const POINT_TIME: u32 = 3;
+    pub(super) const POINT_DOUBLE: u32 = 4;
+    pub(super) const POINT_FLAGS: u32 = 8;
+    pub(super) const HISTOGRAM_FLAGS: u32 = 10;
+}
 
 /// A request and how many points it holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,235 +47,215 @@ pub(super) struct Request {
     pub(super) points: u64,
 }
 
-/// The series of a target that were in its last scrape.
-#[derive(Debug, Default)]
-pub(super) struct SeriesCache {
-    /// The scrape each series was last in, by name and labels.
-    last_seen: HashMap<Box<[u8]>, u64>,
-    scrape: u64,
+/// What stands in a point beside its labels.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct NumberValue {
+    pub(super) start_unix_nano: u64,
+    pub(super) time_unix_nano: u64,
+    pub(super) value: f64,
 }
 
 /// What a scrape of a target comes to.
-pub(super) struct Encoder<'a> {
-    labels: &'a BTreeMap<String, String>,
-    honor_labels: bool,
-    time_unix_nano: u64,
-    resource: Resource<'a>,
-    metrics: Vec<Metric<'a>>,
-    points: usize,
-    payload: Vec<u8>,
-    payload_points: u64,
+#[derive(Debug)]
+pub(super) struct Encoder<'r> {
+    resource: Resource<'r>,
+    /// Whole metrics, as fields of a `ScopeMetrics`.
+    metrics: Vec<u8>,
+    /// Points of the metric that is being written, as fields of its data.
+    points: Vec<u8>,
+    open: Option<(u32, Shape)>,
+    /// Points in `metrics` and `points`.
+    held: u64,
     requests: Vec<Request>,
+    requests_bytes: usize,
 }
 
-impl<'a> Encoder<'a> {
-    /// An encoder for one scrape at `time_unix_nano` of a target with `labels`.
-    pub(super) fn new(
-        labels: &'a BTreeMap<String, String>,
-        honor_labels: bool,
-        time_unix_nano: u64,
-        resource: &'a [(String, String)],
-    ) -> Self {
-        let attributes = resource
-            .iter()
-            .map(|(key, value)| KeyValue::new(key.as_str(), value.as_str()));
+impl<'r> Encoder<'r> {
+    pub(super) fn new(resource: &'r [(String, String)]) -> Self {
+        let attributes = resource.iter();
+        let attributes = attributes.map(|(key, value)| KeyValue::new(key.as_str(), value.as_str()));
         Self {
-            labels,
-            honor_labels,
-            time_unix_nano,
             resource: Resource {
                 attributes: attributes.collect(),
             },
             metrics: Vec::new(),
-            points: 0,
-            payload: Vec::new(),
-            payload_points: 0,
+            points: Vec::new(),
+            open: None,
+            held: 0,
             requests: Vec::new(),
+            requests_bytes: 0,
         }
     }
 
-    /// Adds the samples of a scrape, each series once, and markers for the series that are gone.
-    pub(super) fn scrape(&mut self, samples: Vec<Sample<'a>>, cache: &mut SeriesCache) {
-        cache.scrape += 1;
-        let mut key = Vec::new();
-        for sample in samples {
-            let labels = self.final_labels(sample.labels);
-            write_key(&mut key, &sample.name, &labels);
-            // Series whose times the target sets itself end by growing old, not by a marker.
-            if sample.time_unix_nano.is_none() && !cache.is_first_in_scrape(&key) {
-                continue;
-            }
-            let point = NumberPoint {
-                attributes: labels
-                    .into_iter()
-                    .map(|(name, value)| KeyValue::new(name, value))
-                    .collect(),
-                time_unix_nano: sample.time_unix_nano.unwrap_or(self.time_unix_nano),
-                value: Number::Double(sample.value),
-                ..NumberPoint::default()
-            };
-            self.push(sample.name, sample.help, sample.kind, point);
-        }
-        self.end_series(cache);
+    /// What it takes in memory.
+    pub(super) fn bytes(&self) -> usize {
+        self.requests_bytes + self.metrics.capacity() + self.points.capacity()
     }
 
-    /// Adds markers for the series that were not in this scrape; after a failed one these are all.
-    pub(super) fn end_series(&mut self, cache: &mut SeriesCache) {
-        let scrape = cache.scrape;
-        let ended: Vec<Box<[u8]>> = cache
-            .last_seen
-            .extract_if(|_, seen| *seen != scrape)
-            .map(|(key, _)| key)
-            .collect();
-        for key in ended {
-            let mut parts = key
-                .split(|byte| *byte == KEY_SEPARATOR)
-                .map(String::from_utf8_lossy);
-            let name = parts.next().unwrap_or_default().into_owned();
-            let mut attributes = Vec::new();
-            while let (Some(label), Some(value)) = (parts.next(), parts.next()) {
-                attributes.push(KeyValue::new(label.into_owned(), value.into_owned()));
-            }
-            let point = NumberPoint {
-                attributes,
-                time_unix_nano: self.time_unix_nano,
-                value: Number::Double(f64::from_bits(STALE_NAN_BITS)),
-                ..NumberPoint::default()
-            };
-            self.push(Cow::Owned(name), Cow::Borrowed(""), Kind::Other, point);
-        }
+    /// Forgets all that was added.
+    pub(super) fn clear(&mut self) {
+        self.metrics.clear();
+        self.points.clear();
+        self.requests.clear();
+        (self.open, self.held, self.requests_bytes) = (None, 0, 0);
     }
 
-    /// Adds a figure about the scrape itself.
-    pub(super) fn report(&mut self, name: &'static str, help: &'static str, value: f64) {
-        let attributes = self
-            .labels
-            .iter()
-            .map(|(name, value)| KeyValue::new(name.as_str(), value.as_str()));
-        let point = NumberPoint {
-            attributes: attributes.collect(),
-            time_unix_nano: self.time_unix_nano,
-            value: Number::Double(value),
-            ..NumberPoint::default()
+    /// Adds a point of a series; `more` are fields of it beside labels, times and value.
+    pub(super) fn number(
+        &mut self,
+        series: &Series,
+        names: &mut Names,
+        value: NumberValue,
+        more: &[u8],
+    ) {
+        self.point(series, names, more.len(), |w| {
+            w.fixed64(field::POINT_START, value.start_unix_nano);
+            w.fixed64(field::POINT_TIME, value.time_unix_nano);
+            w.fixed64_always(field::POINT_DOUBLE, value.value.to_bits());
+            w.raw(&series.labels);
+            w.raw(more);
+        });
+    }
+
+    /// Adds a marker: the series has ended.
+    pub(super) fn marker(&mut self, series: &Series, names: &mut Names, time_unix_nano: u64) {
+        let flags = match series.shape {
+            Shape::Number => field::POINT_FLAGS,
+            Shape::Histogram => field::HISTOGRAM_FLAGS,
         };
-        self.push(Cow::Borrowed(name), Cow::Borrowed(help), Kind::Other, point);
+        self.point(series, names, 0, |w| {
+            w.fixed64(field::POINT_TIME, time_unix_nano);
+            w.raw(&series.labels);
+            w.varint(flags, u64::from(NumberPoint::NO_RECORDED_VALUE));
+        });
+    }
+
+    /// Adds a point of a series, of which `fill` writes all fields.
+    pub(super) fn point(
+        &mut self,
+        series: &Series,
+        names: &mut Names,
+        more_bytes: usize,
+        fill: impl FnOnce(&mut Writer<'_>),
+    ) {
+        let metric = (series.name, series.shape);
+        if self.open != Some(metric) || self.points.len() >= METRIC_BYTES {
+            self.close_metric(names);
+            self.open = Some(metric);
+        }
+        // Times and value.
+        let expected = series.labels.len() + more_bytes + 18;
+        let width = varint_width(expected as u64);
+        Writer::new(&mut self.points).message_of(field::DATA_POINTS, width, fill);
+        self.held += 1;
+    }
+
+    fn close_metric(&mut self, names: &mut Names) {
+        let Some((name, shape)) = self.open.take() else {
+            return;
+        };
+        write_metric(&mut self.metrics, &names.about(name), shape, &self.points);
+        self.points.clear();
+        if self.metrics.len() >= REQUEST_BYTES {
+            self.close_request();
+        }
+    }
+
+    /// Adds a metric of one point with these labels, which are fields of it.
+    pub(super) fn figure(
+        &mut self,
+        about: &About<'_>,
+        labels: &[u8],
+        time: u64,
+        value: Option<f64>,
+    ) {
+        let mut point = Vec::with_capacity(labels.len() + 24);
+        Writer::new(&mut point).message(field::DATA_POINTS, |w| {
+            w.fixed64(field::POINT_TIME, time);
+            if let Some(value) = value {
+                w.fixed64_always(field::POINT_DOUBLE, value.to_bits());
+            }
+            w.raw(labels);
+            if value.is_none() {
+                w.varint(
+                    field::POINT_FLAGS,
+                    u64::from(NumberPoint::NO_RECORDED_VALUE),
+                );
+            }
+        });
+        write_metric(&mut self.metrics, about, Shape::Number, &point);
+        self.held += 1;
+    }
+
+    /// Writes what is open into a metric; figures may follow.
+    pub(super) fn end_series(&mut self, names: &mut Names) {
+        self.close_metric(names);
     }
 
     /// The requests that hold all that was added.
     pub(super) fn finish(mut self) -> Vec<Request> {
-        self.write_metrics();
         self.close_request();
         self.requests
     }
 
-    /// The labels of a series, by name: its own and the target's. An empty value is no label.
-    fn final_labels(
-        &self,
-        own: Vec<(Cow<'a, str>, Cow<'a, str>)>,
-    ) -> Vec<(Cow<'a, str>, Cow<'a, str>)> {
-        let mut labels = own;
-        labels.retain(|(name, value)| !value.is_empty() && name != "__name__");
-        for (name, value) in self.labels {
-            match labels.iter().position(|(own, _)| own == name) {
-                Some(_) if self.honor_labels => continue,
-                Some(index) => {
-                    let mut exported = format!("exported_{name}");
-                    while labels.iter().any(|(own, _)| *own == exported) {
-                        exported.insert_str(0, "exported_");
-                    }
-                    if let Some(label) = labels.get_mut(index) {
-                        label.0 = Cow::Owned(exported);
-                    }
-                }
-                None => {}
-            }
-            labels.push((Cow::Borrowed(name), Cow::Borrowed(value)));
-        }
-        labels.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-        labels
-    }
-
-    fn push(&mut self, name: Cow<'a, str>, help: Cow<'a, str>, kind: Kind, point: NumberPoint<'a>) {
-        let last = self.metrics.last_mut().filter(|metric| metric.name == name);
-        match last.map(|metric| &mut metric.data) {
-            Some(MetricData::Gauge(points) | MetricData::Sum { points, .. }) => points.push(point),
-            _ => {
-                let points = vec![point];
-                let data = match kind {
-                    Kind::Other => MetricData::Gauge(points),
-                    Kind::Counter => MetricData::Sum {
-                        points,
-                        temporality: Temporality::Cumulative,
-                        monotonic: true,
-                    },
-                };
-                let metric = Metric {
-                    name,
-                    description: help,
-                    data,
-                    ..Metric::default()
-                };
-                self.metrics.push(metric);
-            }
-        }
-        self.points += 1;
-        if self.points >= POINTS_HELD {
-            self.write_metrics();
-        }
-    }
-
-    fn write_metrics(&mut self) {
-        if self.points == 0 {
+    fn close_request(&mut self) {
+        if self.held == 0 {
             return;
         }
         let scope = Scope {
             name: Cow::Borrowed(PROMETHEUS_SCOPE),
             ..Scope::default()
         };
-        write_resource_metrics(&mut self.payload, &self.resource, &scope, |writer| {
-            self.metrics.iter().for_each(|metric| writer.push(metric));
+        let mut payload = Vec::with_capacity(self.metrics.len() + 256);
+        write_resource_metrics(&mut payload, &self.resource, &scope, |writer| {
+            writer.raw(&self.metrics);
         });
-        self.payload_points += self.points as u64;
-        self.points = 0;
         self.metrics.clear();
-        if self.payload.len() >= REQUEST_BYTES {
-            self.close_request();
-        }
-    }
-
-    fn close_request(&mut self) {
-        if self.payload_points > 0 {
-            let payload = std::mem::take(&mut self.payload).into();
-            let points = std::mem::take(&mut self.payload_points);
-            self.requests.push(Request { payload, points });
-        }
+        self.requests_bytes += payload.len();
+        self.requests.push(Request {
+            payload: payload.into(),
+            points: std::mem::take(&mut self.held),
+        });
     }
 }
 
-impl SeriesCache {
-    /// Begins a scrape that brought nothing.
-    pub(super) fn nothing_scraped(&mut self) {
-        self.scrape += 1;
-    }
-
-    fn is_first_in_scrape(&mut self, key: &[u8]) -> bool {
-        match self.last_seen.get_mut(key) {
-            Some(seen) => std::mem::replace(seen, self.scrape) != self.scrape,
-            None => {
-                self.last_seen.insert(key.into(), self.scrape);
-                true
+/// Appends a metric with these points as a field of a `ScopeMetrics`.
+fn write_metric(out: &mut Vec<u8>, about: &About<'_>, shape: Shape, points: &[u8]) {
+    let width = varint_width(points.len() as u64 + 128);
+    Writer::new(out).message_of(2, width, |w| {
+        w.string(field::METRIC_NAME, about.name);
+        w.string(field::METRIC_DESCRIPTION, about.help);
+        w.string(field::METRIC_UNIT, about.unit);
+        let width = varint_width(points.len() as u64 + 4);
+        let data = match (shape, about.counts) {
+            (Shape::Histogram, _) => field::METRIC_EXPONENTIAL_HISTOGRAM,
+            (Shape::Number, true) => field::METRIC_SUM,
+            (Shape::Number, false) => field::METRIC_GAUGE,
+        };
+        w.message_of(data, width, |w| {
+            w.raw(points);
+            if data != field::METRIC_GAUGE {
+                w.varint(field::DATA_TEMPORALITY, Temporality::Cumulative as u64);
             }
+            if data == field::METRIC_SUM {
+                w.varint(field::DATA_MONOTONIC, 1);
+            }
+        });
+        if let (Shape::Number, Some(kind)) = (shape, told(about.kind)) {
+            let metadata = KeyValue::new(TYPE_KEY, Value::from(kind));
+            w.message(field::METRIC_METADATA, |w| metadata.write(w));
         }
-    }
+    });
 }
 
-fn write_key(key: &mut Vec<u8>, name: &str, labels: &[(Cow<'_, str>, Cow<'_, str>)]) {
-    key.clear();
-    key.extend_from_slice(name.as_bytes());
-    for (name, value) in labels {
-        for part in [name, value] {
-            key.push(KEY_SEPARATOR);
-            key.extend_from_slice(part.as_bytes());
-        }
-    }
+/// The type of a metric, unless its data says it.
+fn told(kind: Kind) -> Option<&'static str> {
+    Some(match kind {
+        Kind::Unknown | Kind::Counter | Kind::Gauge => return None,
+        Kind::Histogram => "histogram",
+        Kind::GaugeHistogram => "gaugehistogram",
+        Kind::Summary => "summary",
+        Kind::Info => "info",
+        Kind::StateSet => "stateset",
+    })
 }

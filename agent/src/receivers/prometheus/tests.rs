@@ -1,154 +1,26 @@
+mod labels;
+mod scraping;
+mod settings;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use axum::Router;
 use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
-use proptest::prelude::*;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use vervet_model::SystemClock;
+use vervet_model::{Clock, SystemClock};
 use vervet_wire::otlp::{MetricData, Number, PROMETHEUS_SCOPE, for_each_metric};
 
-use super::exposition::{Kind, Sample, Syntax, parse};
+use super::spec::{ScrapeSpec, StaticSpec};
+use super::units::Span;
 use super::*;
 use crate::kubernetes::PodDirectory;
 use crate::metrics::AgentMetrics;
 use crate::pipeline::{BatchQueue, channel};
 use crate::processors::Chains;
-
-const STALE: u64 = 0x7ff0_0000_0000_0002;
-
-fn show(samples: &[Sample<'_>]) -> Vec<String> {
-    let labels = |sample: &Sample<'_>| {
-        let labels = sample
-            .labels
-            .iter()
-            .map(|(name, value)| format!("{name}={value:?}"));
-        labels.collect::<Vec<_>>().join(",")
-    };
-    let time = |sample: &Sample<'_>| {
-        sample
-            .time_unix_nano
-            .map(|nanos| format!(" @{}", nanos / 1_000_000))
-            .unwrap_or_default()
-    };
-    samples
-        .iter()
-        .map(|s| format!("{}{{{}}} {}{}", s.name, labels(s), s.value, time(s)))
-        .collect()
-}
-
-fn check(syntax: Syntax, text: &str, expected: &[&str]) {
-    assert_eq!(
-        show(&parse(text, syntax).expect("valid")),
-        expected,
-        "{text}"
-    );
-}
-
-#[test]
-fn samples_of_the_text_format() {
-    check(
-        Syntax::Text,
-        "# HELP a One \\\\ two\\nthree\n# TYPE a counter\na 1\na{} 2 1395066363000\r\n\n\
-         \ta_b:c{x=\"1\",y=\"q\\\"\\\\\\n\", } +Inf\n# just a comment\nn NaN\nm -Inf -5e3\n"
-            .trim_end_matches(" -5e3\n"),
-        &[
-            "a{} 1",
-            "a{} 2 @1395066363000",
-            "a_b:c{x=\"1\",y=\"q\\\"\\\\\\n\"} inf",
-            "n{} NaN",
-            "m{} -inf",
-        ],
-    );
-    check(
-        Syntax::Text,
-        "{\"my.metric\",\"a.b\"=\"1\",c=\"é\"} 1e3",
-        &["my.metric{a.b=\"1\",c=\"é\"} 1000"],
-    );
-    check(Syntax::Text, "a { x = \"1\" } 1", &["a{x=\"1\"} 1"]);
-    check(Syntax::Text, "", &[]);
-}
-
-#[test]
-fn samples_of_openmetrics() {
-    check(
-        Syntax::OpenMetrics,
-        "# TYPE x counter\n# UNIT x seconds\nx_total{a=\"b\"} 3 1520879607.789 # {trace_id=\"a\"} 0.5 1.0\n\
-         x_created 1.5\n# EOF\n",
-        &["x_total{a=\"b\"} 3 @1520879607789", "x_created{} 1.5"],
-    );
-    assert!(parse("a 1\n", Syntax::OpenMetrics).is_err(), "cut off");
-    assert!(
-        parse("# EOF\na 1\n", Syntax::OpenMetrics).is_err(),
-        "goes on"
-    );
-}
-
-#[test]
-fn only_counters_are_counters() {
-    let text = "# TYPE a counter\n# HELP a Help of a\na_total 1\na_created 1\n# TYPE b_total counter\nb_total 1\n\
-                # TYPE h histogram\nh_bucket{le=\"1\"} 1\nh_sum 1\nh_count 1\n# TYPE g gauge\ng 1\nu_total 1\n";
-    let samples = parse(text, Syntax::Text).expect("valid");
-    let counters: Vec<_> = samples
-        .iter()
-        .filter(|s| s.kind == Kind::Counter)
-        .map(|s| s.name.as_ref())
-        .collect();
-    assert_eq!(counters, ["a_total", "b_total"]);
-    assert_eq!(samples[0].help, "Help of a");
-}
-
-#[test]
-fn malformed_lines_fail_the_whole_text() {
-    for bad in [
-        "a",
-        "a b",
-        "a{",
-        "a{x} 1",
-        "a{x=} 1",
-        "a{x=1} 1",
-        "a{x=\"1} 1",
-        "a{x=\"1\"y=\"2\"} 1",
-        "a{x=\"1\",x=\"2\"} 1",
-        "1a 1",
-        "{} 1",
-        "a 1 2 3",
-        "a 1 x",
-        "a{\"b\"} 1",
-        "<html>",
-        "a 1 -1",
-        "é 1",
-        "a{,} 1",
-        "a 1 # b",
-    ] {
-        assert!(parse(bad, Syntax::Text).is_err(), "{bad}");
-        assert!(
-            parse(&format!("fine 1\n{bad}\nfine 2"), Syntax::Text).is_err(),
-            "{bad}"
-        );
-    }
-    let error = parse("a 1\n\nb c", Syntax::Text).expect_err("no number");
-    assert_eq!(error.to_string(), "line 3: the value is no number");
-}
-
-proptest! {
-    #[test]
-    fn no_text_panics(text in "([a-z_]{1,3}|[0-9]|\\{|\\}|\"|=|,|#| |\\\\|\n|TYPE|EOF|é){0,60}") {
-        let _ignored = parse(&text, Syntax::Text);
-        let _ignored = parse(&text, Syntax::OpenMetrics);
-    }
-
-    #[test]
-    fn label_values_survive_escaping(value in "[ -~é\\n]{0,30}", number in any::<f64>()) {
-        let escaped = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
-        let text = format!("m{{l=\"{escaped}\"}} {number}");
-        let samples = parse(&text, Syntax::Text).expect("valid");
-        prop_assert_eq!(samples[0].labels[0].1.as_ref(), value.as_str());
-        prop_assert!(samples[0].value.to_bits() == number.to_bits() || number.is_nan());
-    }
-}
 
 /// One point as the receiver sent it: name, labels, value's bits.
 #[derive(Debug, Clone, PartialEq)]
@@ -158,6 +30,8 @@ struct Point {
     value: f64,
     monotonic: bool,
     time: u64,
+    /// A staleness marker.
+    ends: bool,
 }
 
 async fn next_points(queue: &mut BatchQueue) -> Vec<Point> {
@@ -186,6 +60,7 @@ async fn next_points(queue: &mut BatchQueue) -> Vec<Point> {
                 value,
                 monotonic,
                 time: number.time_unix_nano,
+                ends: number.no_recorded_value(),
             });
         }
     })
@@ -206,15 +81,13 @@ fn value(points: &[Point], name: &str) -> f64 {
 fn job(name: &str, address: &str) -> ScrapeSpec {
     ScrapeSpec {
         job_name: name.to_owned(),
-        scrape_interval: Some(HumanDuration(Duration::from_millis(700))),
-        scrape_timeout: Some(HumanDuration(Duration::from_millis(500))),
-        metrics_path: None,
-        scheme: None,
-        honor_labels: false,
+        scrape_interval: Some(Span(Duration::from_millis(700))),
+        scrape_timeout: Some(Span(Duration::from_millis(500))),
         static_configs: vec![StaticSpec {
             targets: vec![address.to_owned()],
             labels: BTreeMap::from([("env".to_owned(), "test".to_owned())]),
         }],
+        ..ScrapeSpec::default()
     }
 }
 
@@ -226,6 +99,10 @@ struct Running {
 }
 
 fn start(jobs: Vec<ScrapeSpec>) -> Running {
+    start_with(jobs, None)
+}
+
+fn start_with(jobs: Vec<ScrapeSpec>, max_series_per_target: Option<usize>) -> Running {
     let metrics = Arc::new(AgentMetrics::default());
     let (output, queue) = channel("scrape", 64 << 20, Arc::clone(&metrics));
     let shutdown = CancellationToken::new();
@@ -241,6 +118,7 @@ fn start(jobs: Vec<ScrapeSpec>) -> Running {
     };
     let config = PrometheusConfig::try_from(PrometheusSpec {
         scrape_configs: jobs,
+        max_series_per_target,
     })
     .expect("valid");
     let task = tokio::spawn(PrometheusReceiver::new(config, context).run());
@@ -329,19 +207,16 @@ async fn series_that_vanish_get_staleness_markers() {
     assert!(value(&first, "scrape_duration_seconds") > 0.0);
 
     let second = next_points(&mut running.queue).await;
-    let stale: Vec<_> = second
-        .iter()
-        .filter(|p| p.value.to_bits() == STALE)
-        .collect();
+    let stale: Vec<_> = second.iter().filter(|p| p.ends).collect();
     assert_eq!(stale.len(), 1, "{second:?}");
     assert_eq!(stale[0].labels.get("p").map(String::as_str), Some("b"));
     assert_eq!(stale[0].time, second[0].time);
 
     let third = next_points(&mut running.queue).await;
     assert_eq!(value(&third, "up"), 0.0);
-    assert_eq!(value(&third, "r").to_bits(), STALE);
+    assert!(third.iter().any(|point| point.name == "r" && point.ends));
     let fourth = next_points(&mut running.queue).await;
-    assert_eq!(fourth.len(), 3, "markers are sent once: {fourth:?}");
+    assert_eq!(fourth.len(), 5, "markers are sent once: {fourth:?}");
     let text = running.metrics.encode_text();
     let counted = "vervet_agent_scrape_failures_total{receiver=\"scrape\",reason=\"malformed\"}";
     assert!(text.contains(counted), "{text}");
@@ -403,26 +278,4 @@ async fn failing_targets_delay_no_other() {
         );
     }
     running.stop().await;
-}
-
-#[test]
-fn settings_that_cannot_work_are_refused() {
-    let refused = |change: fn(&mut ScrapeSpec)| {
-        let mut spec = job("j", "localhost:1");
-        change(&mut spec);
-        PrometheusConfig::try_from(PrometheusSpec {
-            scrape_configs: vec![spec],
-        })
-        .expect_err("refused")
-        .to_string()
-    };
-    assert!(refused(|spec| spec.scheme = Some("ftp".to_owned())).contains("ftp"));
-    assert!(refused(|spec| spec.metrics_path = Some("m".to_owned())).contains("metrics_path"));
-    assert!(
-        refused(|spec| spec.scrape_interval = Some(HumanDuration(Duration::ZERO)))
-            .contains("longer")
-    );
-    assert!(
-        refused(|spec| spec.static_configs[0].targets[0] = "a b".to_owned()).starts_with("job j")
-    );
 }

@@ -237,6 +237,11 @@ impl MetricsWriter<'_, '_> {
     pub fn push(&mut self, metric: &Metric<'_>) {
         self.0.message(2, |w| metric.write(w));
     }
+
+    /// Appends metrics that are encoded already: fields of a `ScopeMetrics`.
+    pub fn raw(&mut self, metrics: &[u8]) {
+        self.0.raw(metrics);
+    }
 }
 
 fn write_points<P>(w: &mut Writer<'_>, points: &[P], write: impl Fn(&P, &mut Writer<'_>)) {

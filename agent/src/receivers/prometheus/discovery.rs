@@ -1,0 +1,101 @@
+//! Where targets are: what each kind of discovery finds, kept in one table a job.
+//!
+//! In: fixed lists. Out: [`Group`]s by source.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+/// The label that says where a target is.
+pub(crate) const ADDRESS: &str = "__address__";
+
+/// Labels by name.
+pub(crate) type LabelMap = BTreeMap<String, String>;
+
+/// Targets with labels in common.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Group {
+    pub(crate) labels: LabelMap,
+    pub(crate) targets: Vec<LabelMap>,
+}
+
+/// One entry of a `*_sd_configs` or all of `static_configs`, checked.
+#[derive(Debug, Clone)]
+pub(crate) enum Discovery {
+    Static(Vec<Group>),
+}
+
+impl Discovery {
+    /// Tells what it finds, until the shutdown token is cancelled.
+    pub(crate) async fn run(self, groups: GroupSender, shutdown: CancellationToken) {
+        let groups = Arc::new(groups);
+        let finding = async {
+            match self {
+                Self::Static(found) => groups.put(String::new(), found),
+            }
+        };
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            () = finding => {}
+        }
+    }
+}
+
+/// Groups by discovery and source.
+type Sources = BTreeMap<(usize, String), Arc<Vec<Group>>>;
+
+/// What all discoveries of a job have found.
+#[derive(Debug, Default)]
+pub(crate) struct GroupTable {
+    groups: Mutex<Sources>,
+    changed: Notify,
+}
+
+impl GroupTable {
+    pub(crate) fn all(&self) -> Vec<Arc<Vec<Group>>> {
+        self.groups.lock().values().cloned().collect()
+    }
+
+    /// Resolves when something has changed since the last time.
+    pub(crate) async fn changed(&self) {
+        self.changed.notified().await;
+    }
+}
+
+/// One discovery's end of the table.
+pub(crate) struct GroupSender {
+    table: Arc<GroupTable>,
+    discovery: usize,
+}
+
+impl GroupSender {
+    pub(crate) fn new(table: Arc<GroupTable>, discovery: usize) -> Self {
+        Self { table, discovery }
+    }
+
+    /// All groups of one source.
+    pub(crate) fn put(&self, source: String, found: Vec<Group>) {
+        let mut groups = self.table.groups.lock();
+        let is_other = put(&mut groups, (self.discovery, source), found);
+        drop(groups);
+        if is_other {
+            self.table.changed.notify_one();
+        }
+    }
+}
+
+/// True when something is other than it was. Without targets there is nothing to know.
+fn put(groups: &mut Sources, key: (usize, String), mut found: Vec<Group>) -> bool {
+    found.retain(|group| !group.targets.is_empty());
+    if found.is_empty() {
+        return groups.remove(&key).is_some();
+    }
+    let is_other = groups.get(&key).is_none_or(|old| **old != found);
+    if is_other {
+        groups.insert(key, Arc::new(found));
+    }
+    is_other
+}
