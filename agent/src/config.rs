@@ -41,6 +41,7 @@ pub use spec::{
     TelemetrySpec, TracesSpec,
 };
 
+pub(crate) use strict::read_plain;
 pub use strict::{read_checked, read_document};
 pub(crate) use yaml::Located;
 

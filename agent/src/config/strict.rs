@@ -55,3 +55,15 @@ pub fn read_checked<S: DeserializeOwned, T>(
         problems,
     })
 }
+
+/// Reads a document of another program as it stands: nothing is substituted.
+///
+/// # Errors
+/// The text is not YAML, or the document is not a `T`: what is wrong first, with its line.
+pub(crate) fn read_plain<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    let read = parse(text).and_then(|root| from_node(&root));
+    read.map_err(|problem| match problem.line {
+        Some(line) => format!("line {line}: {problem}"),
+        None => problem.to_string(),
+    })
+}

@@ -8,13 +8,14 @@ use crate::figures::{count, seconds, table};
 use crate::printable::printable;
 
 const INDENT: &str = "  ";
-const HEADER: [&str; 7] = [
+const HEADER: [&str; 8] = [
     "health",
     "job",
     "target",
     "last scrape",
     "took",
     "samples",
+    "series",
     "error",
 ];
 /// Columns that begin at the left edge.
@@ -44,6 +45,9 @@ fn render_at(answer: &Value, now_unix_nano: u64) -> String {
             table(&rows, LEFT, INDENT)
         }
     };
+    for target in active {
+        out.push_str(&left_out(target));
+    }
     for (job, dropped) in dropped.into_iter().flatten() {
         if dropped.as_u64().is_some_and(|dropped| dropped > 0) {
             let dropped = count(&dropped.to_string());
@@ -54,6 +58,28 @@ fn render_at(answer: &Value, now_unix_nano: u64) -> String {
         }
     }
     out
+}
+
+/// What of the last scrape of a target was not taken.
+fn left_out(target: &Value) -> String {
+    let left_out = target.get("samplesLeftOut").and_then(Value::as_object);
+    let parts = left_out.into_iter().flatten().map(|(reason, number)| {
+        format!(
+            "{} {}",
+            count(&number.to_string()),
+            reason.replace('_', " ")
+        )
+    });
+    let parts: Vec<String> = parts.collect();
+    if parts.is_empty() {
+        return String::new();
+    }
+    let url = target.get("scrapeUrl").and_then(Value::as_str);
+    let url = printable(url.unwrap_or_default());
+    format!(
+        "{url}: samples left out: {}\n",
+        printable(&parts.join(", "))
+    )
 }
 
 fn row(target: &Value, now_unix_nano: u64) -> Vec<String> {
@@ -87,6 +113,7 @@ fn row(target: &Value, now_unix_nano: u64) -> Vec<String> {
         } else {
             "-".to_owned()
         },
+        count(&number("series").to_string()),
         text("lastError"),
     ]
 }
@@ -103,6 +130,7 @@ mod tests {
             json!({
                 "health": health, "scrapePool": "shop", "scrapeUrl": "http://a:1/metrics", "lastError": error,
                 "lastScrape": "2026-01-31T08:00:00Z", "lastScrapeDuration": 0.0123, "lastScrapeSamples": 1234,
+                "series": 1_200, "samplesLeftOut": match health { "up" => json!({"series_limit": 34}), _ => json!({}) },
             })
         };
         let active = [
@@ -115,15 +143,22 @@ mod tests {
         let shown = render_at(&answer, now);
         let lines: Vec<&str> = shown.lines().map(str::trim).collect();
         assert!(lines[1].starts_with("up"), "{shown}");
-        assert!(lines[1].ends_with("5.0s ago  12 ms    1,234"), "{shown}");
+        assert!(
+            lines[1].ends_with("5.0s ago  12 ms    1,234   1,200"),
+            "{shown}"
+        );
         assert!(
             lines[2].contains("12 ms        -") && lines[2].contains("no"),
             "{shown}"
         );
         assert!(!shown.contains('\u{1b}'), "{shown}");
         assert!(lines[3].contains("-      -        -"), "{shown}");
-        assert_eq!(lines[4], "shop: 2 dropped by relabel_configs");
-        assert_eq!(lines.len(), 5);
+        assert_eq!(
+            lines[4],
+            "http://a:1/metrics: samples left out: 34 series limit"
+        );
+        assert_eq!(lines[5], "shop: 2 dropped by relabel_configs");
+        assert_eq!(lines.len(), 6);
         assert_eq!(render_at(&json!({}), now), "no targets\n");
     }
 }

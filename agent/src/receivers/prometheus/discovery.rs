@@ -1,9 +1,15 @@
 //! Where targets are: what each kind of discovery finds, kept in one table a job.
 //!
-//! In: fixed lists. Out: [`Group`]s by source.
+//! In: fixed lists, files, HTTP servers, name servers. Out: [`Group`]s by source. What cannot be asked
+//! changes nothing: targets stay until an answer says that they are gone.
+
+pub(crate) mod dns;
+pub(crate) mod file;
+pub(crate) mod http;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -11,6 +17,8 @@ use tokio_util::sync::CancellationToken;
 
 /// The label that says where a target is.
 pub(crate) const ADDRESS: &str = "__address__";
+/// Complaints of one discovery in the agent's log are this far apart.
+const LOG_INTERVAL: Duration = Duration::from_secs(300);
 
 /// Labels by name.
 pub(crate) type LabelMap = BTreeMap<String, String>;
@@ -26,6 +34,9 @@ pub(crate) struct Group {
 #[derive(Debug, Clone)]
 pub(crate) enum Discovery {
     Static(Vec<Group>),
+    File(file::FileDiscovery),
+    Http(Box<http::HttpDiscovery>),
+    Dns(dns::DnsDiscovery),
 }
 
 impl Discovery {
@@ -35,6 +46,9 @@ impl Discovery {
         let finding = async {
             match self {
                 Self::Static(found) => groups.put(String::new(), found),
+                Self::File(files) => files.run(&groups).await,
+                Self::Http(server) => server.run(&groups).await,
+                Self::Dns(names) => names.run(&groups).await,
             }
         };
         tokio::select! {
@@ -69,11 +83,16 @@ impl GroupTable {
 pub(crate) struct GroupSender {
     table: Arc<GroupTable>,
     discovery: usize,
+    logged: Mutex<Option<Instant>>,
 }
 
 impl GroupSender {
     pub(crate) fn new(table: Arc<GroupTable>, discovery: usize) -> Self {
-        Self { table, discovery }
+        Self {
+            table,
+            discovery,
+            logged: Mutex::default(),
+        }
     }
 
     /// All groups of one source.
@@ -84,6 +103,23 @@ impl GroupSender {
         if is_other {
             self.table.changed.notify_one();
         }
+    }
+
+    pub(crate) fn remove(&self, source: &str) {
+        self.put(source.to_owned(), Vec::new());
+    }
+
+    /// It could not be asked; what is known stays.
+    pub(crate) fn failed(&self, kind: &'static str, source: &str, error: &dyn std::fmt::Display) {
+        let mut logged = self.logged.lock();
+        if logged.is_none_or(|at| at.elapsed() > LOG_INTERVAL) {
+            *logged = Some(Instant::now());
+            tracing::warn!(kind, source, %error, "targets cannot be discovered, those known stay");
+        }
+    }
+
+    pub(crate) fn succeeded(&self) {
+        *self.logged.lock() = None;
     }
 }
 
@@ -98,4 +134,24 @@ fn put(groups: &mut Sources, key: (usize, String), mut found: Vec<Group>) -> boo
         groups.insert(key, Arc::new(found));
     }
     is_other
+}
+
+/// One item of the lists that files and HTTP servers hold.
+#[derive(Debug, Clone, PartialEq, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct GroupDocument {
+    #[serde(default)]
+    targets: Vec<String>,
+    #[serde(default)]
+    labels: Option<LabelMap>,
+}
+
+impl From<GroupDocument> for Group {
+    fn from(document: GroupDocument) -> Self {
+        let target = |address: String| LabelMap::from([(ADDRESS.to_owned(), address)]);
+        Self {
+            labels: document.labels.unwrap_or_default(),
+            targets: document.targets.into_iter().map(target).collect(),
+        }
+    }
 }

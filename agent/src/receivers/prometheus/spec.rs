@@ -10,7 +10,7 @@ use vervet_exposition::Protocol;
 use vervet_relabel::RuleSpec;
 
 use super::units::{Size, Span};
-pub(crate) use discovery::StaticSpec;
+pub(crate) use discovery::{DnsSdSpec, DnsType, FileSdSpec, HttpSdSpec, StaticSpec};
 pub(crate) use http::{AuthorizationSpec, BasicAuthSpec, HttpSpec, TlsSpec, TlsVersion};
 
 /// What the configuration says of one `prometheus` receiver.
@@ -100,6 +100,12 @@ pub(crate) struct ScrapeSpec {
     pub(crate) keep_dropped_targets: u64,
     #[serde(default)]
     pub(crate) static_configs: Vec<StaticSpec>,
+    #[serde(default)]
+    pub(crate) file_sd_configs: Vec<FileSdSpec>,
+    #[serde(default)]
+    pub(crate) http_sd_configs: Vec<HttpSdSpec>,
+    #[serde(default)]
+    pub(crate) dns_sd_configs: Vec<DnsSdSpec>,
     #[serde(default)]
     pub(crate) relabel_configs: Vec<RuleSpec>,
     #[serde(default)]

@@ -1,3 +1,4 @@
+mod discovery;
 mod labels;
 mod scraping;
 mod settings;

@@ -2,6 +2,7 @@
 
 use crate::config::substitute::SystemSources;
 use crate::config::{AgentConfig, ReceiverConfig};
+use crate::receivers::prometheus::discovery::Discovery;
 use crate::receivers::prometheus::http::{Auth, Text};
 use crate::receivers::prometheus::job::JobConfig;
 use crate::receivers::prometheus::spec::Scheme;
@@ -69,6 +70,14 @@ const FULL: &str = "- job_name: shop
   static_configs:
   - targets: ['localhost:9100', '[::1]:9100', shop.internal]
     labels: {env: test}
+  file_sd_configs:
+  - files: [/etc/targets/*.yaml, /etc/more.json]
+    refresh_interval: 10m
+  http_sd_configs:
+  - {url: 'https://inventory/targets', basic_auth: {username: u, password: p}}
+  dns_sd_configs:
+  - {names: [shop.internal], type: A, port: 9100}
+  - {names: [_metrics._tcp.shop.internal]}
   relabel_configs:
   - {source_labels: [__address__], target_label: where}
   metric_relabel_configs:
@@ -114,8 +123,18 @@ fn a_job_of_prometheus_is_read_verbatim() {
         [Protocol::Text0_0_4, Protocol::OpenMetrics1_0_0]
     );
     assert_eq!(job.fallback, Some(Protocol::Text1_0_0));
-    assert_eq!(job.discoveries.len(), 1);
+    let kinds: Vec<&str> = job.discoveries.iter().map(kind).collect();
+    assert_eq!(kinds, ["static", "file", "http", "dns", "dns"]);
     assert_eq!((job.relabel.len(), job.metric_relabel.len()), (1, 1));
+}
+
+fn kind(discovery: &Discovery) -> &'static str {
+    match discovery {
+        Discovery::Static(_) => "static",
+        Discovery::File(_) => "file",
+        Discovery::Http(_) => "http",
+        Discovery::Dns(_) => "dns",
+    }
 }
 
 #[test]
@@ -198,6 +217,18 @@ fn what_does_not_fit_together_is_refused() {
             "scrape_protocols: [PrometheusText0.0.4, PrometheusText0.0.4]",
             "stands twice",
         ),
+        ("file_sd_configs: [{files: [/etc/*/t.yaml]}]", "one `*`"),
+        ("file_sd_configs: [{files: [/etc/t.txt]}]", "none of .json"),
+        ("http_sd_configs: [{url: 'file:///x'}]", "url is no http"),
+        (
+            "http_sd_configs: [{url: 'http://a', refresh_interval: '0'}]",
+            "longer than 0",
+        ),
+        (
+            "dns_sd_configs: [{names: [a], type: AAAA}]",
+            "type AAAA have no port",
+        ),
+        ("dns_sd_configs: [{names: []}]", "names holds none"),
         ("enable_http2: true", "requests are HTTP/1.1"),
         ("convert_classic_histograms_to_nhcb: true", "unknown key"),
         ("consul_sd_configs: []", "unknown key `consul_sd_configs`"),
