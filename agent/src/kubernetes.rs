@@ -38,8 +38,10 @@ use crate::metrics::AgentMetrics;
 use crate::processors::ProcessorConfig;
 use crate::processors::k8sattributes::K8sAttributesConfig;
 
+pub(crate) use client::{ClientSettings, SourceClient};
 pub(crate) use directory::{DirectorySettings, Key};
 pub use directory::{PodDirectory, Presence, SourceStatus};
+pub(crate) use document::{Metadata, ObjectDocument};
 #[cfg(test)]
 pub(crate) use double::PodsDouble;
 pub(crate) use feed::PodFeed;
@@ -48,8 +50,9 @@ use image::ImageName;
 pub(crate) use metrics::KubernetesMetrics;
 pub(crate) use pod::{Container, Pod, RESOURCE_ANNOTATION};
 pub use policy::LogPolicy;
-pub(crate) use source::{PodSource, Surroundings};
+pub(crate) use source::{PodSource, Surroundings, api_server};
 pub use source::{SourceConfig, SourceKind, StartError};
+pub(crate) use watch::{ObjectFeed, Watch};
 
 /// Pods known at one time. Nodes run a few hundred; more are ignored and reported.
 const PODS_MAX: usize = 10_000;

@@ -449,5 +449,7 @@ async fn the_admin_routes_answer() {
         serde_json::from_str(&get("/api/vervet/v1/status").await.1).expect("JSON");
     assert_eq!(status["books"][0]["held"]["records"], 2);
     assert_eq!(status["buffer"]["last_sequence"], 1);
+    let none = r#"{"status":"success","data":{"activeTargets":[],"droppedTargets":[],"droppedTargetCounts":{}}}"#;
+    assert_eq!(get("/api/v1/targets?state=active").await.1, none);
     agent.shutdown(Duration::from_millis(100)).await;
 }

@@ -13,8 +13,8 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue, RETRY_AFTER};
 use reqwest::{Certificate, Client, Response, StatusCode, Url, redirect};
 use tokio::io::AsyncReadExt;
 
-use super::document::NoPodList;
-use super::{BODY_BYTES_MAX, PODS_MAX};
+use super::BODY_BYTES_MAX;
+use super::document::NoList;
 
 /// Largest file with a token or authorities (bytes).
 const FILE_BYTES_MAX: usize = 1 << 20;
@@ -37,7 +37,7 @@ pub(crate) struct ClientSettings {
 
 /// Why the source could not be asked. Nothing that is known is lost; ask again later.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum SourceError {
+pub(crate) enum SourceError {
     #[error("{} cannot be read", path.display())]
     File {
         path: PathBuf,
@@ -67,9 +67,9 @@ pub(super) enum SourceError {
     #[error("the answer cannot be read")]
     Malformed(#[source] serde_json::Error),
     #[error(transparent)]
-    NoPodList(#[from] NoPodList),
-    #[error("the server names more than {PODS_MAX} pods")]
-    TooManyPods,
+    NoList(#[from] NoList),
+    #[error("the server names more than {0} of them")]
+    TooMany(usize),
     #[error("the server's list goes on after {0} pages")]
     TooManyPages(usize),
     #[error("the server ended the watch: {0}")]
@@ -78,15 +78,15 @@ pub(super) enum SourceError {
 
 impl SourceError {
     /// The value of the label `outcome`.
-    pub(super) fn reason(&self) -> &'static str {
+    pub(crate) fn reason(&self) -> &'static str {
         match self {
             Self::File { .. } | Self::Token(_) | Self::Authorities(_) => "file",
             Self::Client(_) | Self::Request(_) => "request",
             Self::Timeout(_) => "timeout",
             Self::Status { .. } | Self::Ended(_) => "status",
             Self::Expired => "expired",
-            Self::TooLarge(_) | Self::TooManyPods | Self::TooManyPages(_) => "too_large",
-            Self::Malformed(_) | Self::NoPodList(_) => "malformed",
+            Self::TooLarge(_) | Self::TooMany(_) | Self::TooManyPages(_) => "too_large",
+            Self::Malformed(_) | Self::NoList(_) => "malformed",
         }
     }
 
@@ -98,7 +98,7 @@ impl SourceError {
     }
 
     /// The error with what caused it: the outermost alone says little.
-    pub(super) fn with_causes(&self) -> String {
+    pub(crate) fn with_causes(&self) -> String {
         let mut text = self.to_string();
         let mut cause = std::error::Error::source(self);
         while let Some(error) = cause {
@@ -111,14 +111,14 @@ impl SourceError {
 }
 
 /// Sends the requests of one source.
-pub(super) struct SourceClient {
+pub(crate) struct SourceClient {
     settings: ClientSettings,
     /// The client, and the authorities it was built with.
     built: Option<(Vec<u8>, Client)>,
 }
 
 impl SourceClient {
-    pub(super) fn new(settings: ClientSettings) -> Self {
+    pub(crate) fn new(settings: ClientSettings) -> Self {
         Self {
             settings,
             built: None,

@@ -3,16 +3,24 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
-/// A `PodList`: the answer of the kubelet's `/pods` and of listing pods.
-#[derive(Debug, Default, Deserialize)]
-pub(super) struct PodList {
-    /// Tells a list without pods from an answer that is something else.
+/// What a list holds and a watch tells of.
+pub(crate) trait ObjectDocument {
+    /// The `kind` of lists of them.
+    const LIST_KIND: &'static str;
+
+    fn metadata(&self) -> Option<&Metadata>;
+}
+
+/// The answer of listing objects: a `PodList`, for example, which is also that of the kubelet's `/pods`.
+#[derive(Debug, Deserialize)]
+pub(super) struct List<D> {
+    /// Tells a list without objects from an answer that is something else.
     kind: Option<String>,
     #[serde(default)]
     metadata: Option<ListMeta>,
-    items: Option<Vec<PodDocument>>,
+    items: Option<Vec<D>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -25,30 +33,30 @@ struct ListMeta {
 
 /// The document is JSON, but not the list that was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the answer is no list of pods")]
-pub(super) struct NoPodList;
+#[error("the answer is no {0}")]
+pub(crate) struct NoList(pub(super) &'static str);
 
 /// One page of a list.
 #[derive(Debug)]
-pub(super) struct Page {
-    pub(super) pods: Vec<PodDocument>,
+pub(super) struct Page<D> {
+    pub(super) objects: Vec<D>,
     /// Where a watch goes on.
     pub(super) version: Option<String>,
     /// The token of the next page.
     pub(super) next: Option<String>,
 }
 
-impl TryFrom<PodList> for Page {
-    type Error = NoPodList;
+impl<D: ObjectDocument> TryFrom<List<D>> for Page<D> {
+    type Error = NoList;
 
-    fn try_from(list: PodList) -> Result<Self, NoPodList> {
-        if list.kind.as_deref() != Some("PodList") {
-            return Err(NoPodList);
+    fn try_from(list: List<D>) -> Result<Self, NoList> {
+        if list.kind.as_deref() != Some(D::LIST_KIND) {
+            return Err(NoList(D::LIST_KIND));
         }
         let metadata = list.metadata.unwrap_or_default();
         Ok(Self {
             // Go writes an empty list as null.
-            pods: list.items.unwrap_or_default(),
+            objects: list.items.unwrap_or_default(),
             version: metadata.resource_version.filter(|text| !text.is_empty()),
             next: metadata.next.filter(|text| !text.is_empty()),
         })
@@ -56,7 +64,7 @@ impl TryFrom<PodList> for Page {
 }
 
 #[derive(Debug, Default, Deserialize)]
-pub(super) struct PodDocument {
+pub(crate) struct PodDocument {
     pub(super) metadata: Option<Metadata>,
     pub(super) spec: Option<PodSpec>,
     pub(super) status: Option<PodStatus>,
@@ -64,22 +72,22 @@ pub(super) struct PodDocument {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Metadata {
-    pub(super) name: Option<String>,
-    pub(super) namespace: Option<String>,
-    pub(super) uid: Option<String>,
+pub(crate) struct Metadata {
+    pub(crate) name: Option<String>,
+    pub(crate) namespace: Option<String>,
+    pub(crate) uid: Option<String>,
     pub(super) resource_version: Option<String>,
     pub(super) creation_timestamp: Option<String>,
-    pub(super) labels: Option<BTreeMap<String, String>>,
-    pub(super) annotations: Option<BTreeMap<String, String>>,
-    pub(super) owner_references: Option<Vec<OwnerReference>>,
+    pub(crate) labels: Option<BTreeMap<String, String>>,
+    pub(crate) annotations: Option<BTreeMap<String, String>>,
+    pub(crate) owner_references: Option<Vec<OwnerReference>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
-pub(super) struct OwnerReference {
-    pub(super) kind: Option<String>,
-    pub(super) name: Option<String>,
-    pub(super) controller: Option<bool>,
+pub(crate) struct OwnerReference {
+    pub(crate) kind: Option<String>,
+    pub(crate) name: Option<String>,
+    pub(crate) controller: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -141,10 +149,10 @@ pub(super) struct Terminated {
 
 /// One event of a watch.
 #[derive(Debug)]
-pub(super) enum WatchEvent {
+pub(super) enum WatchEvent<D> {
     /// `ADDED` or `MODIFIED`.
-    Put(Box<PodDocument>),
-    Deleted(Box<PodDocument>),
+    Put(Box<D>),
+    Deleted(Box<D>),
     /// Nothing but a newer version to go on from.
     Bookmark(Option<String>),
     /// The server gives up on the watch.
@@ -178,7 +186,7 @@ struct Bookmark {
     metadata: Option<Metadata>,
 }
 
-impl WatchEvent {
+impl<D: ObjectDocument + DeserializeOwned> WatchEvent<D> {
     /// Reads one event. What its object is depends on its type, so that is looked at first.
     pub(super) fn parse(line: &[u8]) -> Result<Self, serde_json::Error> {
         fn object<'a, T: Deserialize<'a>>(line: &'a [u8]) -> Result<T, serde_json::Error> {
@@ -198,8 +206,15 @@ impl WatchEvent {
     }
 }
 
-impl PodDocument {
-    pub(super) fn version(&self) -> Option<&str> {
-        self.metadata.as_ref()?.resource_version.as_deref()
+impl ObjectDocument for PodDocument {
+    const LIST_KIND: &'static str = "PodList";
+
+    fn metadata(&self) -> Option<&Metadata> {
+        self.metadata.as_ref()
     }
+}
+
+/// The version at which an object became what it is.
+pub(super) fn version(object: &impl ObjectDocument) -> Option<&str> {
+    object.metadata()?.resource_version.as_deref()
 }

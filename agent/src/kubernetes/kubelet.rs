@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::PodFeed;
 use super::client::{SourceClient, SourceError};
-use super::document::{Page, PodList};
+use super::document::{List, Page, PodDocument};
 use super::source::{Backoff, parse};
 
 const PATH: &str = "/pods";
@@ -45,9 +45,9 @@ impl Kubelet {
     async fn poll(&mut self) -> Result<(), SourceError> {
         let asked_at = Instant::now();
         let body = self.client.document(PATH, &[]).await?;
-        let list: PodList = parse(body).await?;
+        let list: List<PodDocument> = parse(body).await?;
         let page = Page::try_from(list)?;
-        self.feed.replace(page.pods, Some(asked_at));
+        self.feed.replace(page.objects, Some(asked_at));
         Ok(())
     }
 }

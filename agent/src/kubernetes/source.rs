@@ -20,6 +20,7 @@ use super::watch::Watch;
 use super::{DirectorySettings, PodDirectory, PodFeed};
 
 const KUBELET_PORT: u16 = 10_250;
+const PODS_PATH: &str = "/api/v1/pods";
 /// Pauses after failures double from the first to the last.
 const PAUSE_INITIAL: Duration = Duration::from_millis(500);
 const PAUSE_MAX: Duration = Duration::from_secs(30);
@@ -85,7 +86,7 @@ pub(crate) struct PodSource {
 
 enum Asker {
     Kubelet(Kubelet),
-    Watch(Watch),
+    Watch(Watch<PodFeed>),
 }
 
 impl SourceConfig {
@@ -130,7 +131,11 @@ impl PodSource {
             SourceKind::Api => Asker::Watch(Watch {
                 client,
                 feed: feed.clone(),
-                selector: format!("spec.nodeName={}", node(config, variable)?),
+                path: PODS_PATH.to_owned(),
+                selectors: vec![(
+                    "fieldSelector",
+                    format!("spec.nodeName={}", node(config, variable)?),
+                )],
             }),
             _ => Asker::Kubelet(Kubelet {
                 client,
@@ -188,9 +193,17 @@ fn api_endpoint(
     config: &SourceConfig,
     variable: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Url, StartError> {
-    if let Some(endpoint) = &config.endpoint {
-        return Ok(endpoint.clone());
+    match &config.endpoint {
+        Some(endpoint) => Ok(endpoint.clone()),
+        None => api_server(variable),
     }
+}
+
+/// The API server that a pod's environment names.
+///
+/// # Errors
+/// It names none.
+pub(crate) fn api_server(variable: &dyn Fn(&str) -> Option<String>) -> Result<Url, StartError> {
     let host = variable("KUBERNETES_SERVICE_HOST").ok_or(StartError::NoEndpoint)?;
     let port = variable("KUBERNETES_SERVICE_PORT").ok_or(StartError::NoEndpoint)?;
     let port = port.parse().map_err(|_| StartError::BadEndpoint(port))?;

@@ -1,4 +1,4 @@
-//! Lists this node's pods at the API server and watches them from there on.
+//! Lists objects at the API server, this node's pods for example, and watches them from there on.
 //!
 //! A watch that ends is taken up again from the last version seen; when that has expired (410), everything is
 //! listed anew. A list has at most [`PAGES_MAX`] pages and [`LIST_BYTES_MAX`] bytes. A watch over which nothing has come for a while, not even a bookmark, is taken for dead.
@@ -7,15 +7,15 @@ use std::time::{Duration, Instant};
 
 use bytes::{Buf, BytesMut};
 use memchr::memchr;
+use serde::de::DeserializeOwned;
 
 use super::client::{SourceClient, SourceError, next_chunk};
-use super::document::{NoPodList, Page, PodDocument, PodList, WatchEvent};
+use super::document::{List, NoList, ObjectDocument, Page, PodDocument, WatchEvent, version};
 use super::source::{Backoff, parse};
 use super::{BODY_BYTES_MAX, EVENT_BYTES_MAX, PODS_MAX, PodFeed};
 
-const PATH: &str = "/api/v1/pods";
-/// Pods a page of a list.
-const PAGE_PODS: &str = "500";
+/// Objects a page of a list.
+const PAGE_OBJECTS: &str = "500";
 /// Pages of one list, at most: more than [`PODS_MAX`] pods need, however few a server puts on a page.
 const PAGES_MAX: usize = 100;
 /// Bytes of one list, all pages together.
@@ -28,14 +28,74 @@ const QUIET_MAX: Duration = Duration::from_secs(150);
 const SETTLED_AFTER: Duration = Duration::from_secs(10);
 const GONE: u16 = 410;
 
-pub(super) struct Watch {
-    pub(super) client: SourceClient,
-    pub(super) feed: PodFeed,
-    /// `spec.nodeName=<node>`
-    pub(super) selector: String,
+/// Who is told of the objects.
+pub(crate) trait ObjectFeed: Send {
+    type Document: ObjectDocument + DeserializeOwned + Send + 'static;
+    /// Objects of one list, at most.
+    const OBJECTS_MAX: usize;
+
+    /// All objects there are.
+    fn replace(&self, documents: Vec<Self::Document>);
+    /// One that is new or has changed.
+    fn put(&self, document: Self::Document);
+    /// One that is gone.
+    fn remove(&self, document: Self::Document);
+    /// The server has answered with what was asked for.
+    fn succeeded(&self);
+    /// Something came over the watch.
+    fn heard(&self);
+    /// Everything has to be listed anew.
+    fn expired(&self);
+    /// The server cannot be asked. What is known stays.
+    fn failed(&self, reason: &'static str, error: String);
 }
 
-/// How far the pods are known.
+impl ObjectFeed for PodFeed {
+    type Document = PodDocument;
+    const OBJECTS_MAX: usize = PODS_MAX;
+
+    fn replace(&self, documents: Vec<PodDocument>) {
+        PodFeed::replace(self, documents, None);
+    }
+
+    fn put(&self, document: PodDocument) {
+        PodFeed::put(self, document);
+    }
+
+    fn remove(&self, document: PodDocument) {
+        if let Some(uid) = document.metadata.and_then(|metadata| metadata.uid) {
+            PodFeed::remove(self, &uid);
+        }
+    }
+
+    fn succeeded(&self) {
+        PodFeed::succeeded(self);
+    }
+
+    fn heard(&self) {
+        PodFeed::heard(self);
+    }
+
+    fn expired(&self) {
+        PodFeed::expired(self);
+    }
+
+    fn failed(&self, reason: &'static str, error: String) {
+        PodFeed::failed(self, reason, error);
+    }
+}
+
+/// Keeps a feed up to date.
+pub(crate) struct Watch<F> {
+    pub(crate) client: SourceClient,
+    pub(crate) feed: F,
+    /// The path of the collection: `/api/v1/pods`.
+    pub(crate) path: String,
+    /// `fieldSelector` and `labelSelector`, as far as there are any.
+    pub(crate) selectors: Vec<(&'static str, String)>,
+}
+
+/// How far the objects are known.
 struct Progress {
     version: Option<String>,
     /// Something came since the last pause.
@@ -44,9 +104,9 @@ struct Progress {
     cached: bool,
 }
 
-impl Watch {
+impl<F: ObjectFeed> Watch<F> {
     /// Runs for ever.
-    pub(super) async fn run(mut self) {
+    pub(crate) async fn run(mut self) {
         let mut backoff = Backoff::default();
         let mut progress = Progress {
             version: None,
@@ -88,52 +148,51 @@ impl Watch {
         self.watch(&version, progress).await
     }
 
-    /// Learns of all pods: the version that is then known.
+    /// Learns of all objects: the version that is then known.
     async fn list(&mut self, cached: bool) -> Result<String, SourceError> {
-        let mut pods: Vec<PodDocument> = Vec::new();
+        let mut objects: Vec<F::Document> = Vec::new();
         let mut next: Option<String> = None;
-        let selector = self.selector.clone();
         let mut bytes = 0;
         for _ in 0..PAGES_MAX {
-            let mut query = vec![("fieldSelector", selector.as_str()), ("limit", PAGE_PODS)];
+            let mut query = vec![("limit", PAGE_OBJECTS)];
             match &next {
                 Some(next) => query.push(("continue", next)),
                 None if cached => query.push(("resourceVersion", "0")),
                 None => {}
             }
-            let body = self.client.document(PATH, &query).await?;
+            let query = with_selectors(&self.selectors, &query);
+            let body = self.client.document(&self.path, &query).await?;
             bytes += body.len();
             if bytes > LIST_BYTES_MAX {
                 return Err(SourceError::TooLarge(LIST_BYTES_MAX));
             }
-            let list: PodList = parse(body).await?;
+            let list: List<F::Document> = parse(body).await?;
             let page = Page::try_from(list)?;
-            pods.extend(page.pods);
+            objects.extend(page.objects);
             next = page.next;
             if next.is_none() {
-                let version = page.version.ok_or(NoPodList)?;
-                self.feed.replace(pods, None);
+                let version = page.version.ok_or(NoList(F::Document::LIST_KIND))?;
+                self.feed.replace(objects);
                 self.feed.succeeded();
                 return Ok(version);
             }
-            // Half a list would make the other half's pods look gone.
-            if pods.len() > PODS_MAX {
-                return Err(SourceError::TooManyPods);
+            // Half a list would make the other half's objects look gone.
+            if objects.len() > F::OBJECTS_MAX {
+                return Err(SourceError::TooMany(F::OBJECTS_MAX));
             }
         }
         Err(SourceError::TooManyPages(PAGES_MAX))
     }
 
     async fn watch(&mut self, version: &str, progress: &mut Progress) -> Result<(), SourceError> {
-        let selector = self.selector.clone();
         let query = [
             ("watch", "1"),
-            ("fieldSelector", selector.as_str()),
             ("resourceVersion", version),
             ("allowWatchBookmarks", "true"),
             ("timeoutSeconds", WATCH_SECONDS),
         ];
-        let mut response = self.client.stream(PATH, &query).await?;
+        let query = with_selectors(&self.selectors, &query);
+        let mut response = self.client.stream(&self.path, &query).await?;
         self.feed.succeeded();
         let started = Instant::now();
         let mut buffer = BytesMut::new();
@@ -159,7 +218,7 @@ impl Watch {
     }
 
     fn take(&self, line: &[u8], progress: &mut Progress) -> Result<(), SourceError> {
-        let event = match WatchEvent::parse(line) {
+        let event = match WatchEvent::<F::Document>::parse(line) {
             Ok(event) => event,
             Err(error) => {
                 // The event is lost, so the watch can only be made good by a list.
@@ -168,16 +227,14 @@ impl Watch {
             }
         };
         let version = match event {
-            WatchEvent::Put(pod) => {
-                let version = pod.version().map(str::to_owned);
-                self.feed.put(*pod);
+            WatchEvent::Put(object) => {
+                let version = version(&*object).map(str::to_owned);
+                self.feed.put(*object);
                 version
             }
-            WatchEvent::Deleted(pod) => {
-                let version = pod.version().map(str::to_owned);
-                if let Some(uid) = pod.metadata.and_then(|metadata| metadata.uid) {
-                    self.feed.remove(&uid);
-                }
+            WatchEvent::Deleted(object) => {
+                let version = version(&*object).map(str::to_owned);
+                self.feed.remove(*object);
                 version
             }
             WatchEvent::Bookmark(version) => version,
@@ -197,4 +254,12 @@ impl Watch {
         self.feed.heard();
         Ok(())
     }
+}
+
+fn with_selectors<'q>(
+    selectors: &'q [(&'static str, String)],
+    query: &[(&'q str, &'q str)],
+) -> Vec<(&'q str, &'q str)> {
+    let selectors = selectors.iter().map(|(name, text)| (*name, text.as_str()));
+    selectors.chain(query.iter().copied()).collect()
 }

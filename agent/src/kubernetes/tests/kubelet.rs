@@ -116,8 +116,8 @@ async fn answers_that_are_no_list_change_nothing() {
     let broken = json!({"kind": "PodList", "items": [{"metadata": "text"}]});
     for (mood, error) in [
         (Mood::Raves, "cannot be read"),
-        (Mood::Says(json!({})), "no list of pods"),
-        (Mood::Says(json!({"kind": "Status"})), "no list of pods"),
+        (Mood::Says(json!({})), "no PodList"),
+        (Mood::Says(json!({"kind": "Status"})), "no PodList"),
         (Mood::Says(json!([])), "cannot be read"),
         (Mood::Says(broken), "cannot be read"),
         (Mood::Refuses("403 Forbidden"), "403"),

@@ -118,19 +118,19 @@ fn addresses_of_the_node_and_of_ended_pods_are_not_the_pods() {
 fn events_that_are_cut_or_changed_anywhere_do_no_harm() {
     let event = json!({"type": "ADDED", "object": pod("u", &[("k", "v")])}).to_string();
     for end in 0..event.len() {
-        assert!(document::WatchEvent::parse(&event.as_bytes()[..end]).is_err());
+        assert!(document::WatchEvent::<PodDocument>::parse(&event.as_bytes()[..end]).is_err());
     }
     for at in 0..event.len() {
         for byte in [b'"', b'{', b'0', 0xff] {
             let mut bytes = event.clone().into_bytes();
             bytes[at] = byte;
             // Whatever it says then, it is an event or an error.
-            let _outcome = document::WatchEvent::parse(&bytes);
+            let _outcome = document::WatchEvent::<PodDocument>::parse(&bytes);
         }
     }
     let deep = "[".repeat(100_000);
     let event = format!("{{\"type\": \"ADDED\", \"object\": {deep}");
-    assert!(document::WatchEvent::parse(event.as_bytes()).is_err());
+    assert!(document::WatchEvent::<PodDocument>::parse(event.as_bytes()).is_err());
 }
 
 fn config(kind: SourceKind) -> SourceConfig {

@@ -1,4 +1,4 @@
-//! An HTTPS server with pods: the kubelet's `/pods`, the API server's list and watch.
+//! An HTTPS server with pods and other objects: the kubelet's `/pods`, the API server's list and watch.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,6 +13,9 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio_rustls::server::TlsStream;
+
+/// Where the pods are.
+const PODS: &str = "/api/v1/pods";
 
 type Stream = BufReader<TlsStream<TcpStream>>;
 
@@ -42,9 +45,11 @@ pub(crate) enum Mood {
 struct State {
     token: String,
     mood: Mood,
-    pods: BTreeMap<String, Value>,
+    /// By the path of their collection and their uid.
+    objects: BTreeMap<String, BTreeMap<String, Value>>,
     version: u64,
-    events: Vec<(u64, String)>,
+    /// With the collection they are about; empty for all.
+    events: Vec<(u64, String, String)>,
     /// Versions before this have been forgotten.
     oldest: u64,
     /// How it says that a version has been forgotten: within a watch, or as the answer.
@@ -83,7 +88,7 @@ impl Server {
         let state = Arc::new(Mutex::new(State {
             token: "first-token".to_owned(),
             mood: Mood::Answers,
-            pods: BTreeMap::new(),
+            objects: BTreeMap::new(),
             version: 100,
             events: Vec::new(),
             oldest: 0,
@@ -116,38 +121,48 @@ impl Server {
     }
 
     /// Adds a pod or changes it; watchers are told.
-    pub(crate) fn put(&self, mut pod: Value) {
-        self.change(|state| {
-            let uid = pod["metadata"]["uid"].as_str().expect("uid").to_owned();
-            pod["metadata"]["resourceVersion"] = json!(state.version.to_string());
-            let before = state.pods.insert(uid, pod.clone());
+    pub(crate) fn put(&self, pod: Value) {
+        self.put_at(PODS, pod);
+    }
+
+    /// The same for an object of another collection.
+    pub(crate) fn put_at(&self, path: &str, mut object: Value) {
+        self.change(path, |state| {
+            let uid = object["metadata"]["uid"].as_str().expect("uid").to_owned();
+            object["metadata"]["resourceVersion"] = json!(state.version.to_string());
+            let objects = state.objects.entry(path.to_owned()).or_default();
+            let before = objects.insert(uid, object.clone());
             let kind = if before.is_some() {
                 "MODIFIED"
             } else {
                 "ADDED"
             };
-            Some(json!({"type": kind, "object": pod}).to_string())
+            Some(json!({"type": kind, "object": object}).to_string())
         });
     }
 
     pub(crate) fn remove(&self, uid: &str) {
-        self.change(|state| {
-            let mut pod = state.pods.remove(uid).expect("there");
-            pod["metadata"]["resourceVersion"] = json!(state.version.to_string());
-            Some(json!({"type": "DELETED", "object": pod}).to_string())
+        self.remove_at(PODS, uid);
+    }
+
+    pub(crate) fn remove_at(&self, path: &str, uid: &str) {
+        self.change(path, |state| {
+            let mut object = state.take(path, uid).expect("there");
+            object["metadata"]["resourceVersion"] = json!(state.version.to_string());
+            Some(json!({"type": "DELETED", "object": object}).to_string())
         });
     }
 
     /// Forgets a pod without telling watchers.
     pub(crate) fn lose(&self, uid: &str) {
-        self.change(|state| {
-            state.pods.remove(uid);
+        self.change(PODS, |state| {
+            state.take(PODS, uid);
             None
         });
     }
 
     pub(crate) fn bookmark(&self) -> u64 {
-        self.change(|state| {
+        self.change("", |state| {
             let metadata = json!({"resourceVersion": state.version.to_string()});
             let object = json!({"kind": "Pod", "metadata": metadata});
             Some(json!({"type": "BOOKMARK", "object": object}).to_string())
@@ -157,12 +172,12 @@ impl Server {
 
     /// Sends a line over every watch.
     pub(crate) fn send(&self, line: &str) {
-        self.change(|_| Some(line.to_owned()));
+        self.change("", |_| Some(line.to_owned()));
     }
 
     /// Ends every watch.
     pub(crate) fn cut(&self) {
-        self.change(|state| {
+        self.change("", |state| {
             state.cuts += 1;
             None
         });
@@ -170,7 +185,7 @@ impl Server {
 
     /// Forgets all versions but the present, and ends every watch.
     pub(crate) fn compact(&self, gone_in_stream: bool) {
-        self.change(|state| {
+        self.change("", |state| {
             state.oldest = state.version;
             state.gone_in_stream = gone_in_stream;
             state.cuts += 1;
@@ -200,15 +215,21 @@ impl Server {
         requests.iter().filter(|path| path.contains(text)).count()
     }
 
-    fn change(&self, change: impl FnOnce(&mut State) -> Option<String>) {
+    fn change(&self, path: &str, change: impl FnOnce(&mut State) -> Option<String>) {
         let mut state = self.state.lock();
         state.version += 1;
         if let Some(event) = change(&mut state) {
             let version = state.version;
-            state.events.push((version, event));
+            state.events.push((version, path.to_owned(), event));
         }
         drop(state);
         self.changed.send_modify(|count| *count += 1);
+    }
+}
+
+impl State {
+    fn take(&mut self, path: &str, uid: &str) -> Option<Value> {
+        self.objects.get_mut(path)?.remove(uid)
     }
 }
 
@@ -264,27 +285,40 @@ fn parameter<'p>(path: &'p str, name: &str) -> Option<&'p str> {
 fn list(path: &str, state: &Mutex<State>) -> (&'static str, Value) {
     let state = state.lock();
     let is_kubelet = path == "/pods";
+    let collection = match is_kubelet {
+        true => PODS,
+        false => path.split('?').next().unwrap_or_default(),
+    };
     let selector = parameter(path, "fieldSelector");
-    if !is_kubelet && (!path.starts_with("/api/v1/pods?") || selector != Some("spec.nodeName%3Dn1"))
-    {
+    let is_refused = collection == PODS && selector != Some("spec.nodeName%3Dn1");
+    let kind = match collection.rsplit('/').next() {
+        Some("pods") => "PodList",
+        Some("nodes") => "NodeList",
+        Some("services") => "ServiceList",
+        Some("endpointslices") => "EndpointSliceList",
+        _ => "",
+    };
+    if kind.is_empty() || (is_refused && !is_kubelet) {
         return ("404 Not Found", json!({"kind": "Status", "code": 404}));
     }
     let from = parameter(path, "continue").map_or(0, |from| from.parse().expect("a number"));
-    let page: Vec<&Value> = state
-        .pods
-        .values()
-        .skip(from)
-        .take(if is_kubelet { usize::MAX } else { state.page })
+    let all: Vec<&Value> = state
+        .objects
+        .get(collection)
+        .into_iter()
+        .flat_map(BTreeMap::values)
         .collect();
+    let page_max = if is_kubelet { usize::MAX } else { state.page };
+    let page: Vec<&Value> = all.iter().copied().skip(from).take(page_max).collect();
     let to = from + page.len();
-    let next = (to < state.pods.len()).then(|| to.to_string());
+    let next = (to < all.len()).then(|| to.to_string());
     let metadata = json!({"resourceVersion": state.version.to_string(), "continue": next});
     let items = if page.is_empty() {
         json!(null)
     } else {
         json!(page)
     };
-    let list = json!({"kind": "PodList", "apiVersion": "v1", "metadata": metadata, "items": items});
+    let list = json!({"kind": kind, "apiVersion": "v1", "metadata": metadata, "items": items});
     ("200 OK", list)
 }
 
@@ -345,10 +379,13 @@ async fn stream_events(
     loop {
         let (events, is_cut) = {
             let state = state.lock();
-            let new = state.events.iter().filter(|(version, _)| *version > sent);
+            let collection = path.split('?').next().unwrap_or_default();
+            let new = state.events.iter().filter(|(version, about, _)| {
+                *version > sent && (about.is_empty() || about == collection)
+            });
             (new.cloned().collect::<Vec<_>>(), state.cuts > cuts)
         };
-        for (version, event) in events {
+        for (version, _, event) in events {
             let (first, second) = event.as_bytes().split_at(event.len() / 2);
             chunk(&mut stream, first).await?;
             chunk(&mut stream, &[second, b"\n"].concat()).await?;

@@ -1,11 +1,12 @@
 //! Where targets are: what each kind of discovery finds, kept in one table a job.
 //!
-//! In: fixed lists, files, HTTP servers, name servers. Out: [`Group`]s by source. What cannot be asked
+//! In: fixed lists, files, HTTP servers, name servers, the Kubernetes API. Out: [`Group`]s by source. What cannot be asked
 //! changes nothing: targets stay until an answer says that they are gone.
 
 pub(crate) mod dns;
 pub(crate) mod file;
 pub(crate) mod http;
+pub(crate) mod kubernetes;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -37,6 +38,7 @@ pub(crate) enum Discovery {
     File(file::FileDiscovery),
     Http(Box<http::HttpDiscovery>),
     Dns(dns::DnsDiscovery),
+    Kubernetes(kubernetes::KubernetesDiscovery),
 }
 
 impl Discovery {
@@ -49,6 +51,7 @@ impl Discovery {
                 Self::File(files) => files.run(&groups).await,
                 Self::Http(server) => server.run(&groups).await,
                 Self::Dns(names) => names.run(&groups).await,
+                Self::Kubernetes(cluster) => cluster.run(groups).await,
             }
         };
         tokio::select! {

@@ -10,7 +10,9 @@ use vervet_exposition::Protocol;
 use vervet_relabel::RuleSpec;
 
 use super::units::{Size, Span};
-pub(crate) use discovery::{DnsSdSpec, DnsType, FileSdSpec, HttpSdSpec, StaticSpec};
+pub(crate) use discovery::{
+    DnsSdSpec, DnsType, FileSdSpec, HttpSdSpec, KubernetesSdSpec, Role, SelectorSpec, StaticSpec,
+};
 pub(crate) use http::{AuthorizationSpec, BasicAuthSpec, HttpSpec, TlsSpec, TlsVersion};
 
 /// What the configuration says of one `prometheus` receiver.
@@ -106,6 +108,8 @@ pub(crate) struct ScrapeSpec {
     pub(crate) http_sd_configs: Vec<HttpSdSpec>,
     #[serde(default)]
     pub(crate) dns_sd_configs: Vec<DnsSdSpec>,
+    #[serde(default)]
+    pub(crate) kubernetes_sd_configs: Vec<KubernetesSdSpec>,
     #[serde(default)]
     pub(crate) relabel_configs: Vec<RuleSpec>,
     #[serde(default)]

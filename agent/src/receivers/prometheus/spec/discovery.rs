@@ -79,6 +79,69 @@ pub(crate) enum DnsType {
     Aaaa,
 }
 
+/// `{role: pod, selectors: [{role: pod, field: spec.nodeName=n1}]}`
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct KubernetesSdSpec {
+    pub(crate) role: Role,
+    /// Default: what the pod's environment says.
+    #[serde(default)]
+    pub(crate) api_server: Option<String>,
+    #[serde(default)]
+    pub(crate) namespaces: NamespacesSpec,
+    #[serde(default)]
+    pub(crate) selectors: Vec<SelectorSpec>,
+    /// `credentials_file` only; default: that of the pod's service account.
+    #[serde(default)]
+    pub(crate) authorization: Option<AuthorizationSpec>,
+    /// `ca_file` only; default: that of the pod's service account.
+    #[serde(default)]
+    pub(crate) tls_config: Option<TlsSpec>,
+}
+
+/// What becomes targets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Role {
+    Pod,
+    Node,
+    Service,
+    EndpointSlice,
+}
+
+/// `namespaces: {names: [shop]}`; all when nothing is said.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NamespacesSpec {
+    /// That of the pod the agent runs in, too.
+    #[serde(default)]
+    pub(crate) own_namespace: bool,
+    #[serde(default)]
+    pub(crate) names: Vec<String>,
+}
+
+/// `{role: pod, label: app=web, field: spec.nodeName=n1}`
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SelectorSpec {
+    pub(crate) role: Role,
+    #[serde(default)]
+    pub(crate) label: Option<String>,
+    #[serde(default)]
+    pub(crate) field: Option<String>,
+}
+
+impl Role {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Pod => "pod",
+            Self::Node => "node",
+            Self::Service => "service",
+            Self::EndpointSlice => "endpointslice",
+        }
+    }
+}
+
 impl DnsType {
     pub(crate) fn as_str(self) -> &'static str {
         match self {

@@ -78,6 +78,11 @@ const FULL: &str = "- job_name: shop
   dns_sd_configs:
   - {names: [shop.internal], type: A, port: 9100}
   - {names: [_metrics._tcp.shop.internal]}
+  kubernetes_sd_configs:
+  - role: endpointslice
+    namespaces: {names: [shop], own_namespace: true}
+    selectors: [{role: service, label: app=web}, {role: pod, field: spec.nodeName=n1}]
+  - {role: node, api_server: 'https://10.0.0.1:6443', authorization: {credentials_file: /t}, tls_config: {ca_file: /c}}
   relabel_configs:
   - {source_labels: [__address__], target_label: where}
   metric_relabel_configs:
@@ -124,7 +129,18 @@ fn a_job_of_prometheus_is_read_verbatim() {
     );
     assert_eq!(job.fallback, Some(Protocol::Text1_0_0));
     let kinds: Vec<&str> = job.discoveries.iter().map(kind).collect();
-    assert_eq!(kinds, ["static", "file", "http", "dns", "dns"]);
+    assert_eq!(
+        kinds,
+        [
+            "static",
+            "file",
+            "http",
+            "dns",
+            "dns",
+            "kubernetes",
+            "kubernetes"
+        ]
+    );
     assert_eq!((job.relabel.len(), job.metric_relabel.len()), (1, 1));
 }
 
@@ -134,6 +150,7 @@ fn kind(discovery: &Discovery) -> &'static str {
         Discovery::File(_) => "file",
         Discovery::Http(_) => "http",
         Discovery::Dns(_) => "dns",
+        Discovery::Kubernetes(_) => "kubernetes",
     }
 }
 
@@ -229,6 +246,30 @@ fn what_does_not_fit_together_is_refused() {
             "type AAAA have no port",
         ),
         ("dns_sd_configs: [{names: []}]", "names holds none"),
+        (
+            "kubernetes_sd_configs: [{role: pod, api_server: 'http://a'}]",
+            "no https address",
+        ),
+        (
+            "kubernetes_sd_configs: [{role: ingress}]",
+            "unknown value `ingress`",
+        ),
+        (
+            "kubernetes_sd_configs: [{role: pod, selectors: [{role: node}]}]",
+            "takes no selector for node",
+        ),
+        (
+            "kubernetes_sd_configs: [{role: pod, selectors: [{role: pod}, {role: pod}]}]",
+            "two selectors",
+        ),
+        (
+            "kubernetes_sd_configs: [{role: pod, tls_config: {insecure_skip_verify: true}}]",
+            "only ca_file",
+        ),
+        (
+            "kubernetes_sd_configs: [{role: pod, authorization: {credentials: x}}]",
+            "only credentials_file",
+        ),
         ("enable_http2: true", "requests are HTTP/1.1"),
         ("convert_classic_histograms_to_nhcb: true", "unknown key"),
         ("consul_sd_configs: []", "unknown key `consul_sd_configs`"),

@@ -9,9 +9,10 @@ use crate::config::no_home;
 use crate::receivers::prometheus::discovery::dns::{DnsDiscovery, Records};
 use crate::receivers::prometheus::discovery::file::{self, FileDiscovery};
 use crate::receivers::prometheus::discovery::http::HttpDiscovery;
+use crate::receivers::prometheus::discovery::kubernetes::KubernetesDiscovery;
 use crate::receivers::prometheus::discovery::{ADDRESS, Discovery, Group, LabelMap};
 use crate::receivers::prometheus::spec::{
-    DnsSdSpec, FileSdSpec, HttpSdSpec, ScrapeSpec, StaticSpec,
+    DnsSdSpec, FileSdSpec, HttpSdSpec, KubernetesSdSpec, ScrapeSpec, StaticSpec,
 };
 use crate::receivers::prometheus::target::address_mistake;
 use crate::receivers::prometheus::units::Span;
@@ -33,6 +34,12 @@ pub(super) fn check(spec: &ScrapeSpec, notes: &mut Notes<'_>) -> Option<Vec<Disc
     }
     for (at, entry) in spec.dns_sd_configs.iter().enumerate() {
         all.push(names(entry, &mut notes.inside("dns_sd_configs", at)));
+    }
+    for (at, entry) in spec.kubernetes_sd_configs.iter().enumerate() {
+        all.push(cluster(
+            entry,
+            &mut notes.inside("kubernetes_sd_configs", at),
+        ));
     }
     all.into_iter().collect()
 }
@@ -99,4 +106,14 @@ fn names(spec: &DnsSdSpec, notes: &mut Notes<'_>) -> Option<Discovery> {
         interval,
         servers: None,
     }))
+}
+
+fn cluster(spec: &KubernetesSdSpec, notes: &mut Notes<'_>) -> Option<Discovery> {
+    match KubernetesDiscovery::try_from(spec.clone()) {
+        Ok(cluster) => Some(Discovery::Kubernetes(cluster)),
+        Err((key, message)) => {
+            notes.demand(false, &[key], message);
+            None
+        }
+    }
 }
