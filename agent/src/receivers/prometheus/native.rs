@@ -151,3 +151,89 @@ fn whole(count: Count) -> Option<u64> {
         Count::Float(_) => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use vervet_exposition::Span;
+
+    use super::*;
+
+    fn histogram<'a>(schema: i32, spans: &'a [Span], counts: &'a [i64]) -> NativeHistogram<'a> {
+        NativeHistogram {
+            series: b"h",
+            labels: None,
+            timestamp_ms: None,
+            start_ms: None,
+            is_gauge: false,
+            schema,
+            count: Count::Integer(9),
+            sum: 1.5,
+            zero_threshold: 0.001,
+            zero_count: Count::Integer(2),
+            positive: Buckets {
+                spans,
+                counts: Counts::Integer(counts),
+            },
+            negative: Buckets {
+                spans: &[],
+                counts: Counts::Integer(&[]),
+            },
+            exemplars: &[],
+        }
+    }
+
+    fn span(offset: i32, length: u32) -> Span {
+        Span { offset, length }
+    }
+
+    #[test]
+    fn spans_become_one_row() {
+        let mut rows = Rows::default();
+        let spans = [span(-2, 2), span(3, 1)];
+        rows.fill(&histogram(3, &spans, &[1, 2, 4]))
+            .expect("it has a form");
+        // The bucket of index 1 of Prometheus is that of index 0 here.
+        assert_eq!((rows.scale, rows.positive.offset), (3, -3));
+        assert_eq!(rows.positive.counts, [1, 2, 0, 0, 0, 4]);
+        assert!(rows.negative.counts.is_empty());
+        assert_eq!((rows.count, rows.zero_count), (9, 2));
+        // The room is used again.
+        rows.fill(&histogram(0, &[span(1, 1)], &[5]))
+            .expect("it has a form");
+        assert_eq!(
+            (rows.positive.offset, rows.positive.counts.as_slice()),
+            (0, [5].as_slice())
+        );
+    }
+
+    #[test]
+    fn buckets_far_apart_are_merged_until_they_fit() {
+        let mut rows = Rows::default();
+        let spans = [span(1, 2), span(9_000, 2)];
+        rows.fill(&histogram(8, &spans, &[1, 2, 3, 4]))
+            .expect("it has a form");
+        assert_eq!(rows.scale, 6);
+        assert!(rows.positive.counts.len() <= 4_096);
+        assert_eq!(rows.positive.counts.iter().sum::<u64>(), 10);
+        // The places 0 and 1, and 9,002 and 9,003, of which four become one.
+        assert_eq!(rows.positive.counts.first(), Some(&3));
+        assert_eq!(rows.positive.counts.last(), Some(&7));
+        let too_far = [span(1, 1), span(i32::MAX, 1)];
+        assert_eq!(rows.fill(&histogram(-4, &too_far, &[1, 1])), None);
+    }
+
+    #[test]
+    fn what_otlp_has_no_form_for_is_told() {
+        let mut rows = Rows::default();
+        let mut gauge = histogram(0, &[], &[]);
+        gauge.is_gauge = true;
+        assert_eq!(rows.fill(&gauge), None);
+        assert_eq!(rows.fill(&histogram(-53, &[], &[])), None);
+        let mut float = histogram(0, &[], &[]);
+        float.count = Count::Float(1.5);
+        assert_eq!(rows.fill(&float), None);
+        float.count = Count::Float(3.0);
+        assert_eq!(rows.fill(&float), Some(()));
+        assert_eq!(rows.count, 3);
+    }
+}

@@ -1,5 +1,6 @@
 mod discovery;
 mod labels;
+mod native;
 mod scraping;
 mod settings;
 
