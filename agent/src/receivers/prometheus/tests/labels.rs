@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use vervet_relabel::{Action, Rule, RuleSpec};
 
 use super::*;
+use crate::config::substitute::SystemSources;
+use crate::config::{AgentConfig, ReceiverConfig};
 use crate::receivers::prometheus::discovery::{Group, LabelMap};
 use crate::receivers::prometheus::job::{JobConfig, Limits};
 use crate::receivers::prometheus::series::{SeriesError, SeriesRules};
@@ -306,4 +308,76 @@ fn limits_count_what_is_left_after_relabelling() {
             .expect_err("long")
             .contains("4 bytes in `abc`")
     );
+}
+
+/// The labels of a pod's target, before relabelling.
+const POD: [(&str, &str); 6] = [
+    ("__address__", "10.0.0.7:8080"),
+    ("__meta_kubernetes_pod_phase", "Running"),
+    ("__meta_kubernetes_namespace", "shop"),
+    ("__meta_kubernetes_pod_name", "web-1"),
+    ("__meta_kubernetes_pod_node_name", "n1"),
+    ("__meta_kubernetes_pod_container_init", "false"),
+];
+
+#[test]
+fn the_shipped_rules_follow_annotations() {
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../deploy/examples/agent-kubernetes.yaml"
+    );
+    let text = std::fs::read_to_string(path).expect("there");
+    let text = text
+        .replace("${env:NODE_NAME}", "n1")
+        .replace("${env:VERVET_ENVIRONMENT}", "test");
+    let config = AgentConfig::parse("f", &text, &SystemSources).expect("valid");
+    let Some(ReceiverConfig::Prometheus(config)) = config.receivers.get("annotated") else {
+        panic!("a prometheus receiver");
+    };
+    let job = Arc::new(config.jobs[0].clone());
+    let annotated = |annotations: &[(&str, &str)], ip: &str| {
+        let names = annotations.iter().map(|(name, value)| {
+            (
+                format!("__meta_kubernetes_pod_annotation_prometheus_io_{name}"),
+                *value,
+            )
+        });
+        let names: Vec<(String, &str)> = names.collect();
+        let mut own: Vec<(&str, &str)> = POD.to_vec();
+        own.push(("__meta_kubernetes_pod_ip", ip));
+        own.extend(names.iter().map(|(name, value)| (name.as_str(), *value)));
+        verdict(&job, &[], &own).0
+    };
+    let url = |verdict: Verdict| match verdict {
+        Verdict::Scrape(target) => target.url.to_string(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(annotated(&[], "10.0.0.7"), Verdict::Dropped);
+    assert_eq!(
+        annotated(&[("scrape", "false")], "10.0.0.7"),
+        Verdict::Dropped
+    );
+    assert_eq!(
+        url(annotated(&[("scrape", "true")], "10.0.0.7")),
+        "http://10.0.0.7:8080/metrics"
+    );
+    let all = [
+        ("scrape", "true"),
+        ("port", "9102"),
+        ("path", "/m"),
+        ("scheme", "https"),
+    ];
+    assert_eq!(url(annotated(&all, "10.0.0.7")), "https://10.0.0.7:9102/m");
+    assert_eq!(url(annotated(&all, "fd00::7")), "https://[fd00::7]:9102/m");
+    let Verdict::Scrape(target) = annotated(&all, "10.0.0.7") else {
+        panic!("a target");
+    };
+    let expected = [
+        ("instance", "10.0.0.7:9102"),
+        ("job", "pods"),
+        ("namespace", "shop"),
+        ("node", "n1"),
+        ("pod", "web-1"),
+    ];
+    assert_eq!(target.labels, map(&expected));
 }
