@@ -6,6 +6,7 @@ use vervet_wire::otlp::{KeyValue, LogRecord, Resource, Scope, Span, SpanEvent, V
 
 use super::super::tests::{chain, try_chain};
 use super::super::{Chain, Secrets};
+use super::{KEYS_DEFAULT, KEYS_JUDGED, KEYS_LIKELY};
 
 /// Keys that look real are put together here, so that no scanner of this repository takes them for real ones.
 fn key(head: &str, length: usize) -> String {
@@ -981,4 +982,12 @@ mod requests {
             .expect("valid");
         assert_eq!(points, 1);
     }
+}
+
+/// Whether values of that name are covered by default, in the plural too.
+fn is_key(name: &str) -> bool {
+    let one = name.strip_suffix('s').unwrap_or(name);
+    let keys = [&KEYS_DEFAULT[..], &KEYS_LIKELY, &KEYS_JUDGED];
+    let mut keys = keys.iter().flat_map(|keys| keys.iter());
+    keys.any(|key| *key == name || *key == one)
 }

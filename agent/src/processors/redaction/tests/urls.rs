@@ -1,6 +1,5 @@
 //! Passwords in addresses, and what looks like one.
 
-use super::super::{KEYS_DEFAULT, KEYS_JUDGED, KEYS_LIKELY};
 use super::*;
 
 #[test]
@@ -145,13 +144,6 @@ proptest! {
         let text = format!("get https://{host}:{port}{path} done");
         prop_assert_eq!(text_of(&BASIC, &text), text);
     }
-}
-
-fn is_key(name: &str) -> bool {
-    let one = name.strip_suffix('s').unwrap_or(name);
-    let keys = [&KEYS_DEFAULT[..], &KEYS_LIKELY, &KEYS_JUDGED];
-    let mut keys = keys.iter().flat_map(|keys| keys.iter());
-    keys.any(|key| *key == name || *key == one)
 }
 
 static BASIC: LazyLock<Chain> = LazyLock::new(|| redaction("detect: [basic]"));
