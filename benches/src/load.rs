@@ -14,6 +14,7 @@ mod collector;
 mod http;
 mod idle;
 mod program;
+mod scraping;
 mod send;
 mod start;
 
@@ -52,6 +53,8 @@ pub struct Scale {
     pub idle_window: Duration,
     /// What both hold when the collector is compared with Prometheus.
     pub hours: i64,
+    /// How long scraping is measured.
+    pub scrape_window: Duration,
 }
 
 impl Scale {
@@ -68,6 +71,7 @@ impl Scale {
         idle_settle: Duration::from_secs(15),
         idle_window: Duration::from_secs(30),
         hours: 24,
+        scrape_window: Duration::from_secs(60),
     };
     pub const QUICK: Self = Self {
         log_records: 100_000,
@@ -82,6 +86,7 @@ impl Scale {
         idle_settle: Duration::from_secs(3),
         idle_window: Duration::from_secs(5),
         hours: 2,
+        scrape_window: Duration::from_secs(20),
     };
 }
 
@@ -104,6 +109,8 @@ pub enum Part {
     Logs,
     /// The collector beside a Prometheus, with the same samples and queries. Not part of a whole run.
     Prometheus,
+    /// The agent beside a Prometheus in agent mode, scraping the same targets. Not part of a whole run; needs no collector.
+    Scraping,
 }
 
 impl Bench {
@@ -114,10 +121,11 @@ impl Bench {
     pub fn run(&self, only: Option<Part>, progress: impl Fn(&str)) -> anyhow::Result<Vec<Figure>> {
         let wanted = |part| only.is_none_or(|only| only == part);
         let (agent, collector) = (wanted(Part::Agent), wanted(Part::Collector));
-        if agent || collector {
+        let scraping = only == Some(Part::Scraping);
+        if agent || collector || scraping {
             self.programs.ensure_built(&["vervet-agent"])?;
         }
-        if !agent || collector {
+        if !(agent || scraping) || collector {
             self.programs.ensure_built(&["vervet-collector"])?;
         }
         let mut figures = Vec::new();
@@ -129,6 +137,9 @@ impl Bench {
         }
         if only == Some(Part::Logs) {
             figures.extend(self.run_signal(Signal::Logs, &progress)?);
+        }
+        if scraping {
+            figures.extend(scraping::measure(self, &progress).context("scraping")?);
         }
         if only == Some(Part::Prometheus) {
             figures.extend(beside::measure(self, &progress).context("beside Prometheus")?);

@@ -25,6 +25,8 @@ pub use totals::{Sample, Totals};
 /// Longest request to the HTTP address (bytes).
 const HTTP_REQUEST_BYTES_MAX: usize = 4 << 10;
 
+const CONNECTIONS_MAX: usize = 64;
+
 /// Counts what it is given.
 #[derive(Debug, Clone, Default)]
 struct Counting(Arc<Mutex<Seen>>);
@@ -69,13 +71,14 @@ async fn serve(listen: SocketAddr) -> anyhow::Result<()> {
         .await
         .with_context(cannot)?;
     let grpc_address = grpc.local_addr()?;
+    let limits = listen::Limits::new(CONNECTIONS_MAX);
     {
         let mut out = std::io::stdout().lock();
         writeln!(out, "grpc {grpc_address}\nhttp {}", http.local_addr()?)?;
         out.flush()?;
     }
     tokio::select! {
-        served = Server::builder().add_routes(grpc::routes(&sink, BODY_BYTES_MAX)).serve_with_incoming(listen::grpc(grpc)) => {
+        served = Server::builder().add_routes(grpc::routes(&sink, BODY_BYTES_MAX)).serve_with_incoming(listen::grpc(grpc, limits)) => {
             served.context("the gRPC server failed")
         }
         never = answer_all(http, sink.clone()) => never,
