@@ -1,5 +1,6 @@
 //! What `prometheus` receivers count.
 
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::registry::Registry;
 
 use super::{Counters, Labels};
@@ -44,11 +45,15 @@ impl ScrapeMetrics {
     }
 
     pub(crate) fn of(&self, receiver: &str) -> ScrapeCounts {
-        let receiver = vec![("receiver", receiver.to_owned())];
-        ScrapeCounts {
-            receiver,
+        let counts = ScrapeCounts {
+            receiver: vec![("receiver", receiver.to_owned())],
             families: self.clone(),
+        };
+        // They begin at zero: one that is first seen above it has no increase.
+        for (reason, _none) in LeftOutCounts::default().by_reason() {
+            let _begun = counts.left_out_by(reason);
         }
+        counts
     }
 }
 
@@ -64,11 +69,15 @@ impl ScrapeCounts {
     pub(crate) fn left_out(&self, counts: LeftOutCounts) {
         for (reason, count) in counts.by_reason() {
             if count > 0 {
-                let mut labels = self.receiver.clone();
-                labels.push(("reason", reason.to_owned()));
-                self.families.left_out.get_or_create(&labels).inc_by(count);
+                self.left_out_by(reason).inc_by(count);
             }
         }
+    }
+
+    fn left_out_by(&self, reason: &str) -> Counter {
+        let mut labels = self.receiver.clone();
+        labels.push(("reason", reason.to_owned()));
+        self.families.left_out.get_or_create_owned(&labels)
     }
 
     pub(crate) fn failed(&self, reason: &'static str) {

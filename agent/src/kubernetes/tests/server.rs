@@ -61,7 +61,7 @@ struct State {
 }
 
 /// Authorities and a certificate for 127.0.0.1 and `kubelet.test` that they signed.
-fn certificate() -> (String, ServerConfig) {
+pub(crate) fn certificate() -> (String, ServerConfig) {
     let authority_key = KeyPair::generate().expect("key");
     let mut authority = CertificateParams::new(Vec::new()).expect("parameters");
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

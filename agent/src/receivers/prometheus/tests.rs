@@ -3,6 +3,7 @@ mod labels;
 mod native;
 mod scraping;
 mod settings;
+mod tls;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
