@@ -81,7 +81,7 @@ pub struct FilePosition {
 }
 
 /// How many places before its offset are known of a file.
-pub const WAYMARKS_MAX: usize = 5;
+pub const WAYMARKS_MAX: usize = 9;
 
 /// A place in a file. None where `back` is 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]

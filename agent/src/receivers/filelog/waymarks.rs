@@ -5,7 +5,8 @@
 //! others. They are stored, as the agent may be killed before it sees the cut; hashes, because what was read may hold
 //! what must not be on disk.
 //!
-//! Limit: what is read between copy and cut is at most about 256 KiB.
+//! Limits: what is read between copy and cut is at most about 256 KiB where as much was read before, 32 KiB where that was,
+//! and 8 KiB otherwise, of a copy that holds as much and 64 bytes.
 
 use std::fs::File;
 use std::io;
@@ -16,7 +17,17 @@ use super::identity::{TAIL_BYTES, read_up_to};
 use crate::pipeline::{WAYMARKS_MAX, Waymark};
 
 /// How far behind the place reached a waymark is, at least, and short of the next distance.
-const DISTANCES: [u32; WAYMARKS_MAX] = [64, 512, 2 << 10, 32 << 10, 256 << 10];
+const DISTANCES: [u32; WAYMARKS_MAX] = [
+    64,
+    256,
+    512,
+    1 << 10,
+    2 << 10,
+    4 << 10,
+    8 << 10,
+    32 << 10,
+    256 << 10,
+];
 
 /// The nearest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -144,6 +155,24 @@ mod tests {
             let mut other = whole[..bytes].to_vec();
             other.iter_mut().for_each(|byte| *byte = byte.wrapping_add(1));
             prop_assert!(!fits(&other));
+        }
+
+        #[test]
+        fn half_of_little_is_enough(
+            steps in prop::collection::vec(1..1_500_usize, 1..12),
+            part in 0..1_000_usize,
+        ) {
+            let whole = text(steps.iter().sum());
+            prop_assume!((600..8_000).contains(&whole.len()));
+            let (mut waymarks, mut at) = (Waymarks::default(), 0);
+            for step in steps {
+                at += step;
+                waymarks.advance(step, &whole[at.saturating_sub(4096)..at]);
+            }
+            let least = whole.len() / 2 + TAIL_BYTES + 1;
+            let bytes = least + (whole.len() - least) * part / 1_000;
+            let offset = whole.len() as u64;
+            prop_assert!(waymarks.fit(&file(&whole[..bytes]), bytes as u64, offset).expect("read"));
         }
     }
 }
