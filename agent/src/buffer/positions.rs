@@ -161,6 +161,11 @@ impl Checkpoints {
         (self.count, self.bytes)
     }
 
+    /// The length of the state that [`Self::encode`] would give, at most.
+    pub(crate) fn state_bytes(&self) -> usize {
+        rounded_up(self.bytes + STEP_BYTES_MIN / 4)
+    }
+
     /// Positions of followed files that were dropped for lack of room, since the start.
     pub(crate) fn forgotten(&self) -> u64 {
         self.forgotten
@@ -223,7 +228,7 @@ impl Checkpoints {
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(rounded_up(self.bytes + STEP_BYTES_MIN / 4));
+        let mut out = Vec::with_capacity(self.state_bytes());
         out.put_u8(VERSION);
         put_totals(&mut out, &self.totals);
         out.put_u32_le(u32::try_from(self.count).unwrap_or(u32::MAX));

@@ -81,8 +81,10 @@ const HTTP_MARKS: [&str; 3] = [
     "received unexpected message from connection",
 ];
 /// What they say where it only closes the connection.
-const CLOSED_MARKS: [&str; 3] = [
+const CLOSED_MARKS: [&str; 4] = [
     "connection closed before message completed",
+    // Before the request was begun; it may have said something, too.
+    "connection was not ready",
     "onnection reset",
     "roken pipe",
 ];

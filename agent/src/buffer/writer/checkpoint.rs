@@ -38,7 +38,9 @@ impl BufferWriter {
     fn is_due(&self) -> bool {
         let holds_segment = self.journal.active_segment() != self.segment;
         let is_much = self.unstored_bytes >= self.segment_bytes_max as u64;
-        self.unstored_bytes >= self.state_bytes && (holds_segment || is_much)
+        (holds_segment || is_much)
+            && self.unstored_bytes >= self.state_bytes
+            && self.unstored_bytes >= self.checkpoints.lock().state_bytes() as u64
     }
 
     /// Stores positions and totals as of the last record. A failure is tried again; until then recovery reads more of the

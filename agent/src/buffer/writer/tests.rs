@@ -113,7 +113,7 @@ async fn no_more_is_written_for_positions_than_is_appended() {
     let dir = tempfile::tempdir().expect("folder");
     let mut hand = Hand::open(dir.path(), 64 << 20, Arc::new(OsFileSystem));
     let (mut appended, mut written, mut states) = (0, 0, 0);
-    for round in 0..200 {
+    for round in 0..400 {
         // Files of which nothing more is read after the first batches.
         let files = if round < 40 {
             round * 1_000..(round + 1) * 1_000
