@@ -290,6 +290,7 @@ impl Drop for RunningAgent {
     }
 }
 
+/// The messages of an error and what caused it: the outermost alone says little.
 pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

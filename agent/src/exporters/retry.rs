@@ -11,7 +11,7 @@ use tonic::{Code, Status};
 use vervet_model::UnixNanos;
 use vervet_wire::DecodeError;
 use vervet_wire::grpc::NoAnswer;
-use vervet_wire::protobuf::Reader;
+use vervet_wire::protobuf::{Reader, seconds_and_nanos};
 
 const PUSHBACK_KEY: &str = "grpc-retry-pushback-ms";
 /// Longest pause a destination can ask for.
@@ -127,15 +127,7 @@ fn messages(message: &[u8], wanted: u32) -> Result<Vec<&[u8]>, DecodeError> {
 
 /// A `google.protobuf.Duration`; a negative one is none.
 fn duration(message: &[u8]) -> Result<Duration, DecodeError> {
-    let (mut seconds, mut nanos) = (0_i64, 0_i64);
-    let mut reader = Reader::new(message);
-    while let Some((number, field)) = reader.next_field()? {
-        match number {
-            1 => seconds = field.varint(number)?.cast_signed(),
-            2 => nanos = field.varint(number)?.cast_signed(),
-            _ => {}
-        }
-    }
+    let (seconds, nanos) = seconds_and_nanos(message)?;
     let nanos = u32::try_from(nanos.clamp(0, 999_999_999)).unwrap_or(0);
     Ok(Duration::new(u64::try_from(seconds).unwrap_or(0), nanos))
 }

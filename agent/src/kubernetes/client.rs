@@ -96,18 +96,6 @@ impl SourceError {
             _ => None,
         }
     }
-
-    /// The error with what caused it: the outermost alone says little.
-    pub(crate) fn with_causes(&self) -> String {
-        let mut text = self.to_string();
-        let mut cause = std::error::Error::source(self);
-        while let Some(error) = cause {
-            text.push_str(": ");
-            text.push_str(&error.to_string());
-            cause = error.source();
-        }
-        text
-    }
 }
 
 /// Sends the requests of one source.

@@ -6,6 +6,7 @@ use super::PodFeed;
 use super::client::{SourceClient, SourceError};
 use super::document::{List, Page, PodDocument};
 use super::source::{Backoff, parse};
+use crate::agent::with_causes;
 
 const PATH: &str = "/pods";
 /// Requests are at least this far apart, however many pods are asked for.
@@ -34,7 +35,7 @@ impl Kubelet {
                     }
                 }
                 Err(error) => {
-                    self.feed.failed(error.reason(), error.with_causes());
+                    self.feed.failed(error.reason(), with_causes(&error));
                     tokio::time::sleep(backoff.next(error.retry_after())).await;
                 }
             }

@@ -13,6 +13,7 @@ use super::client::{SourceClient, SourceError, next_chunk};
 use super::document::{List, NoList, ObjectDocument, Page, PodDocument, WatchEvent, version};
 use super::source::{Backoff, parse};
 use super::{BODY_BYTES_MAX, EVENT_BYTES_MAX, PODS_MAX, PodFeed};
+use crate::agent::with_causes;
 
 /// Objects a page of a list.
 const PAGE_OBJECTS: &str = "500";
@@ -128,7 +129,7 @@ impl<F: ObjectFeed> Watch<F> {
                 }
                 Err(error) => {
                     asked = error.retry_after();
-                    self.feed.failed(error.reason(), error.with_causes());
+                    self.feed.failed(error.reason(), with_causes(&error));
                 }
             }
             tokio::time::sleep(backoff.next(asked)).await;

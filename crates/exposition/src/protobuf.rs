@@ -9,7 +9,7 @@ mod native;
 
 use std::ops::Range;
 
-use vervet_wire::protobuf::{DecodeError, Field, Reader};
+use vervet_wire::protobuf::{DecodeError, Field, Reader, seconds_and_nanos};
 use vervet_wire::remote_write::Kind;
 
 use crate::error::ParseError;
@@ -203,15 +203,7 @@ fn double(field: Field<'_>, number: u32) -> Result<f64, DecodeError> {
 
 /// A `google.protobuf.Timestamp` as milliseconds.
 fn timestamp_ms(message: &[u8]) -> Result<i64, DecodeError> {
-    let (mut seconds, mut nanos) = (0_i64, 0_i64);
-    let mut reader = Reader::new(message);
-    while let Some((number, field)) = reader.next_field()? {
-        match number {
-            1 => seconds = field.varint(number)?.cast_signed(),
-            2 => nanos = field.varint(number)?.cast_signed(),
-            _ => {}
-        }
-    }
+    let (seconds, nanos) = seconds_and_nanos(message)?;
     let millis = seconds.saturating_mul(1_000);
     Ok(millis.saturating_add(nanos / 1_000_000))
 }

@@ -6,7 +6,7 @@ mod reader;
 mod rewriter;
 mod writer;
 
-pub use reader::{DecodeError, Field, Reader};
+pub use reader::{DecodeError, Field, Reader, seconds_and_nanos};
 pub use rewriter::Rewriter;
 pub(crate) use writer::Open;
 pub use writer::{Writer, varint_width};

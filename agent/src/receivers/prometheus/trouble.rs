@@ -9,6 +9,7 @@ use vervet_exposition::{ContentTypeError, ParseError};
 use super::http::HttpError;
 use super::pass::Pass;
 use super::series::SeriesError;
+use crate::agent::with_causes;
 
 /// The next scrape may succeed.
 #[derive(Debug, thiserror::Error)]
@@ -69,16 +70,4 @@ impl ScrapeError {
             Self::TargetLimit(_) => "target_limit",
         }
     }
-}
-
-/// The messages of an error and what caused it: the outermost alone says little.
-fn with_causes(error: &reqwest::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

@@ -104,6 +104,23 @@ impl<'a> Field<'a> {
     }
 }
 
+/// The fields of a `google.protobuf.Timestamp` or `Duration`, as they are written.
+///
+/// # Errors
+/// The message is malformed.
+pub fn seconds_and_nanos(message: &[u8]) -> Result<(i64, i64), DecodeError> {
+    let (mut seconds, mut nanos) = (0, 0);
+    let mut reader = Reader::new(message);
+    while let Some((number, field)) = reader.next_field()? {
+        match number {
+            1 => seconds = field.varint(number)?.cast_signed(),
+            2 => nanos = field.varint(number)?.cast_signed(),
+            _ => {}
+        }
+    }
+    Ok((seconds, nanos))
+}
+
 /// The largest number that a field may have.
 const FIELD_NUMBER_MAX: u64 = (1 << 29) - 1;
 

@@ -3,7 +3,6 @@
 //! Name servers, search lists and time-outs are those of `/etc/resolv.conf`, read when the discovery starts. Answers are not
 //! kept: each interval asks anew. A name that does not exist has no targets; one that cannot be asked for keeps those it had.
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -14,6 +13,7 @@ use hickory_resolver::proto::rr::{RData, RecordType};
 use hickory_resolver::{Resolver, TokioResolver};
 
 use super::{ADDRESS, Group, GroupSender, LabelMap};
+use crate::agent::with_causes;
 use crate::receivers::prometheus::spec::DnsType;
 
 const NAME_LABEL: &str = "__meta_dns_name";
@@ -90,7 +90,7 @@ impl DnsDiscovery {
         let resolver = loop {
             match self.resolver() {
                 Ok(resolver) => break resolver,
-                Err(error) => groups.failed("dns", "resolv.conf", &Shown(&error)),
+                Err(error) => groups.failed("dns", "resolv.conf", &with_causes(&error)),
             }
             tokio::time::sleep(self.interval).await;
         };
@@ -98,7 +98,7 @@ impl DnsDiscovery {
             for name in &self.names {
                 match self.ask(&resolver, name).await {
                     Ok(group) => groups.put(name.clone(), vec![group]),
-                    Err(error) => groups.failed("dns", name, &Shown(&error)),
+                    Err(error) => groups.failed("dns", name, &with_causes(&error)),
                 }
             }
             tokio::time::sleep(self.interval).await;
@@ -128,20 +128,5 @@ impl DnsDiscovery {
             labels: LabelMap::from([(NAME_LABEL.to_owned(), name.to_owned())]),
             targets: targets.collect(),
         })
-    }
-}
-
-/// An error with what caused it.
-struct Shown<'e>(&'e NetError);
-
-impl fmt::Display for Shown<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut cause = std::error::Error::source(self.0);
-        while let Some(error) = cause {
-            write!(f, ": {error}")?;
-            cause = error.source();
-        }
-        Ok(())
     }
 }
