@@ -1,6 +1,6 @@
 //! One GET on loopback: all that the bench asks of the programs' admin surfaces.
 
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -24,6 +24,21 @@ pub(super) fn get(address: SocketAddr, path: &str) -> anyhow::Result<String> {
     let status = head.lines().next().unwrap_or_default();
     anyhow::ensure!(status.contains(" 200 "), "GET {path}: {status}: {body}");
     Ok(body.to_owned())
+}
+
+/// Reads the fields of a head, behind its first line; the length of the body that follows.
+pub(super) fn read_fields(connection: &mut impl BufRead) -> anyhow::Result<usize> {
+    let (mut line, mut length) = (String::new(), 0);
+    loop {
+        line.clear();
+        connection.read_line(&mut line)?;
+        let Some((name, value)) = line.trim().split_once(':') else {
+            return Ok(length);
+        };
+        if name.eq_ignore_ascii_case("content-length") {
+            length = value.trim().parse().context("a length")?;
+        }
+    }
 }
 
 /// Loopback addresses on ports that are free at the moment.

@@ -10,7 +10,13 @@ struct Pair<'a> {
     alive: TestCollector,
 }
 
-impl Pair<'_> {
+impl<'a> Pair<'a> {
+    /// With the log they are sent.
+    fn new(dir: &'a Path) -> (Self, Log) {
+        let alive = TestCollector::start();
+        (Self { dir, alive }, Log::create(dir))
+    }
+
     fn with(&self, other: Option<&str>) -> Setup<'_> {
         let mut setup = Setup::new(self.dir, &self.alive.endpoint());
         if let Some(endpoint) = other {
@@ -46,12 +52,8 @@ fn book_of_other(agent: &RunningAgent) -> BookLine {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_comes_while_an_exporter_is_not_configured_is_not_kept_for_it() {
     let dir = tempfile::tempdir().expect("folder");
-    let (alive, late) = (TestCollector::start(), TestCollector::start());
-    let pair = Pair {
-        dir: dir.path(),
-        alive,
-    };
-    let mut log = Log::create(dir.path());
+    let late = TestCollector::start();
+    let (pair, mut log) = Pair::new(dir.path());
     let mut agent = pair.with(Some("http://127.0.0.1:9")).start().await;
     pair.write(&mut log, 5).await;
     change(&mut agent, &pair.with(None)).await;
@@ -79,12 +81,8 @@ async fn what_comes_while_an_exporter_is_not_configured_is_not_kept_for_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_exporter_that_left_twice_gets_what_came_between() {
     let dir = tempfile::tempdir().expect("folder");
-    let (alive, late) = (TestCollector::start(), TestCollector::start());
-    let pair = Pair {
-        dir: dir.path(),
-        alive,
-    };
-    let mut log = Log::create(dir.path());
+    let late = TestCollector::start();
+    let (pair, mut log) = Pair::new(dir.path());
     let dead = "http://127.0.0.1:9";
     let mut agent = pair.with(Some(dead)).start().await;
     for _ in 0..2 {

@@ -8,6 +8,7 @@ use anyhow::{Context as _, bail};
 use bytes::Bytes;
 
 use super::data::Bodies;
+use crate::load::http::read_fields;
 
 const TIMEOUT: Duration = Duration::from_secs(60);
 /// A request is repeated so often while the server has no room.
@@ -74,18 +75,7 @@ fn post(
         .nth(1)
         .and_then(|status| status.parse().ok());
     let status = status.with_context(|| format!("the answer begins with {line:?}"))?;
-    let mut length = 0;
-    loop {
-        line.clear();
-        connection.read_line(&mut line)?;
-        let Some((name, value)) = line.trim().split_once(':') else {
-            break;
-        };
-        if name.eq_ignore_ascii_case("content-length") {
-            length = value.trim().parse()?;
-        }
-    }
-    let mut text = vec![0; length];
+    let mut text = vec![0; read_fields(connection)?];
     connection.read_exact(&mut text)?;
     Ok((status, String::from_utf8_lossy(&text).into_owned()))
 }

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use anyhow::Context as _;
+use crate::load::http::read_fields;
 
 pub(super) const TARGETS: usize = 100;
 pub(super) const SERIES: usize = 1_000;
@@ -14,7 +14,6 @@ pub(super) const SERIES: usize = 1_000;
 /// 500 series of counters, 350 of histograms, 150 gauges.
 const COUNTERS: usize = 20;
 const COUNTER_SERIES: usize = 25;
-const HISTOGRAMS: usize = 1;
 const HISTOGRAM_SERIES: usize = 25;
 const BOUNDS: [&str; 12] = [
     "0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1", "2.5", "5", "10", "+Inf",
@@ -73,17 +72,7 @@ fn serve(stream: TcpStream, scrapes: &AtomicU64) -> anyhow::Result<()> {
             return Ok(());
         }
         let is_scrape = line.starts_with("GET ");
-        let mut length = 0;
-        loop {
-            line.clear();
-            connection.read_line(&mut line)?;
-            let Some((name, value)) = line.trim().split_once(':') else {
-                break;
-            };
-            if name.eq_ignore_ascii_case("content-length") {
-                length = value.trim().parse().context("a length")?;
-            }
-        }
+        let length = read_fields(&mut connection)? as u64;
         std::io::copy(&mut connection.by_ref().take(length), &mut std::io::sink())?;
         let answer = match is_scrape {
             true => {
@@ -123,25 +112,23 @@ fn write(out: &mut String, scrape: u64) -> std::fmt::Result {
             )?;
         }
     }
-    for family in 0..HISTOGRAMS {
-        let name = format!("request_duration_{family}_seconds");
+    let name = "request_duration_seconds";
+    writeln!(
+        out,
+        "# HELP {name} How long requests took.\n# TYPE {name} histogram"
+    )?;
+    for series in 0..HISTOGRAM_SERIES {
+        let labels = format!("handler=\"/api/v1/orders/{series}\",method=\"GET\"");
+        let mut count = 0;
+        for (at, bound) in BOUNDS.iter().enumerate() {
+            count += scrape * (at as u64 + 1);
+            writeln!(out, "{name}_bucket{{{labels},le=\"{bound}\"}} {count}")?;
+        }
+        let sum = count as f64 * 0.137;
         writeln!(
             out,
-            "# HELP {name} How long requests took.\n# TYPE {name} histogram"
+            "{name}_sum{{{labels}}} {sum}\n{name}_count{{{labels}}} {count}"
         )?;
-        for series in 0..HISTOGRAM_SERIES {
-            let labels = format!("handler=\"/api/v1/orders/{series}\",method=\"GET\"");
-            let mut count = 0;
-            for (at, bound) in BOUNDS.iter().enumerate() {
-                count += scrape * (at as u64 + 1);
-                writeln!(out, "{name}_bucket{{{labels},le=\"{bound}\"}} {count}")?;
-            }
-            let sum = count as f64 * 0.137;
-            writeln!(
-                out,
-                "{name}_sum{{{labels}}} {sum}\n{name}_count{{{labels}}} {count}"
-            )?;
-        }
     }
     writeln!(
         out,

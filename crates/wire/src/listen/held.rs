@@ -20,12 +20,11 @@ const PREFACE_BYTES: usize = 24;
 /// That all places are taken is said this often.
 const SAID_AGAIN_AFTER: Duration = Duration::from_secs(60);
 
-/// The places of a listener. Clones share them.
-#[derive(Clone)]
+/// The places of a listener.
 pub(super) struct Gate {
     limits: Limits,
     places: Arc<Semaphore>,
-    said_at: Arc<Mutex<Option<Instant>>>,
+    said_at: Mutex<Option<Instant>>,
 }
 
 /// A connection with its place.
@@ -42,7 +41,7 @@ impl Gate {
         Self {
             limits,
             places: Arc::new(Semaphore::new(limits.connections_max)),
-            said_at: Arc::default(),
+            said_at: Mutex::default(),
         }
     }
 
